@@ -1,0 +1,1 @@
+"""The benchmarks that show what verification, renewal and the middleware cost."""

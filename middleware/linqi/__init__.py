@@ -1,0 +1,81 @@
+"""Verify JSON Web Tokens in front of any ASGI application and renew them near expiry.
+
+::
+
+    signer = Signer(Key.from_secret(secret), issuer="https://shop.example", audience="shop")
+    renewal = SlidingRenewal(signer)
+    app = JWTMiddleware(api, Verifier.trusting(signer), renewal=renewal, public=["/login"])
+
+    token = renewal.start("alice").token  # inside /login
+"""
+
+from linqi import errors, events
+from linqi.asgi.guards import RequireLogin, RequireScopes, has_scopes
+from linqi.asgi.middleware import JWTMiddleware
+from linqi.asgi.sockets import SocketClosedError, SocketSession
+from linqi.asgi.transports import (
+    CookieTransport,
+    HeaderTransport,
+    SubprotocolTransport,
+    Transport,
+)
+from linqi.errors import ConfigurationError, LinqiError, TokenError
+from linqi.events import Event, Hook
+from linqi.instrumentation.logging import LoggingHook
+from linqi.jose.cache import CacheInfo, VerifiedCache
+from linqi.jose.keys import ALGORITHMS, Key, KeySet
+from linqi.jose.signer import Signer
+from linqi.jose.verified import ANONYMOUS, Anonymous, Verified
+from linqi.jose.verifier import ANY_AUDIENCE, AnyAudience, Limits, TrustedIssuer, Verifier
+from linqi.sessions.budget import RenewalBudget
+from linqi.sessions.renewal import Grid, Jitter, Policy, RenewalSettings, Span, Threshold
+from linqi.sessions.sliding import Authorize, Begun, Issued, RenewalCounts, SlidingRenewal
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "ALGORITHMS",
+    "ANONYMOUS",
+    "ANY_AUDIENCE",
+    "Anonymous",
+    "AnyAudience",
+    "Authorize",
+    "Begun",
+    "CacheInfo",
+    "ConfigurationError",
+    "CookieTransport",
+    "Event",
+    "Grid",
+    "HeaderTransport",
+    "Hook",
+    "Issued",
+    "JWTMiddleware",
+    "Jitter",
+    "Key",
+    "KeySet",
+    "Limits",
+    "LinqiError",
+    "LoggingHook",
+    "Policy",
+    "RenewalBudget",
+    "RenewalCounts",
+    "RenewalSettings",
+    "RequireLogin",
+    "RequireScopes",
+    "Signer",
+    "SlidingRenewal",
+    "SocketClosedError",
+    "SocketSession",
+    "Span",
+    "SubprotocolTransport",
+    "Threshold",
+    "TokenError",
+    "Transport",
+    "TrustedIssuer",
+    "Verified",
+    "VerifiedCache",
+    "Verifier",
+    "errors",
+    "events",
+    "has_scopes",
+]

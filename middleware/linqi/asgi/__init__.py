@@ -1,0 +1,1 @@
+"""The ASGI side: where tokens are found, who must have one, and how a successor is delivered."""

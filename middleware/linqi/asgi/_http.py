@@ -1,0 +1,111 @@
+"""ASGI messages and paths, read and written without losing what the application put there."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Iterable, MutableMapping, Sequence
+from enum import Enum
+from typing import Any, TypeAlias
+
+from linqi.errors import ConfigurationError
+
+__all__ = [
+    "ASGIApp",
+    "Access",
+    "Headers",
+    "Message",
+    "PathRules",
+    "Receive",
+    "Scope",
+    "Send",
+    "merge_list",
+]
+
+Scope: TypeAlias = MutableMapping[str, Any]
+Message: TypeAlias = MutableMapping[str, Any]
+Receive: TypeAlias = Callable[[], Awaitable[Message]]
+Send: TypeAlias = Callable[[Message], Awaitable[None]]
+ASGIApp: TypeAlias = Callable[[Scope, Receive, Send], Awaitable[None]]
+Headers: TypeAlias = Sequence[tuple[bytes, bytes]]
+
+_ODD_ESCAPES = (b"%2f", b"%5c", b"%2e", b"%00")
+
+
+class Access(Enum):
+    """What a path asks of a request."""
+
+    GUARDED = "guarded"
+    OPTIONAL = "optional"
+    PUBLIC = "public"
+
+
+class PathRules:
+    """Which paths need no token, by exact match or by whole leading segments (``/static/*``).
+
+    Compared is ``scope["path"]`` without ``root_path``, never a URL that holds the client's Host
+    (Starlette, CVE-2026-48710). A path that several programs could read differently, with empty
+    or dot segments, backslashes or an escaped slash, is guarded whatever it seems to match.
+    """
+
+    def __init__(self, public: Iterable[str], optional: Iterable[str]) -> None:
+        self._exact: dict[str, Access] = {}
+        self._below: list[tuple[str, Access]] = []
+        faults: list[str] = []
+        for paths, access in ((public, Access.PUBLIC), (optional, Access.OPTIONAL)):
+            faults += self._add(paths, access)
+        if faults:
+            raise ConfigurationError(faults)
+        self.is_empty = not self._exact and not self._below
+
+    def access(self, scope: Scope) -> Access:
+        """Tell what `scope` needs."""
+        path: str = scope["path"]
+        root: str = scope.get("root_path", "")
+        if root and path.startswith(root) and path[len(root) : len(root) + 1] in ("", "/"):
+            path = path[len(root) :] or "/"
+        found = self._exact.get(path)
+        if found is None:
+            for prefix, access in self._below:
+                if path.startswith(prefix):
+                    found = access
+                    break
+            else:
+                return Access.GUARDED
+        return Access.GUARDED if _is_odd(path, scope.get("raw_path")) else found
+
+    def _add(self, paths: Iterable[str], access: Access) -> list[str]:
+        if isinstance(paths, str):
+            return [f"{access.value} is a string; give a list of paths"]
+        faults = []
+        for path in paths:
+            if not isinstance(path, str) or not path.startswith("/"):
+                faults.append(f"the {access.value} path {path!r} does not start with '/'")
+            elif "*" in path.removesuffix("/*"):
+                faults.append(f"the {access.value} path {path!r}: '*' is only read in a final '/*'")
+            elif path.endswith("/*"):
+                self._below.append((path[:-1], access))
+            else:
+                self._exact[path] = access
+        return faults
+
+
+def merge_list(headers: list[tuple[bytes, bytes]], name: bytes, values: Iterable[bytes]) -> None:
+    """Add `values` to the comma-separated header `name`, once each, keeping what is there."""
+    there = [value for key, value in headers if key.lower() == name]
+    items = [item.strip() for value in there for item in value.split(b",") if item.strip()]
+    if b"*" in items and name == b"vary":
+        return
+    known = {item.lower() for item in items}
+    items += [value for value in values if value.lower() not in known]
+    headers[:] = [header for header in headers if header[0].lower() != name]
+    headers.append((name, b", ".join(items)))
+
+
+def _is_odd(path: str, raw_path: bytes | None) -> bool:
+    if "//" in path or "\\" in path or "\0" in path:
+        return True
+    if "/." in path and not {".", ".."}.isdisjoint(path.split("/")):
+        return True
+    if raw_path is not None and b"%" in raw_path:
+        lowered = raw_path.lower()
+        return any(escape in lowered for escape in _ODD_ESCAPES)
+    return False

@@ -1,0 +1,83 @@
+"""What a verified caller must have besides a token: scopes, or a recent enough login."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+
+from linqi.asgi._http import ASGIApp, Receive, Scope, Send
+from linqi.asgi.refusals import refuse, refuse_login, refuse_scopes
+from linqi.errors import ConfigurationError
+from linqi.jose.verified import Verified
+
+__all__ = ["RequireLogin", "RequireScopes", "has_scopes"]
+
+
+def has_scopes(scope: Scope, *needed: str) -> bool:
+    """Tell whether the caller in an ASGI `scope` was verified with all `needed` scopes."""
+    verified = scope.get("linqi")
+    return isinstance(verified, Verified) and set(needed) <= set(verified.scopes)
+
+
+class RequireScopes:
+    """Wraps an ASGI app: 403 ``insufficient_scope`` unless the token has all `needed` scopes."""
+
+    def __init__(self, app: ASGIApp, *needed: str, realm: str = "api") -> None:
+        if not needed or not all(needed):
+            raise ConfigurationError(["RequireScopes needs at least one scope"])
+        self._app = app
+        self._needed = needed
+        self._unauthorized = refuse(None, realm)
+        self._refusal = refuse_scopes(realm, needed)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Let the request pass or refuse it."""
+        if scope["type"] == "lifespan" or has_scopes(scope, *self._needed):
+            await self._app(scope, receive, send)
+        elif isinstance(scope.get("linqi"), Verified):
+            await self._refusal.send(scope, receive, send)
+        else:
+            await self._unauthorized.send(scope, receive, send)
+
+
+class RequireLogin:
+    """Wraps an ASGI app: asks for a newer or stronger login than the token's (RFC 9470).
+
+    `max_age` is in seconds since ``auth_time``; `acr_values` are the accepted ``acr`` claims.
+    Renewal never freshens either, so only a new login helps.
+    """
+
+    def __init__(
+        self,
+        app: ASGIApp,
+        *,
+        max_age: float | None = None,
+        acr_values: Sequence[str] = (),
+        realm: str = "api",
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        if max_age is None and not acr_values:
+            raise ConfigurationError(["RequireLogin needs max_age, acr_values or both"])
+        self._app = app
+        self._max_age = max_age
+        self._acr_values = tuple(acr_values)
+        self._clock = clock
+        self._refusal = refuse_login(realm, acr_values, max_age)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Let the request pass or refuse it."""
+        if scope["type"] == "lifespan" or self._is_enough(scope.get("linqi")):
+            await self._app(scope, receive, send)
+        else:
+            await self._refusal.send(scope, receive, send)
+
+    def _is_enough(self, verified: object) -> bool:
+        if not isinstance(verified, Verified):
+            return False
+        if self._acr_values and verified.claims.get("acr") not in self._acr_values:
+            return False
+        if self._max_age is None:
+            return True
+        return (
+            verified.auth_time is not None and self._clock() - verified.auth_time <= self._max_age
+        )

@@ -1,0 +1,425 @@
+"""The middleware: verifies the token of each request and hands a successor back near expiry."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from linqi.asgi._http import (
+    Access,
+    ASGIApp,
+    Headers,
+    Message,
+    PathRules,
+    Receive,
+    Scope,
+    Send,
+    merge_list,
+)
+from linqi.asgi.refusals import refuse
+from linqi.asgi.sockets import SocketSession
+from linqi.asgi.transports import HeaderTransport, Transport
+from linqi.errors import (
+    ConfigurationError,
+    InvalidRequest,
+    LinqiError,
+    MalformedToken,
+    RenewalRefused,
+)
+from linqi.events import (
+    Event,
+    Hook,
+    RenewalDeferred,
+    RenewalDenied,
+    RenewalFailed,
+    RenewalNotDue,
+    SessionCapReached,
+    SocketClosed,
+    TokenRefused,
+    TokenRenewed,
+)
+from linqi.instrumentation.logging import LoggingHook
+from linqi.jose.verified import ANONYMOUS, Anonymous, Verified
+from linqi.jose.verifier import Verifier
+from linqi.sessions.renewal import NOT_DUE, Due
+from linqi.sessions.sliding import Begun, Issued, SlidingRenewal
+
+__all__ = ["JWTMiddleware"]
+
+_NEVER_RENEWED: Final = frozenset({"HEAD", "OPTIONS"})
+# A shared cache that stored a response with a successor would hand out a bearer token; these
+# fields can allow that in spite of ``no-store`` (RFC 9111, section 5.2; RFC 9213).
+_CACHE_FIELDS: Final = frozenset(
+    {b"cache-control", b"cdn-cache-control", b"surrogate-control", b"expires", b"pragma"}
+)
+_CACHEABLE: Final = (b"public", b"max-age", b"s-maxage")
+
+
+@dataclass(slots=True)
+class _Renewal:
+    """A near-expiry request on its way: what its response may carry."""
+
+    verified: Verified
+    due: Due
+    transport: Transport
+    origin: bytes | None
+    now: float
+    begun: Begun | None = None
+
+
+class JWTMiddleware:
+    """Wraps an ASGI app so that only requests with a verified token reach it.
+
+    Every path is guarded but those in `public` (never looked at) and `optional` (verified where
+    a token is presented); both take exact paths and ``/static/*``. The application finds the
+    verified token in ``scope["linqi"]``, and as Starlette's ``request.user`` and
+    ``request.auth``. With `renewal`, a near-expiry token's successor is handed back the way the
+    token came, in ``X-Refresh-Token`` by default.
+
+    `transports`: where tokens may travel; a request that uses two at once is refused.
+    `expose_to`: origins whose scripts may read the successor's header (CORS).
+    `skip_cacheable`: leave a response alone that the application marked as cacheable; the
+    renewal waits for the next one. `wait_seconds`: how long a response may wait for its
+    successor's signature. `check_seconds`: how often an open WebSocket's session is checked.
+    `hooks`: receive every event; the default logs to the logger ``linqi``.
+    """
+
+    def __init__(
+        self,
+        app: ASGIApp,
+        verifier: Verifier,
+        *,
+        renewal: SlidingRenewal | None = None,
+        public: Sequence[str] = (),
+        optional: Sequence[str] = (),
+        transports: Sequence[Transport] | None = None,
+        expose_to: Sequence[str] = (),
+        realm: str = "api",
+        skip_cacheable: bool = False,
+        wait_seconds: float = 1.0,
+        check_seconds: float = 5.0,
+        hooks: Sequence[Hook] | None = None,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        used = [HeaderTransport()] if transports is None else list(transports)
+        if faults := _faults(verifier, renewal, used, expose_to, realm, wait_seconds):
+            raise ConfigurationError(faults)
+        self.app = app
+        self.verifier = verifier
+        self.renewal = renewal
+        self._rules = PathRules(public, optional)
+        self._transports: Sequence[Transport] = used
+        self._only = used[0] if len(used) == 1 else None
+        self._expose_to = frozenset(origin.encode("ascii") for origin in expose_to)
+        self._realm = realm
+        self._skip_cacheable = skip_cacheable
+        self._wait_seconds = wait_seconds
+        self._check_seconds = check_seconds
+        self._hooks: tuple[Hook, ...] = (LoggingHook(),) if hooks is None else tuple(hooks)
+        self._verbose_hooks = tuple(hook for hook in self._hooks if hasattr(hook, "is_verbose"))
+        self._clock = clock
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one ASGI connection."""
+        kind = scope["type"]
+        if kind == "lifespan":
+            await self.app(scope, receive, self._closing(send))
+            return
+        if kind not in ("http", "websocket"):
+            raise LinqiError(f"ASGI scope type {kind!r} is not guarded, so it is not let through")
+        access = Access.GUARDED if self._rules.is_empty else self._rules.access(scope)
+        headers: Headers = scope["headers"]
+        if type(headers) is not list:
+            headers = list(headers)  # ASGI allows any iterable, even one that runs out
+            scope = {**scope, "headers": headers}
+        if access is Access.PUBLIC or (kind == "http" and _is_preflight(scope, headers)):
+            await self.app(_known(scope, ANONYMOUS), receive, send)
+            return
+        token = None
+        try:
+            transport, token = self._read(scope, headers)
+            if token is None and access is Access.OPTIONAL:
+                await self.app(_known(scope, ANONYMOUS), receive, send)
+                return
+            verified = None if token is None else self.verifier.verify(token)
+        except LinqiError as error:
+            await self._refuse(_as_request_fault(error, token), token, scope, receive, send)
+            return
+        if verified is None:
+            await self._refuse(None, None, scope, receive, send)
+        elif kind == "websocket":
+            await self._serve_socket(scope, receive, send, verified, transport)
+        elif self.renewal is None or scope["method"] in _NEVER_RENEWED:
+            await self.app(_known(scope, verified), receive, send)
+        else:
+            now = self._clock()
+            decision = self.renewal.decide(verified, now)
+            if type(decision) is Due:
+                origin = _header(headers, b"origin")
+                wanted = _Renewal(verified, decision, transport, origin, now)
+                send = self._renewing(self.renewal, wanted, send)
+            elif self._verbose_hooks or decision is not NOT_DUE:
+                self._tell_kept(verified, now, decision.reason)
+            await self.app(_known(scope, verified), receive, send)
+
+    def _read(self, scope: Scope, headers: Headers) -> tuple[Transport, bytes | None]:
+        """Find the one token of a request, and the transport it came by."""
+        if self._only is not None:
+            return self._only, self._only.read(scope, headers)
+        found: tuple[Transport, bytes | None] = (self._transports[0], None)
+        for transport in self._transports:
+            token = transport.read(scope, headers)
+            if token is not None:
+                if found[1] is not None:
+                    raise InvalidRequest("tokens are presented in two places at once")
+                found = (transport, token)
+        return found
+
+    def _renewing(self, renewal: SlidingRenewal, wanted: _Renewal, send: Send) -> Send:
+        """Give a `send` that puts the successor into the start of a 2xx response."""
+        if renewal.signs_off_loop:
+            # Started before the application runs, so that it is ready when the response starts.
+            wanted.begun = self._begin(renewal, wanted)
+        is_started = False
+
+        async def send_renewed(message: Message) -> None:
+            nonlocal is_started
+            if message["type"] == "http.response.start" and not is_started:
+                is_started = True
+                message = await self._renew(renewal, wanted, message)
+            await send(message)
+
+        return send_renewed
+
+    def _begin(self, renewal: SlidingRenewal, wanted: _Renewal) -> Begun | None:
+        begun = renewal.begin(wanted.verified, wanted.due, wanted.now)
+        if begun is None:
+            self._defer(wanted, "budget")
+        return begun
+
+    async def _renew(self, renewal: SlidingRenewal, wanted: _Renewal, message: Message) -> Message:
+        """Give the response start with the successor, or as it was when there is none."""
+        headers = [(bytes(name), bytes(value)) for name, value in message.get("headers", ())]
+        if not 200 <= message["status"] < 300:
+            return message
+        if self._skip_cacheable and _is_cacheable(headers):
+            self._defer(wanted, "response")
+            return message
+        verified = wanted.verified
+        try:
+            begun = wanted.begun if renewal.signs_off_loop else self._begin(renewal, wanted)
+            if begun is None:
+                return message
+            issued = await asyncio.wait_for(begun, self._wait_seconds)
+            renewal.check_revocation(verified)
+            self._deliver(wanted, issued, headers)
+        except TimeoutError:
+            self._defer(wanted, "slow")
+        except RenewalRefused as error:
+            self._tell(
+                RenewalDenied(
+                    user=verified.identity, session=_session_of(verified), reason=error.reason
+                )
+            )
+        except Exception as error:  # noqa: BLE001 - the old token is still good: answer anyway
+            detail = str(error) if isinstance(error, LinqiError) else type(error).__name__
+            self._tell(
+                RenewalFailed(user=verified.identity, session=_session_of(verified), detail=detail)
+            )
+        else:
+            self._tell_renewed(wanted, issued, begun.is_first)
+            return {**message, "headers": headers}
+        return message
+
+    def _deliver(
+        self, wanted: _Renewal, issued: Issued, headers: list[tuple[bytes, bytes]]
+    ) -> None:
+        """Put the successor into `headers`, and keep every cache from storing it (R7)."""
+        headers[:] = [header for header in headers if header[0].lower() not in _CACHE_FIELDS]
+        headers.append((b"cache-control", b"no-store"))
+        wanted.transport.deliver(issued, headers, self._clock())
+        exposed = getattr(wanted.transport, "successor_header", None)
+        if exposed is not None and wanted.origin in self._expose_to:
+            merge_list(headers, b"access-control-expose-headers", (exposed,))
+
+    async def _serve_socket(
+        self, scope: Scope, receive: Receive, send: Send, verified: Verified, transport: Transport
+    ) -> None:
+        marker = transport.subprotocol
+        session = SocketSession(
+            self.verifier,
+            verified,
+            receive,
+            send,
+            clock=self._clock,
+            check_seconds=self._check_seconds,
+            subprotocol=marker,
+        )
+        inner = _known(scope, verified)
+        inner["linqi.socket"] = session
+        if marker is not None:
+            offered = list(scope["subprotocols"])
+            position = offered.index(marker)
+            inner["subprotocols"] = offered[:position] + offered[position + 2 :]
+            inner["headers"] = [
+                header for header in scope["headers"] if header[0] != b"sec-websocket-protocol"
+            ]
+        ended = await session.run(self.app, inner)
+        if ended is not None:
+            self._tell(SocketClosed(user=verified.identity, code=ended.code, path=scope["path"]))
+
+    async def _refuse(
+        self,
+        error: LinqiError | None,
+        token: bytes | None,
+        scope: Scope,
+        receive: Receive,
+        send: Send,
+    ) -> None:
+        refusal = refuse(error, self._realm)
+        self._tell(
+            TokenRefused(
+                status=refusal.status,
+                code="no_token" if error is None else error.code,
+                detail="no token was presented" if error is None else str(error),
+                path=scope["path"],
+                token_digest=hashlib.sha256(token).hexdigest()[:8] if token else "",
+            )
+        )
+        await refusal.send(scope, receive, send)
+
+    def _closing(self, send: Send) -> Send:
+        """Give a `send` that lets the signing threads go when the application has shut down."""
+
+        async def send_closing(message: Message) -> None:
+            if message["type"].startswith("lifespan.shutdown.") and self.renewal is not None:
+                self.renewal.close()
+            await send(message)
+
+        return send_closing
+
+    def _tell(self, event: Event) -> None:
+        for hook in self._hooks:
+            hook(event)
+
+    def _defer(self, wanted: _Renewal, reason: str) -> None:
+        verified = wanted.verified
+        self._tell(
+            RenewalDeferred(
+                user=verified.identity,
+                session=_session_of(verified),
+                reason=reason,
+                seconds_left=verified.expires_at - wanted.now,
+            )
+        )
+
+    def _tell_renewed(self, wanted: _Renewal, issued: Issued, is_first: bool) -> None:
+        verified = wanted.verified
+        self._tell(
+            TokenRenewed(
+                user=verified.identity,
+                session=issued.session_id,
+                old_expires_at=verified.expires_at,
+                new_expires_at=issued.expires_at,
+                buffer=self._buffer(),
+                lag=wanted.now - wanted.due.due_at,
+                signed=is_first,
+            )
+        )
+
+    def _tell_kept(self, verified: Verified, now: float, reason: str) -> None:
+        if reason == "at_end":
+            self._tell(
+                SessionCapReached(
+                    user=verified.identity,
+                    session=_session_of(verified),
+                    session_end=verified.session_end or verified.expires_at,
+                )
+            )
+        elif reason == "not_due":
+            buffer = self._buffer()
+            for hook in self._verbose_hooks:
+                if hook.is_verbose():  # type: ignore[attr-defined]
+                    hook(
+                        RenewalNotDue(
+                            user=verified.identity,
+                            expires_at=verified.expires_at,
+                            buffer=buffer,
+                            due_in=verified.expires_at - buffer - now,
+                        )
+                    )
+
+    def _buffer(self) -> float:
+        return 0.0 if self.renewal is None else self.renewal.settings.buffer
+
+
+def _session_of(verified: Verified) -> str:
+    """Give the session of a token that linqi issued."""
+    return verified.session_id or ""
+
+
+def _known(scope: Scope, who: Verified | Anonymous) -> Scope:
+    """Copy `scope` with the caller in it; what an outer program put there is overwritten (H4)."""
+    return {**scope, "linqi": who, "user": who, "auth": who}
+
+
+def _header(headers: Headers, wanted: bytes) -> bytes | None:
+    for name, value in headers:
+        if name == wanted:
+            return value
+    return None
+
+
+def _is_preflight(scope: Scope, headers: Headers) -> bool:
+    return (
+        scope["method"] == "OPTIONS"
+        and _header(headers, b"origin") is not None
+        and _header(headers, b"access-control-request-method") is not None
+    )
+
+
+def _is_cacheable(headers: Headers) -> bool:
+    control = b",".join(value.lower() for name, value in headers if name.lower() in _CACHE_FIELDS)
+    return any(word in control for word in _CACHEABLE) and b"no-store" not in control
+
+
+def _as_request_fault(error: LinqiError, token: bytes | None) -> LinqiError:
+    """Tell a credential with a comma or a space, two in one header, from a broken token (H2)."""
+    if isinstance(error, MalformedToken) and token and (b"," in token or b" " in token):
+        return InvalidRequest("the Authorization header holds more than one credential")
+    return error
+
+
+def _faults(
+    verifier: Verifier,
+    renewal: SlidingRenewal | None,
+    transports: Sequence[Transport],
+    expose_to: Sequence[str],
+    realm: str,
+    wait_seconds: float,
+) -> list[str]:
+    faults = []
+    if not isinstance(verifier, Verifier):
+        faults.append("verifier is not a Verifier; Verifier.trusting(signer) makes one")
+    elif renewal is not None and not any(
+        trusted.own
+        and trusted.keys is renewal.signer.keys
+        and trusted.issuer == renewal.signer.issuer
+        for trusted in verifier.issuers
+    ):
+        faults.append("the verifier does not trust renewal's signer; use Verifier.trusting(signer)")
+    if not transports:
+        faults.append("transports is empty; leave it out for the Authorization header")
+    if isinstance(expose_to, str) or not all(
+        o.startswith(("http://", "https://")) for o in expose_to
+    ):
+        faults.append("expose_to is not a list of origins such as ['https://app.example']")
+    if not realm.isascii() or not realm.isprintable() or '"' in realm or "\\" in realm:
+        faults.append(f"realm {realm!r} is not printable ASCII without quotes and backslashes")
+    if not 0 < wait_seconds <= 30:
+        faults.append(f"wait_seconds is {wait_seconds}, expected above 0 to 30")
+    return faults

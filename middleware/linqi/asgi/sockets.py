@@ -1,0 +1,138 @@
+"""A WebSocket that lives no longer than the token or session it was opened with."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Callable
+
+from linqi.asgi._http import ASGIApp, Message, Receive, Scope, Send
+from linqi.errors import InvalidClaim, TokenError, TokenExpired, Unavailable
+from linqi.jose.verified import Verified
+from linqi.jose.verifier import Verifier
+
+__all__ = ["SocketClosedError", "SocketSession"]
+
+CLOSE_CODE = 4401
+"""The close code for an ended token: 401 in the range for private use (RFC 6455, 7.4.2)."""
+
+
+class SocketClosedError(OSError):
+    """Raised to an application that sends after its socket was closed with 4401 (ASGI 2.4)."""
+
+
+class SocketSession:
+    """The guarded side of one WebSocket; the application finds it in ``scope["linqi.socket"]``.
+
+    Every `check_seconds`, and at ``exp``, the token is checked again; when it has expired or was
+    revoked, the socket is closed with 4401. A client that got a successor hands it over in band:
+    the application passes it to `adopt`.
+    """
+
+    def __init__(
+        self,
+        verifier: Verifier,
+        verified: Verified,
+        receive: Receive,
+        send: Send,
+        *,
+        clock: Callable[[], float],
+        check_seconds: float,
+        subprotocol: str | None,
+    ) -> None:
+        self.verified = verified
+        """The token that holds the socket open; the latest one adopted."""
+        self._verifier = verifier
+        self._receive = receive
+        self._send = send
+        self._clock = clock
+        self._check_seconds = check_seconds
+        self._subprotocol = subprotocol
+        self._ended: asyncio.Future[TokenError] = asyncio.get_running_loop().create_future()
+        self._changed = asyncio.Event()
+        self._pending: asyncio.Future[Message] | None = None
+        self._is_over = False
+
+    def adopt(self, token: bytes | str) -> Verified:
+        """Go on under `token`, a successor of the same session.
+
+        Raises `TokenError` when it is not valid, or `InvalidClaim` when it is somebody else's;
+        the socket then stays open under the token it has.
+        """
+        verified = self._verifier.verify(token)
+        mine = self.verified
+        if (verified.issuer, verified.subject) != (mine.issuer, mine.subject):
+            raise InvalidClaim("the token is for another subject than the socket's", "sub")
+        if verified.session_id != mine.session_id:
+            raise InvalidClaim("the token is of another session than the socket's", "sid")
+        if verified.expires_at > mine.expires_at:
+            self.verified = verified
+            self._changed.set()
+        return verified
+
+    async def run(self, app: ASGIApp, scope: Scope) -> TokenError | None:
+        """Run `app` on the socket; give the reason if its token ended first."""
+        watcher = asyncio.create_task(self._watch())
+        try:
+            await app(scope, self.receive, self.send)
+        finally:
+            self._is_over = True
+            watcher.cancel()
+            if self._pending is not None:
+                self._pending.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await watcher
+        return self._ended.result() if self._ended.done() else None
+
+    async def receive(self) -> Message:
+        """Give the next message; a disconnect with 4401 once the token has ended."""
+        if not self._ended.done():
+            if self._pending is None:
+                self._pending = asyncio.ensure_future(self._receive())
+            # The read goes on if the application stops waiting, so that no message is lost.
+            await asyncio.wait({self._pending, self._ended}, return_when=asyncio.FIRST_COMPLETED)
+        if self._ended.done():
+            return {"type": "websocket.disconnect", "code": CLOSE_CODE, "reason": ""}
+        assert self._pending is not None  # noqa: S101 - set above
+        message = self._pending.result()
+        self._pending = None
+        if message["type"] == "websocket.disconnect":
+            self._is_over = True
+        return message
+
+    async def send(self, message: Message) -> None:
+        """Send `message`, unless the socket was closed."""
+        if self._ended.done():
+            raise SocketClosedError("the socket was closed with 4401: its token ended")
+        if message["type"] == "websocket.accept" and self._subprotocol is not None:
+            if message.get("subprotocol") is None:
+                message = {**message, "subprotocol": self._subprotocol}
+        elif message["type"] == "websocket.close":
+            self._is_over = True
+        await self._send(message)
+
+    async def _watch(self) -> None:
+        """Close the socket when its token or session ends."""
+        while (reason := self._check()) is None:
+            left = self.verified.expires_at + self._verifier.leeway - self._clock()
+            self._changed.clear()
+            with contextlib.suppress(TimeoutError):
+                # Short waits, so that a wall clock that jumps is noticed.
+                await asyncio.wait_for(
+                    self._changed.wait(), max(0.001, min(left, self._check_seconds))
+                )
+        if not self._is_over:
+            self._ended.set_result(reason)
+            self._is_over = True
+            text = "token expired" if isinstance(reason, TokenExpired) else "session ended"
+            with contextlib.suppress(OSError, RuntimeError):  # the peer may have gone just now
+                await self._send({"type": "websocket.close", "code": CLOSE_CODE, "reason": text})
+
+    def _check(self) -> TokenError | None:
+        try:
+            self._verifier.recheck(self.verified)
+        except TokenError as error:
+            return error
+        except Unavailable:
+            return None  # cannot be told now: asked again in a moment, and exp still holds
+        return None

@@ -1,0 +1,162 @@
+"""Where a token travels: read from a request, handed back in a response."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import Final, Protocol
+
+from linqi.asgi._http import Headers, Scope, merge_list
+from linqi.errors import ConfigurationError, InvalidRequest
+from linqi.sessions.sliding import Issued
+
+__all__ = ["CookieTransport", "HeaderTransport", "SubprotocolTransport", "Transport"]
+
+_TOKEN_CHARACTERS: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+_UNSAFE_FREE: Final = frozenset({"GET", "HEAD", "OPTIONS"})
+_MOST_COOKIE_BYTES: Final = 4096
+
+
+class Transport(Protocol):
+    """One place where tokens travel."""
+
+    subprotocol: str | None
+    """The WebSocket subprotocol that announces a token, if this transport uses one."""
+
+    def read(self, scope: Scope, headers: Headers) -> bytes | None:
+        """Give the token presented here, or None; `InvalidRequest` for an ill-formed one."""
+        ...
+
+    def deliver(self, issued: Issued, headers: list[tuple[bytes, bytes]], now: float) -> None:
+        """Put a successor into the `headers` of a response, and what caches must know of it."""
+        ...
+
+
+class HeaderTransport:
+    """``Authorization: Bearer`` in (RFC 6750, section 2.1), `successor_header` out."""
+
+    subprotocol = None
+
+    def __init__(self, successor_header: str = "X-Refresh-Token") -> None:
+        if not _TOKEN_CHARACTERS.fullmatch(successor_header):
+            raise ConfigurationError([f"{successor_header!r} is not a header name"])
+        self.successor_header = successor_header.lower().encode("ascii")
+
+    def read(self, scope: Scope, headers: Headers) -> bytes | None:
+        """Give the bearer token; another scheme counts as none."""
+        found = None
+        for name, value in headers:
+            if name == b"authorization":
+                if found is not None:
+                    raise InvalidRequest("more than one Authorization header")
+                found = value
+        if found is None:
+            return None
+        if found[:7].lower() == b"bearer ":
+            return found[7:]
+        lowered = found.lower()
+        if lowered.strip() == b"bearer" or b"bearer " in lowered or lowered[:7] == b"bearer\t":
+            raise InvalidRequest("the Authorization header is not exactly one bearer credential")
+        return None
+
+    def deliver(self, issued: Issued, headers: list[tuple[bytes, bytes]], now: float) -> None:
+        """Put the successor into its header, which then stands there once."""
+        headers[:] = [header for header in headers if header[0].lower() != self.successor_header]
+        headers.append((self.successor_header, issued.token.encode("ascii")))
+        merge_list(headers, b"vary", (b"Authorization", b"Origin"))
+
+
+class CookieTransport:
+    """A cookie that scripts cannot read, in and out.
+
+    `origins` are the pages that may use it: a WebSocket from any other is refused, and so is a
+    request with a method that changes something which a browser reports as coming from elsewhere.
+    Without `secure` the name must lose its ``__Host-`` prefix; that is for development on
+    loopback only.
+    """
+
+    subprotocol = None
+
+    def __init__(
+        self, origins: Sequence[str], *, name: str = "__Host-access", secure: bool = True
+    ) -> None:
+        faults = []
+        if isinstance(origins, str) or not origins or "null" in origins or "*" in origins:
+            faults.append("origins is not a non-empty list such as ['https://app.example']")
+        if not _TOKEN_CHARACTERS.fullmatch(name):
+            faults.append(f"{name!r} is not a cookie name")
+        if secure and not name.startswith(("__Host-", "__Host-Http-")):
+            faults.append(f"the cookie {name!r} lacks the prefix __Host-, so siblings can set it")
+        if not secure and name.startswith("__"):
+            faults.append(f"a browser drops the cookie {name!r} without Secure; rename it")
+        if faults:
+            raise ConfigurationError(faults)
+        self._origins = frozenset(origin.encode("ascii") for origin in origins)
+        self._name = name.encode("ascii")
+        self._attributes = b"; Path=/; HttpOnly; SameSite=Strict" + (b"; Secure" if secure else b"")
+
+    def read(self, scope: Scope, headers: Headers) -> bytes | None:
+        """Give the cookie's token; `InvalidRequest` when another origin sent it."""
+        found = None
+        for name, value in headers:
+            if name != b"cookie":
+                continue
+            for pair in value.split(b";"):
+                key, _, token = pair.strip().partition(b"=")
+                if key == self._name:
+                    if found is not None:
+                        raise InvalidRequest("the token cookie stands twice")
+                    found = token
+        if found:
+            self._check_origin(scope, headers)
+        return found or None
+
+    def deliver(self, issued: Issued, headers: list[tuple[bytes, bytes]], now: float) -> None:
+        """Put the successor into Set-Cookie and nowhere else (R10)."""
+        age = max(0, int(issued.expires_at - now))
+        cookie = b"%s=%s; Max-Age=%d" % (self._name, issued.token.encode("ascii"), age)
+        if len(cookie) + len(self._attributes) > _MOST_COOKIE_BYTES:
+            raise ConfigurationError([f"the token is too long for a cookie: {len(cookie)} bytes"])
+        headers.append((b"set-cookie", cookie + self._attributes))
+        merge_list(headers, b"vary", (b"Cookie", b"Origin"))
+
+    def _check_origin(self, scope: Scope, headers: Headers) -> None:
+        is_socket = scope["type"] == "websocket"
+        if not is_socket and scope["method"] in _UNSAFE_FREE:
+            return
+        origin = site = None
+        for name, value in headers:
+            if name == b"origin":
+                origin = value
+            elif name == b"sec-fetch-site":
+                site = value
+        if origin in self._origins:
+            return
+        if is_socket or origin is not None or site not in (None, b"same-origin", b"none"):
+            raise InvalidRequest("the cookie came from an origin that is not on the list")
+
+
+class SubprotocolTransport:
+    """For WebSockets of browsers, which cannot set headers: offered as `marker`, then the token.
+
+    ``new WebSocket(url, ["bearer", token])``. The application does not see either; `marker` is
+    what the server selects when the application selects nothing, as browsers demand.
+    """
+
+    def __init__(self, marker: str = "bearer") -> None:
+        if not _TOKEN_CHARACTERS.fullmatch(marker):
+            raise ConfigurationError([f"{marker!r} is not a subprotocol name"])
+        self.subprotocol: str | None = marker
+
+    def read(self, scope: Scope, headers: Headers) -> bytes | None:
+        """Give the token that follows the marker; nothing for HTTP."""
+        offered = scope.get("subprotocols") or ()
+        if scope["type"] != "websocket" or self.subprotocol not in offered:
+            return None
+        if list(offered).count(self.subprotocol) > 1 or offered[-1] == self.subprotocol:
+            raise InvalidRequest("the subprotocol marker stands twice or no token follows it")
+        token: str = offered[list(offered).index(self.subprotocol) + 1]
+        return token.encode("utf-8", "replace")
+
+    def deliver(self, issued: Issued, headers: list[tuple[bytes, bytes]], now: float) -> None:
+        """Do nothing: an HTTP response never answers a subprotocol."""

@@ -1,0 +1,206 @@
+"""Everything linqi raises on purpose, as one tree.
+
+::
+
+    LinqiError
+    ├── ConfigurationError        every fault of a set-up at once, each with its mend
+    ├── InvalidKey                a key that may not be used
+    ├── TokenError                a token that is refused
+    │   ├── MalformedToken        not a compact JWS with strict JSON inside
+    │   ├── UnsupportedToken      encrypted, compressed, critical or detached forms
+    │   ├── AlgorithmNotAllowed   ``alg`` is not on the issuer's list
+    │   ├── UnknownIssuer         ``iss`` names nobody we trust
+    │   ├── UnknownKey            no key of that issuer fits the header
+    │   ├── InvalidSignature      the signature does not fit the key
+    │   ├── InvalidClaim          a claim has the wrong type or value
+    │   │   └── MissingClaim      a required claim is absent
+    │   ├── TokenExpired          ``now >= exp``
+    │   ├── TokenNotYetValid      ``now < nbf`` or ``now < iat``
+    │   └── TokenRevoked          the session or the token was withdrawn
+    ├── InvalidRequest            credentials that are not presented as RFC 6750 asks
+    ├── SigningError              a token could not be signed
+    ├── RenewalRefused            a session may not be renewed
+    └── Unavailable               the question cannot be answered just now
+
+``code`` is stable and machine-readable. ``detail`` is for the operator's log: it holds no token,
+key or claim value. ``hint`` is the one sentence a client may see (RFC 6750, section 3.1).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import ClassVar, Literal
+
+__all__ = [
+    "AlgorithmNotAllowed",
+    "ConfigurationError",
+    "InvalidClaim",
+    "InvalidKey",
+    "InvalidRequest",
+    "InvalidSignature",
+    "LinqiError",
+    "MalformedToken",
+    "MissingClaim",
+    "RenewalRefused",
+    "SigningError",
+    "TokenError",
+    "TokenExpired",
+    "TokenNotYetValid",
+    "TokenRevoked",
+    "Unavailable",
+    "UnknownIssuer",
+    "UnknownKey",
+    "UnsupportedToken",
+]
+
+
+class LinqiError(Exception):
+    """The root of everything linqi raises on purpose."""
+
+    code: ClassVar[str] = "linqi"
+
+
+class ConfigurationError(LinqiError):
+    """A set-up that must not run; ``faults`` names every fault and how to mend it."""
+
+    code = "configuration"
+
+    def __init__(self, faults: Iterable[str]) -> None:
+        self.faults = tuple(faults)
+        super().__init__("\n".join(f"- {fault}" for fault in self.faults))
+
+    def __str__(self) -> str:
+        count = len(self.faults)
+        return f"{count} fault{'s' if count != 1 else ''} in the configuration:\n{self.args[0]}"
+
+
+class InvalidKey(LinqiError):
+    """A key that may not be used; the message says why and how to mend it."""
+
+    code = "invalid_key"
+
+
+class TokenError(LinqiError):
+    """A token that is refused.
+
+    ``detail`` is for the log, ``hint`` for the client.
+    """
+
+    code = "invalid_token"
+    hint: ClassVar[str] = "The access token is invalid"
+
+    def __init__(self, detail: str) -> None:
+        super().__init__(detail)
+        self.detail = detail
+
+
+class MalformedToken(TokenError):
+    """The token is not three base64url segments with strict JSON inside (RFC 7515, section 3.1)."""
+
+    code = "malformed_token"
+    hint = "The access token is malformed"
+
+
+class UnsupportedToken(TokenError):
+    """The token asks for a feature that is never honoured: JWE, ``crit``, ``b64``, ``zip``."""
+
+    code = "unsupported_token"
+    hint = "The access token is malformed"
+
+
+class AlgorithmNotAllowed(TokenError):
+    """The header's ``alg`` is not on the issuer's list (RFC 8725, section 3.1)."""
+
+    code = "algorithm_not_allowed"
+
+
+class UnknownIssuer(TokenError):
+    """The ``iss`` claim names no trusted issuer (RFC 8725, section 3.8)."""
+
+    code = "unknown_issuer"
+
+
+class UnknownKey(TokenError):
+    """No key of the issuer fits the header's ``alg`` and ``kid``."""
+
+    code = "unknown_key"
+
+
+class InvalidSignature(TokenError):
+    """The signature does not fit the issuer's key."""
+
+    code = "invalid_signature"
+
+
+class InvalidClaim(TokenError):
+    """A claim has a wrong type or value; ``claim`` names it."""
+
+    code = "invalid_claim"
+
+    def __init__(self, detail: str, claim: str) -> None:
+        super().__init__(detail)
+        self.claim = claim
+
+
+class MissingClaim(InvalidClaim):
+    """A required claim is absent; ``claim`` names it."""
+
+    code = "missing_claim"
+
+
+class TokenExpired(TokenError):
+    """The time is ``exp`` or later (RFC 7519, section 4.1.4)."""
+
+    code = "token_expired"
+    hint = "The access token expired"
+
+
+class TokenNotYetValid(TokenError):
+    """The time is before ``nbf`` (RFC 7519, section 4.1.5) or before ``iat``."""
+
+    code = "token_not_yet_valid"
+    hint = "The access token is not valid yet"
+
+
+class TokenRevoked(TokenError):
+    """The token or its session was withdrawn."""
+
+    code = "token_revoked"
+
+
+class InvalidRequest(LinqiError):
+    """Credentials that are not presented as RFC 6750, section 2, asks."""
+
+    code = "invalid_request"
+    hint: ClassVar[str] = "The credentials are not presented as RFC 6750 asks"
+
+    def __init__(self, detail: str) -> None:
+        super().__init__(detail)
+        self.detail = detail
+
+
+class SigningError(LinqiError):
+    """A token could not be signed."""
+
+    code = "signing_failed"
+
+
+class RenewalRefused(LinqiError):
+    """A session may not be renewed; ``reason`` is ``"revoked"`` or ``"authorize"``."""
+
+    code = "renewal_refused"
+
+    def __init__(self, reason: Literal["authorize", "revoked"]) -> None:
+        super().__init__(f"the session may not be renewed ({reason})")
+        self.reason = reason
+
+
+class Unavailable(LinqiError):
+    """The question cannot be answered just now; ask again in ``retry_after`` seconds."""
+
+    code = "unavailable"
+
+    def __init__(self, detail: str, *, retry_after: float = 1.0) -> None:
+        super().__init__(detail)
+        self.detail = detail
+        self.retry_after = retry_after

@@ -1,0 +1,134 @@
+"""What happened, as frozen values that a hook receives."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+__all__ = [
+    "Event",
+    "Hook",
+    "RenewalDeferred",
+    "RenewalDenied",
+    "RenewalFailed",
+    "RenewalNotDue",
+    "RevocationFailed",
+    "SessionCapReached",
+    "SocketClosed",
+    "TokenRefused",
+    "TokenRenewed",
+]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TokenRefused:
+    """A request without a usable token: ``status`` is the answer it got."""
+
+    status: int
+    code: str
+    detail: str
+    path: str
+    token_digest: str
+    """First eight hex digits of the SHA-256 of what was presented; empty when nothing was."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TokenRenewed:
+    """A successor was handed out; ``lag`` is the time from due to renewed, in seconds."""
+
+    user: str
+    session: str
+    old_expires_at: float
+    new_expires_at: float
+    buffer: float
+    lag: float
+    signed: bool
+    """Whether this request paid for the signature; the others share its successor."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RenewalNotDue:
+    """A verified token is not near expiry yet; it will be in ``due_in`` seconds."""
+
+    user: str
+    expires_at: float
+    buffer: float
+    due_in: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RenewalDeferred:
+    """A renewal waits for a later request.
+
+    ``budget``: the renewal budget has none to give yet; ``slow``: the signature was not ready in
+    time; ``response``: the application's answer may not carry one.
+    """
+
+    user: str
+    session: str
+    reason: Literal["budget", "slow", "response"]
+    seconds_left: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RenewalDenied:
+    """The application's hook or a revocation said no: the session ends with its token."""
+
+    user: str
+    session: str
+    reason: Literal["authorize", "revoked"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RenewalFailed:
+    """A successor could not be made; the request itself was answered as usual."""
+
+    user: str
+    session: str
+    detail: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SessionCapReached:
+    """A near-expiry token is not renewed because its session ends at ``session_end``."""
+
+    user: str
+    session: str
+    session_end: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RevocationFailed:
+    """The revocation check raised; ``detail`` is the type of what it raised."""
+
+    detail: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SocketClosed:
+    """A WebSocket was closed with 4401 because its token or session ended."""
+
+    user: str
+    code: str
+    path: str
+
+
+Event: TypeAlias = (
+    TokenRefused
+    | TokenRenewed
+    | RenewalNotDue
+    | RenewalDeferred
+    | RenewalDenied
+    | RenewalFailed
+    | SessionCapReached
+    | RevocationFailed
+    | SocketClosed
+)
+
+Hook: TypeAlias = Callable[[Event], None]
+"""Receives every event, on the event loop: it must return at once and keep what it needs.
+
+`RenewalNotDue` would otherwise be made on every request, so it goes only to hooks that have an
+attribute ``is_verbose``, a callable that returns true while they want it.
+"""

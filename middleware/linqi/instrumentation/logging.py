@@ -1,0 +1,90 @@
+"""Events as records of the standard library's `logging`."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from dataclasses import asdict
+from typing import Any
+
+from linqi.events import (
+    Event,
+    RenewalDeferred,
+    RenewalDenied,
+    RenewalFailed,
+    RenewalNotDue,
+    RevocationFailed,
+    SessionCapReached,
+    SocketClosed,
+    TokenRefused,
+    TokenRenewed,
+)
+
+__all__ = ["LoggingHook"]
+
+_LINES: dict[type[Any], tuple[int, str]] = {
+    TokenRenewed: (
+        logging.INFO,
+        "token renewed: user=%(user)s session=%(session)s old_expires_at=%(old_expires_at).3f"
+        " new_expires_at=%(new_expires_at).3f buffer_seconds=%(buffer)g lag_seconds=%(lag).3f",
+    ),
+    RenewalNotDue: (
+        logging.DEBUG,
+        "token not near expiry: user=%(user)s expires_at=%(expires_at).3f"
+        " buffer_seconds=%(buffer)g due_in_seconds=%(due_in).3f",
+    ),
+    TokenRefused: (
+        logging.INFO,
+        "token refused: status=%(status)d code=%(code)s detail=%(detail)s path=%(path)s"
+        " token_digest=%(token_digest)s",
+    ),
+    RenewalDeferred: (
+        logging.INFO,
+        "renewal deferred: user=%(user)s session=%(session)s reason=%(reason)s"
+        " seconds_left=%(seconds_left).3f",
+    ),
+    RenewalDenied: (
+        logging.WARNING,
+        "renewal denied: user=%(user)s session=%(session)s reason=%(reason)s",
+    ),
+    RenewalFailed: (
+        logging.ERROR,
+        "renewal failed, the request was answered without a successor: user=%(user)s"
+        " session=%(session)s detail=%(detail)s",
+    ),
+    SessionCapReached: (
+        logging.INFO,
+        "session at its end, not renewed: user=%(user)s session=%(session)s"
+        " session_end=%(session_end).3f",
+    ),
+    RevocationFailed: (logging.ERROR, "revocation check failed: detail=%(detail)s"),
+    SocketClosed: (
+        logging.INFO,
+        "socket closed with 4401: user=%(user)s code=%(code)s path=%(path)s",
+    ),
+}
+
+
+class LoggingHook:
+    """Writes each event as one line, its fields in ``record.linqi`` for structured formatters.
+
+    Control characters are escaped: a user name or a path cannot forge a log line.
+    """
+
+    def __init__(self, logger: str = "linqi") -> None:
+        self._logger = logging.getLogger(logger)
+        self.is_verbose: Callable[[], bool] = lambda: self._logger.isEnabledFor(logging.DEBUG)
+
+    def __call__(self, event: Event) -> None:
+        """Log `event` at the level that its kind has."""
+        level, line = _LINES[type(event)]
+        if self._logger.isEnabledFor(level):
+            fields = {name: _printable(value) for name, value in asdict(event).items()}
+            self._logger.log(level, line, fields, extra={"linqi": fields})
+
+
+def _printable(value: object) -> object:
+    """Escape what could break out of its line (uvicorn, CVE-2020-7694)."""
+    if isinstance(value, str) and not (value.isascii() and value.isprintable()):
+        return value.encode("unicode_escape").decode("ascii")
+    return value

@@ -1,0 +1,68 @@
+"""Which keys are too weak or too odd to use (RFC 7518, section 3; RFC 8725, section 3.5)."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from functools import cache
+from importlib.resources import files
+from typing import Any
+
+from linqi.errors import InvalidKey
+from linqi.jose._jws import Algorithm, rsa_numbers
+
+__all__ = ["check_material", "check_members", "is_known_secret"]
+
+_LEAST_DISTINCT_BYTES = 8
+"""A random 32-byte secret has about 30 distinct bytes; fewer than 8 is a pattern."""
+
+
+def check_material(algorithm: Algorithm, material: Any) -> None:
+    """Refuse key material that is too weak for `algorithm`; the message says how to mend it."""
+    if algorithm.kty == "oct":
+        _check_secret(algorithm, material)
+    elif algorithm.kty == "RSA":
+        _check_rsa(material)
+
+
+def check_members(jwk: Mapping[str, Any]) -> None:
+    """Refuse a JWK whose ``use`` or ``key_ops`` do not allow signatures (RFC 7517, section 4)."""
+    use = jwk.get("use", "sig")
+    if use != "sig":
+        raise InvalidKey(f"the JWK is for use {use!r}, expected 'sig'; give a signature key")
+    operations = jwk.get("key_ops", ["verify"])
+    if not isinstance(operations, list) or not {"sign", "verify"} & {str(o) for o in operations}:
+        raise InvalidKey("the JWK's key_ops allow neither 'sign' nor 'verify'")
+
+
+def is_known_secret(secret: bytes) -> bool:
+    """Tell whether `secret` is on the list of secrets that are public knowledge."""
+    return hashlib.sha256(secret).hexdigest()[:16] in _known_digests()
+
+
+def _check_secret(algorithm: Algorithm, secret: bytes) -> None:
+    mend = "make one with `linqi keygen` or secrets.token_bytes(64)"
+    if len(secret) < algorithm.hash_bytes:
+        raise InvalidKey(
+            f"the secret has {len(secret)} bytes, {algorithm.name} needs at least"
+            f" {algorithm.hash_bytes} (RFC 7518, section 3.2); {mend}"
+        )
+    if len(set(secret)) < _LEAST_DISTINCT_BYTES:
+        raise InvalidKey(f"the secret repeats a handful of bytes; {mend}")
+    if is_known_secret(secret):
+        raise InvalidKey(f"the secret is on a public list of known JWT secrets; {mend}")
+
+
+def _check_rsa(material: Any) -> None:
+    bits, exponent = rsa_numbers(material)
+    if not 2048 <= bits <= 8192:
+        raise InvalidKey(f"the RSA key has {bits} bits, expected 2048 to 8192 (RFC 7518, 3.3)")
+    if exponent < 65537:
+        raise InvalidKey(f"the RSA exponent is {exponent}, expected at least 65537")
+
+
+@cache
+def _known_digests() -> frozenset[str]:
+    """Load the digests; ``weak_secrets.txt`` names its source."""
+    text = files("linqi.jose").joinpath("weak_secrets.txt").read_text("ascii")
+    return frozenset(line for line in text.splitlines() if line and not line.startswith("#"))

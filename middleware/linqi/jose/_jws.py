@@ -1,0 +1,188 @@
+"""The door to PyJWT's algorithms: sign bytes, verify bytes, read and write key material.
+
+Nothing that the libraries throw leaves this module: key material that cannot be read becomes
+`InvalidKey`, a signature that cannot be checked is simply false, one that cannot be made is a
+`SigningError`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Final, Literal
+
+import jwt.algorithms
+from cryptography.hazmat.primitives.asymmetric import ec, ed448, ed25519, rsa
+from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
+from cryptography.hazmat.primitives.serialization import (
+    load_pem_private_key,
+    load_pem_public_key,
+)
+
+from linqi.errors import InvalidKey, SigningError
+
+__all__ = ["ALGORITHMS", "Algorithm", "algorithm"]
+
+KeyType = Literal["oct", "RSA", "EC", "OKP"]
+_PRIVATE = (
+    rsa.RSAPrivateKey,
+    ec.EllipticCurvePrivateKey,
+    ed25519.Ed25519PrivateKey,
+    ed448.Ed448PrivateKey,
+)
+_PUBLIC = (
+    rsa.RSAPublicKey,
+    ec.EllipticCurvePublicKey,
+    ed25519.Ed25519PublicKey,
+    ed448.Ed448PublicKey,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Algorithm:
+    """One signature algorithm of RFC 7518, section 3.1, or RFC 8037.
+
+    ``material`` in the methods is what the libraries hold: bytes for HMAC, else a key object.
+    """
+
+    name: str
+    kty: KeyType
+    curve: type[ec.EllipticCurve] | None
+    hash_bytes: int
+    _implementation: Any
+
+    def generate(self, size: int) -> Any:
+        """Make fresh asymmetric key material; `size` is bits for RSA, and read by it alone."""
+        if self.kty == "RSA":
+            return rsa.generate_private_key(public_exponent=65537, key_size=size)
+        if self.curve is not None:
+            return ec.generate_private_key(self.curve())
+        return ed25519.Ed25519PrivateKey.generate()
+
+    def read_secret(self, secret: bytes) -> Any:
+        """Take `secret` for an HMAC, refusing text that is another kind of key (CVE-2022-29217)."""
+        try:
+            return self._implementation.prepare_key(secret)
+        except Exception as error:
+            raise InvalidKey(f"{self.name}: {error}") from None
+
+    def read_pem(self, pem: bytes, password: bytes | None) -> Any:
+        """Read a PEM private or public key and check that its type and curve are this one's."""
+        try:
+            material: Any = (
+                load_pem_private_key(pem, password)
+                if b"PRIVATE KEY-----" in pem
+                else load_pem_public_key(pem)
+            )
+            return self._implementation.prepare_key(material)
+        except Exception as error:
+            raise InvalidKey(
+                f"the PEM is not a key for {self.name} ({type(error).__name__}: {error});"
+                f" give a PKCS#8, PKCS#1 or SEC1 private key or a public key of type {self.kty}"
+            ) from None
+
+    def read_jwk(self, jwk: dict[str, Any]) -> Any:
+        """Read the material of a JWK and check that its type and curve are this one's."""
+        try:
+            material = self._implementation.from_jwk(jwk)
+            return self._implementation.prepare_key(material)
+        except Exception as error:
+            raise InvalidKey(
+                f"the JWK is not a key for {self.name} ({type(error).__name__}: {error})"
+            ) from None
+
+    def write_jwk(self, material: Any) -> dict[str, Any]:
+        """Give the JWK of `material`, private members included if it has them."""
+        jwk: dict[str, Any] = self._implementation.to_jwk(material, as_dict=True)
+        jwk.pop("key_ops", None)  # says nothing that ``use`` does not
+        return jwk
+
+    def sign(self, data: bytes, material: Any) -> bytes:
+        """Give the JWS signature of `data`; ECDSA is deterministic (RFC 6979).
+
+        Two workers that sign the same successor then make the same token.
+        """
+        try:
+            if self.curve is None:
+                signature: bytes = self._implementation.sign(data, material)
+                return signature
+            hash_function = ec.ECDSA(self._implementation.hash_alg(), deterministic_signing=True)
+            r, s = decode_dss_signature(material.sign(data, hash_function))
+            width = (self.curve().key_size + 7) // 8
+            return r.to_bytes(width, "big") + s.to_bytes(width, "big")
+        except Exception as error:
+            raise SigningError(f"{self.name}: {type(error).__name__}") from error
+
+    def verify(self, data: bytes, material: Any, signature: bytes) -> bool:
+        """Tell whether `signature` fits; HMACs are compared in constant time (V18)."""
+        try:
+            return bool(self._implementation.verify(data, material, signature))
+        except Exception:  # noqa: BLE001 - whatever the library throws, it did not verify (V17)
+            return False
+
+
+def public_material(material: Any) -> Any:
+    """Give the half that verifies: the public key, or the secret itself."""
+    return material.public_key() if isinstance(material, _PRIVATE) else material
+
+
+def can_sign(material: Any) -> bool:
+    """Tell whether `material` is a secret or a private key."""
+    return not isinstance(material, _PUBLIC)
+
+
+def rsa_numbers(material: Any) -> tuple[int, int]:
+    """Give the modulus in bits and the exponent of an RSA key."""
+    public = public_material(material)
+    return public.key_size, public.public_numbers().e
+
+
+def signature_bytes(algorithm: Algorithm, material: Any) -> int:
+    """Give the one length, in bytes, that a signature of this key has."""
+    if algorithm.kty == "oct":
+        return algorithm.hash_bytes
+    if algorithm.kty == "RSA":
+        return (rsa_numbers(material)[0] + 7) // 8
+    if algorithm.curve is not None:
+        return 2 * ((algorithm.curve().key_size + 7) // 8)
+    return 64 if isinstance(public_material(material), ed25519.Ed25519PublicKey) else 114
+
+
+def generate_ed448() -> Any:
+    """Make a fresh Ed448 key; `Algorithm.generate` makes Ed25519 for EdDSA."""
+    return ed448.Ed448PrivateKey.generate()
+
+
+def _table() -> dict[str, Algorithm]:
+    implementations = jwt.algorithms.get_default_algorithms()
+    rows: list[tuple[str, KeyType, type[ec.EllipticCurve] | None, int]] = [
+        ("HS256", "oct", None, 32),
+        ("HS384", "oct", None, 48),
+        ("HS512", "oct", None, 64),
+        ("RS256", "RSA", None, 32),
+        ("RS384", "RSA", None, 48),
+        ("RS512", "RSA", None, 64),
+        ("PS256", "RSA", None, 32),
+        ("PS384", "RSA", None, 48),
+        ("PS512", "RSA", None, 64),
+        ("ES256", "EC", ec.SECP256R1, 32),
+        ("ES384", "EC", ec.SECP384R1, 48),
+        ("ES512", "EC", ec.SECP521R1, 64),
+        ("EdDSA", "OKP", None, 64),
+    ]
+    return {
+        name: Algorithm(name, kty, curve, size, implementations[name])
+        for name, kty, curve, size in rows
+    }
+
+
+_BY_NAME: Final = _table()
+ALGORITHMS: Final = tuple(_BY_NAME)
+"""The names of all algorithms; ``none`` is not among them (RFC 8725, section 3.1)."""
+
+
+def algorithm(name: str) -> Algorithm:
+    """Look an algorithm up by its exact name; `InvalidKey` when there is none."""
+    found = _BY_NAME.get(name) if isinstance(name, str) else None
+    if found is None:
+        raise InvalidKey(f"unknown algorithm {name!r}; use one of {', '.join(ALGORITHMS)}")
+    return found

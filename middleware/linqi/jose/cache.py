@@ -1,0 +1,150 @@
+"""Tokens that were verified a moment ago, so that a repeated one costs a hash and a look-up."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final, NamedTuple
+
+from cachetools import LRUCache
+
+from linqi.errors import ConfigurationError
+from linqi.jose.keys import KeySet
+from linqi.jose.verified import Verified
+
+__all__ = ["CacheInfo", "VerifiedCache"]
+
+_ENTRY_BYTES: Final = 330
+"""An entry without its strings: tuple, deadline, digest and both of the cache's tables.
+
+Measured as growth of the process over 100,000 entries (``linqi_bench``), rounded up.
+"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CacheInfo:
+    """What a cache holds and what it did since it was made."""
+
+    entries: int
+    bytes: int
+    hits: int
+    misses: int
+    evictions: int
+    max_entries: int
+    max_bytes: int
+
+
+class _Entry(NamedTuple):
+    verified: Verified
+    deadline: float
+    keys: KeySet
+    generation: int
+    bytes: int
+
+
+class VerifiedCache:
+    """The least recently used verified tokens, by the SHA-256 of the whole token.
+
+    Holds at most `max_entries` tokens and about `max_bytes` bytes; an entry lives for `lifetime`
+    seconds of the `monotonic` clock, less if a key of its issuer is withdrawn. Whoever asks must
+    compare ``exp``, which is a matter of the wall clock. One verifier owns it, in one thread.
+    """
+
+    def __init__(
+        self,
+        max_entries: int = 10_000,
+        max_bytes: int = 64 * 2**20,
+        lifetime: float = 60.0,
+        *,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        faults = []
+        if max_entries < 1:
+            faults.append(f"max_entries is {max_entries}, expected at least 1")
+        if max_bytes < 4096:
+            faults.append(f"max_bytes is {max_bytes}, expected at least 4096")
+        if not 0 < lifetime <= 86_400:
+            faults.append(f"the cache lifetime is {lifetime} s, expected above 0 to 86400 s")
+        if faults:
+            raise ConfigurationError(faults)
+        self.max_entries = max_entries
+        self.max_bytes = max_bytes
+        self.lifetime = lifetime
+        self._monotonic = monotonic
+        self._entries: LRUCache[bytes, _Entry] = LRUCache(max_entries)
+        self._bytes = self._hits = self._misses = self._evictions = 0
+        self._claimed = False
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+    def claim(self) -> None:
+        """Take the cache for one verifier: what another policy let through must not count here."""
+        if self._claimed:
+            raise ConfigurationError(["two verifiers share one cache; give each its own"])
+        self._claimed = True
+
+    def get(self, digest: bytes) -> Verified | None:
+        """Give what `digest` was verified as, unless it is too old or its issuer lost a key."""
+        try:
+            entry = self._entries[digest]
+        except KeyError:
+            self._misses += 1
+            return None
+        if self._monotonic() < entry[1] and entry[2].generation == entry[3]:
+            self._hits += 1
+            return entry[0]
+        self.discard(digest)
+        self._misses += 1
+        return None
+
+    def put(self, verified: Verified, keys: KeySet) -> None:
+        """Remember `verified` by a key of `keys`, evicting the least recently used where there is no room."""
+        size = _ENTRY_BYTES + _bytes_of(verified)
+        if size > self.max_bytes:
+            return
+        self.discard(verified.digest)
+        entries = self._entries
+        while len(entries) >= self.max_entries or self._bytes + size > self.max_bytes:
+            _, evicted = entries.popitem()
+            self._bytes -= evicted.bytes
+            self._evictions += 1
+        deadline = self._monotonic() + self.lifetime
+        entries[verified.digest] = _Entry(verified, deadline, keys, keys.generation, size)
+        self._bytes += size
+
+    def discard(self, digest: bytes) -> None:
+        """Forget `digest`, if it is here."""
+        entry = self._entries.pop(digest, None)
+        if entry is not None:
+            self._bytes -= entry.bytes
+
+    def clear(self) -> None:
+        """Forget everything; the counters go on."""
+        self._entries.clear()
+        self._bytes = 0
+
+    def info(self) -> CacheInfo:
+        """Give the counters as they stand."""
+        return CacheInfo(
+            entries=len(self._entries),
+            bytes=self._bytes,
+            hits=self._hits,
+            misses=self._misses,
+            evictions=self._evictions,
+            max_entries=self.max_entries,
+            max_bytes=self.max_bytes,
+        )
+
+
+def _bytes_of(verified: Verified) -> int:
+    """Give the bytes of a verified value with the strings that only it holds."""
+    strings = (verified.subject, verified.token_id, verified.session_id, verified.issuer)
+    return (
+        sys.getsizeof(verified)
+        + sys.getsizeof(verified.payload)
+        + sum(sys.getsizeof(text) for text in strings if text is not None)
+        + sum(sys.getsizeof(scope) for scope in verified.scopes)
+    )

@@ -1,0 +1,63 @@
+"""Signs claims into tokens with the newest key of a set."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import msgspec
+
+from linqi.errors import ConfigurationError, InvalidKey, SigningError
+from linqi.jose._gate import encode_segment
+from linqi.jose.keys import Key, KeySet
+
+__all__ = ["Signer"]
+
+
+class Signer:
+    """Signs access tokens (``typ`` at+jwt, RFC 9068) in the name of one issuer for one audience.
+
+    The last key of `keys` that can sign signs; all of them verify. `sign` may be called from any
+    thread.
+    """
+
+    def __init__(self, keys: KeySet | Key | Sequence[Key], *, issuer: str, audience: str) -> None:
+        faults = []
+        if not isinstance(issuer, str) or not issuer:
+            faults.append("issuer is not a non-empty string; use this deployment's own URL")
+        if not isinstance(audience, str) or not audience:
+            faults.append("audience is not a non-empty string; name the API the tokens are for")
+        if isinstance(keys, KeySet):
+            self.keys = keys
+        else:
+            self.keys = KeySet([keys] if isinstance(keys, Key) else keys)
+        try:
+            _ = self.keys.signing_key
+        except InvalidKey as error:
+            faults.append(str(error))
+        if faults:
+            raise ConfigurationError(faults)
+        self.issuer = issuer
+        self.audience = audience
+        self.signatures = 0
+        """How many tokens this signer has signed."""
+        self._counter = itertools.count(1)
+        self._fixed = {"iss": issuer, "aud": audience}
+
+    def sign(self, claims: Mapping[str, Any]) -> str:
+        """Give a token of `claims` with ``iss`` and ``aud`` set; `SigningError` when it fails."""
+        key = self.keys.signing_key
+        try:
+            payload = msgspec.json.encode({**claims, **self._fixed})
+        except (TypeError, ValueError, RecursionError) as error:
+            raise SigningError(f"the claims are not JSON: {error}") from None
+        data = _header_of(key) + b"." + encode_segment(payload)
+        signature = key.sign(data)
+        self.signatures = next(self._counter)  # count is atomic under threads, += is not
+        return (data + b"." + encode_segment(signature)).decode("ascii")
+
+
+def _header_of(key: Key) -> bytes:
+    header = {"alg": key.alg, "kid": key.kid, "typ": "at+jwt"}
+    return encode_segment(msgspec.json.encode(header))

@@ -1,0 +1,393 @@
+"""From an encoded token to a verified value, or to the reason why not."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Final, Literal, NamedTuple, NoReturn
+
+from linqi.errors import (
+    AlgorithmNotAllowed,
+    ConfigurationError,
+    InvalidSignature,
+    MalformedToken,
+    MissingClaim,
+    TokenRevoked,
+    Unavailable,
+    UnknownIssuer,
+    UnsupportedToken,
+)
+from linqi.events import Hook, RevocationFailed
+from linqi.jose import claims as rules
+from linqi.jose._gate import decode_segment, parse_object, split_token
+from linqi.jose.cache import VerifiedCache
+from linqi.jose.keys import ALGORITHMS, KeySet
+from linqi.jose.signer import Signer
+from linqi.jose.verified import Verified
+
+__all__ = ["ANY_AUDIENCE", "AnyAudience", "Limits", "TrustedIssuer", "Verifier"]
+
+_FORBIDDEN_MEMBERS: Final = frozenset({"crit", "b64", "zip", "cty", "enc"})
+_LONGEST_KID: Final = 256
+_MOST_HEADERS: Final = 256
+
+
+class AnyAudience:
+    """The type of `ANY_AUDIENCE`."""
+
+    def __repr__(self) -> str:
+        return "ANY_AUDIENCE"
+
+
+ANY_AUDIENCE: Final = AnyAudience()
+"""Opts out of the ``aud`` check, in so many words: a token for another API then passes here."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """How much of a token is looked at before anything in it is decoded."""
+
+    token_bytes: int = 16_384
+    """The whole token; 256 to 1,048,576."""
+    header_bytes: int = 2_048
+    """The encoded header; 64 to `token_bytes`."""
+
+    def __post_init__(self) -> None:
+        faults = []
+        if not 256 <= self.token_bytes <= 1_048_576:
+            faults.append(f"token_bytes is {self.token_bytes}, expected 256 to 1048576")
+        if not 64 <= self.header_bytes <= self.token_bytes:
+            faults.append(f"header_bytes is {self.header_bytes}, expected 64 to token_bytes")
+        if faults:
+            raise ConfigurationError(faults)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrustedIssuer:
+    """Whose tokens are believed, and for what."""
+
+    issuer: str
+    """The exact ``iss`` (RFC 8725, section 3.8)."""
+    audience: str | Sequence[str] | AnyAudience
+    """Accepted ``aud`` values; leaving the check out takes `ANY_AUDIENCE` (RFC 8725, 3.9)."""
+    keys: KeySet
+    """The only keys that count for this issuer."""
+    algorithms: Sequence[str]
+    """Allowed ``alg`` values, HMACs or signatures but not both (RFC 8725, section 3.1)."""
+    types: Sequence[str] = ("at+jwt", "jwt")
+    """Allowed ``typ`` values, without ``application/``, in any case."""
+    require_type: bool = False
+    """Whether ``typ`` must be present, as RFC 9068, section 4, demands."""
+    required_claims: Sequence[str] = ()
+    """Claims that must be present besides ``iss``, ``aud`` and ``exp``."""
+    own: bool = False
+    """Whether this deployment issues these tokens, so that they may be renewed."""
+
+    def __post_init__(self) -> None:
+        if faults := [*self._faults()]:
+            raise ConfigurationError(faults)
+
+    def _faults(self) -> list[str]:
+        faults = []
+        if not isinstance(self.issuer, str) or not self.issuer:
+            faults.append("issuer is not a non-empty string; give the exact iss claim")
+        if not isinstance(self.audience, AnyAudience) and not _are_strings(_listed(self.audience)):
+            faults.append(
+                "audience is neither a string nor a list of them; name this API,"
+                " or pass ANY_AUDIENCE to accept tokens meant for others"
+            )
+        if not isinstance(self.keys, KeySet):
+            faults.append("keys is not a KeySet; wrap the keys: KeySet([key])")
+        if isinstance(self.algorithms, str) or not _are_strings(self.algorithms):
+            faults.append("algorithms is not a non-empty list of names, such as ['ES256']")
+        else:
+            faults += self._algorithm_faults()
+        if not _are_strings(self.types):
+            faults.append("types is not a non-empty list of strings, such as ['at+jwt']")
+        if isinstance(self.required_claims, str):
+            faults.append("required_claims is a string; give a list of claim names")
+        return faults
+
+    def _algorithm_faults(self) -> list[str]:
+        faults = [
+            f"algorithm {name!r} is not one of {', '.join(ALGORITHMS)}"
+            for name in self.algorithms
+            if name not in ALGORITHMS
+        ]
+        if len({name.startswith("HS") for name in self.algorithms}) > 1:
+            faults.append("algorithms mixes HMACs with signatures; keep one kind per issuer")
+        if isinstance(self.keys, KeySet):
+            faults += [
+                f"key {key.kid!r} is for {key.alg}, which algorithms does not list"
+                for key in self.keys.keys
+                if key.alg not in self.algorithms
+            ]
+        return faults
+
+
+class _Header(NamedTuple):
+    alg: str
+    kid: str | None
+    typ: str | None
+
+
+class _Profile(NamedTuple):
+    """A `TrustedIssuer`, prepared for look-ups."""
+
+    keys: KeySet
+    algorithms: frozenset[str]
+    types: frozenset[str | None]
+    audience: frozenset[str] | None
+    required: tuple[str, ...]
+    own: bool
+
+
+class Verifier:
+    """Verifies tokens of trusted issuers and remembers the ones it verified.
+
+    Not thread-safe: use one per event loop. `leeway` seconds (0 to 300) are granted for clocks
+    that differ. `is_revoked` is asked on every verification, cached ones included; when it raises,
+    ``on_revocation_error`` decides between refusing with `Unavailable` (``"closed"``) and serving
+    (``"open"``), and `hooks` hear of it. ``cache=None`` verifies every token anew.
+    """
+
+    def __init__(
+        self,
+        issuers: TrustedIssuer | Sequence[TrustedIssuer],
+        *,
+        leeway: float = 0,
+        cache: VerifiedCache | Literal["default"] | None = "default",
+        limits: Limits | None = None,
+        is_revoked: Callable[[Verified], bool] | None = None,
+        on_revocation_error: Literal["closed", "open"] = "closed",
+        hooks: Sequence[Hook] = (),
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        listed = (issuers,) if isinstance(issuers, TrustedIssuer) else tuple(issuers)
+        if faults := _faults(listed, leeway, on_revocation_error, hooks):
+            raise ConfigurationError(faults)
+        self.cache = VerifiedCache() if cache == "default" else cache
+        if self.cache is not None:
+            self.cache.claim()
+        self.leeway = leeway
+        self.limits = limits or Limits()
+        self.issuers = listed
+        self._profiles = {trusted.issuer: _prepare(trusted) for trusted in listed}
+        self._headers: dict[bytes, _Header] = {}
+        self._is_revoked = is_revoked
+        self._serves_on_error = on_revocation_error == "open"
+        self._hooks = tuple(hooks)
+        self._clock = clock
+
+    @classmethod
+    def trusting(cls, signer: Signer, **options: Any) -> Verifier:
+        """Give a verifier of exactly what `signer` signs; `options` as for the constructor."""
+        return cls(
+            TrustedIssuer(
+                issuer=signer.issuer,
+                audience=signer.audience,
+                keys=signer.keys,
+                algorithms=sorted({key.alg for key in signer.keys.keys}),
+                types=("at+jwt",),
+                require_type=True,
+                own=True,
+            ),
+            **options,
+        )
+
+    def verify(self, token: bytes | str) -> Verified:
+        """Give the verified value of `token`, or raise a `TokenError` or `Unavailable`."""
+        data = token if type(token) is bytes else _ascii(token)
+        if len(data) > self.limits.token_bytes:
+            raise MalformedToken(
+                f"the token has {len(data)} bytes, at most {self.limits.token_bytes} are read"
+            )
+        # The digest covers the whole token: a key made of a part of it lets a forged token borrow
+        # a real one's entry (LiteLLM, CVE-2026-35030).
+        digest = hashlib.sha256(data).digest()
+        if self.cache is not None:
+            verified = self.cache.get(digest)
+            if verified is not None:
+                self.recheck(verified)
+                return verified
+        return self._verify_cold(data, digest, is_signed=False)
+
+    def recheck(self, verified: Verified) -> None:
+        """Raise if `verified` expired or was revoked since it was verified."""
+        now = self._clock()
+        issued_at = verified.issued_at
+        if (
+            now >= verified.expires_at
+            or verified.not_before is not None
+            or (issued_at is not None and now < issued_at)
+        ):
+            self._check_times(verified, now)
+        if self._is_revoked is not None:
+            self._check_revocation(self._is_revoked, verified)
+
+    def prime(self, token: str) -> Verified:
+        """Remember a token that this process has just signed, without checking the signature.
+
+        Everything else is checked. The first request with the new token is then a hit.
+        """
+        data = _ascii(token)
+        return self._verify_cold(data, hashlib.sha256(data).digest(), is_signed=True)
+
+    def _verify_cold(self, data: bytes, digest: bytes, *, is_signed: bool) -> Verified:
+        segments = split_token(data, self.limits.token_bytes, self.limits.header_bytes)
+        header = self._headers.get(segments[0]) or _parse_header(segments[0])
+        payload = decode_segment(segments[1])
+        claims = parse_object(payload, "payload")
+        issuer = claims.get("iss")
+        profile = self._profiles.get(issuer) if type(issuer) is str else None
+        if profile is None:
+            _refuse_issuer(claims)
+        if header.alg not in profile.algorithms:
+            raise AlgorithmNotAllowed("the header's alg is not on the issuer's list")
+        if header.typ not in profile.types:
+            raise UnsupportedToken("the header's typ is not an accepted one")
+        key = profile.keys.find(header.alg, header.kid)
+        signature = segments[2]
+        if not is_signed and not key.verify(data[: -len(signature) - 1], decode_segment(signature)):
+            raise InvalidSignature(f"the {header.alg} signature does not fit the issuer's key")
+        verified = _read(claims, payload, digest, header.alg, key.kid, profile)
+        self._check_times(verified, self._clock())
+        if self._is_revoked is not None:
+            self._check_revocation(self._is_revoked, verified)
+        self._remember(segments[0], header, verified, profile.keys)
+        return verified
+
+    def _remember(self, segment: bytes, header: _Header, verified: Verified, keys: KeySet) -> None:
+        # Only headers of verified tokens are kept, so garbage cannot push them out.
+        if len(self._headers) >= _MOST_HEADERS:
+            self._headers.clear()
+        self._headers[segment] = header
+        if self.cache is not None:
+            self.cache.put(verified, keys)
+
+    def _check_times(self, verified: Verified, now: float) -> None:
+        rules.check_times(
+            verified.expires_at, verified.not_before, verified.issued_at, now, self.leeway
+        )
+
+    def _check_revocation(self, is_revoked: Callable[[Verified], bool], verified: Verified) -> None:
+        try:
+            revoked = is_revoked(verified)
+        except Exception as error:
+            for hook in self._hooks:
+                hook(RevocationFailed(detail=type(error).__name__))
+            if self._serves_on_error:
+                return
+            raise Unavailable(f"the revocation check raised {type(error).__name__}") from error
+        if revoked:
+            if self.cache is not None:
+                self.cache.discard(verified.digest)
+            raise TokenRevoked("the token or its session was revoked")
+
+
+def _parse_header(segment: bytes) -> _Header:
+    members = parse_object(decode_segment(segment), "header")
+    if not _FORBIDDEN_MEMBERS.isdisjoint(members):
+        found = ", ".join(sorted(_FORBIDDEN_MEMBERS & members.keys()))
+        raise UnsupportedToken(f"the header has {found}, which is never honoured")
+    alg = members.get("alg")
+    if type(alg) is not str or alg not in ALGORITHMS:
+        raise AlgorithmNotAllowed("the header's alg is not a signature algorithm known here")
+    kid = members.get("kid")
+    if "kid" in members and (type(kid) is not str or not 0 < len(kid) <= _LONGEST_KID):
+        raise MalformedToken(f"the header's kid is not a string of 1 to {_LONGEST_KID} characters")
+    typ = members.get("typ")
+    if "typ" in members:
+        if type(typ) is not str:
+            raise MalformedToken("the header's typ is not a string")
+        typ = typ.lower().removeprefix("application/")
+    return _Header(alg, kid, typ)
+
+
+def _read(
+    claims: dict[str, Any], payload: bytes, digest: bytes, alg: str, kid: str, profile: _Profile
+) -> Verified:
+    if profile.audience is not None:
+        rules.check_audience(claims, profile.audience)
+    if profile.required:
+        rules.require_claims(claims, profile.required)
+    return Verified(
+        issuer=claims["iss"],
+        subject=rules.read_string(claims, "sub"),
+        expires_at=rules.required_time(claims, "exp"),
+        not_before=rules.optional_time(claims, "nbf"),
+        issued_at=rules.optional_time(claims, "iat"),
+        token_id=rules.read_string(claims, "jti"),
+        session_id=rules.read_string(claims, "sid"),
+        auth_time=rules.optional_time(claims, "auth_time"),
+        session_end=rules.optional_time(claims, "session_end") if profile.own else None,
+        scopes=rules.read_scopes(claims),
+        algorithm=alg,
+        key_id=kid,
+        own=profile.own,
+        digest=digest,
+        payload=payload,
+    )
+
+
+def _refuse_issuer(claims: dict[str, Any]) -> NoReturn:
+    if "iss" not in claims:
+        raise MissingClaim("the claim iss is missing", "iss")
+    raise UnknownIssuer("the claim iss names no trusted issuer")
+
+
+def _prepare(trusted: TrustedIssuer) -> _Profile:
+    types: set[str | None] = {typ.lower().removeprefix("application/") for typ in trusted.types}
+    if not trusted.require_type:
+        types.add(None)
+    any_audience = isinstance(trusted.audience, AnyAudience)
+    return _Profile(
+        keys=trusted.keys,
+        algorithms=frozenset(trusted.algorithms),
+        types=frozenset(types),
+        audience=None if any_audience else frozenset(_listed(trusted.audience)),
+        required=tuple(trusted.required_claims),
+        own=trusted.own,
+    )
+
+
+def _faults(
+    issuers: Sequence[TrustedIssuer], leeway: float, on_error: str, hooks: Sequence[Hook]
+) -> list[str]:
+    faults = []
+    if not issuers or not all(isinstance(trusted, TrustedIssuer) for trusted in issuers):
+        faults.append("issuers is empty or holds something else than TrustedIssuer values")
+    elif len({trusted.issuer for trusted in issuers}) < len(issuers):
+        faults.append("two trusted issuers have the same issuer; merge them")
+    if isinstance(leeway, bool) or not isinstance(leeway, int | float) or not 0 <= leeway <= 300:
+        faults.append(f"leeway is {leeway!r}, expected 0 to 300 seconds")
+    if on_error not in ("closed", "open"):
+        faults.append(f"on_revocation_error is {on_error!r}, expected 'closed' or 'open'")
+    if on_error == "open" and not hooks:
+        faults.append("on_revocation_error='open' tells nobody; pass hooks=[LoggingHook()]")
+    return faults
+
+
+def _ascii(token: bytes | str) -> bytes:
+    if isinstance(token, str):
+        try:
+            return token.encode("ascii")
+        except UnicodeEncodeError:
+            raise MalformedToken("the token has characters outside ASCII") from None
+    if isinstance(token, bytes):
+        return bytes(token)
+    raise MalformedToken(f"a token is bytes or str, not {type(token).__name__}")
+
+
+def _listed(value: object) -> Sequence[str]:
+    if isinstance(value, str):
+        return (value,)
+    return value if isinstance(value, Sequence) else ()
+
+
+def _are_strings(values: object) -> bool:
+    if isinstance(values, str) or not isinstance(values, Sequence | frozenset | set):
+        return False
+    return bool(values) and all(isinstance(value, str) and value for value in values)

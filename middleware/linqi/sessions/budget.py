@@ -1,0 +1,53 @@
+"""How many renewals a second a process may pay for, the most urgent first."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from linqi.errors import ConfigurationError
+
+__all__ = ["RenewalBudget"]
+
+
+@dataclass(slots=True)
+class RenewalBudget:
+    """A token bucket whose last tokens are kept for renewals that cannot wait.
+
+    ``rate`` is in renewals per second, at least 1.5 times the steady rate
+    ``sessions / (lifetime - buffer)`` of this process: near the steady rate a budget loses
+    sessions. ``burst`` is how many may come at once. A renewal that has just become due passes
+    only while the bucket is at least half full; the nearer its token is to the hard margin, the
+    less has to be left; within the margin it always passes and the bucket goes into debt.
+    """
+
+    rate: float
+    burst: float = 10.0
+    _level: float = 0.0
+    _at: float = -math.inf
+
+    def __post_init__(self) -> None:
+        faults = []
+        if not (0 < self.rate < math.inf):
+            faults.append(f"the budget's rate is {self.rate}, expected above 0 renewals per second")
+        if not (1 <= self.burst < math.inf):
+            faults.append(f"the budget's burst is {self.burst}, expected at least 1")
+        if faults:
+            raise ConfigurationError(faults)
+
+    def take(self, now: float, left: float, buffer: float, hard_margin: float) -> bool:
+        """Take one renewal for a token with `left` seconds of life; false where it shall wait."""
+        self._fill(now)
+        if left > hard_margin:
+            patience = min(1.0, (left - hard_margin) / (buffer - hard_margin))
+            if self._level < max(1.0, self.burst * patience / 2):
+                return False
+        self._level = max(self._level - 1, -self.burst)
+        return True
+
+    def _fill(self, now: float) -> None:
+        gone = max(0.0, now - self._at)  # a clock that steps back adds nothing
+        self._level = min(
+            self.burst, self._level + min(gone, self.burst / self.rate * 2) * self.rate
+        )
+        self._at = now

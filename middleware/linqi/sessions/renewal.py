@@ -1,0 +1,262 @@
+"""When a session slides forward, and how far: decisions without I/O.
+
+A token is near expiry once ``exp - now < buffer``, so ``renew_at = exp - buffer`` needs no claim
+of its own. The policies differ only in the ``exp`` that a successor gets.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from dataclasses import dataclass, field
+from typing import Final, Literal, Protocol
+
+import pybase64
+
+from linqi.errors import ConfigurationError
+from linqi.jose.verified import Verified
+
+__all__ = [
+    "NOT_DUE",
+    "Decision",
+    "Due",
+    "Grid",
+    "Jitter",
+    "Kept",
+    "Policy",
+    "RenewalSettings",
+    "Span",
+    "Threshold",
+    "decide",
+    "first_span",
+    "share_of",
+]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Span:
+    """The life of one token: from ``iat`` to ``exp``, in Unix seconds."""
+
+    issued_at: float
+    expires_at: float
+
+
+class Policy(Protocol):
+    """Chooses the life of the next token of a session."""
+
+    def span(self, session: str, now: float, settings: RenewalSettings) -> Span:
+        """Give the life of a token of `session` made at `now`."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Grid:
+    """Phase-locked: a session is due at ``phase + k * (lifetime - buffer)`` and at no other time.
+
+    The phase is a hash of the session id, so sessions that sign in together are due apart from
+    the first cycle on, and stay apart after an outage. A life is never longer than ``lifetime``
+    and never leaves less than ``buffer``. It depends only on the session and the grid point, so
+    every worker computes the same one.
+    """
+
+    def span(self, session: str, now: float, settings: RenewalSettings) -> Span:
+        """Give the life from the last grid point to one buffer after the next."""
+        period = settings.lifetime - settings.buffer
+        phase = share_of(session) * period
+        if settings.is_whole:
+            phase = math.floor(phase)
+        epoch = math.floor((now - phase) / period)
+        if phase + period * (epoch + 1) <= now:  # the division rounded down past the point
+            epoch += 1
+        return Span(
+            issued_at=min(now, phase + period * epoch),
+            expires_at=phase + period * (epoch + 1) + settings.buffer,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Threshold:
+    """Plain: a token lives for the whole lifetime from when it is made.
+
+    Sessions that sign in together stay together: every cycle repeats the storm.
+    """
+
+    def span(self, session: str, now: float, settings: RenewalSettings) -> Span:
+        """Give the life that starts now."""
+        start = math.floor(now) if settings.is_whole else now
+        return Span(issued_at=start, expires_at=start + settings.lifetime)
+
+
+@dataclass(frozen=True, slots=True)
+class Jitter:
+    """Each token's life is shortened by up to ``width`` of ``lifetime - buffer``.
+
+    The share is a hash of the session id and the instant, not random. ``width``: above 0 to 1.
+    """
+
+    width: float = 0.1
+
+    def __post_init__(self) -> None:
+        if not 0 < self.width <= 1:
+            raise ConfigurationError([f"the jitter width is {self.width}, expected above 0 to 1"])
+
+    def span(self, session: str, now: float, settings: RenewalSettings) -> Span:
+        """Give a life that starts now and is shorter by this token's share."""
+        whole = settings.is_whole
+        longest_cut = self.width * (settings.lifetime - settings.buffer)
+        cut = share_of(f"{session} {now}") * longest_cut
+        start = math.floor(now) if whole else now
+        end = start + settings.lifetime - (math.floor(cut) if whole else cut)
+        return Span(issued_at=start, expires_at=end)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RenewalSettings:
+    """How sessions slide; all durations in seconds."""
+
+    lifetime: float = 900
+    """The longest life of one access token: 15 minutes, the short end of common practice."""
+    buffer: float = 300
+    """How long before ``exp`` a token is near expiry; under half the lifetime (R8)."""
+    policy: Policy = field(default_factory=Grid)
+    """Which instant a successor expires at."""
+    max_session: float = 8 * 3600
+    """The longest life of a session, whatever its activity: a working day (R1)."""
+    cap_spread: float = 0.1
+    """The share of `max_session` by which sessions may end earlier, each by its own hash: a fixed
+    cap would end all sessions of a morning in one second. 0 to 0.5."""
+    hard_margin: float | None = None
+    """With less life than this left, a renewal is never put off; 0 to below the buffer. None is
+    10 s, or a quarter of the buffer where that is less."""
+    whole_seconds: bool = True
+    """Whether ``iat`` and ``exp`` are whole numbers, which every library reads. Turn it off when
+    lifetimes are compressed for a load test: rounding would bundle renewals."""
+
+    def __post_init__(self) -> None:
+        if faults := self._faults():
+            raise ConfigurationError(faults)
+
+    def _faults(self) -> list[str]:
+        for name in ("lifetime", "buffer", "max_session", "cap_spread", "hard_margin"):
+            value = getattr(self, name)
+            if value is None and name == "hard_margin":
+                continue
+            if isinstance(value, bool) or not isinstance(value, int | float):
+                return [f"{name} is {value!r}, expected a number"]
+            if not math.isfinite(value):
+                return [f"{name} is {value}, expected a finite number"]
+        faults = []
+        if not 1 <= self.lifetime <= 86_400:
+            faults.append(f"lifetime is {self.lifetime:g} s, expected 1 to 86400 s")
+        if not 0 < self.buffer < self.lifetime / 2:
+            faults.append(
+                f"buffer is {self.buffer:g} s, expected above 0 and under half the lifetime"
+                f" ({self.lifetime / 2:g} s)"
+            )
+        if self.hard_margin is not None and not 0 <= self.hard_margin < self.buffer:
+            faults.append(f"hard_margin is {self.hard_margin:g} s, expected 0 to below the buffer")
+        if not self.lifetime <= self.max_session <= 366 * 86_400:
+            faults.append(
+                f"max_session is {self.max_session:g} s, expected the lifetime to 366 days"
+            )
+        if not 0 <= self.cap_spread <= 0.5:
+            faults.append(f"cap_spread is {self.cap_spread:g}, expected 0 to 0.5")
+        return faults
+
+    @property
+    def margin(self) -> float:
+        """The hard margin in force, in seconds."""
+        return min(10.0, self.buffer / 4) if self.hard_margin is None else self.hard_margin
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether times can be and shall be whole seconds."""
+        return self.whole_seconds and self.lifetime % 1 == 0 and self.buffer % 1 == 0
+
+    def session_end(self, session: str, auth_time: float) -> float:
+        """Give the instant at which `session` ends for good."""
+        longest = self.max_session * (1 - self.cap_spread * share_of(f"{session} end"))
+        end = auth_time + max(longest, self.lifetime)
+        return math.floor(end) if self.is_whole else end
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Due:
+    """A successor may be made: its life and its derived id."""
+
+    span: Span
+    token_id: str
+    due_at: float
+    """When the renewal became due: the lag is counted from here."""
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """No successor, and why.
+
+    ``bound``: the token is bound to a proof of possession (``cnf``, RFC 7800) that was not checked
+    here, so it is not handed on (R4).
+    """
+
+    reason: Literal["not_due", "not_ours", "no_session", "bound", "at_end", "expired"]
+
+
+Decision = Due | Kept
+NOT_DUE: Final = Kept("not_due")
+_NOT_OURS: Final = Kept("not_ours")
+_NO_SESSION: Final = Kept("no_session")
+_BOUND: Final = Kept("bound")
+_AT_END: Final = Kept("at_end")
+_EXPIRED: Final = Kept("expired")
+
+
+def decide(verified: Verified, now: float, settings: RenewalSettings) -> Decision:
+    """Tell whether a verified token gets a successor at `now`.
+
+    At ``exp - now == buffer`` it is not near expiry yet; at ``now == exp`` it is expired, and an
+    expired token is never renewed, whatever leeway its verification was granted (R2).
+    """
+    left = verified.expires_at - now
+    if left >= settings.buffer:
+        return NOT_DUE
+    if not verified.own:
+        return _NOT_OURS
+    session, auth_time, end = verified.session_id, verified.auth_time, verified.session_end
+    if session is None or auth_time is None or end is None or verified.token_id is None:
+        return _NO_SESSION
+    if left <= 0:
+        return _EXPIRED
+    due_at = verified.expires_at - settings.buffer
+    # Both ends hold: the one fixed at login, and today's settings should they be stricter (R1).
+    end = min(end, settings.session_end(session, auth_time))
+    span = settings.policy.span(session, now, settings)
+    issued_at = max(span.issued_at, verified.issued_at or 0)
+    expires_at = min(span.expires_at, end)
+    if expires_at <= verified.expires_at:
+        return _AT_END
+    if "cnf" in verified.claims:
+        return _BOUND
+    return Due(
+        span=Span(issued_at=issued_at, expires_at=expires_at),
+        token_id=_derive_id(session, verified.token_id, expires_at),
+        due_at=due_at,
+    )
+
+
+def first_span(session: str, now: float, settings: RenewalSettings) -> Span:
+    """Give the life of the first token of `session`, made at login."""
+    span = settings.policy.span(session, now, settings)
+    issued_at = math.floor(now) if settings.is_whole else now
+    end = settings.session_end(session, issued_at)
+    return Span(issued_at=issued_at, expires_at=min(span.expires_at, end))
+
+
+def share_of(text: str) -> float:
+    """Give a number in [0, 1) that is fixed for `text` and spread evenly over texts."""
+    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:6], "big") / 2**48
+
+
+def _derive_id(session: str, token_id: str, expires_at: float) -> str:
+    """Give the ``jti`` of a successor: a pure function, so that workers agree on it."""
+    digest = hashlib.sha256(f"{session}\n{token_id}\n{expires_at!r}".encode()).digest()
+    return pybase64.urlsafe_b64encode(digest[:16]).rstrip(b"=").decode()

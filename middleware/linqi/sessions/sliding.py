@@ -1,0 +1,310 @@
+"""The service that starts sessions and slides them forward."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import os
+import secrets
+import time
+from collections.abc import Awaitable, Callable, Generator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any, Final, TypeAlias
+
+from cachetools import LRUCache
+
+from linqi._flight import SingleFlight
+from linqi.errors import ConfigurationError, RenewalRefused, SigningError
+from linqi.jose.signer import Signer
+from linqi.jose.verified import Verified
+from linqi.sessions.budget import RenewalBudget
+from linqi.sessions.renewal import Decision, Due, RenewalSettings, decide, first_span
+
+__all__ = ["Authorize", "Begun", "Issued", "RenewalCounts", "SlidingRenewal"]
+
+Authorize: TypeAlias = Callable[
+    [Verified], bool | Mapping[str, Any] | Awaitable[bool | Mapping[str, Any]]
+]
+"""Asked before a successor is signed. False ends the sliding; true keeps the claims; a mapping
+replaces application claims, such as roles that changed. It may be a coroutine function."""
+
+_SLOW_TO_SIGN: Final = ("RS", "PS")
+_FIXED_CLAIMS: Final = frozenset(
+    {"iss", "aud", "sub", "sid", "auth_time", "session_end", "acr", "amr", "iat", "exp", "nbf",
+     "jti", "cnf"}
+)  # fmt: skip
+_AUTHORIZE_SECONDS: Final = 5.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Issued:
+    """A token that was just signed."""
+
+    token: str
+    expires_at: float
+    """``exp`` in Unix seconds."""
+    refresh_in: float
+    """Seconds from now until the token is near expiry."""
+    session_id: str
+
+    def __repr__(self) -> str:
+        return f"<Issued expires_at={self.expires_at}>"
+
+
+class Begun:
+    """A renewal under way: awaiting it gives the successor, or raises why there is none.
+
+    ``is_first`` tells whether this request pays for the signature. A waiter that leaves does not
+    stop it.
+    """
+
+    __slots__ = ("_made", "is_first")
+
+    def __init__(self, made: asyncio.Task[Issued] | Issued, *, is_first: bool) -> None:
+        self._made = made
+        self.is_first = is_first
+
+    def __await__(self) -> Generator[Any, None, Issued]:
+        if isinstance(self._made, Issued):
+            return self._made
+        return (yield from asyncio.shield(self._made).__await__())
+
+
+@dataclass(slots=True)
+class RenewalCounts:
+    """What a `SlidingRenewal` has done since it was made."""
+
+    sessions: int = 0
+    """Sessions started."""
+    signatures: int = 0
+    """Successors signed."""
+    coalesced: int = 0
+    """Requests that got a successor another request had signed."""
+    deferred: int = 0
+    """Renewals that the budget put off."""
+    denied: int = 0
+    """Renewals that a revocation or the application's hook refused."""
+    failed: int = 0
+    """Renewals that could not be signed or authorised because something raised."""
+
+
+class SlidingRenewal:
+    """Starts sessions and makes the successors of their near-expiry tokens.
+
+    All requests that present one token within one period share one successor: a single flight
+    while it is signed, then a memo of `memo_seconds` (at most `memo_entries` tokens).
+    `sign_off_loop` signs in threads; None does so for RSA, whose signature takes longer than a
+    request. `is_revoked` is asked again before every successor is handed out, even for a token
+    whose verification was cached (R5). `on_issue` hears of every new token: pass
+    ``verifier.prime`` so that its first use is a cache hit.
+    """
+
+    def __init__(
+        self,
+        signer: Signer,
+        settings: RenewalSettings | None = None,
+        *,
+        budget: RenewalBudget | None = None,
+        authorize: Authorize | None = None,
+        is_revoked: Callable[[Verified], bool] | None = None,
+        on_issue: Callable[[str], object] | None = None,
+        sign_off_loop: bool | None = None,
+        memo_seconds: float = 30.0,
+        memo_entries: int = 10_000,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        faults = []
+        if not 0 < memo_seconds <= 3600:
+            faults.append(f"memo_seconds is {memo_seconds}, expected above 0 to 3600")
+        if memo_entries < 1:
+            faults.append(f"memo_entries is {memo_entries}, expected at least 1")
+        if faults:
+            raise ConfigurationError(faults)
+        self.signer = signer
+        self.settings = settings or RenewalSettings()
+        self.counts = RenewalCounts()
+        self._budget = budget
+        self._authorize = authorize
+        self._is_revoked = is_revoked
+        self._on_issue = on_issue
+        self._sign_off_loop = sign_off_loop
+        self._memo_seconds = memo_seconds
+        self._memo: LRUCache[tuple[bytes, float], tuple[Issued, float]] = LRUCache(memo_entries)
+        self._flight: SingleFlight[tuple[bytes, float], Issued] = SingleFlight()
+        self._threads: ThreadPoolExecutor | None = None
+        self._clock = clock
+
+    def start(
+        self,
+        subject: str,
+        *,
+        claims: Mapping[str, Any] | None = None,
+        scopes: Sequence[str] = (),
+    ) -> Issued:
+        """Start a session for `subject` and give its first token; call it at login.
+
+        `claims` are added to the token and ride in every successor. `SigningError` when it cannot
+        be signed, `ConfigurationError` when `claims` names a claim that is linqi's to set.
+        """
+        _check_start(subject, claims, scopes)
+        now = self._clock()
+        session = secrets.token_urlsafe(16)
+        span = first_span(session, now, self.settings)
+        issued = self._issue(
+            {
+                **(claims or {}),
+                **({"scope": " ".join(scopes)} if scopes else {}),
+                "sub": subject,
+                "sid": session,
+                "auth_time": span.issued_at,
+                "session_end": self.settings.session_end(session, span.issued_at),
+                "iat": span.issued_at,
+                "exp": span.expires_at,
+                "jti": secrets.token_urlsafe(16),
+            },
+            now,
+        )
+        self.counts.sessions += 1
+        self._tell(issued)
+        return issued
+
+    def decide(self, verified: Verified, now: float) -> Decision:
+        """Tell whether `verified` gets a successor at `now`."""
+        return decide(verified, now, self.settings)
+
+    @property
+    def signs_off_loop(self) -> bool:
+        """Whether signatures are made in threads."""
+        if self._sign_off_loop is not None:
+            return self._sign_off_loop
+        return self.signer.keys.signing_key.alg.startswith(_SLOW_TO_SIGN)
+
+    def begin(self, verified: Verified, due: Due, now: float) -> Begun | None:
+        """Give the successor or the task that makes it; None where the budget puts it off."""
+        key = (verified.digest, due.span.expires_at)
+        known = self._memo.get(key)
+        if known is not None and now - known[1] < self._memo_seconds:
+            self.counts.coalesced += 1
+            return Begun(known[0], is_first=False)
+        if not self._flight.has(key) and self._budget is not None:
+            left = verified.expires_at - now
+            settings = self.settings
+            if not self._budget.take(now, left, settings.buffer, settings.margin):
+                self.counts.deferred += 1
+                return None
+        task, started = self._flight.start(key, lambda: self._make(verified, due, key))
+        if not started:
+            self.counts.coalesced += 1
+        return Begun(task, is_first=started)
+
+    async def renew(self, verified: Verified) -> Issued | None:
+        """Give the successor of `verified` if one is due and affordable now.
+
+        `RenewalRefused` when the session was revoked or the application said no, `SigningError`
+        when the signature failed. For callers outside the middleware.
+        """
+        now = self._clock()
+        decision = self.decide(verified, now)
+        if not isinstance(decision, Due):
+            return None
+        begun = self.begin(verified, decision, now)
+        if begun is None:
+            return None
+        issued = await begun
+        self.check_revocation(verified)
+        return issued
+
+    def check_revocation(self, verified: Verified) -> None:
+        """Raise `RenewalRefused` if the session was revoked or that cannot be told (R5)."""
+        if self._is_revoked is None:
+            return
+        try:
+            revoked = self._is_revoked(verified)
+        except Exception as error:
+            self.counts.failed += 1
+            raise SigningError(f"the revocation check raised {type(error).__name__}") from error
+        if revoked:
+            self.counts.denied += 1
+            raise RenewalRefused("revoked")
+
+    def close(self) -> None:
+        """Let the signing threads go; the next renewal that needs them starts new ones."""
+        if self._threads is not None:
+            self._threads.shutdown(wait=False)
+            self._threads = None
+
+    async def _make(self, verified: Verified, due: Due, key: tuple[bytes, float]) -> Issued:
+        self.check_revocation(verified)
+        replaced = await self._ask(verified)
+        claims = {
+            **verified.claims,
+            **replaced,
+            "iat": due.span.issued_at,
+            "exp": due.span.expires_at,
+            "jti": due.token_id,
+        }
+        claims.pop("nbf", None)
+        now = self._clock()
+        try:
+            if self.signs_off_loop:
+                loop = asyncio.get_running_loop()
+                issued = await loop.run_in_executor(self._pool(), self._issue, claims, now)
+            else:
+                issued = self._issue(claims, now)
+        except Exception:
+            self.counts.failed += 1
+            raise
+        self.counts.signatures += 1
+        self._memo[key] = (issued, now)
+        self._tell(issued)
+        return issued
+
+    async def _ask(self, verified: Verified) -> Mapping[str, Any]:
+        """Ask the application; give the claims it replaces."""
+        if self._authorize is None:
+            return {}
+        try:
+            answer = self._authorize(verified)
+            if inspect.isawaitable(answer):
+                answer = await asyncio.wait_for(answer, _AUTHORIZE_SECONDS)
+        except Exception as error:
+            self.counts.failed += 1
+            raise SigningError(f"the authorize hook raised {type(error).__name__}") from error
+        if isinstance(answer, Mapping):
+            return {name: answer[name] for name in answer if name not in _FIXED_CLAIMS}
+        if answer is not True:
+            self.counts.denied += 1
+            raise RenewalRefused("authorize")
+        return {}
+
+    def _issue(self, claims: Mapping[str, Any], now: float) -> Issued:
+        token = self.signer.sign(claims)
+        return Issued(
+            token=token,
+            expires_at=claims["exp"],
+            refresh_in=max(0.0, claims["exp"] - self.settings.buffer - now),
+            session_id=claims["sid"],
+        )
+
+    def _tell(self, issued: Issued) -> None:
+        if self._on_issue is not None:
+            self._on_issue(issued.token)
+
+    def _pool(self) -> ThreadPoolExecutor:
+        if self._threads is None:
+            self._threads = ThreadPoolExecutor(os.cpu_count() or 1, "linqi-sign")
+        return self._threads
+
+
+def _check_start(subject: str, claims: Mapping[str, Any] | None, scopes: Sequence[str]) -> None:
+    faults = []
+    if not isinstance(subject, str) or not 0 < len(subject) <= 1024 or "\0" in subject:
+        faults.append("subject is not a string of 1 to 1024 characters without NUL")
+    taken = sorted({*(claims or {})} & (_FIXED_CLAIMS - {"acr", "amr", "cnf"}))
+    if taken:
+        faults.append(f"claims names {', '.join(taken)}, which the session sets itself")
+    if isinstance(scopes, str) or any(" " in scope or not scope for scope in scopes):
+        faults.append("scopes is not a list of strings without spaces")
+    if faults:
+        raise ConfigurationError(faults)
