@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal, TypeAlias
+from typing import Literal, Protocol, TypeAlias, runtime_checkable
 
 __all__ = [
     "Event",
@@ -18,6 +18,7 @@ __all__ = [
     "SocketClosed",
     "TokenRefused",
     "TokenRenewed",
+    "VerboseHook",
 ]
 
 
@@ -129,6 +130,18 @@ Event: TypeAlias = (
 Hook: TypeAlias = Callable[[Event], None]
 """Receives every event, on the event loop: it must return at once and keep what it needs.
 
-`RenewalNotDue` would otherwise be made on every request, so it goes only to hooks that have an
-attribute ``is_verbose``, a callable that returns true while they want it.
+`RenewalNotDue` would be made on nearly every request, so only a `VerboseHook` gets it.
 """
+
+
+@runtime_checkable
+class VerboseHook(Protocol):
+    """A hook that also takes `RenewalNotDue`, while ``is_verbose()`` is true."""
+
+    def __call__(self, event: Event) -> None:
+        """Receive `event`."""
+        ...
+
+    def is_verbose(self) -> bool:
+        """Tell whether unrenewed requests are wanted just now."""
+        ...

@@ -7,7 +7,7 @@ import hashlib
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Literal
 
 from linqi.asgi._http import (
     Access,
@@ -41,11 +41,12 @@ from linqi.events import (
     SocketClosed,
     TokenRefused,
     TokenRenewed,
+    VerboseHook,
 )
 from linqi.instrumentation.logging import LoggingHook
 from linqi.jose.verified import ANONYMOUS, Anonymous, Verified
 from linqi.jose.verifier import Verifier
-from linqi.sessions.renewal import NOT_DUE, Due
+from linqi.sessions.renewal import NOT_DUE, Due, Kept
 from linqi.sessions.sliding import Begun, Issued, SlidingRenewal
 
 __all__ = ["JWTMiddleware"]
@@ -105,7 +106,7 @@ class JWTMiddleware:
         hooks: Sequence[Hook] | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        used = [HeaderTransport()] if transports is None else list(transports)
+        used: list[Transport] = [HeaderTransport()] if transports is None else list(transports)
         if faults := _faults(verifier, renewal, used, expose_to, realm, wait_seconds):
             raise ConfigurationError(faults)
         self.app = app
@@ -113,14 +114,16 @@ class JWTMiddleware:
         self.renewal = renewal
         self._rules = PathRules(public, optional)
         self._transports: Sequence[Transport] = used
-        self._only = used[0] if len(used) == 1 else None
+        self._only: Transport | None = used[0] if len(used) == 1 else None
         self._expose_to = frozenset(origin.encode("ascii") for origin in expose_to)
         self._realm = realm
         self._skip_cacheable = skip_cacheable
         self._wait_seconds = wait_seconds
         self._check_seconds = check_seconds
         self._hooks: tuple[Hook, ...] = (LoggingHook(),) if hooks is None else tuple(hooks)
-        self._verbose_hooks = tuple(hook for hook in self._hooks if hasattr(hook, "is_verbose"))
+        self._verbose_hooks: tuple[VerboseHook, ...] = tuple(
+            hook for hook in self._hooks if isinstance(hook, VerboseHook)
+        )
         self._clock = clock
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -136,7 +139,9 @@ class JWTMiddleware:
         if type(headers) is not list:
             headers = list(headers)  # ASGI allows any iterable, even one that runs out
             scope = {**scope, "headers": headers}
-        if access is Access.PUBLIC or (kind == "http" and _is_preflight(scope, headers)):
+        if access is Access.PUBLIC or (
+            kind == "http" and scope["method"] == "OPTIONS" and _is_preflight(headers)
+        ):
             await self.app(_known(scope, ANONYMOUS), receive, send)
             return
         token = None
@@ -158,12 +163,14 @@ class JWTMiddleware:
         else:
             now = self._clock()
             decision = self.renewal.decide(verified, now)
-            if type(decision) is Due:
+            if isinstance(decision, Due):
                 origin = _header(headers, b"origin")
                 wanted = _Renewal(verified, decision, transport, origin, now)
                 send = self._renewing(self.renewal, wanted, send)
-            elif self._verbose_hooks or decision is not NOT_DUE:
-                self._tell_kept(verified, now, decision.reason)
+            elif decision is not NOT_DUE:
+                self._tell_cap(verified, decision)
+            elif self._verbose_hooks:
+                self._tell_not_due(verified, now)
             await self.app(_known(scope, verified), receive, send)
 
     def _read(self, scope: Scope, headers: Headers) -> tuple[Transport, bytes | None]:
@@ -306,7 +313,7 @@ class JWTMiddleware:
         for hook in self._hooks:
             hook(event)
 
-    def _defer(self, wanted: _Renewal, reason: str) -> None:
+    def _defer(self, wanted: _Renewal, reason: Literal["budget", "slow", "response"]) -> None:
         verified = wanted.verified
         self._tell(
             RenewalDeferred(
@@ -331,27 +338,29 @@ class JWTMiddleware:
             )
         )
 
-    def _tell_kept(self, verified: Verified, now: float, reason: str) -> None:
-        if reason == "at_end":
+    def _tell_cap(self, verified: Verified, kept: Kept) -> None:
+        """Say that a near-expiry token stays without successor because its session ends."""
+        if kept.reason == "at_end" and verified.session_end is not None:
             self._tell(
                 SessionCapReached(
                     user=verified.identity,
                     session=_session_of(verified),
-                    session_end=verified.session_end or verified.expires_at,
+                    session_end=verified.session_end,
                 )
             )
-        elif reason == "not_due":
-            buffer = self._buffer()
-            for hook in self._verbose_hooks:
-                if hook.is_verbose():  # type: ignore[attr-defined]
-                    hook(
-                        RenewalNotDue(
-                            user=verified.identity,
-                            expires_at=verified.expires_at,
-                            buffer=buffer,
-                            due_in=verified.expires_at - buffer - now,
-                        )
+
+    def _tell_not_due(self, verified: Verified, now: float) -> None:
+        for hook in self._verbose_hooks:
+            if hook.is_verbose():
+                buffer = self._buffer()
+                hook(
+                    RenewalNotDue(
+                        user=verified.identity,
+                        expires_at=verified.expires_at,
+                        buffer=buffer,
+                        due_in=verified.expires_at - buffer - now,
                     )
+                )
 
     def _buffer(self) -> float:
         return 0.0 if self.renewal is None else self.renewal.settings.buffer
@@ -374,10 +383,10 @@ def _header(headers: Headers, wanted: bytes) -> bytes | None:
     return None
 
 
-def _is_preflight(scope: Scope, headers: Headers) -> bool:
+def _is_preflight(headers: Headers) -> bool:
+    """Tell a CORS preflight from any other OPTIONS request (H7)."""
     return (
-        scope["method"] == "OPTIONS"
-        and _header(headers, b"origin") is not None
+        _header(headers, b"origin") is not None
         and _header(headers, b"access-control-request-method") is not None
     )
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Callable
+from typing import Any
 
 from linqi.asgi._http import ASGIApp, Message, Receive, Scope, Send
 from linqi.errors import InvalidClaim, TokenError, TokenExpired, Unavailable
@@ -90,7 +91,8 @@ class SocketSession:
             if self._pending is None:
                 self._pending = asyncio.ensure_future(self._receive())
             # The read goes on if the application stops waiting, so that no message is lost.
-            await asyncio.wait({self._pending, self._ended}, return_when=asyncio.FIRST_COMPLETED)
+            waits: set[asyncio.Future[Any]] = {self._pending, self._ended}
+            await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
         if self._ended.done():
             return {"type": "websocket.disconnect", "code": CLOSE_CODE, "reason": ""}
         assert self._pending is not None  # noqa: S101 - set above

@@ -35,7 +35,7 @@ class Transport(Protocol):
 class HeaderTransport:
     """``Authorization: Bearer`` in (RFC 6750, section 2.1), `successor_header` out."""
 
-    subprotocol = None
+    subprotocol: str | None = None
 
     def __init__(self, successor_header: str = "X-Refresh-Token") -> None:
         if not _TOKEN_CHARACTERS.fullmatch(successor_header):
@@ -75,7 +75,7 @@ class CookieTransport:
     loopback only.
     """
 
-    subprotocol = None
+    subprotocol: str | None = None
 
     def __init__(
         self, origins: Sequence[str], *, name: str = "__Host-access", secure: bool = True
@@ -150,12 +150,12 @@ class SubprotocolTransport:
 
     def read(self, scope: Scope, headers: Headers) -> bytes | None:
         """Give the token that follows the marker; nothing for HTTP."""
-        offered = scope.get("subprotocols") or ()
+        offered: list[str | None] = [*(scope.get("subprotocols") or ())]
         if scope["type"] != "websocket" or self.subprotocol not in offered:
             return None
-        if list(offered).count(self.subprotocol) > 1 or offered[-1] == self.subprotocol:
+        if offered.count(self.subprotocol) > 1 or offered[-1] == self.subprotocol:
             raise InvalidRequest("the subprotocol marker stands twice or no token follows it")
-        token: str = offered[list(offered).index(self.subprotocol) + 1]
+        token = offered[offered.index(self.subprotocol) + 1] or ""
         return token.encode("utf-8", "replace")
 
     def deliver(self, issued: Issued, headers: list[tuple[bytes, bytes]], now: float) -> None:

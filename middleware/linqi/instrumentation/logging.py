@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
 from dataclasses import asdict
 from typing import Any
 
@@ -73,7 +72,10 @@ class LoggingHook:
 
     def __init__(self, logger: str = "linqi") -> None:
         self._logger = logging.getLogger(logger)
-        self.is_verbose: Callable[[], bool] = lambda: self._logger.isEnabledFor(logging.DEBUG)
+
+    def is_verbose(self) -> bool:
+        """Tell whether the logger takes debug records."""
+        return self._logger.isEnabledFor(logging.DEBUG)
 
     def __call__(self, event: Event) -> None:
         """Log `event` at the level that its kind has."""

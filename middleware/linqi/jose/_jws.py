@@ -62,7 +62,7 @@ class Algorithm:
         """Take `secret` for an HMAC, refusing text that is another kind of key (CVE-2022-29217)."""
         try:
             return self._implementation.prepare_key(secret)
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - one door (V17)
             raise InvalidKey(f"{self.name}: {error}") from None
 
     def read_pem(self, pem: bytes, password: bytes | None) -> Any:
@@ -74,7 +74,7 @@ class Algorithm:
                 else load_pem_public_key(pem)
             )
             return self._implementation.prepare_key(material)
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - one door (V17)
             raise InvalidKey(
                 f"the PEM is not a key for {self.name} ({type(error).__name__}: {error});"
                 f" give a PKCS#8, PKCS#1 or SEC1 private key or a public key of type {self.kty}"
@@ -85,7 +85,7 @@ class Algorithm:
         try:
             material = self._implementation.from_jwk(jwk)
             return self._implementation.prepare_key(material)
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - one door (V17)
             raise InvalidKey(
                 f"the JWK is not a key for {self.name} ({type(error).__name__}: {error})"
             ) from None

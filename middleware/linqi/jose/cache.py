@@ -81,7 +81,7 @@ class VerifiedCache:
         return len(self._entries)
 
     def claim(self) -> None:
-        """Take the cache for one verifier: what another policy let through must not count here."""
+        """Take the cache for one verifier: what another policy let through is not valid here."""
         if self._claimed:
             raise ConfigurationError(["two verifiers share one cache; give each its own"])
         self._claimed = True

@@ -42,6 +42,10 @@ class Key:
     kid: str
     kty: str
     can_sign: bool
+    _algorithm: _jws.Algorithm
+    _material: Any
+    _public: Any
+    _width: int
 
     def __init__(self, material: Any, alg: str, *, kid: str | None = None) -> None:
         """Wrap `material` of the crypto library; the ``from_`` constructors are the usual way."""
@@ -283,8 +287,10 @@ def _check_together(keys: Sequence[Key]) -> None:
     if not keys:
         faults.append("the key set is empty; give at least one key")
     kids = [key.kid for key in keys]
-    for kid in sorted({kid for kid in kids if kids.count(kid) > 1}):
-        faults.append(f"several keys share kid {kid!r}; give each its own")
+    faults += [
+        f"several keys share kid {kid!r}; give each its own"
+        for kid in sorted({kid for kid in kids if kids.count(kid) > 1})
+    ]
     if len({key.kty == "oct" for key in keys}) > 1:
         faults.append("secrets and asymmetric keys share a set; use one set for each")
     if faults:

@@ -13,9 +13,10 @@ from linqi.jose._gate import parse_object
 __all__ = ["ANONYMOUS", "Anonymous", "Verified"]
 
 
-# A msgspec struct instead of a dataclass: 0.07 us to make against 1 us, half the memory, and
-# invisible to the garbage collector (it holds only strings, numbers and bytes, so no cycles).
-class Verified(msgspec.Struct, frozen=True, gc=False, kw_only=True, weakref=False):
+# A msgspec struct instead of a dataclass: 0.1 us to make against 2 us (0.7 with keywords, so it is
+# made by position), half the memory, and invisible to the garbage collector: it holds only
+# strings, numbers and bytes, so no cycles.
+class Verified(msgspec.Struct, frozen=True, gc=False):
     """A token whose signature and claims were checked.
 
     The same value stands in ``scope["linqi"]``, ``scope["user"]`` and ``scope["auth"]``: it has
@@ -32,6 +33,8 @@ class Verified(msgspec.Struct, frozen=True, gc=False, kw_only=True, weakref=Fals
     """``nbf`` in Unix seconds."""
     issued_at: float | None
     """``iat`` in Unix seconds."""
+    valid_from: float
+    """The later of ``nbf`` and ``iat``, 0 without either."""
     token_id: str | None
     """``jti``."""
     session_id: str | None

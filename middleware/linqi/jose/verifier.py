@@ -32,6 +32,7 @@ __all__ = ["ANY_AUDIENCE", "AnyAudience", "Limits", "TrustedIssuer", "Verifier"]
 _FORBIDDEN_MEMBERS: Final = frozenset({"crit", "b64", "zip", "cty", "enc"})
 _LONGEST_KID: Final = 256
 _MOST_HEADERS: Final = 256
+_sha256 = hashlib.sha256
 
 
 class AnyAudience:
@@ -206,7 +207,7 @@ class Verifier:
             )
         # The digest covers the whole token: a key made of a part of it lets a forged token borrow
         # a real one's entry (LiteLLM, CVE-2026-35030).
-        digest = hashlib.sha256(data).digest()
+        digest = _sha256(data).digest()
         if self.cache is not None:
             verified = self.cache.get(digest)
             if verified is not None:
@@ -215,14 +216,9 @@ class Verifier:
         return self._verify_cold(data, digest, is_signed=False)
 
     def recheck(self, verified: Verified) -> None:
-        """Raise if `verified` expired or was revoked since it was verified."""
+        """Raise if `verified` is expired, not valid yet or revoked just now."""
         now = self._clock()
-        issued_at = verified.issued_at
-        if (
-            now >= verified.expires_at
-            or verified.not_before is not None
-            or (issued_at is not None and now < issued_at)
-        ):
+        if now >= verified.expires_at or now < verified.valid_from:
             self._check_times(verified, now)
         if self._is_revoked is not None:
             self._check_revocation(self._is_revoked, verified)
@@ -233,7 +229,7 @@ class Verifier:
         Everything else is checked. The first request with the new token is then a hit.
         """
         data = _ascii(token)
-        return self._verify_cold(data, hashlib.sha256(data).digest(), is_signed=True)
+        return self._verify_cold(data, _sha256(data).digest(), is_signed=True)
 
     def _verify_cold(self, data: bytes, digest: bytes, *, is_signed: bool) -> Verified:
         segments = split_token(data, self.limits.token_bytes, self.limits.header_bytes)
@@ -253,9 +249,7 @@ class Verifier:
         if not is_signed and not key.verify(data[: -len(signature) - 1], decode_segment(signature)):
             raise InvalidSignature(f"the {header.alg} signature does not fit the issuer's key")
         verified = _read(claims, payload, digest, header.alg, key.kid, profile)
-        self._check_times(verified, self._clock())
-        if self._is_revoked is not None:
-            self._check_revocation(self._is_revoked, verified)
+        self.recheck(verified)
         self._remember(segments[0], header, verified, profile.keys)
         return verified
 
@@ -313,22 +307,25 @@ def _read(
         rules.check_audience(claims, profile.audience)
     if profile.required:
         rules.require_claims(claims, profile.required)
-    return Verified(
-        issuer=claims["iss"],
-        subject=rules.read_string(claims, "sub"),
-        expires_at=rules.required_time(claims, "exp"),
-        not_before=rules.optional_time(claims, "nbf"),
-        issued_at=rules.optional_time(claims, "iat"),
-        token_id=rules.read_string(claims, "jti"),
-        session_id=rules.read_string(claims, "sid"),
-        auth_time=rules.optional_time(claims, "auth_time"),
-        session_end=rules.optional_time(claims, "session_end") if profile.own else None,
-        scopes=rules.read_scopes(claims),
-        algorithm=alg,
-        key_id=kid,
-        own=profile.own,
-        digest=digest,
-        payload=payload,
+    registered = rules.read_registered(claims, payload)
+    not_before, issued_at = registered.nbf, registered.iat
+    return Verified(  # by position, in the order of its fields
+        registered.iss,
+        registered.sub,
+        registered.exp,
+        not_before,
+        issued_at,
+        (issued_at or 0) if not_before is None else max(not_before, issued_at or 0),
+        registered.jti,
+        registered.sid,
+        registered.auth_time,
+        registered.session_end if profile.own else None,
+        rules.split_scope(registered.scope),
+        alg,
+        kid,
+        profile.own,
+        digest,
+        payload,
     )
 
 

@@ -1,0 +1,101 @@
+"""Times calls so that the drift of a shared machine cancels out of what is compared."""
+
+from __future__ import annotations
+
+import gc
+import math
+import statistics
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Final
+
+__all__ = ["Sample", "differences", "fitting_batch", "summarize", "time_in_turn"]
+
+_LEAST_ROUNDS: Final = 20
+_BLOCK_MICROSECONDS: Final = 200.0
+"""How long one timed block should take: the two clock readings then weigh 0.1 %."""
+_LARGEST_BATCH: Final = 64
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sample:
+    """What repeated measurements of one quantity say."""
+
+    median: float
+    low: float
+    """Lower end of the 95 % interval of the median, by order statistics."""
+    high: float
+    """Upper end of it."""
+    spread: float
+    """Interquartile range over median: how restless the machine was."""
+    rounds: int
+
+
+def summarize(values: Sequence[float]) -> Sample:
+    """Give median, its interval and the spread of at least one value."""
+    ordered = sorted(values)
+    count = len(ordered)
+    reach = 0.98 * math.sqrt(count)
+    median = statistics.median(ordered)
+    quartiles = statistics.quantiles(ordered, n=4) if count > 1 else [median] * 3
+    return Sample(
+        median=median,
+        low=ordered[max(0, math.floor((count - 1) / 2 - reach))],
+        high=ordered[min(count - 1, math.ceil((count - 1) / 2 + reach))],
+        spread=(quartiles[2] - quartiles[0]) / abs(median) if median else 0.0,
+        rounds=count,
+    )
+
+
+def time_in_turn(
+    blocks: Sequence[Callable[[], object]],
+    calls: int,
+    seconds: float,
+    *,
+    clock: Callable[[], int] = time.perf_counter_ns,
+) -> list[list[float]]:
+    """Time `blocks` one after the other, over and over, for about `seconds`.
+
+    Each block makes `calls` calls. Given is a list for each block: microseconds per call, one
+    value a round, so that values of the same index were taken within a moment of each other.
+    Every other round goes backwards, so that no block always follows the same one.
+    """
+    times: list[list[float]] = [[] for _ in blocks]
+    turns = [*zip(blocks, times, strict=True)]
+    scale = 1 / (1000 * calls)
+    for block in blocks:
+        block()
+    with _quiet_collector():
+        end = clock() + int(seconds * 1e9)
+        rounds = 0
+        while rounds < _LEAST_ROUNDS or clock() < end:
+            for block, taken in turns if rounds % 2 else reversed(turns):
+                start = clock()
+                block()
+                taken.append((clock() - start) * scale)
+            rounds += 1
+    return times
+
+
+def differences(minuends: Sequence[float], subtrahends: Sequence[float]) -> Sample:
+    """Give what one block takes longer than the other, round by round."""
+    return summarize([a - b for a, b in zip(minuends, subtrahends, strict=True)])
+
+
+def fitting_batch(call: Callable[[], object]) -> int:
+    """Give how many times to make `call` in one block: 1 to 64."""
+    took = min(time_in_turn([call], 1, 0.002)[0])
+    return max(1, min(_LARGEST_BATCH, round(_BLOCK_MICROSECONDS / took)))
+
+
+@contextmanager
+def _quiet_collector() -> Iterator[None]:
+    """Leave the garbage collector on, but without the test runner's objects to walk."""
+    gc.collect()
+    gc.freeze()
+    try:
+        yield
+    finally:
+        gc.unfreeze()
