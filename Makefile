@@ -1,0 +1,65 @@
+# Every target makes what it needs; the stamp files make the second run quick.
+PYTHON ?= $(shell for p in python3.14 python3.13 python3.12 python3.11 python3; do \
+	command -v $$p >/dev/null 2>&1 && $$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null \
+	&& echo $$p && break; done)
+VENV := .venv
+BIN := $(VENV)/bin
+DEMO_ARGS ?=
+BENCH_ARGS ?=
+TEST_ARGS ?=
+
+.PHONY: help demo test bench lint types format pins clean
+
+help:
+	@echo "make demo    run the main job: an issuing server and 30 s of sliding renewal"
+	@echo "make test    run the tests with branch coverage"
+	@echo "make bench   measure verification, renewal and the middleware"
+	@echo "make lint    ruff          make types   mypy --strict"
+	@echo "make pins    renew the pinned requirements          make clean"
+
+demo: $(VENV)/demo.stamp
+	$(BIN)/linqi demo $(DEMO_ARGS)
+
+test: $(VENV)/dev.stamp
+	$(BIN)/coverage erase
+	$(BIN)/coverage run -m pytest $(TEST_ARGS)
+	$(BIN)/coverage combine -q
+	$(BIN)/coverage report
+
+bench: $(VENV)/dev.stamp
+	$(BIN)/python -m linqi_bench $(BENCH_ARGS)
+
+lint: $(VENV)/dev.stamp
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: $(VENV)/dev.stamp
+	$(BIN)/mypy
+
+format: $(VENV)/dev.stamp
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+# Resolve afresh into an empty environment and write down what came of it.
+pins:
+	rm -rf $(VENV)-pins
+	$(PYTHON) -m venv $(VENV)-pins
+	$(VENV)-pins/bin/pip install -q --upgrade "pip>=25.1"
+	$(VENV)-pins/bin/pip install -q hatchling editables '.[serve]'
+	$(VENV)-pins/bin/pip freeze --exclude linqi > requirements/demo.txt
+	$(VENV)-pins/bin/pip install -q --group dev '.[serve,bench]'
+	$(VENV)-pins/bin/pip freeze --exclude linqi > requirements/dev.txt
+	rm -rf $(VENV)-pins
+
+clean:
+	rm -rf $(VENV) $(VENV)-pins build dist .coverage* .mypy_cache .ruff_cache .pytest_cache .hypothesis
+
+$(BIN)/python:
+	@test -n "$(PYTHON)" || { echo "linqi needs Python 3.11 or newer; none was found on PATH" >&2; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+
+# dev contains demo, so either stamp may serve the other's target in one environment.
+$(VENV)/%.stamp: requirements/%.txt pyproject.toml | $(BIN)/python
+	$(BIN)/python -m pip install -q --disable-pip-version-check -r $<
+	$(BIN)/python -m pip install -q --disable-pip-version-check --no-build-isolation --no-deps -e .
+	touch $@
