@@ -96,6 +96,10 @@ def _number(value: float | None, unit: str = "") -> str:
 
 
 def _legend(figures: Sequence[Figure]) -> str:
-    meanings = {figure.group: figure.raw_is for figure in figures if figure.raw_is}
-    raws = "; ".join(f"{group}: {meaning}" for group, meaning in meanings.items())
+    meanings: dict[str, list[str]] = {}
+    for figure in figures:
+        known = meanings.setdefault(figure.group, [])
+        if figure.raw_is and figure.raw_is not in known:
+            known.append(figure.raw_is)
+    raws = "; ".join(f"{group}: {', '.join(known)}" for group, known in meanings.items() if known)
     return f"raw is, in {raws}." if raws else ""

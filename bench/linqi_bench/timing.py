@@ -84,9 +84,11 @@ def differences(minuends: Sequence[float], subtrahends: Sequence[float]) -> Samp
     return summarize([a - b for a, b in zip(minuends, subtrahends, strict=True)])
 
 
-def fitting_batch(call: Callable[[], object]) -> int:
+def fitting_batch(
+    call: Callable[[], object], *, clock: Callable[[], int] = time.perf_counter_ns
+) -> int:
     """Give how many times to make `call` in one block: 1 to 64."""
-    took = min(time_in_turn([call], 1, 0.002)[0])
+    took = min(time_in_turn([call], 1, 0.002, clock=clock)[0])
     return max(1, min(_LARGEST_BATCH, round(_BLOCK_MICROSECONDS / took)))
 
 

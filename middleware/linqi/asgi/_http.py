@@ -17,6 +17,7 @@ __all__ = [
     "Receive",
     "Scope",
     "Send",
+    "find_header",
     "merge_list",
 ]
 
@@ -86,6 +87,14 @@ class PathRules:
             else:
                 self._exact[path] = access
         return faults
+
+
+def find_header(headers: Headers, wanted: bytes) -> bytes | None:
+    """Give the first value of the header `wanted`, in lower case, or None."""
+    for name, value in headers:
+        if name == wanted:
+            return value
+    return None
 
 
 def merge_list(headers: list[tuple[bytes, bytes]], name: bytes, values: Iterable[bytes]) -> None:

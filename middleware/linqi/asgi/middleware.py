@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import Final, Literal
+from typing import Final
 
 from linqi.asgi._http import (
     Access,
@@ -18,9 +16,10 @@ from linqi.asgi._http import (
     Receive,
     Scope,
     Send,
-    merge_list,
+    find_header,
 )
 from linqi.asgi.refusals import refuse
+from linqi.asgi.renewing import Renewer, Wanted
 from linqi.asgi.sockets import SocketSession
 from linqi.asgi.transports import HeaderTransport, Transport
 from linqi.errors import (
@@ -28,48 +27,25 @@ from linqi.errors import (
     InvalidRequest,
     LinqiError,
     MalformedToken,
-    RenewalRefused,
 )
 from linqi.events import (
     Event,
     Hook,
-    RenewalDeferred,
-    RenewalDenied,
-    RenewalFailed,
     RenewalNotDue,
     SessionCapReached,
     SocketClosed,
     TokenRefused,
-    TokenRenewed,
     VerboseHook,
 )
 from linqi.instrumentation.logging import LoggingHook
 from linqi.jose.verified import ANONYMOUS, Anonymous, Verified
 from linqi.jose.verifier import Verifier
 from linqi.sessions.renewal import NOT_DUE, Due, Kept
-from linqi.sessions.sliding import Begun, Issued, SlidingRenewal
+from linqi.sessions.sliding import SlidingRenewal
 
 __all__ = ["JWTMiddleware"]
 
 _NEVER_RENEWED: Final = frozenset({"HEAD", "OPTIONS"})
-# A shared cache that stored a response with a successor would hand out a bearer token; these
-# fields can allow that in spite of ``no-store`` (RFC 9111, section 5.2; RFC 9213).
-_CACHE_FIELDS: Final = frozenset(
-    {b"cache-control", b"cdn-cache-control", b"surrogate-control", b"expires", b"pragma"}
-)
-_CACHEABLE: Final = (b"public", b"max-age", b"s-maxage")
-
-
-@dataclass(slots=True)
-class _Renewal:
-    """A near-expiry request on its way: what its response may carry."""
-
-    verified: Verified
-    due: Due
-    transport: Transport
-    origin: bytes | None
-    now: float
-    begun: Begun | None = None
 
 
 class JWTMiddleware:
@@ -115,16 +91,25 @@ class JWTMiddleware:
         self._rules = PathRules(public, optional)
         self._transports: Sequence[Transport] = used
         self._only: Transport | None = used[0] if len(used) == 1 else None
-        self._expose_to = frozenset(origin.encode("ascii") for origin in expose_to)
         self._realm = realm
-        self._skip_cacheable = skip_cacheable
-        self._wait_seconds = wait_seconds
         self._check_seconds = check_seconds
         self._hooks: tuple[Hook, ...] = (LoggingHook(),) if hooks is None else tuple(hooks)
         self._verbose_hooks: tuple[VerboseHook, ...] = tuple(
             hook for hook in self._hooks if isinstance(hook, VerboseHook)
         )
         self._clock = clock
+        self._renewer = (
+            None
+            if renewal is None
+            else Renewer(
+                renewal,
+                expose_to=frozenset(origin.encode("ascii") for origin in expose_to),
+                skip_cacheable=skip_cacheable,
+                wait_seconds=wait_seconds,
+                tell=self._tell,
+                clock=clock,
+            )
+        )
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one ASGI connection."""
@@ -158,19 +143,20 @@ class JWTMiddleware:
             await self._refuse(None, None, scope, receive, send)
         elif kind == "websocket":
             await self._serve_socket(scope, receive, send, verified, transport)
-        elif self.renewal is None or scope["method"] in _NEVER_RENEWED:
+        elif self._renewer is None or scope["method"] in _NEVER_RENEWED:
             await self.app(_known(scope, verified), receive, send)
         else:
             now = self._clock()
-            decision = self.renewal.decide(verified, now)
+            decision = self._renewer.renewal.decide(verified, now)
             if isinstance(decision, Due):
-                origin = _header(headers, b"origin")
-                wanted = _Renewal(verified, decision, transport, origin, now)
-                send = self._renewing(self.renewal, wanted, send)
+                send = self._renewer.wrap(
+                    send,
+                    Wanted(verified, decision, transport, find_header(headers, b"origin"), now),
+                )
             elif decision is not NOT_DUE:
                 self._tell_cap(verified, decision)
             elif self._verbose_hooks:
-                self._tell_not_due(verified, now)
+                self._tell_not_due(verified, now, self._renewer.renewal.settings.buffer)
             await self.app(_known(scope, verified), receive, send)
 
     def _read(self, scope: Scope, headers: Headers) -> tuple[Transport, bytes | None]:
@@ -185,73 +171,6 @@ class JWTMiddleware:
                     raise InvalidRequest("tokens are presented in two places at once")
                 found = (transport, token)
         return found
-
-    def _renewing(self, renewal: SlidingRenewal, wanted: _Renewal, send: Send) -> Send:
-        """Give a `send` that puts the successor into the start of a 2xx response."""
-        if renewal.signs_off_loop:
-            # Started before the application runs, so that it is ready when the response starts.
-            wanted.begun = self._begin(renewal, wanted)
-        is_started = False
-
-        async def send_renewed(message: Message) -> None:
-            nonlocal is_started
-            if message["type"] == "http.response.start" and not is_started:
-                is_started = True
-                message = await self._renew(renewal, wanted, message)
-            await send(message)
-
-        return send_renewed
-
-    def _begin(self, renewal: SlidingRenewal, wanted: _Renewal) -> Begun | None:
-        begun = renewal.begin(wanted.verified, wanted.due, wanted.now)
-        if begun is None:
-            self._defer(wanted, "budget")
-        return begun
-
-    async def _renew(self, renewal: SlidingRenewal, wanted: _Renewal, message: Message) -> Message:
-        """Give the response start with the successor, or as it was when there is none."""
-        headers = [(bytes(name), bytes(value)) for name, value in message.get("headers", ())]
-        if not 200 <= message["status"] < 300:
-            return message
-        if self._skip_cacheable and _is_cacheable(headers):
-            self._defer(wanted, "response")
-            return message
-        verified = wanted.verified
-        try:
-            begun = wanted.begun if renewal.signs_off_loop else self._begin(renewal, wanted)
-            if begun is None:
-                return message
-            issued = await asyncio.wait_for(begun, self._wait_seconds)
-            renewal.check_revocation(verified)
-            self._deliver(wanted, issued, headers)
-        except TimeoutError:
-            self._defer(wanted, "slow")
-        except RenewalRefused as error:
-            self._tell(
-                RenewalDenied(
-                    user=verified.identity, session=_session_of(verified), reason=error.reason
-                )
-            )
-        except Exception as error:  # noqa: BLE001 - the old token is still good: answer anyway
-            detail = str(error) if isinstance(error, LinqiError) else type(error).__name__
-            self._tell(
-                RenewalFailed(user=verified.identity, session=_session_of(verified), detail=detail)
-            )
-        else:
-            self._tell_renewed(wanted, issued, begun.is_first)
-            return {**message, "headers": headers}
-        return message
-
-    def _deliver(
-        self, wanted: _Renewal, issued: Issued, headers: list[tuple[bytes, bytes]]
-    ) -> None:
-        """Put the successor into `headers`, and keep every cache from storing it (R7)."""
-        headers[:] = [header for header in headers if header[0].lower() not in _CACHE_FIELDS]
-        headers.append((b"cache-control", b"no-store"))
-        wanted.transport.deliver(issued, headers, self._clock())
-        exposed = getattr(wanted.transport, "successor_header", None)
-        if exposed is not None and wanted.origin in self._expose_to:
-            merge_list(headers, b"access-control-expose-headers", (exposed,))
 
     async def _serve_socket(
         self, scope: Scope, receive: Receive, send: Send, verified: Verified, transport: Transport
@@ -313,46 +232,20 @@ class JWTMiddleware:
         for hook in self._hooks:
             hook(event)
 
-    def _defer(self, wanted: _Renewal, reason: Literal["budget", "slow", "response"]) -> None:
-        verified = wanted.verified
-        self._tell(
-            RenewalDeferred(
-                user=verified.identity,
-                session=_session_of(verified),
-                reason=reason,
-                seconds_left=verified.expires_at - wanted.now,
-            )
-        )
-
-    def _tell_renewed(self, wanted: _Renewal, issued: Issued, is_first: bool) -> None:
-        verified = wanted.verified
-        self._tell(
-            TokenRenewed(
-                user=verified.identity,
-                session=issued.session_id,
-                old_expires_at=verified.expires_at,
-                new_expires_at=issued.expires_at,
-                buffer=self._buffer(),
-                lag=wanted.now - wanted.due.due_at,
-                signed=is_first,
-            )
-        )
-
     def _tell_cap(self, verified: Verified, kept: Kept) -> None:
         """Say that a near-expiry token stays without successor because its session ends."""
         if kept.reason == "at_end" and verified.session_end is not None:
             self._tell(
                 SessionCapReached(
                     user=verified.identity,
-                    session=_session_of(verified),
+                    session=verified.session_id or "",
                     session_end=verified.session_end,
                 )
             )
 
-    def _tell_not_due(self, verified: Verified, now: float) -> None:
+    def _tell_not_due(self, verified: Verified, now: float, buffer: float) -> None:
         for hook in self._verbose_hooks:
             if hook.is_verbose():
-                buffer = self._buffer()
                 hook(
                     RenewalNotDue(
                         user=verified.identity,
@@ -362,38 +255,18 @@ class JWTMiddleware:
                     )
                 )
 
-    def _buffer(self) -> float:
-        return 0.0 if self.renewal is None else self.renewal.settings.buffer
-
-
-def _session_of(verified: Verified) -> str:
-    """Give the session of a token that linqi issued."""
-    return verified.session_id or ""
-
 
 def _known(scope: Scope, who: Verified | Anonymous) -> Scope:
     """Copy `scope` with the caller in it; what an outer program put there is overwritten (H4)."""
     return {**scope, "linqi": who, "user": who, "auth": who}
 
 
-def _header(headers: Headers, wanted: bytes) -> bytes | None:
-    for name, value in headers:
-        if name == wanted:
-            return value
-    return None
-
-
 def _is_preflight(headers: Headers) -> bool:
     """Tell a CORS preflight from any other OPTIONS request (H7)."""
     return (
-        _header(headers, b"origin") is not None
-        and _header(headers, b"access-control-request-method") is not None
+        find_header(headers, b"origin") is not None
+        and find_header(headers, b"access-control-request-method") is not None
     )
-
-
-def _is_cacheable(headers: Headers) -> bool:
-    control = b",".join(value.lower() for name, value in headers if name.lower() in _CACHE_FIELDS)
-    return any(word in control for word in _CACHEABLE) and b"no-store" not in control
 
 
 def _as_request_fault(error: LinqiError, token: bytes | None) -> LinqiError:

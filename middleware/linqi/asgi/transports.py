@@ -22,6 +22,8 @@ class Transport(Protocol):
 
     subprotocol: str | None
     """The WebSocket subprotocol that announces a token, if this transport uses one."""
+    successor_header: bytes | None
+    """The response header that carries a successor, in lower case, if this transport uses one."""
 
     def read(self, scope: Scope, headers: Headers) -> bytes | None:
         """Give the token presented here, or None; `InvalidRequest` for an ill-formed one."""
@@ -36,11 +38,12 @@ class HeaderTransport:
     """``Authorization: Bearer`` in (RFC 6750, section 2.1), `successor_header` out."""
 
     subprotocol: str | None = None
+    successor_header: bytes | None
 
     def __init__(self, successor_header: str = "X-Refresh-Token") -> None:
         if not _TOKEN_CHARACTERS.fullmatch(successor_header):
             raise ConfigurationError([f"{successor_header!r} is not a header name"])
-        self.successor_header = successor_header.lower().encode("ascii")
+        self.successor_header = self._name = successor_header.lower().encode("ascii")
 
     def read(self, scope: Scope, headers: Headers) -> bytes | None:
         """Give the bearer token; another scheme counts as none."""
@@ -61,8 +64,8 @@ class HeaderTransport:
 
     def deliver(self, issued: Issued, headers: list[tuple[bytes, bytes]], now: float) -> None:
         """Put the successor into its header, which then stands there once."""
-        headers[:] = [header for header in headers if header[0].lower() != self.successor_header]
-        headers.append((self.successor_header, issued.token.encode("ascii")))
+        headers[:] = [header for header in headers if header[0].lower() != self._name]
+        headers.append((self._name, issued.token.encode("ascii")))
         merge_list(headers, b"vary", (b"Authorization", b"Origin"))
 
 
@@ -76,6 +79,7 @@ class CookieTransport:
     """
 
     subprotocol: str | None = None
+    successor_header: bytes | None = None
 
     def __init__(
         self, origins: Sequence[str], *, name: str = "__Host-access", secure: bool = True
@@ -142,6 +146,8 @@ class SubprotocolTransport:
     ``new WebSocket(url, ["bearer", token])``. The application does not see either; `marker` is
     what the server selects when the application selects nothing, as browsers demand.
     """
+
+    successor_header: bytes | None = None
 
     def __init__(self, marker: str = "bearer") -> None:
         if not _TOKEN_CHARACTERS.fullmatch(marker):

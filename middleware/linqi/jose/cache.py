@@ -87,7 +87,7 @@ class VerifiedCache:
         self._claimed = True
 
     def get(self, digest: bytes) -> Verified | None:
-        """Give what `digest` was verified as, unless it is too old or its issuer lost a key."""
+        """Give what `digest` was verified as, if that still counts."""
         try:
             entry = self._entries[digest]
         except KeyError:
@@ -101,7 +101,7 @@ class VerifiedCache:
         return None
 
     def put(self, verified: Verified, keys: KeySet) -> None:
-        """Remember `verified` by a key of `keys`, evicting the least recently used where there is no room."""
+        """Remember `verified` by a key of `keys`, evicting the least recently used for it."""
         size = _ENTRY_BYTES + _bytes_of(verified)
         if size > self.max_bytes:
             return

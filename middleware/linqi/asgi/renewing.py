@@ -1,0 +1,152 @@
+"""The response to a near-expiry request: how a successor gets into it, and when it does not."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final, Literal
+
+from linqi.asgi._http import Message, Send, merge_list
+from linqi.asgi.transports import Transport
+from linqi.errors import LinqiError, RenewalRefused
+from linqi.events import Event, RenewalDeferred, RenewalDenied, RenewalFailed, TokenRenewed
+from linqi.jose.verified import Verified
+from linqi.sessions.renewal import Due
+from linqi.sessions.sliding import Begun, Issued, SlidingRenewal
+
+__all__ = ["Renewer", "Wanted"]
+
+# A shared cache that stored a response with a successor would hand out a bearer token; these
+# fields can allow that in spite of ``no-store`` (RFC 9111, section 5.2; RFC 9213).
+_CACHE_FIELDS: Final = frozenset(
+    {b"cache-control", b"cdn-cache-control", b"surrogate-control", b"expires", b"pragma"}
+)
+_CACHEABLE: Final = (b"public", b"max-age", b"s-maxage")
+
+
+@dataclass(slots=True)
+class Wanted:
+    """A near-expiry request on its way: what its response may carry."""
+
+    verified: Verified
+    due: Due
+    transport: Transport
+    """The transport its token came by; the successor goes out the same way."""
+    origin: bytes | None
+    now: float
+    begun: Begun | None = None
+
+
+class Renewer:
+    """Puts successors into the starts of 2xx responses, and tells what became of each.
+
+    Whatever goes wrong with a successor, the response goes out: the old token is still good.
+    """
+
+    def __init__(
+        self,
+        renewal: SlidingRenewal,
+        *,
+        expose_to: frozenset[bytes],
+        skip_cacheable: bool,
+        wait_seconds: float,
+        tell: Callable[[Event], None],
+        clock: Callable[[], float],
+    ) -> None:
+        self.renewal = renewal
+        self._expose_to = expose_to
+        self._skip_cacheable = skip_cacheable
+        self._wait_seconds = wait_seconds
+        self._tell = tell
+        self._clock = clock
+
+    def wrap(self, send: Send, wanted: Wanted) -> Send:
+        """Give a `send` that adds the successor to the response's start.
+
+        Where signing takes long it is begun now, before the application runs, so that it is ready
+        when the response starts.
+        """
+        is_early = self.renewal.signs_off_loop
+        if is_early:
+            wanted.begun = self._begin(wanted)
+        is_started = False
+
+        async def send_renewed(message: Message) -> None:
+            nonlocal is_started
+            if message["type"] == "http.response.start" and not is_started:
+                is_started = True
+                if 200 <= message["status"] < 300:
+                    message = await self._renewed(wanted, message, is_early)
+            await send(message)
+
+        return send_renewed
+
+    async def _renewed(self, wanted: Wanted, message: Message, is_early: bool) -> Message:
+        """Give the response start with the successor, or as it was when there is none."""
+        headers = [(bytes(name), bytes(value)) for name, value in message.get("headers", ())]
+        if self._skip_cacheable and _is_cacheable(headers):
+            self._defer(wanted, "response")
+            return message
+        begun = wanted.begun if is_early else self._begin(wanted)
+        if begun is None:
+            return message
+        try:
+            issued = await asyncio.wait_for(begun, self._wait_seconds)
+            self.renewal.check_revocation(wanted.verified)
+            self._deliver(wanted, issued, headers)
+        except TimeoutError:
+            self._defer(wanted, "slow")
+        except RenewalRefused as error:
+            user, session = _who(wanted)
+            self._tell(RenewalDenied(user=user, session=session, reason=error.reason))
+        except Exception as error:  # noqa: BLE001 - the user's response comes first
+            detail = str(error) if isinstance(error, LinqiError) else type(error).__name__
+            user, session = _who(wanted)
+            self._tell(RenewalFailed(user=user, session=session, detail=detail))
+        else:
+            self._tell_renewed(wanted, issued, begun.is_first)
+            return {**message, "headers": headers}
+        return message
+
+    def _begin(self, wanted: Wanted) -> Begun | None:
+        begun = self.renewal.begin(wanted.verified, wanted.due, wanted.now)
+        if begun is None:
+            self._defer(wanted, "budget")
+        return begun
+
+    def _deliver(self, wanted: Wanted, issued: Issued, headers: list[tuple[bytes, bytes]]) -> None:
+        """Put the successor into `headers`, and keep every cache from storing it (R7)."""
+        headers[:] = [header for header in headers if header[0].lower() not in _CACHE_FIELDS]
+        headers.append((b"cache-control", b"no-store"))
+        wanted.transport.deliver(issued, headers, self._clock())
+        exposed = wanted.transport.successor_header
+        if exposed is not None and wanted.origin in self._expose_to:
+            merge_list(headers, b"access-control-expose-headers", (exposed,))
+
+    def _defer(self, wanted: Wanted, reason: Literal["budget", "slow", "response"]) -> None:
+        user, session = _who(wanted)
+        left = wanted.verified.expires_at - wanted.now
+        self._tell(RenewalDeferred(user=user, session=session, reason=reason, seconds_left=left))
+
+    def _tell_renewed(self, wanted: Wanted, issued: Issued, is_first: bool) -> None:
+        self._tell(
+            TokenRenewed(
+                user=wanted.verified.identity,
+                session=issued.session_id,
+                old_expires_at=wanted.verified.expires_at,
+                new_expires_at=issued.expires_at,
+                buffer=self.renewal.settings.buffer,
+                lag=wanted.now - wanted.due.due_at,
+                signed=is_first,
+            )
+        )
+
+
+def _who(wanted: Wanted) -> tuple[str, str]:
+    return wanted.verified.identity, wanted.verified.session_id or ""
+
+
+def _is_cacheable(headers: list[tuple[bytes, bytes]]) -> bool:
+    control = b",".join(value.lower() for name, value in headers if name.lower() in _CACHE_FIELDS)
+    return any(word in control for word in _CACHEABLE) and b"no-store" not in control

@@ -1,0 +1,103 @@
+"""What the documentation shows runs, as a reader would run it."""
+
+import importlib.util
+import json
+import re
+import subprocess
+import sys
+import time
+from pathlib import Path
+from types import ModuleType
+
+import httpx2
+import pytest
+
+ROOT = Path(__file__).parent.parent
+EXAMPLES = ROOT / "docs" / "examples"
+
+
+def load(name: str) -> ModuleType:
+    """Import an example from its file."""
+    spec = importlib.util.spec_from_file_location(name, EXAMPLES / f"{name}.py")
+    assert spec
+    assert spec.loader
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def client_of(app: object) -> httpx2.AsyncClient:
+    """Give a client that calls `app` in this process."""
+    return httpx2.AsyncClient(
+        transport=httpx2.ASGITransport(app=app),  # type: ignore[arg-type]
+        base_url="http://shop.test",
+    )
+
+
+def test_the_readme_shows_the_example_as_it_is() -> None:
+    """The code block in the README is the file that the other tests run."""
+    text = (ROOT / "README.md").read_text()
+    shown = re.findall(r"<!-- example: (\S+) -->\n```python\n(.*?)```\n<!-- end -->", text, re.S)
+    assert shown
+    for path, code in shown:
+        assert code == (ROOT / path).read_text()
+
+
+def test_every_relative_link_in_the_docs_leads_somewhere() -> None:
+    """Pages and files that the documentation links to exist."""
+    for page in [ROOT / "README.md", *(ROOT / "docs").rglob("*.md")]:
+        for target in re.findall(r"\]\((?!https?://|#)([^)#]+)", page.read_text()):
+            assert (page.parent / target).exists(), f"{page.name}: {target}"
+
+
+@pytest.mark.parametrize("alias", ["bare", "fastapi_app"])
+async def test_an_example_lets_in_only_who_signed_in(alias: str) -> None:
+    """/login gives a token that opens /me; without it the answer is a bare challenge."""
+    async with client_of(load(alias).app) as client:
+        method = client.get if alias == "bare" else client.post
+        token = (await method("/login")).json()["access_token"]
+        allowed = await client.get("/me", headers={"Authorization": f"Bearer {token}"})
+        refused = await client.get("/me")
+    assert allowed.status_code == 200
+    assert allowed.json()["user"] == "alice"
+    assert refused.status_code == 401
+    assert refused.headers["WWW-Authenticate"] == 'Bearer realm="api"'
+
+
+async def test_starlettes_requires_works_in_the_fastapi_example() -> None:
+    """A scope that the token has opens a route, one that it lacks gives 403."""
+    async with client_of(load("fastapi_app").app) as client:
+        token = (await client.post("/login")).json()["access_token"]
+        headers = {"Authorization": f"Bearer {token}"}
+        assert (await client.get("/orders", headers=headers)).status_code == 200
+        assert (await client.delete("/orders", headers=headers)).status_code == 403
+
+
+def test_the_bare_example_runs_on_a_real_server(tmp_path: Path) -> None:
+    """``uvicorn bare:app`` in the folder of the example serves it, as the README says."""
+    log = tmp_path / "log"
+    with log.open("wb") as output:
+        server = subprocess.Popen(
+            [sys.executable, "-m", "uvicorn", "bare:app", "--port", "0", "--no-access-log"],
+            cwd=EXAMPLES,
+            stderr=output,
+        )
+    try:
+        base = _address(log, server)
+        token = httpx2.get(f"{base}/login").json()["access_token"]
+        answer = httpx2.get(f"{base}/me", headers={"Authorization": f"Bearer {token}"})
+        assert json.loads(answer.text) == {"user": "alice", "scopes": ["read"]}
+        assert httpx2.get(f"{base}/me").status_code == 401
+    finally:
+        server.terminate()
+        server.wait(10)
+
+
+def _address(log: Path, server: subprocess.Popen[bytes]) -> str:
+    for _ in range(200):
+        found = re.search(r"running on (http://127\.0\.0\.1:\d+)", log.read_text())
+        if found:
+            return found[1]
+        assert server.poll() is None, log.read_text()
+        time.sleep(0.05)
+    raise AssertionError(f"the server did not start: {log.read_text()}")

@@ -1,0 +1,135 @@
+"""Imports go down the floors, and each foreign library has its doors."""
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+PACKAGE = ROOT / "middleware" / "linqi"
+
+FLOORS = [
+    ("linqi.errors", 1),
+    ("linqi.events", 1),
+    ("linqi._flight", 1),
+    ("linqi.jose", 2),
+    ("linqi.instrumentation", 2),
+    ("linqi.sessions", 3),
+    ("linqi.asgi", 4),
+    ("linqi.cli", 6),
+    ("linqi.__main__", 7),
+]
+# Who may import a foreign library; a name not listed here may be imported by nobody.
+DOORS = {
+    "jwt": {"linqi.jose._jws"},
+    "cryptography": {"linqi.jose._jws"},
+    "msgspec": {
+        "linqi.jose._gate",
+        "linqi.jose.claims",
+        "linqi.jose.signer",
+        "linqi.jose.verified",
+    },
+    "pybase64": {"linqi.jose._gate", "linqi.jose.keys", "linqi.sessions.renewal"},
+    "cachetools": {"linqi.jose.cache", "linqi.sessions.sliding"},
+    "linqi_storm": {"linqi.cli"},
+    "rich": {"linqi.cli"},
+}
+STANDARD = __import__("sys").stdlib_module_names
+
+
+def floor_of(module: str) -> int:
+    """Give the floor of a module; the package itself is the roof that exports everything."""
+    if module == "linqi":
+        return 5
+    for prefix, floor in FLOORS:
+        if module == prefix or module.startswith(prefix + "."):
+            return floor
+    raise AssertionError(f"{module} stands on no floor; add it to FLOORS and to the docs")
+
+
+def imports_of(source: str) -> Iterator[str]:
+    """Yield every module that `source` imports, ``from linqi import errors`` as linqi.errors."""
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, "imports are absolute"
+            for alias in node.names:
+                below = f"{node.module}.{alias.name}"
+                yield below if is_module(below) else str(node.module)
+
+
+def is_module(name: str) -> bool:
+    """Tell whether `name` is a module of the package."""
+    path = ROOT.joinpath("middleware", *name.split("."))
+    return path.with_suffix(".py").exists() or path.is_dir()
+
+
+def faults_of(module: str, source: str) -> list[str]:
+    """List what `module` imports and may not."""
+    faults = []
+    for name in imports_of(source):
+        top = name.split(".")[0]
+        if top == "linqi":
+            own, other = floor_of(module), floor_of(name)
+            is_sibling = module.rpartition(".")[0] == name.rpartition(".")[0] != "linqi"
+            is_inside = name.startswith(module + ".") or name == module.rpartition(".")[0]
+            if other > own or (other == own and not is_sibling and not is_inside and own > 1):
+                faults.append(f"{module} (floor {own}) imports {name} (floor {other})")
+        elif top not in STANDARD and module not in DOORS.get(top, set()):
+            faults.append(f"{module} imports {top}, which has no door there")
+    return faults
+
+
+def modules() -> dict[str, Path]:
+    """Give every module of the package by name."""
+    found = {}
+    for path in sorted(PACKAGE.rglob("*.py")):
+        parts = path.relative_to(PACKAGE.parent).with_suffix("").parts
+        found[".".join(part for part in parts if part != "__init__")] = path
+    return found
+
+
+@pytest.mark.parametrize("module", modules())
+def test_imports_go_down_the_floors_only(module: str) -> None:
+    """A module imports lower floors, its own folder, and libraries it is a door of."""
+    if module == "linqi":
+        return
+    assert faults_of(module, modules()[module].read_text()) == []
+
+
+@pytest.mark.parametrize(
+    ("module", "source"),
+    [
+        ("linqi.jose.keys", "from linqi.sessions.renewal import Grid"),
+        ("linqi.jose.keys", "from linqi import asgi"),
+        ("linqi.jose.keys", "from linqi.instrumentation.logging import LoggingHook"),
+        ("linqi.errors", "import linqi.jose.keys"),
+        ("linqi.asgi.middleware", "import jwt"),
+        ("linqi.asgi.middleware", "from starlette.requests import Request"),
+        ("linqi.sessions.renewal", "def f():\n    from cryptography import x509"),
+    ],
+)
+def test_the_layer_rule_can_fail(module: str, source: str) -> None:
+    """An import that goes up, sideways or past a door is found, also inside a function."""
+    assert faults_of(module, source)
+
+
+@pytest.mark.parametrize("module", modules())
+def test_the_clock_is_read_only_through_a_parameter(module: str) -> None:
+    """``time.time`` and ``time.monotonic`` are never called, only given as defaults."""
+    if module.startswith(("linqi.cli", "linqi.__main__")):
+        return
+    for node in ast.walk(ast.parse(modules()[module].read_text())):
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
+            called = ast.unparse(node.func)
+            assert called not in {"time.time", "time.monotonic", "datetime.now"}, module
+
+
+@pytest.mark.parametrize("module", modules())
+def test_a_module_is_small_enough_to_hold_one_noun(module: str) -> None:
+    """No module has more than 400 lines, and none is called after nothing in particular."""
+    path = modules()[module]
+    assert len(path.read_text().splitlines()) <= 400
+    assert path.stem not in {"utils", "helpers", "common", "manager"}
