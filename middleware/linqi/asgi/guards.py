@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from linqi.asgi._http import ASGIApp, Receive, Scope, Send
 from linqi.asgi.refusals import refuse, refuse_login, refuse_scopes
 from linqi.errors import ConfigurationError
+from linqi.jose.claims import is_scope
 from linqi.jose.verified import Verified
 
 __all__ = ["RequireLogin", "RequireScopes", "has_scopes"]
@@ -23,8 +24,8 @@ class RequireScopes:
     """Wraps an ASGI app: 403 ``insufficient_scope`` unless the token has all `needed` scopes."""
 
     def __init__(self, app: ASGIApp, *needed: str, realm: str = "api") -> None:
-        if not needed or not all(needed):
-            raise ConfigurationError(["RequireScopes needs at least one scope"])
+        if not needed or not all(is_scope(scope) for scope in needed):
+            raise ConfigurationError(["RequireScopes needs scope names (RFC 6749, section 3.3)"])
         self._app = app
         self._needed = needed
         self._unauthorized = refuse(None, realm)
@@ -58,6 +59,8 @@ class RequireLogin:
     ) -> None:
         if max_age is None and not acr_values:
             raise ConfigurationError(["RequireLogin needs max_age, acr_values or both"])
+        if isinstance(acr_values, str) or not all(is_scope(value) for value in acr_values):
+            raise ConfigurationError(["acr_values is not a list of names without spaces"])
         self._app = app
         self._max_age = max_age
         self._acr_values = tuple(acr_values)

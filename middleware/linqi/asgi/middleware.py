@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 import time
 from collections.abc import Callable, Sequence
 from typing import Final
@@ -45,6 +46,7 @@ from linqi.sessions.sliding import SlidingRenewal
 
 __all__ = ["JWTMiddleware"]
 
+_logger = logging.getLogger("linqi")
 _NEVER_RENEWED: Final = frozenset({"HEAD", "OPTIONS"})
 
 
@@ -230,7 +232,10 @@ class JWTMiddleware:
 
     def _tell(self, event: Event) -> None:
         for hook in self._hooks:
-            hook(event)
+            try:
+                hook(event)
+            except Exception:  # a hook's fault is not the user's
+                _logger.exception("a hook raised on %s", type(event).__name__)
 
     def _tell_cap(self, verified: Verified, kept: Kept) -> None:
         """Say that a near-expiry token stays without successor because its session ends."""

@@ -92,9 +92,13 @@ class Renewer:
         if begun is None:
             return message
         try:
-            issued = await asyncio.wait_for(begun, self._wait_seconds)
+            issued = begun.ready
+            if issued is None:
+                issued = await asyncio.wait_for(begun, self._wait_seconds)
             self.renewal.check_revocation(wanted.verified)
-            self._deliver(wanted, issued, headers)
+            if not self._deliver(wanted, issued, headers):
+                self._defer(wanted, "response")
+                return message
         except TimeoutError:
             self._defer(wanted, "slow")
         except RenewalRefused as error:
@@ -115,14 +119,19 @@ class Renewer:
             self._defer(wanted, "budget")
         return begun
 
-    def _deliver(self, wanted: Wanted, issued: Issued, headers: list[tuple[bytes, bytes]]) -> None:
-        """Put the successor into `headers`, and keep every cache from storing it (R7)."""
+    def _deliver(self, wanted: Wanted, issued: Issued, headers: list[tuple[bytes, bytes]]) -> bool:
+        """Put the successor into `headers`, and keep every cache from storing it (R7).
+
+        False where the application's own answer decides about the token.
+        """
+        if not wanted.transport.deliver(issued, headers, self._clock()):
+            return False
         headers[:] = [header for header in headers if header[0].lower() not in _CACHE_FIELDS]
         headers.append((b"cache-control", b"no-store"))
-        wanted.transport.deliver(issued, headers, self._clock())
         exposed = wanted.transport.successor_header
         if exposed is not None and wanted.origin in self._expose_to:
             merge_list(headers, b"access-control-expose-headers", (exposed,))
+        return True
 
     def _defer(self, wanted: Wanted, reason: Literal["budget", "slow", "response"]) -> None:
         user, session = _who(wanted)

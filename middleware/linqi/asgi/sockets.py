@@ -88,19 +88,16 @@ class SocketSession:
     async def receive(self) -> Message:
         """Give the next message; a disconnect with 4401 once the token has ended."""
         if not self._ended.done():
-            if self._pending is None:
-                self._pending = asyncio.ensure_future(self._receive())
             # The read goes on if the application stops waiting, so that no message is lost.
-            waits: set[asyncio.Future[Any]] = {self._pending, self._ended}
+            pending = self._pending = self._pending or asyncio.ensure_future(self._receive())
+            waits: set[asyncio.Future[Any]] = {pending, self._ended}
             await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
-        if self._ended.done():
-            return {"type": "websocket.disconnect", "code": CLOSE_CODE, "reason": ""}
-        assert self._pending is not None  # noqa: S101 - set above
-        message = self._pending.result()
-        self._pending = None
-        if message["type"] == "websocket.disconnect":
-            self._is_over = True
-        return message
+            if not self._ended.done():
+                self._pending = None
+                message = pending.result()
+                self._is_over = message["type"] == "websocket.disconnect"
+                return message
+        return {"type": "websocket.disconnect", "code": CLOSE_CODE, "reason": ""}
 
     async def send(self, message: Message) -> None:
         """Send `message`, unless the socket was closed."""

@@ -29,8 +29,11 @@ class Transport(Protocol):
         """Give the token presented here, or None; `InvalidRequest` for an ill-formed one."""
         ...
 
-    def deliver(self, issued: Issued, headers: list[tuple[bytes, bytes]], now: float) -> None:
-        """Put a successor into the `headers` of a response, and what caches must know of it."""
+    def deliver(self, issued: Issued, headers: list[tuple[bytes, bytes]], now: float) -> bool:
+        """Put a successor into the `headers` of a response, and what caches must know of it.
+
+        False, with `headers` as they were, where the response cannot carry one.
+        """
         ...
 
 
@@ -62,11 +65,12 @@ class HeaderTransport:
             raise InvalidRequest("the Authorization header is not exactly one bearer credential")
         return None
 
-    def deliver(self, issued: Issued, headers: list[tuple[bytes, bytes]], now: float) -> None:
+    def deliver(self, issued: Issued, headers: list[tuple[bytes, bytes]], now: float) -> bool:
         """Put the successor into its header, which then stands there once."""
         headers[:] = [header for header in headers if header[0].lower() != self._name]
         headers.append((self._name, issued.token.encode("ascii")))
         merge_list(headers, b"vary", (b"Authorization", b"Origin"))
+        return True
 
 
 class CookieTransport:
@@ -115,14 +119,21 @@ class CookieTransport:
             self._check_origin(scope, headers)
         return found or None
 
-    def deliver(self, issued: Issued, headers: list[tuple[bytes, bytes]], now: float) -> None:
-        """Put the successor into Set-Cookie and nowhere else (R10)."""
+    def deliver(self, issued: Issued, headers: list[tuple[bytes, bytes]], now: float) -> bool:
+        """Put the successor into Set-Cookie and nowhere else (R10).
+
+        Where the application sets the cookie itself, as a logout does, its word stands.
+        """
+        own = self._name + b"="
+        if any(n.lower() == b"set-cookie" and v.lstrip().startswith(own) for n, v in headers):
+            return False
         age = max(0, int(issued.expires_at - now))
         cookie = b"%s=%s; Max-Age=%d" % (self._name, issued.token.encode("ascii"), age)
         if len(cookie) + len(self._attributes) > _MOST_COOKIE_BYTES:
             raise ConfigurationError([f"the token is too long for a cookie: {len(cookie)} bytes"])
         headers.append((b"set-cookie", cookie + self._attributes))
         merge_list(headers, b"vary", (b"Cookie", b"Origin"))
+        return True
 
     def _check_origin(self, scope: Scope, headers: Headers) -> None:
         is_socket = scope["type"] == "websocket"
@@ -164,5 +175,6 @@ class SubprotocolTransport:
         token = offered[offered.index(self.subprotocol) + 1] or ""
         return token.encode("utf-8", "replace")
 
-    def deliver(self, issued: Issued, headers: list[tuple[bytes, bytes]], now: float) -> None:
-        """Do nothing: an HTTP response never answers a subprotocol."""
+    def deliver(self, issued: Issued, headers: list[tuple[bytes, bytes]], now: float) -> bool:
+        """Give false: an HTTP response never answers a subprotocol."""
+        return False

@@ -15,6 +15,7 @@ __all__ = [
     "Registered",
     "check_audience",
     "check_times",
+    "is_scope",
     "read_registered",
     "require_claims",
     "split_scope",
@@ -29,6 +30,7 @@ _Text: TypeAlias = Annotated[str, Meta(min_length=1, max_length=LONGEST_STRING)]
 _Time: TypeAlias = (
     Annotated[int, Meta(ge=0, lt=LATEST_TIME)] | Annotated[float, Meta(ge=0, lt=LATEST_TIME)]
 )
+_SCOPE: Final = re.compile(r"[\x21\x23-\x5b\x5d-\x7e]+")  # RFC 6749, section 3.3
 _NAMED: Final = re.compile(r"\$\.(\w+)|field `(\w+)`")
 
 
@@ -71,6 +73,11 @@ def split_scope(scope: str | list[str]) -> tuple[str, ...]:
     if not scope:
         return ()
     return tuple(scope.split(" ")) if type(scope) is str else tuple(scope)
+
+
+def is_scope(name: object) -> bool:
+    """Tell whether `name` can be a scope: printable ASCII without space, quote or backslash."""
+    return isinstance(name, str) and _SCOPE.fullmatch(name) is not None
 
 
 def check_times(

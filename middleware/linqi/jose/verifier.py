@@ -184,13 +184,18 @@ class Verifier:
 
     @classmethod
     def trusting(cls, signer: Signer, **options: Any) -> Verifier:
-        """Give a verifier of exactly what `signer` signs; `options` as for the constructor."""
+        """Give a verifier of exactly what `signer` signs; `options` as for the constructor.
+
+        Every key has one algorithm, so all of the keys' kind (HMACs or signatures) are allowed:
+        the signer's next key may be for another one.
+        """
+        is_secret = signer.keys.signing_key.kty == "oct"
         return cls(
             TrustedIssuer(
                 issuer=signer.issuer,
                 audience=signer.audience,
                 keys=signer.keys,
-                algorithms=sorted({key.alg for key in signer.keys.keys}),
+                algorithms=[name for name in ALGORITHMS if name.startswith("HS") == is_secret],
                 types=("at+jwt",),
                 require_type=True,
                 own=True,

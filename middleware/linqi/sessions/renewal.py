@@ -135,6 +135,10 @@ class RenewalSettings:
     def __post_init__(self) -> None:
         if faults := self._faults():
             raise ConfigurationError(faults)
+        for name in ("lifetime", "buffer", "max_session"):
+            value = getattr(self, name)
+            if value % 1 == 0:  # 900.0 and 900 must give the same tokens
+                object.__setattr__(self, name, int(value))
 
     def _faults(self) -> list[str]:
         for name in ("lifetime", "buffer", "max_session", "cap_spread", "hard_margin"):

@@ -16,6 +16,7 @@ from cachetools import LRUCache
 
 from linqi._flight import SingleFlight
 from linqi.errors import ConfigurationError, RenewalRefused, SigningError
+from linqi.jose.claims import is_scope, split_scope
 from linqi.jose.signer import Signer
 from linqi.jose.verified import Verified
 from linqi.sessions.budget import RenewalBudget
@@ -64,6 +65,11 @@ class Begun:
     def __init__(self, made: asyncio.Task[Issued] | Issued, *, is_first: bool) -> None:
         self._made = made
         self.is_first = is_first
+
+    @property
+    def ready(self) -> Issued | None:
+        """The successor, if nothing has to be waited for."""
+        return self._made if isinstance(self._made, Issued) else None
 
     def __await__(self) -> Generator[Any, None, Issued]:
         if isinstance(self._made, Issued):
@@ -272,7 +278,7 @@ class SlidingRenewal:
             self.counts.failed += 1
             raise SigningError(f"the authorize hook raised {type(error).__name__}") from error
         if isinstance(answer, Mapping):
-            return {name: answer[name] for name in answer if name not in _FIXED_CLAIMS}
+            return _replaceable(answer, verified)
         if answer is not True:
             self.counts.denied += 1
             raise RenewalRefused("authorize")
@@ -297,6 +303,15 @@ class SlidingRenewal:
         return self._threads
 
 
+def _replaceable(answer: Mapping[str, Any], verified: Verified) -> dict[str, Any]:
+    """Give what an answer may change: not who the session is, and scopes only fewer (R3)."""
+    replaced = {name: answer[name] for name in answer if name not in _FIXED_CLAIMS}
+    if "scope" in replaced:
+        kept = set(split_scope(replaced["scope"]))
+        replaced["scope"] = " ".join(scope for scope in verified.scopes if scope in kept)
+    return replaced
+
+
 def _check_start(subject: str, claims: Mapping[str, Any] | None, scopes: Sequence[str]) -> None:
     faults = []
     if not isinstance(subject, str) or not 0 < len(subject) <= 1024 or "\0" in subject:
@@ -304,7 +319,7 @@ def _check_start(subject: str, claims: Mapping[str, Any] | None, scopes: Sequenc
     taken = sorted({*(claims or {})} & (_FIXED_CLAIMS - {"acr", "amr", "cnf"}))
     if taken:
         faults.append(f"claims names {', '.join(taken)}, which the session sets itself")
-    if isinstance(scopes, str) or any(" " in scope or not scope for scope in scopes):
-        faults.append("scopes is not a list of strings without spaces")
+    if isinstance(scopes, str) or not all(is_scope(scope) for scope in scopes):
+        faults.append("scopes is not a list of scope names (RFC 6749, section 3.3)")
     if faults:
         raise ConfigurationError(faults)
