@@ -25,13 +25,14 @@ DOORS = {
     "jwt": {"linqi.jose._jws"},
     "cryptography": {"linqi.jose._jws"},
     "msgspec": {
+        "linqi.jose.cache",
         "linqi.jose._gate",
         "linqi.jose.claims",
         "linqi.jose.signer",
         "linqi.jose.verified",
     },
     "pybase64": {"linqi.jose._gate", "linqi.jose.keys", "linqi.sessions.renewal"},
-    "cachetools": {"linqi.jose.cache", "linqi.sessions.sliding"},
+    "cachetools": {"linqi.sessions.sliding"},
     "linqi_storm": {"linqi.cli"},
     "rich": {"linqi.cli"},
 }

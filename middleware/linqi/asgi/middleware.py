@@ -239,12 +239,12 @@ class JWTMiddleware:
 
     def _tell_cap(self, verified: Verified, kept: Kept) -> None:
         """Say that a near-expiry token stays without successor because its session ends."""
-        if kept.reason == "at_end" and verified.session_end is not None:
+        if kept.session_end is not None:
             self._tell(
                 SessionCapReached(
                     user=verified.identity,
                     session=verified.session_id or "",
-                    session_end=verified.session_end,
+                    session_end=kept.session_end,
                 )
             )
 

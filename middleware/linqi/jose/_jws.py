@@ -1,18 +1,25 @@
 """The door to PyJWT's algorithms: sign bytes, verify bytes, read and write key material.
 
-Nothing that the libraries throw leaves this module: key material that cannot be read becomes
-`InvalidKey`, a signature that cannot be checked is simply false, one that cannot be made is a
-`SigningError`.
+What the libraries throw becomes `InvalidKey` for key material that cannot be read and
+`SigningError` for a signature that cannot be made; a checker raises as the libraries do, and its
+one caller, `linqi.jose.keys.Key.verify`, turns any exception into "does not fit".
 """
 
 from __future__ import annotations
 
+import hmac
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, TypeAlias
 
 import jwt.algorithms
-from cryptography.hazmat.primitives.asymmetric import ec, ed448, ed25519, rsa
-from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec, ed448, ed25519, padding, rsa
+from cryptography.hazmat.primitives.asymmetric.utils import (
+    decode_dss_signature,
+    encode_dss_signature,
+)
 from cryptography.hazmat.primitives.serialization import (
     load_pem_private_key,
     load_pem_public_key,
@@ -22,6 +29,7 @@ from linqi.errors import InvalidKey, SigningError
 
 __all__ = ["ALGORITHMS", "Algorithm", "algorithm"]
 
+Checker: TypeAlias = Callable[[bytes, bytes], object]
 KeyType = Literal["oct", "RSA", "EC", "OKP"]
 _PRIVATE = (
     rsa.RSAPrivateKey,
@@ -112,12 +120,49 @@ class Algorithm:
         except Exception as error:
             raise SigningError(f"{self.name}: {type(error).__name__}") from error
 
-    def verify(self, data: bytes, material: Any, signature: bytes) -> bool:
-        """Tell whether `signature` fits; HMACs are compared in constant time (V18)."""
-        try:
-            return bool(self._implementation.verify(data, material, signature))
-        except Exception:  # noqa: BLE001 - whatever the library throws, it did not verify (V17)
-            return False
+    def checker(self, material: Any) -> Checker:
+        """Give a function that raises unless a signature, given first, fits the data.
+
+        Everything that does not change from call to call is made here: through PyJWT's objects a
+        check takes 0.3 us more, for ECDSA 4.
+        """
+        public = public_material(material)
+        if self.kty == "oct":
+            return _hmac_checker(hmac.new(public, digestmod=self._implementation.hash_alg))
+        if self.kty == "OKP":
+            check: Checker = public.verify
+            return check
+        hash_function = self._implementation.hash_alg()
+        if self.curve is not None:
+            return _ecdsa_checker(public, ec.ECDSA(hash_function))
+        scheme = _pss(hash_function) if self.name.startswith("PS") else padding.PKCS1v15()
+        return lambda signature, data: public.verify(signature, data, scheme, hash_function)
+
+
+def _hmac_checker(keyed: hmac.HMAC) -> Checker:
+    def check(signature: bytes, data: bytes) -> None:
+        mac = keyed.copy()
+        mac.update(data)
+        if not hmac.compare_digest(mac.digest(), signature):  # in constant time (V18)
+            raise InvalidSignature
+
+    return check
+
+
+def _ecdsa_checker(public: Any, scheme: ec.ECDSA) -> Checker:
+    width = (public.curve.key_size + 7) // 8
+    read = int.from_bytes
+
+    def check(signature: bytes, data: bytes) -> None:
+        r, s = read(signature[:width], "big"), read(signature[width:], "big")
+        public.verify(encode_dss_signature(r, s), data, scheme)
+
+    return check
+
+
+def _pss(hash_function: hashes.HashAlgorithm) -> padding.PSS:
+    """Salt as long as the hash (RFC 7518, section 3.5)."""
+    return padding.PSS(padding.MGF1(hash_function), hash_function.digest_size)
 
 
 def public_material(material: Any) -> Any:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import sys
 import time
+from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Final, NamedTuple
+from typing import Final
 
-from cachetools import LRUCache
+import msgspec
 
 from linqi.errors import ConfigurationError
 from linqi.jose.keys import KeySet
@@ -16,11 +16,9 @@ from linqi.jose.verified import Verified
 
 __all__ = ["CacheInfo", "VerifiedCache"]
 
-_ENTRY_BYTES: Final = 330
-"""An entry without its strings: tuple, deadline, digest and both of the cache's tables.
-
-Measured as growth of the process over 100,000 entries (``linqi_bench``), rounded up.
-"""
+_ENTRY_BYTES: Final = 700
+"""An entry without its texts: objects, digest and table. Measured as the growth of a process over
+100,000 entries (``linqi_bench``), rounded up."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,12 +34,11 @@ class CacheInfo:
     max_bytes: int
 
 
-class _Entry(NamedTuple):
+class _Entry(msgspec.Struct, frozen=True, gc=False):
     verified: Verified
     deadline: float
     keys: KeySet
     generation: int
-    bytes: int
 
 
 class VerifiedCache:
@@ -73,7 +70,9 @@ class VerifiedCache:
         self.max_bytes = max_bytes
         self.lifetime = lifetime
         self._monotonic = monotonic
-        self._entries: LRUCache[bytes, _Entry] = LRUCache(max_entries)
+        # An OrderedDict and not cachetools' LRUCache: a hit takes 0.06 us against 0.14, a put into
+        # a full cache 0.4 against 6, an entry 60 bytes less, and bytes bound it as well.
+        self._entries: OrderedDict[bytes, _Entry] = OrderedDict()
         self._bytes = self._hits = self._misses = self._evictions = 0
         self._claimed = False
 
@@ -88,38 +87,38 @@ class VerifiedCache:
 
     def get(self, digest: bytes) -> Verified | None:
         """Give what `digest` was verified as, if that still counts."""
-        try:
-            entry = self._entries[digest]
-        except KeyError:
+        entry = self._entries.get(digest)
+        if entry is None:
             self._misses += 1
             return None
-        if self._monotonic() < entry[1] and entry[2].generation == entry[3]:
+        if self._monotonic() < entry.deadline and entry.keys.generation == entry.generation:
+            self._entries.move_to_end(digest)
             self._hits += 1
-            return entry[0]
+            return entry.verified
         self.discard(digest)
         self._misses += 1
         return None
 
     def put(self, verified: Verified, keys: KeySet) -> None:
         """Remember `verified` by a key of `keys`, evicting the least recently used for it."""
-        size = _ENTRY_BYTES + _bytes_of(verified)
+        size = _bytes_of(verified)
         if size > self.max_bytes:
             return
         self.discard(verified.digest)
         entries = self._entries
         while len(entries) >= self.max_entries or self._bytes + size > self.max_bytes:
-            _, evicted = entries.popitem()
-            self._bytes -= evicted.bytes
+            _, evicted = entries.popitem(last=False)
+            self._bytes -= _bytes_of(evicted.verified)
             self._evictions += 1
         deadline = self._monotonic() + self.lifetime
-        entries[verified.digest] = _Entry(verified, deadline, keys, keys.generation, size)
+        entries[verified.digest] = _Entry(verified, deadline, keys, keys.generation)
         self._bytes += size
 
     def discard(self, digest: bytes) -> None:
         """Forget `digest`, if it is here."""
         entry = self._entries.pop(digest, None)
         if entry is not None:
-            self._bytes -= entry.bytes
+            self._bytes -= _bytes_of(entry.verified)
 
     def clear(self) -> None:
         """Forget everything; the counters go on."""
@@ -140,11 +139,8 @@ class VerifiedCache:
 
 
 def _bytes_of(verified: Verified) -> int:
-    """Give the bytes of a verified value with the strings that only it holds."""
-    strings = (verified.subject, verified.token_id, verified.session_id, verified.issuer)
-    return (
-        sys.getsizeof(verified)
-        + sys.getsizeof(verified.payload)
-        + sum(sys.getsizeof(text) for text in strings if text is not None)
-        + sum(sys.getsizeof(scope) for scope in verified.scopes)
+    """Give about the bytes that an entry holds for itself alone; scopes and issuer are shared."""
+    text = (
+        len(verified.subject or "") + len(verified.token_id or "") + len(verified.session_id or "")
     )
+    return _ENTRY_BYTES + len(verified.payload) + text

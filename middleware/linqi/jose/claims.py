@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
+from functools import lru_cache
 from typing import Annotated, Any, Final, TypeAlias
 
 import msgspec
@@ -70,9 +71,13 @@ def read_registered(claims: Mapping[str, Any], payload: bytes) -> Registered:
 
 def split_scope(scope: str | list[str]) -> tuple[str, ...]:
     """Give ``scope`` split at spaces (RFC 8693, section 4.2); a list is taken as it is."""
-    if not scope:
-        return ()
-    return tuple(scope.split(" ")) if type(scope) is str else tuple(scope)
+    return _split_text(scope) if isinstance(scope, str) else tuple(scope)
+
+
+@lru_cache(1024)
+def _split_text(scope: str) -> tuple[str, ...]:
+    """Sessions share few scope texts: remembered tokens then share the tuples too."""
+    return tuple(scope.split())
 
 
 def is_scope(name: object) -> bool:
@@ -80,19 +85,18 @@ def is_scope(name: object) -> bool:
     return isinstance(name, str) and _SCOPE.fullmatch(name) is not None
 
 
-def check_times(
-    expires_at: float, not_before: float | None, issued_at: float | None, now: float, leeway: float
-) -> None:
+def check_times(expires_at: float, valid_from: float, now: float, leeway: float) -> None:
     """Refuse a token that is expired or not valid yet; at the exact second ``exp`` it is expired.
 
-    `leeway` seconds are granted at either end for clocks that differ.
+    `valid_from` is the later of ``nbf`` and ``iat``. `leeway` seconds are granted at either end
+    for clocks that differ.
     """
     if now >= expires_at + leeway:
         raise TokenExpired(f"expired {now - expires_at:.3f} s ago (leeway {leeway:g} s)")
-    if not_before is not None and now < not_before - leeway:
-        raise TokenNotYetValid(f"nbf lies {not_before - now:.3f} s ahead (leeway {leeway:g} s)")
-    if issued_at is not None and now < issued_at - leeway:
-        raise TokenNotYetValid(f"iat lies {issued_at - now:.3f} s ahead (leeway {leeway:g} s)")
+    if now < valid_from - leeway:
+        raise TokenNotYetValid(
+            f"nbf or iat lies {valid_from - now:.3f} s ahead (leeway {leeway:g} s)"
+        )
 
 
 def check_audience(claims: Mapping[str, Any], accepted: frozenset[str]) -> None:

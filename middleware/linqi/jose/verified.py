@@ -9,6 +9,7 @@ from typing import Any, Final
 import msgspec
 
 from linqi.jose._gate import parse_object
+from linqi.jose.claims import Registered, read_registered
 
 __all__ = ["ANONYMOUS", "Anonymous", "Verified"]
 
@@ -29,20 +30,14 @@ class Verified(msgspec.Struct, frozen=True, gc=False):
     """``sub``; a person is known by issuer and subject together (RFC 7519, section 4.1.2)."""
     expires_at: float
     """``exp`` in Unix seconds: at this instant the token is expired."""
-    not_before: float | None
-    """``nbf`` in Unix seconds."""
     issued_at: float | None
     """``iat`` in Unix seconds."""
     valid_from: float
-    """The later of ``nbf`` and ``iat``, 0 without either."""
+    """The later of ``nbf`` and ``iat`` in Unix seconds, 0 without either."""
     token_id: str | None
     """``jti``."""
     session_id: str | None
     """``sid``: the session that all successors of a token share."""
-    auth_time: float | None
-    """When the person signed in, in Unix seconds (OpenID Connect Core, section 2)."""
-    session_end: float | None
-    """When the session ends for good, in Unix seconds; only in tokens that linqi issued."""
     scopes: tuple[str, ...]
     """``scope``, split at spaces (RFC 8693, section 4.2)."""
     algorithm: str
@@ -63,6 +58,16 @@ class Verified(msgspec.Struct, frozen=True, gc=False):
         What a caller does to lists and objects inside it reaches nobody else.
         """
         return MappingProxyType(parse_object(self.payload, "payload"))
+
+    @property
+    def registered(self) -> Registered:
+        """The claims that sessions read, with their types, decoded afresh."""
+        return read_registered(parse_object(self.payload, "payload"), self.payload)
+
+    @property
+    def auth_time(self) -> float | None:
+        """When the person signed in, in Unix seconds (OpenID Connect Core, section 2)."""
+        return self.registered.auth_time
 
     @property
     def is_authenticated(self) -> bool:

@@ -137,6 +137,7 @@ class _Header(NamedTuple):
 class _Profile(NamedTuple):
     """A `TrustedIssuer`, prepared for look-ups."""
 
+    issuer: str
     keys: KeySet
     algorithms: frozenset[str]
     types: frozenset[str | None]
@@ -267,9 +268,7 @@ class Verifier:
             self.cache.put(verified, keys)
 
     def _check_times(self, verified: Verified, now: float) -> None:
-        rules.check_times(
-            verified.expires_at, verified.not_before, verified.issued_at, now, self.leeway
-        )
+        rules.check_times(verified.expires_at, verified.valid_from, now, self.leeway)
 
     def _check_revocation(self, is_revoked: Callable[[Verified], bool], verified: Verified) -> None:
         try:
@@ -313,19 +312,18 @@ def _read(
     if profile.required:
         rules.require_claims(claims, profile.required)
     registered = rules.read_registered(claims, payload)
-    not_before, issued_at = registered.nbf, registered.iat
+    issued_at = valid_from = registered.iat
+    if registered.nbf is not None:
+        valid_from = max(registered.nbf, issued_at or 0)
     return Verified(  # by position, in the order of its fields
-        registered.iss,
+        profile.issuer,
         registered.sub,
         registered.exp,
-        not_before,
         issued_at,
-        (issued_at or 0) if not_before is None else max(not_before, issued_at or 0),
+        valid_from or 0,
         registered.jti,
         registered.sid,
-        registered.auth_time,
-        registered.session_end if profile.own else None,
-        rules.split_scope(registered.scope),
+        rules.split_scope(registered.scope) if registered.scope else (),
         alg,
         kid,
         profile.own,
@@ -346,6 +344,7 @@ def _prepare(trusted: TrustedIssuer) -> _Profile:
         types.add(None)
     any_audience = isinstance(trusted.audience, AnyAudience)
     return _Profile(
+        issuer=trusted.issuer,
         keys=trusted.keys,
         algorithms=frozenset(trusted.algorithms),
         types=frozenset(types),

@@ -203,6 +203,8 @@ class Kept:
     """
 
     reason: Literal["not_due", "not_ours", "no_session", "bound", "at_end", "expired"]
+    session_end: float | None = None
+    """Where the session ends, for ``at_end``."""
 
 
 Decision = Due | Kept
@@ -210,7 +212,6 @@ NOT_DUE: Final = Kept("not_due")
 _NOT_OURS: Final = Kept("not_ours")
 _NO_SESSION: Final = Kept("no_session")
 _BOUND: Final = Kept("bound")
-_AT_END: Final = Kept("at_end")
 _EXPIRED: Final = Kept("expired")
 
 
@@ -225,11 +226,12 @@ def decide(verified: Verified, now: float, settings: RenewalSettings) -> Decisio
         return NOT_DUE
     if not verified.own:
         return _NOT_OURS
-    session, auth_time, end = verified.session_id, verified.auth_time, verified.session_end
-    if session is None or auth_time is None or end is None or verified.token_id is None:
-        return _NO_SESSION
     if left <= 0:
         return _EXPIRED
+    registered = verified.registered
+    session, auth_time, end = registered.sid, registered.auth_time, registered.session_end
+    if None in (session, auth_time, end, registered.jti):
+        return _NO_SESSION
     due_at = verified.expires_at - settings.buffer
     # Both ends hold: the one fixed at login, and today's settings should they be stricter (R1).
     end = min(end, settings.session_end(session, auth_time))
@@ -237,12 +239,12 @@ def decide(verified: Verified, now: float, settings: RenewalSettings) -> Decisio
     issued_at = max(span.issued_at, verified.issued_at or 0)
     expires_at = min(span.expires_at, end)
     if expires_at <= verified.expires_at:
-        return _AT_END
+        return Kept("at_end", end)
     if "cnf" in verified.claims:
         return _BOUND
     return Due(
         span=Span(issued_at=issued_at, expires_at=expires_at),
-        token_id=_derive_id(session, verified.token_id, expires_at),
+        token_id=_derive_id(session, registered.jti, expires_at),
         due_at=due_at,
     )
 
