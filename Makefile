@@ -1,5 +1,5 @@
 # Every target makes what it needs; the stamp files make the second run quick.
-PYTHON ?= $(shell for p in python3.14 python3.13 python3.12 python3.11 python3; do \
+PYTHON ?= $(shell for p in python3 python3.11 python3.12 python3.13 python3.14; do \
 	command -v $$p >/dev/null 2>&1 && $$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null \
 	&& echo $$p && break; done)
 VENV := .venv
@@ -56,7 +56,9 @@ clean:
 
 $(BIN)/python:
 	@test -n "$(PYTHON)" || { echo "linqi needs Python 3.11 or newer; none was found on PATH" >&2; exit 1; }
-	$(PYTHON) -m venv $(VENV)
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "linqi needs Python 3.11 or newer; $(PYTHON) is older" >&2; exit 1; }
+	$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); exit 1; }
 
 # dev contains demo, so either stamp may serve the other's target in one environment.
 $(VENV)/%.stamp: requirements/%.txt pyproject.toml | $(BIN)/python

@@ -36,8 +36,21 @@ def test_every_public_class_and_function_is_documented(module: str) -> None:
             continue
         assert inspect.getdoc(thing), f"{module}.{name}"
         for method, value in vars(thing).items() if inspect.isclass(thing) else ():
-            if not method.startswith("_") and callable(getattr(thing, method)):
+            is_spoken = isinstance(value, property) or callable(getattr(thing, method))
+            if not method.startswith("_") and is_spoken:
                 assert inspect.getdoc(value), f"{module}.{name}.{method}"
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_every_public_definition_is_in_its_modules_all(module: str) -> None:
+    """A class or function without an underscore is named in ``__all__`` of its module."""
+    loaded = importlib.import_module(module)
+    made_here = {
+        name
+        for name, thing in vars(loaded).items()
+        if not name.startswith("_") and getattr(thing, "__module__", None) == module
+    }
+    assert made_here <= set(loaded.__all__)
 
 
 @pytest.mark.parametrize("module", ["linqi.errors", "linqi.events"])
@@ -48,8 +61,13 @@ def test_every_error_and_event_is_reachable_from_the_package(module: str) -> Non
 
 def test_the_error_tree_in_the_docstring_is_the_real_one() -> None:
     """Every error class stands in the tree that the module shows, under its own parent."""
-    drawn = re.findall(r"[├└]── (\w+)", linqi.errors.__doc__ or "")
-    assert sorted([*drawn, "LinqiError"]) == sorted(linqi.errors.__all__)
+    drawn = re.findall(r"^ *([│ ]*)[├└]── (\w+)", linqi.errors.__doc__ or "", re.MULTILINE)
+    assert sorted([*(name for _, name in drawn), "LinqiError"]) == sorted(linqi.errors.__all__)
+    parents = ["LinqiError"]
+    for branches, name in drawn:
+        depth = 1 + (len(branches) + 3) // 4
+        parents[depth:] = [name]
+        assert getattr(linqi.errors, name).__base__.__name__ == parents[depth - 1]
 
 
 def test_version_changelog_and_project_agree() -> None:

@@ -1,0 +1,73 @@
+"""How long the middleware keeps a request, from the server's call to the application's."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections import deque
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from linqi import Verified
+
+__all__ = ["Spread", "Stopwatch", "spread_of"]
+
+_STARTED = "linqi_storm.started"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Spread:
+    """Median and 99th percentile of `count` durations, in seconds."""
+
+    count: int
+    p50: float
+    p99: float
+
+
+def spread_of(durations: Iterable[float]) -> Spread | None:
+    """Give the spread of `durations` by nearest rank; None when there are none."""
+    ranked = sorted(durations)
+    if not ranked:
+        return None
+
+    def at(share: float) -> float:
+        return ranked[math.ceil(share * len(ranked)) - 1]
+
+    return Spread(count=len(ranked), p50=at(0.5), p99=at(0.99))
+
+
+class Stopwatch:
+    """Times verified requests between `outside` and `inside` of a middleware.
+
+    The time covers reading the token, verifying it and deciding on renewal, but no signature.
+    Only the last 10,000 are kept. Refused requests are not counted.
+    """
+
+    def __init__(self, counter: Callable[[], float] = time.perf_counter) -> None:
+        self._counter = counter
+        self._durations: deque[float] = deque(maxlen=10_000)
+
+    def outside(self, app: ASGIApp) -> ASGIApp:
+        """Wrap the middleware: the time starts here."""
+
+        async def start(scope: Scope, receive: Receive, send: Send) -> None:
+            await app({**scope, _STARTED: self._counter()}, receive, send)
+
+        return start
+
+    def inside(self, app: ASGIApp) -> ASGIApp:
+        """Wrap the application inside the middleware: the time ends here."""
+
+        async def stop(scope: Scope, receive: Receive, send: Send) -> None:
+            now = self._counter()
+            if _STARTED in scope and isinstance(scope.get("linqi"), Verified):
+                self._durations.append(now - scope[_STARTED])
+            await app(scope, receive, send)
+
+        return stop
+
+    def spread(self) -> Spread | None:
+        """Give the spread of what was timed so far."""
+        return spread_of(self._durations)

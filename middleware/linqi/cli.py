@@ -1,0 +1,195 @@
+"""The command line: ``linqi keygen | inspect | verify | serve | demo``."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+from linqi import __version__
+from linqi.errors import LinqiError, TokenError
+from linqi.jose._gate import decode_segment, parse_object, split_token
+from linqi.jose.keys import ALGORITHMS, Key, KeySet
+from linqi.jose.verifier import Limits, TrustedIssuer, Verifier
+from linqi.sessions.renewal import RenewalSettings
+
+__all__ = ["main"]
+
+_COMPRESSED_SECONDS: Final = 60
+"""Shorter lifetimes are a compressed demonstration, which whole-second times would bundle."""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command line; 0 for success, 1 for a refused token, 2 for a wrong call."""
+    arguments = _parser().parse_args(argv)
+    try:
+        run: Callable[[argparse.Namespace], int] = arguments.run
+        return run(arguments)
+    except KeyboardInterrupt:
+        return 130
+    except ModuleNotFoundError as error:
+        if (error.name or "").startswith("linqi"):
+            raise
+        return _complain(f"{error.name} is not installed; pip install 'linqi[serve]'")
+    except (LinqiError, OSError, ValueError) as error:
+        return _complain(str(error))
+
+
+def _complain(message: str) -> int:
+    print(f"linqi: {message}", file=sys.stderr)
+    return 2
+
+
+def _keygen(arguments: argparse.Namespace) -> int:
+    key = Key.generate(arguments.alg, kid=arguments.kid, bits=arguments.bits, curve=arguments.curve)
+    keys = KeySet([key])
+    is_secret = key.kty == "oct"
+    if is_secret and arguments.public_out is not None:
+        return _complain("an HMAC secret has no public JWKS; leave --public-out away")
+    for path in (arguments.out, arguments.public_out):
+        if path is not None and path.exists():
+            return _complain(f"{path} exists; choose another name or remove it first")
+    keys.save(arguments.out)
+    print(f"wrote {arguments.out} (private, mode 0600, kid {key.kid})", file=sys.stderr)
+    if not is_secret:
+        public = json.dumps(keys.public_jwks(), indent=2)
+        if arguments.public_out is None:
+            print(public)
+        else:
+            arguments.public_out.write_text(public + "\n", "utf-8")
+            print(f"wrote {arguments.public_out} (public)", file=sys.stderr)
+    return 0
+
+
+def _inspect(arguments: argparse.Namespace) -> int:
+    limits = Limits()
+    token = _token(arguments.token)
+    try:
+        segments = split_token(token, limits.token_bytes, limits.header_bytes)
+        header = parse_object(decode_segment(segments[0]), "header")
+        claims = parse_object(decode_segment(segments[1]), "payload")
+    except TokenError as error:
+        return _refused(error)
+    print("UNVERIFIED: anybody can write this; use `linqi verify` to check it", file=sys.stderr)
+    print(json.dumps({"header": header, "claims": claims}, indent=2))
+    expires_at = claims.get("exp")
+    if isinstance(expires_at, int | float):
+        left = expires_at - time.time()
+        state = f"expires in {left:.0f} s" if left > 0 else f"expired {-left:.0f} s ago"
+        print(state, file=sys.stderr)
+    return 0
+
+
+def _verify(arguments: argparse.Namespace) -> int:
+    verifier = Verifier(
+        TrustedIssuer(
+            issuer=arguments.issuer,
+            audience=arguments.audience,
+            keys=KeySet.load(arguments.keys, arguments.algorithms),
+            algorithms=arguments.algorithms,
+        ),
+        leeway=arguments.leeway_seconds,
+        cache=None,
+    )
+    try:
+        verified = verifier.verify(_token(arguments.token))
+    except TokenError as error:
+        return _refused(error)
+    print(json.dumps(dict(verified.claims), indent=2))
+    return 0
+
+
+def _serve(arguments: argparse.Namespace) -> int:
+    from linqi_storm.serve import ServeOptions, serve
+
+    return serve(
+        ServeOptions(
+            host=arguments.host,
+            port=arguments.port,
+            data=arguments.data,
+            alg=arguments.alg,
+            settings=RenewalSettings(
+                lifetime=arguments.lifetime_seconds,
+                buffer=arguments.buffer_seconds,
+                whole_seconds=arguments.lifetime_seconds >= _COMPRESSED_SECONDS,
+            ),
+            workers=arguments.workers,
+            is_timed=arguments.timed,
+            log_level=arguments.log_level,
+        )
+    )
+
+
+def _demo(arguments: argparse.Namespace) -> int:
+    from linqi_storm.demo import run_demo
+
+    return run_demo(
+        seconds=arguments.seconds,
+        lifetime=arguments.lifetime_seconds,
+        buffer=arguments.buffer_seconds,
+        alg=arguments.alg,
+    )
+
+
+def _refused(error: TokenError) -> int:
+    print(f"refused: {error.code}: {error.detail}", file=sys.stderr)
+    return 1
+
+
+def _token(argument: str) -> bytes:
+    """Take the token from the command line, or from standard input for ``-``."""
+    text = sys.stdin.readline() if argument == "-" else argument
+    return text.strip().removeprefix("Bearer ").encode("utf-8", "replace")
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser("linqi", description="Short-lived tokens, long sessions.")
+    parser.add_argument("--version", action="version", version=f"linqi {__version__}")
+    commands = parser.add_subparsers(required=True, metavar="command")
+    token_help = "the token, or - to read it from standard input, which keeps it out of the history"
+
+    keygen = _command(commands, "keygen", _keygen, "make a key")
+    keygen.add_argument("--alg", choices=ALGORITHMS, default="ES256")
+    keygen.add_argument("--kid", help="default: from the RFC 7638 thumbprint")
+    keygen.add_argument("--bits", type=int, default=2048, help="RSA modulus (default 2048)")
+    keygen.add_argument("--curve", choices=("Ed25519", "Ed448"), default="Ed25519")
+    keygen.add_argument("--out", type=Path, default=Path("keys.json"), help="private JWKS")
+    keygen.add_argument("--public-out", type=Path, help="public JWKS (default: printed)")
+
+    inspect = _command(commands, "inspect", _inspect, "show what a token says, without trusting it")
+    inspect.add_argument("token", help=token_help)
+
+    verify = _command(commands, "verify", _verify, "verify a token")
+    verify.add_argument("token", help=token_help)
+    verify.add_argument("--keys", type=Path, required=True, help="a JWKS file")
+    verify.add_argument("--issuer", required=True)
+    verify.add_argument("--audience", required=True)
+    verify.add_argument("--algorithms", nargs="+", required=True, choices=ALGORITHMS)
+    verify.add_argument("--leeway-seconds", type=float, default=0)
+
+    serve = _command(commands, "serve", _serve, "run the issuing app")
+    serve.add_argument("--host", default="127.0.0.1")
+    serve.add_argument("--port", type=int, default=8000, help="0 takes a free one")
+    serve.add_argument("--data", type=Path, default=Path("data"), help="folder of keys and users")
+    serve.add_argument("--workers", type=int, default=1)
+    serve.add_argument("--timed", action="store_true", help="time verification for GET /stats")
+    serve.add_argument("--log-level", choices=("debug", "info", "warning", "error"), default="info")
+    demo = _command(commands, "demo", _demo, "run the main job: a server, a user, renewals")
+    demo.add_argument("--seconds", type=float, default=30)
+    for command, lifetime, buffer in ((serve, 900, 300), (demo, 20, 8)):
+        command.add_argument("--alg", choices=ALGORITHMS, default="ES256")
+        command.add_argument("--lifetime-seconds", type=float, default=lifetime)
+        command.add_argument("--buffer-seconds", type=float, default=buffer)
+    return parser
+
+
+def _command(
+    commands: Any, name: str, run: Callable[[argparse.Namespace], int], text: str
+) -> argparse.ArgumentParser:
+    parser: argparse.ArgumentParser = commands.add_parser(name, help=text, description=text)
+    parser.set_defaults(run=run)
+    return parser
