@@ -1,0 +1,588 @@
+"""Verification: what a token must be (V1 to V19), and what a remembered one must still be."""
+
+import base64
+import json
+from typing import Any
+
+import pytest
+from clock import FakeClock
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from tokens import AUDIENCE, ISSUER, NOW, good_claims, make, signer_of, verifier_of
+
+from linqi import (
+    ANY_AUDIENCE,
+    ConfigurationError,
+    Key,
+    KeySet,
+    Limits,
+    TokenError,
+    TrustedIssuer,
+    Verified,
+    VerifiedCache,
+    Verifier,
+)
+from linqi.errors import (
+    AlgorithmNotAllowed,
+    InvalidClaim,
+    InvalidSignature,
+    MalformedToken,
+    MissingClaim,
+    TokenExpired,
+    TokenNotYetValid,
+    TokenRevoked,
+    Unavailable,
+    UnknownIssuer,
+    UnknownKey,
+    UnsupportedToken,
+)
+from linqi.events import RevocationFailed
+from linqi.jose._gate import encode_segment
+
+KEY = Key.generate("ES256")
+SECRET = Key.generate("HS256")
+GOOD = make(KEY, good_claims())
+
+
+def test_a_good_token_becomes_a_verified_value() -> None:
+    """The value has the registered claims, all claims, and Starlette's shape."""
+    verified = verifier_of(KEY).verify(GOOD)
+    assert verified.subject == verified.identity == verified.display_name == "alice"
+    assert (verified.issuer, verified.session_id, verified.token_id) == (
+        ISSUER, "session-1", "token-1",
+    )  # fmt: skip
+    assert verified.scopes == ("read", "write")
+    assert verified.is_authenticated
+    assert (verified.algorithm, verified.key_id) == ("ES256", KEY.kid)
+    assert dict(verified.claims) == good_claims()
+    assert verifier_of(KEY).verify(GOOD.encode()) == verified
+
+
+@pytest.mark.parametrize(
+    "algorithms", [[], "ES256", None, ["none"], ["ES999"], ["HS256", "ES256"], [""]]
+)
+def test_v1_v3_algorithms_are_a_list_of_known_names_of_one_kind(algorithms: Any) -> None:
+    """No default, no string, no none, no mix of HMACs with signatures."""
+    with pytest.raises(ConfigurationError, match="algorithm"):
+        TrustedIssuer(issuer="i", audience="a", keys=KeySet([KEY]), algorithms=algorithms)
+
+
+def test_every_fault_of_an_issuer_is_reported_together() -> None:
+    """One error names them all, each with its mend."""
+    with pytest.raises(ConfigurationError) as caught:
+        TrustedIssuer(issuer="", audience=None, keys=[KEY], algorithms="ES256", types=())  # type: ignore[arg-type]
+    assert len(caught.value.faults) == 5
+    with pytest.raises(ConfigurationError) as caught:
+        Verifier([], leeway=301, on_revocation_error="open")
+    assert len(caught.value.faults) == 3
+
+
+@pytest.mark.parametrize("leeway", [-1, 301, float("nan"), True, "5"])
+def test_v12_leeway_is_zero_to_300_seconds(leeway: Any) -> None:
+    """A leeway that is no finite number in the range is a fault of the set-up."""
+    with pytest.raises(ConfigurationError, match="leeway"):
+        verifier_of(KEY, leeway=leeway)
+
+
+def test_v7_leaving_the_audience_out_takes_saying_so() -> None:
+    """None is refused; ANY_AUDIENCE accepts a token for somebody else."""
+    token = make(KEY, good_claims(aud="other"))
+    with pytest.raises(InvalidClaim, match="audiences"):
+        verifier_of(KEY).verify(token)
+    assert verifier_of(KEY, audience=ANY_AUDIENCE).verify(token)
+    assert verifier_of(KEY, audience=["x", "other"]).verify(token)
+
+
+@pytest.mark.parametrize(
+    ("header", "error"),
+    [
+        ({"alg": "none"}, AlgorithmNotAllowed),
+        ({"alg": "NONE"}, AlgorithmNotAllowed),
+        ({"alg": ""}, AlgorithmNotAllowed),
+        ({"alg": None}, AlgorithmNotAllowed),
+        ({"alg": ["ES256"]}, AlgorithmNotAllowed),
+        ({}, AlgorithmNotAllowed),
+        ({"alg": "HS256"}, AlgorithmNotAllowed),
+        ({"alg": "ES384"}, AlgorithmNotAllowed),
+        ({"alg": "ES256", "kid": "nobody"}, UnknownKey),
+        ({"alg": "ES256", "kid": 7}, MalformedToken),
+        ({"alg": "ES256", "kid": ""}, MalformedToken),
+        ({"alg": "ES256", "kid": "k" * 257}, MalformedToken),
+        ({"alg": "ES256", "typ": "rt+jwt"}, UnsupportedToken),
+        ({"alg": "ES256", "typ": 7}, MalformedToken),
+        ({"alg": "ES256", "crit": ["exp"], "exp": 1}, UnsupportedToken),
+        ({"alg": "ES256", "crit": []}, UnsupportedToken),
+        ({"alg": "ES256", "b64": False, "crit": ["b64"]}, UnsupportedToken),
+        ({"alg": "ES256", "b64": True}, UnsupportedToken),
+        ({"alg": "ES256", "zip": "DEF"}, UnsupportedToken),
+        ({"alg": "ES256", "cty": "JWT"}, UnsupportedToken),
+        ({"alg": "PBES2-HS256+A128KW", "enc": "A128GCM"}, UnsupportedToken),
+    ],
+)
+def test_v2_v4_v5_v8_v9_a_header_is_refused(
+    header: dict[str, Any], error: type[TokenError]
+) -> None:
+    """Signed by the right key, and still refused for what its header asks."""
+    with pytest.raises(error):
+        verifier_of(KEY).verify(make(KEY, good_claims(), header))
+
+
+@pytest.mark.parametrize("typ", ["at+jwt", "AT+JWT", "application/at+jwt", "JWT", None])
+def test_v8_typ_is_compared_without_case_and_prefix(typ: str | None) -> None:
+    """An expected typ in any spelling passes; where it is demanded, its absence does not."""
+    header = {"alg": "ES256", **({"typ": typ} if typ else {})}
+    token = make(KEY, good_claims(), header)
+    assert verifier_of(KEY).verify(token)
+    strict = verifier_of(KEY, types=["at+jwt"], require_type=True)
+    if typ in (None, "JWT"):
+        with pytest.raises(UnsupportedToken):
+            strict.verify(token)
+    else:
+        assert strict.verify(token)
+
+
+def test_v4_an_embedded_key_is_never_used() -> None:
+    """Authlib CVE-2026-27962: a token that brings its own key in jwk, jku or x5c is refused."""
+    attacker = Key.generate("ES256")
+    for extra in ({"jwk": attacker.public_jwk()}, {"jku": "https://evil.test"}, {"x5u": "x"}):
+        header = {"alg": "ES256", "kid": attacker.kid, **extra}
+        with pytest.raises(UnknownKey):
+            verifier_of(KEY).verify(make(attacker, good_claims(), header))
+        header["kid"] = KEY.kid
+        with pytest.raises(InvalidSignature):
+            verifier_of(KEY).verify(make(attacker, good_claims(), header))
+
+
+def test_v2_algorithm_confusion_finds_no_key() -> None:
+    """CVE-2016-10555 and its kin: the public key as an HMAC secret is not even tried."""
+    import hashlib
+    import hmac
+
+    public = json.dumps(KEY.public_jwk()).encode()
+    data = b".".join(
+        encode_segment(json.dumps(part).encode())
+        for part in ({"alg": "HS256", "kid": KEY.kid}, good_claims())
+    )
+    forged = data + b"." + encode_segment(hmac.new(public, data, hashlib.sha256).digest())
+    with pytest.raises(AlgorithmNotAllowed):
+        verifier_of(KEY).verify(forged)
+
+
+@pytest.mark.parametrize(
+    ("changes", "error"),
+    [
+        ({"iss": "https://issuer.tes"}, UnknownIssuer),
+        ({"iss": "https://issuer.test/"}, UnknownIssuer),
+        ({"iss": ["https://issuer.test"]}, UnknownIssuer),
+        ({"iss": None}, UnknownIssuer),
+        ({"iss": ...}, MissingClaim),
+        ({"aud": ...}, MissingClaim),
+        ({"aud": ""}, InvalidClaim),
+        ({"aud": []}, InvalidClaim),
+        ({"aud": ["x", 7]}, InvalidClaim),
+        ({"aud": {"api": 1}}, InvalidClaim),
+        ({"aud": None}, InvalidClaim),
+        ({"aud": "ap"}, InvalidClaim),
+        ({"aud": "api2"}, InvalidClaim),
+        ({"exp": ...}, MissingClaim),
+        ({"exp": None}, InvalidClaim),
+        ({"exp": "1900000000"}, InvalidClaim),
+        ({"exp": True}, InvalidClaim),
+        ({"exp": -1}, InvalidClaim),
+        ({"exp": 10**15}, InvalidClaim),
+        ({"exp": 1e300}, InvalidClaim),
+        ({"exp": int(NOW)}, TokenExpired),
+        ({"exp": NOW}, TokenExpired),
+        ({"nbf": int(NOW) + 1}, TokenNotYetValid),
+        ({"nbf": "0"}, InvalidClaim),
+        ({"nbf": None}, InvalidClaim),
+        ({"iat": int(NOW) + 1}, TokenNotYetValid),
+        ({"iat": False}, InvalidClaim),
+        ({"sub": 7}, InvalidClaim),
+        ({"sub": None}, InvalidClaim),
+        ({"sub": ""}, InvalidClaim),
+        ({"sub": "a\0b"}, InvalidClaim),
+        ({"sub": "x" * 1025}, InvalidClaim),
+        ({"jti": ["a"]}, InvalidClaim),
+        ({"jti": "\0"}, InvalidClaim),
+        ({"sid": {}}, InvalidClaim),
+        ({"scope": 7}, InvalidClaim),
+        ({"scope": ["a", 7]}, InvalidClaim),
+        ({"scope": None}, InvalidClaim),
+    ],
+)
+def test_v6_v7_v12_v13_a_claim_is_refused(changes: dict[str, Any], error: type[TokenError]) -> None:
+    """Correctly signed, and still refused for what it claims."""
+    with pytest.raises(error) as caught:
+        verifier_of(KEY).verify(make(KEY, good_claims(**changes)))
+    if issubclass(error, InvalidClaim):
+        assert isinstance(caught.value, InvalidClaim)
+        assert caught.value.claim in changes
+
+
+def test_token_is_expired_at_the_exact_second() -> None:
+    """``now == exp`` is expired, the instant before is not; leeway moves the border (V12)."""
+    clock = FakeClock()
+    token = make(KEY, good_claims(exp=clock.now + 1))
+    strict, lenient = verifier_of(KEY, clock=clock), verifier_of(KEY, clock=clock, leeway=5)
+    clock.move(0.999)
+    strict.verify(token)
+    clock.move(0.001)
+    with pytest.raises(TokenExpired):
+        strict.verify(token)
+    lenient.verify(token)
+    clock.move(5)
+    with pytest.raises(TokenExpired):
+        lenient.verify(token)
+
+
+def test_required_claims_must_be_present() -> None:
+    """A claim that the issuer's profile demands is missed, also when it is null."""
+    verifier = verifier_of(KEY, required_claims=["client_id"])
+    for claims in (good_claims(), good_claims(client_id=None)):
+        with pytest.raises(MissingClaim, match="client_id"):
+            verifier.verify(make(KEY, claims))
+    assert verifier.verify(make(KEY, good_claims(client_id="web")))
+
+
+def test_v6_iss_picks_the_key_set() -> None:
+    """One kid at two issuers is two keys; a key of the other issuer is never used."""
+    mine, other = Key.generate("ES256", kid="k"), Key.generate("ES256", kid="k")
+    verifier = Verifier(
+        [
+            TrustedIssuer(issuer=name, audience=AUDIENCE, keys=KeySet([key]), algorithms=["ES256"])
+            for name, key in ((ISSUER, mine), ("https://other.test", other))
+        ],
+        clock=lambda: NOW,
+    )
+    assert verifier.verify(make(mine, good_claims())).issuer == ISSUER
+    assert verifier.verify(make(other, good_claims(iss="https://other.test")))
+    with pytest.raises(InvalidSignature):
+        verifier.verify(make(other, good_claims()))
+
+
+@pytest.mark.parametrize(
+    "payload",
+    [
+        b'{"iss":"a","iss":"b"}',
+        b'{"a":{"b":1,"b":2}}',
+        b'{"a" :1,"a":2}',
+        b'{"\\u0061":1,"a":2}',
+        b'[{"iss":1}]',
+        b'"x"',
+        b"null",
+        b"{",
+        b"",
+        b'{"a":NaN}',
+        b'{"a":Infinity}',
+        b'{"a":1e400}',
+        b'{"a":"\xff"}',
+        b'{"a":"\xed\xa0\x80"}',
+        b'{"a":"\\ud800"}',
+        b"\xef\xbb\xbf{}",
+        b'{"a":1} x',
+        b'{"a":' + b"1" * 4301 + b"}",
+        b"{'a':1}",
+        b'{"a":' + b"[" * 17 + b"]" * 17 + b"}",
+        b'{"a":' + b'{"a":' * 17 + b"1" + b"}" * 18,
+        json.dumps({f"c{n}": n for n in range(257)}, separators=(",", ":")).encode(),
+    ],
+)
+def test_v11_json_that_two_parsers_could_read_differently_is_refused(payload: bytes) -> None:
+    """Duplicates, non-finite numbers, broken UTF-8, depth and size, in payload and in header."""
+    with pytest.raises(MalformedToken):
+        verifier_of(KEY).verify(make(KEY, payload))
+    with pytest.raises(MalformedToken):
+        verifier_of(KEY).verify(make(KEY, good_claims(), payload))
+
+
+def test_v11_white_space_and_escapes_are_no_fault() -> None:
+    """JSON that is written loosely, but says each thing once, is accepted."""
+    payload = json.dumps(good_claims(name='Ā \\u "q"', n=1.50), indent=2).encode()
+    verified = verifier_of(KEY).verify(make(KEY, payload))
+    assert verified.display_name == 'Ā \\u "q"'
+
+
+@pytest.mark.parametrize(
+    "token",
+    [
+        "", ".", "..", "...", "a.b", "a.b.c.d", GOOD + ".", "." + GOOD, GOOD + "=", GOOD + "\n",
+        " " + GOOD, GOOD.replace(".", " ."), GOOD + "é", GOOD + "+",
+        "Bearer " + GOOD, '{"payload":"x"}', GOOD.rpartition(".")[0] + ".",
+    ],
+)  # fmt: skip
+def test_v10_only_the_exact_compact_form_is_read(token: str) -> None:
+    """Padding, white space, other alphabets, missing segments: refused before decoding."""
+    with pytest.raises(MalformedToken):
+        verifier_of(KEY).verify(token)
+
+
+@pytest.mark.parametrize("token", [None, 7, bytearray(b"a.b.c"), ["a.b.c"]])
+def test_v17_what_is_no_text_is_a_malformed_token(token: Any) -> None:
+    """A wrong type of token is refused like a wrong token, not with a TypeError."""
+    with pytest.raises(MalformedToken):
+        verifier_of(KEY).verify(token)
+
+
+def test_v10_a_second_spelling_of_a_signature_is_refused() -> None:
+    """Unused bits of the last character must be zero: one token, one cache key."""
+    alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
+    data, _, signature = GOOD.rpartition(".")
+    other = signature[:-1] + alphabet[alphabet.index(signature[-1]) + 1]
+    padded = [part + "==" for part in (signature, other)]
+    assert base64.urlsafe_b64decode(padded[0]) == base64.urlsafe_b64decode(padded[1])
+    with pytest.raises(MalformedToken):
+        verifier_of(KEY).verify(f"{data}.{other}")
+
+
+def test_v14_cve_2025_30204_a_flood_of_dots_costs_nothing() -> None:
+    """golang-jwt split on every dot; here the length is looked at before anything else."""
+    with pytest.raises(MalformedToken, match="at most 16384"):
+        verifier_of(KEY).verify("." * 1_000_000)
+    with pytest.raises(MalformedToken):
+        verifier_of(KEY).verify("." * 16_000)
+
+
+def test_v14_cve_2025_61920_a_large_header_is_not_decoded() -> None:
+    """A header beyond its limit is refused, and the limits can be set within bounds."""
+    header = {"alg": "ES256", "x": "x" * 2000}
+    token = make(KEY, good_claims(), header)
+    with pytest.raises(MalformedToken, match="header has"):
+        verifier_of(KEY).verify(token)
+    assert verifier_of(KEY, limits=Limits(header_bytes=4096)).verify(token)
+    with pytest.raises(ConfigurationError) as caught:
+        Limits(token_bytes=0, header_bytes=0)
+    assert len(caught.value.faults) == 2
+
+
+def test_v15_an_encrypted_token_is_never_decrypted() -> None:
+    """Five segments are refused as such (CVE-2023-51774, CVE-2024-33664)."""
+    with pytest.raises(UnsupportedToken, match="JWE"):
+        verifier_of(KEY).verify("a.b.c.d.e")
+
+
+@pytest.mark.parametrize("filler", [0, 1, 255])
+def test_cve_2022_21449_a_psychic_signature_is_refused(filler: int) -> None:
+    """An ECDSA signature of zeros, of ones or out of range fits nothing."""
+    data = GOOD.rpartition(".")[0]
+    signature = encode_segment(bytes([filler]) * 64).decode()
+    with pytest.raises(InvalidSignature):
+        verifier_of(KEY).verify(f"{data}.{signature}")
+
+
+@pytest.mark.parametrize("length", [1, 32, 63, 65, 70, 6000])
+def test_a_signature_of_another_length_is_refused(length: int) -> None:
+    """DER, truncated and oversized signatures do not reach the arithmetic."""
+    data = GOOD.rpartition(".")[0]
+    with pytest.raises(InvalidSignature):
+        verifier_of(KEY).verify(f"{data}.{encode_segment(b'0' * length).decode()}")
+
+
+@pytest.mark.parametrize("key", [KEY, SECRET], ids=["ES256", "HS256"])
+def test_every_changed_character_is_noticed(key: Key) -> None:
+    """No token that differs in one character from a good one is accepted."""
+    token = make(key, good_claims())
+    verifier = verifier_of(key)
+    verifier.verify(token)
+    for position, character in enumerate(token):
+        changed = token[:position] + ("A" if character != "A" else "B") + token[position + 1 :]
+        with pytest.raises(TokenError):
+            verifier.verify(changed)
+
+
+@given(st.one_of(st.binary(max_size=300), st.text(max_size=300)))
+@settings(max_examples=300, deadline=None)
+def test_v17_garbage_raises_nothing_but_token_errors(token: bytes | str) -> None:
+    """Whatever bytes or text are presented, the refusal is a TokenError."""
+    with pytest.raises(TokenError):
+        verifier_of(KEY).verify(token)
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=4), inner),
+    max_leaves=8,
+)
+
+
+@given(
+    st.dictionaries(st.sampled_from(["alg", "kid", "typ", "crit", "b64", "jwk", "zip"]), JSON),
+    st.dictionaries(
+        st.sampled_from(["iss", "aud", "exp", "nbf", "iat", "sub", "jti", "sid", "scope"]), JSON
+    ),
+)
+@settings(max_examples=300, deadline=None)
+def test_v17_any_header_and_claims_give_a_value_or_a_token_error(
+    header: dict[str, Any], claims: dict[str, Any]
+) -> None:
+    """Correctly signed nonsense raises nothing but TokenError."""
+    token = make(SECRET, good_claims(**claims), {"alg": "HS256", **header})
+    try:
+        assert isinstance(verifier_of(SECRET).verify(token), Verified)
+    except TokenError as error:
+        assert error.detail
+        assert token not in str(error)
+
+
+def test_v17_errors_hold_neither_token_nor_claim_values() -> None:
+    """What the log may show of a refusal has nothing of what was presented."""
+    token = make(KEY, good_claims(sub=["very-private"], iss="https://evil.test/very-private"))
+    with pytest.raises(TokenError) as caught:
+        verifier_of(KEY).verify(token)
+    assert "very-private" not in repr(caught.value)
+    assert "very-private" not in repr(verifier_of(KEY).verify(GOOD))
+
+
+# A remembered token
+
+
+def test_a_repeated_token_is_a_hit() -> None:
+    """The second verification gives the very same value, and the counters tell."""
+    verifier = verifier_of(KEY)
+    assert verifier.verify(GOOD) is verifier.verify(GOOD)
+    assert verifier.cache is not None
+    info = verifier.cache.info()
+    assert (info.hits, info.misses, info.entries) == (1, 1, 1)
+
+
+def test_k1_cve_2026_35030_a_token_that_shares_a_prefix_or_suffix_is_another_one() -> None:
+    """A forged token that agrees with a cached one but for its middle is verified by itself."""
+    verifier = verifier_of(SECRET)
+    token = make(SECRET, good_claims())
+    verifier.verify(token)
+    header, _, signature = token.split(".")
+    forged = encode_segment(json.dumps(good_claims(sub="root")).encode()).decode()
+    with pytest.raises(InvalidSignature):
+        verifier.verify(f"{header}.{forged}.{signature}")
+
+
+def test_k1_two_policies_never_share_a_cache() -> None:
+    """A cache belongs to one verifier: what a laxer one let through must not count here."""
+    cache = VerifiedCache()
+    verifier_of(KEY, cache=cache)
+    with pytest.raises(ConfigurationError, match="share one cache"):
+        verifier_of(KEY, cache=cache, audience=ANY_AUDIENCE)
+
+
+def test_k2_a_refusal_is_not_remembered() -> None:
+    """A token that is not valid yet is verified anew, and accepted once it is."""
+    clock = FakeClock()
+    verifier = verifier_of(KEY, clock=clock)
+    token = make(KEY, good_claims(nbf=clock.now + 5))
+    with pytest.raises(TokenNotYetValid):
+        verifier.verify(token)
+    assert verifier.cache is not None
+    assert len(verifier.cache) == 0
+    clock.move(5)
+    assert verifier.verify(token)
+
+
+@pytest.mark.parametrize("changes", [{}, {"iat": ...}], ids=["with iat", "without iat"])
+def test_k3_an_expired_cached_token_is_refused(changes: dict[str, Any]) -> None:
+    """fast-jwt served cached tokens past exp; here every hit compares it."""
+    clock = FakeClock()
+    verifier = verifier_of(KEY, clock=clock)
+    token = make(KEY, good_claims(exp=clock.now + 5, **changes))
+    verifier.verify(token)
+    clock.move(5)
+    with pytest.raises(TokenExpired):
+        verifier.verify(token)
+
+
+def test_k3_k6_a_clock_that_steps_back_refuses_and_recovers() -> None:
+    """Before nbf or iat a cached token is refused; when the clock is right again it counts."""
+    clock = FakeClock()
+    verifier = verifier_of(KEY, clock=clock)
+    verifier.verify(GOOD)
+    clock.move(-3600)
+    with pytest.raises(TokenNotYetValid):
+        verifier.verify(GOOD)
+    clock.move(3600)
+    assert verifier.verify(GOOD)
+
+
+def test_k3_a_revoked_token_is_refused_though_cached() -> None:
+    """is_revoked is asked on every hit, by session and token id, never by the text (K7)."""
+    revoked: set[str | None] = set()
+    verifier = verifier_of(KEY, is_revoked=lambda verified: verified.session_id in revoked)
+    verifier.verify(GOOD)
+    revoked.add("session-1")
+    for _ in range(2):
+        with pytest.raises(TokenRevoked):
+            verifier.verify(GOOD)
+
+
+def test_k3_a_withdrawn_key_ends_what_was_cached() -> None:
+    """After the removal of any key, its issuer's tokens are verified anew."""
+    keys = KeySet([Key.generate("ES256"), KEY])
+    verifier = Verifier(
+        TrustedIssuer(issuer=ISSUER, audience=AUDIENCE, keys=keys, algorithms=["ES256"]),
+        clock=lambda: NOW,
+    )
+    verifier.verify(GOOD)
+    keys.remove(KEY.kid)
+    with pytest.raises(UnknownKey):
+        verifier.verify(GOOD)
+
+
+def test_k4_claims_cannot_be_changed_for_others() -> None:
+    """The mapping is read-only, and what hangs below it is the reader's own copy."""
+    verifier = verifier_of(KEY)
+    token = make(KEY, good_claims(roles=["user"]))
+    claims = verifier.verify(token).claims
+    with pytest.raises(TypeError):
+        claims["sub"] = "root"  # type: ignore[index]
+    claims["roles"].append("root")
+    assert verifier.verify(token).claims["roles"] == ["user"]
+    with pytest.raises(AttributeError):
+        verifier.verify(token).subject = "root"  # type: ignore[misc]
+
+
+def test_a_revocation_check_that_raises_closes_by_default() -> None:
+    """The request is refused as unavailable; "open" serves it and tells a hook."""
+    heard: list[object] = []
+
+    def broken(verified: Verified) -> bool:
+        raise OSError("store down")
+
+    with pytest.raises(Unavailable):
+        verifier_of(KEY, is_revoked=broken, hooks=[heard.append]).verify(GOOD)
+    lenient = verifier_of(KEY, is_revoked=broken, on_revocation_error="open", hooks=[heard.append])
+    assert lenient.verify(GOOD)
+    assert heard == [RevocationFailed(detail="OSError")] * 2
+
+
+def test_a_primed_token_is_a_hit_and_still_checked() -> None:
+    """What was just signed needs no second signature check, but all others."""
+    signer = signer_of(KEY)
+    verifier = Verifier.trusting(signer, clock=lambda: NOW)
+    token = signer.sign(good_claims())
+    primed = verifier.prime(token)
+    assert verifier.verify(token) is primed
+    with pytest.raises(TokenExpired):
+        verifier.prime(signer.sign(good_claims(exp=1)))
+
+
+def test_a_signers_verifier_follows_a_rotation_to_another_algorithm() -> None:
+    """A key added to the signer's set verifies at once; a stranger's token never does."""
+    signer = signer_of(KEY)
+    verifier = Verifier.trusting(signer, clock=lambda: NOW)
+    signer.keys.add(Key.generate("EdDSA"))
+    assert verifier.verify(signer.sign(good_claims())).algorithm == "EdDSA"
+    with pytest.raises(TokenError):
+        verifier.verify(make(Key.generate("EdDSA"), good_claims()))
+    with pytest.raises(UnsupportedToken):
+        verifier.verify(make(KEY, good_claims(), {"alg": "ES256", "kid": KEY.kid, "typ": "JWT"}))
+
+
+def test_headers_of_garbage_are_not_kept() -> None:
+    """Only headers of verified tokens are remembered, and at most 256 of them."""
+    verifier = verifier_of(SECRET, cache=None)
+    for number in range(300):
+        header = {"alg": "HS256", "kid": SECRET.kid, "x": number}
+        verifier.verify(make(SECRET, good_claims(), header))
+        with pytest.raises(TokenError):
+            verifier.verify(
+                make(Key.generate("HS256"), good_claims(), {"alg": "HS256", "y": number})
+            )
+    assert len(verifier._headers) <= 256
