@@ -1,6 +1,7 @@
 """Fixtures that several modules share."""
 
 import pytest
+
 from clock import FakeClock
 
 

@@ -3,11 +3,11 @@
 from collections import OrderedDict
 
 import pytest
-from clock import FakeClock
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
+from clock import FakeClock
 from linqi import ConfigurationError, Key, KeySet, Verified, VerifiedCache
 
 KEYS = KeySet([Key.generate("HS256"), Key.generate("HS256")])

@@ -5,11 +5,10 @@ import json
 from typing import Any
 
 import pytest
-from clock import FakeClock
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tokens import AUDIENCE, ISSUER, NOW, good_claims, make, signer_of, verifier_of
 
+from clock import FakeClock
 from linqi import (
     ANY_AUDIENCE,
     ConfigurationError,
@@ -38,6 +37,7 @@ from linqi.errors import (
 )
 from linqi.events import RevocationFailed
 from linqi.jose._gate import encode_segment
+from tokens import AUDIENCE, ISSUER, NOW, good_claims, make, signer_of, verifier_of
 
 KEY = Key.generate("ES256")
 SECRET = Key.generate("HS256")

@@ -1,0 +1,90 @@
+"""ASGI by hand: scopes to send, applications to wrap, and what came back."""
+
+from collections.abc import Iterable
+from typing import Any
+
+from linqi import JWTMiddleware
+
+Headers = list[tuple[bytes, bytes]]
+
+
+def http(
+    path: str = "/me",
+    *,
+    token: str | None = None,
+    method: str = "GET",
+    headers: Headers = [],
+    **more: Any,
+) -> dict[str, Any]:
+    """Give an HTTP scope, with a bearer token if there is one."""
+    bearer = [(b"authorization", b"Bearer " + token.encode())] if token is not None else []
+    return {
+        "type": "http",
+        "method": method,
+        "path": path,
+        "raw_path": path.encode(),
+        "root_path": "",
+        "query_string": b"",
+        "headers": [(b"host", b"api.test"), *bearer, *headers],
+    } | more
+
+
+class Answer:
+    """What an application sent."""
+
+    def __init__(self) -> None:
+        self.messages: list[dict[str, Any]] = []
+
+    async def send(self, message: Any) -> None:
+        """Take a message."""
+        self.messages.append(message)
+
+    @property
+    def status(self) -> int:
+        """The status of the one response start."""
+        (start,) = [m for m in self.messages if m["type"] == "http.response.start"]
+        return int(start["status"])
+
+    @property
+    def headers(self) -> Headers:
+        """The headers of the response, names in lower case."""
+        return [(name.lower(), value) for name, value in self.messages[0]["headers"]]
+
+    def header(self, name: str) -> str | None:
+        """Give the value of a header that stands there at most once."""
+        values = [value.decode() for key, value in self.headers if key == name.encode()]
+        assert len(values) <= 1, f"{name} stands {len(values)} times"
+        return values[0] if values else None
+
+    @property
+    def successor(self) -> str | None:
+        """The token in X-Refresh-Token."""
+        return self.header("x-refresh-token")
+
+
+class App:
+    """An application that answers as told and remembers the scopes it saw."""
+
+    def __init__(self, status: int = 200, headers: Iterable[tuple[bytes, bytes]] = ()) -> None:
+        self.status = status
+        self.headers = [*headers]
+        self.scopes: list[Any] = []
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        """Answer with the status and headers."""
+        self.scopes.append(scope)
+        start = {"type": "http.response.start", "status": self.status, "headers": self.headers}
+        await send(start)
+        await send({"type": "http.response.body", "body": b"done"})
+
+
+async def nothing() -> dict[str, Any]:
+    """Receive an empty body."""
+    return {"type": "http.request", "body": b"", "more_body": False}
+
+
+async def call(app: JWTMiddleware | Any, scope: dict[str, Any]) -> Answer:
+    """Run `app` on one scope."""
+    answer = Answer()
+    await app(scope, nothing, answer.send)
+    return answer
