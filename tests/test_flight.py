@@ -1,0 +1,58 @@
+"""A single flight: one task per key, shared by whoever asks while it runs."""
+
+import asyncio
+
+import pytest
+
+from linqi._flight import SingleFlight
+
+
+async def test_all_who_ask_share_one_task() -> None:
+    """Ten waiters, one call, one answer; afterwards a new question is asked anew."""
+    flight: SingleFlight[str, int] = SingleFlight()
+    calls = 0
+
+    async def make() -> int:
+        nonlocal calls
+        calls += 1
+        await asyncio.sleep(0)
+        return calls
+
+    assert await asyncio.gather(*[flight("k", make) for _ in range(10)]) == [1] * 10
+    assert await flight("k", make) == 2
+    assert len(flight) == 0
+
+
+async def test_an_error_reaches_every_waiter_and_is_forgotten() -> None:
+    """The next question runs a new task."""
+    flight: SingleFlight[str, int] = SingleFlight()
+
+    async def fail() -> int:
+        raise OSError("once")
+
+    async def work() -> int:
+        return 7
+
+    results = await asyncio.gather(flight("k", fail), flight("k", fail), return_exceptions=True)
+    assert [type(result) for result in results] == [OSError, OSError]
+    assert await flight("k", work) == 7
+
+
+async def test_a_task_whose_waiters_all_left_ends_quietly() -> None:
+    """Its error is nobody's, and is not reported as never retrieved."""
+    flight: SingleFlight[str, int] = SingleFlight()
+    go = asyncio.Event()
+
+    async def fail() -> int:
+        await go.wait()
+        raise OSError
+
+    waiter = asyncio.create_task(flight("k", fail))
+    await asyncio.sleep(0)
+    waiter.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await waiter
+    assert flight.has("k")
+    go.set()
+    await asyncio.sleep(0.01)
+    assert not flight.has("k")
