@@ -13,7 +13,7 @@ def http(
     *,
     token: str | None = None,
     method: str = "GET",
-    headers: Headers = [],
+    headers: Iterable[tuple[bytes, bytes]] = (),
     **more: Any,
 ) -> dict[str, Any]:
     """Give an HTTP scope, with a bearer token if there is one."""

@@ -3,10 +3,10 @@
 from typing import Any
 
 import pytest
-from asgi import App, call, http
-from tokens import NOW, good_claims, make, verifier_of
 
+from asgi import App, call, http
 from linqi import ANONYMOUS, ConfigurationError, Key, RequireLogin, RequireScopes, has_scopes
+from tokens import NOW, good_claims, make, verifier_of
 
 KEY = Key.generate("HS256")
 

@@ -4,12 +4,11 @@ import logging
 from typing import Any
 
 import pytest
-from asgi import Answer, App, call, http, nothing
-from clock import FakeClock
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from tokens import signer_of
 
+from asgi import Answer, App, call, http, nothing
+from clock import FakeClock
 from linqi import (
     ANONYMOUS,
     ConfigurationError,
@@ -22,6 +21,7 @@ from linqi import (
     Verifier,
 )
 from linqi.events import TokenRefused, TokenRenewed
+from tokens import signer_of
 
 SIGNER = signer_of(Key.generate("HS256"))
 

@@ -60,18 +60,13 @@ def test_a_verifier_refuses_every_vector(vector: dict[str, Any]) -> None:
 
     RFC 7515's claims expired in 2011, RFC 7520 signs prose; none may pass as a bearer token.
     """
-    key = key_of(vector)
-    try:
-        verifier = Verifier(
-            TrustedIssuer(
-                issuer="joe", audience=ANY_AUDIENCE, keys=KeySet([key]), algorithms=vector["algs"]
-            )
-        )
-    except ConfigurationError as error:
-        assert vector["algs"] == [] or "does not list" in str(error)
+    trusted = {"issuer": "joe", "audience": ANY_AUDIENCE, "keys": KeySet([key_of(vector)])}
+    if not any(alg == key_of(vector).alg for alg in vector["algs"]):
+        with pytest.raises(ConfigurationError):
+            TrustedIssuer(**trusted, algorithms=vector["algs"])
         return
     with pytest.raises(TokenError):
-        verifier.verify(vector["jws"])
+        Verifier(TrustedIssuer(**trusted, algorithms=vector["algs"])).verify(vector["jws"])
 
 
 def test_the_claims_example_is_accepted_in_its_own_time() -> None:

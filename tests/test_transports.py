@@ -3,10 +3,9 @@
 from typing import Any
 
 import pytest
+
 from asgi import App, call, http
 from clock import FakeClock
-from tokens import signer_of
-
 from linqi import (
     ConfigurationError,
     CookieTransport,
@@ -18,6 +17,7 @@ from linqi import (
     Verifier,
 )
 from linqi.errors import InvalidRequest
+from tokens import signer_of
 
 SIGNER = signer_of(Key.generate("HS256"))
 ORIGIN = "https://app.test"

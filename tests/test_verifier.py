@@ -417,11 +417,12 @@ def test_v17_any_header_and_claims_give_a_value_or_a_token_error(
 ) -> None:
     """Correctly signed nonsense raises nothing but TokenError."""
     token = make(SECRET, good_claims(**claims), {"alg": "HS256", **header})
+    refusal = None
     try:
         assert isinstance(verifier_of(SECRET).verify(token), Verified)
     except TokenError as error:
-        assert error.detail
-        assert token not in str(error)
+        refusal = error
+    assert refusal is None or (refusal.detail and token not in str(refusal))
 
 
 def test_v17_errors_hold_neither_token_nor_claim_values() -> None:

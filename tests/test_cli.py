@@ -1,0 +1,108 @@
+"""The command line: keys are made, tokens looked at and verified, faults are one line."""
+
+import io
+import json
+import stat
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from linqi import Key, KeySet, Signer, __version__
+from linqi.cli import main
+
+
+@pytest.mark.parametrize("alg", ["ES256", "EdDSA", "RS256", "HS256"])
+def test_keygen_makes_a_private_file_and_prints_the_public_half(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], alg: str
+) -> None:
+    """The file has mode 0600; nothing secret is printed, and a secret prints no JWKS at all."""
+    out = tmp_path / "keys.json"
+    assert main(["keygen", "--alg", alg, "--out", str(out), "--kid", "k1"]) == 0
+    assert stat.S_IMODE(out.stat().st_mode) == 0o600
+    assert KeySet.load(out).signing_key.kid == "k1"
+    printed = capsys.readouterr().out
+    assert (printed == "") == (alg == "HS256")
+    if printed:
+        (jwk,) = json.loads(printed)["keys"]
+        assert "d" not in jwk
+        assert jwk["kid"] == "k1"
+
+
+def test_keygen_never_overwrites(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """An existing file stays as it is, the private and the public one."""
+    out, public = tmp_path / "keys.json", tmp_path / "jwks.json"
+    assert main(["keygen", "--out", str(out), "--public-out", str(public)]) == 0
+    before = out.read_bytes()
+    assert main(["keygen", "--out", str(out)]) == 2
+    assert main(["keygen", "--out", str(tmp_path / "new"), "--public-out", str(public)]) == 2
+    assert out.read_bytes() == before
+    assert not (tmp_path / "new").exists()
+    assert "exists" in capsys.readouterr().err
+    assert main(["keygen", "--alg", "HS256", "--public-out", str(tmp_path / "x")]) == 2
+    assert main(["keygen", "--out", str(tmp_path / "no" / "folder.json")]) == 2
+
+
+def test_inspect_says_that_nothing_is_verified(capsys: pytest.CaptureFixture[str]) -> None:
+    """Header and claims as JSON on stdout, the warning and the time left on stderr."""
+    signer = Signer(Key.generate("HS256"), issuer="i", audience="a")
+    token = signer.sign({"exp": int(time.time()) + 100, "sub": "alice"})
+    assert main(["inspect", f"Bearer {token}"]) == 0
+    shown = capsys.readouterr()
+    assert json.loads(shown.out)["claims"]["sub"] == "alice"
+    assert "UNVERIFIED" in shown.err
+    assert "expires in" in shown.err
+    assert main(["inspect", signer.sign({"exp": 5})]) == 0
+    assert "expired" in capsys.readouterr().err
+    assert main(["inspect", "nonsense"]) == 1
+    assert "malformed_token" in capsys.readouterr().err
+
+
+def test_verify_exits_by_the_verdict(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """0 with the claims, 1 with the reason's code, 2 for a call that makes no sense."""
+    keys = KeySet([Key.generate("ES256")])
+    jwks = tmp_path / "jwks.json"
+    jwks.write_text(json.dumps(keys.public_jwks()))
+    signer = Signer(keys, issuer="i", audience="a")
+    how = ["--keys", str(jwks), "--issuer", "i", "--audience", "a", "--algorithms", "ES256"]
+    good = signer.sign({"exp": int(time.time()) + 100, "sub": "alice"})
+    monkeypatch.setattr("sys.stdin", io.StringIO(good + "\n"))
+    assert main(["verify", "-", *how]) == 0
+    assert json.loads(capsys.readouterr().out)["sub"] == "alice"
+    assert main(["verify", signer.sign({"exp": 5}), *how]) == 1
+    assert "token_expired" in capsys.readouterr().err
+    assert main(["verify", good, *how, "--leeway-seconds", "999"]) == 2
+    how[1] = str(tmp_path / "missing.json")
+    assert main(["verify", good, *how]) == 2
+    assert "missing.json" in capsys.readouterr().err
+
+
+def test_serve_and_demo_refuse_settings_that_cannot_work(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """One line on stderr with the fault, and no folder is made."""
+    data = tmp_path / "data"
+    assert main(["serve", "--data", str(data), "--buffer-seconds", "500"]) == 2
+    assert "buffer is 500 s" in capsys.readouterr().err
+    assert not data.exists()
+
+
+def test_a_missing_extra_is_named(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without uvicorn the message says what to install, without a traceback."""
+    for name in [name for name in sys.modules if name.startswith("linqi_storm")]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, "uvicorn", None)
+    assert main(["serve"]) == 2
+    assert "pip install 'linqi[serve]'" in capsys.readouterr().err
+
+
+def test_version_is_the_packages(capsys: pytest.CaptureFixture[str]) -> None:
+    """`linqi --version` prints it."""
+    with pytest.raises(SystemExit):
+        main(["--version"])
+    assert __version__ in capsys.readouterr().out

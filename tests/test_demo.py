@@ -1,0 +1,31 @@
+"""The main job, run for real with a short life."""
+
+import subprocess
+import sys
+
+import pytest
+
+
+@pytest.mark.parametrize("alg", ["ES256", "RS256"])
+def test_the_demo_renews_and_proves_it(alg: str) -> None:
+    """Eight seconds on a 4 s lifetime: renewals, one signature each, no 401, the copy refused."""
+    done = subprocess.run(
+        [sys.executable, "-m", "linqi", "demo", "--seconds", "8", "--lifetime-seconds", "4",
+         "--buffer-seconds", "1.8", "--alg", alg],
+        capture_output=True, text=True, timeout=90,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "successor adopted" in done.stdout
+    assert "FAILED" not in done.stdout
+    assert "expired" in done.stdout
+
+
+def test_a_demo_whose_server_cannot_start_says_why() -> None:
+    """The end of the server's output is shown, and the exit code is 1."""
+    done = subprocess.run(
+        [sys.executable, "-m", "linqi", "demo", "--lifetime-seconds", "0.5",
+         "--buffer-seconds", "0.2"],
+        capture_output=True, text=True, timeout=60,
+    )  # fmt: skip
+    assert done.returncode == 1
+    assert "lifetime is 0.5 s" in done.stdout
