@@ -69,9 +69,9 @@ def _inspect(arguments: argparse.Namespace) -> int:
     limits = Limits()
     token = _token(arguments.token)
     try:
-        segments = split_token(token, limits.token_bytes, limits.header_bytes)
-        header = parse_object(decode_segment(segments[0]), "header")
-        claims = parse_object(decode_segment(segments[1]), "payload")
+        _, first, second, _ = split_token(token, limits.token_bytes, limits.header_bytes)
+        header = parse_object(decode_segment(first), "header")
+        claims = parse_object(decode_segment(second), "payload")
     except TokenError as error:
         return _refused(error)
     print("UNVERIFIED: anybody can write this; use `linqi verify` to check it", file=sys.stderr)

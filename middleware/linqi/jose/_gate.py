@@ -16,6 +16,8 @@ _ALPHABET: Final = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456
 # A last character whose unused bits are not zero is a second spelling of the same bytes
 # (RFC 4648, section 3.5): two spellings would be two cache keys for one token.
 _CANONICAL_LAST: Final = (_ALPHABET, b"", b"AQgw", _ALPHABET[::4])
+_BRACKET: Final = ord("[")
+_PLUS, _SLASH, _EQUALS, _DOT = b"+/=."
 _PADDING: Final = (b"", b"", b"==", b"=")
 _MOST_MEMBERS: Final = 256
 _DEEPEST: Final = 16
@@ -24,33 +26,42 @@ _decode_json = msgspec.json.Decoder().decode
 _encode_json = msgspec.json.Encoder().encode
 
 
-def split_token(token: bytes, most_bytes: int, most_header_bytes: int) -> list[bytes]:
-    """Give header, payload and signature as still encoded segments, each canonical.
+def split_token(
+    token: bytes, most_bytes: int, most_header_bytes: int
+) -> tuple[bytes, bytes, bytes, bytes]:
+    """Give what is signed, then header, payload and signature, all still encoded.
 
-    Work is bounded by `most_bytes` before anything is decoded (golang-jwt, CVE-2025-30204).
+    Work is bounded by `most_bytes` before anything is decoded, and the token is never split at
+    every dot (golang-jwt, CVE-2025-30204).
     """
     if len(token) > most_bytes:
         raise MalformedToken(f"the token has {len(token)} bytes, at most {most_bytes} are read")
-    # Deleting the alphabet must leave the two dots: 0.4 us for 700 bytes, a regex takes 1.2.
-    rest = token.translate(None, _ALPHABET)
-    if rest != b"..":
-        if rest == b"....":
+    signed, _, signature = token.rpartition(b".")
+    header, dot, payload = signed.partition(b".")
+    if not dot or _DOT in payload:
+        if payload.count(b".") == 2:
             raise UnsupportedToken("five segments: an encrypted token (JWE) is never decrypted")
-        raise MalformedToken("not three segments of base64url characters joined by dots")
-    segments = token.split(b".", 2)
-    if len(segments[0]) > most_header_bytes:
+        raise MalformedToken("not three segments joined by dots")
+    if len(header) > most_header_bytes:
         raise MalformedToken(
-            f"the header has {len(segments[0])} bytes, at most {most_header_bytes} are read"
+            f"the header has {len(header)} bytes, at most {most_header_bytes} are read"
         )
-    for segment in segments:
-        if not segment or segment[-1] not in _CANONICAL_LAST[len(segment) & 3]:
-            raise MalformedToken("a segment is empty or not canonical base64url")
-    return segments
+    return signed, header, payload, signature
 
 
 def decode_segment(segment: bytes) -> bytes:
-    """Give the bytes of a segment that `split_token` let through."""
-    return pybase64.b64decode(segment + _PADDING[len(segment) & 3], b"-_", validate=True)
+    """Give the bytes of a segment in canonical base64url without padding (RFC 7515, section 2)."""
+    length = len(segment)
+    if not length or segment[-1] not in _CANONICAL_LAST[length & 3]:
+        raise MalformedToken("a segment is empty or not canonical base64url")
+    # The decoder takes the standard alphabet and padding too, and refuses all else by itself.
+    if _PLUS in segment or _SLASH in segment or _EQUALS in segment:
+        raise MalformedToken("a segment has characters outside base64url")
+    try:
+        # By position: the keyword validate= costs as much as the decoding of 300 characters.
+        return pybase64.b64decode(segment + _PADDING[length & 3], b"-_", True)
+    except ValueError:
+        raise MalformedToken("a segment has characters outside base64url") from None
 
 
 def encode_segment(data: bytes) -> bytes:
@@ -72,7 +83,7 @@ def parse_object(data: bytes, what: str) -> dict[str, Any]:
     if type(parsed) is not dict:
         raise MalformedToken(f"the {what} is not a JSON object")
     # One brace and no bracket: nothing is nested (in a string they only cost the second look).
-    is_flat = data.count(b"{") == 1 and b"[" not in data
+    is_flat = _BRACKET not in data and data.find(b"{", data.find(b"{") + 1) < 0
     if (len(parsed) if is_flat else _measure(parsed, 1, what)) > _MOST_MEMBERS:
         raise MalformedToken(f"the {what} has more than {_MOST_MEMBERS} members")
     # What was written without white space and with every name once comes out the same again:

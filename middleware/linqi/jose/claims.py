@@ -31,6 +31,7 @@ _Text: TypeAlias = Annotated[str, Meta(min_length=1, max_length=LONGEST_STRING)]
 _Time: TypeAlias = (
     Annotated[int, Meta(ge=0, lt=LATEST_TIME)] | Annotated[float, Meta(ge=0, lt=LATEST_TIME)]
 )
+_BACKSLASH: Final = ord("\\")
 _SCOPE: Final = re.compile(r"[\x21\x23-\x5b\x5d-\x7e]+")  # RFC 6749, section 3.3
 _NAMED: Final = re.compile(r"\$\.(\w+)|field `(\w+)`")
 
@@ -62,7 +63,7 @@ def read_registered(claims: Mapping[str, Any], payload: bytes) -> Registered:
         registered = msgspec.convert(claims, Registered)
     except msgspec.ValidationError as error:
         raise _fault(str(error)) from None
-    if b"\\u0000" in payload:  # strict JSON can hold NUL in no other way
+    if _BACKSLASH in payload and b"\\u0000" in payload:  # NUL has no other spelling in strict JSON
         for name in ("sub", "jti", "sid"):
             if "\0" in (claims.get(name) or ""):
                 raise InvalidClaim(f"the claim {name} holds NUL", name)

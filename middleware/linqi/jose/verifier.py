@@ -174,7 +174,8 @@ class Verifier:
         if self.cache is not None:
             self.cache.claim()
         self.leeway = leeway
-        self.limits = limits or Limits()
+        chosen = limits or Limits()
+        self._most_bytes, self._most_header_bytes = chosen.token_bytes, chosen.header_bytes
         self.issuers = listed
         self._profiles = {trusted.issuer: _prepare(trusted) for trusted in listed}
         self._headers: dict[bytes, _Header] = {}
@@ -207,9 +208,9 @@ class Verifier:
     def verify(self, token: bytes | str) -> Verified:
         """Give the verified value of `token`, or raise a `TokenError` or `Unavailable`."""
         data = token if type(token) is bytes else _ascii(token)
-        if len(data) > self.limits.token_bytes:
+        if len(data) > self._most_bytes:
             raise MalformedToken(
-                f"the token has {len(data)} bytes, at most {self.limits.token_bytes} are read"
+                f"the token has {len(data)} bytes, at most {self._most_bytes} are read"
             )
         # The digest covers the whole token: a key made of a part of it lets a forged token borrow
         # a real one's entry (LiteLLM, CVE-2026-35030).
@@ -238,9 +239,10 @@ class Verifier:
         return self._verify_cold(data, _sha256(data).digest(), is_signed=True)
 
     def _verify_cold(self, data: bytes, digest: bytes, *, is_signed: bool) -> Verified:
-        segments = split_token(data, self.limits.token_bytes, self.limits.header_bytes)
-        header = self._headers.get(segments[0]) or _parse_header(segments[0])
-        payload = decode_segment(segments[1])
+        signed, first, second, last = split_token(data, self._most_bytes, self._most_header_bytes)
+        known = self._headers.get(first)
+        header = known or _parse_header(first)
+        payload = decode_segment(second)
         claims = parse_object(payload, "payload")
         issuer = claims.get("iss")
         profile = self._profiles.get(issuer) if type(issuer) is str else None
@@ -251,21 +253,21 @@ class Verifier:
         if header.typ not in profile.types:
             raise UnsupportedToken("the header's typ is not an accepted one")
         key = profile.keys.find(header.alg, header.kid)
-        signature = segments[2]
-        if not is_signed and not key.verify(data[: -len(signature) - 1], decode_segment(signature)):
+        if not is_signed and not key.verify(signed, decode_segment(last)):
             raise InvalidSignature(f"the {header.alg} signature does not fit the issuer's key")
         verified = _read(claims, payload, digest, header.alg, key.kid, profile)
         self.recheck(verified)
-        self._remember(segments[0], header, verified, profile.keys)
+        if header is not known:
+            self._keep_header(first, header)
+        if self.cache is not None:
+            self.cache.put(verified, profile.keys)
         return verified
 
-    def _remember(self, segment: bytes, header: _Header, verified: Verified, keys: KeySet) -> None:
+    def _keep_header(self, segment: bytes, header: _Header) -> None:
         # Only headers of verified tokens are kept, so garbage cannot push them out.
         if len(self._headers) >= _MOST_HEADERS:
             self._headers.clear()
         self._headers[segment] = header
-        if self.cache is not None:
-            self.cache.put(verified, keys)
 
     def _check_times(self, verified: Verified, now: float) -> None:
         rules.check_times(verified.expires_at, verified.valid_from, now, self.leeway)
