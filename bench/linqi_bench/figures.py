@@ -11,7 +11,7 @@ __all__ = ["CLEAR_MARGIN", "NOISY_SPREAD", "Figure", "Verdict"]
 
 NOISY_SPREAD: Final = 0.15
 """An interquartile range above this share of the median marks a figure as noisy."""
-CLEAR_MARGIN: Final = 1.5
+CLEAR_MARGIN: Final = 2.0
 """A budget counts as broken when even the interval's lower end lies above it times this."""
 
 Verdict = Literal["within", "over", "broken", "none"]
