@@ -27,7 +27,7 @@ from linqi.errors import (
     ConfigurationError,
     InvalidRequest,
     LinqiError,
-    MalformedToken,
+    TokenError,
 )
 from linqi.events import (
     Event,
@@ -276,7 +276,7 @@ def _is_preflight(headers: Headers) -> bool:
 
 def _as_request_fault(error: LinqiError, token: bytes | None) -> LinqiError:
     """Tell a credential with a comma or a space, two in one header, from a broken token (H2)."""
-    if isinstance(error, MalformedToken) and token and (b"," in token or b" " in token):
+    if isinstance(error, TokenError) and token and (b"," in token or b" " in token):
         return InvalidRequest("the Authorization header holds more than one credential")
     return error
 
