@@ -136,7 +136,8 @@ class Algorithm:
         if self.curve is not None:
             return _ecdsa_checker(public, ec.ECDSA(hash_function))
         scheme = _pss(hash_function) if self.name.startswith("PS") else padding.PKCS1v15()
-        return lambda signature, data: public.verify(signature, data, scheme, hash_function)
+        verify = public.verify
+        return lambda signature, data: verify(signature, data, scheme, hash_function)
 
 
 def _hmac_checker(keyed: hmac.HMAC) -> Checker:
@@ -152,10 +153,11 @@ def _hmac_checker(keyed: hmac.HMAC) -> Checker:
 def _ecdsa_checker(public: Any, scheme: ec.ECDSA) -> Checker:
     width = (public.curve.key_size + 7) // 8
     read = int.from_bytes
+    verify = public.verify
 
     def check(signature: bytes, data: bytes) -> None:
         r, s = read(signature[:width], "big"), read(signature[width:], "big")
-        public.verify(encode_dss_signature(r, s), data, scheme)
+        verify(encode_dss_signature(r, s), data, scheme)
 
     return check
 

@@ -6,7 +6,9 @@ import hashlib
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Final, Literal, NamedTuple, NoReturn
+from typing import Any, Final, Literal, NoReturn
+
+import msgspec
 
 from linqi.errors import (
     AlgorithmNotAllowed,
@@ -128,13 +130,13 @@ class TrustedIssuer:
         return faults
 
 
-class _Header(NamedTuple):
+class _Header(msgspec.Struct, frozen=True, gc=False):
     alg: str
     kid: str | None
     typ: str | None
 
 
-class _Profile(NamedTuple):
+class _Profile(msgspec.Struct, frozen=True):
     """A `TrustedIssuer`, prepared for look-ups."""
 
     issuer: str
