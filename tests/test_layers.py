@@ -31,6 +31,7 @@ DOORS = {
     "cryptography": {"linqi.jose._jws"},
     "msgspec": {
         "linqi.jose.cache",
+        "linqi.jose.issuers",
         "linqi.jose.verifier",
         "linqi.jose._gate",
         "linqi.jose.claims",

@@ -23,10 +23,11 @@ from linqi.errors import ConfigurationError, LinqiError, TokenError
 from linqi.events import Event, Hook
 from linqi.instrumentation.logging import LoggingHook
 from linqi.jose.cache import CacheInfo, VerifiedCache
+from linqi.jose.issuers import ANY_AUDIENCE, AnyAudience, TrustedIssuer
 from linqi.jose.keys import ALGORITHMS, Key, KeySet
 from linqi.jose.signer import Signer
 from linqi.jose.verified import ANONYMOUS, Anonymous, Verified
-from linqi.jose.verifier import ANY_AUDIENCE, AnyAudience, Limits, TrustedIssuer, Verifier
+from linqi.jose.verifier import Limits, Verifier
 from linqi.sessions.budget import RenewalBudget
 from linqi.sessions.renewal import Grid, Jitter, Policy, RenewalSettings, Span, Threshold
 from linqi.sessions.sliding import Authorize, Begun, Issued, RenewalCounts, SlidingRenewal

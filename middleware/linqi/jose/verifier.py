@@ -25,27 +25,17 @@ from linqi.events import Hook, RevocationFailed
 from linqi.jose import claims as rules
 from linqi.jose._gate import decode_segment, parse_object, split_token
 from linqi.jose.cache import VerifiedCache
-from linqi.jose.keys import ALGORITHMS, KeySet
+from linqi.jose.issuers import Profile, TrustedIssuer, prepare
+from linqi.jose.keys import ALGORITHMS
 from linqi.jose.signer import Signer
 from linqi.jose.verified import Verified
 
-__all__ = ["ANY_AUDIENCE", "AnyAudience", "Limits", "TrustedIssuer", "Verifier"]
+__all__ = ["Limits", "Verifier"]
 
 _FORBIDDEN_MEMBERS: Final = frozenset({"crit", "b64", "zip", "cty", "enc"})
 _LONGEST_KID: Final = 256
 _MOST_HEADERS: Final = 256
 _sha256 = hashlib.sha256
-
-
-class AnyAudience:
-    """The type of `ANY_AUDIENCE`."""
-
-    def __repr__(self) -> str:
-        return "ANY_AUDIENCE"
-
-
-ANY_AUDIENCE: Final = AnyAudience()
-"""Opts out of the ``aud`` check, in so many words: a token for another API then passes here."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,85 +57,10 @@ class Limits:
             raise ConfigurationError(faults)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TrustedIssuer:
-    """Whose tokens are believed, and for what."""
-
-    issuer: str
-    """The exact ``iss`` (RFC 8725, section 3.8)."""
-    audience: str | Sequence[str] | AnyAudience
-    """Accepted ``aud`` values; leaving the check out takes `ANY_AUDIENCE` (RFC 8725, 3.9)."""
-    keys: KeySet
-    """The only keys that count for this issuer."""
-    algorithms: Sequence[str]
-    """Allowed ``alg`` values, HMACs or signatures but not both (RFC 8725, section 3.1)."""
-    types: Sequence[str] = ("at+jwt", "jwt")
-    """Allowed ``typ`` values, without ``application/``, in any case."""
-    require_type: bool = False
-    """Whether ``typ`` must be present, as RFC 9068, section 4, demands."""
-    required_claims: Sequence[str] = ()
-    """Claims that must be present besides ``iss``, ``aud`` and ``exp``."""
-    own: bool = False
-    """Whether this deployment issues these tokens, so that they may be renewed."""
-
-    def __post_init__(self) -> None:
-        if faults := [*self._faults()]:
-            raise ConfigurationError(faults)
-
-    def _faults(self) -> list[str]:
-        faults = []
-        if not isinstance(self.issuer, str) or not self.issuer:
-            faults.append("issuer is not a non-empty string; give the exact iss claim")
-        if not isinstance(self.audience, AnyAudience) and not _are_strings(_listed(self.audience)):
-            faults.append(
-                "audience is neither a string nor a list of them; name this API,"
-                " or pass ANY_AUDIENCE to accept tokens meant for others"
-            )
-        if not isinstance(self.keys, KeySet):
-            faults.append("keys is not a KeySet; wrap the keys: KeySet([key])")
-        if isinstance(self.algorithms, str) or not _are_strings(self.algorithms):
-            faults.append("algorithms is not a non-empty list of names, such as ['ES256']")
-        else:
-            faults += self._algorithm_faults()
-        if not _are_strings(self.types):
-            faults.append("types is not a non-empty list of strings, such as ['at+jwt']")
-        if isinstance(self.required_claims, str):
-            faults.append("required_claims is a string; give a list of claim names")
-        return faults
-
-    def _algorithm_faults(self) -> list[str]:
-        faults = [
-            f"algorithm {name!r} is not one of {', '.join(ALGORITHMS)}"
-            for name in self.algorithms
-            if name not in ALGORITHMS
-        ]
-        if len({name.startswith("HS") for name in self.algorithms}) > 1:
-            faults.append("algorithms mixes HMACs with signatures; keep one kind per issuer")
-        if isinstance(self.keys, KeySet):
-            faults += [
-                f"key {key.kid!r} is for {key.alg}, which algorithms does not list"
-                for key in self.keys.keys
-                if key.alg not in self.algorithms
-            ]
-        return faults
-
-
 class _Header(msgspec.Struct, frozen=True, gc=False):
     alg: str
     kid: str | None
     typ: str | None
-
-
-class _Profile(msgspec.Struct, frozen=True):
-    """A `TrustedIssuer`, prepared for look-ups."""
-
-    issuer: str
-    keys: KeySet
-    algorithms: frozenset[str]
-    types: frozenset[str | None]
-    audience: frozenset[str] | None
-    required: tuple[str, ...]
-    own: bool
 
 
 class Verifier:
@@ -179,7 +94,7 @@ class Verifier:
         chosen = limits or Limits()
         self._most_bytes, self._most_header_bytes = chosen.token_bytes, chosen.header_bytes
         self.issuers = listed
-        self._profiles = {trusted.issuer: _prepare(trusted) for trusted in listed}
+        self._profiles = {trusted.issuer: prepare(trusted) for trusted in listed}
         self._headers: dict[bytes, _Header] = {}
         self._is_revoked = is_revoked
         self._serves_on_error = on_revocation_error == "open"
@@ -309,7 +224,7 @@ def _parse_header(segment: bytes) -> _Header:
 
 
 def _read(
-    claims: dict[str, Any], payload: bytes, digest: bytes, alg: str, kid: str, profile: _Profile
+    claims: dict[str, Any], payload: bytes, digest: bytes, alg: str, kid: str, profile: Profile
 ) -> Verified:
     if profile.audience is not None:
         rules.check_audience(claims, profile.audience)
@@ -342,22 +257,6 @@ def _refuse_issuer(claims: dict[str, Any]) -> NoReturn:
     raise UnknownIssuer("the claim iss names no trusted issuer")
 
 
-def _prepare(trusted: TrustedIssuer) -> _Profile:
-    types: set[str | None] = {typ.lower().removeprefix("application/") for typ in trusted.types}
-    if not trusted.require_type:
-        types.add(None)
-    any_audience = isinstance(trusted.audience, AnyAudience)
-    return _Profile(
-        issuer=trusted.issuer,
-        keys=trusted.keys,
-        algorithms=frozenset(trusted.algorithms),
-        types=frozenset(types),
-        audience=None if any_audience else frozenset(_listed(trusted.audience)),
-        required=tuple(trusted.required_claims),
-        own=trusted.own,
-    )
-
-
 def _faults(
     issuers: Sequence[TrustedIssuer], leeway: float, on_error: str, hooks: Sequence[Hook]
 ) -> list[str]:
@@ -384,15 +283,3 @@ def _ascii(token: bytes | str) -> bytes:
     if isinstance(token, bytes):
         return bytes(token)
     raise MalformedToken(f"a token is bytes or str, not {type(token).__name__}")
-
-
-def _listed(value: object) -> Sequence[str]:
-    if isinstance(value, str):
-        return (value,)
-    return value if isinstance(value, Sequence) else ()
-
-
-def _are_strings(values: object) -> bool:
-    if isinstance(values, str) or not isinstance(values, Sequence | frozenset | set):
-        return False
-    return bool(values) and all(isinstance(value, str) and value for value in values)

@@ -1,0 +1,129 @@
+"""Whose tokens are believed, for what, and by which keys."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import msgspec
+
+from linqi.errors import ConfigurationError
+from linqi.jose.keys import ALGORITHMS, KeySet
+
+__all__ = ["ANY_AUDIENCE", "AnyAudience", "Profile", "TrustedIssuer", "prepare"]
+
+
+class AnyAudience:
+    """The type of `ANY_AUDIENCE`."""
+
+    def __repr__(self) -> str:
+        return "ANY_AUDIENCE"
+
+
+ANY_AUDIENCE: Final = AnyAudience()
+"""Opts out of the ``aud`` check, in so many words: a token for another API then passes here."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrustedIssuer:
+    """Whose tokens are believed, and for what."""
+
+    issuer: str
+    """The exact ``iss`` (RFC 8725, section 3.8)."""
+    audience: str | Sequence[str] | AnyAudience
+    """Accepted ``aud`` values; leaving the check out takes `ANY_AUDIENCE` (RFC 8725, 3.9)."""
+    keys: KeySet
+    """The only keys that count for this issuer."""
+    algorithms: Sequence[str]
+    """Allowed ``alg`` values, HMACs or signatures but not both (RFC 8725, section 3.1)."""
+    types: Sequence[str] = ("at+jwt", "jwt")
+    """Allowed ``typ`` values, without ``application/``, in any case."""
+    require_type: bool = False
+    """Whether ``typ`` must be present, as RFC 9068, section 4, demands."""
+    required_claims: Sequence[str] = ()
+    """Claims that must be present besides ``iss``, ``aud`` and ``exp``."""
+    own: bool = False
+    """Whether this deployment issues these tokens, so that they may be renewed."""
+
+    def __post_init__(self) -> None:
+        if faults := [*self._faults()]:
+            raise ConfigurationError(faults)
+
+    def _faults(self) -> list[str]:
+        faults = []
+        if not isinstance(self.issuer, str) or not self.issuer:
+            faults.append("issuer is not a non-empty string; give the exact iss claim")
+        if not isinstance(self.audience, AnyAudience) and not _are_strings(_listed(self.audience)):
+            faults.append(
+                "audience is neither a string nor a list of them; name this API,"
+                " or pass ANY_AUDIENCE to accept tokens meant for others"
+            )
+        if not isinstance(self.keys, KeySet):
+            faults.append("keys is not a KeySet; wrap the keys: KeySet([key])")
+        if isinstance(self.algorithms, str) or not _are_strings(self.algorithms):
+            faults.append("algorithms is not a non-empty list of names, such as ['ES256']")
+        else:
+            faults += self._algorithm_faults()
+        if not _are_strings(self.types):
+            faults.append("types is not a non-empty list of strings, such as ['at+jwt']")
+        if isinstance(self.required_claims, str):
+            faults.append("required_claims is a string; give a list of claim names")
+        return faults
+
+    def _algorithm_faults(self) -> list[str]:
+        faults = [
+            f"algorithm {name!r} is not one of {', '.join(ALGORITHMS)}"
+            for name in self.algorithms
+            if name not in ALGORITHMS
+        ]
+        if len({name.startswith("HS") for name in self.algorithms}) > 1:
+            faults.append("algorithms mixes HMACs with signatures; keep one kind per issuer")
+        if isinstance(self.keys, KeySet):
+            faults += [
+                f"key {key.kid!r} is for {key.alg}, which algorithms does not list"
+                for key in self.keys.keys
+                if key.alg not in self.algorithms
+            ]
+        return faults
+
+
+class Profile(msgspec.Struct, frozen=True):
+    """A `TrustedIssuer`, prepared for look-ups."""
+
+    issuer: str
+    keys: KeySet
+    algorithms: frozenset[str]
+    types: frozenset[str | None]
+    audience: frozenset[str] | None
+    required: tuple[str, ...]
+    own: bool
+
+
+def prepare(trusted: TrustedIssuer) -> Profile:
+    """Give `trusted` in the form that look-ups want."""
+    types: set[str | None] = {typ.lower().removeprefix("application/") for typ in trusted.types}
+    if not trusted.require_type:
+        types.add(None)
+    any_audience = isinstance(trusted.audience, AnyAudience)
+    return Profile(
+        issuer=trusted.issuer,
+        keys=trusted.keys,
+        algorithms=frozenset(trusted.algorithms),
+        types=frozenset(types),
+        audience=None if any_audience else frozenset(_listed(trusted.audience)),
+        required=tuple(trusted.required_claims),
+        own=trusted.own,
+    )
+
+
+def _listed(value: object) -> Sequence[str]:
+    if isinstance(value, str):
+        return (value,)
+    return value if isinstance(value, Sequence) else ()
+
+
+def _are_strings(values: object) -> bool:
+    if isinstance(values, str) or not isinstance(values, Sequence | frozenset | set):
+        return False
+    return bool(values) and all(isinstance(value, str) and value for value in values)
