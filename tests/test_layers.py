@@ -38,7 +38,7 @@ DOORS = {
         "linqi.jose.signer",
         "linqi.jose.verified",
     },
-    "pybase64": {"linqi.jose._gate", "linqi.jose.keys", "linqi.sessions.renewal"},
+    "pybase64": {"linqi.jose._gate", "linqi.jose.key", "linqi.sessions.renewal"},
     "cachetools": {"linqi.sessions.sliding"},
     "linqi_storm": {"linqi.cli"},
     "rich": {"linqi.cli"},

@@ -133,7 +133,7 @@ class _Api:
     async def jwks(self, request: Request) -> Response:
         """Answer the public keys; an HMAC secret has none."""
         keys = self._renewal.signer.keys
-        is_secret = keys.signing_key.kty == "oct"
+        is_secret = keys.signing_key().kty == "oct"
         answer: dict[str, Any] = {"keys": []} if is_secret else keys.public_jwks()
         return JSONResponse(answer, headers={"Cache-Control": "public, max-age=300"})
 

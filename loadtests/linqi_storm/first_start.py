@@ -39,9 +39,9 @@ def prepare(data: Path, *, alg: str = "ES256", password: str | None = None) -> P
     if not keys_path.exists():
         make_once(keys_path, KeySet([Key.generate(alg)]).save)
     keys = KeySet.load(keys_path)
-    if keys.signing_key.alg != alg:
+    if keys.signing_key().alg != alg:
         raise ConfigurationError(
-            [f"{keys_path} is for {keys.signing_key.alg}, not {alg}; use another data folder"]
+            [f"{keys_path} is for {keys.signing_key().alg}, not {alg}; use another data folder"]
         )
     chosen = password or secrets.token_urlsafe(_PASSWORD_BYTES)
     is_new = not users_path.exists() and make_once(users_path, DemoUsers.make(chosen).save)

@@ -24,7 +24,8 @@ from linqi.events import Event, Hook
 from linqi.instrumentation.logging import LoggingHook
 from linqi.jose.cache import CacheInfo, VerifiedCache
 from linqi.jose.issuers import ANY_AUDIENCE, AnyAudience, TrustedIssuer
-from linqi.jose.keys import ALGORITHMS, Key, KeySet
+from linqi.jose.key import ALGORITHMS, Key
+from linqi.jose.keys import KeySet
 from linqi.jose.signer import Signer
 from linqi.jose.verified import ANONYMOUS, Anonymous, Verified
 from linqi.jose.verifier import Limits, Verifier

@@ -14,7 +14,8 @@ from linqi import __version__
 from linqi.errors import LinqiError, TokenError
 from linqi.jose._gate import decode_segment, parse_object, split_token
 from linqi.jose.issuers import TrustedIssuer
-from linqi.jose.keys import ALGORITHMS, Key, KeySet
+from linqi.jose.key import ALGORITHMS, Key
+from linqi.jose.keys import KeySet
 from linqi.jose.verifier import Limits, Verifier
 from linqi.sessions.renewal import RenewalSettings
 

@@ -2,7 +2,7 @@
 
 What the libraries throw becomes `InvalidKey` for key material that cannot be read and
 `SigningError` for a signature that cannot be made; a checker raises as the libraries do, and its
-one caller, `linqi.jose.keys.Key.verify`, turns any exception into "does not fit".
+one caller, `linqi.jose.key.Key.verify`, turns any exception into "does not fit".
 """
 
 from __future__ import annotations

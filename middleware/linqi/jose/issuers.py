@@ -9,7 +9,8 @@ from typing import Final
 import msgspec
 
 from linqi.errors import ConfigurationError
-from linqi.jose.keys import ALGORITHMS, KeySet
+from linqi.jose.key import ALGORITHMS
+from linqi.jose.keys import KeySet
 
 __all__ = ["ANY_AUDIENCE", "AnyAudience", "Profile", "TrustedIssuer", "prepare"]
 

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import msgspec
 
 from linqi.errors import ConfigurationError, InvalidKey, SigningError
 from linqi.jose._gate import encode_segment
-from linqi.jose.keys import Key, KeySet
+from linqi.jose.key import Key
+from linqi.jose.keys import KeySet
 
 __all__ = ["Signer"]
 
@@ -18,11 +20,18 @@ __all__ = ["Signer"]
 class Signer:
     """Signs access tokens (``typ`` at+jwt, RFC 9068) in the name of one issuer for one audience.
 
-    The last key of `keys` that can sign signs; all of them verify. `sign` may be called from any
+    The last key of `keys` whose turn it is signs; all of them verify. `sign` may be called from any
     thread.
     """
 
-    def __init__(self, keys: KeySet | Key | Sequence[Key], *, issuer: str, audience: str) -> None:
+    def __init__(
+        self,
+        keys: KeySet | Key | Sequence[Key],
+        *,
+        issuer: str,
+        audience: str,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
         faults = []
         if not isinstance(issuer, str) or not issuer:
             faults.append("issuer is not a non-empty string; use this deployment's own URL")
@@ -33,7 +42,7 @@ class Signer:
         else:
             self.keys = KeySet([keys] if isinstance(keys, Key) else keys)
         try:
-            _ = self.keys.signing_key
+            self.keys.signing_key()
         except InvalidKey as error:
             faults.append(str(error))
         if faults:
@@ -42,12 +51,13 @@ class Signer:
         self.audience = audience
         self.signatures = 0
         """How many tokens this signer has signed."""
+        self._clock = clock
         self._counter = itertools.count(1)
         self._fixed = {"iss": issuer, "aud": audience}
 
     def sign(self, claims: Mapping[str, Any]) -> str:
         """Give a token of `claims` with ``iss`` and ``aud`` set; `SigningError` when it fails."""
-        key = self.keys.signing_key
+        key = self.keys.signing_key(self._clock())
         try:
             payload = msgspec.json.encode({**claims, **self._fixed})
         except (TypeError, ValueError, RecursionError) as error:

@@ -26,7 +26,7 @@ from linqi.jose import claims as rules
 from linqi.jose._gate import decode_segment, parse_object, split_token
 from linqi.jose.cache import VerifiedCache
 from linqi.jose.issuers import Profile, TrustedIssuer, prepare
-from linqi.jose.keys import ALGORITHMS
+from linqi.jose.key import ALGORITHMS
 from linqi.jose.signer import Signer
 from linqi.jose.verified import Verified
 
@@ -108,7 +108,7 @@ class Verifier:
         Every key has one algorithm, so all of the keys' kind (HMACs or signatures) are allowed:
         the signer's next key may be for another one.
         """
-        is_secret = signer.keys.signing_key.kty == "oct"
+        is_secret = signer.keys.signing_key().kty == "oct"
         return cls(
             TrustedIssuer(
                 issuer=signer.issuer,

@@ -184,7 +184,7 @@ class SlidingRenewal:
         """Whether signatures are made in threads."""
         if self._sign_off_loop is not None:
             return self._sign_off_loop
-        return self.signer.keys.signing_key.alg.startswith(_SLOW_TO_SIGN)
+        return self.signer.keys.signing_key().alg.startswith(_SLOW_TO_SIGN)
 
     def begin(self, verified: Verified, due: Due, now: float) -> Begun | None:
         """Give the successor or the task that makes it; None where the budget puts it off."""

@@ -1,0 +1,267 @@
+"""A key: one algorithm and one key id for its whole life."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import secrets
+from collections.abc import Mapping
+from typing import Any, Final, NoReturn
+
+import pybase64
+
+from linqi.errors import InvalidKey
+from linqi.jose import _hygiene, _jws
+from linqi.jose._jws import ALGORITHMS
+
+__all__ = ["ALGORITHMS", "Key", "read_object"]
+
+_THUMBPRINT_MEMBERS: Final = {
+    "oct": ("k", "kty"),
+    "RSA": ("e", "kty", "n"),
+    "EC": ("crv", "kty", "x", "y"),
+    "OKP": ("crv", "kty", "x"),
+}
+_LONGEST_KID: Final = 256
+
+
+class Key:
+    """A key bound to one algorithm, checked to be strong enough when it is made.
+
+    ``kid`` is the given id, or the first 16 characters of ``thumbprint`` (RFC 7638). A key is
+    immutable, and its ``repr`` shows neither secret nor key material.
+
+    A key that is rotated in has a tenure: it is published at once, signs from ``signs_from`` on,
+    and need not be published after ``published_until``, both in Unix seconds.
+    """
+
+    __slots__ = (
+        "_algorithm",
+        "_check",
+        "_material",
+        "_public",
+        "_width",
+        "alg",
+        "can_sign",
+        "kid",
+        "kty",
+        "published_until",
+        "signs_from",
+    )
+
+    alg: str
+    kid: str
+    kty: str
+    can_sign: bool
+    signs_from: float
+    published_until: float | None
+    _algorithm: _jws.Algorithm
+    _material: Any
+    _public: Any
+    _check: _jws.Checker
+    _width: int
+
+    def __init__(
+        self,
+        material: Any,
+        alg: str,
+        *,
+        kid: str | None = None,
+        signs_from: float = 0,
+        published_until: float | None = None,
+    ) -> None:
+        """Wrap `material` of the crypto library; the ``from_`` constructors are the usual way."""
+        put = object.__setattr__
+        found = _jws.algorithm(alg)
+        _hygiene.check_material(found, material)
+        put(self, "_algorithm", found)
+        put(self, "_material", material)
+        put(self, "_public", _jws.public_material(material))
+        put(self, "_check", found.checker(material))
+        put(self, "_width", _jws.signature_bytes(found, material))
+        put(self, "alg", found.name)
+        put(self, "kty", found.kty)
+        put(self, "can_sign", _jws.can_sign(material))
+        put(self, "kid", _checked_kid(kid) if kid is not None else self.thumbprint[:16])
+        put(self, "signs_from", _checked_instant(signs_from, "signs_from"))
+        if published_until is not None:
+            _checked_instant(published_until, "published_until")
+        put(self, "published_until", published_until)
+
+    @classmethod
+    def from_secret(cls, secret: bytes | str, alg: str = "HS256", *, kid: str | None = None) -> Key:
+        """Take an HMAC secret; text is taken as its UTF-8 bytes."""
+        data = secret.encode() if isinstance(secret, str) else bytes(secret)
+        return cls(_family(alg, "oct").read_secret(data), alg, kid=kid)
+
+    @classmethod
+    def from_pem(
+        cls,
+        pem: bytes | str,
+        alg: str,
+        *,
+        kid: str | None = None,
+        password: bytes | None = None,
+    ) -> Key:
+        """Read a PEM private or public key for the algorithm `alg`."""
+        data = pem.encode() if isinstance(pem, str) else bytes(pem)
+        return cls(_family(alg, "RSA", "EC", "OKP").read_pem(data, password), alg, kid=kid)
+
+    @classmethod
+    def from_jwk(
+        cls,
+        jwk: Mapping[str, Any] | str | bytes,
+        alg: str | None = None,
+        *,
+        kid: str | None = None,
+    ) -> Key:
+        """Read a JWK (RFC 7517); `alg` is needed where the JWK has none, and must agree with it."""
+        members = read_object(jwk, "JWK")
+        _hygiene.check_members(members)
+        named = members.get("alg", alg)
+        if named is None:
+            raise InvalidKey(
+                "the JWK names no alg; pass alg=, for example one of " + ", ".join(ALGORITHMS)
+            )
+        if alg is not None and named != alg:
+            raise InvalidKey(f"the JWK is for alg {named!r}, expected {alg!r}")
+        found = _jws.algorithm(named)
+        if members.get("kty") != found.kty:
+            raise InvalidKey(f"the JWK has kty {members.get('kty')!r}, {named} needs {found.kty!r}")
+        material = found.read_jwk(members)
+        if found.kty == "oct":
+            material = found.read_secret(material)
+        return cls(
+            material,
+            named,
+            kid=kid if kid is not None else members.get("kid"),
+            signs_from=members.get("signs_from", 0),
+            published_until=members.get("published_until"),
+        )
+
+    @classmethod
+    def generate(
+        cls, alg: str, *, kid: str | None = None, bits: int = 2048, curve: str = "Ed25519"
+    ) -> Key:
+        """Make a fresh key; `bits` is read for RSA only, `curve` for EdDSA only."""
+        found = _jws.algorithm(alg)
+        if found.kty == "oct":
+            return cls(secrets.token_bytes(found.hash_bytes), alg, kid=kid)
+        if found.kty == "OKP" and curve == "Ed448":
+            return cls(_jws.generate_ed448(), alg, kid=kid)
+        if curve != "Ed25519":
+            raise InvalidKey(f"unknown curve {curve!r} for EdDSA; use 'Ed25519' or 'Ed448'")
+        return cls(found.generate(bits), alg, kid=kid)
+
+    @property
+    def thumbprint(self) -> str:
+        """The JWK thumbprint: base64url of SHA-256 over the required members (RFC 7638)."""
+        jwk = self._algorithm.write_jwk(self._public)
+        members = {name: jwk[name] for name in _THUMBPRINT_MEMBERS[self.kty]}
+        canonical = json.dumps(members, separators=(",", ":"), sort_keys=True).encode()
+        digest = hashlib.sha256(canonical).digest()
+        return pybase64.urlsafe_b64encode(digest).rstrip(b"=").decode()
+
+    def public_jwk(self) -> dict[str, Any]:
+        """Give the JWK to publish; `InvalidKey` for a secret, which has no public half."""
+        if self.kty == "oct":
+            raise InvalidKey("an HMAC secret has no public JWK; publish only asymmetric keys")
+        return self._labelled(self._algorithm.write_jwk(self._public))
+
+    def private_jwk(self) -> dict[str, Any]:
+        """Give the JWK with its secret members and tenure; `InvalidKey` for a public key."""
+        if not self.can_sign:
+            raise InvalidKey("the key is public: there is no private JWK of it")
+        tenure: dict[str, Any] = {}
+        if self.signs_from:
+            tenure["signs_from"] = self.signs_from
+        if self.published_until is not None:
+            tenure["published_until"] = self.published_until
+        return self._labelled(self._algorithm.write_jwk(self._material)) | tenure
+
+    def with_tenure(self, *, signs_from: float, published_until: float | None) -> Key:
+        """Give the same key with another tenure."""
+        return Key(
+            self._material,
+            self.alg,
+            kid=self.kid,
+            signs_from=signs_from,
+            published_until=published_until,
+        )
+
+    def is_same(self, other: Key) -> bool:
+        """Tell whether `other` verifies exactly what this key does, under the same ``kid``."""
+        return (self.kid, self.alg) == (other.kid, other.alg) and (
+            self.thumbprint == other.thumbprint
+        )
+
+    def public_half(self) -> Key:
+        """Give the key that verifies only; `InvalidKey` for a secret."""
+        if self.kty == "oct":
+            raise InvalidKey("an HMAC secret has no public half")
+        return Key(self._public, self.alg, kid=self.kid)
+
+    def sign(self, data: bytes) -> bytes:
+        """Give the signature of `data`; `SigningError` when it cannot be made."""
+        return self._algorithm.sign(data, self._material)
+
+    def verify(self, data: bytes, signature: bytes) -> bool:
+        """Tell whether `signature` is this key's over `data`; never raises.
+
+        The length is compared first: an ECDSA signature of 21,830 characters has overflowed a
+        well-known proxy.
+        """
+        if len(signature) != self._width:
+            return False
+        try:
+            self._check(signature, data)
+        except Exception:  # noqa: BLE001 - whatever the library throws, it did not fit (V17)
+            return False
+        return True
+
+    def __repr__(self) -> str:
+        return f"<Key {self.alg} kid={self.kid!r} {'signs' if self.can_sign else 'verifies'}>"
+
+    def __setattr__(self, name: str, value: object) -> NoReturn:
+        raise AttributeError(f"a Key is immutable: cannot set {name!r}")
+
+    def __delattr__(self, name: str) -> NoReturn:
+        raise AttributeError(f"a Key is immutable: cannot delete {name!r}")
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("a Key is not pickled: hand on its JWK")
+
+    def _labelled(self, jwk: dict[str, Any]) -> dict[str, Any]:
+        return jwk | {"alg": self.alg, "kid": self.kid, "use": "sig"}
+
+
+def _checked_kid(kid: object) -> str:
+    if not isinstance(kid, str) or not 0 < len(kid) <= _LONGEST_KID or not kid.isprintable():
+        raise InvalidKey(f"a kid is 1 to {_LONGEST_KID} printable characters")
+    return kid
+
+
+def _checked_instant(value: object, name: str) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        raise InvalidKey(f"{name} is {value!r}, expected Unix seconds")
+    return value
+
+
+def _family(alg: str, *types: str) -> _jws.Algorithm:
+    found = _jws.algorithm(alg)
+    if found.kty not in types:
+        raise InvalidKey(f"{alg} takes a key of type {found.kty}, not of {' or '.join(types)}")
+    return found
+
+
+def read_object(source: Mapping[str, Any] | str | bytes, what: str) -> dict[str, Any]:
+    """Give `source`, a mapping or JSON text, as a dict; `InvalidKey` when it is neither."""
+    if isinstance(source, str | bytes):
+        try:
+            source = json.loads(source)
+        except (ValueError, RecursionError):
+            raise InvalidKey(f"the {what} is not JSON") from None
+    if not isinstance(source, Mapping):
+        raise InvalidKey(f"a {what} is a JSON object, not {type(source).__name__}")
+    return dict(source)
