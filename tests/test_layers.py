@@ -16,6 +16,7 @@ FLOORS = [
     ("linqi._flight", 1),
     ("linqi.jose", 2),
     ("linqi.instrumentation", 2),
+    ("linqi.jwks", 3),
     ("linqi.sessions", 3),
     ("linqi.asgi", 4),
     ("linqi.stores", 4),
@@ -37,13 +38,17 @@ DOORS = {
         "linqi.jose.claims",
         "linqi.jose.signer",
         "linqi.jose.verified",
+        "linqi.jwks.asking",
+        "linqi.jwks.snapshot",
     },
     "pybase64": {"linqi.jose._gate", "linqi.jose.key", "linqi.sessions.renewal"},
-    "cachetools": {"linqi.sessions.sliding"},
+    "cachetools": {"linqi.jwks.remote", "linqi.sessions.sliding"},
+    "filelock": {"linqi.jwks.sharing"},
+    "httpx2": {"linqi.jwks.fetching"},
     "linqi_storm": {"linqi.cli"},
     "rich": {"linqi.cli"},
 }
-LAZY = {"linqi_storm"}  # imported inside a function only: the core starts without its extras
+LAZY = {"filelock", "httpx2", "linqi_storm"}  # inside functions only: the core runs without them
 CLOCKS = {
     *("time.time", "time.time_ns", "time.monotonic", "time.monotonic_ns"),
     *("datetime.datetime.now", "datetime.datetime.utcnow", "datetime.date.today"),

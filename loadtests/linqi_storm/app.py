@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from anyio import CapacityLimiter, to_thread
 from starlette.applications import Starlette
@@ -23,6 +23,7 @@ from linqi import (
     SlidingRenewal,
     Verified,
     Verifier,
+    jwks_route,
 )
 from linqi_storm.credentials import LoginFault, read_credentials
 from linqi_storm.first_start import prepare
@@ -91,11 +92,17 @@ class _Api:
             routes=[
                 Route("/login", self.login, methods=["POST"]),
                 Route("/me", self.me),
-                Route(JWKS_PATH, self.jwks),
+                *self._key_routes(),
                 Route("/stats", stats, methods=["GET"]),
                 Route("/healthz", self.healthz),
             ]
         )
+
+    def _key_routes(self) -> list[Route]:
+        """Give the route of the public keys; an HMAC secret has none."""
+        keys = self._renewal.signer.keys
+        is_secret = keys.signing_key().kty == "oct"
+        return [] if is_secret else [Route(JWKS_PATH, jwks_route(keys, clock=self._clock))]
 
     async def login(self, request: Request) -> Response:
         """Answer a user name and password with the first token of a session (RFC 6749, 5.1)."""
@@ -129,13 +136,6 @@ class _Api:
             "session_id": verified.session_id,
         }
         return JSONResponse(answer, headers=_NO_STORE)
-
-    async def jwks(self, request: Request) -> Response:
-        """Answer the public keys; an HMAC secret has none."""
-        keys = self._renewal.signer.keys
-        is_secret = keys.signing_key().kty == "oct"
-        answer: dict[str, Any] = {"keys": []} if is_secret else keys.public_jwks()
-        return JSONResponse(answer, headers={"Cache-Control": "public, max-age=300"})
 
     async def stats(self, request: Request) -> Response:
         """Answer what this process has counted; every worker counts for itself."""

@@ -11,7 +11,9 @@
 
 from linqi import errors, events
 from linqi.asgi.guards import RequireLogin, RequireScopes, has_scopes
+from linqi.asgi.lifespan import Service
 from linqi.asgi.middleware import JWTMiddleware
+from linqi.asgi.publishing import jwks_route
 from linqi.asgi.sockets import SocketClosedError, SocketSession
 from linqi.asgi.transports import (
     CookieTransport,
@@ -25,10 +27,15 @@ from linqi.instrumentation.logging import LoggingHook
 from linqi.jose.cache import CacheInfo, VerifiedCache
 from linqi.jose.issuers import ANY_AUDIENCE, AnyAudience, TrustedIssuer
 from linqi.jose.key import ALGORITHMS, Key
-from linqi.jose.keys import KeySet
+from linqi.jose.keys import KeySet, KeySource
 from linqi.jose.signer import Signer
 from linqi.jose.verified import ANONYMOUS, Anonymous, Verified
 from linqi.jose.verifier import Limits, Verifier
+from linqi.jwks.fetching import RemoteLimits
+from linqi.jwks.freshness import RefreshSettings
+from linqi.jwks.published import SkippedKey
+from linqi.jwks.remote import KeysState, RemoteKeys
+from linqi.jwks.snapshot import Snapshot
 from linqi.sessions.budget import RenewalBudget
 from linqi.sessions.renewal import Grid, Jitter, Policy, RenewalSettings, Span, Threshold
 from linqi.sessions.sliding import Authorize, Begun, Issued, RenewalCounts, SlidingRenewal
@@ -55,17 +62,25 @@ __all__ = [
     "Jitter",
     "Key",
     "KeySet",
+    "KeySource",
+    "KeysState",
     "Limits",
     "LinqiError",
     "LoggingHook",
     "Policy",
+    "RefreshSettings",
+    "RemoteKeys",
+    "RemoteLimits",
     "RenewalBudget",
     "RenewalCounts",
     "RenewalSettings",
     "RequireLogin",
     "RequireScopes",
+    "Service",
     "Signer",
+    "SkippedKey",
     "SlidingRenewal",
+    "Snapshot",
     "SocketClosedError",
     "SocketSession",
     "Span",
@@ -80,4 +95,5 @@ __all__ = [
     "errors",
     "events",
     "has_scopes",
+    "jwks_route",
 ]

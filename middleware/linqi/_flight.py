@@ -44,6 +44,11 @@ class SingleFlight(Generic[K, V]):
         task, _ = self.start(key, make)
         return await asyncio.shield(task)
 
+    def close(self) -> None:
+        """Cancel what is running; whoever waits for it is cancelled too."""
+        for task in self._tasks.values():
+            task.cancel()
+
     def _land(self, key: K, task: asyncio.Task[V]) -> None:
         del self._tasks[key]
         if not task.cancelled():

@@ -20,6 +20,7 @@
     ├── InvalidRequest            credentials that are not presented as RFC 6750 asks
     ├── SigningError              a token could not be signed
     ├── RenewalRefused            a session may not be renewed
+    ├── FetchFailed               an issuer's document that could not be had or read
     └── Unavailable               the question cannot be answered just now
 
 ``code`` is stable and machine-readable. ``detail`` is for the operator's log: it holds no token,
@@ -28,12 +29,13 @@ key or claim value. ``hint`` is the one sentence a client may see (RFC 6750, sec
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from typing import ClassVar, Literal
 
 __all__ = [
     "AlgorithmNotAllowed",
     "ConfigurationError",
+    "FetchFailed",
     "InvalidClaim",
     "InvalidKey",
     "InvalidRequest",
@@ -121,9 +123,16 @@ class UnknownIssuer(TokenError):
 
 
 class UnknownKey(TokenError):
-    """No key of the issuer fits the header's ``alg`` and ``kid``."""
+    """No key of the issuer fits the header's ``alg`` and ``kid``.
+
+    ``seek`` waits for one fetch that may bring the key; None where none may be made now.
+    """
 
     code = "unknown_key"
+
+    def __init__(self, detail: str, *, seek: Callable[[], Awaitable[None]] | None = None) -> None:
+        super().__init__(detail)
+        self.seek = seek
 
 
 class InvalidSignature(TokenError):
@@ -195,12 +204,28 @@ class RenewalRefused(LinqiError):
         self.reason = reason
 
 
+class FetchFailed(LinqiError):
+    """An issuer's document that could not be had, or was not what it must be."""
+
+    code = "fetch_failed"
+
+
 class Unavailable(LinqiError):
-    """The question cannot be answered just now; ask again in ``retry_after`` seconds."""
+    """The question cannot be answered just now; ask again in ``retry_after`` seconds.
+
+    ``seek`` waits for one fetch that may change that; None where none may be made now.
+    """
 
     code = "unavailable"
 
-    def __init__(self, detail: str, *, retry_after: float = 1.0) -> None:
+    def __init__(
+        self,
+        detail: str,
+        *,
+        retry_after: float = 1.0,
+        seek: Callable[[], Awaitable[None]] | None = None,
+    ) -> None:
         super().__init__(detail)
         self.detail = detail
         self.retry_after = retry_after
+        self.seek = seek

@@ -9,6 +9,10 @@ from typing import Literal, Protocol, TypeAlias, runtime_checkable
 __all__ = [
     "Event",
     "Hook",
+    "KeySkipped",
+    "KeysExpired",
+    "KeysNotFetched",
+    "KeysRefreshed",
     "RenewalDeferred",
     "RenewalDenied",
     "RenewalFailed",
@@ -115,6 +119,51 @@ class SocketClosed:
     path: str
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeysRefreshed:
+    """An issuer's key set is known anew; ``added`` and ``removed`` are key ids."""
+
+    issuer: str
+    keys: int
+    added: tuple[str, ...]
+    removed: tuple[str, ...]
+    """Tokens they signed are refused from now on, cached ones included."""
+    lifetime: float
+    """Seconds until the set is stale."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeysNotFetched:
+    """An issuer could not be asked, or its answer says nothing; the set at hand stays."""
+
+    issuer: str
+    detail: str
+    failures: int
+    """In a row."""
+    retry_in: float
+    trusted_for: float
+    """Seconds for which the set at hand is still believed; 0 without one."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeySkipped:
+    """A published key is not used because of a fault that the issuer should mend."""
+
+    issuer: str
+    position: int
+    kid: str
+    reason: str
+    detail: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeysExpired:
+    """An issuer's set is too old to be believed: its tokens get 503 until there is another."""
+
+    issuer: str
+    age: float
+
+
 Event: TypeAlias = (
     TokenRefused
     | TokenRenewed
@@ -125,6 +174,10 @@ Event: TypeAlias = (
     | SessionCapReached
     | RevocationFailed
     | SocketClosed
+    | KeysRefreshed
+    | KeysNotFetched
+    | KeySkipped
+    | KeysExpired
 )
 
 Hook: TypeAlias = Callable[[Event], None]

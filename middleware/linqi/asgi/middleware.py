@@ -12,13 +12,13 @@ from linqi.asgi._http import (
     Access,
     ASGIApp,
     Headers,
-    Message,
     PathRules,
     Receive,
     Scope,
     Send,
     find_header,
 )
+from linqi.asgi.lifespan import Lifespan, Service
 from linqi.asgi.refusals import refuse
 from linqi.asgi.renewing import Renewer, Wanted
 from linqi.asgi.sockets import SocketSession
@@ -28,6 +28,8 @@ from linqi.errors import (
     InvalidRequest,
     LinqiError,
     TokenError,
+    Unavailable,
+    UnknownKey,
 )
 from linqi.events import (
     Event,
@@ -64,7 +66,8 @@ class JWTMiddleware:
     `skip_cacheable`: leave a response alone that the application marked as cacheable; the
     renewal waits for the next one. `wait_seconds`: how long a response may wait for its
     successor's signature. `check_seconds`: how often an open WebSocket's session is checked.
-    `hooks`: receive every event; the default logs to the logger ``linqi``.
+    `services`: started before the application and closed after it, as the verifier's remote key
+    sets are. `hooks`: receive every event; the default logs to the logger ``linqi``.
     """
 
     def __init__(
@@ -81,6 +84,7 @@ class JWTMiddleware:
         skip_cacheable: bool = False,
         wait_seconds: float = 1.0,
         check_seconds: float = 5.0,
+        services: Sequence[Service] = (),
         hooks: Sequence[Hook] | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
@@ -100,6 +104,11 @@ class JWTMiddleware:
             hook for hook in self._hooks if isinstance(hook, VerboseHook)
         )
         self._clock = clock
+        for keys in verifier.fetched_keys:
+            keys.listen(self._tell)
+        self._lifespan = Lifespan(
+            [*verifier.fetched_keys, *services], None if renewal is None else renewal.close
+        )
         self._renewer = (
             None
             if renewal is None
@@ -117,7 +126,7 @@ class JWTMiddleware:
         """Serve one ASGI connection."""
         kind = scope["type"]
         if kind == "lifespan":
-            await self.app(scope, receive, self._closing(send))
+            await self._lifespan(self.app, scope, receive, send)
             return
         if kind not in ("http", "websocket"):
             raise LinqiError(f"ASGI scope type {kind!r} is not guarded, so it is not let through")
@@ -137,7 +146,10 @@ class JWTMiddleware:
             if token is None and access is Access.OPTIONAL:
                 await self.app(_known(scope, ANONYMOUS), receive, send)
                 return
-            verified = None if token is None else self.verifier.verify(token)
+            try:
+                verified = None if token is None else self.verifier.verify(token)
+            except (UnknownKey, Unavailable) as error:
+                verified = await self.verifier.verify_after(error, token or b"")
         except LinqiError as error:
             await self._refuse(_as_request_fault(error, token), token, scope, receive, send)
             return
@@ -219,16 +231,6 @@ class JWTMiddleware:
             )
         )
         await refusal.send(scope, receive, send)
-
-    def _closing(self, send: Send) -> Send:
-        """Give a `send` that lets the signing threads go when the application has shut down."""
-
-        async def send_closing(message: Message) -> None:
-            if message["type"].startswith("lifespan.shutdown.") and self.renewal is not None:
-                self.renewal.close()
-            await send(message)
-
-        return send_closing
 
     def _tell(self, event: Event) -> None:
         for hook in self._hooks:

@@ -8,6 +8,10 @@ from typing import Any
 
 from linqi.events import (
     Event,
+    KeysExpired,
+    KeySkipped,
+    KeysNotFetched,
+    KeysRefreshed,
     RenewalDeferred,
     RenewalDenied,
     RenewalFailed,
@@ -61,6 +65,26 @@ _LINES: dict[type[Any], tuple[int, str]] = {
         logging.INFO,
         "socket closed with 4401: user=%(user)s code=%(code)s path=%(path)s",
     ),
+    KeysRefreshed: (
+        logging.INFO,
+        "key set refreshed: issuer=%(issuer)s keys=%(keys)d added=%(added)s removed=%(removed)s"
+        " lifetime_seconds=%(lifetime)g",
+    ),
+    KeysNotFetched: (
+        logging.WARNING,
+        "key set not fetched: issuer=%(issuer)s detail=%(detail)s failures=%(failures)d"
+        " retry_in_seconds=%(retry_in).1f trusted_for_seconds=%(trusted_for).0f",
+    ),
+    KeySkipped: (
+        logging.WARNING,
+        "published key skipped: issuer=%(issuer)s position=%(position)d kid=%(kid)s"
+        " reason=%(reason)s detail=%(detail)s",
+    ),
+    KeysExpired: (
+        logging.ERROR,
+        "key set too old to be believed, its tokens get 503: issuer=%(issuer)s"
+        " age_seconds=%(age).0f",
+    ),
 }
 
 
@@ -87,6 +111,8 @@ class LoggingHook:
 
 def _printable(value: object) -> object:
     """Escape what could break out of its line (uvicorn, CVE-2020-7694)."""
+    if isinstance(value, tuple):
+        return ",".join(str(_printable(item)) for item in value)
     if isinstance(value, str) and not (value.isascii() and value.isprintable()):
         return value.encode("unicode_escape").decode("ascii")
     return value

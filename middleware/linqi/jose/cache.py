@@ -11,7 +11,7 @@ from typing import Final
 import msgspec
 
 from linqi.errors import ConfigurationError
-from linqi.jose.keys import KeySet
+from linqi.jose.keys import KeySource
 from linqi.jose.verified import Verified
 
 __all__ = ["CacheInfo", "VerifiedCache"]
@@ -37,7 +37,7 @@ class CacheInfo:
 class _Entry(msgspec.Struct, frozen=True, gc=False):
     verified: Verified
     deadline: float
-    keys: KeySet
+    keys: KeySource
     generation: int
 
 
@@ -45,7 +45,8 @@ class VerifiedCache:
     """The least recently used verified tokens, by the SHA-256 of the whole token.
 
     Holds at most `max_entries` tokens and about `max_bytes` bytes; an entry lives for `lifetime`
-    seconds of the `monotonic` clock, less if a key of its issuer is withdrawn. Whoever asks must
+    seconds of the `monotonic` clock, less if a key of its issuer is withdrawn or its issuer's keys
+    get too old to be believed. Whoever asks must
     compare ``exp``, which is a matter of the wall clock. One verifier owns it, in one thread.
     """
 
@@ -99,7 +100,7 @@ class VerifiedCache:
         self._misses += 1
         return None
 
-    def put(self, verified: Verified, keys: KeySet) -> None:
+    def put(self, verified: Verified, keys: KeySource) -> None:
         """Remember `verified` by a key of `keys`, evicting the least recently used for it."""
         size = _bytes_of(verified)
         if size > self.max_bytes:
@@ -110,7 +111,7 @@ class VerifiedCache:
             _, evicted = entries.popitem(last=False)
             self._bytes -= _bytes_of(evicted.verified)
             self._evictions += 1
-        deadline = self._monotonic() + self.lifetime
+        deadline = min(self._monotonic() + self.lifetime, keys.trusted_until)
         entries[verified.digest] = _Entry(verified, deadline, keys, keys.generation)
         self._bytes += size
 

@@ -10,7 +10,7 @@ import msgspec
 
 from linqi.errors import ConfigurationError
 from linqi.jose.key import ALGORITHMS
-from linqi.jose.keys import KeySet
+from linqi.jose.keys import KeySet, KeySource
 
 __all__ = ["ANY_AUDIENCE", "AnyAudience", "Profile", "TrustedIssuer", "prepare"]
 
@@ -34,8 +34,8 @@ class TrustedIssuer:
     """The exact ``iss`` (RFC 8725, section 3.8)."""
     audience: str | Sequence[str] | AnyAudience
     """Accepted ``aud`` values; leaving the check out takes `ANY_AUDIENCE` (RFC 8725, 3.9)."""
-    keys: KeySet
-    """The only keys that count for this issuer."""
+    keys: KeySource
+    """The only keys that count for this issuer: a `KeySet`, or `RemoteKeys` that fetch it."""
     algorithms: Sequence[str]
     """Allowed ``alg`` values, HMACs or signatures but not both (RFC 8725, section 3.1)."""
     types: Sequence[str] = ("at+jwt", "jwt")
@@ -60,8 +60,8 @@ class TrustedIssuer:
                 "audience is neither a string nor a list of them; name this API,"
                 " or pass ANY_AUDIENCE to accept tokens meant for others"
             )
-        if not isinstance(self.keys, KeySet):
-            faults.append("keys is not a KeySet; wrap the keys: KeySet([key])")
+        if not isinstance(self.keys, KeySource):
+            faults.append("keys is no KeySet and no RemoteKeys; wrap the keys: KeySet([key])")
         if isinstance(self.algorithms, str) or not _are_strings(self.algorithms):
             faults.append("algorithms is not a non-empty list of names, such as ['ES256']")
         else:
@@ -93,7 +93,7 @@ class Profile(msgspec.Struct, frozen=True):
     """A `TrustedIssuer`, prepared for look-ups."""
 
     issuer: str
-    keys: KeySet
+    keys: KeySource
     algorithms: frozenset[str]
     types: frozenset[str | None]
     audience: frozenset[str] | None

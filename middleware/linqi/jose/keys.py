@@ -6,17 +6,19 @@ import json
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Final, Protocol
+from typing import Any, Final, Protocol, runtime_checkable
 
 from linqi.errors import ConfigurationError, InvalidKey, UnknownKey
+from linqi.events import Hook
 from linqi.jose import _jws
 from linqi.jose._jws import ALGORITHMS
 from linqi.jose._private_file import write_private
 from linqi.jose.key import Key, read_object
 
-__all__ = ["KeySet", "KeySource", "only_fit"]
+__all__ = ["FetchedKeys", "KeySet", "KeySource", "only_fit"]
 
 
+@runtime_checkable
 class KeySource(Protocol):
     """Where a verifier looks the keys of one issuer up."""
 
@@ -30,6 +32,23 @@ class KeySource(Protocol):
 
     def find(self, alg: str, kid: str | None) -> Key:
         """Give the one key for a header; `UnknownKey` when none or several fit."""
+        ...
+
+
+@runtime_checkable
+class FetchedKeys(KeySource, Protocol):
+    """Keys that are fetched in the background, from `start` to `close`."""
+
+    async def start(self) -> None:
+        """Fetch, and go on fetching in time."""
+        ...
+
+    async def close(self) -> None:
+        """Stop fetching."""
+        ...
+
+    def listen(self, hook: Hook) -> None:
+        """Tell `hook` what happens to the keys."""
         ...
 
 
@@ -110,6 +129,10 @@ class KeySet:
                 else f"the token has no kid and not exactly one key is for alg {alg}"
             )
         return key
+
+    def has(self, kid: str) -> bool:
+        """Tell whether a key is called `kid`."""
+        return kid in self._by_kid
 
     def add(self, key: Key) -> None:
         """Append `key`: it verifies at once, and signs if it can."""

@@ -19,6 +19,7 @@ from linqi.errors import (
     TokenRevoked,
     Unavailable,
     UnknownIssuer,
+    UnknownKey,
     UnsupportedToken,
 )
 from linqi.events import Hook, RevocationFailed
@@ -27,6 +28,7 @@ from linqi.jose._gate import decode_segment, parse_object, split_token
 from linqi.jose.cache import VerifiedCache
 from linqi.jose.issuers import Profile, TrustedIssuer, prepare
 from linqi.jose.key import ALGORITHMS
+from linqi.jose.keys import FetchedKeys
 from linqi.jose.signer import Signer
 from linqi.jose.verified import Verified
 
@@ -122,6 +124,12 @@ class Verifier:
             **options,
         )
 
+    @property
+    def fetched_keys(self) -> tuple[FetchedKeys, ...]:
+        """The key sets that are fetched; somebody must start and close them."""
+        sources = [trusted.keys for trusted in self.issuers]
+        return tuple(keys for keys in sources if isinstance(keys, FetchedKeys))
+
     def verify(self, token: bytes | str) -> Verified:
         """Give the verified value of `token`, or raise a `TokenError` or `Unavailable`."""
         data = token if type(token) is bytes else _ascii(token)
@@ -138,6 +146,16 @@ class Verifier:
                 self.recheck(verified)
                 return verified
         return self._verify_cold(data, digest, is_signed=False)
+
+    async def verify_after(self, error: UnknownKey | Unavailable, token: bytes | str) -> Verified:
+        """Verify again once the fetch that may mend `error` is over, if there may be one.
+
+        `error` is what `verify` raised for `token`; it is raised again where no fetch can help.
+        """
+        if error.seek is None:
+            raise error
+        await error.seek()
+        return self.verify(token)
 
     def recheck(self, verified: Verified) -> None:
         """Raise if `verified` is expired, not valid yet or revoked just now."""

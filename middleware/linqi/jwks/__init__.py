@@ -1,0 +1,1 @@
+"""Key sets that others publish, and the publishing of our own."""

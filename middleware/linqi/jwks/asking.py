@@ -1,0 +1,183 @@
+"""Asks one issuer for its keys, by way of what is known already and of the neighbours."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import msgspec
+
+from linqi.errors import FetchFailed, InvalidKey
+from linqi.jwks.discovery import discover, fetch_document
+from linqi.jwks.fetching import HttpFetch, RemoteLimits
+from linqi.jwks.freshness import RefreshSettings
+from linqi.jwks.published import Published, read_published
+from linqi.jwks.sharing import SharedFile
+from linqi.jwks.snapshot import Snapshot
+
+__all__ = ["Answer", "Asking"]
+
+_DISCOVERED_SECONDS = 86_400
+"""How long a discovered address is used before the issuer is asked for it again."""
+_CLOCK_SLACK = 300
+"""A snapshot from further in the future was written by another clock: it is not believed."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """What asking has brought."""
+
+    published: Published
+    age: float
+    """Seconds since the issuer said so: more than 0 for a snapshot."""
+    lifetime: float
+    is_own: bool
+    """Whether the issuer was asked just now, by this process."""
+
+
+class Asking:
+    """The conversation with one issuer: its address, its last answer, the shared file."""
+
+    def __init__(
+        self,
+        issuer: str,
+        algorithms: Sequence[str],
+        *,
+        url: str | None,
+        settings: RefreshSettings,
+        limits: RemoteLimits,
+        fetch: HttpFetch,
+        share: SharedFile | None,
+        clock: Callable[[], float],
+    ) -> None:
+        self.snapshot = Snapshot(issuer=issuer)
+        """The last answer, as it can be kept."""
+        self.requests = 0
+        """How often this process asked the issuer for keys."""
+        self._published: Published | None = None
+        self._algorithms = tuple(algorithms)
+        self._fixed_url = url
+        self._url = url
+        self._url_found_at = 0.0
+        self._settings = settings
+        self._limits = limits
+        self._fetch = fetch
+        self._share = share
+        self._clock = clock
+
+    @property
+    def share_fault(self) -> str:
+        """Why the shared folder could not be used the last time; empty when all is well."""
+        return "" if self._share is None else self._share.fault
+
+    async def ask(self, *, is_forced: bool) -> Answer:
+        """Give what the issuer publishes; `FetchFailed` or `InvalidKey` when that says nothing.
+
+        In a shared folder the neighbours' answer will do, and so will their failure: they all
+        together ask no oftener than one alone. `is_forced` wants more than the scheduled answer.
+        """
+        if self._share is None:
+            return await self._ask(is_forced)
+        async with self._share.turn():
+            shared = await self._share.read()
+            if shared is not None:
+                answer = self._from_neighbour(shared, is_forced)
+                if answer is not None:
+                    return answer
+            try:
+                return await self._ask(is_forced)
+            finally:
+                await self._share.write(self.snapshot)
+
+    def read(self, snapshot: Snapshot) -> Answer | None:
+        """Take `snapshot` for the issuer's answer, if it is younger than the one at hand.
+
+        None when it is not, or when it is too old to be believed.
+        """
+        now = self._clock()
+        age = max(0.0, now - snapshot.fetched_at)
+        lifetime = min(
+            max(snapshot.lifetime_seconds, self._settings.least_lifetime),
+            self._settings.most_lifetime,
+        )
+        if not snapshot.has_keys or snapshot.fetched_at <= self.snapshot.fetched_at:
+            return None
+        if snapshot.fetched_at > now + _CLOCK_SLACK or age >= lifetime + self._settings.stale:
+            return None
+        self._published = self._parse(snapshot.jwks.encode())
+        self.snapshot = snapshot
+        return Answer(published=self._published, age=age, lifetime=lifetime, is_own=False)
+
+    def _from_neighbour(self, shared: Snapshot, is_forced: bool) -> Answer | None:
+        """Give what makes it needless to ask; raise if a neighbour has just asked in vain."""
+        try:
+            answer = self.read(shared)
+        except InvalidKey:
+            answer = None  # made for other algorithms, or broken: ask for ourselves
+        self.snapshot = msgspec.structs.replace(
+            self.snapshot,
+            attempted_at=shared.attempted_at,
+            forced_at=shared.forced_at,
+            failures=shared.failures,
+        )
+        if answer is not None:
+            return answer
+        now, cooldown = self._clock(), self._settings.cooldown
+        if shared.failures and 0 <= now - shared.attempted_at < cooldown:
+            raise FetchFailed("a process beside this one has just asked the issuer in vain")
+        if is_forced and self._published is not None and 0 <= now - shared.forced_at < cooldown:
+            return Answer(
+                published=self._published,
+                age=max(0.0, now - self.snapshot.fetched_at),
+                lifetime=self.snapshot.lifetime_seconds,
+                is_own=False,
+            )
+        return None
+
+    async def _ask(self, is_forced: bool) -> Answer:
+        now = self._clock()
+        self.requests += 1
+        self.snapshot = msgspec.structs.replace(
+            self.snapshot,
+            attempted_at=now,
+            forced_at=now if is_forced else self.snapshot.forced_at,
+            failures=self.snapshot.failures + 1,  # until it is none
+        )
+        try:
+            async with asyncio.timeout(self._limits.timeout):
+                return await self._fetch_keys(now)
+        except TimeoutError:
+            self._url = self._fixed_url
+            raise FetchFailed(f"no whole answer within {self._limits.timeout:g} s") from None
+        except BaseException:
+            self._url = self._fixed_url  # it may have moved
+            raise
+
+    async def _fetch_keys(self, now: float) -> Answer:
+        if self._fixed_url is None and abs(now - self._url_found_at) >= _DISCOVERED_SECONDS:
+            self._url = None
+        if self._url is None:
+            self._url, self._url_found_at = await discover(self._fetch, self.snapshot.issuer), now
+        held = self._published if self._url == self.snapshot.url else None
+        etag = "" if held is None else self.snapshot.etag
+        document = await fetch_document(self._fetch, self._url, etag, self._settings)
+        if document.body is None and held is not None:
+            published, jwks = held, self.snapshot.jwks
+        else:
+            body = document.body or b""
+            published, jwks = self._parse(body), body.decode()
+        self._published = published
+        self.snapshot = msgspec.structs.replace(
+            self.snapshot,
+            url=self._url,
+            jwks=jwks,
+            etag=document.etag,
+            fetched_at=now,
+            lifetime_seconds=document.lifetime,
+            failures=0,
+        )
+        return Answer(published=published, age=0, lifetime=document.lifetime, is_own=True)
+
+    def _parse(self, body: bytes) -> Published:
+        return read_published(body, self._algorithms, self._limits.max_keys)

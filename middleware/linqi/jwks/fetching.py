@@ -1,0 +1,160 @@
+"""The door to HTTP: one bounded GET to an issuer."""
+
+from __future__ import annotations
+
+import asyncio
+import importlib.util
+import ipaddress
+import re
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
+
+from linqi.errors import ConfigurationError, FetchFailed
+
+if TYPE_CHECKING:
+    import httpx2
+
+__all__ = ["Fetch", "Fetched", "HttpFetch", "RemoteLimits", "is_loopback_url", "url_fault"]
+
+# Stricter than RFC 3986, so that no two readers of a URL can see two hosts in it.
+_URL: Final = re.compile(
+    r"(https?)://([A-Za-z0-9.-]{1,253}|\[[0-9A-Fa-f:.]{2,45}\])(?::\d{1,5})?"
+    r"(?:/[A-Za-z0-9._~!$&'()*+,;=:@%/-]*)?(\?[A-Za-z0-9._~!$&'()*+,;=:@%/?-]*)?"
+)
+_LONGEST_URL: Final = 2048
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RemoteLimits:
+    """How much an issuer, and whoever names its keys, may ask of us."""
+
+    timeout: float = 5.0
+    """Seconds for asking an issuer once, discovery included, to the last byte; 0.1 to 60."""
+    max_bytes: int = 262_144
+    """The body; 1,024 to 4,194,304."""
+    max_keys: int = 64
+    """Keys in a set; 1 to 1,000."""
+    unknown_kids: int = 256
+    """How many unknown key ids are remembered; 1 to 65,536."""
+    unknown_seconds: float = 300
+    """How long one that a fetch did not bring is refused without another; 1 to 3,600."""
+
+    def __post_init__(self) -> None:
+        bounds: dict[str, tuple[float, float]] = {
+            "timeout": (0.1, 60),
+            "max_bytes": (1024, 4_194_304),
+            "max_keys": (1, 1000),
+            "unknown_kids": (1, 65_536),
+            "unknown_seconds": (1, 3600),
+        }
+        faults = [
+            f"{name} is {getattr(self, name)!r}, expected {least:g} to {most:g}"
+            for name, (least, most) in bounds.items()
+            if type(getattr(self, name)) not in (int, float)
+            or not least <= getattr(self, name) <= most
+        ]
+        if faults:
+            raise ConfigurationError(faults)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fetched:
+    """An answer; ``headers`` has lower-case names."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+
+Fetch: TypeAlias = Callable[[str, Mapping[str, str]], Awaitable[Fetched]]
+"""Makes one GET with the given headers; `FetchFailed` when there is no answer within limits."""
+
+
+class HttpFetch:
+    """GET over httpx2 or a client that is used like it, such as httpx's.
+
+    Redirects are not followed (PyJWT, GHSA-9v7f), compression is not asked for, the body is
+    counted while it comes in, and the limit on time is one for everything.
+    """
+
+    def __init__(
+        self, limits: RemoteLimits | None = None, client: httpx2.AsyncClient | Any | None = None
+    ) -> None:
+        if client is None and importlib.util.find_spec("httpx2") is None:
+            raise ConfigurationError(
+                ["httpx2 is not installed; pip install 'linqi[remote]', or pass client="]
+            )
+        self._limits = limits or RemoteLimits()
+        self._client = client
+        self._is_own = client is None
+
+    async def __call__(self, url: str, headers: Mapping[str, str]) -> Fetched:
+        """Give the answer to a GET of `url`."""
+        try:
+            async with asyncio.timeout(self._limits.timeout):
+                return await self._get(url, headers)
+        except TimeoutError:
+            raise FetchFailed(f"no whole answer within {self._limits.timeout:g} s") from None
+        except FetchFailed:
+            raise
+        except Exception as error:
+            # One door for whatever the client throws.
+            raise FetchFailed(f"no answer: {type(error).__name__}: {error}") from error
+
+    def forget(self) -> None:
+        """Leave a client of our own behind: it belongs to an event loop that is not ours."""
+        if self._is_own:
+            self._client = None
+
+    async def aclose(self) -> None:
+        """Close the client, unless the caller passed it."""
+        if self._is_own and self._client is not None:
+            client, self._client = self._client, None
+            await client.aclose()
+
+    async def _get(self, url: str, headers: Mapping[str, str]) -> Fetched:
+        if self._client is None:
+            import httpx2
+
+            # In a thread: reading the certificates takes tens of milliseconds.
+            self._client = await asyncio.to_thread(httpx2.AsyncClient)
+        sent = {"accept": "application/json", "accept-encoding": "identity", **headers}
+        async with self._client.stream(
+            "GET", url, headers=sent, follow_redirects=False, timeout=self._limits.timeout
+        ) as response:
+            got = {name.lower(): value for name, value in response.headers.items()}
+            if got.get("content-encoding", "identity").lower() != "identity":
+                raise FetchFailed("the answer is compressed, which was not asked for")
+            body = bytearray()
+            async for chunk in response.aiter_raw():
+                body += chunk
+                if len(body) > self._limits.max_bytes:
+                    raise FetchFailed(f"the answer is longer than {self._limits.max_bytes} bytes")
+            return Fetched(status=response.status_code, headers=got, body=bytes(body))
+
+
+def url_fault(url: object, what: str, *, is_plain_allowed: bool = True) -> str | None:
+    """Tell what is wrong with `url`, called `what`, as an address to fetch keys from.
+
+    ``http`` is for loopback, and only where `is_plain_allowed`: a remote issuer must not send us
+    to the services of our own machine.
+    """
+    found = _URL.fullmatch(url) if isinstance(url, str) and len(url) <= _LONGEST_URL else None
+    if found is None:
+        return f"{what} is not a plain https URL without user name, fragment or white space"
+    if found[1] == "http" and not (is_plain_allowed and is_loopback_url(str(url))):
+        return f"{what} is http; keys are fetched by https, except from loopback by loopback"
+    return None
+
+
+def is_loopback_url(url: str) -> bool:
+    """Tell whether the host of `url` is this machine by its literal address or ``localhost``."""
+    found = _URL.fullmatch(url)
+    if found is None:
+        return False
+    host = found[2].strip("[]").lower()
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
