@@ -194,7 +194,7 @@ def test_workers_that_start_together_agree_on_one_key(tmp_path: Path) -> None:
     data = tmp_path / "data"
     with ThreadPoolExecutor(16) as pool:
         made = [*pool.map(lambda _: prepare(data, password="p"), range(16))]
-    assert len({prepared.keys.signing_key().kid for prepared in made}) == 1
+    assert len({prepared.key_file.keys.signing_key().kid for prepared in made}) == 1
     assert sorted(path.name for path in data.iterdir()) == ["keys.json", "users.json"]
 
 

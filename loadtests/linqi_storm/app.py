@@ -56,14 +56,21 @@ def create_app(
     `ConfigurationError` when the folder or the settings do not fit.
     """
     prepared = prepare(data, alg=alg, password=password)
-    signer = Signer(prepared.keys, issuer=issuer, audience=audience)
+    signer = Signer(prepared.key_file.keys, issuer=issuer, audience=audience, clock=clock)
     verifier = Verifier.trusting(signer, clock=clock)
     renewal = SlidingRenewal(signer, settings, on_issue=verifier.prime, clock=clock)
     stopwatch = Stopwatch()
     api: ASGIApp = _Api(prepared.users, verifier, renewal, stopwatch, clock).routed()
     if is_timed:
         api = stopwatch.inside(api)
-    guarded = JWTMiddleware(api, verifier, renewal=renewal, public=_PUBLIC, clock=clock)
+    guarded = JWTMiddleware(
+        api,
+        verifier,
+        renewal=renewal,
+        public=_PUBLIC,
+        services=[prepared.key_file],
+        clock=clock,
+    )
     return stopwatch.outside(guarded) if is_timed else guarded
 
 

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from linqi import ConfigurationError, Key, KeySet
+from linqi import ConfigurationError, Key, KeyFile, KeySet, LoggingHook
 from linqi_storm.users import DemoUsers
 
 __all__ = ["Prepared", "make_once", "prepare"]
@@ -20,7 +20,7 @@ _PASSWORD_BYTES = 12
 class Prepared:
     """What a data folder holds."""
 
-    keys: KeySet
+    key_file: KeyFile
     users: DemoUsers
     new_password: str | None = field(repr=False)
     """The demo users' password where this very call made it up: it is shown once, never kept."""
@@ -38,10 +38,11 @@ def prepare(data: Path, *, alg: str = "ES256", password: str | None = None) -> P
     keys_path, users_path = data / "keys.json", data / "users.json"
     if not keys_path.exists():
         make_once(keys_path, KeySet([Key.generate(alg)]).save)
-    keys = KeySet.load(keys_path)
-    if keys.signing_key().alg != alg:
+    key_file = KeyFile(keys_path, hooks=[LoggingHook()])
+    found = key_file.keys.signing_key().alg
+    if found != alg:
         raise ConfigurationError(
-            [f"{keys_path} is for {keys.signing_key().alg}, not {alg}; use another data folder"]
+            [f"{keys_path} is for {found}, not {alg}; use another data folder"]
         )
     chosen = password or secrets.token_urlsafe(_PASSWORD_BYTES)
     is_new = not users_path.exists() and make_once(users_path, DemoUsers.make(chosen).save)
@@ -51,7 +52,7 @@ def prepare(data: Path, *, alg: str = "ES256", password: str | None = None) -> P
             [f"{users_path} was made with another password; leave it out or use another folder"]
         )
     return Prepared(
-        keys=keys, users=users, new_password=chosen if is_new and password is None else None
+        key_file=key_file, users=users, new_password=chosen if is_new and password is None else None
     )
 
 

@@ -28,11 +28,13 @@ from linqi.jose.cache import CacheInfo, VerifiedCache
 from linqi.jose.issuers import ANY_AUDIENCE, AnyAudience, TrustedIssuer
 from linqi.jose.key import ALGORITHMS, Key
 from linqi.jose.keys import KeySet, KeySource
+from linqi.jose.rotation import Rotation, rotate
 from linqi.jose.signer import Signer
 from linqi.jose.verified import ANONYMOUS, Anonymous, Verified
 from linqi.jose.verifier import Limits, Verifier
 from linqi.jwks.fetching import RemoteLimits
 from linqi.jwks.freshness import RefreshSettings
+from linqi.jwks.key_file import KeyFile
 from linqi.jwks.published import SkippedKey
 from linqi.jwks.remote import KeysState, RemoteKeys
 from linqi.jwks.snapshot import Snapshot
@@ -61,6 +63,7 @@ __all__ = [
     "JWTMiddleware",
     "Jitter",
     "Key",
+    "KeyFile",
     "KeySet",
     "KeySource",
     "KeysState",
@@ -76,6 +79,7 @@ __all__ = [
     "RenewalSettings",
     "RequireLogin",
     "RequireScopes",
+    "Rotation",
     "Service",
     "Signer",
     "SkippedKey",
@@ -96,4 +100,5 @@ __all__ = [
     "events",
     "has_scopes",
     "jwks_route",
+    "rotate",
 ]

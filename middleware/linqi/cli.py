@@ -1,4 +1,4 @@
-"""The command line: ``linqi keygen | inspect | verify | serve | demo``."""
+"""The command line: ``linqi keygen | jwks | inspect | verify | serve | demo``."""
 
 from __future__ import annotations
 
@@ -11,10 +11,11 @@ from pathlib import Path
 from typing import Any, Final
 
 from linqi import __version__
+from linqi.commands import jwks, keygen
 from linqi.errors import LinqiError, TokenError
 from linqi.jose._gate import decode_segment, parse_object, split_token
 from linqi.jose.issuers import TrustedIssuer
-from linqi.jose.key import ALGORITHMS, Key
+from linqi.jose.key import ALGORITHMS
 from linqi.jose.keys import KeySet
 from linqi.jose.verifier import Limits, Verifier
 from linqi.sessions.renewal import RenewalSettings
@@ -44,27 +45,6 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _complain(message: str) -> int:
     print(f"linqi: {message}", file=sys.stderr)
     return 2
-
-
-def _keygen(arguments: argparse.Namespace) -> int:
-    key = Key.generate(arguments.alg, kid=arguments.kid, bits=arguments.bits, curve=arguments.curve)
-    keys = KeySet([key])
-    is_secret = key.kty == "oct"
-    if is_secret and arguments.public_out is not None:
-        return _complain("an HMAC secret has no public JWKS; leave --public-out away")
-    for path in (arguments.out, arguments.public_out):
-        if path is not None and path.exists():
-            return _complain(f"{path} exists; choose another name or remove it first")
-    keys.save(arguments.out)
-    print(f"wrote {arguments.out} (private, mode 0600, kid {key.kid})", file=sys.stderr)
-    if not is_secret:
-        public = json.dumps(keys.public_jwks(), indent=2)
-        if arguments.public_out is None:
-            print(public)
-        else:
-            arguments.public_out.write_text(public + "\n", "utf-8")
-            print(f"wrote {arguments.public_out} (public)", file=sys.stderr)
-    return 0
 
 
 def _inspect(arguments: argparse.Namespace) -> int:
@@ -154,13 +134,8 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(required=True, metavar="command")
     token_help = "the token, or - to read it from standard input, which keeps it out of the history"
 
-    keygen = _command(commands, "keygen", _keygen, "make a key")
-    keygen.add_argument("--alg", choices=ALGORITHMS, default="ES256")
-    keygen.add_argument("--kid", help="default: from the RFC 7638 thumbprint")
-    keygen.add_argument("--bits", type=int, default=2048, help="RSA modulus (default 2048)")
-    keygen.add_argument("--curve", choices=("Ed25519", "Ed448"), default="Ed25519")
-    keygen.add_argument("--out", type=Path, default=Path("keys.json"), help="private JWKS")
-    keygen.add_argument("--public-out", type=Path, help="public JWKS (default: printed)")
+    keygen.add_options(_command(commands, "keygen", keygen.run, "make or rotate a key"))
+    jwks.add_options(_command(commands, "jwks", jwks.run, "show a published key set and lint it"))
 
     inspect = _command(commands, "inspect", _inspect, "show what a token says, without trusting it")
     inspect.add_argument("token", help=token_help)

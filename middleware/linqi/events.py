@@ -9,6 +9,8 @@ from typing import Literal, Protocol, TypeAlias, runtime_checkable
 __all__ = [
     "Event",
     "Hook",
+    "KeyFileNotRead",
+    "KeyFileRead",
     "KeySkipped",
     "KeysExpired",
     "KeysNotFetched",
@@ -164,6 +166,24 @@ class KeysExpired:
     age: float
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeyFileRead:
+    """A key file that had changed was taken up; ``added`` and ``removed`` are key ids."""
+
+    path: str
+    keys: int
+    added: tuple[str, ...]
+    removed: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeyFileNotRead:
+    """A key file cannot be used as it is now; the keys at hand stay."""
+
+    path: str
+    detail: str
+
+
 Event: TypeAlias = (
     TokenRefused
     | TokenRenewed
@@ -178,6 +198,8 @@ Event: TypeAlias = (
     | KeysNotFetched
     | KeySkipped
     | KeysExpired
+    | KeyFileRead
+    | KeyFileNotRead
 )
 
 Hook: TypeAlias = Callable[[Event], None]

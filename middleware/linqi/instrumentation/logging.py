@@ -8,6 +8,8 @@ from typing import Any
 
 from linqi.events import (
     Event,
+    KeyFileNotRead,
+    KeyFileRead,
     KeysExpired,
     KeySkipped,
     KeysNotFetched,
@@ -84,6 +86,14 @@ _LINES: dict[type[Any], tuple[int, str]] = {
         logging.ERROR,
         "key set too old to be believed, its tokens get 503: issuer=%(issuer)s"
         " age_seconds=%(age).0f",
+    ),
+    KeyFileRead: (
+        logging.INFO,
+        "key file read: path=%(path)s keys=%(keys)d added=%(added)s removed=%(removed)s",
+    ),
+    KeyFileNotRead: (
+        logging.ERROR,
+        "key file not usable, the keys at hand stay: path=%(path)s detail=%(detail)s",
     ),
 }
 

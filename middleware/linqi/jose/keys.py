@@ -12,7 +12,7 @@ from linqi.errors import ConfigurationError, InvalidKey, UnknownKey
 from linqi.events import Hook
 from linqi.jose import _jws
 from linqi.jose._jws import ALGORITHMS
-from linqi.jose._private_file import write_private
+from linqi.jose._whole_file import PRIVATE, write_whole
 from linqi.jose.key import Key, read_object
 
 __all__ = ["FetchedKeys", "KeySet", "KeySource", "only_fit"]
@@ -171,7 +171,7 @@ class KeySet:
         jwks = {
             "keys": [key.private_jwk() if key.can_sign else key.public_jwk() for key in self._keys]
         }
-        write_private(Path(path), json.dumps(jwks, indent=2).encode() + b"\n")
+        write_whole(Path(path), json.dumps(jwks, indent=2).encode() + b"\n", PRIVATE)
 
     def __repr__(self) -> str:
         return f"<KeySet {list(self._keys)}>"

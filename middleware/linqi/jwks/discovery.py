@@ -44,8 +44,8 @@ async def discover(fetch: Fetch, issuer: str) -> str:
         raise FetchFailed(str(error)) from None
     if metadata.get("issuer") != issuer:
         raise FetchFailed(
-            "the discovery document is another issuer's; the configured issuer must be exactly the"
-            " one it names, trailing slash and all"
+            f"the discovery document names the issuer {str(metadata.get('issuer'))[:200]!r}; the"
+            " configured one must be exactly that, trailing slash and all"
         )
     url = metadata.get("jwks_uri")
     fault = url_fault(url, "the jwks_uri", is_plain_allowed=is_loopback_url(issuer))

@@ -8,15 +8,24 @@ from typing import Any, Final, Literal, TypeAlias
 
 from linqi.errors import InvalidKey, MalformedToken
 from linqi.jose._gate import parse_object
-from linqi.jose.key import Key
+from linqi.jose.key import ALGORITHMS, Key
 from linqi.jose.keys import only_fit
 
-__all__ = ["Published", "SkippedKey", "read_published"]
+__all__ = [
+    "SIGNATURES",
+    "Published",
+    "SkippedKey",
+    "read_entries",
+    "read_published",
+    "sort_entries",
+]
 
 Reason: TypeAlias = Literal[
     "not_for_signatures", "other_algorithm", "secret", "private", "duplicate", "broken"
 ]
 
+SIGNATURES: Final = tuple(name for name in ALGORITHMS if not name.startswith("HS"))
+"""What a published key can be for: everything but secrets."""
 _SECRET_MEMBERS: Final = frozenset({"d", "p", "q", "dp", "dq", "qi", "oth", "k"})
 _LONGEST_SHOWN: Final = 64
 _DUPLICATE: Final[tuple[Reason, str]] = (
@@ -59,6 +68,15 @@ def read_published(body: bytes, algorithms: Sequence[str], most_keys: int) -> Pu
     or none of them can be used for one of `algorithms`: such an answer says nothing, so whoever
     has an older set keeps it.
     """
+    entries = read_entries(body, most_keys)
+    published = sort_entries(entries, algorithms)
+    if not published.keys:
+        raise InvalidKey(_nothing(entries, published.skipped))
+    return published
+
+
+def read_entries(body: bytes, most_keys: int) -> list[object]:
+    """Give the members of the ``keys`` array, whatever they are; `InvalidKey` without one."""
     try:
         entries = parse_object(body, "JWKS", most_members=64 * most_keys).get("keys")
     except MalformedToken as error:
@@ -67,6 +85,11 @@ def read_published(body: bytes, algorithms: Sequence[str], most_keys: int) -> Pu
         raise InvalidKey('a JWKS is an object with a "keys" array')
     if len(entries) > most_keys:
         raise InvalidKey(f"the JWKS has {len(entries)} keys, at most {most_keys} are read")
+    return entries
+
+
+def sort_entries(entries: Sequence[object], algorithms: Sequence[str]) -> Published:
+    """Part the keys to use for `algorithms` from the others."""
     keys: dict[str, Key] = {}
     skipped = []
     for position, entry in enumerate(entries):
@@ -80,8 +103,6 @@ def read_published(body: bytes, algorithms: Sequence[str], most_keys: int) -> Pu
         skipped.append(
             SkippedKey(position=position, kid=_shown_kid(entry), reason=reason, detail=detail)
         )
-    if not keys:
-        raise InvalidKey(_nothing(entries, skipped))
     return Published(keys=tuple(keys.values()), skipped=tuple(skipped))
 
 

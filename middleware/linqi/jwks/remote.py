@@ -19,18 +19,17 @@ from linqi._flight import SingleFlight
 from linqi.errors import ConfigurationError, LinqiError, Unavailable, UnknownKey
 from linqi.events import Event, Hook, KeysExpired, KeySkipped, KeysNotFetched, KeysRefreshed
 from linqi.jose.issuers import AnyAudience, TrustedIssuer
-from linqi.jose.key import ALGORITHMS, Key
+from linqi.jose.key import Key
 from linqi.jose.keys import KeySet
 from linqi.jwks.asking import Answer, Asking
 from linqi.jwks.fetching import HttpFetch, RemoteLimits, url_fault
 from linqi.jwks.freshness import RefreshSettings, Schedule, Status
-from linqi.jwks.published import SkippedKey
+from linqi.jwks.published import SIGNATURES, SkippedKey
 from linqi.jwks.sharing import SharedFile
 from linqi.jwks.snapshot import Snapshot
 
 __all__ = ["KeysState", "RemoteKeys"]
 
-_SIGNATURES: Final = tuple(name for name in ALGORITHMS if not name.startswith("HS"))
 _FLIGHT: Final = "keys"
 _WAIT_FACTOR: Final = 2.5
 """Timeouts to wait for the neighbours' turns: one that hangs, and some that only look."""
@@ -381,10 +380,10 @@ def _faults(issuer: object, url: object, algorithms: object, initial: Snapshot |
         faults.append("algorithms is not a non-empty list of names, such as ['RS256']")
     else:
         faults += [
-            f"algorithm {name!r} is not one of {', '.join(_SIGNATURES)}; a published key set"
+            f"algorithm {name!r} is not one of {', '.join(SIGNATURES)}; a published key set"
             " holds no secrets"
             for name in algorithms
-            if name not in _SIGNATURES
+            if name not in SIGNATURES
         ]
     if initial is not None and initial.issuer != issuer:
         faults.append(f"initial is a snapshot of {initial.issuer!r}, not of this issuer")

@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 
 from linqi.errors import ConfigurationError, FetchFailed, InvalidKey
-from linqi.jose._private_file import write_private
+from linqi.jose._whole_file import PRIVATE, write_whole
 from linqi.jwks.snapshot import Snapshot
 
 __all__ = ["SharedFile"]
@@ -88,7 +88,8 @@ class SharedFile:
     async def write(self, snapshot: Snapshot) -> None:
         """Put `snapshot` in the place of the shared one, whole, with mode 0600."""
         try:
-            await asyncio.to_thread(write_private, self._path, snapshot.to_json().encode())
+            data = snapshot.to_json().encode()
+            await asyncio.to_thread(write_whole, self._path, data, PRIVATE)
             self.fault = ""
         except OSError as error:
             self._note("write", error)

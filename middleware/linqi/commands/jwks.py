@@ -1,0 +1,117 @@
+"""``linqi jwks``: shows a key set as it is published, and lints it."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+
+from linqi.errors import ConfigurationError, FetchFailed
+from linqi.jwks.discovery import discover
+from linqi.jwks.fetching import HttpFetch, RemoteLimits, url_fault
+from linqi.jwks.freshness import RefreshSettings, lifetime_of
+from linqi.jwks.lint import Finding, Linted, lint
+from linqi.jwks.published import SIGNATURES
+
+__all__ = ["add_options", "run"]
+
+_COLUMNS = ("kid", "kty", "alg", "use", "size", "verdict")
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Declare the command's options."""
+    parser.add_argument("source", help="the address of a key set, an issuer (--issuer), or a file")
+    parser.add_argument(
+        "--issuer", action="store_true", help="the source is an issuer: discover its key set"
+    )
+    parser.add_argument(
+        "--algorithms",
+        nargs="+",
+        choices=SIGNATURES,
+        metavar="ALG",
+        help="which count as usable (default: every signature)",
+    )
+    parser.add_argument("--timeout-seconds", type=float, default=5)
+    parser.add_argument("--json", action="store_true", help="machine-readable")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Show the set; 0 when nothing is to mend, 1 otherwise, `LinqiError` for a wrong call."""
+    algorithms, limits = arguments.algorithms, RemoteLimits(timeout=arguments.timeout_seconds)
+    if not arguments.source.startswith(("http://", "https://")):
+        linted = lint(Path(arguments.source).read_bytes(), None, algorithms=algorithms)
+        _show(arguments.source, linted, {}, is_json=arguments.json)
+        return int(linted.has_faults)
+    fault = url_fault(arguments.source, "the address")
+    if fault is not None:
+        raise ConfigurationError([fault])
+    linted, url, about = asyncio.run(
+        _fetched(arguments.source, arguments.issuer, algorithms, limits)
+    )
+    _show(url, linted, about, is_json=arguments.json)
+    return int(linted.has_faults)
+
+
+async def _fetched(
+    source: str, is_issuer: bool, algorithms: Sequence[str] | None, limits: RemoteLimits
+) -> tuple[Linted, str, dict[str, float]]:
+    """Fetch and lint; also where from, and the figures of the answer."""
+    fetch, url = HttpFetch(limits), source
+    try:
+        if is_issuer:
+            url = await discover(fetch, source)
+        began = time.perf_counter()
+        answer = await fetch(url, {})
+        took = time.perf_counter() - began
+    except FetchFailed as error:
+        return _failed(str(error)), url, {}
+    finally:
+        await fetch.aclose()
+    if answer.status != 200:
+        return _failed(_status_text(answer.status, is_issuer)), url, {}
+    linted = lint(answer.body, answer.headers, algorithms=algorithms)
+    return linted, url, _about(answer.headers, len(answer.body), took)
+
+
+def _about(headers: Mapping[str, str], size: int, took: float) -> dict[str, float]:
+    kept = lifetime_of(headers.get("cache-control", ""), headers.get("age", ""), RefreshSettings())
+    return {"bytes": size, "answered_in_seconds": round(took, 3), "kept_for_seconds": kept}
+
+
+def _failed(text: str) -> Linted:
+    return Linted(keys=(), findings=(Finding(level="fault", text=text),))
+
+
+def _status_text(status: int, is_issuer: bool) -> str:
+    if 300 <= status < 400:
+        return f"answered with {status}; redirects are not followed, give the address it really has"
+    hint = "" if is_issuer else "; if this is an issuer and not its key set, say --issuer"
+    return f"answered with {status}{hint}"
+
+
+def _show(source: str, linted: Linted, about: Mapping[str, float], *, is_json: bool) -> None:
+    if is_json:
+        print(json.dumps({"source": source, **about, **asdict(linted)}, indent=2))
+        return
+    print(source)
+    if about:
+        print(", ".join(f"{name} {value:g}" for name, value in about.items()))
+    if linted.keys:
+        rows = [_COLUMNS, *(tuple(getattr(key, c) or "-" for c in _COLUMNS) for key in linted.keys)]
+        widths = [max(len(row[n]) for row in rows) for n in range(len(_COLUMNS))]
+        for row in rows:
+            print(
+                "  ".join(
+                    cell.ljust(width) for cell, width in zip(row, widths, strict=True)
+                ).rstrip()
+            )
+    for finding in linted.findings:
+        print(f"{finding.level}: {finding.text}")
+    if not linted.has_faults:
+        print(f"nothing to mend; {sum(k.verdict == 'used' for k in linted.keys)} usable")
+    sys.stdout.flush()

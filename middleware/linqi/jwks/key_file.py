@@ -1,0 +1,109 @@
+"""The keys of a file, read again when it changes."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import math
+import os
+from collections.abc import Awaitable, Callable, Sequence
+from pathlib import Path
+from typing import TypeAlias
+
+from linqi.errors import ConfigurationError, LinqiError
+from linqi.events import Event, Hook, KeyFileNotRead, KeyFileRead
+from linqi.jose.key import ALGORITHMS
+from linqi.jose.keys import KeySet
+
+__all__ = ["KeyFile"]
+
+_Stamp: TypeAlias = tuple[int, int, int, int]
+
+
+class KeyFile:
+    """A JWKS file whose `keys` follow it while it runs as one of a middleware's ``services``.
+
+    The file is looked at every `check_seconds` (0.1 to 3,600) and read, in a thread, when it was
+    replaced or written to. One that cannot be used leaves the keys as they are. `OSError` and
+    `ConfigurationError` when it cannot be read at the start.
+    """
+
+    def __init__(
+        self,
+        path: str | Path,
+        algorithms: Sequence[str] = ALGORITHMS,
+        *,
+        check_seconds: float = 5.0,
+        hooks: Sequence[Hook] = (),
+        sleep: Callable[[float], Awaitable[object]] = asyncio.sleep,
+    ) -> None:
+        if not (math.isfinite(check_seconds) and 0.1 <= check_seconds <= 3600):
+            raise ConfigurationError(
+                [f"check_seconds is {check_seconds!r}, expected 0.1 to 3600 seconds"]
+            )
+        self._path = Path(path)
+        self._algorithms = tuple(algorithms)
+        self._check_seconds = check_seconds
+        self._hooks = tuple(hooks)
+        self._sleep = sleep
+        self._stamp = _stamp(self._path)
+        self.keys = KeySet.load(self._path, self._algorithms)
+        """The set to sign and verify with; it stays the same object."""
+        self._last_fault = ""
+        self._follower: asyncio.Task[None] | None = None
+
+    async def start(self) -> None:
+        """Follow the file on the running event loop."""
+        self._follower = asyncio.get_running_loop().create_task(self._follow())
+
+    async def close(self) -> None:
+        """Stop following it; the keys stay."""
+        follower, self._follower = self._follower, None
+        if follower is not None:
+            follower.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await follower
+
+    async def read(self) -> None:
+        """Take up the file as it is now, if it has changed since it was last looked at."""
+        try:
+            stamp = await asyncio.to_thread(_stamp, self._path)
+            if stamp == self._stamp:
+                return
+            self._stamp = stamp
+            read = await asyncio.to_thread(KeySet.load, self._path, self._algorithms)
+            self._take(read)
+            self._last_fault = ""
+        except (LinqiError, OSError) as error:
+            if str(error) != self._last_fault:  # a file that stays away is told of once
+                self._last_fault = str(error)
+                self._tell(KeyFileNotRead(path=str(self._path), detail=str(error)))
+
+    async def _follow(self) -> None:
+        while True:
+            await self._sleep(self._check_seconds)
+            await self.read()
+
+    def _take(self, read: KeySet) -> None:
+        if any(key.can_sign for key in self.keys.keys):
+            read.signing_key()  # a public set in its place would stop every sign-in
+        before = {key.kid for key in self.keys.keys}
+        after = {key.kid for key in read.keys}
+        self.keys.replace(read.keys)
+        self._tell(
+            KeyFileRead(
+                path=str(self._path),
+                keys=len(after),
+                added=tuple(sorted(after - before)),
+                removed=tuple(sorted(before - after)),
+            )
+        )
+
+    def _tell(self, event: Event) -> None:
+        for hook in self._hooks:
+            hook(event)
+
+
+def _stamp(path: Path) -> _Stamp:
+    status = os.stat(path)
+    return status.st_ino, status.st_mtime_ns, status.st_ctime_ns, status.st_size

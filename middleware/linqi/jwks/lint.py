@@ -1,0 +1,149 @@
+"""What a published key set is like, and what its publisher should mend."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from linqi.errors import InvalidKey
+from linqi.jwks.published import SIGNATURES, SkippedKey, read_entries, sort_entries
+
+__all__ = ["Finding", "KeyLine", "Linted", "lint"]
+
+_LONGEST_SHOWN: Final = 64
+_MANY_KEYS: Final = 16
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeyLine:
+    """One key of the set as it presents itself; empty where it does not say."""
+
+    position: int
+    kid: str
+    kty: str
+    alg: str
+    use: str
+    size: str
+    """Bits of an RSA modulus, or the curve."""
+    verdict: str
+    """``used``, or the reason of a `SkippedKey`."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """Something to know (``note``) or to mend (``fault``)."""
+
+    level: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Linted:
+    """A set, key by key, with what was found."""
+
+    keys: tuple[KeyLine, ...]
+    findings: tuple[Finding, ...]
+
+    @property
+    def has_faults(self) -> bool:
+        """Whether anything should be mended."""
+        return any(finding.level == "fault" for finding in self.findings)
+
+
+def lint(
+    body: bytes,
+    headers: Mapping[str, str] | None,
+    *,
+    algorithms: Sequence[str] | None = None,
+    most_keys: int = 64,
+) -> Linted:
+    """Look at a JWKS as `RemoteKeys` would; `headers` are those it came with, None for a file.
+
+    Without `algorithms` every signature will do, and an RSA key that names none counts as RS256.
+    """
+    findings = [] if headers is None else _about_headers(headers)
+    try:
+        entries = read_entries(body, most_keys)
+    except InvalidKey as error:
+        return Linted(keys=(), findings=(Finding(level="fault", text=str(error)), *findings))
+    if algorithms is None:
+        published = sort_entries([_with_usual_alg(entry) for entry in entries], SIGNATURES)
+    else:
+        published = sort_entries(entries, algorithms)
+    skipped = {key.position: key for key in published.skipped}
+    for key in published.skipped:
+        name = f" ({_escaped(key.kid)})" if key.kid else ""
+        level = "fault" if key.is_fault else "note"
+        findings.append(Finding(level=level, text=f"key {key.position}{name}: {key.detail}"))
+    if not published.keys:
+        findings.append(Finding(level="fault", text="no key of the set can be used"))
+    findings += _about_names(entries, skipped)
+    if len(entries) > _MANY_KEYS:
+        text = (
+            f"{len(entries)} keys: sets of more than {_MANY_KEYS} are unusual, are old ones kept?"
+        )
+        findings.append(Finding(level="note", text=text))
+    lines = tuple(_line(n, entry, skipped.get(n)) for n, entry in enumerate(entries))
+    return Linted(keys=lines, findings=tuple(findings))
+
+
+def _about_names(entries: list[object], skipped: Mapping[int, SkippedKey]) -> list[Finding]:
+    used = [(n, e) for n, e in enumerate(entries) if n not in skipped and isinstance(e, Mapping)]
+    findings = []
+    for position, entry in used:
+        if "kid" not in entry:
+            level = "fault" if len(used) > 1 else "note"
+            text = f"key {position} has no kid: it cannot be found by one, nor told from the others"
+            findings.append(Finding(level=level, text=text))
+        if "alg" not in entry:
+            text = f"key {position} names no alg: the verifier's algorithms decide what it is for"
+            findings.append(Finding(level="note", text=text))
+    return findings
+
+
+def _about_headers(headers: Mapping[str, str]) -> list[Finding]:
+    findings = []
+    media = headers.get("content-type", "").partition(";")[0].strip().lower()
+    if media != "application/json" and not media.endswith("+json"):
+        text = f"the content type is {_escaped(media) or 'absent'}, not application/jwk-set+json"
+        findings.append(Finding(level="note", text=text))
+    if not headers.get("cache-control"):
+        text = "there is no Cache-Control: every verifier guesses how long the set is good"
+        findings.append(Finding(level="note", text=text))
+    return findings
+
+
+def _line(position: int, entry: object, skipped: SkippedKey | None) -> KeyLine:
+    said = entry if isinstance(entry, Mapping) else {}
+    return KeyLine(
+        position=position,
+        kid=_text(said.get("kid")),
+        kty=_text(said.get("kty")),
+        alg=_text(said.get("alg")),
+        use=_text(said.get("use")),
+        size=_modulus_bits(said.get("n")) or _text(said.get("crv")),
+        verdict="used" if skipped is None else skipped.reason,
+    )
+
+
+def _with_usual_alg(entry: object) -> object:
+    if isinstance(entry, Mapping) and entry.get("kty") == "RSA" and "alg" not in entry:
+        return {**entry, "alg": "RS256"}
+    return entry
+
+
+def _modulus_bits(modulus: object) -> str:
+    """Give about how long an RSA modulus is, by its base64url text, to the next eight bits."""
+    return f"{len(modulus) * 6 // 8 * 8} bit" if isinstance(modulus, str) and modulus else ""
+
+
+def _text(value: object) -> str:
+    return _escaped(value[:_LONGEST_SHOWN]) if isinstance(value, str) else ""
+
+
+def _escaped(text: str) -> str:
+    """Give `text` so that it cannot steer a terminal."""
+    if text.isascii() and text.isprintable():
+        return text
+    return text.encode("unicode_escape").decode("ascii")

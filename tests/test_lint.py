@@ -1,0 +1,122 @@
+"""`linqi jwks`: what a key set looks like to a verifier, and what its publisher should mend."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from linqi import Key
+from linqi.cli import main
+from linqi.jwks.lint import Linted, lint
+
+KEY = Key.generate("ES256", kid="a")
+RSA = Key.generate("RS256", kid="r")
+GOOD = {"content-type": "application/jwk-set+json", "cache-control": "max-age=300"}
+
+
+def linted(*entries: object, headers: dict[str, str] | None = None, **options: Any) -> Linted:
+    """Lint a set of `entries`."""
+    return lint(json.dumps({"keys": entries}).encode(), headers or GOOD, **options)
+
+
+def without(jwk: dict[str, Any], *names: str) -> dict[str, Any]:
+    """Give `jwk` without some members."""
+    return {name: value for name, value in jwk.items() if name not in names}
+
+
+def test_a_good_set_has_nothing_to_mend() -> None:
+    """Each key is shown with what it says of itself."""
+    found = linted(KEY.public_jwk(), RSA.public_jwk())
+    assert found.findings == ()
+    assert [(k.kid, k.kty, k.size, k.verdict) for k in found.keys] == [
+        ("a", "EC", "P-256", "used"),
+        ("r", "RSA", "2048 bit", "used"),
+    ]
+
+
+def test_an_rsa_key_without_alg_is_usable_as_entra_publishes_it() -> None:
+    """That it names none is worth a note; the algorithms asked for decide."""
+    bare = without(RSA.public_jwk(), "alg")
+    assert [key.verdict for key in linted(bare).keys] == ["used"]
+    assert not linted(bare).has_faults
+    assert [key.verdict for key in linted(bare, algorithms=["PS256"]).keys] == ["used"]
+    assert [key.verdict for key in linted(bare, algorithms=["RS256", "PS256"]).keys] == [
+        "other_algorithm"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("entry", "verdict", "text"),
+    [
+        ({"kty": "oct", "k": "AAAA", "kid": "s"}, "secret", "can be used by anybody"),
+        (KEY.private_jwk() | {"kid": "p"}, "private", "private half is published"),
+        (KEY.public_jwk(), "duplicate", "same kid"),
+        (KEY.public_jwk() | {"kid": "b", "x": "AA"}, "broken", "not a key for ES256"),
+        (7, "broken", "not a JSON object"),
+    ],
+)
+def test_faults_of_single_keys_are_named(entry: object, verdict: str, text: str) -> None:
+    """J3: the key is told by position, the others stay usable."""
+    found = linted(KEY.public_jwk(), entry)
+    assert [key.verdict for key in found.keys] == ["used", verdict]
+    assert found.has_faults
+    assert any(text in f.text and f.text.startswith("key 1") for f in found.findings)
+
+
+def test_keys_for_other_things_are_only_noted() -> None:
+    """Encryption keys in a set are everyday."""
+    found = linted(KEY.public_jwk(), RSA.public_jwk() | {"use": "enc"})
+    assert [key.verdict for key in found.keys] == ["used", "not_for_signatures"]
+    assert not found.has_faults
+
+
+def test_keys_without_names_are_found_out() -> None:
+    """One alone may be without kid; two cannot be told apart."""
+    assert not linted(without(KEY.public_jwk(), "kid")).has_faults
+    assert linted(without(KEY.public_jwk(), "kid"), RSA.public_jwk()).has_faults
+
+
+def test_headers_that_make_verifiers_guess_are_noted() -> None:
+    """An absent Cache-Control, a wrong content type."""
+    found = linted(KEY.public_jwk(), headers={"content-type": "text/\x1b[31mhtml"})
+    texts = [finding.text for finding in found.findings]
+    assert any("Cache-Control" in text for text in texts)
+    assert any("\\x1b" in text for text in texts)
+    assert not any("\x1b" in text for text in texts)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [b"", b"[]", b"{}", b'{"keys": {}}', b'{"keys": [', b'{"keys":[],"keys":[]}', b"\xff"],
+)
+def test_what_is_no_key_set_is_one_fault(body: bytes) -> None:
+    """Nothing of it is shown, nothing is raised."""
+    found = lint(body, None)
+    assert found.has_faults
+    assert found.keys == ()
+
+
+def test_a_set_of_no_or_too_many_keys_is_a_fault() -> None:
+    """Nothing usable, and more than a verifier reads."""
+    assert linted().has_faults
+    assert linted(*[KEY.public_jwk() | {"kid": str(n)} for n in range(65)]).has_faults
+    many = linted(*[KEY.public_jwk() | {"kid": str(n)} for n in range(17)])
+    assert [finding.level for finding in many.findings] == ["note"]
+
+
+def test_the_command_shows_a_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Exit 0 for a good set, 1 for one to mend, 2 for none at all."""
+    path = tmp_path / "jwks.json"
+    path.write_text(json.dumps({"keys": [KEY.public_jwk()]}))
+    assert main(["jwks", str(path)]) == 0
+    assert "nothing to mend; 1 usable" in capsys.readouterr().out
+    path.write_text(json.dumps({"keys": [KEY.private_jwk() | {"kid": "\x1b[2J"}]}))
+    assert main(["jwks", str(path), "--json"]) == 1
+    said = json.loads(capsys.readouterr().out)
+    assert said["keys"][0]["verdict"] == "private"
+    assert KEY.private_jwk()["d"] not in json.dumps(said)
+    assert main(["jwks", str(path)]) == 1
+    assert "\x1b" not in capsys.readouterr().out
+    assert main(["jwks", str(tmp_path / "none")]) == 2
+    assert main(["jwks", "http://issuer.example/jwks"]) == 2
