@@ -192,7 +192,6 @@ class RemoteKeys:
             keeper.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await keeper
-            await self._fetch.aclose()
 
     def snapshot(self) -> Snapshot | None:
         """Give the set for a later `initial`; None before the first fetch."""
@@ -280,12 +279,16 @@ class RemoteKeys:
             self._keeper = loop.create_task(self._keep_fresh())
 
     async def _keep_fresh(self) -> None:
-        while True:
-            left = self._schedule.next_attempt_at - self._monotonic()
-            if left > 0:
-                await self._sleep(left)
-            else:
-                await self._fly(is_forced=False)
+        try:
+            while True:
+                left = self._schedule.next_attempt_at - self._monotonic()
+                if left > 0:
+                    await self._sleep(left)
+                else:
+                    await self._fly(is_forced=False)
+        finally:
+            # Also where the loop ends without `close`, which cancels its tasks.
+            await self._fetch.aclose()
 
     async def _fly(self, *, is_forced: bool) -> bool:
         """Wait for the one attempt under way, or make it; tell whether the issuer answered."""

@@ -1,0 +1,576 @@
+"""Keys of outside issuers, over real HTTP: one fetch for all, none for a known kid."""
+
+import asyncio
+import secrets
+import time
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+
+from clock import FakeTime
+from linqi import (
+    ConfigurationError,
+    Key,
+    KeySet,
+    RefreshSettings,
+    RemoteKeys,
+    RemoteLimits,
+    Signer,
+    Verifier,
+)
+from linqi.errors import TokenError, Unavailable, UnknownIssuer, UnknownKey
+from linqi.events import Event, KeysExpired, KeySkipped, KeysNotFetched, KeysRefreshed
+from linqi_storm.issuer import AUDIENCE
+from outside import Issuer, verifier_of
+
+
+@pytest.fixture
+async def issuer() -> AsyncIterator[Issuer]:
+    """Give a running issuer."""
+    async with Issuer() as issuer:
+        yield issuer
+
+
+async def verified(verifier: Verifier, token: str) -> Any:
+    """Verify as the middleware does: at once if possible, else after a fetch that may help."""
+    try:
+        return verifier.verify(token)
+    except (UnknownKey, Unavailable) as error:
+        return await verifier.verify_after(error, token)
+
+
+async def settled(keys: RemoteKeys, failures: int) -> None:
+    """Wait for a background attempt that brings the failures to `failures`."""
+    for _ in range(2000):
+        if keys.state().failures == failures:
+            return
+        await asyncio.sleep(0.002)
+    raise AssertionError(keys.state())
+
+
+async def requested(keys: RemoteKeys, requests: int) -> None:
+    """Wait until the issuer was asked `requests` times and has answered."""
+    for _ in range(2000):
+        if keys.state().requests >= requests and not keys._flight:
+            return
+        await asyncio.sleep(0.002)
+    raise AssertionError(keys.state())
+
+
+def forged(kid: str, issuer: str) -> str:
+    """Give a token by a key that the issuer never had."""
+    now = int(time.time())
+    signer = Signer(FOREIGN, issuer=issuer, audience=AUDIENCE)
+    signer.keys.replace([Key.from_jwk(FOREIGN.private_jwk() | {"kid": kid})])
+    return signer.sign({"sub": "mallory", "iat": now, "exp": now + 900})
+
+
+FOREIGN = Key.generate("ES256", kid="foreign")
+
+
+async def test_j1_a_thousand_at_a_cold_start_cost_one_fetch(issuer: Issuer) -> None:
+    """J1: every waiter shares the one flight."""
+    verifier = verifier_of(issuer.keys())
+    tokens = [issuer.token(jti=str(n)) for n in range(50)] * 20
+    found = await asyncio.gather(*[verified(verifier, token) for token in tokens])
+    print("1000 cold verifications:", issuer.counts(), "discovery and key set requests")
+    assert {value.subject for value in found} == {"alice"}
+    assert issuer.counts() == (1, 1)
+
+
+async def test_j1_a_waiter_that_leaves_does_not_end_the_fetch(issuer: Issuer) -> None:
+    """J1: the flight belongs to nobody; the others get its answer."""
+    issuer.fault("slow", seconds=0.3, at="jwks")
+    verifier, token = verifier_of(issuer.keys()), issuer.token()
+    first = asyncio.create_task(verified(verifier, token))
+    others = [asyncio.create_task(verified(verifier, token)) for _ in range(5)]
+    await asyncio.sleep(0.1)
+    first.cancel()
+    assert {value.subject for value in await asyncio.gather(*others)} == {"alice"}
+    assert first.cancelled()
+    assert issuer.counts() == (1, 1)
+
+
+async def test_j1_a_flood_of_made_up_kids_costs_one_fetch_per_cooldown(issuer: Issuer) -> None:
+    """J1, down issuer: 10,000 random kids; attempts stay in the rhythm, known kids stay quick."""
+    times = FakeTime()
+    keys = issuer.keys(**times.options)
+    verifier = verifier_of(keys, cache=None)
+    known = issuer.token(exp=int(time.time()) + 9000)
+    await verified(verifier, known)
+
+    def quickness() -> float:
+        took = []
+        for _ in range(300):
+            began = time.perf_counter()
+            verifier.verify(known)
+            took.append(time.perf_counter() - began)
+        return sorted(took)[296]
+
+    before = quickness()
+    issuer.fault("error")
+    floods = [forged(secrets.token_hex(8), issuer.url) for _ in range(100)]
+    attempts_before, during = keys.state().requests, []
+    for second in range(100):  # 10,000 look-ups in 100 simulated seconds
+        for token in floods:
+            with pytest.raises(UnknownKey):
+                await verified(verifier, token)
+        times.move(1)
+        if second % 10 == 0:
+            during.append(quickness())
+    attempts = keys.state().requests - attempts_before
+    print(
+        f"10,000 unknown kids in 100 s: {attempts} attempts; known kid p99"
+        f" {before * 1e6:.0f} us before, {sorted(during)[5] * 1e6:.0f} us during"
+    )
+    assert 1 <= attempts <= 100 / 30 + 1
+    assert keys.state().refused_kids >= 9_990
+    assert keys.find("ES256", keys.state().kids[0])
+
+
+async def test_a_remembered_kid_is_refused_without_a_fetch(issuer: Issuer) -> None:
+    """The issuer said that it has no such key: for 300 s nobody asks again for this one."""
+    times = FakeTime()
+    keys = issuer.keys(refresh=RefreshSettings(lifetime=3600, most_lifetime=3600), **times.options)
+    verifier = verifier_of(keys)
+    await verified(verifier, issuer.token())
+    token = forged("nobody", issuer.url)
+    for _ in range(4):
+        with pytest.raises(UnknownKey):
+            await verified(verifier, token)
+        times.move(60)
+    assert keys.state().unknown_kids == 1
+    asked = keys.state().requests
+    times.move(61)
+    with pytest.raises(UnknownKey):
+        await verified(verifier, token)
+    await requested(keys, asked + 1)
+
+
+async def test_the_memory_of_unknown_kids_is_bounded_and_harms_no_known_one(
+    issuer: Issuer,
+) -> None:
+    """256 entries, whatever the flood; the set itself is elsewhere."""
+    times = FakeTime()
+    keys = issuer.keys(limits=RemoteLimits(unknown_kids=4), **times.options)
+    verifier = verifier_of(keys)
+    good = await verified(verifier, issuer.token(exp=int(time.time()) + 9000))
+    for n in range(10):
+        with pytest.raises(UnknownKey):
+            await verified(verifier, forged(f"no-{n}", issuer.url))
+        times.move(31)
+    assert keys.state().unknown_kids <= 4
+    assert keys.find("ES256", good.key_id)
+
+
+async def test_signing_key_rotation_just_before_signing(issuer: Issuer) -> None:
+    """OIDF: a key that signs the moment it is published is found by one forced fetch."""
+    verifier = verifier_of(issuer.keys())
+    await verified(verifier, issuer.token())
+    new = issuer.control("rotate")["signing"]
+    assert (await verified(verifier, issuer.token())).key_id == new
+    assert issuer.counts() == (1, 2)
+
+
+async def test_a_new_kid_is_found_as_soon_as_the_cooldown_allows(issuer: Issuer) -> None:
+    """A flood used the one forced fetch; the new key waits for the next, not longer."""
+    times = FakeTime()
+    keys = issuer.keys(**times.options)
+    verifier = verifier_of(keys)
+    await verified(verifier, issuer.token())
+    with pytest.raises(UnknownKey):
+        await verified(verifier, forged("x", issuer.url))
+    issuer.control("rotate")
+    token = issuer.token(exp=int(time.time()) + 900)
+    with pytest.raises(UnknownKey):
+        await verified(verifier, token)
+    times.move(30)
+    assert (await verified(verifier, token)).subject == "alice"
+
+
+async def test_a_rotation_under_load_refuses_no_valid_token(issuer: Issuer) -> None:
+    """OIDF SigningKeyRotation: publish, then sign, then withdraw, with requests all the while."""
+    times = FakeTime()
+    keys = issuer.keys(**times.options)
+    verifier = verifier_of(keys, cache=None)
+    exp = int(time.time()) + 9000
+    refused = served = 0
+    old = issuer.token(exp=exp)
+
+    async def load(tokens: list[str], seconds: int) -> None:
+        nonlocal refused, served
+        for _ in range(seconds):
+            for token in tokens:
+                try:
+                    await verified(verifier, token)
+                    served += 1
+                except TokenError:
+                    refused += 1
+            times.move(1)
+            await asyncio.sleep(0)
+
+    await load([old], 10)
+    issuer.control("publish")
+    await load([old], 300)
+    issuer.control("sign")
+    new = issuer.token(exp=exp)
+    await load([old, new], 300)
+    print(f"rotation under load: {served} served, {refused} refused")
+    assert (served, refused) == (910, 0)
+    assert len(keys.state().kids) == 2
+
+
+async def test_k3_a_removed_key_stops_verifying_its_cached_tokens(issuer: Issuer) -> None:
+    """K3: when the next fetch shows that it is gone, so are the tokens it signed."""
+    times = FakeTime()
+    keys = issuer.keys(**times.options)
+    verifier = verifier_of(keys)
+    old = issuer.token(exp=int(time.time()) + 9000)
+    gone = (await verified(verifier, old)).key_id
+    issuer.control("rotate")
+    issuer.control("remove", kid=gone)
+    verifier.verify(old)  # still cached, nobody could know
+    times.move(300 * 0.8)
+    await requested(keys, 2)
+    with pytest.raises(UnknownKey):
+        await verified(verifier, old)
+
+
+async def test_j5_a_warm_set_is_fetched_in_the_background(issuer: Issuer) -> None:
+    """J5: at 80 % of the lifetime, and no look-up waits although the issuer is slow."""
+    times = FakeTime()
+    keys = issuer.keys(**times.options)
+    verifier = verifier_of(keys)
+    token = issuer.token(exp=int(time.time()) + 9000)
+    await verified(verifier, token)
+    times.move(239)
+    await asyncio.sleep(0.05)
+    assert keys.state().requests == 1
+    issuer.fault("slow", seconds=0.3, at="jwks")
+    times.move(1)
+    for _ in range(100):
+        verifier.verify(token)  # plain calls
+        await asyncio.sleep(0)
+    await requested(keys, 2)
+    assert keys.state().age == 0.0
+
+
+async def test_j2_an_outage_of_fifty_minutes_refuses_nobody(issuer: Issuer) -> None:
+    """J2: known keys go on; past lifetime + stale they fail closed; one success mends it all."""
+    times, events = FakeTime(), list[Event]()
+    keys = issuer.keys(hooks=[events.append], **times.options)
+    verifier = verifier_of(keys)
+    exp = int(time.time()) + 90_000
+    await verified(verifier, issuer.token(exp=exp))
+    tokens = [issuer.token(exp=exp, jti=f"t{n}") for n in range(71)]
+    issuer.fault("error")
+    refused = 0
+    for minute in range(50):
+        for _ in range(60):
+            times.move(1)
+            await asyncio.sleep(0)
+        try:
+            await verified(verifier, tokens[minute])
+        except TokenError:
+            refused += 1
+    state = keys.state()
+    print(f"50 min of outage: {refused} refused, {state.failures} attempts failed")
+    assert refused == 0
+    assert state.status == "stale"
+    assert 3000 / (120 * 1.2) < state.failures < 3000 / 30
+    for _ in range(21 * 60):
+        times.move(1)
+        await asyncio.sleep(0)
+    await settled(keys, keys.state().failures)
+    with pytest.raises(Unavailable, match="young enough") as caught:
+        verifier.verify(tokens[70])
+    assert caught.value.retry_after is not None
+    assert 1 <= caught.value.retry_after <= 120 * 1.1
+    with pytest.raises(Unavailable):
+        verifier.verify(tokens[0])  # cached ones too
+    assert any(isinstance(event, KeysExpired) for event in events)
+    issuer.fault()
+    times.move(132)
+    await settled(keys, 0)
+    assert (await verified(verifier, tokens[70])).subject == "alice"
+    assert keys.state().status == "fresh"
+
+
+@pytest.mark.parametrize("kind", ["error", "garbage", "huge", "redirect", "empty", "cut", "hang"])
+@pytest.mark.parametrize("at", ["discovery", "jwks"])
+async def test_j3_whatever_the_issuer_does_is_unavailable(
+    issuer: Issuer, kind: str, at: str
+) -> None:
+    """J3: no fault of an issuer gets out as anything but `Unavailable`, and it recovers."""
+    issuer.fault(kind, at=at)
+    events = list[Event]()
+    keys = issuer.keys(
+        limits=RemoteLimits(timeout=0.3),
+        refresh=RefreshSettings(cooldown=1),
+        hooks=[events.append],
+    )
+    verifier, token = verifier_of(keys), issuer.token()
+    with pytest.raises(Unavailable):
+        await verified(verifier, token)
+    assert keys.state().failures == 1
+    assert keys.state().last_error
+    assert isinstance(events[0], KeysNotFetched)
+    issuer.fault()
+    for _ in range(400):
+        if keys.state().is_ready:
+            break
+        await asyncio.sleep(0.01)
+    assert (await verified(verifier, token)).subject == "alice"
+    await keys.close()
+
+
+@pytest.mark.parametrize("kind", ["error", "garbage", "huge", "redirect", "empty", "cut"])
+async def test_j2_a_failed_fetch_keeps_the_old_set(issuer: Issuer, kind: str) -> None:
+    """J2: PyJWT's client lost its cache in an outage (GHSA-fhv5)."""
+    times = FakeTime()
+    keys = issuer.keys(**times.options)
+    verifier, token = verifier_of(keys, cache=None), issuer.token()
+    await verified(verifier, token)
+    issuer.fault(kind, at="jwks")
+    times.move(240)
+    await settled(keys, 1)
+    assert verifier.verify(token).subject == "alice"
+
+
+async def test_j3_one_broken_key_spoils_only_itself(issuer: Issuer) -> None:
+    """J3: the rest of the set verifies, and the broken one is told of once."""
+    times, events = FakeTime(), list[Event]()
+    issuer.fault("broken_key", at="jwks")
+    keys = issuer.keys(hooks=[events.append], **times.options)
+    assert await verified(verifier_of(keys), issuer.token())
+    times.move(600)
+    await requested(keys, 2)
+    assert [event.kid for event in events if isinstance(event, KeySkipped)] == ["broken"]
+    assert [key.reason for key in keys.state().skipped] == ["broken"]
+
+
+async def test_j4_the_discovered_issuer_must_be_the_configured_one(issuer: Issuer) -> None:
+    """OIDF DiscoveryIssuerMismatch: a trailing slash is another issuer."""
+    issuer.fault("wrong_issuer", at="discovery")
+    keys = issuer.keys()
+    with pytest.raises(Unavailable, match="names the issuer"):
+        await verified(verifier_of(keys), issuer.token())
+    await keys.close()
+
+
+async def test_isolation_a_hanging_issuer_does_not_slow_another(issuer: Issuer) -> None:
+    """Each issuer has its flight, its schedule and its client."""
+    async with Issuer() as other:
+        other.fault("hang")
+        here, there = issuer.keys(), other.keys(limits=RemoteLimits(timeout=1))
+        verifier = verifier_of(here, there)
+        hanging = asyncio.create_task(verified(verifier, other.token()))
+        await asyncio.sleep(0.05)
+        assert (await verified(verifier, issuer.token())).issuer == issuer.url
+        assert not hanging.done()
+        with pytest.raises(Unavailable):
+            await hanging
+        await there.close()
+
+
+async def test_v4_the_same_kid_at_two_issuers_is_two_keys() -> None:
+    """V4: iss picks the set; the other issuer's key of that name does not count."""
+    async with Issuer() as one, Issuer() as two:
+        first, second = one.keys(), two.keys()
+        verifier = verifier_of(first, second)
+        await verified(verifier, one.token())
+        await verified(verifier, two.token())
+        token = forged(first.state().kids[0], two.url)
+        with pytest.raises(UnknownKey):
+            await verified(verifier, token)
+
+
+async def test_v4_an_issuer_that_is_not_listed_is_never_asked(issuer: Issuer) -> None:
+    """V6: tokens name issuers freely; only configured ones are fetched from."""
+    verifier = verifier_of(issuer.keys())
+    with pytest.raises(UnknownIssuer):
+        await verified(verifier, forged("x", "http://127.0.0.1:9"))
+    assert issuer.counts() == (0, 0)
+
+
+async def test_kid_absent_single_jwks_is_accepted_multiple_refused(issuer: Issuer) -> None:
+    """OIDF KidAbsentSingleJwks, KidAbsentMultipleMatchingKeys: V5, and no fetch for it."""
+    keys = issuer.keys()
+    await keys.start()
+    assert keys.find("ES256", None).kid == keys.state().kids[0]
+    issuer.control("rotate")
+    await verified(verifier_of(keys), issuer.token())
+    with pytest.raises(UnknownKey) as caught:
+        keys.find("ES256", None)
+    assert caught.value.seek is None
+    await keys.close()
+
+
+async def test_invalid_signature_by_a_known_kid_costs_no_fetch(issuer: Issuer) -> None:
+    """OIDF InvalidSignature: a wrong signature is no reason to ask the issuer."""
+    keys = issuer.keys()
+    verifier = verifier_of(keys)
+    kid = (await verified(verifier, issuer.token())).key_id
+    with pytest.raises(TokenError, match="signature"):
+        await verified(verifier, forged(kid, issuer.url))
+    assert issuer.counts() == (1, 1)
+
+
+async def test_a_known_kid_is_a_plain_call(issuer: Issuer) -> None:
+    """With a warm set nothing awaits: `verify` is a function, and answers as one."""
+    keys = issuer.keys()
+    verifier = verifier_of(keys, cache=None)
+    await keys.start()
+    assert verifier.verify(issuer.token()).subject == "alice"
+    await keys.close()
+    assert verifier.verify(issuer.token()).subject == "alice"
+
+
+async def test_a_snapshot_starts_a_process_without_the_issuer(issuer: Issuer) -> None:
+    """Export, import: verified with the issuer gone, for as long as the set is believed."""
+    first = issuer.keys()
+    await first.start()
+    assert first.snapshot() is not None
+    token = issuer.token()
+    snapshot = type(first.snapshot()).from_json(first.snapshot().to_json())  # type: ignore[union-attr]
+    await first.close()
+    issuer.fault("error")
+    second = issuer.keys(initial=snapshot)
+    assert second.state().is_ready
+    assert verifier_of(second).verify(token).subject == "alice"
+    times = FakeTime()
+    times.wall.now = snapshot.fetched_at + 300 + 3600  # type: ignore[union-attr]
+    late = issuer.keys(initial=snapshot, **times.options)
+    assert late.state().status == "cold"
+    with pytest.raises(ConfigurationError, match="snapshot of"):
+        RemoteKeys("https://other.example", ["ES256"], initial=snapshot)
+
+
+async def test_the_state_tells_what_is_known_and_what_comes(issuer: Issuer) -> None:
+    """Last success, age, next attempt, failures: enough for a dashboard and a readiness probe."""
+    times = FakeTime()
+    keys = issuer.keys(**times.options)
+    cold = keys.state()
+    assert (cold.status, cold.is_ready, cold.last_success, cold.age) == ("cold", False, None, None)
+    await keys.start()
+    times.move(10)
+    state = keys.state()
+    assert (state.status, state.age, state.failures) == ("fresh", 10, 0)
+    assert state.last_success == times.wall.now - 10
+    assert state.next_attempt_in == pytest.approx(230)
+    assert state.trusted_for == pytest.approx(300 + 3600 - 10)
+    assert "fresh" in repr(keys)
+    await keys.close()
+
+
+async def test_a_start_that_requires_keys_fails_without_them(issuer: Issuer) -> None:
+    """The choice at start-up: fail, or start anyway and go on trying."""
+    issuer.fault("error")
+    strict = issuer.keys(required=True)
+    with pytest.raises(Unavailable, match="answered with 500"):
+        await strict.start()
+    easy = issuer.keys()
+    await easy.start()
+    assert not easy.state().is_ready
+    await easy.close()
+
+
+def test_a_key_set_serves_one_event_loop_after_another() -> None:
+    """As tests and scripts do: what belonged to the first loop is left behind."""
+    with Issuer() as issuer:
+        keys = issuer.keys(refresh=RefreshSettings(cooldown=1))
+        for _ in range(2):
+            issuer.control("rotate")
+            found = asyncio.run(verified(verifier_of(keys), issuer.token()))
+            assert found.subject == "alice"
+            time.sleep(1.01)
+
+
+async def test_events_tell_which_keys_came_and_went(issuer: Issuer) -> None:
+    """Refreshed: how many, which are new, which are gone."""
+    events = list[Event]()
+    keys = issuer.keys(hooks=[events.append])
+    verifier = verifier_of(keys)
+    old = (await verified(verifier, issuer.token())).key_id
+    new = issuer.control("rotate")["signing"]
+    issuer.control("remove", kid=old)
+    await verified(verifier, issuer.token())
+    first, second = [event for event in events if isinstance(event, KeysRefreshed)]
+    assert (first.added, first.removed, first.lifetime) == ((old,), (), 300)
+    assert (second.added, second.removed) == ((new,), (old,))
+    await keys.close()
+
+
+async def test_an_unchanged_set_costs_no_body(issuer: Issuer) -> None:
+    """The ETag is sent along; 304 renews the lifetime of what is held."""
+    times = FakeTime()
+    keys = issuer.keys(**times.options)
+    await keys.start()
+    generation = keys.generation
+    times.move(240)
+    await requested(keys, 2)
+    state = keys.state()
+    assert (state.age, state.status, keys.generation) == (0, "fresh", generation)
+
+
+async def test_the_discovered_address_is_asked_for_again_after_a_failure(issuer: Issuer) -> None:
+    """The key set may have moved: the next attempt begins with discovery."""
+    times = FakeTime()
+    keys = issuer.keys(**times.options)
+    await keys.start()
+    issuer.fault("error", at="jwks")
+    times.move(240)
+    await settled(keys, 1)
+    issuer.fault()
+    times.move(30)
+    await settled(keys, 0)
+    assert issuer.counts()[0] == 2
+
+
+async def test_a_client_of_the_callers_own_is_used_and_left_open(issuer: Issuer) -> None:
+    """For proxies and private certificates; httpx's client will do as well as httpx2's."""
+    import httpx
+    import httpx2
+
+    for make in (httpx2.AsyncClient, httpx.AsyncClient):
+        async with make() as client:
+            keys = issuer.keys(client=client)
+            await keys.start()
+            assert keys.state().is_ready
+            await keys.close()
+            assert not client.is_closed
+
+
+@pytest.mark.parametrize(
+    ("arguments", "text"),
+    [
+        ({"issuer": ""}, "issuer"),
+        ({"issuer": "http://id.example"}, "http"),
+        ({"issuer": "https://id.example#x"}, "https URL"),
+        ({"issuer": "https://user@id.example"}, "https URL"),
+        ({"url": "http://id.example/jwks"}, "http"),
+        ({"url": "file:///etc/passwd"}, "https URL"),
+        ({"algorithms": []}, "algorithms"),
+        ({"algorithms": "RS256"}, "algorithms"),
+        ({"algorithms": ["HS256"]}, "no secrets"),
+        ({"algorithms": ["none"]}, "none"),
+    ],
+)
+def test_misconfiguration_is_found_at_construction(arguments: dict[str, Any], text: str) -> None:
+    """V1, J3, J4: the fault is named before anything is fetched."""
+    options = {"issuer": "https://id.example", "algorithms": ["RS256"]} | arguments
+    with pytest.raises(ConfigurationError, match=text):
+        RemoteKeys(**options)
+
+
+def test_a_key_set_and_remote_keys_are_told_apart_from_other_things() -> None:
+    """A dict is no source of keys."""
+    with pytest.raises(ConfigurationError, match="keys is no KeySet"):
+        RemoteKeys("https://id.example", ["RS256"]).trust("api", **{"types": ["jwt"]}).__class__(
+            issuer="https://id.example",
+            audience="api",
+            keys={},
+            algorithms=["RS256"],  # type: ignore[arg-type]
+        )
+    assert isinstance(KeySet([FOREIGN]).trusted_until, float)
