@@ -106,6 +106,8 @@ class Asking:
         if snapshot.fetched_at > now + _CLOCK_SLACK or age >= lifetime + self._settings.stale:
             return None
         self._published = self._parse(snapshot.jwks.encode())
+        if self._url is None and snapshot.url:
+            self._url, self._url_found_at = snapshot.url, snapshot.fetched_at
         self.snapshot = snapshot
         return Answer(published=self._published, age=age, lifetime=lifetime, is_own=False)
 

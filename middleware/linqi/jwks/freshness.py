@@ -21,7 +21,7 @@ Status: TypeAlias = Literal["cold", "fresh", "stale", "expired"]
 _JITTER: Final = 0.1
 """Processes that started together drift apart: a refresh comes up to this share early, a retry up
 to this share late."""
-_SECONDS: Final = re.compile(r'"?(\d{1,10})"?')
+_SECONDS: Final = re.compile(r'"?([0-9]{1,10})"?')
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

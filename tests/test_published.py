@@ -1,0 +1,128 @@
+"""Reading a key set of somebody else's: one bad key spoils only itself."""
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from linqi import Key
+from linqi.errors import InvalidKey
+from linqi.jwks.published import Published, read_published
+
+EC = Key.generate("ES256", kid="ec")
+RSA = Key.generate("RS256", kid="rsa")
+ALGORITHMS = ["ES256", "RS256"]
+
+
+def read(*entries: object, algorithms: list[str] | None = None) -> Published:
+    """Read a set of `entries`, with a good key at its end."""
+    body = json.dumps({"keys": [*entries, EC.public_jwk() | {"kid": "good"}]}).encode()
+    return read_published(body, algorithms or ALGORITHMS, 64)
+
+
+@pytest.mark.parametrize(
+    ("entry", "reason", "is_fault"),
+    [
+        (RSA.public_jwk() | {"use": "enc"}, "not_for_signatures", False),
+        (RSA.public_jwk() | {"key_ops": ["encrypt"]}, "not_for_signatures", False),
+        (RSA.public_jwk() | {"alg": "RSA-OAEP"}, "other_algorithm", False),
+        (RSA.public_jwk() | {"alg": "PS256"}, "other_algorithm", False),
+        ({"kty": "oct", "k": "c2VjcmV0" * 8, "alg": "HS256"}, "secret", True),
+        (EC.private_jwk(), "private", True),
+        (EC.public_jwk() | {"kid": "x", "alg": "RS256"}, "broken", True),
+        (EC.public_jwk() | {"kid": "x", "crv": "P-521"}, "broken", True),
+        (EC.public_jwk() | {"kid": "x", "y": EC.public_jwk()["x"]}, "broken", True),
+        (EC.public_jwk() | {"kid": "k" * 300}, "broken", True),
+        (EC.public_jwk() | {"kid": 7}, "broken", True),
+        (EC.public_jwk() | {"kid": "a\nb"}, "broken", True),
+        (RSA.public_jwk() | {"e": "Aw"}, "broken", True),
+        (RSA.public_jwk() | {"n": "AQAB"}, "broken", True),
+        ("text", "broken", True),
+        (None, "broken", True),
+        ([], "broken", True),
+    ],
+)
+def test_j3_a_key_that_is_not_for_us_is_skipped_alone(
+    entry: object, reason: str, is_fault: bool
+) -> None:
+    """J3, V16: by reason, and whether the issuer should mend it."""
+    found = read(entry)
+    assert [key.kid for key in found.keys] == ["good"]
+    (skipped,) = found.skipped
+    assert (skipped.position, skipped.reason, skipped.is_fault) == (0, reason, is_fault)
+    assert len(skipped.kid) <= 64
+
+
+def test_v16_the_first_of_two_keys_with_one_kid_counts() -> None:
+    """A second one is reported, whichever it is."""
+    other = Key.generate("ES256", kid="ec")
+    found = read(EC.public_jwk(), other.public_jwk())
+    assert found.keys[0].is_same(EC)
+    assert found.skipped[0].reason == "duplicate"
+
+
+def test_a_key_without_alg_takes_the_only_allowed_one() -> None:
+    """As Entra publishes them; with two that fit it is left out rather than guessed."""
+    bare = {name: value for name, value in RSA.public_jwk().items() if name != "alg"}
+    assert read(bare).keys[0].alg == "RS256"
+    found = read(bare, algorithms=["ES256", "RS256", "PS256"])
+    assert [key.reason for key in found.skipped] == ["other_algorithm"]
+
+
+def test_tenures_of_others_mean_nothing() -> None:
+    """The members of our own key files cannot make a foreign key stop."""
+    found = read(EC.public_jwk() | {"signs_from": "x", "published_until": -1})
+    assert found.keys[0].published_until is None
+    assert not found.skipped
+
+
+@pytest.mark.parametrize(
+    ("body", "text"),
+    [
+        (b"", "JSON"),
+        (b"[]", "object"),
+        (b'{"keys": null}', '"keys" array'),
+        (b'{"keys": []}', "empty"),
+        (b'{"keys": [{"kty": "oct", "k": "AA"}]}', "none of the 1 keys"),
+        (b'{"keys": [], "keys": []}', "JSON|member"),
+        (b'{"keys": ' + b"[" * 5000 + b"]" * 5000 + b"}", "deep|nest|JSON"),
+        (json.dumps({"keys": [{}] * 65}).encode(), "65 keys"),
+        (b'{"keys": [NaN]}', "JSON"),
+        ('{"keys": ["\ud800"]}'.encode("utf-8", "surrogatepass"), "JSON|UTF-8"),
+    ],
+)
+def test_j3_an_answer_that_is_no_set_says_nothing(body: bytes, text: str) -> None:
+    """Whoever has an older set keeps it: it is the same as a failed fetch."""
+    with pytest.raises(InvalidKey, match=text):
+        read_published(body, ALGORITHMS, 64)
+
+
+_values: st.SearchStrategy[Any] = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner),
+    max_leaves=8,
+)
+_jwks = st.dictionaries(
+    st.sampled_from([*RSA.private_jwk(), *EC.public_jwk(), "k", "key_ops", "x5c"]),
+    _values | st.sampled_from([*RSA.public_jwk().values(), *EC.public_jwk().values(), "oct"]),
+)
+
+
+@given(st.lists(_jwks | _values, max_size=6))
+def test_v17_no_entry_raises_anything_but_invalid_key(entries: list[object]) -> None:
+    """V17: whatever an issuer publishes, it is skipped or the set is refused."""
+    body = json.dumps({"keys": entries}).encode("utf-8", "surrogatepass")
+    try:
+        found = read_published(body, ALGORITHMS, 64)
+    except InvalidKey:
+        return
+    assert all(not key.can_sign for key in found.keys)
+
+
+@given(st.binary(max_size=200))
+def test_v17_no_body_raises_anything_but_invalid_key(body: bytes) -> None:
+    """V17: bytes from the network."""
+    with pytest.raises(InvalidKey):
+        read_published(body, ALGORITHMS, 64)

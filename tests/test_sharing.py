@@ -1,0 +1,163 @@
+"""Processes of one machine that ask an issuer as one."""
+
+import asyncio
+import json
+import time
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import httpx2
+import pytest
+
+from clock import FakeTime
+from linqi import ConfigurationError, Snapshot
+from linqi.errors import FetchFailed, InvalidKey, TokenError
+from linqi.jwks.sharing import SharedFile
+from outside import Issuer, running, verifier_of
+
+
+@pytest.fixture
+async def issuer() -> AsyncIterator[Issuer]:
+    """Give a running issuer."""
+    async with Issuer() as issuer:
+        yield issuer
+
+
+def ready_workers(url: str, count: int) -> int:
+    """Wait until `count` workers have answered that they are ready; give how many did."""
+    pids: set[int] = set()
+    for _ in range(1500):
+        try:
+            answer = httpx2.get(f"{url}/readyz", timeout=5)
+        except httpx2.TransportError:
+            continue
+        if answer.status_code == 200:
+            pids.add(answer.json()["pid"])
+        if len(pids) == count:
+            break
+        time.sleep(0.005)
+    return len(pids)
+
+
+@pytest.mark.parametrize("is_shared", [False, True])
+async def test_eight_workers_that_start_together(
+    issuer: Issuer, is_shared: bool, tmp_path: Path
+) -> None:
+    """At most 8 fetches, and 1 through a shared folder; all serve tokens afterwards."""
+    share = ["--share", str(tmp_path / "share")] if is_shared else []
+    arguments = ["--issuer", issuer.url, "--workers", "8", *share]
+    with running("linqi_storm.resource", *arguments) as (url, _):
+        ready = await asyncio.to_thread(ready_workers, url, 8)
+        bearer = {"authorization": f"Bearer {issuer.token()}"}
+        answers = [httpx2.get(f"{url}/me", headers=bearer).status_code for _ in range(16)]
+        print(f"8 workers, shared {is_shared}:", issuer.counts(), "requests")
+        assert ready == 8
+        assert set(answers) == {200}
+        assert issuer.counts() == (1, 1) if is_shared else max(issuer.counts()) <= 8
+
+
+async def test_a_refresh_by_one_is_taken_up_by_the_others(issuer: Issuer, tmp_path: Path) -> None:
+    """Three processes' lives in one: every refresh is asked for once."""
+    times = FakeTime()
+    sources = [issuer.keys(share=tmp_path / "s", **times.options) for _ in range(3)]
+    for keys in sources:
+        await keys.start()
+    assert issuer.counts() == (1, 1)
+    for _ in range(3):
+        times.move(240)
+        for keys in sources:
+            for _ in range(1000):
+                if keys.state().age is not None and keys.state().age < 1:  # type: ignore[operator]
+                    break
+                await asyncio.sleep(0.005)
+            assert keys.state().age == 0
+    assert issuer.counts() == (1, 4)
+    assert sum(keys.state().requests for keys in sources) == 4
+
+
+async def test_a_rotation_seen_by_one_reaches_the_others(issuer: Issuer, tmp_path: Path) -> None:
+    """The second process finds the new key in the folder, without asking the issuer."""
+    one, two = (issuer.keys(share=tmp_path / "s") for _ in range(2))
+    first, second = verifier_of(one), verifier_of(two)
+    await one.start()
+    await two.start()
+    issuer.control("rotate")
+    token = issuer.token()
+    for verifier in (first, second):
+        try:
+            verifier.verify(token)
+        except TokenError as error:
+            await verifier.verify_after(error, token)  # type: ignore[arg-type]
+    assert issuer.counts() == (1, 2)
+
+
+async def test_a_failure_of_one_counts_for_all(issuer: Issuer, tmp_path: Path) -> None:
+    """While the issuer is down, the processes together ask in the rhythm of one."""
+    issuer.fault("error")
+    sources = [issuer.keys(share=tmp_path / "s") for _ in range(4)]
+    await asyncio.gather(*[keys.start() for keys in sources])
+    assert issuer.counts() == (1, 0)
+    assert all(not keys.state().is_ready for keys in sources)
+
+
+async def test_a_folder_of_others_is_not_believed(tmp_path: Path) -> None:
+    """Who can write there decides whose tokens are good."""
+    loose = tmp_path / "loose"
+    loose.mkdir()
+    loose.chmod(0o777)
+    with pytest.raises(ConfigurationError, match="written by others"):
+        SharedFile(loose, "https://id.example", wait_seconds=1)
+    shared = SharedFile(tmp_path / "s", "https://id.example", wait_seconds=1)
+    assert (tmp_path / "s").stat().st_mode & 0o777 == 0o700
+    await shared.write(Snapshot(issuer="https://id.example", jwks="{}"))
+    (file,) = (tmp_path / "s").glob("*.json")
+    assert file.stat().st_mode & 0o777 == 0o600
+    assert await shared.read() is not None
+    file.chmod(0o666)
+    assert await shared.read() is None
+    assert "written by others" in shared.fault
+
+
+async def test_a_snapshot_that_is_broken_or_anothers_is_ignored(tmp_path: Path) -> None:
+    """The next answer of the issuer mends it."""
+    shared = SharedFile(tmp_path / "s", "https://id.example", wait_seconds=1)
+    assert await shared.read() is None
+    await shared.write(Snapshot(issuer="https://id.example"))
+    (file,) = (tmp_path / "s").glob("*.json")
+    for text in ("{", "[]", '{"issuer": 7}', json.dumps({"issuer": "https://other.example"})):
+        file.write_text(text)
+        assert await shared.read() is None
+
+
+async def test_sharing_that_cannot_be_done_is_only_noted(issuer: Issuer, tmp_path: Path) -> None:
+    """A full or vanished folder costs the sharing, not the keys."""
+    folder = tmp_path / "s"
+    keys = issuer.keys(share=folder)
+    folder.rmdir()
+    folder.write_text("not a folder")
+    await keys.start()
+    assert keys.state().is_ready
+    assert "cannot" in keys.state().share_fault
+
+
+async def test_a_neighbour_that_holds_the_turn_for_too_long(tmp_path: Path) -> None:
+    """The wait ends; the kernel frees the lock of a killed one by itself."""
+    one = SharedFile(tmp_path / "s", "https://id.example", wait_seconds=0.1)
+    two = SharedFile(tmp_path / "s", "https://id.example", wait_seconds=0.1)
+    async with one.turn():
+        with pytest.raises(FetchFailed, match="another process"):
+            async with two.turn():
+                raise AssertionError
+    async with two.turn():
+        pass
+
+
+@pytest.mark.parametrize("text", ["", "{}", "[]", '{"issuer": "x", "more": 1}', '{"version": 2}'])
+def test_a_snapshot_is_read_strictly(text: str) -> None:
+    """What `to_json` wrote comes back; everything else is refused."""
+    snapshot = Snapshot(issuer="https://id.example", jwks="{}", fetched_at=1.5)
+    assert Snapshot.from_json(snapshot.to_json()) == snapshot
+    with pytest.raises(InvalidKey):
+        Snapshot.from_json(text)
+    with pytest.raises(InvalidKey, match="version 9"):
+        Snapshot.from_json('{"issuer": "x", "version": 9}')
