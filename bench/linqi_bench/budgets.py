@@ -9,6 +9,7 @@ __all__ = [
     "COLD_OVER_RAW",
     "DECISION",
     "HIT",
+    "KNOWN_KID",
     "MIDDLEWARE_OVER_BARE",
     "SIGNATURES_PER_RENEWAL",
 ]
@@ -25,3 +26,5 @@ CACHED_TOKENS_MEGABYTES: Final = 120.0
 """Megabytes (10^6 bytes) that 100,000 cached tokens may add to the process."""
 SIGNATURES_PER_RENEWAL: Final = 1.0
 """Signatures when 500 requests present one near-expiry token at once."""
+KNOWN_KID: Final = 0.3
+"""Microseconds to find a key of a fetched set by its kid."""

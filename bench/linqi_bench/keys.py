@@ -1,0 +1,109 @@
+"""Suite: what finding a key in a fetched set costs, and reading a set that was fetched."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import time
+from typing import Any, Final
+
+import pytest
+
+from linqi import Key, KeySet, RefreshSettings, RemoteKeys, Snapshot
+from linqi.errors import UnknownKey
+from linqi.jwks.published import read_published
+from linqi_bench import budgets
+from linqi_bench.figures import Figure
+from linqi_bench.recorder import Recorder, run_block
+from linqi_bench.timing import summarize, time_in_turn
+
+_LOOKUPS: Final = 1_000
+_ISSUER: Final = "http://127.0.0.1:9"
+"""The discard port: connections are refused at once."""
+_KEYS: Final = 64
+
+
+def test_known_kid(recorder: Recorder, benchmark: Any) -> None:
+    """A thousand look-ups in a warm `RemoteKeys`, beside a `KeySet` that nobody fetched."""
+    key = Key.generate("ES256", kid="known")
+    remote, given = _remote(key), KeySet([key])
+
+    def look_up() -> None:
+        find = remote.find
+        for _ in range(_LOOKUPS):
+            find("ES256", "known")
+
+    def look_up_given() -> None:
+        find = given.find
+        for _ in range(_LOOKUPS):
+            find("ES256", "known")
+
+    sample = run_block(benchmark, look_up, _LOOKUPS)
+    (raw,) = time_in_turn([look_up_given], _LOOKUPS, recorder.seconds / 4)
+    recorder.add(
+        Figure(
+            group="keys",
+            name="known kid, fetched set",
+            unit="us",
+            sample=sample,
+            budget=budgets.KNOWN_KID,
+            total=sample.median,
+            raw=summarize(raw).median,
+            raw_is="the same in a KeySet",
+        )
+    )
+
+
+def test_unknown_kid(recorder: Recorder, benchmark: Any) -> None:
+    """Made-up kids while no fetch is allowed: what one of a flood costs."""
+    remote = _remote(Key.generate("ES256", kid="known"))
+    asyncio.run(_ask_in_vain(remote))
+
+    def look_up() -> None:
+        for _ in range(_LOOKUPS):
+            with contextlib.suppress(UnknownKey):
+                remote.find("ES256", "made-up")
+
+    sample = run_block(benchmark, look_up, _LOOKUPS)
+    assert remote.state().refused_kids >= _LOOKUPS
+    recorder.add(
+        Figure(
+            group="keys", name="unknown kid refused", unit="us", sample=sample, total=sample.median
+        )
+    )
+
+
+def test_reading_sets(recorder: Recorder, benchmark: Any) -> None:
+    """The largest ordinary set, and the slowest hostile one of 256 KiB that was found."""
+    keys = [Key.generate("ES256").public_jwk() for _ in range(_KEYS)]
+    ordinary = json.dumps({"keys": keys}).encode()
+    hostile = b'{"keys": [' + b",".join([b"9" * 4_000] * (_KEYS - 2)) + b"]}"
+
+    def read(body: bytes) -> None:
+        with contextlib.suppress(Exception):
+            read_published(body, ["ES256"], _KEYS)
+
+    sample = run_block(benchmark, lambda: read(ordinary), 1)
+    (slow,) = time_in_turn([lambda: read(hostile)], 1, recorder.seconds / 4)
+    for name, found in (
+        ("reading a set of 64 keys", sample),
+        ("reading a hostile set", summarize(slow)),
+    ):
+        recorder.add(Figure(group="keys", name=name, unit="us", sample=found, total=found.median))
+
+
+def _remote(key: Key) -> RemoteKeys:
+    """Give warm remote keys of an issuer whom nobody can reach."""
+    body = json.dumps({"keys": [key.public_jwk()]})
+    snapshot = Snapshot(issuer=_ISSUER, jwks=body, fetched_at=time.time(), lifetime_seconds=3600)
+    return RemoteKeys(_ISSUER, ["ES256"], initial=snapshot, refresh=RefreshSettings(cooldown=60))
+
+
+async def _ask_in_vain(remote: RemoteKeys) -> None:
+    """Bring `remote` into its cooldown, in which nothing unknown causes a fetch."""
+    with pytest.raises(UnknownKey) as caught:
+        remote.find("ES256", "made-up")
+    assert caught.value.seek is not None
+    await caught.value.seek()
+    await remote.close()
