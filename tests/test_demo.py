@@ -18,6 +18,7 @@ def test_the_demo_renews_and_proves_it(alg: str) -> None:
     assert "successor adopted" in done.stdout
     assert "FAILED" not in done.stdout
     assert "expired" in done.stdout
+    assert "made-up kids" in done.stdout
 
 
 def test_a_demo_whose_server_cannot_start_says_why() -> None:

@@ -6,11 +6,7 @@ import asyncio
 import base64
 import contextlib
 import json
-import os
-import re
 import secrets
-import subprocess
-import sys
 import tempfile
 import time
 from collections import deque
@@ -23,10 +19,12 @@ import httpx2
 from rich.console import Console, Group
 from rich.live import Live
 from rich.progress_bar import ProgressBar
-from rich.table import Table
 from rich.text import Text
 
+from linqi_storm.outage import run_outage
+from linqi_storm.processes import ServerDiedError, running
 from linqi_storm.serve import PASSWORD_VARIABLE
+from linqi_storm.summary import Row, summarize
 
 __all__ = ["run_demo"]
 
@@ -34,11 +32,6 @@ _PAUSE: Final = 0.25
 """Seconds between requests."""
 _BURST: Final = 6
 """Requests in parallel near expiry and every eighth time, as a browser sends for a page."""
-_START_SECONDS: Final = 15.0
-
-
-class ServerDiedError(Exception):
-    """The server process ended by itself; the message is the end of what it printed."""
 
 
 @dataclass(slots=True)
@@ -65,7 +58,8 @@ def run_demo(*, seconds: float, lifetime: float, buffer: float, alg: str) -> int
     with tempfile.TemporaryDirectory(prefix="linqi-demo-") as folder:
         try:
             with _server(Path(folder), lifetime, buffer, alg) as (base, password):
-                return asyncio.run(_run(console, base, password, seconds, lifetime, buffer))
+                is_kept = asyncio.run(_run(console, base, password, seconds, lifetime, buffer))
+            return 0 if run_outage(console, Path(folder)) and is_kept else 1
         except (ServerDiedError, httpx2.TransportError) as error:
             console.print(f"[red]the demo ended early:[/red] {error}")
             return 1
@@ -73,7 +67,7 @@ def run_demo(*, seconds: float, lifetime: float, buffer: float, alg: str) -> int
 
 async def _run(
     console: Console, base: str, password: str, seconds: float, lifetime: float, buffer: float
-) -> int:
+) -> bool:
     console.print(
         f"issuing server at {base}; lifetime {lifetime:g} s, buffer {buffer:g} s,"
         f" phase-locked; {seconds:g} s of requests"
@@ -188,13 +182,13 @@ def _view(session: _Session, lifetime: float, buffer: float) -> Group:
 
 def _summarise(
     console: Console, session: _Session, stats: dict[str, Any], refused: httpx2.Response
-) -> int:
+) -> bool:
     renewals = len(session.successors)
     signatures = stats["renewal"]["signatures"]
     timed = stats["verification"]
     per_renewal = signatures / renewals if renewals else float("nan")
     is_refused = refused.status_code == 401 and "expired" in refused.headers["www-authenticate"]
-    rows: list[tuple[str, str, bool | None]] = [
+    rows: list[Row] = [
         ("requests", str(session.requests), session.requests > 0 and session.failures == 0),
         ("renewals", str(renewals), renewals > 0),
         ("401s", str(session.unauthorized), session.unauthorized == 0),
@@ -211,13 +205,7 @@ def _summarise(
             is_refused,
         ),
     ]
-    table = Table(title="summary", title_justify="left")
-    for column in ("what", "seen", ""):
-        table.add_column(column)
-    for what, seen, holds in rows:
-        table.add_row(what, Text(seen), "" if holds is None else "ok" if holds else "[red]FAILED")
-    console.print(table)
-    return 0 if all(holds is not False for _, _, holds in rows) else 1
+    return summarize(console, "sliding sessions", rows)
 
 
 async def _sign_in(client: httpx2.AsyncClient, user: str, password: str) -> _Session:
@@ -246,46 +234,10 @@ def _expiry(token: str) -> float:
 def _server(folder: Path, lifetime: float, buffer: float, alg: str) -> Iterator[tuple[str, str]]:
     """Run `linqi serve` as a process on a free port; give its address and the users' password."""
     password = secrets.token_urlsafe(12)
-    command = [sys.executable, "-m", "linqi", "serve", "--port", "0", "--data", str(folder / "d")]
-    command += ["--lifetime-seconds", str(lifetime), "--buffer-seconds", str(buffer)]
-    command += ["--alg", alg, "--timed", "--log-level", "warning"]
+    arguments = ["linqi", "serve", "--port", "0", "--data", str(folder / "data")]
+    arguments += ["--lifetime-seconds", str(lifetime), "--buffer-seconds", str(buffer)]
+    arguments += ["--alg", alg, "--timed", "--log-level", "warning"]
+    environment = {PASSWORD_VARIABLE: password}
     log = folder / "server.log"
-    with log.open("wb") as output:
-        server = subprocess.Popen(  # noqa: S603 - our own command line
-            command,
-            env={**os.environ, PASSWORD_VARIABLE: password},
-            stdin=subprocess.DEVNULL,
-            stdout=output,
-            stderr=subprocess.STDOUT,
-        )
-    try:
-        yield _wait_for_address(server, log), password
-    except httpx2.TransportError as error:
-        raise ServerDiedError(f"{error}; the server said: {_tail(log)}") from error
-    finally:
-        server.terminate()
-        try:
-            server.wait(10)
-        except subprocess.TimeoutExpired:
-            server.kill()
-            server.wait()
-
-
-def _wait_for_address(server: subprocess.Popen[bytes], log: Path) -> str:
-    """Wait until the server has printed its address and answers."""
-    deadline = time.monotonic() + _START_SECONDS
-    while time.monotonic() < deadline:
-        if server.poll() is not None:
-            raise ServerDiedError(f"the server ended at once: {_tail(log)}")
-        found = re.search(r"serving on (\S+)", log.read_text("utf-8", "replace"))
-        if found:
-            with contextlib.suppress(httpx2.TransportError):
-                if httpx2.get(f"{found[1]}/healthz", timeout=2).status_code == 200:
-                    return found[1]
-        time.sleep(0.05)
-    raise ServerDiedError(f"the server did not answer in {_START_SECONDS:g} s: {_tail(log)}")
-
-
-def _tail(log: Path) -> str:
-    lines = log.read_text("utf-8", "replace").splitlines()
-    return " | ".join(line for line in lines[-5:] if " password " not in line) or "nothing"
+    with running(arguments, log, health="/healthz", environment=environment) as url:
+        yield url, password

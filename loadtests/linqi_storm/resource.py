@@ -75,6 +75,9 @@ def main() -> None:
     parser.add_argument("--port", type=int, default=0)
     parser.add_argument("--workers", type=int, default=1)
     parser.add_argument("--share", type=Path, help="a folder through which the workers ask as one")
+    parser.add_argument(
+        "--lazy", action="store_true", help="fetch for the first request instead of at the start"
+    )
     options = parser.parse_args()
     app = functools.partial(
         create_resource,
@@ -86,7 +89,7 @@ def main() -> None:
     app()  # a fault in the settings shows before anything listens
     config = uvicorn.Config(
         app, factory=True, ws="none", workers=options.workers, log_level="warning",
-        timeout_graceful_shutdown=2,
+        timeout_graceful_shutdown=2, lifespan="off" if options.lazy else "auto",
     )  # fmt: skip
     with socket.create_server(("127.0.0.1", options.port), backlog=2048) as listener:
         print(json.dumps({"url": f"http://127.0.0.1:{listener.getsockname()[1]}"}), flush=True)
