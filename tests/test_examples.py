@@ -12,6 +12,9 @@ from types import ModuleType
 import httpx2
 import pytest
 
+from linqi import Key, Verifier
+from tokens import good_claims, make
+
 ROOT = Path(__file__).parent.parent
 EXAMPLES = ROOT / "docs" / "examples"
 
@@ -34,9 +37,10 @@ def client_of(app: object) -> httpx2.AsyncClient:
     )
 
 
-def test_the_readme_shows_the_example_as_it_is() -> None:
-    """The code block in the README is the file that the other tests run."""
-    text = (ROOT / "README.md").read_text()
+@pytest.mark.parametrize("page", ["README.md", "docs/guides/oidc.md"])
+def test_a_page_shows_the_example_as_it_is(page: str) -> None:
+    """The code block on the page is the file that the other tests run."""
+    text = (ROOT / page).read_text()
     shown = re.findall(r"<!-- example: (\S+) -->\n```python\n(.*?)```\n<!-- end -->", text, re.S)
     assert shown
     for path, code in shown:
@@ -71,6 +75,18 @@ async def test_starlettes_requires_works_in_the_fastapi_example() -> None:
         headers = {"Authorization": f"Bearer {token}"}
         assert (await client.get("/orders", headers=headers)).status_code == 200
         assert (await client.delete("/orders", headers=headers)).status_code == 403
+
+
+async def test_the_worked_settings_are_settings_that_linqi_takes() -> None:
+    """Every issuer's lines construct, and a token of none of them is refused without a fetch."""
+    module = load("outside_issuers")
+    names = ["auth0", "keycloak", "cognito", "entra", "google", "supabase", "zitadel"]
+    issuers = [getattr(module, name) for name in names]
+    assert len(Verifier(issuers).fetched_keys) == 7
+    forged = make(Key.generate("ES256"), good_claims())
+    async with client_of(module.app) as client:
+        answer = await client.get("/me", headers={"Authorization": f"Bearer {forged}"})
+    assert answer.status_code == 401
 
 
 def test_the_bare_example_runs_on_a_real_server(tmp_path: Path) -> None:

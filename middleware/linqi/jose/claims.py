@@ -116,11 +116,16 @@ def check_audience(claims: Mapping[str, Any], accepted: frozenset[str]) -> None:
     raise InvalidClaim("the claim aud names none of the accepted audiences", "aud")
 
 
-def require_claims(claims: Mapping[str, Any], names: Iterable[str]) -> None:
-    """Refuse a token that lacks one of `names` or has it as null."""
-    for name in names:
-        if claims.get(name) is None:
+def require_claims(
+    claims: Mapping[str, Any], required: Iterable[tuple[str, frozenset[str] | None]]
+) -> None:
+    """Refuse a token that lacks a claim, has it as null, or as none of the accepted strings."""
+    for name, accepted in required:
+        value = claims.get(name)
+        if value is None:
             raise MissingClaim(f"the claim {name} is missing", name)
+        if accepted is not None and (type(value) is not str or value not in accepted):
+            raise InvalidClaim(f"the claim {name} is none of the accepted values", name)
 
 
 def _fault(message: str) -> InvalidClaim:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -42,8 +42,9 @@ class TrustedIssuer:
     """Allowed ``typ`` values, without ``application/``, in any case."""
     require_type: bool = False
     """Whether ``typ`` must be present, as RFC 9068, section 4, demands."""
-    required_claims: Sequence[str] = ()
-    """Claims that must be present besides ``iss``, ``aud`` and ``exp``."""
+    required_claims: Sequence[str] | Mapping[str, str | Sequence[str] | None] = ()
+    """Claims that must be present besides ``iss``, ``aud`` and ``exp``. A mapping also says which
+    value each must have, one string or several; None takes any. Compared exactly (no patterns)."""
     own: bool = False
     """Whether this deployment issues these tokens, so that they may be renewed."""
 
@@ -68,8 +69,7 @@ class TrustedIssuer:
             faults += self._algorithm_faults()
         if not _are_strings(self.types):
             faults.append("types is not a non-empty list of strings, such as ['at+jwt']")
-        if isinstance(self.required_claims, str):
-            faults.append("required_claims is a string; give a list of claim names")
+        faults += _required_faults(self.required_claims)
         return faults
 
     def _algorithm_faults(self) -> list[str]:
@@ -97,7 +97,7 @@ class Profile(msgspec.Struct, frozen=True):
     algorithms: frozenset[str]
     types: frozenset[str | None]
     audience: frozenset[str] | None
-    required: tuple[str, ...]
+    required: tuple[tuple[str, frozenset[str] | None], ...]
     own: bool
 
 
@@ -113,9 +113,32 @@ def prepare(trusted: TrustedIssuer) -> Profile:
         algorithms=frozenset(trusted.algorithms),
         types=frozenset(types),
         audience=None if any_audience else frozenset(_listed(trusted.audience)),
-        required=tuple(trusted.required_claims),
+        required=_required(trusted.required_claims),
         own=trusted.own,
     )
+
+
+def _required(
+    claims: Sequence[str] | Mapping[str, str | Sequence[str] | None],
+) -> tuple[tuple[str, frozenset[str] | None], ...]:
+    if not isinstance(claims, Mapping):
+        return tuple((name, None) for name in claims)
+    return tuple(
+        (name, None if values is None else frozenset(_listed(values)))
+        for name, values in claims.items()
+    )
+
+
+def _required_faults(claims: object) -> list[str]:
+    if isinstance(claims, Mapping):
+        return [
+            f"required_claims[{name!r}] is neither a string nor a list of them, nor None for any"
+            for name, values in claims.items()
+            if values is not None and not _are_strings(_listed(values))
+        ]
+    if isinstance(claims, str):
+        return ["required_claims is a string; give a list of claim names"]
+    return []
 
 
 def _listed(value: object) -> Sequence[str]:
