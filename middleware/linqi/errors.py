@@ -20,6 +20,7 @@
     ├── InvalidRequest            credentials that are not presented as RFC 6750 asks
     ├── SigningError              a token could not be signed
     ├── RenewalRefused            a session may not be renewed
+    ├── RefreshRefused            a refresh token that is not redeemed
     ├── FetchFailed               an issuer's document that could not be had or read
     └── Unavailable               the question cannot be answered just now
 
@@ -43,6 +44,7 @@ __all__ = [
     "LinqiError",
     "MalformedToken",
     "MissingClaim",
+    "RefreshRefused",
     "RenewalRefused",
     "SigningError",
     "TokenError",
@@ -202,6 +204,21 @@ class RenewalRefused(LinqiError):
     def __init__(self, reason: Literal["authorize", "revoked"]) -> None:
         super().__init__(f"the session may not be renewed ({reason})")
         self.reason = reason
+
+
+class RefreshRefused(LinqiError):
+    """A refresh token that is not redeemed; the client must sign in again (RFC 6749, 5.2).
+
+    ``reason``: ``malformed``, ``forged``, ``expired``, ``unknown``, ``revoked``, ``reused``,
+    ``denied`` or ``scope``. ``detail`` is for the log.
+    """
+
+    code = "refresh_refused"
+
+    def __init__(self, reason: str, detail: str) -> None:
+        super().__init__(detail)
+        self.reason = reason
+        self.detail = detail
 
 
 class FetchFailed(LinqiError):

@@ -1,0 +1,1 @@
+"""Stores for sessions; each module is the one door to its driver."""

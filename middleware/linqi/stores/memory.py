@@ -1,0 +1,121 @@
+"""Sessions in this process only: for tests, and for services that may forget."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+
+from linqi.sessions.record import Outcome, Revocation, SessionRecord
+from linqi.sessions.refresh import SessionSettings, judge, revoked
+from linqi.sessions.store import Take
+
+__all__ = ["MemoryStore"]
+
+_BEAT_SECONDS = 1.0
+
+
+class MemoryStore:
+    """A `SessionStore` in a dict: no await stands between a check and its write."""
+
+    def __init__(self) -> None:
+        self._rows: dict[str, SessionRecord] = {}
+        self._by_subject: dict[str, dict[str, None]] = {}
+        self._revocations: dict[tuple[str, str, str], Revocation] = {}
+        self._followers: set[asyncio.Queue[Sequence[Revocation]]] = set()
+
+    async def start(self) -> None:
+        """Do nothing: it is there."""
+
+    async def close(self) -> None:
+        """Do nothing: what it holds stays until the process ends."""
+
+    async def create(self, record: SessionRecord, most_sessions: int) -> Sequence[str]:
+        """Keep a new session; see `SessionStore`."""
+        self._rows.setdefault(record.session_id, record)
+        self._by_subject.setdefault(record.subject, {})[record.session_id] = None
+        live = self._live(record.subject, record.started_at)
+        surplus = [row.session_id for row in live if row.session_id != record.session_id]
+        surplus = surplus[: max(0, len(live) - most_sessions)]
+        for session_id in surplus:
+            self._revoke(session_id, record.started_at, "limit")
+        return surplus
+
+    async def present(
+        self, session_id: str, counter: int, now: float, settings: SessionSettings
+    ) -> Outcome:
+        """Redeem a refresh token; see `SessionStore`."""
+        outcome = judge(self._rows.get(session_id), counter, now, settings)
+        if outcome.record is not None:
+            self._rows[session_id] = outcome.record
+        return outcome
+
+    async def get(self, session_id: str) -> SessionRecord | None:
+        """Give a session."""
+        return self._rows.get(session_id)
+
+    async def list(self, subject: str, now: float) -> Sequence[SessionRecord]:
+        """Give the live sessions of `subject`, oldest first."""
+        return self._live(subject, now)
+
+    async def revoke(self, session_id: str, now: float, cause: str) -> bool:
+        """Revoke a session; see `SessionStore`."""
+        return self._revoke(session_id, now, cause)
+
+    async def revoke_all(
+        self, subject: str, now: float, cause: str, spared: str = ""
+    ) -> Sequence[str]:
+        """Revoke the sessions of `subject`; see `SessionStore`."""
+        ids = [name for name in self._by_subject.get(subject, ()) if name != spared]
+        for session_id in ids:
+            self._revoke(session_id, now, cause)
+        return ids
+
+    async def publish(self, revocations: Sequence[Revocation]) -> None:
+        """Keep `revocations` and tell the followers."""
+        for revocation in revocations:
+            self._revocations[revocation.kind, revocation.value, revocation.spared] = revocation
+        for follower in self._followers:
+            follower.put_nowait(revocations)
+
+    async def follow(self, since: float, take: Take) -> None:
+        """Give `take` what is alive at `since`, then what comes."""
+        queue: asyncio.Queue[Sequence[Revocation]] = asyncio.Queue()
+        self._followers.add(queue)
+        try:
+            take([known for known in self._revocations.values() if known.until > since])
+            while True:
+                try:
+                    async with asyncio.timeout(_BEAT_SECONDS):
+                        found = await queue.get()
+                except TimeoutError:
+                    found = ()
+                take(found)
+        finally:
+            self._followers.discard(queue)
+
+    async def purge(self, now: float, most: int) -> int:
+        """Forget what is over; see `SessionStore`."""
+        over = [row for row in self._rows.values() if now >= min(row.expires_at, row.ends_at)]
+        for row in over[:most]:
+            del self._rows[row.session_id]
+            names = self._by_subject[row.subject]
+            del names[row.session_id]
+            if not names:
+                del self._by_subject[row.subject]
+        for key in [key for key, known in self._revocations.items() if known.until <= now]:
+            del self._revocations[key]
+        return len(over[:most])
+
+    def _live(self, subject: str, now: float) -> list[SessionRecord]:
+        rows = [self._rows[name] for name in self._by_subject.get(subject, ())]
+        return sorted(
+            (row for row in rows if row.is_live(now)),
+            key=lambda row: (row.started_at, row.session_id),
+        )
+
+    def _revoke(self, session_id: str, now: float, cause: str) -> bool:
+        row = self._rows.get(session_id)
+        if row is None:
+            return False
+        self._rows[session_id] = revoked(row, now, cause)
+        return True

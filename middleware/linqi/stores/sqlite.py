@@ -1,0 +1,387 @@
+"""Sessions in a SQLite file: durable over a killed process, for the workers of one machine."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import queue
+import sqlite3
+import threading
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
+from pathlib import Path
+from typing import Any, Final, TypeVar
+
+from linqi.errors import ConfigurationError, Unavailable
+from linqi.sessions.record import Outcome, Revocation, SessionRecord
+from linqi.sessions.refresh import SessionSettings, judge, revoked
+from linqi.sessions.store import Take
+
+__all__ = ["SQLiteStore"]
+
+T = TypeVar("T")
+
+_VERSION: Final = 1
+_MOST_AT_ONCE: Final = 256
+_COLUMNS: Final = (
+    "session_id, subject, counter, parent, rotated_at, started_at, expires_at, ends_at,"
+    " revoked_at, cause, claims, device"
+)
+_FIELDS: Final = tuple(name.strip() for name in _COLUMNS.split(","))
+_SCHEMA: Final = """
+CREATE TABLE sessions (
+    session_id TEXT PRIMARY KEY, subject TEXT NOT NULL, counter INTEGER NOT NULL,
+    parent INTEGER NOT NULL, rotated_at REAL NOT NULL, started_at REAL NOT NULL,
+    expires_at REAL NOT NULL, ends_at REAL NOT NULL, revoked_at REAL NOT NULL, cause TEXT NOT NULL,
+    claims TEXT NOT NULL, device TEXT NOT NULL
+) WITHOUT ROWID;
+CREATE INDEX sessions_by_subject ON sessions (subject, started_at);
+CREATE INDEX sessions_by_expiry ON sessions (expires_at);
+CREATE TABLE revocations (
+    number INTEGER PRIMARY KEY AUTOINCREMENT, kind TEXT NOT NULL, value TEXT NOT NULL,
+    at REAL NOT NULL, until REAL NOT NULL, spared TEXT NOT NULL
+);
+CREATE INDEX revocations_by_end ON revocations (until);
+"""
+
+
+class SQLiteStore:
+    """A `SessionStore` in the file `path`, made with mode 0600 where it is not there yet.
+
+    One thread owns the connection. What is asked while it writes waits and is then written
+    together, in one transaction with one sync to the disk (`is_grouped`); an answer is only given
+    once its transaction is on the disk. Processes on one machine may share the file; a network
+    file system may not. `timeout` seconds are granted to each operation, waiting included;
+    `poll_seconds` is how often revocations of other processes are looked for.
+    """
+
+    def __init__(
+        self,
+        path: str | Path,
+        *,
+        timeout: float = 5.0,
+        poll_seconds: float = 0.05,
+        is_grouped: bool = True,
+    ) -> None:
+        faults = []
+        if not 0.1 <= timeout <= 60:
+            faults.append(f"timeout is {timeout!r}, expected 0.1 to 60 seconds")
+        if not 0.005 <= poll_seconds <= 10:
+            faults.append(f"poll_seconds is {poll_seconds!r}, expected 0.005 to 10")
+        if faults:
+            raise ConfigurationError(faults)
+        self._path = Path(path)
+        self._timeout = timeout
+        self._poll_seconds = poll_seconds
+        self._most_at_once = _MOST_AT_ONCE if is_grouped else 1
+        self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
+        self._thread: threading.Thread | None = None
+
+    async def start(self) -> None:
+        """Open the file and make its tables; `Unavailable` when that cannot be done."""
+        if self._thread is not None:
+            return
+        self._thread = threading.Thread(target=self._work, name="linqi-sqlite", daemon=True)
+        self._thread.start()
+        await self._run(lambda connection: None)
+
+    async def close(self) -> None:
+        """Finish what was asked and close the file."""
+        thread, self._thread = self._thread, None
+        if thread is not None:
+            self._jobs.put(None)
+            await asyncio.to_thread(thread.join)
+
+    async def create(self, record: SessionRecord, most_sessions: int) -> Sequence[str]:
+        """Keep a new session; see `SessionStore`."""
+
+        def create(connection: sqlite3.Connection) -> list[str]:
+            marks = ", ".join("?" * len(_FIELDS))
+            connection.execute(
+                f"INSERT OR IGNORE INTO sessions ({_COLUMNS}) VALUES ({marks})",  # noqa: S608
+                _row(record),
+            )
+            live = _live(connection, record.subject, record.started_at)
+            surplus = [row.session_id for row in live if row.session_id != record.session_id]
+            surplus = surplus[: max(0, len(live) - most_sessions)]
+            for session_id in surplus:
+                _revoke(connection, session_id, record.started_at, "limit")
+            return surplus
+
+        return await self._run(create)
+
+    async def present(
+        self, session_id: str, counter: int, now: float, settings: SessionSettings
+    ) -> Outcome:
+        """Redeem a refresh token; see `SessionStore`."""
+
+        def present(connection: sqlite3.Connection) -> Outcome:
+            before = _get(connection, session_id)
+            outcome = judge(before, counter, now, settings)
+            if outcome.record is not None and outcome.record is not before:
+                _put(connection, outcome.record)
+            return outcome
+
+        return await self._run(present)
+
+    async def get(self, session_id: str) -> SessionRecord | None:
+        """Give a session."""
+        return await self._run(lambda connection: _get(connection, session_id))
+
+    async def list(self, subject: str, now: float) -> Sequence[SessionRecord]:
+        """Give the live sessions of `subject`, oldest first."""
+        return await self._run(lambda connection: _live(connection, subject, now))
+
+    async def revoke(self, session_id: str, now: float, cause: str) -> bool:
+        """Revoke a session; see `SessionStore`."""
+        return await self._run(lambda connection: _revoke(connection, session_id, now, cause))
+
+    async def revoke_all(
+        self, subject: str, now: float, cause: str, spared: str = ""
+    ) -> Sequence[str]:
+        """Revoke the sessions of `subject`; see `SessionStore`."""
+
+        def revoke_all(connection: sqlite3.Connection) -> list[str]:
+            connection.execute(
+                "UPDATE sessions SET revoked_at = ?, cause = ?"
+                " WHERE subject = ? AND session_id != ? AND revoked_at = 0",
+                (now, cause, subject, spared),
+            )
+            found = connection.execute(
+                "SELECT session_id FROM sessions WHERE subject = ? AND session_id != ?",
+                (subject, spared),
+            )
+            return [row[0] for row in found]
+
+        return await self._run(revoke_all)
+
+    async def publish(self, revocations: Sequence[Revocation]) -> None:
+        """Keep `revocations`; other processes find them when they look next."""
+        rows = [(r.kind, r.value, r.at, r.until, r.spared) for r in revocations]
+
+        def publish(connection: sqlite3.Connection) -> None:
+            connection.executemany(
+                "INSERT INTO revocations (kind, value, at, until, spared) VALUES (?, ?, ?, ?, ?)",
+                rows,
+            )
+
+        await self._run(publish)
+
+    async def follow(self, since: float, take: Take) -> None:
+        """Give `take` what is alive at `since`, then look for more every `poll_seconds`."""
+        number = -1
+
+        def look(connection: sqlite3.Connection) -> list[tuple[Any, ...]]:
+            return connection.execute(
+                "SELECT number, kind, value, at, until, spared FROM revocations"
+                " WHERE number > ? AND until > ? ORDER BY number",
+                (number, since),
+            ).fetchall()
+
+        reader = await asyncio.to_thread(self._open)
+        try:
+            while True:
+                found = await self._in_time(asyncio.to_thread(_reading, reader, look))
+                if found:
+                    number = found[-1][0]
+                take([_revocation(row) for row in found])
+                await asyncio.sleep(self._poll_seconds)
+        finally:
+            reader.close()
+
+    async def purge(self, now: float, most: int) -> int:
+        """Forget what is over; see `SessionStore`."""
+
+        def purge(connection: sqlite3.Connection) -> int:
+            connection.execute("DELETE FROM revocations WHERE until <= ?", (now,))
+            done = connection.execute(
+                "DELETE FROM sessions WHERE session_id IN"
+                " (SELECT session_id FROM sessions WHERE expires_at <= ? LIMIT ?)",
+                (now, most),
+            )
+            return done.rowcount
+
+        return await self._run(purge)
+
+    async def _run(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        """Have `work` done in the thread's next transaction; its answer comes after the commit."""
+        if self._thread is None:
+            raise Unavailable("the SQLite store is not started")
+        job = _Job(work)
+        self._jobs.put(job)
+        return await self._in_time(asyncio.wrap_future(job.future))  # type: ignore[return-value]
+
+    async def _in_time(self, waited: Any) -> Any:
+        try:
+            async with asyncio.timeout(self._timeout):
+                return await waited
+        except TimeoutError:
+            raise Unavailable(f"SQLite took more than {self._timeout:g} s") from None
+        except sqlite3.Error as error:
+            raise Unavailable(f"SQLite: {error}") from error
+
+    def _work(self) -> None:
+        """Serve jobs until there is a None: the thread's whole life."""
+        connection: sqlite3.Connection | None = None
+        is_open = True
+        while is_open:
+            jobs = self._taken()
+            is_open = None not in jobs
+            wanted = [job for job in jobs if job is not None and job.is_wanted()]
+            try:
+                if connection is None:
+                    connection = self._open()
+                _transact(connection, wanted)
+            except sqlite3.Error as error:
+                for job in wanted:
+                    job.fail(error)
+                if connection is not None:
+                    with contextlib.suppress(sqlite3.Error):
+                        connection.close()
+                connection = None  # opened anew for the next: the disk may be back by then
+        if connection is not None:
+            with contextlib.suppress(sqlite3.Error):
+                connection.close()
+
+    def _taken(self) -> list[_Job | None]:
+        jobs = [self._jobs.get()]
+        while len(jobs) < self._most_at_once and jobs[-1] is not None:
+            try:
+                jobs.append(self._jobs.get_nowait())
+            except queue.Empty:
+                break
+        return jobs
+
+    def _open(self) -> sqlite3.Connection:
+        if not self._path.exists():
+            with contextlib.suppress(OSError):
+                os.close(os.open(self._path, os.O_CREAT | os.O_WRONLY, 0o600))
+        connection = sqlite3.connect(
+            self._path, timeout=self._timeout, isolation_level=None, check_same_thread=False
+        )
+        try:
+            connection.execute("PRAGMA journal_mode = WAL")
+            connection.execute("PRAGMA synchronous = FULL")  # a commit is on the disk
+            _make_schema(connection)
+        except BaseException:
+            connection.close()
+            raise
+        return connection
+
+
+class _Job:
+    """Work for the thread, and where its answer goes."""
+
+    __slots__ = ("answer", "error", "future", "work")
+
+    def __init__(self, work: Callable[[sqlite3.Connection], Any]) -> None:
+        self.work = work
+        self.future: Future[Any] = Future()
+        self.answer: Any = None
+        self.error: Exception | None = None
+
+    def is_wanted(self) -> bool:
+        """Tell whether anybody still waits: a request that left before it began is not served."""
+        return self.future.set_running_or_notify_cancel()
+
+    def do(self, connection: sqlite3.Connection) -> None:
+        """Do the work inside the open transaction."""
+        self.answer = self.work(connection)
+
+    def land(self) -> None:
+        """Give the answer away: the transaction is on the disk."""
+        self.future.set_result(self.answer)
+
+    def fail(self, error: Exception) -> None:
+        """Give the error away."""
+        self.future.set_exception(error)
+
+
+def _transact(connection: sqlite3.Connection, jobs: Sequence[_Job]) -> None:
+    """Do all `jobs` in one transaction: all of them are on the disk, or none is."""
+    if not jobs:
+        return
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        for job in jobs:
+            job.do(connection)
+        connection.execute("COMMIT")
+    except BaseException:
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+        raise
+    for job in jobs:
+        job.land()
+
+
+def _make_schema(connection: sqlite3.Connection) -> None:
+    connection.execute("BEGIN IMMEDIATE")
+    (version,) = connection.execute("PRAGMA user_version").fetchone()
+    if version == 0:
+        for statement in _SCHEMA.split(";"):
+            connection.execute(statement)
+        connection.execute(f"PRAGMA user_version = {_VERSION}")
+    connection.execute("COMMIT")
+    if version > _VERSION:
+        raise sqlite3.DatabaseError(f"the file has schema {version}, this release knows {_VERSION}")
+
+
+def _reading(
+    connection: sqlite3.Connection, look: Callable[[sqlite3.Connection], list[tuple[Any, ...]]]
+) -> list[tuple[Any, ...]]:
+    return look(connection)
+
+
+def _row(record: SessionRecord) -> tuple[Any, ...]:
+    return tuple(getattr(record, name) for name in _FIELDS)
+
+
+def _record(row: tuple[Any, ...]) -> SessionRecord:
+    return SessionRecord(**dict(zip(_FIELDS, row, strict=True)))
+
+
+def _revocation(row: tuple[Any, ...]) -> Revocation:
+    _, kind, value, at, until, spared = row
+    return Revocation(kind=kind, value=value, at=at, until=until, spared=spared)
+
+
+def _get(connection: sqlite3.Connection, session_id: str) -> SessionRecord | None:
+    row = connection.execute(
+        f"SELECT {_COLUMNS} FROM sessions WHERE session_id = ?",  # noqa: S608
+        (session_id,),
+    ).fetchone()
+    return None if row is None else _record(row)
+
+
+def _put(connection: sqlite3.Connection, record: SessionRecord) -> None:
+    connection.execute(
+        "UPDATE sessions SET counter = ?, parent = ?, rotated_at = ?, expires_at = ?,"
+        " revoked_at = ?, cause = ? WHERE session_id = ?",
+        (
+            record.counter,
+            record.parent,
+            record.rotated_at,
+            record.expires_at,
+            record.revoked_at,
+            record.cause,
+            record.session_id,
+        ),
+    )
+
+
+def _live(connection: sqlite3.Connection, subject: str, now: float) -> list[SessionRecord]:
+    rows = connection.execute(
+        f"SELECT {_COLUMNS} FROM sessions WHERE subject = ? AND revoked_at = 0"  # noqa: S608
+        " AND expires_at > ? AND ends_at > ? ORDER BY started_at, session_id",
+        (subject, now, now),
+    )
+    return [_record(row) for row in rows]
+
+
+def _revoke(connection: sqlite3.Connection, session_id: str, now: float, cause: str) -> bool:
+    record = _get(connection, session_id)
+    if record is None:
+        return False
+    _put(connection, revoked(record, now, cause))
+    return True
