@@ -15,12 +15,19 @@ __all__ = [
     "KeysExpired",
     "KeysNotFetched",
     "KeysRefreshed",
+    "RefreshDenied",
+    "RefreshTokenReused",
     "RenewalDeferred",
     "RenewalDenied",
     "RenewalFailed",
     "RenewalNotDue",
     "RevocationFailed",
+    "RevocationFeedLost",
+    "RevocationFeedRestored",
     "SessionCapReached",
+    "SessionRefreshed",
+    "SessionRevoked",
+    "SessionStarted",
     "SocketClosed",
     "TokenRefused",
     "TokenRenewed",
@@ -184,6 +191,67 @@ class KeyFileNotRead:
     detail: str
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SessionStarted:
+    """Somebody signed in."""
+
+    user: str
+    session: str
+    ends_at: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SessionRefreshed:
+    """A refresh token was redeemed: ``rotated``, ``replayed`` or ``recovered``."""
+
+    user: str
+    session: str
+    outcome: str
+    sequence: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SessionRevoked:
+    """A session is over before its time: ``logout``, ``admin``, ``limit`` or ``denied``."""
+
+    user: str
+    session: str
+    cause: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RefreshTokenReused:
+    """A spent refresh token was presented: its session, in somebody else's hands, was revoked."""
+
+    user: str
+    session: str
+    presented: int
+    current: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RefreshDenied:
+    """A refresh token was not redeemed; ``reason`` as in `linqi.errors.RefreshRefused`."""
+
+    reason: str
+    detail: str
+    session: str
+    """Empty where the token does not say."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RevocationFeedLost:
+    """What other workers revoke does not arrive; after ``served_for`` seconds requests get 503."""
+
+    detail: str
+    served_for: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RevocationFeedRestored:
+    """Revocations arrive again, those of the meantime included."""
+
+
 Event: TypeAlias = (
     TokenRefused
     | TokenRenewed
@@ -200,6 +268,13 @@ Event: TypeAlias = (
     | KeysExpired
     | KeyFileRead
     | KeyFileNotRead
+    | SessionStarted
+    | SessionRefreshed
+    | SessionRevoked
+    | RefreshTokenReused
+    | RefreshDenied
+    | RevocationFeedLost
+    | RevocationFeedRestored
 )
 
 Hook: TypeAlias = Callable[[Event], None]

@@ -14,12 +14,19 @@ from linqi.events import (
     KeySkipped,
     KeysNotFetched,
     KeysRefreshed,
+    RefreshDenied,
+    RefreshTokenReused,
     RenewalDeferred,
     RenewalDenied,
     RenewalFailed,
     RenewalNotDue,
     RevocationFailed,
+    RevocationFeedLost,
+    RevocationFeedRestored,
     SessionCapReached,
+    SessionRefreshed,
+    SessionRevoked,
+    SessionStarted,
     SocketClosed,
     TokenRefused,
     TokenRenewed,
@@ -95,6 +102,33 @@ _LINES: dict[type[Any], tuple[int, str]] = {
         logging.ERROR,
         "key file not usable, the keys at hand stay: path=%(path)s detail=%(detail)s",
     ),
+    SessionStarted: (
+        logging.INFO,
+        "session started: user=%(user)s session=%(session)s ends_at=%(ends_at).0f",
+    ),
+    SessionRefreshed: (
+        logging.INFO,
+        "session refreshed: user=%(user)s session=%(session)s outcome=%(outcome)s"
+        " sequence=%(sequence)d",
+    ),
+    SessionRevoked: (
+        logging.INFO,
+        "session revoked: user=%(user)s session=%(session)s cause=%(cause)s",
+    ),
+    RefreshTokenReused: (
+        logging.WARNING,
+        "SECURITY refresh token reused, session revoked: user=%(user)s session=%(session)s"
+        " presented=%(presented)d current=%(current)d",
+    ),
+    RefreshDenied: (
+        logging.INFO,
+        "refresh refused: reason=%(reason)s detail=%(detail)s session=%(session)s",
+    ),
+    RevocationFeedLost: (
+        logging.ERROR,
+        "revocations do not arrive: detail=%(detail)s served_for_seconds=%(served_for).1f",
+    ),
+    RevocationFeedRestored: (logging.WARNING, "revocations arrive again"),
 }
 
 

@@ -16,9 +16,9 @@ from cachetools import LRUCache
 
 from linqi._flight import SingleFlight
 from linqi.errors import ConfigurationError, RenewalRefused, SigningError
-from linqi.jose.claims import is_scope, split_scope
 from linqi.jose.signer import Signer
 from linqi.jose.verified import Verified
+from linqi.sessions._claims import check_start, replaceable
 from linqi.sessions.budget import RenewalBudget
 from linqi.sessions.renewal import Decision, Due, RenewalSettings, decide, first_span
 
@@ -31,10 +31,6 @@ Authorize: TypeAlias = Callable[
 replaces application claims, such as roles that changed. It may be a coroutine function."""
 
 _SLOW_TO_SIGN: Final = ("RS", "PS")
-_FIXED_CLAIMS: Final = frozenset(
-    {"iss", "aud", "sub", "sid", "auth_time", "session_end", "acr", "amr", "iat", "exp", "nbf",
-     "jti", "cnf"}
-)  # fmt: skip
 _AUTHORIZE_SECONDS: Final = 5.0
 
 
@@ -153,7 +149,7 @@ class SlidingRenewal:
         `claims` are added to the token and ride in every successor. `SigningError` when it cannot
         be signed, `ConfigurationError` when `claims` names a claim that is linqi's to set.
         """
-        _check_start(subject, claims, scopes)
+        check_start(subject, claims, scopes)
         now = self._clock()
         session = secrets.token_urlsafe(16)
         span = first_span(session, now, self.settings)
@@ -278,7 +274,7 @@ class SlidingRenewal:
             self.counts.failed += 1
             raise SigningError(f"the authorize hook raised {type(error).__name__}") from error
         if isinstance(answer, Mapping):
-            return _replaceable(answer, verified)
+            return replaceable(answer, verified.scopes)
         if answer is not True:
             self.counts.denied += 1
             raise RenewalRefused("authorize")
@@ -301,25 +297,3 @@ class SlidingRenewal:
         if self._threads is None:
             self._threads = ThreadPoolExecutor(os.cpu_count() or 1, "linqi-sign")
         return self._threads
-
-
-def _replaceable(answer: Mapping[str, Any], verified: Verified) -> dict[str, Any]:
-    """Give what an answer may change: not who the session is, and scopes only fewer (R3)."""
-    replaced = {name: answer[name] for name in answer if name not in _FIXED_CLAIMS}
-    if "scope" in replaced:
-        kept = set(split_scope(replaced["scope"]))
-        replaced["scope"] = " ".join(scope for scope in verified.scopes if scope in kept)
-    return replaced
-
-
-def _check_start(subject: str, claims: Mapping[str, Any] | None, scopes: Sequence[str]) -> None:
-    faults = []
-    if not isinstance(subject, str) or not 0 < len(subject) <= 1024 or "\0" in subject:
-        faults.append("subject is not a string of 1 to 1024 characters without NUL")
-    taken = sorted({*(claims or {})} & (_FIXED_CLAIMS - {"acr", "amr", "cnf"}))
-    if taken:
-        faults.append(f"claims names {', '.join(taken)}, which the session sets itself")
-    if isinstance(scopes, str) or not all(is_scope(scope) for scope in scopes):
-        faults.append("scopes is not a list of scope names (RFC 6749, section 3.3)")
-    if faults:
-        raise ConfigurationError(faults)

@@ -50,7 +50,7 @@ class SessionStore(Protocol):
         """Give a session, whether live or not."""
         ...
 
-    async def list(self, subject: str, now: float) -> Sequence[SessionRecord]:
+    async def live(self, subject: str, now: float) -> Sequence[SessionRecord]:
         """Give the live sessions of `subject`, oldest first."""
         ...
 

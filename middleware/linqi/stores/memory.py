@@ -53,7 +53,7 @@ class MemoryStore:
         """Give a session."""
         return self._rows.get(session_id)
 
-    async def list(self, subject: str, now: float) -> Sequence[SessionRecord]:
+    async def live(self, subject: str, now: float) -> Sequence[SessionRecord]:
         """Give the live sessions of `subject`, oldest first."""
         return self._live(subject, now)
 
@@ -108,10 +108,8 @@ class MemoryStore:
 
     def _live(self, subject: str, now: float) -> list[SessionRecord]:
         rows = [self._rows[name] for name in self._by_subject.get(subject, ())]
-        return sorted(
-            (row for row in rows if row.is_live(now)),
-            key=lambda row: (row.started_at, row.session_id),
-        )
+        live = (row for row in rows if row.is_live(now))
+        return sorted(live, key=lambda row: (row.started_at, row.session_id))
 
     def _revoke(self, session_id: str, now: float, cause: str) -> bool:
         row = self._rows.get(session_id)

@@ -129,7 +129,7 @@ class SQLiteStore:
         """Give a session."""
         return await self._run(lambda connection: _get(connection, session_id))
 
-    async def list(self, subject: str, now: float) -> Sequence[SessionRecord]:
+    async def live(self, subject: str, now: float) -> Sequence[SessionRecord]:
         """Give the live sessions of `subject`, oldest first."""
         return await self._run(lambda connection: _live(connection, subject, now))
 
@@ -179,10 +179,10 @@ class SQLiteStore:
                 (number, since),
             ).fetchall()
 
-        reader = await asyncio.to_thread(self._open)
+        reader = await self._in_time(asyncio.to_thread(self._open))
         try:
             while True:
-                found = await self._in_time(asyncio.to_thread(_reading, reader, look))
+                found = await self._in_time(asyncio.to_thread(look, reader))
                 if found:
                     number = found[-1][0]
                 take([_revocation(row) for row in found])
@@ -210,7 +210,8 @@ class SQLiteStore:
             raise Unavailable("the SQLite store is not started")
         job = _Job(work)
         self._jobs.put(job)
-        return await self._in_time(asyncio.wrap_future(job.future))  # type: ignore[return-value]
+        answer: T = await self._in_time(asyncio.wrap_future(job.future))
+        return answer
 
     async def _in_time(self, waited: Any) -> Any:
         try:
@@ -316,21 +317,19 @@ def _transact(connection: sqlite3.Connection, jobs: Sequence[_Job]) -> None:
 
 
 def _make_schema(connection: sqlite3.Connection) -> None:
-    connection.execute("BEGIN IMMEDIATE")
-    (version,) = connection.execute("PRAGMA user_version").fetchone()
-    if version == 0:
-        for statement in _SCHEMA.split(";"):
-            connection.execute(statement)
-        connection.execute(f"PRAGMA user_version = {_VERSION}")
-    connection.execute("COMMIT")
-    if version > _VERSION:
+    if _version(connection) == 0:
+        connection.execute("BEGIN IMMEDIATE")
+        if _version(connection) == 0:  # no other process was quicker
+            for statement in _SCHEMA.split(";"):
+                connection.execute(statement)
+            connection.execute(f"PRAGMA user_version = {_VERSION}")
+        connection.execute("COMMIT")
+    if (version := _version(connection)) > _VERSION:
         raise sqlite3.DatabaseError(f"the file has schema {version}, this release knows {_VERSION}")
 
 
-def _reading(
-    connection: sqlite3.Connection, look: Callable[[sqlite3.Connection], list[tuple[Any, ...]]]
-) -> list[tuple[Any, ...]]:
-    return look(connection)
+def _version(connection: sqlite3.Connection) -> int:
+    return int(connection.execute("PRAGMA user_version").fetchone()[0])
 
 
 def _row(record: SessionRecord) -> tuple[Any, ...]:

@@ -1,0 +1,405 @@
+"""The service behind dual tokens: starts sessions, redeems refresh tokens, revokes."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import hashlib
+import inspect
+import json
+import time
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final, TypeAlias
+
+import pybase64
+
+from linqi._flight import SingleFlight
+from linqi.errors import ConfigurationError, RefreshRefused, SigningError, Unavailable
+from linqi.events import (
+    Event,
+    Hook,
+    RefreshDenied,
+    RefreshTokenReused,
+    SessionRefreshed,
+    SessionRevoked,
+    SessionStarted,
+)
+from linqi.jose.claims import split_scope
+from linqi.jose.key import Key
+from linqi.jose.signer import Signer
+from linqi.sessions._claims import check_start, replaceable
+from linqi.sessions.record import Cause, Outcome, OutcomeKind, Revocation, SessionRecord
+from linqi.sessions.refresh import SessionSettings
+from linqi.sessions.refresh_token import RefreshTokens, new_session_id
+from linqi.sessions.renewal import RenewalSettings
+from linqi.sessions.revocation import Revocations
+from linqi.sessions.store import SessionStore
+
+__all__ = ["AuthorizeRefresh", "Sessions", "TokenPair"]
+
+AuthorizeRefresh: TypeAlias = Callable[
+    [SessionRecord], bool | Mapping[str, Any] | Awaitable[bool | Mapping[str, Any]]
+]
+"""Asked before a refreshed access token is signed. False revokes the session; true keeps the
+claims; a mapping replaces application claims of this token. It may be a coroutine function."""
+
+_SLOW_TO_SIGN: Final = ("RS", "PS")
+_AUTHORIZE_SECONDS: Final = 5.0
+_LONGEST_CLAIMS: Final = 4_096
+_LONGEST_DEVICE: Final = 256
+_SLACK_SECONDS: Final = 300
+"""Revocations outlive the access lifetime by the longest leeway that a verifier can have."""
+_PURGE_SECONDS, _PURGE_AT_ONCE = 30.0, 500
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TokenPair:
+    """What signing in or refreshing gives."""
+
+    access_token: str = field(repr=False)
+    access_expires_at: float
+    """``exp`` of the access token, in Unix seconds."""
+    refresh_in: float
+    """Seconds from now until the client should refresh."""
+    refresh_token: str = field(repr=False)
+    refresh_expires_at: float
+    """When the refresh token expires unless it is used."""
+    session_id: str
+    session_ends_at: float
+    sequence: int
+    """Rises with every rotation: a client keeps the pair with the highest, whichever came last."""
+    outcome: OutcomeKind | str
+    """``started``, ``rotated``, ``replayed`` or ``recovered``."""
+    scopes: tuple[str, ...]
+
+
+class Sessions:
+    """Sessions with a short access token and a stored, rotating, revocable refresh token.
+
+    `secret` makes and checks refresh tokens: keep it apart from the signer's keys, and where
+    several are given the last one makes. `access` is the life of access tokens; the same settings
+    serve `SlidingRenewal`, with which a session can be shared. `revocations`: pass its
+    ``is_revoked`` to the `Verifier`. `authorize` is asked at every refresh. `on_issue` hears of
+    every access token: pass ``verifier.prime``. One of a middleware's ``services``.
+    """
+
+    def __init__(
+        self,
+        store: SessionStore,
+        signer: Signer,
+        secret: Key | bytes | Sequence[Key | bytes],
+        *,
+        settings: SessionSettings | None = None,
+        access: RenewalSettings | None = None,
+        revocations: Revocations | None = None,
+        authorize: AuthorizeRefresh | None = None,
+        on_issue: Callable[[str], object] | None = None,
+        hooks: Sequence[Hook] = (),
+        clock: Callable[[], float] = time.time,
+        sleep: Callable[[float], Awaitable[object]] = asyncio.sleep,
+    ) -> None:
+        if not isinstance(store, SessionStore):
+            raise ConfigurationError(["store is no session store, such as SQLiteStore(path)"])
+        self.store = store
+        self.signer = signer
+        self.settings = settings or SessionSettings()
+        self.access = access or RenewalSettings()
+        self.revocations = revocations or Revocations(store, hooks=hooks, clock=clock)
+        self._tokens = RefreshTokens(secret, issuer=signer.issuer)
+        self._authorize = authorize
+        self._on_issue = on_issue
+        self._hooks = tuple(hooks)
+        self._clock = clock
+        self._sleep = sleep
+        self._flight: SingleFlight[tuple[str, tuple[str, ...] | None], TokenPair] = SingleFlight()
+        self._purger: asyncio.Task[None] | None = None
+
+    async def start(self) -> None:
+        """Open the store, follow its revocations, and forget old sessions from time to time."""
+        await self.store.start()
+        await self.revocations.start()
+        self._purger = asyncio.get_running_loop().create_task(self._purge())
+
+    async def close(self) -> None:
+        """Stop all that and close the store."""
+        purger, self._purger = self._purger, None
+        if purger is not None:
+            purger.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await purger
+        await self.revocations.close()
+        await self.store.close()
+
+    async def sign_in(
+        self,
+        subject: str,
+        *,
+        claims: Mapping[str, Any] | None = None,
+        scopes: Sequence[str] = (),
+        device: str = "",
+    ) -> TokenPair:
+        """Start a session for `subject` and give its first tokens; call it at login.
+
+        `claims` ride in every access token of the session, at most 4,096 bytes as JSON. `device`
+        is shown in the list of sessions. `Unavailable` when the store cannot keep it.
+        """
+        check_start(subject, claims, scopes)
+        text = _claims_text(claims, scopes)
+        now = self._clock()
+        session_id = new_session_id(subject)
+        ends_at = self.settings.end_of(session_id, now)
+        record = SessionRecord(
+            session_id=session_id,
+            subject=subject,
+            rotated_at=now,
+            started_at=float(int(now)),
+            expires_at=self.settings.expiry(now, ends_at),
+            ends_at=ends_at,
+            claims=text,
+            device=device[:_LONGEST_DEVICE],
+        )
+        surplus = await self.store.create(record, self.settings.most_sessions)
+        if surplus:
+            await self._publish([self._of_session(name, now) for name in surplus])
+            for name in surplus:
+                self._tell(SessionRevoked(user=subject, session=name, cause="limit"))
+        self._tell(SessionStarted(user=subject, session=session_id, ends_at=ends_at))
+        return await self._pair(record, "started", json.loads(text), tuple(scopes))
+
+    async def refresh(
+        self, refresh_token: str, *, scopes: Sequence[str] | None = None
+    ) -> TokenPair:
+        """Redeem `refresh_token`; the same token in parallel gets the same successor.
+
+        `scopes` may name fewer than the session's for this access token (RFC 6749, section 6).
+        `RefreshRefused` when it is not redeemed, `Unavailable` when the store cannot tell: the
+        token can then be presented again. A waiter that leaves does not stop the others.
+        """
+        key = (refresh_token, None if scopes is None else tuple(scopes))
+        return await self._flight(key, lambda: self._refresh(refresh_token, scopes))
+
+    async def revoke(self, session_id: str, *, user: str = "", cause: Cause = "admin") -> bool:
+        """End a session and its access tokens; tell whether the store knew it.
+
+        When it returns, the store keeps it and this process refuses; the other workers follow.
+        `Unavailable` when that could not be made sure.
+        """
+        now = self._clock()
+        is_known = await self.store.revoke(session_id, now, cause)
+        await self._publish([self._of_session(session_id, now)])
+        self._tell(SessionRevoked(user=user, session=session_id, cause=cause))
+        return is_known
+
+    async def revoke_all(
+        self, subject: str, *, spared: str = "", cause: Cause = "admin"
+    ) -> Sequence[str]:
+        """End all sessions of `subject` but `spared`; give the ids of those that were kept.
+
+        Access tokens of sessions that no store holds (sliding ones) are refused too, if they
+        began in an earlier second.
+        """
+        now = self._clock()
+        ids = await self.store.revoke_all(subject, now, cause, spared)
+        whole = Revocation(
+            kind="subject",
+            value=subject,
+            at=float(int(now)),
+            until=self._until(now),
+            spared=spared,
+        )
+        await self._publish([whole, *(self._of_session(name, now) for name in ids)])
+        for name in ids:
+            self._tell(SessionRevoked(user=subject, session=name, cause=cause))
+        return ids
+
+    async def revoke_access_token(self, token_id: str) -> None:
+        """Refuse the access token whose ``jti`` is `token_id` from now on."""
+        now = self._clock()
+        await self._publish(
+            [Revocation(kind="token", value=token_id, at=now, until=self._until(now))]
+        )
+
+    async def revoke_refresh_token(self, refresh_token: str) -> bool:
+        """End the session of `refresh_token`; false where it is none of ours (RFC 7009, 2.2)."""
+        try:
+            presented = self._tokens.check(refresh_token)
+        except RefreshRefused:
+            return False
+        return await self.revoke(presented.session_id, cause="logout")
+
+    async def sessions(self, subject: str) -> Sequence[SessionRecord]:
+        """Give the live sessions of `subject`, oldest first."""
+        return await self.store.live(subject, self._clock())
+
+    async def _refresh(self, refresh_token: str, scopes: Sequence[str] | None) -> TokenPair:
+        session_id = ""
+        try:
+            presented = self._tokens.check(refresh_token)
+            session_id = presented.session_id
+            now = self._clock()
+            if now >= presented.expires_at:
+                raise RefreshRefused("expired", f"expired {now - presented.expires_at:.0f} s ago")
+            outcome = await self.store.present(session_id, presented.counter, now, self.settings)
+            record = await self._redeemed(outcome, session_id, presented.counter, now)
+            claims, granted = await self._asked(record)
+            granted = _narrowed(granted, scopes)
+        except RefreshRefused as refused:
+            self._tell(
+                RefreshDenied(reason=refused.reason, detail=refused.detail, session=session_id)
+            )
+            raise
+        self._tell(
+            SessionRefreshed(
+                user=record.subject,
+                session=session_id,
+                outcome=outcome.kind,
+                sequence=record.counter,
+            )
+        )
+        return await self._pair(record, outcome.kind, claims, granted)
+
+    async def _redeemed(
+        self, outcome: Outcome, session_id: str, presented: int, now: float
+    ) -> SessionRecord:
+        """Give the row to make tokens for; raise, and spread the word, where there is none."""
+        record = outcome.record
+        if record is None:
+            raise RefreshRefused("unknown", "the store has no such session")
+        if outcome.kind in ("reused", "revoked"):
+            # Also for one that was revoked before: whoever did it may have died before he told.
+            until = self._until(record.revoked_at)
+            if until > now and not self.revocations.knows(session_id):
+                await self._publish([self._of_session(session_id, record.revoked_at)])
+        if outcome.kind == "reused":
+            self._tell(
+                RefreshTokenReused(
+                    user=record.subject,
+                    session=session_id,
+                    presented=presented,
+                    current=record.counter,
+                )
+            )
+            raise RefreshRefused("reused", f"token {presented} was spent; the session is revoked")
+        if outcome.kind == "revoked":
+            raise RefreshRefused("revoked", f"the session was revoked ({record.cause})")
+        if outcome.kind == "expired":
+            raise RefreshRefused("expired", "the session is at its end")
+        return record
+
+    async def _asked(self, record: SessionRecord) -> tuple[dict[str, Any], tuple[str, ...]]:
+        """Give the application's claims and the scopes, after asking whether they still hold."""
+        claims: dict[str, Any] = json.loads(record.claims)
+        scopes = split_scope(claims.get("scope", ""))
+        if self._authorize is None:
+            return claims, scopes
+        try:
+            answer = self._authorize(record)
+            if inspect.isawaitable(answer):
+                answer = await asyncio.wait_for(answer, _AUTHORIZE_SECONDS)
+        except Exception as error:
+            raise Unavailable(f"the authorize hook raised {type(error).__name__}") from error
+        if isinstance(answer, Mapping):
+            claims |= replaceable(answer, scopes)
+            return claims, split_scope(claims.get("scope", ""))
+        if answer is not True:
+            await self.revoke(record.session_id, user=record.subject, cause="admin")
+            raise RefreshRefused("denied", "the application's authorize hook said no")
+        return claims, scopes
+
+    async def _pair(
+        self,
+        record: SessionRecord,
+        outcome: OutcomeKind | str,
+        claims: Mapping[str, Any],
+        scopes: tuple[str, ...],
+    ) -> TokenPair:
+        now = self._clock()
+        span = self.access.policy.span(record.session_id, now, self.access)
+        expires_at = min(span.expires_at, record.ends_at)
+        token_claims = {
+            **{name: value for name, value in claims.items() if name != "scope"},
+            **({"scope": " ".join(scopes)} if scopes else {}),
+            "sub": record.subject,
+            "sid": record.session_id,
+            "auth_time": _whole(record.started_at),
+            "session_end": _whole(record.ends_at),
+            "iat": _whole(max(span.issued_at, record.started_at)),
+            "exp": _whole(expires_at),
+            "jti": _token_id(record, expires_at, scopes),
+        }
+        access_token = await self._signed(token_claims)
+        if self._on_issue is not None:
+            self._on_issue(access_token)
+        return TokenPair(
+            access_token=access_token,
+            access_expires_at=expires_at,
+            refresh_in=max(0.0, expires_at - self.access.buffer - now),
+            refresh_token=self._tokens.make(record.session_id, record.counter, record.expires_at),
+            refresh_expires_at=record.expires_at,
+            session_id=record.session_id,
+            session_ends_at=record.ends_at,
+            sequence=record.counter,
+            outcome=outcome,
+            scopes=scopes,
+        )
+
+    async def _signed(self, claims: Mapping[str, Any]) -> str:
+        if self.signer.keys.signing_key().alg.startswith(_SLOW_TO_SIGN):
+            return await asyncio.to_thread(self.signer.sign, claims)
+        return self.signer.sign(claims)
+
+    async def _publish(self, revocations: Sequence[Revocation]) -> None:
+        """Refuse here at once, and have the store tell the others."""
+        self.revocations.add(revocations)
+        await self.store.publish(revocations)
+
+    async def _purge(self) -> None:
+        while True:
+            await self._sleep(_PURGE_SECONDS)
+            with contextlib.suppress(Unavailable):
+                await self.store.purge(self._clock(), _PURGE_AT_ONCE)
+
+    def _of_session(self, session_id: str, at: float) -> Revocation:
+        return Revocation(kind="session", value=session_id, at=at, until=self._until(at))
+
+    def _until(self, at: float) -> float:
+        return at + self.access.lifetime + _SLACK_SECONDS
+
+    def _tell(self, event: Event) -> None:
+        for hook in self._hooks:
+            hook(event)
+
+
+def _claims_text(claims: Mapping[str, Any] | None, scopes: Sequence[str]) -> str:
+    all_claims = {**(claims or {}), **({"scope": " ".join(scopes)} if scopes else {})}
+    try:
+        text = json.dumps(all_claims, separators=(",", ":"), allow_nan=False)
+    except (TypeError, ValueError, RecursionError) as error:
+        raise SigningError(f"the claims are not JSON: {error}") from None
+    if len(text) > _LONGEST_CLAIMS:
+        raise ConfigurationError(
+            [f"the claims have {len(text)} bytes as JSON, at most {_LONGEST_CLAIMS} are kept"]
+        )
+    return text
+
+
+def _narrowed(granted: tuple[str, ...], wanted: Sequence[str] | None) -> tuple[str, ...]:
+    """Give the scopes of one access token: fewer than granted, never more (D7)."""
+    if wanted is None:
+        return granted
+    if not set(wanted) <= set(granted):
+        raise RefreshRefused("scope", "more scopes were asked for than the session has")
+    return tuple(scope for scope in granted if scope in set(wanted))
+
+
+def _token_id(record: SessionRecord, expires_at: float, scopes: Sequence[str]) -> str:
+    """Give the ``jti``: a pure function, so that a replay in another worker gives the same."""
+    text = f"{record.session_id}\n{record.counter}\n{expires_at!r}\n{' '.join(scopes)}"
+    digest = hashlib.sha256(text.encode()).digest()
+    return pybase64.urlsafe_b64encode(digest[:16]).rstrip(b"=").decode()
+
+
+def _whole(instant: float) -> float:
+    """Give an instant without ``.0``, as libraries expect ``exp`` to be."""
+    return int(instant) if instant % 1 == 0 else instant

@@ -1,0 +1,194 @@
+"""What every worker refuses although its signature is good: sessions, subjects, single tokens."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import math
+import random
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from linqi.errors import ConfigurationError, Unavailable
+from linqi.events import Event, Hook, RevocationFeedLost, RevocationFeedRestored
+from linqi.jose.verified import Verified
+from linqi.sessions.record import Revocation
+from linqi.sessions.store import SessionStore
+
+__all__ = ["RevocationState", "Revocations"]
+
+_SWEEP_SECONDS: Final = 10.0
+_FIRST_RETRY, _LONGEST_RETRY = 0.1, 2.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RevocationState:
+    """How the feed of revocations stands."""
+
+    sessions: int
+    subjects: int
+    tokens: int
+    age: float
+    """Seconds since the store last said what is revoked; infinite before the first time."""
+    is_trusted: bool
+    """Whether it is young enough to serve by."""
+    last_error: str
+    """Why the feed was lost; empty while it is not."""
+
+
+class Revocations:
+    """The revocations that concern living access tokens, in this process, fed by a store.
+
+    `is_revoked` is a plain look-up: pass it to the `Verifier` and to `SlidingRenewal`. What other
+    workers revoke arrives by `SessionStore.follow`. When the store is silent for `stale_after`
+    seconds (2 to infinity) nobody can tell what was revoked meanwhile: `is_revoked` then raises
+    `Unavailable`, which the verifier answers with 503. Infinity serves on, whatever was missed.
+    """
+
+    def __init__(
+        self,
+        store: SessionStore,
+        *,
+        stale_after: float = 10.0,
+        hooks: Sequence[Hook] = (),
+        clock: Callable[[], float] = time.time,
+        monotonic: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], Awaitable[object]] = asyncio.sleep,
+    ) -> None:
+        if not stale_after >= 2:
+            raise ConfigurationError([f"stale_after is {stale_after!r}, expected 2 s to infinity"])
+        self._store = store
+        self._stale_after = stale_after
+        self._hooks = tuple(hooks)
+        self._clock = clock
+        self._monotonic = monotonic
+        self._sleep = sleep
+        self._sessions: dict[str, float] = {}
+        self._tokens: dict[str, float] = {}
+        self._subjects: dict[str, tuple[Revocation, ...]] = {}
+        self._heard_at = -math.inf
+        self._trusted_until = -math.inf
+        self._swept_at = -math.inf
+        self._last_error = ""
+        self._follower: asyncio.Task[None] | None = None
+        self._first = asyncio.Event()
+
+    def is_revoked(self, verified: Verified) -> bool:
+        """Tell whether `verified` was revoked; `Unavailable` when nobody can tell."""
+        if self._monotonic() >= self._trusted_until:
+            raise Unavailable(f"revocations are not known: {self._last_error or 'not started'}")
+        if verified.session_id in self._sessions or verified.token_id in self._tokens:
+            return verified.own
+        if self._subjects and verified.subject in self._subjects and verified.own:
+            return self._is_subject_revoked(verified)
+        return False
+
+    def knows(self, session_id: str) -> bool:
+        """Tell whether the session is among those known to be revoked."""
+        return session_id in self._sessions
+
+    def add(self, revocations: Sequence[Revocation]) -> None:
+        """Refuse what `revocations` name from now on; an entry may come more than once."""
+        for revocation in revocations:
+            if revocation.kind == "session":
+                self._sessions[revocation.value] = revocation.until
+            elif revocation.kind == "token":
+                self._tokens[revocation.value] = revocation.until
+            else:
+                known = self._subjects.get(revocation.value, ())
+                if revocation not in known:
+                    self._subjects[revocation.value] = (*known, revocation)
+
+    async def start(self) -> None:
+        """Begin to follow the store; waits up to 5 s for what is revoked already.
+
+        Goes on without it where that does not come: requests get 503 until it does.
+        """
+        self._first = asyncio.Event()
+        self._follower = asyncio.get_running_loop().create_task(self._follow())
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(5):
+                await self._first.wait()
+
+    async def close(self) -> None:
+        """Stop following the store."""
+        follower, self._follower = self._follower, None
+        if follower is not None:
+            follower.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await follower
+
+    def state(self) -> RevocationState:
+        """Give how the feed stands."""
+        now = self._monotonic()
+        return RevocationState(
+            sessions=len(self._sessions),
+            subjects=len(self._subjects),
+            tokens=len(self._tokens),
+            age=now - self._heard_at,
+            is_trusted=now < self._trusted_until,
+            last_error=self._last_error,
+        )
+
+    async def _follow(self) -> None:
+        """Follow for ever, beginning anew with everything that is alive after each loss."""
+        retry = _FIRST_RETRY
+        while True:
+            heard_at = self._heard_at
+            try:
+                await self._store.follow(self._clock(), self._take)
+                error = "the store ended the feed"
+            except Unavailable as failed:
+                error = failed.detail
+            except Exception as failed:  # noqa: BLE001 - a feed that ends silently would be worse
+                error = f"{type(failed).__name__}: {failed}"
+            if self._heard_at > heard_at:
+                retry = _FIRST_RETRY
+            if not self._last_error:
+                self._tell(RevocationFeedLost(detail=error, served_for=self._left()))
+            self._last_error = error
+            await self._sleep(retry * (0.5 + random.random() / 2))  # noqa: S311 - spreads workers
+            retry = min(retry * 2, _LONGEST_RETRY)
+
+    def _take(self, revocations: Sequence[Revocation]) -> None:
+        self.add(revocations)
+        now = self._monotonic()
+        self._heard_at = now
+        self._trusted_until = now + self._stale_after
+        if self._last_error:
+            self._last_error = ""
+            self._tell(RevocationFeedRestored())
+        if now - self._swept_at >= _SWEEP_SECONDS:
+            self._swept_at = now
+            self._sweep(self._clock())
+        self._first.set()
+
+    def _sweep(self, now: float) -> None:
+        """Forget what concerns no living token any more."""
+        for entries in (self._sessions, self._tokens):
+            for value in [value for value, until in entries.items() if until <= now]:
+                del entries[value]
+        for subject, known in [*self._subjects.items()]:
+            alive = tuple(revocation for revocation in known if revocation.until > now)
+            if alive:
+                self._subjects[subject] = alive
+            else:
+                del self._subjects[subject]
+
+    def _is_subject_revoked(self, verified: Verified) -> bool:
+        began = verified.auth_time
+        if began is None:
+            began = verified.issued_at or 0
+        return any(
+            began < revocation.at and verified.session_id != (revocation.spared or None)
+            for revocation in self._subjects[verified.subject or ""]
+        )
+
+    def _left(self) -> float:
+        return max(0.0, self._trusted_until - self._monotonic())
+
+    def _tell(self, event: Event) -> None:
+        for hook in self._hooks:
+            hook(event)
