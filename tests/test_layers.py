@@ -41,15 +41,33 @@ DOORS = {
         "linqi.jose.verified",
         "linqi.jwks.asking",
         "linqi.jwks.snapshot",
+        "linqi.sessions.record",
+        "linqi.sessions.refresh",
+        "linqi.sessions.refresh_token",
     },
-    "pybase64": {"linqi.jose._gate", "linqi.jose.key", "linqi.sessions.renewal"},
+    "pybase64": {
+        "linqi.jose._gate",
+        "linqi.jose.key",
+        "linqi.sessions.pair",
+        "linqi.sessions.refresh_token",
+        "linqi.sessions.renewal",
+    },
     "cachetools": {"linqi.jwks.remote", "linqi.sessions.sliding"},
     "filelock": {"linqi.jwks.sharing"},
     "httpx2": {"linqi.jwks.fetching"},
     "linqi_storm": {"linqi.cli"},
     "rich": {"linqi.cli"},
+    "redis": {"linqi.stores.valkey"},
+    "asyncpg": {"linqi.stores.postgres"},
 }
-LAZY = {"filelock", "httpx2", "linqi_storm"}  # inside functions only: the core runs without them
+# Inside functions only: the core runs without them.
+LAZY = {"asyncpg", "filelock", "httpx2", "linqi_storm", "redis"}
+    "asyncpg",
+    "filelock",
+    "httpx2",
+    "linqi_storm",
+    "redis",
+}  # inside functions only: the core runs without them
 CLOCKS = {
     *("time.time", "time.time_ns", "time.monotonic", "time.monotonic_ns"),
     *("datetime.datetime.now", "datetime.datetime.utcnow", "datetime.date.today"),

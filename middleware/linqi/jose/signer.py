@@ -55,6 +55,11 @@ class Signer:
         self._counter = itertools.count(1)
         self._fixed = {"iss": issuer, "aud": audience}
 
+    @property
+    def is_slow(self) -> bool:
+        """Whether a signature takes longer than most requests (RSA), so that a thread is due."""
+        return self.keys.signing_key(self._clock()).alg.startswith(("RS", "PS"))
+
     def sign(self, claims: Mapping[str, Any]) -> str:
         """Give a token of `claims` with ``iss`` and ``aud`` set; `SigningError` when it fails."""
         key = self.keys.signing_key(self._clock())

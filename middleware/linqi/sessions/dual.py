@@ -4,15 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import hashlib
 import inspect
 import json
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any, Final, TypeAlias
-
-import pybase64
 
 from linqi._flight import SingleFlight
 from linqi.errors import ConfigurationError, RefreshRefused, SigningError, Unavailable
@@ -29,14 +25,15 @@ from linqi.jose.claims import split_scope
 from linqi.jose.key import Key
 from linqi.jose.signer import Signer
 from linqi.sessions._claims import check_start, replaceable
-from linqi.sessions.record import Cause, Outcome, OutcomeKind, Revocation, SessionRecord
+from linqi.sessions.pair import PairMaker, TokenPair
+from linqi.sessions.record import Cause, Outcome, Revocation, SessionRecord
 from linqi.sessions.refresh import SessionSettings
 from linqi.sessions.refresh_token import RefreshTokens, new_session_id
 from linqi.sessions.renewal import RenewalSettings
 from linqi.sessions.revocation import Revocations
 from linqi.sessions.store import SessionStore
 
-__all__ = ["AuthorizeRefresh", "Sessions", "TokenPair"]
+__all__ = ["AuthorizeRefresh", "Sessions"]
 
 AuthorizeRefresh: TypeAlias = Callable[
     [SessionRecord], bool | Mapping[str, Any] | Awaitable[bool | Mapping[str, Any]]
@@ -44,34 +41,12 @@ AuthorizeRefresh: TypeAlias = Callable[
 """Asked before a refreshed access token is signed. False revokes the session; true keeps the
 claims; a mapping replaces application claims of this token. It may be a coroutine function."""
 
-_SLOW_TO_SIGN: Final = ("RS", "PS")
 _AUTHORIZE_SECONDS: Final = 5.0
 _LONGEST_CLAIMS: Final = 4_096
 _LONGEST_DEVICE: Final = 256
 _SLACK_SECONDS: Final = 300
 """Revocations outlive the access lifetime by the longest leeway that a verifier can have."""
 _PURGE_SECONDS, _PURGE_AT_ONCE = 30.0, 500
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TokenPair:
-    """What signing in or refreshing gives."""
-
-    access_token: str = field(repr=False)
-    access_expires_at: float
-    """``exp`` of the access token, in Unix seconds."""
-    refresh_in: float
-    """Seconds from now until the client should refresh."""
-    refresh_token: str = field(repr=False)
-    refresh_expires_at: float
-    """When the refresh token expires unless it is used."""
-    session_id: str
-    session_ends_at: float
-    sequence: int
-    """Rises with every rotation: a client keeps the pair with the highest, whichever came last."""
-    outcome: OutcomeKind | str
-    """``started``, ``rotated``, ``replayed`` or ``recovered``."""
-    scopes: tuple[str, ...]
 
 
 class Sessions:
@@ -108,7 +83,7 @@ class Sessions:
         self.revocations = revocations or Revocations(store, hooks=hooks, clock=clock)
         self._tokens = RefreshTokens(secret, issuer=signer.issuer)
         self._authorize = authorize
-        self._on_issue = on_issue
+        self._pairs = PairMaker(signer, self._tokens, self.access, on_issue=on_issue, clock=clock)
         self._hooks = tuple(hooks)
         self._clock = clock
         self._sleep = sleep
@@ -165,7 +140,7 @@ class Sessions:
             for name in surplus:
                 self._tell(SessionRevoked(user=subject, session=name, cause="limit"))
         self._tell(SessionStarted(user=subject, session=session_id, ends_at=ends_at))
-        return await self._pair(record, "started", json.loads(text), tuple(scopes))
+        return await self._pairs.make(record, "started", json.loads(text), tuple(scopes))
 
     async def refresh(
         self, refresh_token: str, *, scopes: Sequence[str] | None = None
@@ -257,7 +232,7 @@ class Sessions:
                 sequence=record.counter,
             )
         )
-        return await self._pair(record, outcome.kind, claims, granted)
+        return await self._pairs.make(record, outcome.kind, claims, granted)
 
     async def _redeemed(
         self, outcome: Outcome, session_id: str, presented: int, now: float
@@ -307,48 +282,6 @@ class Sessions:
             raise RefreshRefused("denied", "the application's authorize hook said no")
         return claims, scopes
 
-    async def _pair(
-        self,
-        record: SessionRecord,
-        outcome: OutcomeKind | str,
-        claims: Mapping[str, Any],
-        scopes: tuple[str, ...],
-    ) -> TokenPair:
-        now = self._clock()
-        span = self.access.policy.span(record.session_id, now, self.access)
-        expires_at = min(span.expires_at, record.ends_at)
-        token_claims = {
-            **{name: value for name, value in claims.items() if name != "scope"},
-            **({"scope": " ".join(scopes)} if scopes else {}),
-            "sub": record.subject,
-            "sid": record.session_id,
-            "auth_time": _whole(record.started_at),
-            "session_end": _whole(record.ends_at),
-            "iat": _whole(max(span.issued_at, record.started_at)),
-            "exp": _whole(expires_at),
-            "jti": _token_id(record, expires_at, scopes),
-        }
-        access_token = await self._signed(token_claims)
-        if self._on_issue is not None:
-            self._on_issue(access_token)
-        return TokenPair(
-            access_token=access_token,
-            access_expires_at=expires_at,
-            refresh_in=max(0.0, expires_at - self.access.buffer - now),
-            refresh_token=self._tokens.make(record.session_id, record.counter, record.expires_at),
-            refresh_expires_at=record.expires_at,
-            session_id=record.session_id,
-            session_ends_at=record.ends_at,
-            sequence=record.counter,
-            outcome=outcome,
-            scopes=scopes,
-        )
-
-    async def _signed(self, claims: Mapping[str, Any]) -> str:
-        if self.signer.keys.signing_key().alg.startswith(_SLOW_TO_SIGN):
-            return await asyncio.to_thread(self.signer.sign, claims)
-        return self.signer.sign(claims)
-
     async def _publish(self, revocations: Sequence[Revocation]) -> None:
         """Refuse here at once, and have the store tell the others."""
         self.revocations.add(revocations)
@@ -391,15 +324,3 @@ def _narrowed(granted: tuple[str, ...], wanted: Sequence[str] | None) -> tuple[s
     if not set(wanted) <= set(granted):
         raise RefreshRefused("scope", "more scopes were asked for than the session has")
     return tuple(scope for scope in granted if scope in set(wanted))
-
-
-def _token_id(record: SessionRecord, expires_at: float, scopes: Sequence[str]) -> str:
-    """Give the ``jti``: a pure function, so that a replay in another worker gives the same."""
-    text = f"{record.session_id}\n{record.counter}\n{expires_at!r}\n{' '.join(scopes)}"
-    digest = hashlib.sha256(text.encode()).digest()
-    return pybase64.urlsafe_b64encode(digest[:16]).rstrip(b"=").decode()
-
-
-def _whole(instant: float) -> float:
-    """Give an instant without ``.0``, as libraries expect ``exp`` to be."""
-    return int(instant) if instant % 1 == 0 else instant

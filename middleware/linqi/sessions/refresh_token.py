@@ -15,7 +15,7 @@ import pybase64
 from linqi.errors import ConfigurationError, RefreshRefused
 from linqi.jose.key import Key
 
-__all__ = ["PresentedToken", "RefreshTokens", "new_session_id"]
+__all__ = ["PresentedToken", "RefreshTokens", "new_session_id", "subject_tag"]
 
 _PREFIX: Final = "lqr_"
 """So that secret scanners and people know one when they see one."""
@@ -100,9 +100,14 @@ def new_session_id(subject: str) -> str:
     The hash lets a store keep the sessions of one subject together, on one node of a cluster; the
     subject stands beside it in every access token anyway.
     """
-    tag = hashlib.sha256(subject.encode()).digest()[:_TAG_BYTES]
-    raw = tag + secrets.token_bytes(_RANDOM_BYTES)
-    return pybase64.urlsafe_b64encode(raw).rstrip(b"=").decode()
+    raw = secrets.token_bytes(_RANDOM_BYTES)
+    return subject_tag(subject) + pybase64.urlsafe_b64encode(raw).rstrip(b"=").decode()
+
+
+def subject_tag(subject: str) -> str:
+    """Give the 8 characters with which all session ids of `subject` begin."""
+    digest = hashlib.sha256(subject.encode()).digest()
+    return pybase64.urlsafe_b64encode(digest[:_TAG_BYTES]).decode()
 
 
 def _packed(session_id: str) -> bytes:

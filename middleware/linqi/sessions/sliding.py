@@ -30,7 +30,6 @@ Authorize: TypeAlias = Callable[
 """Asked before a successor is signed. False ends the sliding; true keeps the claims; a mapping
 replaces application claims, such as roles that changed. It may be a coroutine function."""
 
-_SLOW_TO_SIGN: Final = ("RS", "PS")
 _AUTHORIZE_SECONDS: Final = 5.0
 
 
@@ -180,7 +179,7 @@ class SlidingRenewal:
         """Whether signatures are made in threads."""
         if self._sign_off_loop is not None:
             return self._sign_off_loop
-        return self.signer.keys.signing_key().alg.startswith(_SLOW_TO_SIGN)
+        return self.signer.is_slow
 
     def begin(self, verified: Verified, due: Due, now: float) -> Begun | None:
         """Give the successor or the task that makes it; None where the budget puts it off."""

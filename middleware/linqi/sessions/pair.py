@@ -1,0 +1,117 @@
+"""The two tokens that a session gives a client."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import pybase64
+
+from linqi.jose.signer import Signer
+from linqi.sessions.record import OutcomeKind, SessionRecord
+from linqi.sessions.refresh_token import RefreshTokens
+from linqi.sessions.renewal import RenewalSettings
+
+__all__ = ["PairMaker", "TokenPair"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TokenPair:
+    """What signing in or refreshing gives."""
+
+    access_token: str = field(repr=False)
+    access_expires_at: float
+    """``exp`` of the access token, in Unix seconds."""
+    refresh_in: float
+    """Seconds from now until the client should refresh."""
+    refresh_token: str = field(repr=False)
+    refresh_expires_at: float
+    """When the refresh token expires unless it is used."""
+    session_id: str
+    session_ends_at: float
+    sequence: int
+    """Rises with every rotation: a client keeps the pair with the highest, whichever came last."""
+    outcome: OutcomeKind | str
+    """``started``, ``rotated``, ``replayed`` or ``recovered``."""
+    scopes: tuple[str, ...]
+
+
+class PairMaker:
+    """Makes the tokens that belong to the state of a session, equal in every worker."""
+
+    def __init__(
+        self,
+        signer: Signer,
+        tokens: RefreshTokens,
+        access: RenewalSettings,
+        *,
+        on_issue: Callable[[str], object] | None,
+        clock: Callable[[], float],
+    ) -> None:
+        self._signer = signer
+        self._tokens = tokens
+        self._access = access
+        self._on_issue = on_issue
+        self._clock = clock
+
+    async def make(
+        self,
+        record: SessionRecord,
+        outcome: OutcomeKind | str,
+        claims: Mapping[str, Any],
+        scopes: tuple[str, ...],
+    ) -> TokenPair:
+        """Sign an access token with `claims` and `scopes`, beside the current refresh token.
+
+        `SigningError` when that fails; the refresh token is not lost by it.
+        """
+        now, access = self._clock(), self._access
+        span = access.policy.span(record.session_id, now, access)
+        expires_at = min(span.expires_at, record.ends_at)
+        token = await self._signed(
+            {
+                **{name: value for name, value in claims.items() if name != "scope"},
+                **({"scope": " ".join(scopes)} if scopes else {}),
+                "sub": record.subject,
+                "sid": record.session_id,
+                "auth_time": _whole(record.started_at),
+                "session_end": _whole(record.ends_at),
+                "iat": _whole(max(span.issued_at, record.started_at)),
+                "exp": _whole(expires_at),
+                "jti": _token_id(record, expires_at, scopes),
+            }
+        )
+        if self._on_issue is not None:
+            self._on_issue(token)
+        return TokenPair(
+            access_token=token,
+            access_expires_at=expires_at,
+            refresh_in=max(0.0, expires_at - access.buffer - now),
+            refresh_token=self._tokens.make(record.session_id, record.counter, record.expires_at),
+            refresh_expires_at=record.expires_at,
+            session_id=record.session_id,
+            session_ends_at=record.ends_at,
+            sequence=record.counter,
+            outcome=outcome,
+            scopes=scopes,
+        )
+
+    async def _signed(self, claims: Mapping[str, Any]) -> str:
+        if self._signer.is_slow:
+            return await asyncio.to_thread(self._signer.sign, claims)
+        return self._signer.sign(claims)
+
+
+def _token_id(record: SessionRecord, expires_at: float, scopes: Sequence[str]) -> str:
+    """Give the ``jti``: a pure function, so that a replay in another worker gives the same."""
+    text = f"{record.session_id}\n{record.counter}\n{expires_at!r}\n{' '.join(scopes)}"
+    digest = hashlib.sha256(text.encode()).digest()
+    return pybase64.urlsafe_b64encode(digest[:16]).rstrip(b"=").decode()
+
+
+def _whole(instant: float) -> float:
+    """Give an instant without ``.0``, as libraries expect ``exp`` to be."""
+    return int(instant) if instant % 1 == 0 else instant

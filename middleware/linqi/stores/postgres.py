@@ -1,0 +1,296 @@
+"""Sessions in PostgreSQL: for several machines, durable, one statement an operation."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from importlib.resources import files
+from typing import TYPE_CHECKING, Any, Final
+
+import msgspec
+
+from linqi.errors import ConfigurationError, Unavailable
+from linqi.sessions.record import Outcome, Revocation, SessionRecord
+from linqi.sessions.refresh import SessionSettings
+from linqi.sessions.store import Take
+
+if TYPE_CHECKING:
+    import asyncpg
+
+__all__ = ["PostgresStore"]
+
+_VERSION: Final = 1
+_CHANNEL: Final = "linqi_revocations"
+_BEAT_SECONDS: Final = 1.0
+_MOST_IN_NOTICE: Final = 7_000
+"""Bytes; PostgreSQL allows 8,000 a notification."""
+_LOCK: Final = 0x6C696E7169
+_FIELDS: Final = SessionRecord.__struct_fields__
+
+
+class PostgresStore:
+    """A `SessionStore` in the PostgreSQL database at `dsn`, version 12 or newer.
+
+    The schema is made and brought up to date by ``linqi store init`` or `initialize`; `start`
+    does not change it. `pool`: an asyncpg pool of your own in the place of `dsn`; it is not closed.
+    `timeout` seconds are granted to each operation, waiting for a connection included.
+    """
+
+    def __init__(
+        self,
+        dsn: str | None = None,
+        *,
+        pool: asyncpg.Pool | Any = None,
+        timeout: float = 3.0,
+        most_connections: int = 10,
+    ) -> None:
+        faults = []
+        if (dsn is None) == (pool is None):
+            faults.append("give either dsn, such as 'postgresql://user@host/db', or pool")
+        if not 0.05 <= timeout <= 60:
+            faults.append(f"timeout is {timeout!r}, expected 0.05 to 60 seconds")
+        if faults:
+            raise ConfigurationError(faults)
+        self._dsn = dsn
+        self._pool = pool
+        self._is_own = pool is None
+        self._timeout = timeout
+        self._most_connections = most_connections
+
+    async def initialize(self) -> int:
+        """Make the schema or bring it up to date; give its version.
+
+        Safe to call from several places at once. `Unavailable` when the database cannot be
+        reached or does not allow it.
+        """
+        connection = await self._connect()
+        try:
+            async with self._in_time(), connection.transaction():
+                await connection.execute("SELECT pg_advisory_xact_lock($1)", _LOCK)
+                version = await _version(connection)
+                if version == 0:
+                    sql = files("linqi.stores").joinpath("postgres.sql").read_text()
+                    await connection.execute(sql)
+        finally:
+            await connection.close(timeout=self._timeout)
+        return _VERSION
+
+    async def start(self) -> None:
+        """Connect; `ConfigurationError` when the schema is absent or of another release."""
+        if self._pool is None:
+            self._pool = await self._make_pool()
+        async with self._in_time():
+            version = await _version(self._pool)
+        if version != _VERSION:
+            raise ConfigurationError(
+                [f"the database has schema {version}, expected {_VERSION}; run linqi store init"]
+            )
+
+    async def close(self) -> None:
+        """Close the connections, unless the caller's own pool has them."""
+        if self._is_own and self._pool is not None:
+            pool, self._pool = self._pool, None
+            try:
+                async with asyncio.timeout(self._timeout):
+                    await pool.close()
+            except TimeoutError:
+                pool.terminate()
+
+    async def create(self, record: SessionRecord, most_sessions: int) -> Sequence[str]:
+        """Keep a new session; see `SessionStore`."""
+        marks = ", ".join(f"${n + 1}" for n in range(len(_FIELDS)))
+        rows = await self._fetch(
+            f"SELECT * FROM linqi_create(ROW({marks})::linqi_sessions, ${len(_FIELDS) + 1})",
+            *[getattr(record, name) for name in _FIELDS],
+            most_sessions,
+        )
+        return [row[0] for row in rows]
+
+    async def present(
+        self, session_id: str, counter: int, now: float, settings: SessionSettings
+    ) -> Outcome:
+        """Redeem a refresh token; see `SessionStore`."""
+        (row,) = await self._fetch(
+            "SELECT kind, (after).* FROM linqi_present($1, $2, $3, $4, $5, $6)",
+            session_id,
+            counter,
+            now,
+            float(settings.grace),
+            settings.after_grace == "recover",
+            float(settings.idle),
+        )
+        kind = row["kind"]
+        return Outcome(kind, None if kind == "unknown" else _record(row))
+
+    async def get(self, session_id: str) -> SessionRecord | None:
+        """Give a session."""
+        rows = await self._fetch("SELECT * FROM linqi_sessions WHERE session_id = $1", session_id)
+        return _record(rows[0]) if rows else None
+
+    async def live(self, subject: str, now: float) -> Sequence[SessionRecord]:
+        """Give the live sessions of `subject`, oldest first."""
+        rows = await self._fetch(
+            "SELECT * FROM linqi_sessions WHERE subject = $1 AND revoked_at = 0"
+            " AND expires_at > $2 AND ends_at > $2 ORDER BY started_at, session_id",
+            subject,
+            now,
+        )
+        return [_record(row) for row in rows]
+
+    async def revoke(self, session_id: str, now: float, cause: str) -> bool:
+        """Revoke a session; see `SessionStore`."""
+        rows = await self._fetch(
+            "WITH changed AS (UPDATE linqi_sessions SET revoked_at = $2, cause = $3"
+            " WHERE session_id = $1 AND revoked_at = 0)"
+            " SELECT 1 FROM linqi_sessions WHERE session_id = $1",
+            session_id,
+            now,
+            cause,
+        )
+        return bool(rows)
+
+    async def revoke_all(
+        self, subject: str, now: float, cause: str, spared: str = ""
+    ) -> Sequence[str]:
+        """Revoke the sessions of `subject`; see `SessionStore`."""
+        rows = await self._fetch(
+            "WITH changed AS (UPDATE linqi_sessions SET revoked_at = $2, cause = $3"
+            " WHERE subject = $1 AND session_id <> $4 AND revoked_at = 0)"
+            " SELECT session_id FROM linqi_sessions WHERE subject = $1 AND session_id <> $4",
+            subject,
+            now,
+            cause,
+            spared,
+        )
+        return [row[0] for row in rows]
+
+    async def publish(self, revocations: Sequence[Revocation]) -> None:
+        """Keep `revocations` and notify every worker, in one transaction."""
+        columns: tuple[list[Any], ...] = ([], [], [], [], [])
+        for r in revocations:
+            for column, value in zip(
+                columns, (r.kind, r.value, r.at, r.until, r.spared), strict=True
+            ):
+                column.append(value)
+        await self._fetch(
+            "WITH kept AS (INSERT INTO linqi_revocations"
+            " SELECT * FROM unnest($1::text[], $2::text[], $3::float8[], $4::float8[], $5::text[])"
+            " ON CONFLICT (kind, value, at, spared) DO UPDATE"
+            " SET until = greatest(linqi_revocations.until, excluded.until))"
+            " SELECT pg_notify($6, notice) FROM unnest($7::text[]) AS notice",
+            *columns,
+            _CHANNEL,
+            _notices(revocations),
+        )
+
+    async def follow(self, since: float, take: Take) -> None:
+        """Listen, give `take` what is kept, then what is notified."""
+        notices: asyncio.Queue[str] = asyncio.Queue()
+        connection = await self._connect()
+        try:
+            async with self._in_time():
+                await connection.add_listener(
+                    _CHANNEL, lambda _connection, _pid, _channel, text: notices.put_nowait(text)
+                )
+                # Only now: what is revoked between the two comes by both ways.
+                rows = await connection.fetch(
+                    "SELECT * FROM linqi_revocations WHERE until > $1", since
+                )
+            take([Revocation(**dict(row)) for row in rows])
+            while True:
+                try:
+                    async with asyncio.timeout(_BEAT_SECONDS):
+                        text = await notices.get()
+                except TimeoutError:
+                    async with self._in_time():
+                        await connection.execute("SELECT 1")  # is it still there?
+                    take(())
+                else:
+                    take(msgspec.json.decode(text, type=list[Revocation]))
+        finally:
+            connection.terminate()
+
+    async def purge(self, now: float, most: int) -> int:
+        """Forget what is over; see `SessionStore`."""
+        await self._fetch("DELETE FROM linqi_revocations WHERE until <= $1", now)
+        rows = await self._fetch(
+            "DELETE FROM linqi_sessions WHERE session_id IN (SELECT session_id FROM linqi_sessions"
+            " WHERE expires_at <= $1 LIMIT $2 FOR UPDATE SKIP LOCKED) RETURNING 1",
+            now,
+            most,
+        )
+        return len(rows)
+
+    async def _fetch(self, sql: str, *arguments: Any) -> list[Any]:
+        if self._pool is None:
+            raise Unavailable("the PostgreSQL store is not started")
+        # asyncpg itself: a request that is cancelled cancels its statement on the server, and a
+        # connection whose state is unknown is closed instead of handed to somebody else.
+        async with self._in_time(), self._pool.acquire() as connection:
+            return list(await connection.fetch(sql, *arguments))
+
+    async def _make_pool(self) -> Any:
+        asyncpg = _driver()
+        async with self._in_time():
+            return await asyncpg.create_pool(
+                self._dsn,
+                min_size=1,
+                max_size=self._most_connections,
+                timeout=self._timeout,
+                command_timeout=self._timeout,
+            )
+
+    async def _connect(self) -> Any:
+        async with self._in_time():
+            if self._dsn is None:
+                return await self._pool.acquire()
+            return await _driver().connect(self._dsn, timeout=self._timeout)
+
+    @asynccontextmanager
+    async def _in_time(self) -> AsyncIterator[None]:
+        try:
+            async with asyncio.timeout(self._timeout):
+                yield
+        except (Unavailable, ConfigurationError):
+            raise
+        except TimeoutError:
+            raise Unavailable(f"PostgreSQL took more than {self._timeout:g} s") from None
+        except Exception as error:
+            raise Unavailable(f"PostgreSQL: {type(error).__name__}: {error}") from error
+
+
+def _driver() -> Any:
+    try:
+        import asyncpg
+    except ModuleNotFoundError:
+        raise ConfigurationError(
+            ["asyncpg is not installed; pip install 'linqi[postgres]'"]
+        ) from None
+    return asyncpg
+
+
+async def _version(connection: Any) -> int:
+    """Give the schema's version; 0 where there is none."""
+    if await connection.fetchval("SELECT to_regclass('linqi_schema')") is None:
+        return 0
+    return int(await connection.fetchval("SELECT max(version) FROM linqi_schema"))
+
+
+def _notices(revocations: Sequence[Revocation]) -> list[str]:
+    """Give the revocations as JSON arrays that fit into a notification each."""
+    notices: list[str] = []
+    waiting: list[Revocation] = []
+    for revocation in revocations:
+        text = msgspec.json.encode([*waiting, revocation]).decode()
+        if len(text.encode()) > _MOST_IN_NOTICE and waiting:
+            notices.append(msgspec.json.encode(waiting).decode())
+            waiting = []
+        waiting.append(revocation)
+    if waiting:
+        notices.append(msgspec.json.encode(waiting).decode())
+    return notices
+
+
+def _record(row: Any) -> SessionRecord:
+    return SessionRecord(**{name: row[name] for name in _FIELDS})

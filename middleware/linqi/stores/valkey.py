@@ -1,0 +1,248 @@
+"""Sessions in Valkey or Redis: for several machines, one Lua script an operation."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from importlib.resources import files
+from typing import TYPE_CHECKING, Any, Final
+
+import msgspec
+
+from linqi.errors import ConfigurationError, Unavailable
+from linqi.sessions.record import Outcome, Revocation, SessionRecord
+from linqi.sessions.refresh import SessionSettings
+from linqi.sessions.refresh_token import subject_tag
+from linqi.sessions.store import Take
+
+if TYPE_CHECKING:
+    from redis.asyncio import Redis
+
+__all__ = ["ValkeyStore"]
+
+_BLOCK_SECONDS: Final = 1.0
+_AT_ONCE: Final = 1_000
+_NUMBERS: Final = (
+    "counter", "parent", "rotated_at", "started_at", "expires_at", "ends_at", "revoked_at",
+)  # fmt: skip
+_KEPT_SECONDS: Final = 90_000
+"""Revocations are trimmed from the stream after a day and an hour: the longest access lifetime."""
+
+
+class ValkeyStore:
+    """A `SessionStore` in the Valkey or Redis server or cluster at `url`.
+
+    The sessions of one subject share a hash slot, so every operation is one script on one node;
+    revocations travel by one stream. `client`: a `redis.asyncio` client of your own in the place
+    of `url`, for clusters and sentinels; it is not closed, and its retries are harmless here.
+    `timeout` seconds are granted to each operation, waiting for a connection included.
+
+    The server must not evict (``maxmemory-policy noeviction``): an evicted revocation is none.
+    What it acknowledged can be lost with the machine unless ``appendfsync`` is ``always``, and in
+    a failover in any case.
+    """
+
+    def __init__(
+        self,
+        url: str | None = None,
+        *,
+        client: Redis | Any = None,
+        timeout: float = 2.0,
+        most_connections: int = 50,
+        prefix: str = "linqi",
+    ) -> None:
+        faults = []
+        if (url is None) == (client is None):
+            faults.append("give either url, such as 'redis://127.0.0.1:6379/0', or client")
+        if not 0.05 <= timeout <= 60:
+            faults.append(f"timeout is {timeout!r}, expected 0.05 to 60 seconds")
+        if not prefix or not prefix.isascii() or not prefix.replace("-", "").isalnum():
+            faults.append(f"prefix is {prefix!r}, expected ASCII letters, digits and hyphens")
+        if faults:
+            raise ConfigurationError(faults)
+        self._url = url
+        self._is_own = client is None
+        self._client = client
+        self._timeout = timeout
+        self._most_connections = most_connections
+        self._prefix = prefix
+        self._stream = f"{prefix}:revocations"
+        self._scripts: dict[str, Any] = {}
+
+    async def start(self) -> None:
+        """Connect; `Unavailable` when the server cannot be reached or would evict sessions."""
+        if self._client is None:
+            self._client = _client(str(self._url), self._timeout, self._most_connections)
+        for name in ("create", "present", "revoke"):
+            text = files("linqi.stores").joinpath(f"{name}.lua").read_text()
+            self._scripts[name] = self._client.register_script(text)
+        async with self._in_time():
+            found = await self._client.info("memory")
+        if found.get("maxmemory") and found.get("maxmemory_policy") != "noeviction":
+            raise ConfigurationError(
+                [
+                    f"the server evicts ({found.get('maxmemory_policy')}), which would undo"
+                    " revocations; set maxmemory-policy noeviction"
+                ]
+            )
+
+    async def close(self) -> None:
+        """Close the connections, unless the caller's own client has them."""
+        if self._is_own and self._client is not None:
+            client, self._client = self._client, None
+            await client.aclose()
+
+    async def create(self, record: SessionRecord, most_sessions: int) -> Sequence[str]:
+        """Keep a new session; see `SessionStore`."""
+        fields = [item for pair in _fields(record).items() for item in pair]
+        tag = subject_tag(record.subject)
+        keys = [self._key(record.session_id), self._index(tag)]
+        heads = [
+            self._rows(tag),
+            record.session_id,
+            most_sessions,
+            repr(record.started_at),
+            repr(record.ends_at),
+        ]
+        return _texts(await self._call("create", keys, [*heads, *fields]))
+
+    async def present(
+        self, session_id: str, counter: int, now: float, settings: SessionSettings
+    ) -> Outcome:
+        """Redeem a refresh token; see `SessionStore`."""
+        recovers = int(settings.after_grace == "recover")
+        arguments = [counter, repr(now), repr(settings.grace), recovers, repr(settings.idle)]
+        kind, *row = await self._call("present", [self._key(session_id)], arguments)
+        return Outcome(kind.decode(), _record(row) if row else None)
+
+    async def get(self, session_id: str) -> SessionRecord | None:
+        """Give a session."""
+        async with self._in_time():
+            found = await self._client.hgetall(self._key(session_id))
+        return _record([item for pair in found.items() for item in pair]) if found else None
+
+    async def live(self, subject: str, now: float) -> Sequence[SessionRecord]:
+        """Give the live sessions of `subject`, oldest first."""
+        async with self._in_time():
+            names = await self._client.zrange(self._index(subject_tag(subject)), 0, -1)
+        rows = [await self.get(name.decode()) for name in names]
+        return sorted(
+            (
+                row
+                for row in rows
+                if row is not None and row.subject == subject and row.is_live(now)
+            ),
+            key=lambda row: (row.started_at, row.session_id),
+        )
+
+    async def revoke(self, session_id: str, now: float, cause: str) -> bool:
+        """Revoke a session; see `SessionStore`."""
+        key = self._key(session_id)
+        rows = key.removesuffix(session_id)
+        return bool(await self._call("revoke", [key, key], [rows, repr(now), cause, ""]))
+
+    async def revoke_all(
+        self, subject: str, now: float, cause: str, spared: str = ""
+    ) -> Sequence[str]:
+        """Revoke the sessions of `subject`; see `SessionStore`."""
+        tag = subject_tag(subject)
+        arguments = [self._rows(tag), repr(now), cause, spared]
+        return _texts(await self._call("revoke", [self._index(tag)], arguments))
+
+    async def publish(self, revocations: Sequence[Revocation]) -> None:
+        """Put `revocations` into the stream that every worker follows."""
+        async with self._in_time(), self._client.pipeline(transaction=False) as pipe:
+            for revocation in revocations:
+                entry = {"revocation": msgspec.json.encode(revocation)}
+                pipe.xadd(self._stream, entry)
+            await pipe.execute()
+
+    async def follow(self, since: float, take: Take) -> None:
+        """Give `take` what is in the stream, then what comes into it."""
+        last = "0-0"
+        while True:
+            try:
+                async with asyncio.timeout(self._timeout + _BLOCK_SECONDS):
+                    found = await self._client.xread(
+                        {self._stream: last}, count=_AT_ONCE, block=int(_BLOCK_SECONDS * 1000)
+                    )
+            except Exception as error:
+                raise _unavailable(error, self._timeout) from error
+            entries = [entry for _, listed in found for entry in listed]
+            if entries:
+                last = entries[-1][0].decode()
+            revocations = [
+                msgspec.json.decode(fields[b"revocation"], type=Revocation) for _, fields in entries
+            ]
+            take([revocation for revocation in revocations if revocation.until > since])
+
+    async def purge(self, now: float, most: int) -> int:
+        """Trim old revocations; sessions that are over leave by themselves."""
+        oldest = f"{int((now - _KEPT_SECONDS) * 1000)}-0"
+        async with self._in_time():
+            await self._client.xtrim(self._stream, minid=oldest, approximate=True)
+        return 0
+
+    async def _call(self, name: str, keys: Sequence[str], arguments: Sequence[Any]) -> Any:
+        if self._client is None:
+            raise Unavailable("the Valkey store is not started")
+        async with self._in_time():
+            return await self._scripts[name](keys=keys, args=arguments)
+
+    @asynccontextmanager
+    async def _in_time(self) -> AsyncIterator[None]:
+        if self._client is None:
+            raise Unavailable("the Valkey store is not started")
+        try:
+            async with asyncio.timeout(self._timeout):
+                yield
+        except Exception as error:
+            raise _unavailable(error, self._timeout) from error
+
+    def _key(self, session_id: str) -> str:
+        return self._rows(session_id[:8]) + session_id
+
+    def _rows(self, tag: str) -> str:
+        # The braces choose the hash slot: all sessions of one subject lie in one.
+        return f"{self._prefix}:{{{tag}}}:"
+
+    def _index(self, tag: str) -> str:
+        return f"{self._prefix}:{{{tag}}}"
+
+
+def _client(url: str, timeout: float, most_connections: int) -> Redis:
+    try:
+        from redis.asyncio import BlockingConnectionPool, Redis
+    except ModuleNotFoundError:
+        raise ConfigurationError(["redis is not installed; pip install 'linqi[valkey]'"]) from None
+    pool = BlockingConnectionPool.from_url(
+        url, max_connections=most_connections, timeout=timeout, socket_connect_timeout=timeout
+    )
+    return Redis(connection_pool=pool)
+
+
+def _fields(record: SessionRecord) -> dict[str, str]:
+    values = msgspec.structs.asdict(record)
+    return {name: repr(value) if name in _NUMBERS else value for name, value in values.items()}
+
+
+def _record(row: Sequence[bytes]) -> SessionRecord:
+    texts = [item.decode() for item in row]
+    values: dict[str, Any] = dict(zip(texts[::2], texts[1::2], strict=True))
+    for name in _NUMBERS:
+        values[name] = float(values[name])
+    values["counter"], values["parent"] = int(values["counter"]), int(values["parent"])
+    return SessionRecord(**values)
+
+
+def _texts(names: Sequence[bytes]) -> list[str]:
+    return [name.decode() for name in names]
+
+
+def _unavailable(error: Exception, timeout: float) -> Exception:
+    if isinstance(error, (Unavailable, ConfigurationError)):
+        return error
+    if isinstance(error, TimeoutError):
+        return Unavailable(f"Valkey took more than {timeout:g} s")
+    return Unavailable(f"Valkey: {type(error).__name__}: {error}")
