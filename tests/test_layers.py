@@ -62,12 +62,6 @@ DOORS = {
 }
 # Inside functions only: the core runs without them.
 LAZY = {"asyncpg", "filelock", "httpx2", "linqi_storm", "redis"}
-    "asyncpg",
-    "filelock",
-    "httpx2",
-    "linqi_storm",
-    "redis",
-}  # inside functions only: the core runs without them
 CLOCKS = {
     *("time.time", "time.time_ns", "time.monotonic", "time.monotonic_ns"),
     *("datetime.datetime.now", "datetime.datetime.utcnow", "datetime.date.today"),

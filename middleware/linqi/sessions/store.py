@@ -79,7 +79,7 @@ class SessionStore(Protocol):
     async def purge(self, now: float, most: int) -> int:
         """Forget at most `most` sessions that are over, and revocations past their end.
 
-        Gives how many sessions it forgot. One that was revoked is kept until its refresh tokens
-        are expired, so that their reuse is known.
+        Gives how many sessions it forgot. None goes before its refresh tokens are expired, so
+        that the reuse of one is known; some stores keep it until the session's end.
         """
         ...

@@ -53,7 +53,7 @@ class PostgresStore:
         if faults:
             raise ConfigurationError(faults)
         self._dsn = dsn
-        self._pool = pool
+        self._pool: Any = pool
         self._is_own = pool is None
         self._timeout = timeout
         self._most_connections = most_connections
@@ -101,9 +101,8 @@ class PostgresStore:
         """Keep a new session; see `SessionStore`."""
         marks = ", ".join(f"${n + 1}" for n in range(len(_FIELDS)))
         rows = await self._fetch(
-            f"SELECT * FROM linqi_create(ROW({marks})::linqi_sessions, ${len(_FIELDS) + 1})",
+            f"SELECT * FROM linqi_create(ROW({marks})::linqi_sessions, {most_sessions:d})",  # noqa: S608
             *[getattr(record, name) for name in _FIELDS],
-            most_sessions,
         )
         return [row[0] for row in rows]
 
@@ -216,7 +215,7 @@ class PostgresStore:
         await self._fetch("DELETE FROM linqi_revocations WHERE until <= $1", now)
         rows = await self._fetch(
             "DELETE FROM linqi_sessions WHERE session_id IN (SELECT session_id FROM linqi_sessions"
-            " WHERE expires_at <= $1 LIMIT $2 FOR UPDATE SKIP LOCKED) RETURNING 1",
+            " WHERE ends_at <= $1 LIMIT $2 FOR UPDATE SKIP LOCKED) RETURNING 1",
             now,
             most,
         )

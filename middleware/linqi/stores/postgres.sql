@@ -14,6 +14,9 @@ CREATE TABLE linqi_sessions (
     device text NOT NULL
 ) WITH (fillfactor = 80);  -- room for the next version of a row beside it
 CREATE INDEX linqi_sessions_by_subject ON linqi_sessions (subject, started_at);
+-- Not on expires_at, which every rotation changes: the new version of a row would need new entries
+-- in all indexes.
+CREATE INDEX linqi_sessions_by_end ON linqi_sessions (ends_at);
 
 CREATE TABLE linqi_revocations (
     kind text NOT NULL,

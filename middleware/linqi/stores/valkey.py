@@ -63,7 +63,7 @@ class ValkeyStore:
             raise ConfigurationError(faults)
         self._url = url
         self._is_own = client is None
-        self._client = client
+        self._client: Any = client
         self._timeout = timeout
         self._most_connections = most_connections
         self._prefix = prefix
