@@ -1,11 +1,62 @@
 """Fixtures that several modules share."""
 
+import asyncio
+import secrets
+from collections.abc import AsyncIterator, Callable, Iterator
+from pathlib import Path
+
 import pytest
 
+import servers
 from clock import FakeClock
+from linqi.sessions.store import SessionStore
+from linqi.stores.memory import MemoryStore
+from linqi.stores.postgres import PostgresStore
+from linqi.stores.sqlite import SQLiteStore
+from linqi.stores.valkey import ValkeyStore
 
 
 @pytest.fixture
 def clock() -> FakeClock:
     """Give a wall clock that stands still."""
     return FakeClock()
+
+
+@pytest.fixture(scope="session")
+def valkey_url() -> Iterator[str]:
+    """Give a Valkey server for the whole run."""
+    with servers.valkey() as url:
+        yield url
+
+
+@pytest.fixture(scope="session")
+def postgres_dsn() -> Iterator[str]:
+    """Give a PostgreSQL database with linqi's schema for the whole run."""
+    with servers.postgres() as dsn:
+        asyncio.run(PostgresStore(dsn).initialize())
+        yield dsn
+
+
+@pytest.fixture(params=["memory", "sqlite", "valkey", "postgres"])
+def make_store(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[[], SessionStore]:
+    """Give a maker of stores that share what they keep, one kind after the other."""
+    if request.param == "memory":
+        store = MemoryStore()
+        return lambda: store
+    if request.param == "sqlite":
+        return lambda: SQLiteStore(tmp_path / "sessions.db")
+    if request.param == "valkey":
+        url = request.getfixturevalue("valkey_url")
+        prefix = f"t{secrets.token_hex(4)}"
+        return lambda: ValkeyStore(url, prefix=prefix)
+    dsn = request.getfixturevalue("postgres_dsn")
+    return lambda: PostgresStore(dsn)
+
+
+@pytest.fixture
+async def store(make_store: Callable[[], SessionStore]) -> AsyncIterator[SessionStore]:
+    """Give one started store."""
+    store = make_store()
+    await store.start()
+    yield store
+    await store.close()

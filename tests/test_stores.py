@@ -1,0 +1,326 @@
+"""One contract for every store, on real servers."""
+
+import asyncio
+import math
+import secrets
+import time
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from linqi.errors import Unavailable
+from linqi.sessions.record import Revocation, SessionRecord
+from linqi.sessions.refresh import SessionSettings, judge, revoked
+from linqi.sessions.refresh_token import new_session_id
+from linqi.sessions.store import SessionStore
+
+NOW = 1_800_000_000.123456
+RULES = SessionSettings()
+
+
+def record(subject: str | None = None, **changes: Any) -> SessionRecord:
+    """Give a new session of a subject that no other test has."""
+    subject = subject or f"user-{secrets.token_hex(6)}"
+    started_at = changes.pop("started_at", float(int(NOW)))
+    return SessionRecord(
+        **{
+            "session_id": new_session_id(subject),
+            "subject": subject,
+            "rotated_at": started_at,
+            "started_at": started_at,
+            "expires_at": started_at + RULES.idle,
+            "ends_at": started_at + RULES.absolute,
+            "claims": '{"scope":"read","name":"Zo\u00eb"}',
+            "device": "phone \u2603",
+        }
+        | changes
+    )
+
+
+async def test_what_is_kept_is_what_was_given(store: SessionStore) -> None:
+    """Every field, to the last digit; twice the same does no more than once."""
+    row = record()
+    for _ in range(2):
+        assert await store.create(row, 20) == []
+    assert await store.get(row.session_id) == row
+    assert await store.live(row.subject, NOW) == [row]
+    assert await store.get(new_session_id("nobody")) is None
+    assert await store.live("nobody", NOW) == []
+
+
+async def test_a_new_session_never_overwrites_one(store: SessionStore) -> None:
+    """A create that was sent again after a rotation does not bring the old counter back."""
+    row = record()
+    await store.create(row, 20)
+    await store.present(row.session_id, 0, NOW, RULES)
+    await store.create(row, 20)
+    after = await store.get(row.session_id)
+    assert after is not None
+    assert after.counter == 1
+
+
+@settings(
+    max_examples=40,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
+@given(data=st.data())
+def test_every_store_decides_as_the_pure_function(
+    make_store: Callable[[], SessionStore], data: st.DataObject
+) -> None:
+    """Any history of presentations and revocations: same outcome, same row, step by step."""
+    rules = SessionSettings(
+        idle=data.draw(st.sampled_from([60.0, 100.5, 86_400.0])),
+        absolute=86_400,
+        grace=data.draw(st.sampled_from([0, 10, 0.5])),
+        after_grace=data.draw(st.sampled_from(["recover", "strict"])),
+    )
+    steps = data.draw(
+        st.lists(
+            st.tuples(
+                st.sampled_from(["present", "present", "present", "revoke"]),
+                st.integers(-3, 2),
+                st.sampled_from([0.0, 0.001, 0.5, 9.99, 10.0, 30.0, 61.7, 50_000.0]),
+            ),
+            max_size=8,
+        )
+    )
+
+    async def run() -> None:
+        store = make_store()
+        await store.start()
+        row = expected = record(expires_at=float(int(NOW)) + rules.idle)
+        row = expected = msgspec.structs.replace(row, ends_at=row.started_at + rules.absolute)
+        await store.create(row, 20)
+        now = NOW
+        for kind, offset, pause in steps:
+            now += pause
+            if kind == "revoke":
+                assert await store.revoke(row.session_id, now, "admin")
+                expected = revoked(expected, now, "admin")
+            else:
+                counter = max(0, expected.counter + offset)
+                want = judge(expected, counter, now, rules)
+                got = await store.present(row.session_id, counter, now, rules)
+                # A store may forget what is over: then it does not know what it was.
+                if got.kind == "unknown" and want.kind in ("expired", "revoked", "reused"):
+                    break
+                assert got == want
+                assert want.record is not None
+                expected = want.record
+            assert await store.get(row.session_id) in (expected, None)
+        await store.close()
+
+    asyncio.run(run())
+
+
+async def test_d2_fifty_at_once_give_one_rotation(store: SessionStore) -> None:
+    """D2: one consumes, the others are told of the same successor."""
+    row = record()
+    await store.create(row, 20)
+    outcomes = await asyncio.gather(
+        *[store.present(row.session_id, 0, NOW + n / 1000, RULES) for n in range(50)]
+    )
+    kinds = [outcome.kind for outcome in outcomes]
+    assert (kinds.count("rotated"), kinds.count("replayed")) == (1, 49)
+    assert len({outcome.record for outcome in outcomes}) == 1
+
+
+async def test_d2_two_processes_agree(make_store: Callable[[], SessionStore]) -> None:
+    """The atomic step is the store's, not the process's."""
+    one, two = make_store(), make_store()
+    await one.start()
+    await two.start()
+    row = record()
+    await one.create(row, 20)
+    outcomes = await asyncio.gather(
+        *[s.present(row.session_id, 0, NOW, RULES) for s in (one, two) for _ in range(10)]
+    )
+    assert [o.kind for o in outcomes].count("rotated") == 1
+    await one.close()
+    if two is not one:
+        await two.close()
+
+
+async def test_an_unknown_session_is_unknown(store: SessionStore) -> None:
+    """Nothing is made by asking for it."""
+    name = new_session_id("nobody")
+    assert (await store.present(name, 0, NOW, RULES)).kind == "unknown"
+    assert not await store.revoke(name, NOW, "admin")
+    assert await store.get(name) is None
+
+
+async def test_revoking_is_for_good_and_says_who_was_first(store: SessionStore) -> None:
+    """I2: the first cause stays; nothing that comes later succeeds."""
+    row = record()
+    await store.create(row, 20)
+    assert await store.revoke(row.session_id, NOW, "logout")
+    assert await store.revoke(row.session_id, NOW + 5, "admin")
+    after = await store.get(row.session_id)
+    assert after is not None
+    assert (after.revoked_at, after.cause) == (NOW, "logout")
+    assert (await store.present(row.session_id, 0, NOW, RULES)).kind == "revoked"
+    assert await store.live(row.subject, NOW) == []
+
+
+async def test_all_of_a_subject_but_one(store: SessionStore) -> None:
+    """Logout everywhere else; other people's sessions stay."""
+    rows = [record("same-" + secrets.token_hex(4)) for _ in range(1)]
+    rows += [record(rows[0].subject, started_at=rows[0].started_at + n) for n in (1, 2)]
+    other = record()
+    for row in [*rows, other]:
+        await store.create(row, 20)
+    ids = await store.revoke_all(rows[0].subject, NOW + 9, "admin", rows[1].session_id)
+    assert set(ids) == {rows[0].session_id, rows[2].session_id}
+    live = await store.live(rows[0].subject, NOW + 9)
+    assert [row.session_id for row in live] == [rows[1].session_id]
+    assert await store.live(other.subject, NOW + 9) == [other]
+    again = await store.revoke_all(rows[0].subject, NOW + 10, "admin", rows[1].session_id)
+    assert set(again) == set(ids)
+
+
+async def test_d12_the_oldest_sessions_give_way(store: SessionStore) -> None:
+    """D12: at most so many live; the new one is never the victim."""
+    first = record()
+    rows = [first] + [record(first.subject, started_at=first.started_at + n) for n in range(1, 5)]
+    over = [list(await store.create(row, 3)) for row in rows]
+    assert over == [[], [], [], [rows[0].session_id], [rows[1].session_id]]
+    live = await store.live(first.subject, NOW + 9)
+    assert [row.session_id for row in live] == [row.session_id for row in rows[2:]]
+    gone = await store.get(rows[0].session_id)
+    assert gone is not None
+    assert gone.cause == "limit"
+
+
+async def test_live_sessions_are_those_not_over(store: SessionStore) -> None:
+    """Idle ones and those at their end are not listed."""
+    row = record()
+    await store.create(row, 20)
+    assert await store.live(row.subject, row.expires_at - 1) == [row]
+    assert await store.live(row.subject, row.expires_at) == []
+
+
+def revocation(kind: Any = "session", **changes: Any) -> Revocation:
+    """Give a revocation of something new."""
+    value = secrets.token_hex(8)
+    return Revocation(
+        **{"kind": kind, "value": value, "at": NOW, "until": NOW + 1200, "spared": ""} | changes
+    )
+
+
+async def followed(
+    store: SessionStore, since: float, wanted: set[Revocation], seconds: float = 5
+) -> set[Revocation]:
+    """Follow until all of `wanted` came; give everything that did."""
+    came: set[Revocation] = set()
+    done = asyncio.Event()
+
+    def take(revocations: Any) -> None:
+        came.update(revocations)
+        if wanted <= came:
+            done.set()
+
+    task = asyncio.create_task(store.follow(since, take))
+    async with asyncio.timeout(seconds):
+        await done.wait()
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+    return came
+
+
+async def test_revocations_reach_followers_old_and_new(
+    make_store: Callable[[], SessionStore],
+) -> None:
+    """Another process hears what was revoked before it came and what is revoked after."""
+    here, there = make_store(), make_store()
+    await here.start()
+    await there.start()
+    before = revocation(), revocation("subject", spared="x"), revocation("token")
+    over = revocation(until=NOW - 5)
+    await here.publish([*before, over])
+    await here.publish([before[0]])
+    later = [revocation(value=f"{n}-{'v' * 40}") for n in range(300)]
+    later.append(later[0])
+    task = asyncio.create_task(followed(there, NOW, {*before, *later}))
+    await asyncio.sleep(0.2)
+    await here.publish(later)
+    came = await task
+    assert over not in came
+    await here.close()
+    if there is not here:
+        await there.close()
+
+
+async def test_a_follower_is_told_when_there_is_nothing(store: SessionStore) -> None:
+    """An empty call at least every second or so: silence means that the store is gone."""
+    beats = asyncio.Semaphore(0)
+    task = asyncio.create_task(store.follow(NOW, lambda _: beats.release()))
+    async with asyncio.timeout(5):
+        for _ in range(3):
+            await beats.acquire()
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+
+
+async def test_what_is_over_is_forgotten_bit_by_bit(store: SessionStore) -> None:
+    """Purging is bounded, and takes nobody who lives."""
+    past = time.time() - 10  # Valkey forgets by its own clock
+    old = [record(ends_at=past, expires_at=past) for _ in range(3)]
+    alive = record()
+    for row in [*old, alive]:
+        await store.create(row, 20)
+    await store.publish([revocation(until=NOW - 5)])
+    for _ in range(6):
+        assert await store.purge(NOW, 2) <= 2
+    assert [await store.get(row.session_id) for row in old] == [None] * 3
+    assert await store.get(alive.session_id) == alive
+
+
+async def test_a_cancelled_request_harms_no_later_one(store: SessionStore) -> None:
+    """D10: another user's reply never comes to the wrong request (redis-py, CVE-2023-28858)."""
+    rows = [record() for _ in range(10)]
+    for row in rows:
+        await store.create(row, 20)
+
+    async def get(row: SessionRecord) -> None:
+        found = await store.get(row.session_id)
+        assert found is not None
+        assert found.session_id == row.session_id
+
+    for turn in range(30):
+        tasks = [asyncio.create_task(get(row)) for row in rows for _ in range(4)]
+        await asyncio.sleep(turn * 0.0002)
+        for task in tasks[::2]:
+            task.cancel()
+        results = await asyncio.gather(*tasks, return_exceptions=True)
+        faults = [r for r in results if isinstance(r, Exception)]
+        assert faults == []
+
+
+async def test_a_store_that_is_not_there_is_unavailable(
+    make_store: Callable[[], SessionStore],
+) -> None:
+    """Before its start and after its end, as a clear error."""
+    store = make_store()
+    if type(store).__name__ == "MemoryStore":
+        return
+    with pytest.raises(Unavailable):
+        await store.get(new_session_id("a"))
+    await store.start()
+    await store.close()
+    await store.close()
+    with pytest.raises(Unavailable):
+        await store.present(new_session_id("a"), 0, NOW, RULES)
+
+
+def test_expiry_and_end_are_whole_seconds_and_ordered() -> None:
+    """What tokens carry must be what rows say."""
+    name = new_session_id("a")
+    end = RULES.end_of(name, NOW)
+    assert end == math.floor(end)
+    assert RULES.expiry(NOW, end) == math.floor(NOW + RULES.idle)
+    assert RULES.expiry(end - 5, end) == end
