@@ -215,6 +215,8 @@ class Verifier:
                 hook(RevocationFailed(detail=type(error).__name__))
             if self._serves_on_error:
                 return
+            if isinstance(error, Unavailable):
+                raise
             raise Unavailable(f"the revocation check raised {type(error).__name__}") from error
         if revoked:
             if self.cache is not None:

@@ -1,0 +1,318 @@
+"""The routes of sessions: sign in, refresh, sign out, list, revoke."""
+
+from __future__ import annotations
+
+import inspect
+import json
+import time
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final, TypeAlias
+
+from linqi.asgi._http import ASGIApp, Receive, Scope, Send, find_header
+from linqi.asgi.forms import BodyFault, read_form
+from linqi.asgi.session_cookie import SessionCookie
+from linqi.asgi.throttle import LoginThrottle
+from linqi.errors import (
+    ConfigurationError,
+    InvalidRequest,
+    LinqiError,
+    RefreshRefused,
+    SigningError,
+    TokenError,
+    Unavailable,
+)
+from linqi.jose.verified import Verified
+from linqi.jose.verifier import Verifier
+from linqi.sessions.dual import Sessions
+from linqi.sessions.pair import TokenPair
+
+__all__ = ["Authenticate", "Person", "SessionRoutes"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Person:
+    """Who signed in, as the application knows them."""
+
+    subject: str
+    claims: Mapping[str, Any] = field(default_factory=dict)
+    """Ride in every access token of the session."""
+    scopes: Sequence[str] = ()
+
+
+Authenticate: TypeAlias = Callable[[Mapping[str, str]], Person | None | Awaitable[Person | None]]
+"""Checks the fields of a login, ``username`` and ``password`` among them; None refuses. Hash the
+password even where there is no such user, in a thread: it takes tens of milliseconds."""
+
+_LONGEST_DEVICE: Final = 256
+
+
+class SessionRoutes:
+    """Answers ``/login``, ``/refresh``, ``/logout``, ``/logout-all``, ``/sessions``, ``/revoke``.
+
+    Everything else goes to `app`. Put it inside the middleware, with `public` among its public
+    paths::
+
+        routes = SessionRoutes(app, sessions, verifier, authenticate)
+        app = JWTMiddleware(routes, verifier, public=routes.public, services=[sessions])
+
+    A refresh token travels in an HttpOnly ``__Host-`` cookie, or in the body for clients that are
+    no browsers: ``X-Token-Delivery: cookie`` or ``body`` says which, and the first is also the
+    header that a foreign page cannot send. `origins`: whose pages may use the cookie where the
+    browser sends no ``Sec-Fetch-Site``. `throttle`: None lets everybody guess for ever.
+    """
+
+    def __init__(
+        self,
+        app: ASGIApp,
+        sessions: Sessions,
+        verifier: Verifier,
+        authenticate: Authenticate,
+        *,
+        prefix: str = "",
+        origins: Sequence[str] = (),
+        cookie_name: str = "__Host-refresh",
+        throttle: LoginThrottle | str | None = "default",
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        if prefix and (not prefix.startswith("/") or prefix.endswith("/")):
+            raise ConfigurationError([f"prefix is {prefix!r}, expected '' or such as '/auth'"])
+        self._app = app
+        self._sessions = sessions
+        self._verifier = verifier
+        self._authenticate = authenticate
+        self._cookie = SessionCookie(cookie_name, origins)
+        self._throttle = LoginThrottle(clock=clock) if isinstance(throttle, str) else throttle
+        self._clock = clock
+        self._prefix = prefix
+        self._routes: dict[tuple[str, str], Callable[[Scope, Receive], Awaitable[_Answer]]] = {
+            ("POST", "/login"): self._login,
+            ("POST", "/refresh"): self._refresh,
+            ("POST", "/logout"): self._logout,
+            ("POST", "/logout-all"): self._logout_all,
+            ("GET", "/sessions"): self._list,
+            ("POST", "/revoke"): self._revoke,
+        }
+        self._methods = {path: method for method, path in self._routes}
+        self.public = tuple(
+            f"{prefix}{path}" for path in ("/login", "/refresh", "/logout", "/revoke")
+        )
+        """The paths that need no access token."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one of the routes, or hand the connection to the application."""
+        path = self._path(scope)
+        if scope["type"] != "http" or path is None:
+            await self._app(scope, receive, send)
+            return
+        method = scope["method"]
+        is_one = path.startswith("/sessions/")
+        allowed = "DELETE" if is_one else self._methods[path]
+        if method != allowed:
+            await _Answer(405, None, [(b"allow", allowed.encode())]).send(send)
+            return
+        try:
+            if is_one:
+                answer = await self._end(scope, path.removeprefix("/sessions/"))
+            else:
+                answer = await self._routes[method, path](scope, receive)
+        except LinqiError as error:
+            answer = _refusal(error)
+        await answer.send(send)
+
+    def _path(self, scope: Scope) -> str | None:
+        """Give the route's path below the prefix; None for the application's own."""
+        if scope["type"] != "http":
+            return None
+        path: str = scope["path"]
+        root: str = scope.get("root_path", "")
+        if root and path.startswith(root + "/"):
+            path = path[len(root) :]
+        if not path.startswith(self._prefix):
+            return None
+        path = path[len(self._prefix) :]
+        is_one = path.startswith("/sessions/") and "/" not in path[len("/sessions/") :]
+        return path if path in self._methods or is_one else None
+
+    async def _login(self, scope: Scope, receive: Receive) -> _Answer:
+        is_cookie = self._cookie.is_wanted(scope)
+        if is_cookie:
+            self._cookie.check(scope)
+        form = await read_form(scope, receive)
+        name, address = form.get("username", ""), (scope.get("client") or ("",))[0]
+        if not name or "password" not in form:
+            raise BodyFault(400, "username and password are needed")
+        if self._throttle is not None and (wait := await self._throttle.wait(name, address)) > 0:
+            return _Answer(
+                429, _error("slow_down", "too many failed sign-ins"), [_retry_after(wait)]
+            )
+        person = await self._asked(form)
+        if person is None:
+            if self._throttle is not None:
+                await self._throttle.failed(name, address)
+            return _Answer(400, _error("invalid_grant", "the name or the password is wrong"))
+        pair = await self._sessions.sign_in(
+            person.subject,
+            claims=person.claims,
+            scopes=person.scopes,
+            device=form.get("device") or _device(scope),
+        )
+        return self._pair(pair, is_cookie=is_cookie)
+
+    async def _asked(self, form: Mapping[str, str]) -> Person | None:
+        found = self._authenticate(form)
+        return await found if inspect.isawaitable(found) else found
+
+    async def _refresh(self, scope: Scope, receive: Receive) -> _Answer:
+        token, form, is_cookie = await self._presented(scope, receive, "refresh_token")
+        if form.get("grant_type", "refresh_token") != "refresh_token":
+            return _Answer(400, _error("unsupported_grant_type", "only refresh_token is"))
+        if token is None:
+            raise BodyFault(400, "no refresh token was presented")
+        scopes = form["scope"].split() if "scope" in form else None
+        try:
+            pair = await self._sessions.refresh(token, scopes=scopes)
+        except RefreshRefused as error:
+            headers = [(b"x-refresh-outcome", error.reason.encode())]
+            kind = "invalid_scope" if error.reason == "scope" else "invalid_grant"
+            return _Answer(400, _error(kind, "sign in again"), headers)
+        return self._pair(pair, is_cookie=is_cookie)
+
+    async def _logout(self, scope: Scope, receive: Receive) -> _Answer:
+        token, _, is_cookie = await self._presented(scope, receive, "refresh_token")
+        if token is not None:
+            await self._sessions.revoke_refresh_token(token)
+        return _Answer(204, None, [self._cookie.cleared()] if is_cookie else [])
+
+    async def _logout_all(self, scope: Scope, receive: Receive) -> _Answer:
+        verified = _who(scope)
+        await self._sessions.revoke_all(verified.identity, cause="logout")
+        return _Answer(204, None, [self._cookie.cleared()])
+
+    async def _list(self, scope: Scope, receive: Receive) -> _Answer:
+        verified = _who(scope)
+        rows = await self._sessions.sessions(verified.identity)
+        listed = [
+            {
+                "session_id": row.session_id,
+                "device": row.device,
+                "started_at": row.started_at,
+                "refreshed_at": row.rotated_at,
+                "expires_at": row.expires_at,
+                "ends_at": row.ends_at,
+                "is_current": row.session_id == verified.session_id,
+            }
+            for row in rows
+        ]
+        return _Answer(200, {"sessions": listed})
+
+    async def _end(self, scope: Scope, session_id: str) -> _Answer:
+        verified = _who(scope)
+        row = await self._sessions.store.get(session_id)
+        if row is None or row.subject != verified.identity:
+            return _Answer(404, _error("not_found", "you have no such session"))
+        await self._sessions.revoke(session_id, user=verified.identity, cause="logout")
+        return _Answer(204, None)
+
+    async def _revoke(self, scope: Scope, receive: Receive) -> _Answer:
+        """RFC 7009: 200 for whatever is no token of ours, 503 when nothing could be kept."""
+        form = await read_form(scope, receive)
+        if "token" not in form:
+            raise BodyFault(400, "token is needed")
+        if not await self._sessions.revoke_refresh_token(form["token"]):
+            try:
+                verified = self._verifier.verify(form["token"])
+            except TokenError:
+                return _Answer(200, {})
+            if verified.own and verified.token_id is not None:
+                await self._sessions.revoke_access_token(verified.token_id)
+        return _Answer(200, {})
+
+    async def _presented(
+        self, scope: Scope, receive: Receive, name: str
+    ) -> tuple[str | None, dict[str, str], bool]:
+        """Give the refresh token, the rest of the body, and whether it came as a cookie."""
+        has_body = find_header(scope["headers"], b"content-type") is not None
+        form = await read_form(scope, receive) if has_body else {}
+        if name in form:
+            return form[name], form, False
+        if not self._cookie.is_wanted(scope):
+            return None, form, False
+        self._cookie.check(scope)
+        return self._cookie.read(scope), form, True
+
+    def _pair(self, pair: TokenPair, *, is_cookie: bool) -> _Answer:
+        now = self._clock()
+        answer: dict[str, Any] = {
+            "access_token": pair.access_token,
+            "token_type": "Bearer",
+            "expires_in": max(0, int(pair.access_expires_at - now)),
+            "refresh_in": round(pair.refresh_in, 3),
+            "refresh_token_timeout": max(0, int(pair.refresh_expires_at - now)),
+            "authorization_expires_in": max(0, int(pair.session_ends_at - now)),
+            "sequence": pair.sequence,
+            "scope": " ".join(pair.scopes),
+        }
+        headers = [
+            (b"x-refresh-outcome", pair.outcome.encode()),
+            (b"x-refresh-sequence", str(pair.sequence).encode()),
+        ]
+        if is_cookie:
+            headers.append(self._cookie.set(pair.refresh_token, pair.refresh_expires_at - now))
+        else:
+            answer["refresh_token"] = pair.refresh_token
+        return _Answer(200, answer, headers)
+
+
+@dataclass(frozen=True, slots=True)
+class _Answer:
+    """A response; nothing of it may be kept by a cache (RFC 6749, section 5.1)."""
+
+    status: int
+    body: Mapping[str, Any] | None
+    headers: Sequence[tuple[bytes, bytes]] = ()
+
+    async def send(self, send: Send) -> None:
+        body = b"" if self.body is None else json.dumps(self.body).encode()
+        headers = [(b"cache-control", b"no-store"), (b"pragma", b"no-cache"), *self.headers]
+        if self.body is not None:
+            headers.append((b"content-type", b"application/json"))
+        if self.status != 204:
+            headers.append((b"content-length", str(len(body)).encode()))
+        await send({"type": "http.response.start", "status": self.status, "headers": headers})
+        await send({"type": "http.response.body", "body": body})
+
+
+def _refusal(error: LinqiError) -> _Answer:
+    if isinstance(error, BodyFault):
+        return _Answer(error.status, _error("invalid_request", error.detail))
+    if isinstance(error, InvalidRequest):
+        return _Answer(400, _error("invalid_request", error.detail))
+    if isinstance(error, Unavailable | SigningError):
+        seconds = error.retry_after if isinstance(error, Unavailable) else 1.0
+        body = _error("temporarily_unavailable", "try again with the same token")
+        return _Answer(503, body, [_retry_after(seconds)])
+    raise error
+
+
+def _error(kind: str, description: str) -> dict[str, str]:
+    return {"error": kind, "error_description": description}
+
+
+def _retry_after(seconds: float) -> tuple[bytes, bytes]:
+    return b"retry-after", str(max(1, round(seconds))).encode()
+
+
+def _who(scope: Scope) -> Verified:
+    verified = scope.get("linqi")
+    if not isinstance(verified, Verified):
+        raise ConfigurationError(
+            ["SessionRoutes stands outside JWTMiddleware, or all its paths are public"]
+        )
+    return verified
+
+
+def _device(scope: Scope) -> str:
+    """Give the browser's description of itself, as far as it can be shown."""
+    agent = (find_header(scope["headers"], b"user-agent") or b"").decode("latin-1")
+    return "".join(c for c in agent[:_LONGEST_DEVICE] if c.isprintable())

@@ -1,0 +1,264 @@
+"""The rotation rule: no false alarms for honest clients, no life after reuse or revoke."""
+
+import hypothesis.strategies as st
+import pytest
+from hypothesis import settings
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+
+from linqi import ConfigurationError, Key
+from linqi.errors import RefreshRefused
+from linqi.sessions.record import SessionRecord
+from linqi.sessions.refresh import SessionSettings, judge, revoked
+from linqi.sessions.refresh_token import RefreshTokens, new_session_id, subject_tag
+
+RULES = SessionSettings(idle=1000, absolute=5000, grace=10)
+START = 1_800_000_000.0
+
+
+def session(**changes: object) -> SessionRecord:
+    """Give a session whose first token was just made."""
+    return SessionRecord(
+        **{
+            "session_id": "s",
+            "subject": "alice",
+            "rotated_at": START,
+            "started_at": START,
+            "expires_at": START + 1000,
+            "ends_at": START + 5000,
+        }
+        | changes
+    )
+
+
+@pytest.mark.parametrize(
+    ("counter", "age", "kind"),
+    [
+        (5, 0, "rotated"),
+        (5, 999, "rotated"),
+        (5, 1000, "expired"),
+        (4, 0, "replayed"),
+        (4, 10, "replayed"),
+        (4, 10.001, "recovered"),
+        (3, 0, "reused"),
+        (0, 0, "reused"),
+        (6, 0, "reused"),
+    ],
+)
+def test_the_rule_for_each_counter(counter: int, age: float, kind: str) -> None:
+    """Current, parent in and after the grace, anything else; a counter ahead is a lost write."""
+    row = session(counter=5, parent=4)
+    assert judge(row, counter, START + age, RULES).kind == kind
+
+
+def test_a_replay_writes_nothing_and_does_not_extend_the_grace() -> None:
+    """D4: the same successor, and the clock of the grace runs on."""
+    row = session(counter=5, parent=4)
+    for age in (1, 5, 9):
+        assert judge(row, 4, START + age, RULES).record is row
+
+
+def test_recovery_supersedes_the_lost_token_which_then_counts_as_stolen() -> None:
+    """The victim's next use of it trips the alarm, if it was a thief who recovered."""
+    row = session(counter=5, parent=4)
+    after = judge(row, 4, START + 60, RULES).record
+    assert after is not None
+    assert (after.counter, after.parent) == (6, 4)
+    assert judge(after, 4, START + 61, RULES).kind == "replayed"
+    assert judge(after, 6, START + 61, RULES).kind == "rotated"
+    assert judge(after, 5, START + 61, RULES).kind == "reused"
+
+
+def test_strict_revokes_instead_of_recovering() -> None:
+    """For those to whom a lost reply is dearer than a thief."""
+    strict = SessionSettings(idle=1000, absolute=5000, grace=10, after_grace="strict")
+    outcome = judge(session(counter=5, parent=4), 4, START + 11, strict)
+    assert outcome.kind == "reused"
+    assert outcome.record is not None
+    assert outcome.record.cause == "reuse"
+
+
+def test_d5_rotation_extends_idle_and_never_the_end() -> None:
+    """The last token expires with the session."""
+    row, now = session(), START
+    for _ in range(20):
+        now += 400
+        outcome = judge(row, row.counter, now, RULES)
+        if outcome.kind != "rotated":
+            break
+        assert outcome.record is not None
+        row = outcome.record
+        assert row.expires_at <= row.ends_at == START + 5000
+    assert outcome.kind == "expired"
+    assert now >= START + 5000
+
+
+class HonestClients(RuleBasedStateMachine):
+    """One session in a browser with five tabs, lost replies, re-sent requests, and a thief."""
+
+    @initialize()
+    def begin(self) -> None:
+        """Sign in."""
+        self.row = session()
+        self.now = START
+        self.held = 0
+        self.in_flight: list[int] = []
+        self.stolen: list[int] = []
+        self.thief_acted = False
+        self.is_revoked = False
+        self.leaves: set[int] = {0}
+
+    def present(self, counter: int) -> tuple[str, int]:
+        """Present a token; give what came of it and the number of the successor."""
+        outcome = judge(self.row, counter, self.now, RULES)
+        assert outcome.record is not None
+        self.row = outcome.record
+        return outcome.kind, outcome.record.counter
+
+    @rule(pause=st.sampled_from([0.0, 1.0, 9.0, 10.0, 11.0, 100.0]))
+    def wait(self, pause: float) -> None:
+        """Let time pass, never so long that the session is idle."""
+        self.now = min(self.now + pause, self.row.expires_at - 1)
+
+    @precondition(lambda self: not self.thief_acted and not self.is_revoked)
+    @rule(is_lost=st.booleans(), tabs=st.integers(1, 5), resent=st.booleans())
+    def refresh(self, is_lost: bool, tabs: int, resent: bool) -> None:
+        """All tabs present what the browser holds; the network may lose every reply."""
+        if self.row.ends_at - self.now < 2:
+            return
+        answers = [self.present(self.held) for _ in range(tabs + resent)]
+        assert {kind for kind, _ in answers} <= {"rotated", "replayed", "recovered"}
+        assert len({counter for _, counter in answers}) == 1, "tabs must converge"
+        if not is_lost:
+            self.held = answers[0][1]
+
+    @rule()
+    def steal(self) -> None:
+        """Copy, as a thief, what the browser holds just now."""
+        self.stolen.append(self.held)
+
+    @precondition(lambda self: self.stolen)
+    @rule(data=st.data())
+    def use_stolen(self, data: st.DataObject) -> None:
+        """Present a copy, as a thief."""
+        counter = data.draw(st.sampled_from(self.stolen))
+        kind, successor = self.present(counter)
+        if kind in ("rotated", "recovered", "replayed"):
+            self.stolen.append(successor)
+        self.thief_acted = True
+
+    @precondition(lambda self: self.thief_acted and not self.is_revoked)
+    @rule()
+    def victim_refreshes(self) -> None:
+        """After a theft both refresh: before long one of them trips the alarm."""
+        kind, successor = self.present(self.held)
+        if kind in ("rotated", "recovered", "replayed"):
+            self.held = successor
+
+    @rule()
+    def revoke(self) -> None:
+        """Sign out."""
+        self.row = revoked(self.row, self.now, "logout")
+        self.is_revoked = True
+
+    @invariant()
+    def nothing_lives_after_a_revocation(self) -> None:
+        """I2: neither reuse nor revoke is ever undone, by no token at all."""
+        if getattr(self, "row", None) is not None and self.row.revoked_at:
+            for counter in range(self.row.counter + 2):
+                assert judge(self.row, counter, self.now, RULES).kind == "revoked"
+
+    @invariant()
+    def at_most_one_leaf_lives(self) -> None:
+        """I1: of all numbers exactly the current one rotates."""
+        if getattr(self, "row", None) is not None and self.row.is_live(self.now):
+            kinds = [judge(self.row, n, self.now, RULES).kind for n in range(self.row.counter + 2)]
+            assert kinds.count("rotated") == 1
+
+
+TestHonestClients = HonestClients.TestCase
+TestHonestClients.settings = settings(max_examples=150, stateful_step_count=30, deadline=None)
+
+SECRET = Key.generate("HS256")
+TOKENS = RefreshTokens(SECRET, issuer="https://shop.example")
+
+
+def test_d1_a_token_says_what_was_put_in_and_nothing_else_is_needed() -> None:
+    """Made twice it is the same: no token has to be kept to be given again."""
+    name = new_session_id("alice")
+    token = TOKENS.make(name, 7, START + 5.9)
+    assert token == TOKENS.make(name, 7, START + 5.9)
+    assert len(token) == 92
+    said = TOKENS.check(token)
+    assert (said.session_id, said.counter, said.expires_at) == (name, 7, START + 5)
+
+
+@pytest.mark.parametrize("position", range(0, 92, 3))
+def test_d1_every_changed_character_is_found(position: int) -> None:
+    """A forged token is refused by itself: no store is asked."""
+    token = TOKENS.make(new_session_id("alice"), 7, START)
+    other = "A" if token[position] != "A" else "B"
+    with pytest.raises(RefreshRefused):
+        TOKENS.check(token[:position] + other + token[position + 1 :])
+
+
+@pytest.mark.parametrize(
+    "token",
+    ["", "lqr_", "x" * 92, "lqr_" + "A" * 88, "lqr_" + "=" * 88, "l\u00e4r_" + "A" * 88, "a.b.c"],
+)
+def test_what_is_no_refresh_token_is_refused(token: str) -> None:
+    """Access tokens, empty ones, other alphabets: never anything but a clear refusal."""
+    with pytest.raises(RefreshRefused) as caught:
+        TOKENS.check(token)
+    assert caught.value.reason in ("malformed", "forged")
+
+
+def test_d1_a_token_is_bound_to_its_issuer_and_secret() -> None:
+    """Another deployment with the same secret, and another secret, refuse it."""
+    token = TOKENS.make(new_session_id("alice"), 0, START)
+    for others in (
+        RefreshTokens(SECRET, issuer="https://other.example"),
+        RefreshTokens(Key.generate("HS256"), issuer="https://shop.example"),
+    ):
+        with pytest.raises(RefreshRefused):
+            others.check(token)
+
+
+def test_secrets_rotate_newest_last() -> None:
+    """Old tokens stay good while their secret is listed; new ones are made by the last."""
+    new = Key.generate("HS256")
+    old_token = TOKENS.make(new_session_id("alice"), 0, START)
+    both = RefreshTokens([SECRET, new], issuer="https://shop.example")
+    assert both.check(old_token)
+    made = both.make(new_session_id("alice"), 0, START)
+    assert RefreshTokens(new, issuer="https://shop.example").check(made)
+    with pytest.raises(RefreshRefused):
+        TOKENS.check(made)
+
+
+@pytest.mark.parametrize("secret", [[], Key.generate("ES256"), [SECRET, SECRET]])
+def test_unfit_secrets_are_refused(secret: object) -> None:
+    """None at all, public keys, twice the same."""
+    with pytest.raises(ConfigurationError):
+        RefreshTokens(secret, issuer="https://shop.example")  # type: ignore[arg-type]
+
+
+def test_session_ids_of_a_subject_begin_alike_and_are_unguessable() -> None:
+    """48 bits tell the subject's place, 128 are random."""
+    names = {new_session_id("alice") for _ in range(100)}
+    assert len(names) == 100
+    assert {name[:8] for name in names} == {subject_tag("alice")}
+    assert {len(name) for name in names} == {30}
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"idle": 59}, {"idle": 1e9}, {"absolute": 60}, {"cap_spread": 0.6}, {"grace": -1},
+        {"grace": 61}, {"after_grace": "forgive"}, {"most_sessions": 0}, {"most_sessions": 1.5},
+        {"idle": float("nan")}, {"grace": "10"}, {"idle": True},
+    ],
+)  # fmt: skip
+def test_every_session_setting_has_bounds(changes: dict[str, object]) -> None:
+    """Faults are found when the settings are made."""
+    with pytest.raises(ConfigurationError):
+        SessionSettings(**changes)  # type: ignore[arg-type]
