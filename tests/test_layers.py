@@ -44,6 +44,8 @@ DOORS = {
         "linqi.sessions.record",
         "linqi.sessions.refresh",
         "linqi.sessions.refresh_token",
+        "linqi.stores.postgres",
+        "linqi.stores.valkey",
     },
     "pybase64": {
         "linqi.jose._gate",
@@ -59,9 +61,10 @@ DOORS = {
     "rich": {"linqi.cli"},
     "redis": {"linqi.stores.valkey"},
     "asyncpg": {"linqi.stores.postgres"},
+    "limits": {"linqi.asgi.throttle"},
 }
 # Inside functions only: the core runs without them.
-LAZY = {"asyncpg", "filelock", "httpx2", "linqi_storm", "redis"}
+LAZY = {"asyncpg", "filelock", "httpx2", "limits", "linqi_storm", "redis"}
 CLOCKS = {
     *("time.time", "time.time_ns", "time.monotonic", "time.monotonic_ns"),
     *("datetime.datetime.now", "datetime.datetime.utcnow", "datetime.date.today"),

@@ -14,7 +14,9 @@ from linqi.asgi.guards import RequireLogin, RequireScopes, has_scopes
 from linqi.asgi.lifespan import Service
 from linqi.asgi.middleware import JWTMiddleware
 from linqi.asgi.publishing import jwks_route
+from linqi.asgi.routes import Authenticate, Person, SessionRoutes
 from linqi.asgi.sockets import SocketClosedError, SocketSession
+from linqi.asgi.throttle import LoginThrottle
 from linqi.asgi.transports import (
     CookieTransport,
     HeaderTransport,
@@ -39,8 +41,18 @@ from linqi.jwks.published import SkippedKey
 from linqi.jwks.remote import KeysState, RemoteKeys
 from linqi.jwks.snapshot import Snapshot
 from linqi.sessions.budget import RenewalBudget
+from linqi.sessions.dual import AuthorizeRefresh, Sessions
+from linqi.sessions.pair import TokenPair
+from linqi.sessions.record import Revocation, SessionRecord
+from linqi.sessions.refresh import SessionSettings
 from linqi.sessions.renewal import Grid, Jitter, Policy, RenewalSettings, Span, Threshold
+from linqi.sessions.revocation import Revocations, RevocationState
 from linqi.sessions.sliding import Authorize, Begun, Issued, RenewalCounts, SlidingRenewal
+from linqi.sessions.store import SessionStore
+from linqi.stores.memory import MemoryStore
+from linqi.stores.postgres import PostgresStore
+from linqi.stores.sqlite import SQLiteStore
+from linqi.stores.valkey import ValkeyStore
 
 __version__ = "0.1.0"
 
@@ -50,7 +62,9 @@ __all__ = [
     "ANY_AUDIENCE",
     "Anonymous",
     "AnyAudience",
+    "Authenticate",
     "Authorize",
+    "AuthorizeRefresh",
     "Begun",
     "CacheInfo",
     "ConfigurationError",
@@ -70,7 +84,11 @@ __all__ = [
     "Limits",
     "LinqiError",
     "LoggingHook",
+    "LoginThrottle",
+    "MemoryStore",
+    "Person",
     "Policy",
+    "PostgresStore",
     "RefreshSettings",
     "RemoteKeys",
     "RemoteLimits",
@@ -79,8 +97,17 @@ __all__ = [
     "RenewalSettings",
     "RequireLogin",
     "RequireScopes",
+    "Revocation",
+    "RevocationState",
+    "Revocations",
     "Rotation",
+    "SQLiteStore",
     "Service",
+    "SessionRecord",
+    "SessionRoutes",
+    "SessionSettings",
+    "SessionStore",
+    "Sessions",
     "Signer",
     "SkippedKey",
     "SlidingRenewal",
@@ -91,8 +118,10 @@ __all__ = [
     "SubprotocolTransport",
     "Threshold",
     "TokenError",
+    "TokenPair",
     "Transport",
     "TrustedIssuer",
+    "ValkeyStore",
     "Verified",
     "VerifiedCache",
     "Verifier",

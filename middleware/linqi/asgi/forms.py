@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Final
 from urllib.parse import parse_qsl
 
@@ -80,7 +80,7 @@ def _parse_form(body: bytes) -> Mapping[str, object]:
         raise BodyFault(400, "the body is not a form with distinct names") from None
 
 
-def _distinct(pairs: list[tuple[str, object]]) -> dict[str, object]:
+def _distinct(pairs: Sequence[tuple[str, object]]) -> dict[str, object]:
     found = dict(pairs)
     if len(found) < len(pairs) or len(found) > _MOST_FIELDS:
         raise ValueError

@@ -40,7 +40,7 @@ class Person:
     scopes: Sequence[str] = ()
 
 
-Authenticate: TypeAlias = Callable[[Mapping[str, str]], Person | None | Awaitable[Person | None]]
+Authenticate: TypeAlias = Callable[[Mapping[str, str]], Person | Awaitable[Person | None] | None]
 """Checks the fields of a login, ``username`` and ``password`` among them; None refuses. Hash the
 password even where there is no such user, in a thread: it takes tens of milliseconds."""
 
@@ -160,8 +160,11 @@ class SessionRoutes:
         return self._pair(pair, is_cookie=is_cookie)
 
     async def _asked(self, form: Mapping[str, str]) -> Person | None:
-        found = self._authenticate(form)
-        return await found if inspect.isawaitable(found) else found
+        try:
+            found = self._authenticate(form)
+            return await found if inspect.isawaitable(found) else found
+        except Exception as error:
+            raise Unavailable(f"authenticate raised {type(error).__name__}") from error
 
     async def _refresh(self, scope: Scope, receive: Receive) -> _Answer:
         token, form, is_cookie = await self._presented(scope, receive, "refresh_token")

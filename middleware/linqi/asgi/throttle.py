@@ -41,7 +41,7 @@ class LoginThrottle:
             ) from None
         try:
             self._items = [limits.parse(text) for text in (per_pair, per_address, per_name)]
-            self._limiter: Any = MovingWindowRateLimiter(storage_from_string(storage))  # type: ignore[arg-type]
+            self._limiter: Any = MovingWindowRateLimiter(storage_from_string(storage))
         except (ValueError, limits.errors.ConfigurationError) as error:
             raise ConfigurationError([f"the throttle cannot be made: {error}"]) from None
         self._clock = clock

@@ -21,6 +21,7 @@ from linqi.events import (
     SessionRevoked,
     SessionStarted,
 )
+from linqi.instrumentation.logging import LoggingHook
 from linqi.jose.claims import split_scope
 from linqi.jose.key import Key
 from linqi.jose.signer import Signer
@@ -56,7 +57,8 @@ class Sessions:
     several are given the last one makes. `access` is the life of access tokens; the same settings
     serve `SlidingRenewal`, with which a session can be shared. `revocations`: pass its
     ``is_revoked`` to the `Verifier`. `authorize` is asked at every refresh. `on_issue` hears of
-    every access token: pass ``verifier.prime``. One of a middleware's ``services``.
+    every access token: pass ``verifier.prime``. `hooks`: receive what happens; the default logs.
+    One of a middleware's ``services``.
     """
 
     def __init__(
@@ -70,7 +72,7 @@ class Sessions:
         revocations: Revocations | None = None,
         authorize: AuthorizeRefresh | None = None,
         on_issue: Callable[[str], object] | None = None,
-        hooks: Sequence[Hook] = (),
+        hooks: Sequence[Hook] | None = None,
         clock: Callable[[], float] = time.time,
         sleep: Callable[[float], Awaitable[object]] = asyncio.sleep,
     ) -> None:
@@ -80,11 +82,11 @@ class Sessions:
         self.signer = signer
         self.settings = settings or SessionSettings()
         self.access = access or RenewalSettings()
-        self.revocations = revocations or Revocations(store, hooks=hooks, clock=clock)
+        self._hooks: tuple[Hook, ...] = (LoggingHook(),) if hooks is None else tuple(hooks)
+        self.revocations = revocations or Revocations(store, hooks=self._hooks, clock=clock)
         self._tokens = RefreshTokens(secret, issuer=signer.issuer)
         self._authorize = authorize
         self._pairs = PairMaker(signer, self._tokens, self.access, on_issue=on_issue, clock=clock)
-        self._hooks = tuple(hooks)
         self._clock = clock
         self._sleep = sleep
         self._flight: SingleFlight[tuple[str, tuple[str, ...] | None], TokenPair] = SingleFlight()

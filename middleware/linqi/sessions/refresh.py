@@ -12,7 +12,7 @@ from linqi.errors import ConfigurationError
 from linqi.sessions.record import Outcome, SessionRecord
 from linqi.sessions.renewal import share_of
 
-__all__ = ["SessionSettings", "judge"]
+__all__ = ["SessionSettings", "judge", "revoked"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

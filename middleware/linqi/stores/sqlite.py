@@ -20,7 +20,7 @@ from linqi.sessions.store import Take
 
 __all__ = ["SQLiteStore"]
 
-T = TypeVar("T")
+_T = TypeVar("_T")
 
 _VERSION: Final = 1
 _MOST_AT_ONCE: Final = 256
@@ -204,13 +204,13 @@ class SQLiteStore:
 
         return await self._run(purge)
 
-    async def _run(self, work: Callable[[sqlite3.Connection], T]) -> T:
+    async def _run(self, work: Callable[[sqlite3.Connection], _T]) -> _T:
         """Have `work` done in the thread's next transaction; its answer comes after the commit."""
         if self._thread is None:
             raise Unavailable("the SQLite store is not started")
         job = _Job(work)
         self._jobs.put(job)
-        answer: T = await self._in_time(asyncio.wrap_future(job.future))
+        answer: _T = await self._in_time(asyncio.wrap_future(job.future))
         return answer
 
     async def _in_time(self, waited: Any) -> Any:
