@@ -25,6 +25,7 @@ from linqi_storm.outage import run_outage
 from linqi_storm.processes import ServerDiedError, running
 from linqi_storm.serve import PASSWORD_VARIABLE
 from linqi_storm.summary import Row, summarize
+from linqi_storm.theft import run_theft
 
 __all__ = ["run_demo"]
 
@@ -59,7 +60,9 @@ def run_demo(*, seconds: float, lifetime: float, buffer: float, alg: str) -> int
         try:
             with _server(Path(folder), lifetime, buffer, alg) as (base, password):
                 is_kept = asyncio.run(_run(console, base, password, seconds, lifetime, buffer))
-            return 0 if run_outage(console, Path(folder)) and is_kept else 1
+            is_caught = run_theft(console, Path(folder))
+            is_up = run_outage(console, Path(folder))
+            return 0 if is_kept and is_caught and is_up else 1
         except (ServerDiedError, httpx2.TransportError) as error:
             console.print(f"[red]the demo ended early:[/red] {error}")
             return 1

@@ -1,4 +1,4 @@
-"""The command line: ``linqi keygen | jwks | inspect | verify | serve | demo``."""
+"""The command line: ``linqi keygen | jwks | store | inspect | verify | serve | demo``."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from linqi import __version__
-from linqi.commands import jwks, keygen
+from linqi.commands import jwks, keygen, store
 from linqi.errors import LinqiError, TokenError
 from linqi.jose._gate import decode_segment, parse_object, split_token
 from linqi.jose.issuers import TrustedIssuer
@@ -136,6 +136,8 @@ def _parser() -> argparse.ArgumentParser:
 
     keygen.add_options(_command(commands, "keygen", keygen.run, "make or rotate a key"))
     jwks.add_options(_command(commands, "jwks", jwks.run, "show a published key set and lint it"))
+
+    store.add_options(_command(commands, "store", store.run, "make or tidy a session store"))
 
     inspect = _command(commands, "inspect", _inspect, "show what a token says, without trusting it")
     inspect.add_argument("token", help=token_help)

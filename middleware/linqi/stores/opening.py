@@ -1,0 +1,38 @@
+"""Stores by URL, as command lines and settings name them."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from linqi.errors import ConfigurationError
+from linqi.sessions.store import SessionStore
+from linqi.stores.memory import MemoryStore
+from linqi.stores.postgres import PostgresStore
+from linqi.stores.sqlite import SQLiteStore
+from linqi.stores.valkey import ValkeyStore
+
+__all__ = ["open_store"]
+
+_REDIS: Final = ("redis://", "rediss://", "unix://")
+
+
+def open_store(url: str) -> SessionStore:
+    """Give the store that `url` names; it is not connected before its ``start``.
+
+    ``memory:``, ``sqlite:PATH``, ``redis://`` or ``valkey://HOST:PORT/0`` (with a second s for
+    TLS), ``postgresql://USER@HOST/DATABASE``.
+    """
+    scheme, _, rest = url.partition(":")
+    if scheme == "memory" and not rest:
+        return MemoryStore()
+    if scheme == "sqlite" and rest:
+        return SQLiteStore(rest)
+    if scheme in ("valkey", "valkeys"):
+        url = url.replace("valkey", "redis", 1)
+    if url.startswith(_REDIS):
+        return ValkeyStore(url)
+    if scheme in ("postgresql", "postgres"):
+        return PostgresStore(url)
+    raise ConfigurationError(
+        ["the store is none of memory:, sqlite:PATH, redis://, valkey:// and postgresql://"]
+    )
