@@ -7,6 +7,7 @@ them with one data folder and one store are the workers of one service.
 from __future__ import annotations
 
 import argparse
+import asyncio
 import json
 import os
 import socket
@@ -119,8 +120,12 @@ class _Api:
         return JSONResponse({"pid": os.getpid(), "time": time.time()}, headers=_NO_STORE)
 
     async def state(self, request: Request) -> Response:
-        """Answer how the feed of revocations stands; an age before the first news is -1."""
+        """Answer how the feed of revocations stands, and how many tasks there are.
+
+        An age before the first news is -1.
+        """
         state = asdict(self._sessions.revocations.state())
+        state["tasks"] = len(asyncio.all_tasks())
         state["age"] = -1 if state["age"] == float("inf") else state["age"]
         return JSONResponse(state, headers=_NO_STORE)
 
