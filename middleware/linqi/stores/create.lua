@@ -1,34 +1,35 @@
 -- Keeps a new session, revoking the oldest ones of its subject beyond a number.
--- KEYS[1]: the session's hash, KEYS[2]: the subject's sorted set of session ids by their start.
--- ARGV: the prefix of hashes, the session id, the most sessions, now, when the set may go, then
--- the fields. Answers the ids of the sessions that are over for its sake.
-local prefix, session_id, now = ARGV[1], ARGV[2], tonumber(ARGV[4])
-if redis.call('EXISTS', KEYS[1]) == 0 then
-  redis.call('HSET', KEYS[1], unpack(ARGV, 6))
-  redis.call('PEXPIREAT', KEYS[1],
-    string.format('%.0f', tonumber(redis.call('HGET', KEYS[1], 'expires_at')) * 1000))
+-- KEYS[1]: the session, as in present.lua; KEYS[2]: the subject's sorted set of session ids.
+-- ARGV: the prefix of sessions, the session id, the most sessions, now, when the session expires
+-- and when it ends, then the session. Answers the ids of those that are over for its sake.
+local prefix, session_id, now, ends_at = ARGV[1], ARGV[2], tonumber(ARGV[4]), tonumber(ARGV[6])
+local function milliseconds(seconds)
+  return string.format('%.0f', tonumber(seconds) * 1000)
+end
+if redis.call('SET', KEYS[1], ARGV[7], 'NX', 'PXAT', milliseconds(ARGV[5])) then
   redis.call('ZADD', KEYS[2], ARGV[4], session_id)
 end
-local last = tonumber(ARGV[5])
-if redis.call('PTTL', KEYS[2]) < (last - now) * 1000 then
-  redis.call('PEXPIREAT', KEYS[2], string.format('%.0f', last * 1000))
+if redis.call('PTTL', KEYS[2]) < (ends_at - now) * 1000 then
+  redis.call('PEXPIREAT', KEYS[2], milliseconds(ends_at))
 end
 local live = {}
 for _, name in ipairs(redis.call('ZRANGE', KEYS[2], 0, -1)) do
-  local revoked_at = redis.call('HGET', prefix .. name, 'revoked_at')
-  if not revoked_at then
+  local row = redis.call('GET', prefix .. name)
+  if not row then
     redis.call('ZREM', KEYS[2], name)
-  elseif tonumber(revoked_at) == 0 then
-    live[#live + 1] = name
+  elseif string.match(row, '^%S+ %S+ %S+ %S+ %S+ (%S+)') == '0.0' then
+    live[#live + 1] = {name, row}
   end
 end
 local over, surplus = {}, #live - tonumber(ARGV[3])
-for _, name in ipairs(live) do
+for _, found in ipairs(live) do
   if #over >= surplus then
     break
   end
+  local name, row = found[1], found[2]
   if name ~= session_id then
-    redis.call('HSET', prefix .. name, 'revoked_at', ARGV[4], 'cause', 'limit')
+    local head, rest = string.match(row, '^(%S+ %S+ %S+ %S+ %S+ )%S+ %S+ (.*)$')
+    redis.call('SET', prefix .. name, head .. ARGV[4] .. ' limit ' .. rest, 'KEEPTTL')
     over[#over + 1] = name
   end
 end

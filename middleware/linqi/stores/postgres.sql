@@ -37,6 +37,16 @@ CREATE FUNCTION linqi_present(
     p_recovers boolean, p_idle double precision, OUT kind text, OUT after linqi_sessions
 ) LANGUAGE plpgsql AS $$
 BEGIN
+    -- The usual case in one statement.
+    UPDATE linqi_sessions SET counter = counter + 1, parent = p_counter, rotated_at = p_now,
+        expires_at = least(floor(p_now + p_idle), ends_at)
+        WHERE session_id = p_session AND counter = p_counter AND revoked_at = 0
+            AND p_now < expires_at AND p_now < ends_at
+        RETURNING * INTO after;
+    IF FOUND THEN
+        kind := 'rotated';
+        RETURN;
+    END IF;
     SELECT * INTO after FROM linqi_sessions WHERE session_id = p_session FOR UPDATE;
     IF NOT FOUND THEN
         kind := 'unknown';

@@ -1,41 +1,38 @@
 -- Applies linqi.sessions.refresh.judge to one session, in one step.
--- KEYS[1]: the session's hash. ARGV: counter presented, now, grace, whether it recovers (1 or 0),
--- idle seconds. Answers the kind of the outcome, then the fields of the hash after it.
-local row = redis.call('HGETALL', KEYS[1])
-if #row == 0 then
-  return {'unknown'}
+-- KEYS[1]: the session, "counter parent rotated_at expires_at ends_at revoked_at cause rest".
+-- ARGV[1]: "counter now grace recovers idle" of what is presented; recovers is 1 or 0.
+-- Answers the kind of the outcome, a space, then the session as it is after it.
+local row = redis.call('GET', KEYS[1])
+if not row then
+  return 'unknown '
 end
-local at = {}
-for i = 1, #row, 2 do
-  at[row[i]] = row[i + 1]
-end
-local presented, now = tonumber(ARGV[1]), tonumber(ARGV[2])
-local counter, ends_at = tonumber(at.counter), tonumber(at.ends_at)
-local kind
-if tonumber(at.revoked_at) ~= 0 then
+local counter, parent, rotated_at, expires_at, ends_at, revoked_at, cause, rest =
+  string.match(row, '^(%S+) (%S+) (%S+) (%S+) (%S+) (%S+) (%S+) (.*)$')
+local presented, now_text, grace, recovers, idle =
+  string.match(ARGV[1], '^(%S+) (%S+) (%S+) (%S+) (%S+)$')
+local now, kind = tonumber(now_text), 'reused'
+if revoked_at ~= '0.0' then
   kind = 'revoked'
-elseif now >= tonumber(at.expires_at) or now >= ends_at then
+elseif now >= tonumber(expires_at) or now >= tonumber(ends_at) then
   kind = 'expired'
 elseif presented == counter then
   kind = 'rotated'
-elseif presented == tonumber(at.parent) then
-  if now - tonumber(at.rotated_at) <= tonumber(ARGV[3]) then
+elseif presented == parent then
+  if now - tonumber(rotated_at) <= tonumber(grace) then
     kind = 'replayed'
-  elseif ARGV[4] == '1' then
+  elseif recovers == '1' then
     kind = 'recovered'
-  else
-    kind = 'reused'
   end
-else
-  kind = 'reused'
 end
 if kind == 'rotated' or kind == 'recovered' then
-  local expires_at = math.min(math.floor(now + tonumber(ARGV[5])), ends_at)
-  -- ARGV[2] and not now: a number would lose its last digits on the way to text.
-  redis.call('HSET', KEYS[1], 'counter', counter + 1, 'parent', presented,
-    'rotated_at', ARGV[2], 'expires_at', string.format('%.17g', expires_at))
-  redis.call('PEXPIREAT', KEYS[1], string.format('%.0f', expires_at * 1000))
+  local expiry = math.min(math.floor(now + tonumber(idle)), tonumber(ends_at))
+  -- Instants stay text where they can: a number would lose its last digits on the way.
+  row = string.format('%d %s %s %.17g %s %s %s ', tonumber(counter) + 1, presented, now_text,
+    expiry, ends_at, revoked_at, cause) .. rest
+  redis.call('SET', KEYS[1], row, 'PXAT', string.format('%.0f', expiry * 1000))
 elseif kind == 'reused' then
-  redis.call('HSET', KEYS[1], 'revoked_at', ARGV[2], 'cause', 'reuse')
+  row = string.format('%s %s %s %s %s %s reuse ', counter, parent, rotated_at, expires_at, ends_at,
+    now_text) .. rest
+  redis.call('SET', KEYS[1], row, 'KEEPTTL')
 end
-return {kind, unpack(redis.call('HGETALL', KEYS[1]))}
+return kind .. ' ' .. row

@@ -9,7 +9,6 @@ import queue
 import sqlite3
 import threading
 from collections.abc import Callable, Sequence
-from concurrent.futures import Future
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
@@ -208,9 +207,9 @@ class SQLiteStore:
         """Have `work` done in the thread's next transaction; its answer comes after the commit."""
         if self._thread is None:
             raise Unavailable("the SQLite store is not started")
-        job = _Job(work)
+        job = _Job(work, asyncio.get_running_loop())
         self._jobs.put(job)
-        answer: _T = await self._in_time(asyncio.wrap_future(job.future))
+        answer: _T = await self._in_time(job.future)
         return answer
 
     async def _in_time(self, waited: Any) -> Any:
@@ -234,13 +233,14 @@ class SQLiteStore:
                 if connection is None:
                     connection = self._open()
                 _transact(connection, wanted)
-            except sqlite3.Error as error:
+            except Exception as error:  # noqa: BLE001 - whoever waits must hear of it
                 for job in wanted:
-                    job.fail(error)
+                    job.error = error
                 if connection is not None:
                     with contextlib.suppress(sqlite3.Error):
                         connection.close()
                 connection = None  # opened anew for the next: the disk may be back by then
+            _land(wanted)
         if connection is not None:
             with contextlib.suppress(sqlite3.Error):
                 connection.close()
@@ -272,31 +272,50 @@ class SQLiteStore:
 
 
 class _Job:
-    """Work for the thread, and where its answer goes."""
+    """Work for the thread, and who waits for its answer."""
 
-    __slots__ = ("answer", "error", "future", "work")
+    __slots__ = ("answer", "error", "future", "loop", "work")
 
-    def __init__(self, work: Callable[[sqlite3.Connection], Any]) -> None:
+    def __init__(
+        self, work: Callable[[sqlite3.Connection], Any], loop: asyncio.AbstractEventLoop
+    ) -> None:
         self.work = work
-        self.future: Future[Any] = Future()
+        self.loop = loop
+        self.future: asyncio.Future[Any] = loop.create_future()
         self.answer: Any = None
         self.error: Exception | None = None
 
     def is_wanted(self) -> bool:
         """Tell whether anybody still waits: a request that left before it began is not served."""
-        return self.future.set_running_or_notify_cancel()
+        return not self.future.cancelled()
 
     def do(self, connection: sqlite3.Connection) -> None:
         """Do the work inside the open transaction."""
         self.answer = self.work(connection)
 
     def land(self) -> None:
-        """Give the answer away: the transaction is on the disk."""
-        self.future.set_result(self.answer)
+        """Give answer or error to the waiter, on its event loop."""
+        if self.future.done():
+            return
+        if self.error is None:
+            self.future.set_result(self.answer)
+        else:
+            self.future.set_exception(self.error)
 
-    def fail(self, error: Exception) -> None:
-        """Give the error away."""
-        self.future.set_exception(error)
+
+def _land(jobs: Sequence[_Job]) -> None:
+    """Wake every event loop once for all of its jobs: a wake-up costs as much as a small job."""
+    by_loop: dict[asyncio.AbstractEventLoop, list[_Job]] = {}
+    for job in jobs:
+        by_loop.setdefault(job.loop, []).append(job)
+    for loop, landed in by_loop.items():
+        with contextlib.suppress(RuntimeError):  # that loop is closed: nobody waits there
+            loop.call_soon_threadsafe(_land_here, landed)
+
+
+def _land_here(jobs: Sequence[_Job]) -> None:
+    for job in jobs:
+        job.land()
 
 
 def _transact(connection: sqlite3.Connection, jobs: Sequence[_Job]) -> None:
@@ -312,8 +331,6 @@ def _transact(connection: sqlite3.Connection, jobs: Sequence[_Job]) -> None:
         if connection.in_transaction:
             connection.execute("ROLLBACK")
         raise
-    for job in jobs:
-        job.land()
 
 
 def _make_schema(connection: sqlite3.Connection) -> None:
