@@ -7,13 +7,13 @@ from pathlib import Path
 
 import pytest
 
-import servers
 from clock import FakeClock
 from linqi.sessions.store import SessionStore
 from linqi.stores.memory import MemoryStore
 from linqi.stores.postgres import PostgresStore
 from linqi.stores.sqlite import SQLiteStore
 from linqi.stores.valkey import ValkeyStore
+from linqi_storm import servers
 
 
 @pytest.fixture

@@ -20,7 +20,9 @@ from linqi_bench.report import as_json, as_markdown, print_report
 
 __all__ = ["main", "measure"]
 
-_SUITES: Final = ("verification", "cache", "keys", "middleware", "renewal", "signing")
+_SUITES: Final = (
+    "verification", "cache", "keys", "middleware", "renewal", "signing", "sessions", "stores",
+)  # fmt: skip
 _FULL_SECONDS: Final = 4.0
 _QUICK_SECONDS: Final = 0.8
 _FAILED: Final = 2

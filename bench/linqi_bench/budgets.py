@@ -8,9 +8,13 @@ __all__ = [
     "CACHED_TOKENS_MEGABYTES",
     "COLD_OVER_RAW",
     "DECISION",
+    "FORGED_REFRESH_TOKEN",
+    "GROUPED_SHARE",
     "HIT",
     "KNOWN_KID",
     "MIDDLEWARE_OVER_BARE",
+    "REVOCATION_ON_HIT",
+    "ROTATION_OVER_BARE",
     "SIGNATURES_PER_RENEWAL",
 ]
 
@@ -28,3 +32,11 @@ SIGNATURES_PER_RENEWAL: Final = 1.0
 """Signatures when 500 requests present one near-expiry token at once."""
 KNOWN_KID: Final = 0.3
 """Microseconds to find a key of a fetched set by its kid."""
+FORGED_REFRESH_TOKEN: Final = 10.0
+"""Microseconds to refuse a refresh token that is not ours, without a store."""
+REVOCATION_ON_HIT: Final = 0.2
+"""Microseconds that looking for a revocation adds to a cache hit."""
+ROTATION_OVER_BARE: Final = 1.3
+"""Bare calls of the driver that a rotation costs, at 50 at once."""
+GROUPED_SHARE: Final = 0.2
+"""What a rotation on SQLite costs, as a share of one with a commit of its own."""

@@ -163,7 +163,15 @@ class Verifier:
         if now >= verified.expires_at or now < verified.valid_from:
             self._check_times(verified, now)
         if self._is_revoked is not None:
-            self._check_revocation(self._is_revoked, verified)
+            try:
+                revoked = self._is_revoked(verified)
+            except Exception as error:  # noqa: BLE001 - whatever it throws is the same to the user
+                self._on_revocation_error(error)
+                return
+            if revoked:
+                if self.cache is not None:
+                    self.cache.discard(verified.digest)
+                raise TokenRevoked("the token or its session was revoked")
 
     def prime(self, token: str) -> Verified:
         """Remember a token that this process has just signed, without checking the signature.
@@ -207,21 +215,15 @@ class Verifier:
     def _check_times(self, verified: Verified, now: float) -> None:
         rules.check_times(verified.expires_at, verified.valid_from, now, self.leeway)
 
-    def _check_revocation(self, is_revoked: Callable[[Verified], bool], verified: Verified) -> None:
-        try:
-            revoked = is_revoked(verified)
-        except Exception as error:
-            for hook in self._hooks:
-                hook(RevocationFailed(detail=type(error).__name__))
-            if self._serves_on_error:
-                return
-            if isinstance(error, Unavailable):
-                raise
-            raise Unavailable(f"the revocation check raised {type(error).__name__}") from error
-        if revoked:
-            if self.cache is not None:
-                self.cache.discard(verified.digest)
-            raise TokenRevoked("the token or its session was revoked")
+    def _on_revocation_error(self, error: Exception) -> None:
+        """Serve on where that is wanted, and else raise `Unavailable`."""
+        for hook in self._hooks:
+            hook(RevocationFailed(detail=type(error).__name__))
+        if self._serves_on_error:
+            return
+        if isinstance(error, Unavailable):
+            raise error
+        raise Unavailable(f"the revocation check raised {type(error).__name__}") from error
 
 
 def _parse_header(segment: bytes) -> _Header:

