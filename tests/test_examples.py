@@ -37,7 +37,7 @@ def client_of(app: object) -> httpx2.AsyncClient:
     )
 
 
-@pytest.mark.parametrize("page", ["README.md", "docs/guides/oidc.md"])
+@pytest.mark.parametrize("page", ["README.md", "docs/guides/oidc.md", "docs/guides/sessions.md"])
 def test_a_page_shows_the_example_as_it_is(page: str) -> None:
     """The code block on the page is the file that the other tests run."""
     text = (ROOT / page).read_text()
@@ -87,6 +87,25 @@ async def test_the_worked_settings_are_settings_that_linqi_takes() -> None:
     async with client_of(module.app) as client:
         answer = await client.get("/me", headers={"Authorization": f"Bearer {forged}"})
     assert answer.status_code == 401
+
+
+async def test_the_dual_tokens_example_signs_in_refreshes_and_signs_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As the guide says: login, use, refresh, sign out, refused."""
+    monkeypatch.chdir(tmp_path)
+    module = load("dual_tokens")
+    await module.sessions.start()
+    async with client_of(module.app) as client:
+        person = {"username": "alice", "password": "correct horse"}
+        pair = (await client.post("/login", json=person)).json()
+        headers = {"Authorization": f"Bearer {pair['access_token']}"}
+        assert (await client.get("/me", headers=headers)).text == "alice"
+        token = {"refresh_token": pair["refresh_token"]}
+        assert (await client.post("/refresh", json=token)).json()["sequence"] == 1
+        assert (await client.post("/logout", json=token)).status_code == 204
+        assert (await client.get("/me", headers=headers)).status_code == 401
+    await module.sessions.close()
 
 
 def test_the_bare_example_runs_on_a_real_server(tmp_path: Path) -> None:

@@ -1,0 +1,50 @@
+"""Dual tokens on SQLite: login, refresh, sign-out and revocation around a bare ASGI application."""
+
+import asyncio
+import hmac
+from pathlib import Path
+
+from linqi import (
+    JWTMiddleware,
+    Key,
+    KeySet,
+    Person,
+    SessionRoutes,
+    Sessions,
+    Signer,
+    SQLiteStore,
+    Verifier,
+)
+
+
+def kept(path, alg):
+    """Give the keys in a file, making one on the first start."""
+    if not Path(path).exists():
+        KeySet([Key.generate(alg)]).save(path)
+    return KeySet.load(path)
+
+
+async def authenticate(form):
+    """Check a name and a password here, with a slow hash and in a thread."""
+    await asyncio.sleep(0)
+    if form["username"] == "alice" and hmac.compare_digest(form["password"], "correct horse"):
+        return Person(subject="alice", scopes=["read"])
+    return None
+
+
+async def api(scope, receive, send):
+    """Answer who called."""
+    if scope["type"] == "lifespan":
+        while (await receive())["type"] == "lifespan.startup":
+            await send({"type": "lifespan.startup.complete"})
+        await send({"type": "lifespan.shutdown.complete"})
+        return
+    await send({"type": "http.response.start", "status": 200, "headers": []})
+    await send({"type": "http.response.body", "body": scope["user"].identity.encode()})
+
+
+signer = Signer(kept("keys.json", "ES256"), issuer="https://shop.example", audience="shop")
+sessions = Sessions(SQLiteStore("sessions.db"), signer, kept("refresh.json", "HS256").keys)
+verifier = Verifier.trusting(signer, is_revoked=sessions.revocations.is_revoked)
+routes = SessionRoutes(api, sessions, verifier, authenticate, origins=["https://shop.example"])
+app = JWTMiddleware(routes, verifier, public=routes.public, services=[sessions])
