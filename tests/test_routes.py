@@ -275,6 +275,10 @@ async def test_sessions_are_listed_and_ended_by_their_owner(site: Site) -> None:
     first = f"/sessions/{listed[0]['session_id']}"
     stranger = await site.post(first, None, method="DELETE", token=bob["access_token"])
     assert stranger.status == 404
+    for odd in ("x", "x" * 31, "\0" * 30, "../" * 10, "{" * 30):
+        path = f"/sessions/{odd.replace('/', '.')}"
+        reply = await site.post(path, None, method="DELETE", token=two["access_token"])
+        assert reply.status == 404
     ended = await site.post(first, None, method="DELETE", token=two["access_token"])
     assert ended.status == 204
     assert (await site.post("/me", None, method="GET", token=one["access_token"])).status == 401

@@ -12,11 +12,18 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from linqi import ConfigurationError
+from linqi.cli import main
 from linqi.errors import Unavailable
 from linqi.sessions.record import Revocation, SessionRecord
 from linqi.sessions.refresh import SessionSettings, judge, revoked
 from linqi.sessions.refresh_token import new_session_id
 from linqi.sessions.store import SessionStore
+from linqi.stores.memory import MemoryStore
+from linqi.stores.opening import open_store
+from linqi.stores.postgres import PostgresStore
+from linqi.stores.sqlite import SQLiteStore
+from linqi.stores.valkey import ValkeyStore
 
 NOW = 1_800_000_000.123456
 RULES = SessionSettings()
@@ -315,6 +322,137 @@ async def test_a_store_that_is_not_there_is_unavailable(
     await store.close()
     with pytest.raises(Unavailable):
         await store.present(new_session_id("a"), 0, NOW, RULES)
+
+
+async def test_connections_of_the_callers_own_are_used_and_left_open(
+    valkey_url: str, postgres_dsn: str
+) -> None:
+    """For clusters, sentinels and pools that an application has anyway."""
+    import asyncpg
+    from redis.asyncio import Redis
+
+    pool = await asyncpg.create_pool(postgres_dsn, min_size=1, max_size=3)
+    client: Any = Redis.from_url(valkey_url)
+    postgres = PostgresStore(pool=pool)
+    assert await postgres.initialize() == 1
+    for store in (postgres, ValkeyStore(client=client, prefix="own")):
+        await store.start()
+        row, withdrawn = record(), revocation()
+        await store.create(row, 20)
+        assert (await store.present(row.session_id, 0, NOW, RULES)).kind == "rotated"
+        await store.publish([withdrawn])
+        assert withdrawn in await followed(store, NOW, {withdrawn})
+        await store.close()
+    assert await pool.fetchval("SELECT 1") == 1
+    assert await client.ping()
+    await pool.close()
+    await client.aclose()
+
+
+async def test_a_server_that_forgot_the_scripts_is_told_them_again(valkey_url: str) -> None:
+    """After a restart or SCRIPT FLUSH the next call sends the text."""
+    from redis.asyncio import Redis
+
+    store, client = ValkeyStore(valkey_url, prefix="flushed"), Redis.from_url(valkey_url)
+    await store.start()
+    row = record()
+    await store.create(row, 20)
+    await client.script_flush()
+    assert (await store.present(row.session_id, 0, NOW, RULES)).kind == "rotated"
+    await store.close()
+    await client.aclose()
+
+
+async def test_a_server_that_evicts_is_refused(valkey_url: str) -> None:
+    """An evicted revocation is none."""
+    from redis.asyncio import Redis
+
+    client = Redis.from_url(valkey_url)
+    await client.config_set("maxmemory", "100mb")
+    await client.config_set("maxmemory-policy", "allkeys-lru")
+    store = ValkeyStore(valkey_url)
+    try:
+        with pytest.raises(ConfigurationError, match="noeviction"):
+            await store.start()
+    finally:
+        await client.config_set("maxmemory", "0")
+        await client.config_set("maxmemory-policy", "noeviction")
+        await store.close()
+        await client.aclose()
+
+
+async def test_a_database_without_the_schema_says_how_to_make_it(postgres_dsn: str) -> None:
+    """`linqi store init` is named; a schema of another release is told by its number."""
+    import asyncpg
+
+    connection = await asyncpg.connect(postgres_dsn)
+    await connection.execute("CREATE DATABASE linqi_empty")
+    empty = postgres_dsn.replace("/postgres?", "/linqi_empty?")
+    store = PostgresStore(empty)
+    with pytest.raises(ConfigurationError, match=r"schema 0, expected 1; run linqi store init"):
+        await store.start()
+    await store.close()
+    assert await asyncio.to_thread(main, ["store", "init", empty]) == 0
+    assert await asyncio.to_thread(main, ["store", "init", empty]) == 0
+    assert await asyncio.to_thread(main, ["store", "purge", empty]) == 0
+    await store.start()
+    await store.close()
+    await connection.execute("DROP DATABASE linqi_empty WITH (FORCE)")
+    await connection.close()
+
+
+async def test_servers_that_are_not_there_are_unavailable_in_time() -> None:
+    """A refused connection is told at once, by name."""
+    for store in (
+        ValkeyStore("redis://127.0.0.1:9/0", timeout=1),
+        PostgresStore("postgresql://postgres@127.0.0.1:9/x", timeout=1),
+        SQLiteStore("/nowhere/at/all.db", timeout=1),
+    ):
+        with pytest.raises(Unavailable):
+            await store.start()
+        await store.close()
+
+
+@pytest.mark.parametrize(
+    ("url", "kind"),
+    [
+        ("memory:", MemoryStore),
+        ("sqlite:/tmp/x.db", SQLiteStore),
+        ("redis://h:1/0", ValkeyStore),
+        ("valkey://h:1/0", ValkeyStore),
+        ("valkeys://h:1/0", ValkeyStore),
+        ("postgresql://u@h/d", PostgresStore),
+        ("postgres://u@h/d", PostgresStore),
+    ],
+)
+def test_stores_are_named_by_urls(url: str, kind: type[Any]) -> None:
+    """As command lines and settings write them."""
+    assert isinstance(open_store(url), kind)
+
+
+@pytest.mark.parametrize("url", ["", "sqlite:", "mysql://x", "memory:x", "x"])
+def test_other_urls_are_refused(url: str) -> None:
+    """With the list of what there is."""
+    with pytest.raises(ConfigurationError, match="postgresql"):
+        open_store(url)
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: ValkeyStore(),
+        lambda: ValkeyStore("redis://h", timeout=0),
+        lambda: ValkeyStore("redis://h", prefix="a b"),
+        lambda: PostgresStore(),
+        lambda: PostgresStore("postgresql://h", timeout=100),
+        lambda: SQLiteStore("x", timeout=0),
+        lambda: SQLiteStore("x", poll_seconds=0),
+    ],
+)
+def test_unfit_store_settings_are_refused(make: Callable[[], object]) -> None:
+    """At construction, by name."""
+    with pytest.raises(ConfigurationError):
+        make()
 
 
 def test_expiry_and_end_are_whole_seconds_and_ordered() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import json
+import re
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -44,7 +45,7 @@ Authenticate: TypeAlias = Callable[[Mapping[str, str]], Person | Awaitable[Perso
 """Checks the fields of a login, ``username`` and ``password`` among them; None refuses. Hash the
 password even where there is no such user, in a thread: it takes tens of milliseconds."""
 
-_LONGEST_DEVICE: Final = 256
+_SESSION_ID: Final = re.compile(r"[A-Za-z0-9_-]{30}")
 
 
 class SessionRoutes:
@@ -211,7 +212,9 @@ class SessionRoutes:
 
     async def _end(self, scope: Scope, session_id: str) -> _Answer:
         verified = _who(scope)
-        row = await self._sessions.store.get(session_id)
+        # Text from a path reaches no store unless it can be a session's id.
+        is_one = _SESSION_ID.fullmatch(session_id) is not None
+        row = await self._sessions.store.get(session_id) if is_one else None
         if row is None or row.subject != verified.identity:
             return _Answer(404, _error("not_found", "you have no such session"))
         await self._sessions.revoke(session_id, user=verified.identity, cause="logout")
@@ -316,6 +319,5 @@ def _who(scope: Scope) -> Verified:
 
 
 def _device(scope: Scope) -> str:
-    """Give the browser's description of itself, as far as it can be shown."""
-    agent = (find_header(scope["headers"], b"user-agent") or b"").decode("latin-1")
-    return "".join(c for c in agent[:_LONGEST_DEVICE] if c.isprintable())
+    """Give the browser's description of itself."""
+    return (find_header(scope["headers"], b"user-agent") or b"").decode("latin-1")

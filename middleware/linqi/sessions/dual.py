@@ -119,7 +119,8 @@ class Sessions:
         """Start a session for `subject` and give its first tokens; call it at login.
 
         `claims` ride in every access token of the session, at most 4,096 bytes as JSON. `device`
-        is shown in the list of sessions. `Unavailable` when the store cannot keep it.
+        is shown in the list of sessions: its first 256 characters, as far as they are printable.
+        `Unavailable` when the store cannot keep it.
         """
         check_start(subject, claims, scopes)
         text = _claims_text(claims, scopes)
@@ -134,7 +135,7 @@ class Sessions:
             expires_at=self.settings.expiry(now, ends_at),
             ends_at=ends_at,
             claims=text,
-            device=device[:_LONGEST_DEVICE],
+            device="".join(c for c in device[:_LONGEST_DEVICE] if c.isprintable()),
         )
         surplus = await self.store.create(record, self.settings.most_sessions)
         if surplus:

@@ -73,7 +73,7 @@ class PostgresStore:
                     sql = files("linqi.stores").joinpath("postgres.sql").read_text()
                     await connection.execute(sql)
         finally:
-            await connection.close(timeout=self._timeout)
+            await self._leave(connection)
         return _VERSION
 
     async def start(self) -> None:
@@ -210,7 +210,7 @@ class PostgresStore:
                 else:
                     take(msgspec.json.decode(text, type=list[Revocation]))
         finally:
-            connection.terminate()
+            await self._leave(connection)
 
     async def purge(self, now: float, most: int) -> int:
         """Forget what is over; see `SessionStore`."""
@@ -251,6 +251,12 @@ class PostgresStore:
             if self._dsn is None:
                 return await self._pool.acquire()
             return await _driver().connect(self._dsn, timeout=self._timeout)
+
+    async def _leave(self, connection: Any) -> None:
+        """End a connection of our own; nothing waits for a server that is gone."""
+        connection.terminate()
+        if self._dsn is None:
+            await self._pool.release(connection)
 
     @asynccontextmanager
     async def _in_time(self) -> AsyncIterator[None]:

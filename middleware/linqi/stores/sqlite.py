@@ -5,9 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
-import queue
 import sqlite3
-import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Final, TypeVar
@@ -16,6 +14,7 @@ from linqi.errors import ConfigurationError, Unavailable
 from linqi.sessions.record import Outcome, Revocation, SessionRecord
 from linqi.sessions.refresh import SessionSettings, judge, revoked
 from linqi.sessions.store import Take
+from linqi.stores._writer import Writer
 
 __all__ = ["SQLiteStore"]
 
@@ -73,24 +72,17 @@ class SQLiteStore:
         self._path = Path(path)
         self._timeout = timeout
         self._poll_seconds = poll_seconds
-        self._most_at_once = _MOST_AT_ONCE if is_grouped else 1
-        self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
-        self._thread: threading.Thread | None = None
+        self._writer = Writer(self._open, _MOST_AT_ONCE if is_grouped else 1)
 
     async def start(self) -> None:
         """Open the file and make its tables; `Unavailable` when that cannot be done."""
-        if self._thread is not None:
-            return
-        self._thread = threading.Thread(target=self._work, name="linqi-sqlite", daemon=True)
-        self._thread.start()
+        if not self._writer.is_running:
+            self._writer.start()
         await self._run(lambda connection: None)
 
     async def close(self) -> None:
         """Finish what was asked and close the file."""
-        thread, self._thread = self._thread, None
-        if thread is not None:
-            self._jobs.put(None)
-            await asyncio.to_thread(thread.join)
+        await self._writer.close()
 
     async def create(self, record: SessionRecord, most_sessions: int) -> Sequence[str]:
         """Keep a new session; see `SessionStore`."""
@@ -205,11 +197,9 @@ class SQLiteStore:
 
     async def _run(self, work: Callable[[sqlite3.Connection], _T]) -> _T:
         """Have `work` done in the thread's next transaction; its answer comes after the commit."""
-        if self._thread is None:
+        if not self._writer.is_running:
             raise Unavailable("the SQLite store is not started")
-        job = _Job(work, asyncio.get_running_loop())
-        self._jobs.put(job)
-        answer: _T = await self._in_time(job.future)
+        answer: _T = await self._in_time(self._writer.ask(work))
         return answer
 
     async def _in_time(self, waited: Any) -> Any:
@@ -220,39 +210,6 @@ class SQLiteStore:
             raise Unavailable(f"SQLite took more than {self._timeout:g} s") from None
         except sqlite3.Error as error:
             raise Unavailable(f"SQLite: {error}") from error
-
-    def _work(self) -> None:
-        """Serve jobs until there is a None: the thread's whole life."""
-        connection: sqlite3.Connection | None = None
-        is_open = True
-        while is_open:
-            jobs = self._taken()
-            is_open = None not in jobs
-            wanted = [job for job in jobs if job is not None and job.is_wanted()]
-            try:
-                if connection is None:
-                    connection = self._open()
-                _transact(connection, wanted)
-            except Exception as error:  # noqa: BLE001 - whoever waits must hear of it
-                for job in wanted:
-                    job.error = error
-                if connection is not None:
-                    with contextlib.suppress(sqlite3.Error):
-                        connection.close()
-                connection = None  # opened anew for the next: the disk may be back by then
-            _land(wanted)
-        if connection is not None:
-            with contextlib.suppress(sqlite3.Error):
-                connection.close()
-
-    def _taken(self) -> list[_Job | None]:
-        jobs = [self._jobs.get()]
-        while len(jobs) < self._most_at_once and jobs[-1] is not None:
-            try:
-                jobs.append(self._jobs.get_nowait())
-            except queue.Empty:
-                break
-        return jobs
 
     def _open(self) -> sqlite3.Connection:
         if not self._path.exists():
@@ -269,68 +226,6 @@ class SQLiteStore:
             connection.close()
             raise
         return connection
-
-
-class _Job:
-    """Work for the thread, and who waits for its answer."""
-
-    __slots__ = ("answer", "error", "future", "loop", "work")
-
-    def __init__(
-        self, work: Callable[[sqlite3.Connection], Any], loop: asyncio.AbstractEventLoop
-    ) -> None:
-        self.work = work
-        self.loop = loop
-        self.future: asyncio.Future[Any] = loop.create_future()
-        self.answer: Any = None
-        self.error: Exception | None = None
-
-    def is_wanted(self) -> bool:
-        """Tell whether anybody still waits: a request that left before it began is not served."""
-        return not self.future.cancelled()
-
-    def do(self, connection: sqlite3.Connection) -> None:
-        """Do the work inside the open transaction."""
-        self.answer = self.work(connection)
-
-    def land(self) -> None:
-        """Give answer or error to the waiter, on its event loop."""
-        if self.future.done():
-            return
-        if self.error is None:
-            self.future.set_result(self.answer)
-        else:
-            self.future.set_exception(self.error)
-
-
-def _land(jobs: Sequence[_Job]) -> None:
-    """Wake every event loop once for all of its jobs: a wake-up costs as much as a small job."""
-    by_loop: dict[asyncio.AbstractEventLoop, list[_Job]] = {}
-    for job in jobs:
-        by_loop.setdefault(job.loop, []).append(job)
-    for loop, landed in by_loop.items():
-        with contextlib.suppress(RuntimeError):  # that loop is closed: nobody waits there
-            loop.call_soon_threadsafe(_land_here, landed)
-
-
-def _land_here(jobs: Sequence[_Job]) -> None:
-    for job in jobs:
-        job.land()
-
-
-def _transact(connection: sqlite3.Connection, jobs: Sequence[_Job]) -> None:
-    """Do all `jobs` in one transaction: all of them are on the disk, or none is."""
-    if not jobs:
-        return
-    connection.execute("BEGIN IMMEDIATE")
-    try:
-        for job in jobs:
-            job.do(connection)
-        connection.execute("COMMIT")
-    except BaseException:
-        if connection.in_transaction:
-            connection.execute("ROLLBACK")
-        raise
 
 
 def _make_schema(connection: sqlite3.Connection) -> None:

@@ -1,0 +1,144 @@
+"""The one thread that writes to a SQLite file: what waits is written in one transaction."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import queue
+import sqlite3
+import threading
+from collections.abc import Callable, Sequence
+from typing import Any
+
+__all__ = ["Writer"]
+
+
+class Writer:
+    """Owns a connection that `open_file` makes, and does at most `most_at_once` jobs together.
+
+    A connection that failed is made anew for the next jobs: the disk may be back by then.
+    """
+
+    def __init__(self, open_file: Callable[[], sqlite3.Connection], most_at_once: int) -> None:
+        self._open = open_file
+        self._most_at_once = most_at_once
+        self._jobs: queue.SimpleQueue[Job | None] = queue.SimpleQueue()
+        self._thread: threading.Thread | None = None
+
+    @property
+    def is_running(self) -> bool:
+        """Whether jobs are done."""
+        return self._thread is not None
+
+    def start(self) -> None:
+        """Begin."""
+        self._thread = threading.Thread(target=self._work, name="linqi-sqlite", daemon=True)
+        self._thread.start()
+
+    async def close(self) -> None:
+        """Finish what was asked, then end."""
+        thread, self._thread = self._thread, None
+        if thread is not None:
+            self._jobs.put(None)
+            await asyncio.to_thread(thread.join)
+
+    def ask(self, work: Callable[[sqlite3.Connection], Any]) -> asyncio.Future[Any]:
+        """Have `work` done in the next transaction; the answer comes after its commit."""
+        job = Job(work, asyncio.get_running_loop())
+        self._jobs.put(job)
+        return job.future
+
+    def _work(self) -> None:
+        """Serve jobs until there is a None: the thread's whole life."""
+        connection: sqlite3.Connection | None = None
+        is_open = True
+        while is_open:
+            jobs = self._taken()
+            is_open = None not in jobs
+            wanted = [job for job in jobs if job is not None and job.is_wanted()]
+            try:
+                if connection is None:
+                    connection = self._open()
+                _transact(connection, wanted)
+            except Exception as error:  # noqa: BLE001 - whoever waits must hear of it
+                for job in wanted:
+                    job.error = error
+                if connection is not None:
+                    with contextlib.suppress(sqlite3.Error):
+                        connection.close()
+                connection = None  # opened anew for the next: the disk may be back by then
+            _land(wanted)
+        if connection is not None:
+            with contextlib.suppress(sqlite3.Error):
+                connection.close()
+
+    def _taken(self) -> list[Job | None]:
+        jobs = [self._jobs.get()]
+        while len(jobs) < self._most_at_once and jobs[-1] is not None:
+            try:
+                jobs.append(self._jobs.get_nowait())
+            except queue.Empty:
+                break
+        return jobs
+
+
+class Job:
+    """Work for the thread, and who waits for its answer."""
+
+    __slots__ = ("answer", "error", "future", "loop", "work")
+
+    def __init__(
+        self, work: Callable[[sqlite3.Connection], Any], loop: asyncio.AbstractEventLoop
+    ) -> None:
+        self.work = work
+        self.loop = loop
+        self.future: asyncio.Future[Any] = loop.create_future()
+        self.answer: Any = None
+        self.error: Exception | None = None
+
+    def is_wanted(self) -> bool:
+        """Tell whether anybody still waits: a request that left before it began is not served."""
+        return not self.future.cancelled()
+
+    def do(self, connection: sqlite3.Connection) -> None:
+        """Do the work inside the open transaction."""
+        self.answer = self.work(connection)
+
+    def land(self) -> None:
+        """Give answer or error to the waiter, on its event loop."""
+        if self.future.done():
+            return
+        if self.error is None:
+            self.future.set_result(self.answer)
+        else:
+            self.future.set_exception(self.error)
+
+
+def _land(jobs: Sequence[Job]) -> None:
+    """Wake every event loop once for all of its jobs: a wake-up costs as much as a small job."""
+    by_loop: dict[asyncio.AbstractEventLoop, list[Job]] = {}
+    for job in jobs:
+        by_loop.setdefault(job.loop, []).append(job)
+    for loop, landed in by_loop.items():
+        with contextlib.suppress(RuntimeError):  # that loop is closed: nobody waits there
+            loop.call_soon_threadsafe(_land_here, landed)
+
+
+def _land_here(jobs: Sequence[Job]) -> None:
+    for job in jobs:
+        job.land()
+
+
+def _transact(connection: sqlite3.Connection, jobs: Sequence[Job]) -> None:
+    """Do all `jobs` in one transaction: all of them are on the disk, or none is."""
+    if not jobs:
+        return
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        for job in jobs:
+            job.do(connection)
+        connection.execute("COMMIT")
+    except BaseException:
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+        raise
