@@ -263,9 +263,10 @@ async def test_signing_out_ends_the_session_and_clears_the_cookie(site: Site) ->
     assert (await site.post("/me", None, method="GET", token=token)).status == 401
 
 
-async def test_sessions_are_listed_and_ended_by_their_owner(site: Site) -> None:
+async def test_sessions_are_listed_and_ended_by_their_owner(site: Site, clock: FakeClock) -> None:
     """Nobody sees or ends another's; the current one is marked."""
     one = (await site.login(device="phone")).json
+    clock.move(1)
     two = (await site.login((b"user-agent", b"Browser\x01/1"))).json
     bob = (await site.post("/login", {"username": "bob", "password": "right"})).json
     reply = await site.post("/sessions", None, method="GET", token=two["access_token"])

@@ -281,8 +281,9 @@ async def test_what_is_over_is_forgotten_bit_by_bit(store: SessionStore) -> None
     for row in [*old, alive]:
         await store.create(row, 20)
     await store.publish([revocation(until=NOW - 5)])
-    for _ in range(6):
-        assert await store.purge(NOW, 2) <= 2
+    assert await store.purge(NOW, 2) <= 2
+    while await store.purge(NOW, 500):  # a shared database may hold what other tests have left
+        pass
     assert [await store.get(row.session_id) for row in old] == [None] * 3
     assert await store.get(alive.session_id) == alive
 
