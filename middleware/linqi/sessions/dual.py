@@ -244,11 +244,6 @@ class Sessions:
         record = outcome.record
         if record is None:
             raise RefreshRefused("unknown", "the store has no such session")
-        if outcome.kind in ("reused", "revoked"):
-            # Also for one that was revoked before: whoever did it may have died before he told.
-            until = self._until(record.revoked_at)
-            if until > now and not self.revocations.knows(session_id):
-                await self._publish([self._of_session(session_id, record.revoked_at)])
         if outcome.kind == "reused":
             self._tell(
                 RefreshTokenReused(
@@ -258,6 +253,12 @@ class Sessions:
                     current=record.counter,
                 )
             )
+        if outcome.kind in ("reused", "revoked"):
+            # Also for one that was revoked before: whoever did it may have died before he told.
+            until = self._until(record.revoked_at)
+            if until > now and not self.revocations.knows(session_id):
+                await self._publish([self._of_session(session_id, record.revoked_at)])
+        if outcome.kind == "reused":
             raise RefreshRefused("reused", f"token {presented} was spent; the session is revoked")
         if outcome.kind == "revoked":
             raise RefreshRefused("revoked", f"the session was revoked ({record.cause})")
