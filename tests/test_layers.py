@@ -16,6 +16,7 @@ FLOORS = [
     ("linqi._flight", 1),
     ("linqi.jose", 2),
     ("linqi.instrumentation", 2),
+    ("linqi.client", 2),
     ("linqi.jwks", 3),
     ("linqi.sessions", 3),
     ("linqi.asgi", 4),

@@ -1,0 +1,1 @@
+"""The client's half of near expiry: judging the token it holds, and renewing it in time."""
