@@ -21,6 +21,7 @@
     ├── SigningError              a token could not be signed
     ├── RenewalRefused            a session may not be renewed
     ├── RefreshRefused            a refresh token that is not redeemed
+    ├── SignedOut                 a client's session is over: sign in again
     ├── FetchFailed               an issuer's document that could not be had or read
     └── Unavailable               the question cannot be answered just now
 
@@ -46,6 +47,7 @@ __all__ = [
     "MissingClaim",
     "RefreshRefused",
     "RenewalRefused",
+    "SignedOut",
     "SigningError",
     "TokenError",
     "TokenExpired",
@@ -219,6 +221,12 @@ class RefreshRefused(LinqiError):
         super().__init__(detail)
         self.reason = reason
         self.detail = detail
+
+
+class SignedOut(LinqiError):
+    """A client's session is over for good: its refresh token was refused."""
+
+    code = "signed_out"
 
 
 class FetchFailed(LinqiError):

@@ -1,0 +1,30 @@
+"""The door to httpx2: ``RefreshingAuth`` for its clients."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import httpx2
+
+from linqi.client.flow import RefreshingFlow
+from linqi.client.tokens import Tokens
+
+__all__ = ["RefreshingAuth"]
+
+
+class RefreshingAuth(RefreshingFlow, httpx2.Auth):
+    """Keeps the requests of `httpx2.Client` and `httpx2.AsyncClient` signed in.
+
+    ::
+
+        auth = RefreshingAuth("https://shop.example/refresh", tokens)
+        client = httpx2.Client(auth=auth)
+
+    One of them may serve several clients, tasks and threads: they share one renewal.
+    """
+
+    def __init__(self, refresh_url: str, tokens: Tokens | None = None, **options: Any) -> None:
+        """Take the tokens of a login, or those that ``storage`` has kept; see `RefreshingFlow`."""
+        options.setdefault("make_client", httpx2.Client)
+        options.setdefault("make_async_client", httpx2.AsyncClient)
+        super().__init__(refresh_url, tokens, replayable=httpx2.ByteStream, **options)
