@@ -186,15 +186,21 @@ class Renewing:
         if answer.status == 200:
             try:
                 tokens = tokens_of(answer.body, self._tokens)
-                if self._tokens is None or tokens.sequence >= self._tokens.sequence:
+                if self._is_newer(tokens):
                     self._take(tokens, _parse_date(answer.date))
-                self._failures, self._retry_at = 0, -float("inf")
+                    self._failures, self._retry_at = 0, -float("inf")
+                else:
+                    self._put_off()
             except MalformedToken:
                 self._put_off()
         elif is_refusal:
             self._end("the server refused the refresh token")
         elif answer.status >= 0:
             self._put_off()
+
+    def _is_newer(self, tokens: Tokens) -> bool:
+        """Tell whether an answer is not a late one; a server that does not count is believed."""
+        return self._tokens is None or not 0 <= tokens.sequence < self._tokens.sequence
 
     def _put_off(self) -> None:
         backoff = min(_FIRST_BACKOFF * 2.0 ** min(self._failures, 10), _LONGEST_BACKOFF)
