@@ -22,6 +22,7 @@ __all__ = ["main", "measure"]
 
 _SUITES: Final = (
     "verification", "cache", "keys", "middleware", "renewal", "signing", "sessions", "stores",
+    "client",
 )  # fmt: skip
 _FULL_SECONDS: Final = 4.0
 _QUICK_SECONDS: Final = 0.8

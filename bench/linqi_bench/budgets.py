@@ -11,6 +11,7 @@ __all__ = [
     "FORGED_REFRESH_TOKEN",
     "GROUPED_SHARE",
     "HIT",
+    "JUDGE",
     "KNOWN_KID",
     "MIDDLEWARE_OVER_BARE",
     "REVOCATION_ON_HIT",
@@ -40,3 +41,5 @@ ROTATION_OVER_BARE: Final = 1.3
 """Bare calls of the driver that a rotation costs, at 50 at once."""
 GROUPED_SHARE: Final = 0.2
 """What a rotation on SQLite costs, as a share of one with a commit of its own."""
+JUDGE: Final = 2.0
+"""Microseconds of a client to judge the token it holds."""
