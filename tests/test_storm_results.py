@@ -1,0 +1,148 @@
+"""The result of a storm is read as it was written, and nothing else is taken for one."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from linqi import ConfigurationError
+from linqi_storm.results import (
+    Check,
+    Generator,
+    Histogram,
+    Lags,
+    Latencies,
+    Load,
+    Second,
+    SessionCounts,
+    Setup,
+    Spectrum,
+    StormRun,
+    Target,
+    Traffic,
+    load_run,
+    save_run,
+)
+
+
+def a_spectrum() -> Spectrum:
+    """Give a spectrum of four answers."""
+    return Spectrum(
+        count=4,
+        mean_ms=2.5,
+        max_ms=4.0,
+        percentiles=(
+            0,
+            50,
+            75,
+            100,
+        ),
+        values_ms=(
+            1,
+            2,
+            3,
+            4,
+        ),
+        hdr="",
+    )
+
+
+def a_run() -> StormRun:
+    """Give a small run."""
+    latencies = Latencies(service=a_spectrum(), intended=a_spectrum())
+    return StormRun(
+        setup=Setup(
+            scenario="steady",
+            summary="nothing happens",
+            load=Load(
+                sessions=2,
+                duration_seconds=1,
+                lifetime_seconds=30,
+                buffer_seconds=10,
+                compression=30,
+                not_kept=(),
+                seed=1,
+                gaps="exponential",
+                mean_gap_seconds=1,
+                mean_parallel=1,
+                login_spread_seconds=0,
+            ),
+            target=Target(
+                kind="embedded",
+                name="embedded",
+                mode="sliding",
+                policy="grid",
+                algorithm="ES256",
+                key_bits=256,
+                workers=1,
+                store="",
+            ),
+            generators=1,
+            began_at=0,
+            machine={"cpus": 2},
+            versions={"linqi": "0"},
+        ),
+        timeline=(Second(second=0, requests=4, outcomes={"ok": 4}),),
+        windows=(),
+        peaks=(),
+        sessions=SessionCounts(total=2, logins=0, renewals=0, cycles=0, lapsed=0, forced_out=0),
+        latencies=latencies,
+        lags=Lags(lags=Histogram()),
+        traffic=Traffic(gaps=Histogram(), parallel=Histogram(), pages=4, requests=4),
+        checks=(Check(name="forced logouts", limit=0, seen=0, passed=True),),
+        generator=Generator(lag_p50_ms=0.1, lag_p99_ms=1, lag_max_ms=2, cpu_p95=0.2, is_valid=True),
+    )
+
+
+def test_a_run_is_read_as_it_was_written(tmp_path: Path) -> None:
+    """Writing and reading a run changes nothing."""
+    save_run(a_run(), tmp_path / "run.json")
+    assert load_run(tmp_path / "run.json") == a_run()
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{}", '{"schema": "1"}', '{"schema": 1}'])
+def test_something_else_is_not_taken_for_a_run(tmp_path: Path, text: str) -> None:
+    """A file without the fields of a run is refused with its name."""
+    path = tmp_path / "run.json"
+    path.write_text(text)
+    with pytest.raises(ConfigurationError, match=r"run\.json"):
+        load_run(path)
+
+
+def test_a_later_schema_is_refused(tmp_path: Path) -> None:
+    """A run of another schema is refused rather than misread."""
+    save_run(replace(a_run(), schema=2), tmp_path / "run.json")
+    with pytest.raises(ConfigurationError, match="schema 2"):
+        load_run(tmp_path / "run.json")
+
+
+def test_a_void_run_is_neither_passed_nor_failed() -> None:
+    """The generator's own fault comes before every invariant."""
+    run = a_run()
+    failed = replace(run, checks=(replace(run.checks[0], seen=1, passed=False),))
+    void = replace(failed, generator=replace(run.generator, is_valid=False))
+    assert [run.verdict, failed.verdict, void.verdict] == ["PASS", "FAIL", "VOID"]
+
+
+def test_a_spectrum_gives_the_latency_at_a_percentile() -> None:
+    """The value is the first whose percentile reaches the one asked for."""
+    assert [a_spectrum().at(share) for share in (0, 50, 60, 99.9)] == [1, 2, 3, 4]
+
+
+def test_the_share_above_is_counted_by_buckets() -> None:
+    """The share of values above a bound is what a buffer of that length loses."""
+    lags = Histogram(
+        values=(
+            0.1,
+            1.0,
+            5.0,
+        ),
+        counts=(
+            6,
+            3,
+            1,
+        ),
+    )
+    assert lags.share_above(0.5) == pytest.approx(0.4)
+    assert lags.share_above(5.0) == 0
+    assert Histogram().share_above(1) == 0
