@@ -1,22 +1,32 @@
 """The Python client against a real server: renewed in time, once, and never lost."""
 
 import asyncio
+import dataclasses
 import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import Future
 from pathlib import Path
 from typing import Any
 
 import httpx
 import httpx2
+import msgspec
 import pytest
 
 from chaos import Proxy
-from linqi import ConfigurationError
+from linqi import ConfigurationError, Key
 from linqi.client.httpx import RefreshingAuth as HttpxAuth
 from linqi.client.httpx2 import RefreshingAuth
 from linqi.client.renewing import Answer, Renewing
-from linqi.client.tokens import FileStorage, MemoryStorage, Tokens, read_times, tokens_of
+from linqi.client.tokens import (
+    FileStorage,
+    MemoryStorage,
+    Tokens,
+    TokenStorage,
+    read_claims,
+    tokens_of,
+)
 from linqi.errors import MalformedToken, SignedOut, Unavailable
 from linqi_storm.processes import running
 from linqi_storm.serve import PASSWORD_VARIABLE
@@ -63,10 +73,10 @@ class Counting(RefreshingAuth):
         super().__init__(*arguments, **options)
         self.posts = 0
 
-    def _body(self) -> dict[str, str]:
+    async def _posted(self, client: Any) -> Answer:
         self.posts += 1
         self.renewing._wall = time.time
-        return super()._body()
+        return await super()._posted(client)
 
 
 async def test_two_hundred_tasks_at_expiry_make_one_refresh(server: str) -> None:
@@ -151,7 +161,7 @@ async def test_lost_replies_lose_neither_request_nor_session(server: str) -> Non
             proxy.set("lose_reply" if len(pauses) < 3 else "pass")
             await asyncio.sleep(0)
 
-        auth = Counting(f"{base}/refresh", login(server), async_sleep=sleep)
+        auth = Counting(f"{base}/refresh", login(server), sleep=sleep)
         async with httpx2.AsyncClient(base_url=base, auth=auth, timeout=20) as client:
             expire(auth)
             answers = await asyncio.gather(*[client.get("/me") for _ in range(20)])
@@ -164,7 +174,7 @@ async def test_lost_replies_lose_neither_request_nor_session(server: str) -> Non
 async def test_a_dead_server_ends_no_session(server: str) -> None:
     """While it is away the token is used as long as it lives; afterwards a clear error."""
     auth = RefreshingAuth(
-        "http://127.0.0.1:9/refresh", login(server), async_sleep=lambda _: asyncio.sleep(0)
+        "http://127.0.0.1:9/refresh", login(server), sleep=lambda _: asyncio.sleep(0)
     )
     expire(auth)
     async with httpx2.AsyncClient(auth=auth) as client:
@@ -190,8 +200,8 @@ async def test_a_session_that_is_over_is_one_clear_error_for_all(server: str) ->
     assert auth.posts == 1
 
 
-async def test_a_leader_that_is_cancelled_hands_over(server: str) -> None:
-    """Its flight ends without counting as a failure; the next one leads."""
+async def test_who_is_cancelled_takes_no_renewal_along(server: str) -> None:
+    """The one that began it leaves; it is finished all the same, and once."""
     auth = Counting(f"{server}/refresh", login(server))
     async with httpx2.AsyncClient(base_url=server, auth=auth, timeout=20) as client:
         expire(auth)
@@ -201,78 +211,110 @@ async def test_a_leader_that_is_cancelled_hands_over(server: str) -> None:
         results = await asyncio.gather(*tasks, return_exceptions=True)
     assert isinstance(results[0], asyncio.CancelledError)
     assert {result.status_code for result in results[1:]} == {200}  # type: ignore[union-attr]
+    assert auth.posts == 1
 
 
-def pair(clock: float, life: float, sequence: int) -> Tokens:
+def pair(clock: float, life: float, sequence: int, **claims: Any) -> Tokens:
     """Give tokens that live for `life` from `clock` on."""
-    from linqi import Key
-
-    claims = good_claims(iat=clock, exp=clock + life)
-    token = make(Key.from_secret(b"k" * 16 + b"0123456789abcdef"), claims)
+    key = Key.from_secret(b"k" * 16 + b"0123456789abcdef")
+    token = make(key, good_claims(**{"iat": clock, "exp": clock + life, "sid": "s1"} | claims))
     return Tokens(access_token=token, refresh_token=f"r{sequence}", sequence=sequence)
 
 
 class Desk:
-    """A `Renewing` in a time that is moved by hand."""
+    """A `Renewing` in a time that is moved by hand, whose token is near expiry."""
 
-    def __init__(self, life: float = 900) -> None:
+    def __init__(self, storage: TokenStorage | None = None) -> None:
         self.now = 1_800_000_000.0
         self.renewing = Renewing(
-            pair(self.now, life, 1),
+            pair(self.now, 900, 1),
+            storage=storage,
             wall=lambda: self.now,
             monotonic=lambda: self.now,
             chance=lambda: 0.0,
         )
+        assert self.renewing.plan().flight is None
+        self.now += 601
 
-    def answer(self, life: float = 900, sequence: int = 2) -> Answer:
+    def lead(self) -> Future[None]:
+        """Begin a renewal."""
+        plan = self.renewing.plan()
+        assert plan.is_leader
+        assert plan.flight is not None
+        return plan.flight
+
+    def answer(self, sequence: int, presented: str = "r1", **claims: Any) -> Answer:
         """Give a good answer of the refresh route."""
-        tokens = pair(self.now, life, sequence)
-        body = {
-            "access_token": tokens.access_token,
-            "refresh_token": tokens.refresh_token,
-            "sequence": sequence,
-        }
-        return Answer(status=200, body=body)
+        body = msgspec.to_builtins(pair(self.now, 900, sequence, **claims))
+        return Answer(status=200, body=body, presented=presented)
+
+    def sequence(self) -> int:
+        """Give that of the tokens at hand."""
+        assert self.renewing.tokens is not None
+        return self.renewing.tokens.sequence
 
 
-def test_near_expiry_one_renews_while_the_others_go_on() -> None:
-    """Advisory: the old token is sent by everybody but the one who leads."""
+def test_near_expiry_everybody_goes_on_and_one_begins_the_renewal() -> None:
+    """Advisory: all send the old token; mandatory: all wait for the one renewal."""
     desk = Desk()
-    assert desk.renewing.plan().flight is None
-    desk.now += 601
     leader = desk.renewing.plan()
     assert leader.is_leader
-    assert desk.renewing.plan().token
+    assert leader.token
+    other = desk.renewing.plan()
+    assert other.token
+    assert not other.is_leader
+    desk = Desk()
     desk.now += 270
-    waiter = desk.renewing.plan()
+    leader, waiter = desk.renewing.plan(), desk.renewing.plan()
+    assert (leader.token, leader.is_leader) == ("", True)
     assert (waiter.token, waiter.is_leader, waiter.flight) == ("", False, leader.flight)
     assert leader.flight is not None
-    desk.renewing.settle(leader.flight, desk.answer())
+    desk.renewing.settle(leader.flight, desk.answer(2))
     assert leader.flight.done()
     assert desk.renewing.plan().flight is None
     assert desk.renewing.renewals == 1
 
 
+def test_a_leader_that_is_gone_is_given_up() -> None:
+    """A fork, a killed thread, a loop that was closed: after 30 s the next caller leads."""
+    desk = Desk()
+    lost = desk.lead()
+    desk.now += 29.9
+    assert not desk.renewing.plan().is_leader
+    desk.now += 0.1
+    second = desk.lead()
+    assert lost.done()
+    desk.renewing.settle(second, desk.answer(2))
+    desk.renewing.settle(lost, Answer(status=400, body={"error": "invalid_grant"}, presented="r1"))
+    assert desk.sequence() == 2
+
+
 def test_a_transient_failure_backs_off_and_uses_the_old_token() -> None:
     """The next attempt comes later; the token is used while it lives, then it is an error."""
     desk = Desk()
-    desk.now += 601
     for backoff in (0.5, 1.0, 2.0):
-        leader = desk.renewing.plan()
-        assert leader.is_leader
-        assert leader.flight is not None
-        desk.renewing.settle(leader.flight, Answer(status=503))
+        desk.renewing.settle(desk.lead(), Answer(status=503))
         assert desk.renewing.plan().token
         desk.now += backoff - 0.01
         assert not desk.renewing.plan().is_leader
         desk.now += 0.02
-    leader = desk.renewing.plan()
-    assert leader.flight is not None
+    flight = desk.lead()
     desk.now += 300
-    desk.renewing.settle(leader.flight, Answer(status=0))
+    desk.renewing.settle(flight, Answer(status=0))
     with pytest.raises(Unavailable) as caught:
         desk.renewing.plan()
     assert caught.value.retry_after == pytest.approx(4.0)
+
+
+@pytest.mark.parametrize(("asked_for", "waits"), [(0, 0.5), (12, 12), (86_400, 300)])
+def test_retry_after_puts_the_next_attempt_off(asked_for: float, waits: float) -> None:
+    """For as long as the server asks, but for no more than 300 s."""
+    desk = Desk()
+    desk.renewing.settle(desk.lead(), Answer(status=429, retry_after=asked_for))
+    token = desk.renewing.plan().token
+    with pytest.raises(Unavailable) as caught:
+        desk.renewing.plan(refused=token)
+    assert caught.value.retry_after == pytest.approx(waits)
 
 
 @pytest.mark.parametrize(
@@ -290,30 +332,125 @@ def test_a_transient_failure_backs_off_and_uses_the_old_token() -> None:
 def test_answers_that_say_nothing_end_no_session(answer: Answer) -> None:
     """Only ``invalid_grant`` does."""
     desk = Desk()
-    desk.now += 601
-    leader = desk.renewing.plan()
-    assert leader.flight is not None
-    desk.renewing.settle(leader.flight, answer)
+    desk.renewing.settle(desk.lead(), dataclasses.replace(answer, presented="r1"))
     assert desk.renewing.plan().token
+    assert not desk.renewing.plan().is_leader
 
 
 def test_a_late_answer_never_overwrites_a_newer_token() -> None:
-    """By sequence for refreshes, by exp for successors."""
+    """By the sequence within a session; one about a session before says nothing of this one."""
     desk = Desk()
-    desk.now += 601
-    leader = desk.renewing.plan()
-    assert leader.flight is not None
+    flight = desk.lead()
     desk.renewing.sign_in(pair(desk.now, 900, 5))
-    desk.renewing.settle(leader.flight, desk.answer(sequence=2))
+    desk.renewing.settle(flight, desk.answer(2))
+    assert desk.sequence() == 5
+    desk = Desk()
+    flight = desk.lead()
+    desk.renewing.sign_in(pair(desk.now, 900, 0, sid="s2"))
+    desk.renewing.settle(flight, desk.answer(7))
+    assert desk.sequence() == 0
+    desk = Desk()
+    flight = desk.lead()
+    desk.renewing.sign_in(pair(desk.now, 900, 0, sid="s2"))
+    body = {"error": "invalid_grant"}
+    desk.renewing.settle(flight, Answer(status=400, body=body, presented="r1"))
+    assert desk.sequence() == 0
+
+
+def test_of_two_answers_to_one_token_the_later_successor_stays() -> None:
+    """A leader that was given up may bring the newer one: the server superseded the other."""
+    desk = Desk()
+    lost = desk.lead()
+    desk.now += 30
+    desk.renewing.settle(desk.lead(), desk.answer(2))
+    desk.renewing.settle(lost, desk.answer(3))
+    assert desk.sequence() == 3
+    desk.renewing.settle(lost, desk.answer(2))
+    assert desk.sequence() == 3
+
+
+def test_a_successor_is_taken_up_only_if_it_is_one() -> None:
+    """Later, of the same session of the same user, a JWT, and fit for a header."""
+    desk = Desk()
+    good = pair(desk.now, 1200, 1).access_token
+    for bad in (
+        pair(desk.now, 100, 1).access_token,
+        pair(desk.now, 1200, 1, sub="mallory").access_token,
+        pair(desk.now, 1200, 1, sid="s2").access_token,
+        good + "\r\nX-Evil: 1",
+        good + " ",
+        good + "A" * 16_384,
+        good.replace(".", ".é"),
+        "nonsense",
+    ):
+        assert not desk.renewing.adopt(bad), bad
+    assert desk.renewing.adopt(good)
     assert desk.renewing.tokens is not None
-    assert desk.renewing.tokens.sequence == 5
-    older = pair(desk.now, 100, 5).access_token
-    newer = pair(desk.now, 1200, 5).access_token
-    assert not desk.renewing.adopt(older)
-    assert not desk.renewing.adopt("nonsense")
-    assert desk.renewing.adopt(newer)
-    assert desk.renewing.tokens.access_token == newer
-    assert desk.renewing.tokens.refresh_token == "r5"
+    assert desk.renewing.tokens.access_token == good
+    assert desk.renewing.tokens.refresh_token == "r1"
+
+
+def test_a_storage_that_fails_costs_neither_request_nor_session(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """The disk is full: it is said in the log, once, without the token."""
+
+    class Full(MemoryStorage):
+        def save(self, tokens: Tokens | None) -> None:
+            if tokens is not None and tokens.sequence > 1:
+                raise OSError("no space left")
+            super().save(tokens)
+
+    desk = Desk(Full())
+    desk.renewing.settle(desk.lead(), desk.answer(2))
+    desk.renewing.save()
+    assert desk.sequence() == 2
+    assert [record.getMessage() for record in caplog.records] == [
+        "the tokens could not be kept: OSError"
+    ]
+
+
+def test_what_another_process_has_kept_is_taken_up() -> None:
+    """A later pair of the session, or another session of the user; not another user's."""
+    storage = MemoryStorage()
+    desk = Desk(storage)
+    assert not desk.renewing.reload()
+    for other, is_taken in (
+        (pair(desk.now, 900, 0), False),
+        (pair(desk.now, 900, 9, sub="mallory"), False),
+        (Tokens(access_token="garbage", refresh_token="g", sequence=4), False),
+        (None, False),
+        (pair(desk.now, 900, 2), True),
+        (pair(desk.now, 900, 0, sid="s2"), True),
+    ):
+        storage.tokens = other
+        assert desk.renewing.reload() is is_taken
+        assert (desk.renewing.tokens == other) is is_taken
+    assert not desk.renewing.reload()
+
+
+def test_the_end_of_a_session_leaves_another_process_login_alone() -> None:
+    """Only the tokens that this process kept are removed."""
+    storage = MemoryStorage()
+    desk = Desk(storage)
+    storage.tokens = other = pair(desk.now, 900, 0, sub="bob")
+    body = {"error": "invalid_grant"}
+    desk.renewing.settle(desk.lead(), Answer(status=400, body=body, presented="r1"))
+    desk.renewing.save()
+    assert storage.tokens == other
+    with pytest.raises(SignedOut, match="refused the refresh token"):
+        desk.renewing.plan()
+
+
+def test_a_refresh_token_alone_is_enough_to_begin() -> None:
+    """A storage may keep no more; the first request then waits for an access token."""
+    renewing = Renewing(storage=MemoryStorage(Tokens(access_token="", refresh_token="r1")))
+    plan = renewing.plan()
+    assert (plan.token, plan.is_leader) == ("", True)
+    assert plan.flight is not None
+    body = msgspec.to_builtins(pair(time.time(), 900, 2))
+    renewing.settle(plan.flight, Answer(status=200, body=body, presented="r1"))
+    assert renewing.plan().token
 
 
 def test_tokens_are_kept_in_a_private_file(tmp_path: Path) -> None:
@@ -334,15 +471,17 @@ def test_tokens_are_kept_in_a_private_file(tmp_path: Path) -> None:
         Renewing(storage=MemoryStorage()).plan()
 
 
-@pytest.mark.parametrize("token", ["", "a", "a.b.c", "a.e30.c", "a.eyJleHAiOiJ4In0.c"])
+@pytest.mark.parametrize(
+    "token", ["", "a", "a.b.c", "a.e30.c", "a.eyJleHAiOiJ4In0.c", "a.eyJleHAiOjFlOTk5fQ.c"]
+)
 def test_what_is_no_token_is_said_so(token: str) -> None:
     """A client reads exp without trust, and not from anything."""
     with pytest.raises(MalformedToken):
-        read_times(token)
+        read_claims(token)
 
 
 def test_a_refresh_url_that_is_none_is_refused() -> None:
     """Before anything is sent."""
-    for url in ("", "/refresh", "ftp://x/refresh"):
+    for url in ("", "/refresh", "ftp://x/refresh", "https://x:99999/refresh", "https:///x"):
         with pytest.raises(ConfigurationError):
             RefreshingAuth(url)

@@ -3,32 +3,42 @@
 from __future__ import annotations
 
 import asyncio
-import time
+import concurrent.futures
+import contextlib
+import threading
 from collections.abc import AsyncGenerator, Awaitable, Callable, Generator
 from concurrent.futures import Future
-from typing import Any, Final
+from email.utils import parsedate_to_datetime
+from typing import Any, Final, TypeAlias
 from urllib.parse import urlsplit
 
 from linqi.client.judge import JudgeSettings
-from linqi.client.renewing import Answer, Renewing
-from linqi.client.tokens import Tokens, TokenStorage
+from linqi.client.renewing import Answer, Plan, Renewing
+from linqi.client.tokens import Tokens, TokenStorage, decode_json
 from linqi.errors import ConfigurationError, Unavailable
 
 __all__ = ["RefreshingFlow"]
 
 _TRIES: Final = (0.0, 0.2, 0.6)
 """Seconds before each try of one renewal: a lost reply is answered with the same successor."""
-_AWAY: Final = frozenset({502, 503, 504})
-_TIMEOUT: Final = 10.0
+_LONGEST_PAUSE: Final = 2.0
+"""A ``Retry-After`` above it ends the tries; the renewal is then put off for so long."""
+_AWAY: Final = frozenset({0, 502, 503, 504})
+_TRY_SECONDS: Final = 10.0
+_RENEWAL_SECONDS: Final = 20.0
+"""All tries of one renewal, however slowly the answer drips."""
+_MOST_BYTES: Final = 65_536
 _PORTS: Final = {"http": 80, "https": 443}
+
+_Run: TypeAlias = Callable[[Callable[[], Any]], Awaitable[Any]]
 
 
 class RefreshingFlow:
     """What the ``Auth`` classes of httpx2 and httpx share.
 
     `refresh_url`: where the refresh token is posted; only requests to its origin carry a token.
-    `make_client` and `make_async_client`: give the client that posts it, for proxies or
-    certificates of your own.
+    `make_client`: gives the asynchronous client that posts it, for proxies or certificates of
+    your own; synchronous programs use it, too, for a renewal runs beside their requests.
     """
 
     def __init__(
@@ -39,128 +49,228 @@ class RefreshingFlow:
         storage: TokenStorage | None = None,
         settings: JudgeSettings | None = None,
         make_client: Callable[[], Any],
-        make_async_client: Callable[[], Any],
         replayable: type[Any],
-        sleep: Callable[[float], object] = time.sleep,
-        async_sleep: Callable[[float], Awaitable[object]] = asyncio.sleep,
+        longest_flight: float = _RENEWAL_SECONDS * 1.5,
+        sleep: Callable[[float], Awaitable[object]] = asyncio.sleep,
     ) -> None:
-        parts = urlsplit(refresh_url)
-        if parts.scheme not in _PORTS or not parts.hostname:
-            raise ConfigurationError([f"refresh_url is {refresh_url!r}, expected an http(s) URL"])
-        self.renewing = Renewing(tokens, storage=storage, settings=settings)
+        self._origin = _origin_of(refresh_url)
+        self.renewing = Renewing(
+            tokens, storage=storage, settings=settings, longest_flight=longest_flight
+        )
         self._url = refresh_url
-        self._origin = (parts.scheme, parts.hostname, parts.port or _PORTS[parts.scheme])
         self._make_client = make_client
-        self._make_async_client = make_async_client
         self._replayable = replayable
+        self._longest_flight = longest_flight
         self._sleep = sleep
-        self._async_sleep = async_sleep
+        self._tasks: set[asyncio.Task[None]] = set()
 
     def sync_auth_flow(self, request: Any) -> Generator[Any, Any, None]:
         """Send a request of a synchronous client."""
-        if not self._is_ours(request):
-            yield request
-            return
-        token = self._token("")
-        response = yield _signed(request, token)
-        self._adopt(response)
-        if self._wants_retry(request, response):
-            try:
-                token = self._token(token)
-            except Unavailable:
-                return
-            self._adopt((yield _signed(request, token)))
+        way, response = self._way(request), None
+        with contextlib.suppress(StopIteration):
+            while True:
+                step = way.send(response)
+                response = None
+                if isinstance(step, Plan):
+                    self._follow(step)
+                elif callable(step):
+                    step()
+                else:
+                    response = yield step
 
     async def async_auth_flow(self, request: Any) -> AsyncGenerator[Any, Any]:
         """Send a request of an asynchronous client."""
-        if not self._is_ours(request):
+        way, response = self._way(request), None
+        with contextlib.suppress(StopIteration):
+            while True:
+                step = way.send(response)
+                response = None
+                if isinstance(step, Plan):
+                    await self._async_follow(step)
+                elif callable(step):
+                    await asyncio.to_thread(step)
+                else:
+                    response = yield step
+
+    def token(self) -> str:
+        """Give an access token to send now, for whatever is no client of this library.
+
+        Renews it first where it is close to its end. `SignedOut` and `Unavailable` as for a
+        request.
+        """
+        asking = self._asking("")
+        while True:
+            try:
+                self._follow(next(asking))
+            except StopIteration as done:
+                return str(done.value)
+
+    def _way(self, request: Any) -> Generator[Any, Any, None]:
+        """Yield what is to be sent, and before it what must be done: a `Plan`, or a call."""
+        if not self._is_ours(request.url):
             yield request
             return
-        token = await self._async_token("")
+        token = yield from self._asking("")
         response = yield _signed(request, token)
-        self._adopt(response)
+        if self._adopt(response):
+            yield self.renewing.save
         if self._wants_retry(request, response):
             try:
-                token = await self._async_token(token)
+                token = yield from self._asking(token)
             except Unavailable:
                 return
-            self._adopt((yield _signed(request, token)))
+            response = yield _signed(request, token)
+            if self._adopt(response):
+                yield self.renewing.save
 
-    def _token(self, refused: str) -> str:
-        """Give the token to send, renewing it or waiting for another thread's renewal."""
+    def _asking(self, refused: str) -> Generator[Plan, None, str]:
+        """Give the token to send, when it is there."""
         while True:
             plan = self.renewing.plan(refused)
-            if plan.flight is None:
+            if plan.flight is not None and (plan.is_leader or not plan.token):
+                yield plan
+            if plan.token:
                 return plan.token
-            if plan.is_leader:
-                self._lead(plan.flight)
-            else:
-                plan.flight.result()
 
-    async def _async_token(self, refused: str) -> str:
-        while True:
-            plan = self.renewing.plan(refused)
-            if plan.flight is None:
-                return plan.token
-            if plan.is_leader:
-                await self._async_lead(plan.flight)
-            else:
-                # Shielded: a waiter that leaves must not end the flight for the others.
-                await asyncio.shield(asyncio.wrap_future(plan.flight))
+    def _follow(self, plan: Plan) -> None:
+        """Begin a renewal in a thread of its own, or wait for one.
 
-    def _lead(self, flight: Future[None]) -> None:
-        answer = Answer(status=-1)  # if this thread is interrupted, the next caller leads
+        No daemon: a program that ends waits until the new tokens are kept. A thread that cannot
+        begin any more leaves the renewal to the next caller.
+        """
+        flight = plan.flight
+        if flight is None:
+            return
+        if plan.is_leader:
+            thread = threading.Thread(
+                target=lambda: asyncio.run(self._renew(flight, _at_once)), name="linqi-renewal"
+            )
+            try:
+                thread.start()
+            except RuntimeError:
+                self.renewing.settle(flight, Answer(status=0, detail="no thread"))
+        if not plan.token:
+            concurrent.futures.wait([flight], timeout=self._longest_flight)
+
+    async def _async_follow(self, plan: Plan) -> None:
+        """Begin a renewal in a task of its own, or wait for one; who leaves cancels nothing."""
+        flight = plan.flight
+        if flight is None:
+            return
+        if plan.is_leader:
+            task = asyncio.get_running_loop().create_task(self._renew(flight, asyncio.to_thread))
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+            # A task that is cancelled before its first step never comes to its own end.
+            task.add_done_callback(lambda _: self.renewing.settle(flight, Answer(status=-1)))
+        if not plan.token:
+            await asyncio.wait([asyncio.wrap_future(flight)], timeout=self._longest_flight)
+
+    async def _renew(self, flight: Future[None], run: _Run) -> None:
+        """Post the refresh token, unless another process has; every way out settles the flight.
+
+        `run` calls what touches the storage, and may take long.
+        """
+        answer = Answer(status=-1)  # where this is cancelled, the next caller leads
         try:
-            with self._make_client() as client:
-                for pause in _TRIES:
-                    self._sleep(pause)
-                    try:
-                        response = client.post(self._url, json=self._body(), timeout=_TIMEOUT)
-                        answer = _answer(response)
-                    except Exception as error:  # noqa: BLE001 - whatever the library throws
-                        answer = Answer(status=0, detail=type(error).__name__)
-                    if answer.status != 0 and answer.status not in _AWAY:
-                        break
+            if not await run(self.renewing.reload):
+                answer = await self._asked()
+                if answer.is_refusal and await run(self.renewing.reload):
+                    answer = Answer(status=-1)
+        except Exception as error:  # noqa: BLE001 - no way out may leave the waiters waiting
+            answer = Answer(status=0, detail=type(error).__name__)
         finally:
             self.renewing.settle(flight, answer)
+        await run(self.renewing.save)
 
-    async def _async_lead(self, flight: Future[None]) -> None:
-        answer = Answer(status=-1)
+    async def _asked(self) -> Answer:
+        """Give what the refresh route says, after as many tries as make sense."""
+        answer = Answer(status=0, detail="too slow")
         try:
-            async with self._make_async_client() as client:
+            async with asyncio.timeout(_RENEWAL_SECONDS), self._make_client() as client:
                 for pause in _TRIES:
-                    await self._async_sleep(pause)
-                    try:
-                        response = await client.post(self._url, json=self._body(), timeout=_TIMEOUT)
-                        answer = _answer(response)
-                    except Exception as error:  # noqa: BLE001 - whatever the library throws
-                        answer = Answer(status=0, detail=type(error).__name__)
-                    if answer.status != 0 and answer.status not in _AWAY:
+                    if answer.retry_after > _LONGEST_PAUSE:
                         break
-        finally:
-            self.renewing.settle(flight, answer)
+                    await self._sleep(max(pause, answer.retry_after))
+                    answer = await self._posted(client)
+                    if answer.status not in _AWAY:
+                        break
+        except Exception as error:  # noqa: BLE001 - whatever the library throws
+            return Answer(status=0, detail=type(error).__name__)
+        return answer
 
-    def _body(self) -> dict[str, str]:
+    async def _posted(self, client: Any) -> Answer:
+        """Post the refresh token once.
+
+        No redirect is followed: it would hand the token to whoever the answer names. The answer
+        is asked for, and read, without compression, so that its size is what it is.
+        """
         tokens = self.renewing.tokens
-        return {"refresh_token": "" if tokens is None else tokens.refresh_token}
+        presented = "" if tokens is None else tokens.refresh_token
+        try:
+            async with client.stream(
+                "POST",
+                self._url,
+                json={"refresh_token": presented},
+                headers={"Accept": "application/json", "Accept-Encoding": "identity"},
+                timeout=_TRY_SECONDS,
+                follow_redirects=False,
+            ) as response:
+                data = bytearray()
+                async for chunk in response.aiter_raw():
+                    data += chunk
+                    if len(data) > _MOST_BYTES:
+                        break
+        except Exception as error:  # noqa: BLE001 - whatever the library throws
+            return Answer(status=0, presented=presented, detail=type(error).__name__)
+        date = _instant(response.headers.get("date", ""))
+        return Answer(
+            status=response.status_code,
+            body=decode_json(bytes(data)) if len(data) <= _MOST_BYTES else None,
+            presented=presented,
+            date=date,
+            retry_after=_seconds(response.headers.get("retry-after", ""), date),
+        )
 
-    def _adopt(self, response: Any) -> None:
+    def _adopt(self, response: Any) -> bool:
+        """Take up a successor that our own server sent, not one that a redirect led to."""
         successor = response.headers.get("x-refresh-token")
-        if successor:
-            self.renewing.adopt(successor, response.headers.get("date", ""))
+        if not successor or not self._is_ours(response.request.url):
+            return False
+        return self.renewing.adopt(successor, _instant(response.headers.get("date", "")))
 
     def _wants_retry(self, request: Any, response: Any) -> bool:
         """Tell whether a 401 is about the token, and the request can be sent a second time."""
-        challenge = response.headers.get("www-authenticate", "")
+        if response.status_code != 401 or not isinstance(request.stream, self._replayable):
+            return False
+        tokens = self.renewing.tokens
         return (
-            response.status_code == 401
-            and 'error="invalid_token"' in challenge
-            and isinstance(request.stream, self._replayable)
+            'error="invalid_token"' in response.headers.get("www-authenticate", "")
+            and self._is_ours(response.request.url)
+            and (tokens is None or bool(tokens.refresh_token))
         )
 
-    def _is_ours(self, request: Any) -> bool:
-        url = request.url
+    def _is_ours(self, url: Any) -> bool:
         return (url.scheme, url.host, url.port or _PORTS.get(url.scheme)) == self._origin
+
+
+async def _at_once(call: Callable[[], Any]) -> Any:
+    """Call what may take long, in a thread that has nothing else to do.
+
+    Not in a worker of a pool: a program that ends takes no more work for its pools.
+    """
+    return call()
+
+
+def _origin_of(url: str) -> tuple[str, str, int]:
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+    except ValueError:
+        parts, port = urlsplit(""), None
+    if parts.scheme not in _PORTS or not parts.hostname:
+        raise ConfigurationError(["refresh_url is no URL of http or https with a host"])
+    return (parts.scheme, parts.hostname, port or _PORTS[parts.scheme])
 
 
 def _signed(request: Any, token: str) -> Any:
@@ -168,9 +278,17 @@ def _signed(request: Any, token: str) -> Any:
     return request
 
 
-def _answer(response: Any) -> Answer:
+def _instant(text: str) -> float | None:
+    """Read an HTTP date."""
     try:
-        body = response.json()
-    except ValueError:
-        body = None
-    return Answer(status=response.status_code, body=body, date=response.headers.get("date", ""))
+        return parsedate_to_datetime(text).timestamp() if text else None
+    except (ValueError, TypeError, OverflowError):
+        return None
+
+
+def _seconds(text: str, now: float | None) -> float:
+    """Read ``Retry-After``: seconds, or a date by the clock of the answer's own ``Date``."""
+    if text.isascii() and text.isdigit():
+        return float(text[:9])
+    until = _instant(text)
+    return 0.0 if until is None or now is None else max(0.0, until - now)

@@ -25,6 +25,5 @@ class RefreshingAuth(RefreshingFlow, httpx.Auth):
 
     def __init__(self, refresh_url: str, tokens: Tokens | None = None, **options: Any) -> None:
         """Take the tokens of a login, or those that ``storage`` has kept; see `RefreshingFlow`."""
-        options.setdefault("make_client", httpx.Client)
-        options.setdefault("make_async_client", httpx.AsyncClient)
+        options.setdefault("make_client", httpx.AsyncClient)
         super().__init__(refresh_url, tokens, replayable=httpx.ByteStream, **options)

@@ -25,6 +25,5 @@ class RefreshingAuth(RefreshingFlow, httpx2.Auth):
 
     def __init__(self, refresh_url: str, tokens: Tokens | None = None, **options: Any) -> None:
         """Take the tokens of a login, or those that ``storage`` has kept; see `RefreshingFlow`."""
-        options.setdefault("make_client", httpx2.Client)
-        options.setdefault("make_async_client", httpx2.AsyncClient)
+        options.setdefault("make_client", httpx2.AsyncClient)
         super().__init__(refresh_url, tokens, replayable=httpx2.ByteStream, **options)

@@ -2,57 +2,83 @@
 
 from __future__ import annotations
 
+import contextlib
+import logging
 import random
 import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import Future
-from dataclasses import dataclass
-from email.utils import parsedate_to_datetime
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 from linqi.client.judge import HeldToken, JudgeSettings, hold, judge, seconds_left
-from linqi.client.tokens import MemoryStorage, Tokens, TokenStorage, read_times, tokens_of
+from linqi.client.tokens import (
+    AccessClaims,
+    MemoryStorage,
+    Tokens,
+    TokenStorage,
+    read_claims,
+    tokens_of,
+)
 from linqi.errors import MalformedToken, SignedOut, Unavailable
 
 __all__ = ["Answer", "Plan", "Renewing"]
 
 _FIRST_BACKOFF, _LONGEST_BACKOFF = 1.0, 30.0
+_LONGEST_RETRY_AFTER: Final = 300.0
+"""A server that asks for more is not believed: its sessions would end meanwhile."""
 _REFUSED: Final = frozenset({400, 401})
+_log: Final = logging.getLogger("linqi.client")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
     """What the refresh route answered.
 
-    ``status`` is 0 when it could not be reached, and -1 when nobody tried to the end.
+    ``status`` is 0 when it could not be reached, and -1 when nobody asked to the end.
     """
 
     status: int
-    body: Any = None
+    body: Any = field(default=None, repr=False)
     """The JSON, or None."""
-    date: str = ""
-    """The ``Date`` header."""
+    presented: str = field(default="", repr=False)
+    """The refresh token that it answers."""
+    date: float | None = None
+    """The ``Date`` header, in Unix seconds."""
+    retry_after: float = 0.0
+    """Seconds of the ``Retry-After`` header."""
     detail: str = ""
-    """Why it could not be reached."""
+    """Why it could not be reached, or not be read."""
+
+    @property
+    def is_refusal(self) -> bool:
+        """Tell whether the refresh token was refused for good (RFC 6749, section 5.2)."""
+        error = self.body.get("error") if isinstance(self.body, dict) else None
+        return self.status in _REFUSED and error == "invalid_grant"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
     """What a request does about its token."""
 
-    token: str
-    """The access token to send now; empty when it must wait for the renewal first."""
+    token: str = ""
+    """The access token to send now; empty when the request must wait for the renewal first."""
     flight: Future[None] | None = None
-    """The renewal to wait for, or to make where `is_leader`."""
+    """The renewal to wait for."""
     is_leader: bool = False
+    """The caller begins the renewal."""
 
 
 class Renewing:
-    """Holds the tokens of one session; every method is quick, and safe from any thread.
+    """Holds the tokens of one session; safe from any thread.
 
-    A caller asks for a `plan`. The one that leads a flight posts the refresh token, gives the
-    answer to `settle`, and everybody who waits for the flight asks for a plan again.
+    A caller asks for a `plan`. The one that leads a flight sees to it that the refresh token is
+    posted and the answer given to `settle`; everybody who waits then asks for a plan again.
+    Only `reload`, `save`, `sign_in` and `sign_out` touch the storage, and may take as long as it.
+
+    `longest_flight`: after so many seconds nobody is believed to lead a flight any more, and the
+    next caller begins another. It must be longer than a renewal may take.
     """
 
     def __init__(
@@ -61,27 +87,35 @@ class Renewing:
         *,
         storage: TokenStorage | None = None,
         settings: JudgeSettings | None = None,
+        longest_flight: float = 30.0,
         wall: Callable[[], float] = time.time,
         monotonic: Callable[[], float] = time.monotonic,
         chance: Callable[[], float] = random.random,
     ) -> None:
         self._storage = storage or MemoryStorage()
         self._settings = settings or JudgeSettings()
+        self._longest_flight = longest_flight
         self._wall = wall
         self._monotonic = monotonic
         self._chance = chance
         self._lock = threading.Lock()
+        self._saving = threading.Lock()
         self._flight: Future[None] | None = None
+        self._flight_ends_at = 0.0
         self._failures = 0
         self._retry_at = -float("inf")
-        self._ended: SignedOut | None = None
+        self._why_over = "nobody has signed in"
         self._tokens: Tokens | None = None
+        self._claims: AccessClaims | None = None
         self._held: HeldToken | None = None
+        self._kept: Tokens | None = None
         self.renewals = 0
         """How often new tokens were taken up."""
-        found = tokens or self._storage.load()
-        if found is not None:
-            with self._lock:
+        if tokens is not None:
+            self.sign_in(tokens)
+        elif (found := self._storage.load()) is not None:
+            self._kept = found
+            with contextlib.suppress(MalformedToken):
                 self._take(found, None)
 
     @property
@@ -96,27 +130,26 @@ class Renewing:
         could not be reached a moment ago.
         """
         with self._lock:
-            if self._ended is not None:
-                raise self._ended
-            if self._tokens is None or self._held is None:
-                raise SignedOut("nobody has signed in")
+            tokens, held = self._tokens, self._held
+            if tokens is None:
+                raise SignedOut(self._why_over)
             now = self._monotonic()
-            verdict = judge(self._held, self._wall(), now)
-            token = self._tokens.access_token
+            verdict = "expired" if held is None else judge(held, self._wall(), now)
+            token = tokens.access_token
+            if verdict == "fresh" and token != refused:
+                return Plan(token=token)
             if token == refused:
                 verdict = "expired"
-            if verdict == "fresh" or not self._can_renew():
+            if not tokens.refresh_token:
+                if verdict == "expired":
+                    raise SignedOut("the access token is over and there is no refresh token")
                 return Plan(token=token)
-            may_try = now >= self._retry_at
-            if verdict == "advisory":
-                if self._flight is not None or not may_try:
-                    return Plan(token=token)
-                return self._lead()
-            if self._flight is not None:
-                return Plan(token="", flight=self._flight)
-            if may_try:
-                return self._lead()
-            if verdict == "mandatory":
+            sendable = token if verdict == "advisory" else ""
+            if self._flight is not None and now < self._flight_ends_at:
+                return Plan(token=sendable, flight=self._flight)
+            if now >= self._retry_at:
+                return self._lead(sendable, now)
+            if verdict != "expired":
                 return Plan(token=token)  # the server is away, and the token still lives
             raise Unavailable(
                 "the access token is over and the server could not be reached",
@@ -124,24 +157,31 @@ class Renewing:
             )
 
     def settle(self, flight: Future[None], answer: Answer) -> None:
-        """End a flight with what the refresh route answered."""
+        """End a flight with what the refresh route answered; a second time does nothing."""
         with self._lock:
-            try:
-                self._judge_answer(answer)
-            finally:
+            if flight.done() and flight is not self._flight:
+                if answer.status == 200:
+                    self._take_answer(answer)  # of a leader who was given up: maybe still newer
+                return
+            if flight is self._flight:
                 self._flight = None
-        flight.set_result(None)
+            self._weigh(answer)
+        if not flight.done():
+            flight.set_result(None)
 
-    def adopt(self, token: str, date: str = "") -> bool:
-        """Take up a successor from ``X-Refresh-Token``, unless a newer one is at hand."""
+    def adopt(self, token: str, date: float | None = None) -> bool:
+        """Take up a successor from ``X-Refresh-Token``, unless a newer one is at hand.
+
+        One of another user or another session is none.
+        """
         with self._lock:
-            if self._tokens is None or self._held is None:
+            if self._tokens is None or self._claims is None:
                 return False
             try:
-                _, expires_at = read_times(token)
+                claims = read_claims(token)
             except MalformedToken:
                 return False
-            if expires_at <= self._held.expires_at:
+            if claims.exp <= self._claims.exp or not claims.is_same_session(self._claims):
                 return False
             before = self._tokens
             self._take(
@@ -150,21 +190,54 @@ class Renewing:
                     refresh_token=before.refresh_token,
                     sequence=before.sequence,
                 ),
-                _parse_date(date),
+                date,
             )
             return True
 
-    def sign_in(self, tokens: Tokens, date: str = "") -> None:
-        """Begin a session with the tokens of a login."""
+    def reload(self) -> bool:
+        """Take up what another process has kept since; tell whether there was something.
+
+        Not another user's tokens, nor those of an earlier rotation.
+        """
+        with self._saving:
+            try:
+                found = self._storage.load()
+            except Exception as error:  # noqa: BLE001 - a storage may be anybody's
+                _log.warning("the tokens could not be read again: %s", type(error).__name__)
+                return False
+            with self._lock:
+                try:
+                    if found is None or found == self._kept or not self._is_later(found):
+                        return False
+                    self._take(found, None)
+                except MalformedToken:
+                    return False
+                self._kept = found
+                self._failures, self._retry_at = 0, -float("inf")
+                return True
+
+    def save(self) -> None:
+        """Keep the tokens at hand; a storage that cannot is logged, for the tokens are good."""
+        try:
+            self._keep()
+        except Exception as error:  # noqa: BLE001 - a storage may be anybody's
+            _log.warning("the tokens could not be kept: %s", type(error).__name__)
+
+    def sign_in(self, tokens: Tokens, date: float | None = None) -> None:
+        """Begin a session with the tokens of a login, and keep them."""
         with self._lock:
-            self._ended, self._failures, self._retry_at = None, 0, -float("inf")
+            self._failures, self._retry_at = 0, -float("inf")
             self._tokens = None
-            self._take(tokens, _parse_date(date))
+            self._take(tokens, date)
+        self._keep()
 
     def sign_out(self) -> Tokens | None:
         """Forget the tokens; give them, for the server to revoke."""
         with self._lock:
-            return self._end("signed out")
+            tokens = self._tokens
+            self._end("signed out")
+        self._keep()
+        return tokens
 
     def seconds_left(self) -> float:
         """Give how long the access token at hand lives; 0 or less when there is none."""
@@ -173,71 +246,101 @@ class Renewing:
                 return 0.0
             return seconds_left(self._held, self._wall(), self._monotonic())
 
-    def _can_renew(self) -> bool:
-        return self._tokens is not None and bool(self._tokens.refresh_token)
-
-    def _lead(self) -> Plan:
+    def _lead(self, sendable: str, now: float) -> Plan:
+        given_up = self._flight
         self._flight = Future()
-        return Plan(token="", flight=self._flight, is_leader=True)
+        self._flight_ends_at = now + self._longest_flight
+        if given_up is not None and not given_up.done():
+            given_up.set_result(None)  # its leader is gone; who waits for it waits for the next
+        return Plan(token=sendable, flight=self._flight, is_leader=True)
 
-    def _judge_answer(self, answer: Answer) -> None:
+    def _weigh(self, answer: Answer) -> None:
         """Take up new tokens, end the session, or put the next attempt off."""
-        is_refusal = answer.status in _REFUSED and _error_of(answer.body) == "invalid_grant"
         if answer.status == 200:
-            try:
-                tokens = tokens_of(answer.body, self._tokens)
-                if self._is_newer(tokens):
-                    self._take(tokens, _parse_date(answer.date))
-                    self._failures, self._retry_at = 0, -float("inf")
-                else:
-                    self._put_off()
-            except MalformedToken:
-                self._put_off()
-        elif is_refusal:
-            self._end("the server refused the refresh token")
+            if self._take_answer(answer):
+                self._failures, self._retry_at = 0, -float("inf")
+            elif self._is_current(answer):
+                self._put_off(answer)
+        elif answer.is_refusal:
+            if self._is_current(answer):
+                self._end("the server refused the refresh token")
         elif answer.status >= 0:
-            self._put_off()
+            self._put_off(answer)
 
-    def _is_newer(self, tokens: Tokens) -> bool:
-        """Tell whether an answer is not a late one; a server that does not count is believed."""
-        return self._tokens is None or not 0 <= tokens.sequence < self._tokens.sequence
+    def _take_answer(self, answer: Answer) -> bool:
+        try:
+            tokens = tokens_of(answer.body, self._tokens)
+            if not self._is_current(answer) and not self._is_later(tokens, is_counted=True):
+                return False
+            if self._tokens is not None and 0 <= tokens.sequence < self._tokens.sequence:
+                return False
+            self._take(tokens, answer.date)
+        except MalformedToken:
+            return False
+        return True
 
-    def _put_off(self) -> None:
+    def _is_current(self, answer: Answer) -> bool:
+        """Tell whether an answer is about the refresh token at hand, not about one before it."""
+        return self._tokens is not None and answer.presented == self._tokens.refresh_token
+
+    def _is_later(self, tokens: Tokens, *, is_counted: bool = False) -> bool:
+        """Tell whether `tokens` came after those at hand: by the sequence within one session.
+
+        Another session of the same user is later, but where only a sequence counts.
+        """
+        if self._tokens is None:
+            return False
+        if self._claims is None or not tokens.access_token:
+            return tokens.sequence > self._tokens.sequence
+        claims = read_claims(tokens.access_token)
+        if claims.is_same_session(self._claims):
+            if tokens.sequence == self._tokens.sequence and not is_counted:
+                return claims.exp > self._claims.exp
+            return tokens.sequence > self._tokens.sequence
+        return claims.sub == self._claims.sub and not is_counted
+
+    def _put_off(self, answer: Answer) -> None:
         backoff = min(_FIRST_BACKOFF * 2.0 ** min(self._failures, 10), _LONGEST_BACKOFF)
+        asked_for = min(answer.retry_after, _LONGEST_RETRY_AFTER)
         self._failures += 1
-        self._retry_at = self._monotonic() + backoff * (0.5 + self._chance() / 2)
+        self._retry_at = self._monotonic() + max(backoff * (0.5 + self._chance() / 2), asked_for)
+        _log.info("a renewal failed: status %d %s", answer.status, answer.detail)
 
     def _take(self, tokens: Tokens, date: float | None) -> None:
-        issued_at, expires_at = read_times(tokens.access_token)
+        claims = read_claims(tokens.access_token) if tokens.access_token else None
         if self._tokens is not None:
             self.renewals += 1
-        self._tokens = tokens
-        self._held = hold(
-            issued_at=issued_at,
-            expires_at=expires_at,
+        self._tokens, self._claims = tokens, claims
+        self._held = None if claims is None else self._hold(claims, tokens.refresh_in, date)
+
+    def _hold(
+        self, claims: AccessClaims, refresh_in: float | None, date: float | None
+    ) -> HeldToken:
+        return hold(
+            issued_at=claims.iat,
+            expires_at=claims.exp,
             wall=self._wall(),
             monotonic=self._monotonic(),
             date=date,
-            refresh_in=tokens.refresh_in,
+            refresh_in=refresh_in,
             chance=self._chance(),
             settings=self._settings,
         )
-        self._storage.save(tokens)
 
-    def _end(self, why: str) -> Tokens | None:
-        tokens, self._tokens, self._held = self._tokens, None, None
-        self._ended = SignedOut(f"{why}; sign in again")
-        self._storage.save(None)
-        return tokens
+    def _end(self, why: str) -> None:
+        self._tokens, self._claims, self._held = None, None, None
+        self._why_over = f"{why}; sign in again"
 
+    def _keep(self) -> None:
+        """Save the tokens at hand, in the order in which they came.
 
-def _parse_date(text: str) -> float | None:
-    try:
-        return parsedate_to_datetime(text).timestamp() if text else None
-    except (ValueError, TypeError, OverflowError):
-        return None
-
-
-def _error_of(body: Any) -> str:
-    error = body.get("error") if isinstance(body, dict) else None
-    return error if isinstance(error, str) else ""
+        At the end of a session a login that another process has kept since stays.
+        """
+        with self._saving:
+            tokens, kept = self._tokens, self._kept
+            if tokens is kept:
+                return
+            found = self._storage.load() if tokens is None else None
+            if found is None or kept is None or found.refresh_token == kept.refresh_token:
+                self._storage.save(tokens)
+            self._kept = tokens

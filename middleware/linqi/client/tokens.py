@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
+import re
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 import msgspec
 import pybase64
@@ -12,9 +14,22 @@ import pybase64
 from linqi.errors import MalformedToken
 from linqi.jose._whole_file import PRIVATE, write_whole
 
-__all__ = ["FileStorage", "MemoryStorage", "TokenStorage", "Tokens", "read_times", "tokens_of"]
+__all__ = [
+    "AccessClaims",
+    "FileStorage",
+    "MemoryStorage",
+    "TokenStorage",
+    "Tokens",
+    "decode_json",
+    "decode_tokens",
+    "encode_tokens",
+    "read_claims",
+    "tokens_of",
+]
 
-_MOST_BYTES = 65_536
+_MOST_BYTES: Final = 65_536
+_TOKEN: Final = re.compile(r"[A-Za-z0-9_=-]+\.[A-Za-z0-9_=-]+\.[A-Za-z0-9_=-]+")
+_LONGEST_TOKEN: Final = 16_384
 
 
 class Tokens(msgspec.Struct, frozen=True, kw_only=True):
@@ -31,34 +46,50 @@ class Tokens(msgspec.Struct, frozen=True, kw_only=True):
         return f"<Tokens sequence={self.sequence}>"
 
 
-class _Times(msgspec.Struct):
+class AccessClaims(msgspec.Struct, frozen=True, kw_only=True):
+    """What a client reads of an access token, without any trust."""
+
     exp: float
     iat: float | None = None
+    sub: Any = None
+    sid: Any = None
+
+    def is_same_session(self, other: AccessClaims) -> bool:
+        """Tell whether both tokens say that they are of one session of one user."""
+        return (self.sub, self.sid) == (other.sub, other.sid)
 
 
-def read_times(token: str) -> tuple[float | None, float]:
-    """Give ``iat`` and ``exp`` of an access token as a client reads them: without any trust.
+def read_claims(token: str) -> AccessClaims:
+    """Give what an access token says of itself; `MalformedToken` when it is no JWT with an ``exp``.
 
-    `MalformedToken` when it is no JWT with an ``exp``.
+    Nothing else becomes a header of a request: neither white space nor 16 KiB and more.
     """
     try:
+        if len(token) > _LONGEST_TOKEN or _TOKEN.fullmatch(token) is None:
+            raise ValueError("not the form of a JWT")
         payload = token.split(".")[1]
         data = pybase64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4))
-        times = msgspec.json.decode(data, type=_Times)
-    except (IndexError, ValueError, msgspec.MsgspecError):
+        claims = msgspec.json.decode(data, type=AccessClaims)
+        if not math.isfinite(claims.exp):
+            raise ValueError("no instant")
+    except (ValueError, RecursionError, msgspec.MsgspecError):
         raise MalformedToken("the access token is no JWT with an exp") from None
-    return times.iat, times.exp
+    return claims
 
 
 class TokenStorage(Protocol):
     """Keeps tokens between two runs of a program; called from any thread."""
 
     def load(self) -> Tokens | None:
-        """Give what was saved last; None when there is nothing, or nothing that can be read."""
+        """Give what was saved last; None when there is nothing, or nothing that makes sense.
+
+        Tokens without an access token are good: one is then had by the refresh token. OSError
+        when the place cannot be read.
+        """
         ...
 
     def save(self, tokens: Tokens | None) -> None:
-        """Keep `tokens`; None forgets them."""
+        """Keep `tokens`; None forgets them. OSError when that cannot be done."""
         ...
 
 
@@ -87,8 +118,8 @@ class FileStorage:
         """Give what was saved; OSError only where the file is there and cannot be read."""
         try:
             with self._path.open("rb") as file:
-                return msgspec.json.decode(file.read(_MOST_BYTES), type=Tokens)
-        except (FileNotFoundError, msgspec.MsgspecError, UnicodeError):
+                return decode_tokens(file.read(_MOST_BYTES))
+        except FileNotFoundError:
             return None
 
     def save(self, tokens: Tokens | None) -> None:
@@ -96,7 +127,28 @@ class FileStorage:
         if tokens is None:
             self._path.unlink(missing_ok=True)
         else:
-            write_whole(self._path, msgspec.json.encode(tokens), PRIVATE)
+            write_whole(self._path, encode_tokens(tokens), PRIVATE)
+
+
+def encode_tokens(tokens: Tokens) -> bytes:
+    """Give `tokens` as a storage keeps them."""
+    return msgspec.json.encode(tokens)
+
+
+def decode_tokens(data: bytes) -> Tokens | None:
+    """Give the tokens that a storage kept; None where it holds something else."""
+    try:
+        return msgspec.json.decode(data, type=Tokens)
+    except (msgspec.MsgspecError, UnicodeError, RecursionError):
+        return None
+
+
+def decode_json(data: bytes) -> Any:
+    """Give the JSON of an answer; None where it is none."""
+    try:
+        return msgspec.json.decode(data)
+    except (msgspec.MsgspecError, UnicodeError, RecursionError):
+        return None
 
 
 def tokens_of(answer: Any, before: Tokens | None) -> Tokens:
