@@ -9,16 +9,16 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from clock import FakeClock
 from linqi import ConfigurationError, Key, KeySet, Verified, VerifiedCache
+from linqi.jose.verified import Origin
 
+ORIGIN = Origin("i", "HS256", "k", False)
 KEYS = KeySet([Key.generate("HS256"), Key.generate("HS256")])
 
 
 def entry(number: int, size: int = 100) -> Verified:
     """Give a verified value that is told apart by its digest."""
     digest = number.to_bytes(32, "big")
-    return Verified(
-        "i", "s", 2e9, None, 0, None, None, (), "HS256", "k", False, digest, b"x" * size
-    )
+    return Verified(ORIGIN, 2e9, None, 0, (), digest, b"x" * size)
 
 
 def test_every_fault_of_the_settings_is_reported() -> None:
@@ -58,6 +58,32 @@ def test_k6_an_entry_ages_by_the_monotonic_clock() -> None:
     clock.move(0.1)
     assert cache.get(entry(1).digest) is None
     assert (len(cache), cache.info().bytes) == (0, 0)
+
+
+def test_entries_of_one_moment_share_a_deadline_that_is_never_too_late() -> None:
+    """An entry made a quarter second after another ends with it at the latest."""
+    clock = FakeClock(0)
+    cache = VerifiedCache(lifetime=60, monotonic=clock)
+    cache.put(entry(1), KEYS)
+    clock.move(0.2)
+    cache.put(entry(2), KEYS)
+    clock.move(0.2)
+    cache.put(entry(3), KEYS)
+    clock.move(59.6)
+    assert [cache.get(entry(number).digest) is None for number in (1, 2, 3)] == [True, True, False]
+    clock.move(0.4)
+    assert cache.get(entry(3).digest) is None
+
+
+def test_entries_of_one_moment_fall_with_their_own_generation_of_keys() -> None:
+    """A key withdrawn between two puts ends the first entry and not the second."""
+    keys = KeySet([Key.generate("HS256"), Key.generate("HS256")])
+    cache = VerifiedCache(monotonic=FakeClock(0))
+    cache.put(entry(1), keys)
+    keys.remove(keys.keys[0].kid)
+    cache.put(entry(2), keys)
+    assert cache.get(entry(1).digest) is None
+    assert cache.get(entry(2).digest) is not None
 
 
 def test_clear_forgets_entries_and_keeps_the_counters() -> None:

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from linqi import ConfigurationError, Grid, Jitter, Policy, RenewalSettings, Threshold, Verified
 from linqi.jose._gate import parse_object  # noqa: F401 - the payload below is read by it
+from linqi.jose.verified import Origin
 from linqi.sessions.renewal import NOT_DUE, Due, Kept, decide, first_span, share_of
 
 NOW = 1_800_000_000
@@ -41,7 +42,7 @@ def verified(expires_at: float, own: bool = True, **claims: Any) -> Verified:
     } | claims  # fmt: skip
     kept = {name: value for name, value in payload.items() if value is not ...}
     encoded = json.dumps(kept, separators=(",", ":")).encode()
-    return Verified("i", "u", expires_at, NOW, NOW, "t", "s", (), "ES256", "k", own, b"", encoded)
+    return Verified(Origin("i", "ES256", "k", own), expires_at, NOW, NOW, (), b"", encoded)
 
 
 @given(some_settings(), SESSION, INSTANT)

@@ -474,11 +474,76 @@ def test_k1_cve_2026_35030_a_token_that_shares_a_prefix_or_suffix_is_another_one
     """A forged token that agrees with a cached one but for its middle is verified by itself."""
     verifier = verifier_of(SECRET)
     token = make(SECRET, good_claims())
-    verifier.verify(token)
     header, _, signature = token.split(".")
     forged = encode_segment(json.dumps(good_claims(sub="root")).encode()).decode()
-    with pytest.raises(InvalidSignature):
-        verifier.verify(f"{header}.{forged}.{signature}")
+    for _ in range(3):  # cold, from the cache, and with its digest remembered
+        assert verifier.verify(token).subject == "alice"
+        with pytest.raises(InvalidSignature):
+            verifier.verify(f"{header}.{forged}.{signature}")
+
+
+def test_k3_a_token_whose_digest_is_remembered_is_checked_like_any_other() -> None:
+    """Expiry, revocation and the key's withdrawal count at the third and at every later hit."""
+    clock, revoked = FakeClock(), False
+    keys = KeySet([SECRET, Key.generate("HS256")])
+    issuer = TrustedIssuer(issuer=ISSUER, audience=AUDIENCE, keys=keys, algorithms=["HS256"])
+    verifier = Verifier(issuer, is_revoked=lambda verified: revoked, clock=clock)
+    lasting, short = (make(SECRET, good_claims(exp=clock.now + life)) for life in (900, 60))
+    for token in (lasting, short) * 3:
+        verifier.verify(token)
+    clock.move(60)
+    with pytest.raises(TokenExpired):
+        verifier.verify(short)
+    revoked = True
+    with pytest.raises(TokenRevoked):
+        verifier.verify(lasting)
+    revoked = False
+    for _ in range(3):
+        verifier.verify(lasting)
+    keys.remove(SECRET.kid)
+    with pytest.raises(UnknownKey):
+        verifier.verify(lasting)
+
+
+def test_k5_remembered_digests_are_bounded_and_garbage_is_not_among_them() -> None:
+    """At most 1,024 tokens, none above 4 KiB, and only those that were verified and came again."""
+    verifier = verifier_of(SECRET)
+    short = [make(SECRET, good_claims(jti=f"t{number}")) for number in range(1_100)]
+    long = make(SECRET, good_claims(name="n" * 4_096))
+    for token in (*short, long) * 2:
+        verifier.verify(token)
+    assert 0 < len(verifier._seen) <= 1_024
+    assert long.encode() not in {token for token, _ in verifier._seen.values()}
+    before = dict(verifier._seen)
+    with pytest.raises(TokenError):
+        verifier.verify(short[0][:-1])
+    assert verifier._seen == before
+
+
+def test_two_issuers_may_trust_the_same_key() -> None:
+    """Each token keeps its own issuer, and only the issuer of our own counts as ours."""
+    keys = KeySet([SECRET])
+    both = [
+        TrustedIssuer(issuer=name, audience=AUDIENCE, keys=keys, algorithms=["HS256"], own=own)
+        for name, own in ((ISSUER, True), ("https://other.example", False))
+    ]
+    verifier = Verifier(both, clock=FakeClock())
+    for name, own in ((ISSUER, True), ("https://other.example", False)) * 2:
+        verified = verifier.verify(make(SECRET, good_claims(iss=name)))
+        assert (verified.issuer, verified.own) == (name, own)
+
+
+def test_names_are_read_from_the_payload_when_asked_for() -> None:
+    """Subject, token id and session id are what the claims say, the second time too, or None."""
+    verifier = verifier_of(SECRET)
+    claims = good_claims(sub="zo\u00eb", jti="t", sid="s")
+    verified = verifier.verify(make(SECRET, claims))
+    for _ in range(2):
+        assert (verified.subject, verified.token_id, verified.session_id) == ("zo\u00eb", "t", "s")
+    del claims["sub"], claims["jti"], claims["sid"]
+    bare = verifier.verify(make(SECRET, claims))
+    for _ in range(2):
+        assert (bare.subject, bare.token_id, bare.session_id) == (None, None, None)
 
 
 def test_k1_two_policies_never_share_a_cache() -> None:

@@ -16,12 +16,13 @@ _ALPHABET: Final = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456
 # A last character whose unused bits are not zero is a second spelling of the same bytes
 # (RFC 4648, section 3.5): two spellings would be two cache keys for one token.
 _CANONICAL_LAST: Final = (_ALPHABET, b"", b"AQgw", _ALPHABET[::4])
-_BRACKET: Final = ord("[")
+_BRACKET, _BRACE = b"[{"  # as integers: looking for one takes 0.01 us, for bytes 0.2
 _PLUS, _SLASH, _EQUALS, _DOT = b"+/=."
 _PADDING: Final = (b"", b"", b"==", b"=")
 _MOST_MEMBERS: Final = 256
 _DEEPEST: Final = 16
 
+_decode_base64 = pybase64.b64decode
 _decode_json = msgspec.json.Decoder().decode
 _encode_json = msgspec.json.Encoder().encode
 
@@ -51,15 +52,15 @@ def split_token(
 
 def decode_segment(segment: bytes) -> bytes:
     """Give the bytes of a segment in canonical base64url without padding (RFC 7515, section 2)."""
-    length = len(segment)
-    if not length or segment[-1] not in _CANONICAL_LAST[length & 3]:
+    beyond = len(segment) & 3
+    if not segment or segment[-1] not in _CANONICAL_LAST[beyond]:
         raise MalformedToken("a segment is empty or not canonical base64url")
     # The decoder takes the standard alphabet and padding too, and refuses all else by itself.
     if _PLUS in segment or _SLASH in segment or _EQUALS in segment:
         raise MalformedToken("a segment has characters outside base64url")
     try:
         # By position: the keyword validate= costs as much as the decoding of 300 characters.
-        return pybase64.b64decode(segment + _PADDING[length & 3], b"-_", True)
+        return _decode_base64(segment + _PADDING[beyond], b"-_", True)
     except ValueError:
         raise MalformedToken("a segment has characters outside base64url") from None
 
@@ -82,8 +83,9 @@ def parse_object(data: bytes, what: str, *, most_members: int = _MOST_MEMBERS) -
         raise MalformedToken(f"the {what} is not strict JSON") from None
     if type(parsed) is not dict:
         raise MalformedToken(f"the {what} is not a JSON object")
-    # One brace and no bracket: nothing is nested (in a string they only cost the second look).
-    is_flat = _BRACKET not in data and data.find(b"{", data.find(b"{") + 1) < 0
+    # No brace but the first and no bracket: nothing is nested (inside a string, or after white
+    # space, they only cost the second look).
+    is_flat = _BRACKET not in data and data.find(_BRACE, 1) < 0
     if (len(parsed) if is_flat else _measure(parsed, 1, what)) > most_members:
         raise MalformedToken(f"the {what} has more than {most_members} members")
     # What was written without white space and with every name once comes out the same again:

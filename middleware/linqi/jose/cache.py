@@ -16,9 +16,11 @@ from linqi.jose.verified import Verified
 
 __all__ = ["CacheInfo", "VerifiedCache"]
 
-_ENTRY_BYTES: Final = 700
-"""An entry without its texts: objects, digest and table. Measured as the growth of a process over
-100,000 entries (``linqi_bench``), rounded up."""
+_ENTRY_BYTES: Final = 650
+"""An entry without its payload: objects, digest, table, and the three names once they were read.
+Measured as the growth of a process over 100,000 entries (``linqi_bench``), rounded up."""
+_GRANT_SECONDS: Final = 0.25
+"""Entries made within this time share one deadline, the earliest one's."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,11 +36,19 @@ class CacheInfo:
     max_bytes: int
 
 
-class _Entry(msgspec.Struct, frozen=True, gc=False):
-    verified: Verified
+class _Grant(msgspec.Struct, frozen=True, gc=False):
+    """Until when, and under which generation of which keys, an entry counts."""
+
+    made_at: float
     deadline: float
     keys: KeySource
     generation: int
+    trusted_until: float
+
+
+class _Entry(msgspec.Struct, frozen=True, gc=False):
+    verified: Verified
+    grant: _Grant
 
 
 class VerifiedCache:
@@ -74,6 +84,7 @@ class VerifiedCache:
         # An OrderedDict and not cachetools' LRUCache: a hit takes 0.06 us against 0.14, a put into
         # a full cache 0.4 against 6, an entry 60 bytes less, and bytes bound it as well.
         self._entries: OrderedDict[bytes, _Entry] = OrderedDict()
+        self._grants: dict[int, _Grant] = {}
         self._bytes = self._hits = self._misses = self._evictions = 0
         self._claimed = False
 
@@ -92,7 +103,8 @@ class VerifiedCache:
         if entry is None:
             self._misses += 1
             return None
-        if self._monotonic() < entry.deadline and entry.keys.generation == entry.generation:
+        grant = entry.grant
+        if self._monotonic() < grant.deadline and grant.keys.generation == grant.generation:
             self._entries.move_to_end(digest)
             self._hits += 1
             return entry.verified
@@ -111,9 +123,25 @@ class VerifiedCache:
             _, evicted = entries.popitem(last=False)
             self._bytes -= _bytes_of(evicted.verified)
             self._evictions += 1
-        deadline = min(self._monotonic() + self.lifetime, keys.trusted_until)
-        entries[verified.digest] = _Entry(verified, deadline, keys, keys.generation)
+        entries[verified.digest] = _Entry(verified, self._grant(keys))
         self._bytes += size
+
+    def _grant(self, keys: KeySource) -> _Grant:
+        """Give the grant of a moment ago if nothing changed: a shared one saves 100 bytes."""
+        now, generation, trusted_until = self._monotonic(), keys.generation, keys.trusted_until
+        last = self._grants.get(id(keys))
+        if (
+            last is not None
+            and last.keys is keys
+            and last.made_at <= now < last.made_at + _GRANT_SECONDS
+            and last.generation == generation
+            and last.trusted_until == trusted_until
+        ):
+            return last
+        deadline = min(now + self.lifetime, trusted_until)
+        grant = _Grant(now, deadline, keys, generation, trusted_until)
+        self._grants[id(keys)] = grant
+        return grant
 
     def discard(self, digest: bytes) -> None:
         """Forget `digest`, if it is here."""
@@ -140,8 +168,5 @@ class VerifiedCache:
 
 
 def _bytes_of(verified: Verified) -> int:
-    """Give about the bytes that an entry holds for itself alone; scopes and issuer are shared."""
-    text = (
-        len(verified.subject or "") + len(verified.token_id or "") + len(verified.session_id or "")
-    )
-    return _ENTRY_BYTES + len(verified.payload) + text
+    """Give about the bytes that an entry holds for itself alone; scopes and origin are shared."""
+    return _ENTRY_BYTES + len(verified.payload)

@@ -31,6 +31,7 @@ _Text: TypeAlias = Annotated[str, Meta(min_length=1, max_length=LONGEST_STRING)]
 _Time: TypeAlias = (
     Annotated[int, Meta(ge=0, lt=LATEST_TIME)] | Annotated[float, Meta(ge=0, lt=LATEST_TIME)]
 )
+_convert = msgspec.convert
 _BACKSLASH: Final = ord("\\")
 _SCOPE: Final = re.compile(r"[\x21\x23-\x5b\x5d-\x7e]+")  # RFC 6749, section 3.3
 _NAMED: Final = re.compile(r"\$\.(\w+)|field `(\w+)`")
@@ -60,7 +61,7 @@ def read_registered(claims: Mapping[str, Any], payload: bytes) -> Registered:
     within the years 1970 to 9999, texts have 1 to 1024 characters and no NUL.
     """
     try:
-        registered = msgspec.convert(claims, Registered)
+        registered = _convert(claims, Registered)
     except msgspec.ValidationError as error:
         raise _fault(str(error)) from None
     if _BACKSLASH in payload and b"\\u0000" in payload:  # NUL has no other spelling in strict JSON
@@ -72,7 +73,7 @@ def read_registered(claims: Mapping[str, Any], payload: bytes) -> Registered:
 
 def split_scope(scope: str | list[str]) -> tuple[str, ...]:
     """Give ``scope`` split at spaces (RFC 8693, section 4.2); a list is taken as it is."""
-    return _split_text(scope) if isinstance(scope, str) else tuple(scope)
+    return _split_text(scope) if type(scope) is str else tuple(scope)
 
 
 @lru_cache(1024)

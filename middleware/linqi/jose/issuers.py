@@ -9,10 +9,13 @@ from typing import Final
 import msgspec
 
 from linqi.errors import ConfigurationError
-from linqi.jose.key import ALGORITHMS
+from linqi.jose.key import ALGORITHMS, Key
 from linqi.jose.keys import KeySet, KeySource
+from linqi.jose.verified import Origin
 
 __all__ = ["ANY_AUDIENCE", "AnyAudience", "Profile", "TrustedIssuer", "prepare"]
+
+_MOST_ORIGINS: Final = 256
 
 
 class AnyAudience:
@@ -99,6 +102,14 @@ class Profile(msgspec.Struct, frozen=True):
     audience: frozenset[str] | None
     required: tuple[tuple[str, frozenset[str] | None], ...]
     own: bool
+    origins: dict[Key, Origin]
+    """What the tokens of each key share. One issuer's: two may trust the same key."""
+
+    def originate(self, key: Key) -> Origin:
+        """Give what all tokens of `key` will share."""
+        if len(self.origins) >= _MOST_ORIGINS:  # keys come and go
+            self.origins.clear()
+        return self.origins.setdefault(key, Origin(self.issuer, key.alg, key.kid, self.own))
 
 
 def prepare(trusted: TrustedIssuer) -> Profile:
@@ -115,6 +126,7 @@ def prepare(trusted: TrustedIssuer) -> Profile:
         audience=None if any_audience else frozenset(_listed(trusted.audience)),
         required=_required(trusted.required_claims),
         own=trusted.own,
+        origins={},
     )
 
 

@@ -30,13 +30,18 @@ from linqi.jose.issuers import Profile, TrustedIssuer, prepare
 from linqi.jose.key import ALGORITHMS
 from linqi.jose.keys import FetchedKeys
 from linqi.jose.signer import Signer
-from linqi.jose.verified import Verified
+from linqi.jose.verified import Origin, Verified
 
 __all__ = ["Limits", "Verifier"]
 
 _FORBIDDEN_MEMBERS: Final = frozenset({"crit", "b64", "zip", "cty", "enc"})
 _LONGEST_KID: Final = 256
 _MOST_HEADERS: Final = 256
+_MOST_SEEN: Final = 1_024
+_LONGEST_SEEN: Final = 4_096
+_TAIL: Final = 24
+"""Characters at a token's end, of its signature, that tell tokens apart before they are compared:
+hashing 24 takes 0.02 us, hashing 800 takes 0.2."""
 _sha256 = hashlib.sha256
 
 
@@ -98,6 +103,7 @@ class Verifier:
         self.issuers = listed
         self._profiles = {trusted.issuer: prepare(trusted) for trusted in listed}
         self._headers: dict[bytes, _Header] = {}
+        self._seen: dict[bytes, tuple[bytes, bytes]] = {}
         self._is_revoked = is_revoked
         self._serves_on_error = on_revocation_error == "open"
         self._hooks = tuple(hooks)
@@ -133,19 +139,26 @@ class Verifier:
     def verify(self, token: bytes | str) -> Verified:
         """Give the verified value of `token`, or raise a `TokenError` or `Unavailable`."""
         data = token if type(token) is bytes else _ascii(token)
-        if len(data) > self._most_bytes:
-            raise MalformedToken(
-                f"the token has {len(data)} bytes, at most {self._most_bytes} are read"
-            )
-        # The digest covers the whole token: a key made of a part of it lets a forged token borrow
-        # a real one's entry (LiteLLM, CVE-2026-35030).
-        digest = _sha256(data).digest()
-        if self.cache is not None:
-            verified = self.cache.get(digest)
+        cache = self.cache
+        if cache is None:
+            return self._verify_cold(data, _sha256(data).digest(), is_signed=False)
+        tail = data[-_TAIL:]
+        seen = self._seen.get(tail)
+        # Compared is the whole token, and the entry is found by a digest of the whole token: a key
+        # made of a part of it lets a forged token borrow a real one's entry (LiteLLM,
+        # CVE-2026-35030). Remembering the digest of a token saves 0.6 of 1.3 us.
+        if seen is not None and seen[0] == data:
+            digest = seen[1]
+            verified = cache.get(digest)
+        else:
+            digest = _sha256(data).digest()
+            verified = cache.get(digest)
             if verified is not None:
-                self.recheck(verified)
-                return verified
-        return self._verify_cold(data, digest, is_signed=False)
+                self._keep_digest(tail, data, digest)
+        if verified is None:
+            return self._verify_cold(data, digest, is_signed=False)
+        self.recheck(verified)
+        return verified
 
     async def verify_after(self, error: UnknownKey | Unavailable, token: bytes | str) -> Verified:
         """Verify again once the fetch that may mend `error` is over, if there may be one.
@@ -198,13 +211,22 @@ class Verifier:
         key = profile.keys.find(header.alg, header.kid)
         if not is_signed and not key.verify(signed, decode_segment(last)):
             raise InvalidSignature(f"the {header.alg} signature does not fit the issuer's key")
-        verified = _read(claims, payload, digest, header.alg, key.kid, profile)
+        origin = profile.origins.get(key) or profile.originate(key)
+        verified = _read(claims, payload, digest, origin, profile)
         self.recheck(verified)
         if header is not known:
             self._keep_header(first, header)
         if self.cache is not None:
             self.cache.put(verified, profile.keys)
         return verified
+
+    def _keep_digest(self, tail: bytes, token: bytes, digest: bytes) -> None:
+        # Only of tokens that were verified and asked for again, so garbage cannot push them out.
+        if len(token) > _LONGEST_SEEN:
+            return
+        if len(self._seen) >= _MOST_SEEN:
+            self._seen.clear()
+        self._seen[tail] = (token, digest)
 
     def _keep_header(self, segment: bytes, header: _Header) -> None:
         # Only headers of verified tokens are kept, so garbage cannot push them out.
@@ -246,10 +268,13 @@ def _parse_header(segment: bytes) -> _Header:
 
 
 def _read(
-    claims: dict[str, Any], payload: bytes, digest: bytes, alg: str, kid: str, profile: Profile
+    claims: dict[str, Any], payload: bytes, digest: bytes, origin: Origin, profile: Profile
 ) -> Verified:
-    if profile.audience is not None:
-        rules.check_audience(claims, profile.audience)
+    accepted = profile.audience
+    if accepted is not None:
+        audience = claims.get("aud")
+        if type(audience) is not str or audience not in accepted:  # else the usual case
+            rules.check_audience(claims, accepted)
     if profile.required:
         rules.require_claims(claims, profile.required)
     registered = rules.read_registered(claims, payload)
@@ -257,17 +282,11 @@ def _read(
     if registered.nbf is not None:
         valid_from = max(registered.nbf, issued_at or 0)
     return Verified(  # by position, in the order of its fields
-        profile.issuer,
-        registered.sub,
+        origin,
         registered.exp,
         issued_at,
         valid_from or 0,
-        registered.jti,
-        registered.sid,
         rules.split_scope(registered.scope) if registered.scope else (),
-        alg,
-        kid,
-        profile.own,
         digest,
         payload,
     )
