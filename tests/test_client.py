@@ -18,7 +18,8 @@ from chaos import Proxy
 from linqi import ConfigurationError, Key
 from linqi.client.httpx import RefreshingAuth as HttpxAuth
 from linqi.client.httpx2 import RefreshingAuth
-from linqi.client.renewing import Answer, Renewing
+from linqi.client.posting import Answer
+from linqi.client.renewing import Renewing
 from linqi.client.tokens import (
     FileStorage,
     MemoryStorage,

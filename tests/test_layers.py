@@ -33,6 +33,8 @@ DOORS = {
     "jwt": {"linqi.jose._jws"},
     "cryptography": {"linqi.jose._jws"},
     "msgspec": {
+        "linqi.client.keyring",
+        "linqi.client.logins",
         "linqi.client.tokens",
         "linqi.jose.cache",
         "linqi.jose.issuers",
@@ -60,7 +62,9 @@ DOORS = {
     "cachetools": {"linqi.jwks.remote", "linqi.sessions.sliding"},
     "filelock": {"linqi.jwks.sharing"},
     "httpx": {"linqi.client.httpx"},
-    "httpx2": {"linqi.client.httpx2", "linqi.jwks.fetching"},
+    "httpx2": {"linqi.client.httpx2", "linqi.client.signing_in", "linqi.jwks.fetching"},
+    "keyring": {"linqi.client.keyring"},
+    "platformdirs": {"linqi.client.logins"},
     "linqi_storm": {"linqi.cli"},
     "rich": {"linqi.cli"},
     "redis": {"linqi.stores.valkey"},
@@ -68,9 +72,9 @@ DOORS = {
     "limits": {"linqi.asgi.throttle"},
 }
 # Inside functions only: the core runs without them.
-LAZY = {"asyncpg", "filelock", "httpx2", "limits", "linqi_storm", "redis"}
+LAZY = {"asyncpg", "filelock", "httpx2", "limits", "linqi_storm", "platformdirs", "redis"}
 # Nobody imports these but a program that has the library.
-EAGER = {"linqi.client.httpx", "linqi.client.httpx2"}
+EAGER = {"linqi.client.httpx", "linqi.client.httpx2", "linqi.client.keyring"}
 CLOCKS = {
     *("time.time", "time.time_ns", "time.monotonic", "time.monotonic_ns"),
     *("datetime.datetime.now", "datetime.datetime.utcnow", "datetime.date.today"),

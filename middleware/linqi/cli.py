@@ -1,4 +1,4 @@
-"""The command line: ``linqi keygen | jwks | store | inspect | verify | serve | demo``."""
+"""The command line: keys, tokens, stores, logins, and the issuing app."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from linqi import __version__
-from linqi.commands import jwks, keygen, store
+from linqi.commands import jwks, keygen, login, logout, store, token
 from linqi.errors import LinqiError, TokenError
 from linqi.jose._gate import decode_segment, parse_object, split_token
 from linqi.jose.issuers import TrustedIssuer
@@ -25,6 +25,9 @@ __all__ = ["main"]
 _COMPRESSED_SECONDS: Final = 60
 """Shorter lifetimes are a compressed demonstration, which whole-second times would bundle."""
 
+_EXTRAS: Final = {"httpx2": "client", "keyring": "keyring", "platformdirs": "client"}
+"""What brings a module that is missing, where it is not ``linqi[serve]``."""
+
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line; 0 for success, 1 for a refused token, 2 for a wrong call."""
@@ -37,7 +40,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     except ModuleNotFoundError as error:
         if (error.name or "").startswith("linqi"):
             raise
-        return _complain(f"{error.name} is not installed; pip install 'linqi[serve]'")
+        extra = _EXTRAS.get(error.name or "", "serve")
+        return _complain(f"{error.name} is not installed; pip install 'linqi[{extra}]'")
     except (LinqiError, OSError, ValueError) as error:
         return _complain(str(error))
 
@@ -138,6 +142,10 @@ def _parser() -> argparse.ArgumentParser:
     jwks.add_options(_command(commands, "jwks", jwks.run, "show a published key set and lint it"))
 
     store.add_options(_command(commands, "store", store.run, "make or tidy a session store"))
+
+    login.add_options(_command(commands, "login", login.run, "sign in, for curl and programs"))
+    logout.add_options(_command(commands, "logout", logout.run, "end a session of linqi login"))
+    token.add_options(_command(commands, "token", token.run, "print the access token of a login"))
 
     inspect = _command(commands, "inspect", _inspect, "show what a token says, without trusting it")
     inspect.add_argument("token", help=token_help)

@@ -8,13 +8,13 @@ import contextlib
 import threading
 from collections.abc import AsyncGenerator, Awaitable, Callable, Generator
 from concurrent.futures import Future
-from email.utils import parsedate_to_datetime
 from typing import Any, Final, TypeAlias
 from urllib.parse import urlsplit
 
 from linqi.client.judge import JudgeSettings
-from linqi.client.renewing import Answer, Plan, Renewing
-from linqi.client.tokens import Tokens, TokenStorage, decode_json
+from linqi.client.posting import Answer, instant, post
+from linqi.client.renewing import Plan, Renewing
+from linqi.client.tokens import Tokens, TokenStorage
 from linqi.errors import ConfigurationError, Unavailable
 
 __all__ = ["RefreshingFlow"]
@@ -24,10 +24,8 @@ _TRIES: Final = (0.0, 0.2, 0.6)
 _LONGEST_PAUSE: Final = 2.0
 """A ``Retry-After`` above it ends the tries; the renewal is then put off for so long."""
 _AWAY: Final = frozenset({0, 502, 503, 504})
-_TRY_SECONDS: Final = 10.0
 _RENEWAL_SECONDS: Final = 20.0
 """All tries of one renewal, however slowly the answer drips."""
-_MOST_BYTES: Final = 65_536
 _PORTS: Final = {"http": 80, "https": 443}
 
 _Run: TypeAlias = Callable[[Callable[[], Any]], Awaitable[Any]]
@@ -200,44 +198,16 @@ class RefreshingFlow:
         return answer
 
     async def _posted(self, client: Any) -> Answer:
-        """Post the refresh token once.
-
-        No redirect is followed: it would hand the token to whoever the answer names. The answer
-        is asked for, and read, without compression, so that its size is what it is.
-        """
+        """Post the refresh token once."""
         tokens = self.renewing.tokens
-        presented = "" if tokens is None else tokens.refresh_token
-        try:
-            async with client.stream(
-                "POST",
-                self._url,
-                json={"refresh_token": presented},
-                headers={"Accept": "application/json", "Accept-Encoding": "identity"},
-                timeout=_TRY_SECONDS,
-                follow_redirects=False,
-            ) as response:
-                data = bytearray()
-                async for chunk in response.aiter_raw():
-                    data += chunk
-                    if len(data) > _MOST_BYTES:
-                        break
-        except Exception as error:  # noqa: BLE001 - whatever the library throws
-            return Answer(status=0, presented=presented, detail=type(error).__name__)
-        date = _instant(response.headers.get("date", ""))
-        return Answer(
-            status=response.status_code,
-            body=decode_json(bytes(data)) if len(data) <= _MOST_BYTES else None,
-            presented=presented,
-            date=date,
-            retry_after=_seconds(response.headers.get("retry-after", ""), date),
-        )
+        return await post(client, self._url, "" if tokens is None else tokens.refresh_token)
 
     def _adopt(self, response: Any) -> bool:
         """Take up a successor that our own server sent, not one that a redirect led to."""
         successor = response.headers.get("x-refresh-token")
         if not successor or not self._is_ours(response.request.url):
             return False
-        return self.renewing.adopt(successor, _instant(response.headers.get("date", "")))
+        return self.renewing.adopt(successor, instant(response.headers.get("date", "")))
 
     def _wants_retry(self, request: Any, response: Any) -> bool:
         """Tell whether a 401 is about the token, and the request can be sent a second time."""
@@ -276,19 +246,3 @@ def _origin_of(url: str) -> tuple[str, str, int]:
 def _signed(request: Any, token: str) -> Any:
     request.headers["Authorization"] = f"Bearer {token}"
     return request
-
-
-def _instant(text: str) -> float | None:
-    """Read an HTTP date."""
-    try:
-        return parsedate_to_datetime(text).timestamp() if text else None
-    except (ValueError, TypeError, OverflowError):
-        return None
-
-
-def _seconds(text: str, now: float | None) -> float:
-    """Read ``Retry-After``: seconds, or a date by the clock of the answer's own ``Date``."""
-    if text.isascii() and text.isdigit():
-        return float(text[:9])
-    until = _instant(text)
-    return 0.0 if until is None or now is None else max(0.0, until - now)

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import contextlib
 import logging
 import random
 import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import Future
-from dataclasses import dataclass, field
-from typing import Any, Final
+from dataclasses import dataclass
+from typing import Final
 
 from linqi.client.judge import HeldToken, JudgeSettings, hold, judge, seconds_left
+from linqi.client.posting import Answer
 from linqi.client.tokens import (
     AccessClaims,
     MemoryStorage,
@@ -23,39 +23,12 @@ from linqi.client.tokens import (
 )
 from linqi.errors import MalformedToken, SignedOut, Unavailable
 
-__all__ = ["Answer", "Plan", "Renewing"]
+__all__ = ["Plan", "Renewing"]
 
 _FIRST_BACKOFF, _LONGEST_BACKOFF = 1.0, 30.0
 _LONGEST_RETRY_AFTER: Final = 300.0
 """A server that asks for more is not believed: its sessions would end meanwhile."""
-_REFUSED: Final = frozenset({400, 401})
 _log: Final = logging.getLogger("linqi.client")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Answer:
-    """What the refresh route answered.
-
-    ``status`` is 0 when it could not be reached, and -1 when nobody asked to the end.
-    """
-
-    status: int
-    body: Any = field(default=None, repr=False)
-    """The JSON, or None."""
-    presented: str = field(default="", repr=False)
-    """The refresh token that it answers."""
-    date: float | None = None
-    """The ``Date`` header, in Unix seconds."""
-    retry_after: float = 0.0
-    """Seconds of the ``Retry-After`` header."""
-    detail: str = ""
-    """Why it could not be reached, or not be read."""
-
-    @property
-    def is_refusal(self) -> bool:
-        """Tell whether the refresh token was refused for good (RFC 6749, section 5.2)."""
-        error = self.body.get("error") if isinstance(self.body, dict) else None
-        return self.status in _REFUSED and error == "invalid_grant"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -115,8 +88,10 @@ class Renewing:
             self.sign_in(tokens)
         elif (found := self._storage.load()) is not None:
             self._kept = found
-            with contextlib.suppress(MalformedToken):
+            try:
                 self._take(found, None)
+            except MalformedToken:  # the refresh token may still be good
+                self._take(Tokens(access_token="", refresh_token=found.refresh_token), None)
 
     @property
     def tokens(self) -> Tokens | None:

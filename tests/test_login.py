@@ -1,0 +1,396 @@
+"""``linqi login``, ``token`` and ``logout`` against a real server, with real storages."""
+
+import io
+import json
+import os
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import SimpleNamespace
+
+import httpx2
+import keyring
+import keyring.backends.fail
+import pytest
+from keyring.backend import KeyringBackend
+from keyrings.alt.file import PlaintextKeyring
+
+from linqi import ConfigurationError
+from linqi.cli import main
+from linqi.client.keyring import KeyringStorage
+from linqi.client.logins import Login, Logins, base_url, is_loopback
+from linqi.client.tokens import Tokens
+from linqi_storm.processes import running
+from linqi_storm.serve import PASSWORD_VARIABLE
+
+PASSWORD = "correct horse"
+Run = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Give a server with dual tokens whose access tokens live 2 to 6 s."""
+    folder = tmp_path_factory.mktemp("login")
+    arguments = ["linqi_storm.dual", "--data", str(folder / "data")]
+    arguments += ["--store", f"sqlite:{folder / 's.db'}"]
+    arguments += ["--lifetime-seconds", "6", "--buffer-seconds", "2"]
+    environment = {PASSWORD_VARIABLE: PASSWORD}
+    with running(arguments, folder / "log", health="/healthz", environment=environment) as url:
+        yield url
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Give the folder of the logins of a person who has none yet."""
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("PASS", PASSWORD)
+    return tmp_path / "linqi" / "logins"
+
+
+@pytest.fixture
+def linqi(home: Path, capsys: pytest.CaptureFixture[str]) -> Run:
+    """Give a way to run a command line: its exit code, what it printed, what it complained of."""
+
+    def run(*arguments: str) -> tuple[int, str, str]:
+        code = main(arguments)
+        for thread in threading.enumerate():  # as the end of the process does
+            if thread.name == "linqi-renewal":
+                thread.join()
+        shown = capsys.readouterr()
+        return code, shown.out, shown.err
+
+    return run
+
+
+@pytest.fixture
+def plain_keyring(tmp_path: Path) -> Iterator[KeyringBackend]:
+    """Give the keyring library a backend that needs no desktop."""
+    before = keyring.get_keyring()
+    backend = PlaintextKeyring()
+    backend.file_path = str(tmp_path / "keyring.cfg")
+    keyring.set_keyring(backend)
+    yield backend
+    keyring.set_keyring(before)
+
+
+def sign_in(linqi: Run, server: str, *more: str) -> None:
+    """Sign alice in."""
+    code, out, err = linqi("login", server, "--username", "alice", "--password-from", "PASS", *more)
+    assert (code, out) == (0, ""), err
+
+
+@pytest.mark.parametrize("storage", ["file", "keyring"])
+def test_a_login_serves_tokens_until_the_logout(
+    server: str, linqi: Run, home: Path, plain_keyring: KeyringBackend, storage: str
+) -> None:
+    """Signed in, used, renewed when over, signed out at the server, forgotten."""
+    sign_in(linqi, server, "--storage", storage)
+    code, first, _ = linqi("token", server)
+    assert code == 0
+    answer = httpx2.get(f"{server}/me", headers={"Authorization": f"Bearer {first.strip()}"})
+    assert answer.json()["subject"] == "alice"
+    code, status, _ = linqi("login", "--status")
+    assert code == 0
+    assert server in status
+    assert "access token for" in status
+    assert first.strip() not in status
+    login = Logins().find(server)
+    assert login is not None
+    kept = Logins().storage(login).load()
+    assert kept is not None
+    time.sleep(6.1)  # a real token of a real server has to run out
+    code, second, _ = linqi("token", server + "/")
+    assert code == 0
+    assert second != first
+    renewed = Logins().storage(login).load()
+    assert renewed is not None
+    assert renewed.sequence == kept.sequence + 1
+    headers = {"Authorization": f"Bearer {second.strip()}"}
+    assert httpx2.get(f"{server}/me", headers=headers).status_code == 200
+    assert linqi("logout", server)[0] == 0
+    assert [*home.iterdir()] == []
+    answer = httpx2.post(f"{server}/refresh", json={"refresh_token": renewed.refresh_token})
+    assert answer.json()["error"] == "invalid_grant"
+    assert linqi("token", server)[0] == 1
+    assert linqi("logout", server)[0] == 1
+    assert linqi("login", "--status")[0] == 1
+    assert linqi("login", server, "--status")[0] == 1
+
+
+def test_the_files_are_private(server: str, linqi: Run, home: Path) -> None:
+    """Folder 0700, files 0600, and the password in none of them."""
+    sign_in(linqi, server)
+    assert home.stat().st_mode & 0o777 == 0o700
+    files = [*home.iterdir()]
+    assert len(files) == 2
+    for file in files:
+        assert file.stat().st_mode & 0o777 == 0o600
+        assert PASSWORD not in file.read_text()
+
+
+def test_a_second_login_ends_the_first(server: str, linqi: Run) -> None:
+    """No session stays behind that nobody can sign out."""
+    sign_in(linqi, server)
+    login = Logins().find(server)
+    assert login is not None
+    before = Logins().storage(login).load()
+    assert before is not None
+    sign_in(linqi, server)
+    answer = httpx2.post(f"{server}/refresh", json={"refresh_token": before.refresh_token})
+    assert answer.status_code == 400
+    assert linqi("token", server)[0] == 0
+
+
+def test_a_session_that_ended_elsewhere_is_exit_code_1(server: str, linqi: Run) -> None:
+    """The message says what to do; the tokens are forgotten."""
+    sign_in(linqi, server)
+    login = Logins().find(server)
+    assert login is not None
+    kept = Logins().storage(login).load()
+    assert kept is not None
+    httpx2.post(f"{server}/logout", json={"refresh_token": kept.refresh_token})
+    Logins().storage(login).save(Tokens(access_token="", refresh_token=kept.refresh_token))
+    code, out, err = linqi("token", server)
+    assert (code, out) == (1, "")
+    assert f"linqi login {server}" in err
+    assert "signed out" in linqi("login", "--status")[1]
+
+
+def test_a_wrong_password_is_exit_code_1(
+    server: str, linqi: Run, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing is kept, and the password is not repeated."""
+    monkeypatch.setattr("sys.stdin", io.StringIO("wrong horse\n"))
+    code, out, err = linqi("login", server, "--username", "alice", "--password-from", "-")
+    assert (code, out) == (1, "")
+    assert "wrong" in err
+    assert "horse" not in err
+    assert not home.exists()
+
+
+def test_a_person_is_asked_at_a_terminal(
+    server: str, linqi: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The name is read, the password by getpass, which does not show it."""
+    monkeypatch.setattr("sys.stdin", SimpleNamespace(isatty=lambda: True, readline=lambda: "bob\n"))
+    monkeypatch.setattr("getpass.getpass", lambda prompt: PASSWORD)
+    code, _, err = linqi("login", server)
+    assert code == 0
+    assert "as bob" in err
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("login",),
+        ("login", "shop.example"),
+        ("login", "https://alice:secret@shop.example", "--username", "a"),
+        ("login", "https://shop.example/?next=secret", "--username", "a"),
+        ("login", "http://shop.example", "--username", "a", "--password-from", "PASS"),
+        ("login", "https://shop.example", "--username", "a", "--password-from", "secret"),
+        ("login", "https://shop.example", "--username", "a"),
+        ("login", "https://shop.example", "--login-path", "login"),
+        ("login", "http://127.0.0.1:9", "--username", "a", "--password-from", "PASS"),
+    ],
+)
+def test_a_call_that_cannot_work_is_exit_code_2(
+    linqi: Run, home: Path, monkeypatch: pytest.MonkeyPatch, arguments: tuple[str, ...]
+) -> None:
+    """Said in a line or two, without what might be a secret; nothing is kept."""
+    monkeypatch.setattr("sys.stdin", io.StringIO(""))
+    code, out, err = linqi(*arguments)
+    assert (code, out) == (2, "")
+    assert err
+    assert "secret" not in err
+    assert not home.exists()
+
+
+def test_a_route_that_is_none_is_said_so(server: str, linqi: Run, home: Path) -> None:
+    """The path that was tried, and what it answered."""
+    code, _, err = linqi(
+        *("login", server, "--username", "a", "--password-from", "PASS", "--login-path", "/me")
+    )
+    assert code == 2
+    assert f"{server}/me answered 401" in err
+    assert not home.exists()
+
+
+def test_the_routes_of_linqi_serve_are_found_below_auth(
+    linqi: Run, tmp_path: Path, unused_port: int
+) -> None:
+    """/login there gives no refresh token, so /auth/login is asked; refresh stands beside it."""
+    app = tmp_path / "below.py"
+    app.write_text(BELOW)
+    command = [sys.executable, "-m", "uvicorn", "below:app", "--port", str(unused_port)]
+    server = subprocess.Popen(
+        [*command, "--log-level", "warning"], cwd=tmp_path, stdout=subprocess.DEVNULL
+    )
+    base = f"http://localhost:{unused_port}"
+    try:
+        for _ in range(200):
+            try:
+                httpx2.get(base, timeout=1)
+                break
+            except httpx2.TransportError:
+                time.sleep(0.05)
+        sign_in(linqi, base)
+        login = Logins().find(base)
+        assert login is not None
+        assert login.login_url == f"{base}/auth/login"
+        assert login.beside("refresh") == f"{base}/auth/refresh"
+        assert linqi("token", base)[0] == 0
+        assert linqi("logout", base)[0] == 0
+    finally:
+        server.terminate()
+        server.wait(10)
+
+
+BELOW = """
+from linqi import *
+from linqi.stores.memory import MemoryStore
+signer = Signer(Key.generate("ES256"), issuer="i", audience="a")
+sessions = Sessions(MemoryStore(), signer, Key.generate("HS256"))
+verifier = Verifier.trusting(signer, is_revoked=sessions.revocations.is_revoked)
+async def sliding(scope, receive, send):
+    start = {"type": "http.response.start", "status": 200, "headers": []}
+    await send(start)
+    await send({"type": "http.response.body", "body": b'{"access_token": "a.b.c"}'})
+routes = SessionRoutes(
+    sliding, sessions, verifier, lambda form: Person(subject=form["username"]), prefix="/auth"
+)
+app = JWTMiddleware(routes, verifier, public=[*routes.public, "/login"], services=[sessions])
+"""
+
+
+@pytest.fixture
+def unused_port() -> int:
+    """Give a port that nobody listens on."""
+    import socket
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port: int = listener.getsockname()[1]
+        return port
+
+
+def test_a_logout_that_the_server_did_not_hear_forgets_nothing(linqi: Run, home: Path) -> None:
+    """The session goes on, so the tokens stay; --forget drops them."""
+    url = "http://127.0.0.1:9"
+    login = Login(url=url, login_url=f"{url}/login", username="alice")
+    Logins().keep(login)
+    Logins().storage(login).save(Tokens(access_token="a.e30.c", refresh_token="r"))
+    code, _, err = linqi("logout", url)
+    assert code == 2
+    assert "--forget" in err
+    assert Logins().find(url) == login
+    code, out, _ = linqi("token", url)
+    assert (code, out) == (2, "")
+    code, _, err = linqi("logout", url, "--forget")
+    assert code == 0
+    assert "not ended" in err
+    assert [*home.iterdir()] == []
+
+
+@pytest.mark.parametrize("broken", [b"", b"{", b"[]", b"\xff", b'{"url": 7}'])
+def test_a_broken_record_is_nobody(home: Path, broken: bytes) -> None:
+    """Half a file, or one of another version, is no login."""
+    login = Login(url="https://a.example", login_url="https://a.example/login", username="a")
+    Logins().keep(login)
+    assert Logins().all() == [login]
+    next(home.iterdir()).write_bytes(broken)
+    assert Logins().all() == []
+    assert Logins().find(login.url) is None
+
+
+def test_addresses_are_found_however_they_are_written() -> None:
+    """Case of the host and a slash at the end do not matter; http is for this machine."""
+    assert base_url("HTTPS://Shop.Example:8443/api/") == "https://shop.example:8443/api"
+    assert base_url("http://[::1]:8000") == "http://[::1]:8000"
+    assert base_url("http://shop.example", is_plain_allowed=True) == "http://shop.example"
+    for url in ("http://127.0.0.1.nip.io", "http://localhost.example", "https://x:99999"):
+        with pytest.raises(ConfigurationError):
+            base_url(url)
+    assert is_loopback("127.8.8.8")
+    assert not is_loopback("10.0.0.1")
+
+
+def test_the_keyring_keeps_and_forgets(plain_keyring: KeyringBackend) -> None:
+    """By the real library; forgetting twice is no error, and neither is another's password."""
+    storage = KeyringStorage("https://shop.example")
+    assert storage.load() is None
+    storage.save(None)
+    tokens = Tokens(access_token="a.b.c", refresh_token="r", sequence=3)
+    storage.save(tokens)
+    assert keyring.get_password("linqi", "https://shop.example")
+    assert storage.load() == tokens
+    assert KeyringStorage("https://other.example").load() is None
+    keyring.set_password("linqi", "https://shop.example", "not ours")
+    assert storage.load() is None
+    storage.save(None)
+    assert keyring.get_password("linqi", "https://shop.example") is None
+
+
+def test_the_smallest_keyring_takes_long_tokens(plain_keyring: KeyringBackend) -> None:
+    """Windows takes 2,560 bytes in UTF-16: a long access token is had anew instead."""
+    storage = KeyringStorage("https://shop.example")
+    storage.save(Tokens(access_token="a" * 3000, refresh_token="r" * 150, sequence=3))
+    kept = keyring.get_password("linqi", "https://shop.example")
+    assert kept is not None
+    assert len(kept.encode("utf-16")) <= 2560
+    assert storage.load() == Tokens(access_token="", refresh_token="r" * 150, sequence=3)
+
+
+def test_a_machine_without_a_keyring_is_said_so(server: str, linqi: Run, home: Path) -> None:
+    """One line, exit code 2, and the session that could not be kept is ended at the server."""
+    before = keyring.get_keyring()
+    keyring.set_keyring(keyring.backends.fail.Keyring())
+    try:
+        code, _, err = linqi(
+            *("login", server, "--username", "alice", "--password-from", "PASS"),
+            *("--storage", "keyring"),
+        )
+    finally:
+        keyring.set_keyring(before)
+    assert code == 2
+    assert "the keyring could not write" in err
+    assert Logins().all() == []
+
+
+def test_the_commands_work_in_a_process_of_their_own(server: str, home: Path) -> None:
+    """As a person types them: the keyring is chosen by keyring's own variable."""
+    environment = os.environ | {"PYTHON_KEYRING_BACKEND": "keyrings.alt.file.PlaintextKeyring"}
+
+    def run(*arguments: str) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-m", "linqi", *arguments]
+        return subprocess.run(
+            command, env=environment, input=PASSWORD, capture_output=True, text=True, timeout=60
+        )
+
+    how = ("--username", "alice", "--password-from", "-", "--storage", "keyring")
+    assert run("login", server, *how).returncode == 0
+    done = run("token", server)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count(".") == 2
+    assert run("logout", server).returncode == 0
+    assert json.dumps(PASSWORD) not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("module", "extra"), [("keyring", "keyring"), ("platformdirs", "client"), ("httpx2", "client")]
+)
+def test_a_missing_library_names_its_extra(
+    linqi: Run, monkeypatch: pytest.MonkeyPatch, module: str, extra: str
+) -> None:
+    """What to install, by the extra that brings it."""
+    url = "http://127.0.0.1:9"
+    login = Login(url=url, login_url=f"{url}/login", username="a", storage="keyring")
+    Logins().keep(login)
+    for name in ("linqi.client.keyring", "linqi.client.httpx2"):
+        monkeypatch.delitem(sys.modules, name, raising=False)
+    monkeypatch.setitem(sys.modules, module, None)
+    code, _, err = linqi("token", url)
+    assert code == 2
+    assert f"pip install 'linqi[{extra}]'" in err
