@@ -6,7 +6,8 @@ import hashlib
 import logging
 import time
 from collections.abc import Callable, Sequence
-from typing import Final
+from pathlib import Path
+from typing import Any, Final
 
 from linqi.asgi._http import (
     Access,
@@ -21,8 +22,10 @@ from linqi.asgi._http import (
 from linqi.asgi.lifespan import Lifespan, Service
 from linqi.asgi.refusals import refuse
 from linqi.asgi.renewing import Renewer, Wanted
+from linqi.asgi.routes import Authenticate
 from linqi.asgi.sockets import SocketSession
 from linqi.asgi.transports import HeaderTransport, Transport
+from linqi.config import Config, Wired, build, load
 from linqi.errors import (
     ConfigurationError,
     InvalidRequest,
@@ -121,6 +124,34 @@ class JWTMiddleware:
                 clock=clock,
             )
         )
+
+    @classmethod
+    def from_config(
+        cls,
+        app: ASGIApp,
+        config: str | Path | Config | Wired = "linqi.toml",
+        *,
+        authenticate: Authenticate | None = None,
+        **options: Any,
+    ) -> JWTMiddleware:
+        """Wrap `app` as ``linqi.toml`` says.
+
+        `config`: its path, what `linqi.config.load` read, or what `linqi.config.build` made of it
+        where the application needs the parts. `authenticate` puts the session routes in front of
+        `app`; it needs a store. `options`: those of `linqi.config.build`, such as `authorize`
+        and `hooks`. `ConfigurationError` names every fault.
+        """
+        if isinstance(config, str | Path):
+            config = load(config, options.get("environ"))
+        if isinstance(config, Config):
+            config = build(config, **options)
+        elif options:
+            raise ConfigurationError([f"{', '.join(options)}: pass it to linqi.config.build"])
+        wanted = config.options()
+        if authenticate is not None:
+            routes = config.routes(app, authenticate)
+            app, wanted["public"] = routes, (*wanted["public"], *routes.public)
+        return cls(app, **wanted)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one ASGI connection."""

@@ -32,7 +32,7 @@ from linqi.jose.keys import FetchedKeys
 from linqi.jose.signer import Signer
 from linqi.jose.verified import Origin, Verified
 
-__all__ = ["Limits", "Verifier"]
+__all__ = ["Limits", "Verifier", "own_issuer"]
 
 _FORBIDDEN_MEMBERS: Final = frozenset({"crit", "b64", "zip", "cty", "enc"})
 _LONGEST_KID: Final = 256
@@ -113,22 +113,9 @@ class Verifier:
     def trusting(cls, signer: Signer, **options: Any) -> Verifier:
         """Give a verifier of exactly what `signer` signs; `options` as for the constructor.
 
-        Every key has one algorithm, so all of the keys' kind (HMACs or signatures) are allowed:
-        the signer's next key may be for another one.
+        ``Verifier([own_issuer(signer), *others])`` trusts others as well.
         """
-        is_secret = signer.keys.signing_key().kty == "oct"
-        return cls(
-            TrustedIssuer(
-                issuer=signer.issuer,
-                audience=signer.audience,
-                keys=signer.keys,
-                algorithms=[name for name in ALGORITHMS if name.startswith("HS") == is_secret],
-                types=("at+jwt",),
-                require_type=True,
-                own=True,
-            ),
-            **options,
-        )
+        return cls(own_issuer(signer), **options)
 
     @property
     def fetched_keys(self) -> tuple[FetchedKeys, ...]:
@@ -246,6 +233,24 @@ class Verifier:
         if isinstance(error, Unavailable):
             raise error
         raise Unavailable(f"the revocation check raised {type(error).__name__}") from error
+
+
+def own_issuer(signer: Signer) -> TrustedIssuer:
+    """Give the issuer that `signer` signs for, to be trusted for exactly what it signs.
+
+    Every key has one algorithm, so all of the keys' kind (HMACs or signatures) are allowed: the
+    signer's next key may be for another one.
+    """
+    is_secret = signer.keys.signing_key().kty == "oct"
+    return TrustedIssuer(
+        issuer=signer.issuer,
+        audience=signer.audience,
+        keys=signer.keys,
+        algorithms=[name for name in ALGORITHMS if name.startswith("HS") == is_secret],
+        types=("at+jwt",),
+        require_type=True,
+        own=True,
+    )
 
 
 def _parse_header(segment: bytes) -> _Header:

@@ -1,0 +1,99 @@
+"""What is wrong with a configuration, and where."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from linqi.errors import ConfigurationError, InvalidKey
+
+__all__ = ["Fault", "Faults", "InvalidConfig", "NotThere"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fault:
+    """One thing that must be mended before anything runs."""
+
+    code: str
+    """Stable: ``unknown-key``, ``unknown-table``, ``wrong-value``, ``contradiction``, ``missing``,
+    ``unreadable``, ``not-toml`` or ``weak-key``; ``buffer-over-half`` for that one."""
+    source: str
+    """The file, or the environment variable."""
+    table: str = ""
+    key: str = ""
+    seen: str = ""
+    """The value as far as it may be shown; empty where there is none."""
+    expected: str
+    """What is expected, with the unit, or how to mend it."""
+
+    def __str__(self) -> str:
+        table = f" [{self.table}]" if self.table else ""
+        key = f" {self.key}" if self.key else ""
+        seen = f" = {self.seen}" if self.seen else ""
+        return f"{self.source}{table}{key}{seen}: {self.expected}"
+
+
+class InvalidConfig(ConfigurationError):
+    """A configuration that must not run; ``details`` has every fault, by its place."""
+
+    def __init__(self, details: Sequence[Fault]) -> None:
+        self.details = tuple(details)
+        super().__init__(str(fault) for fault in self.details)
+
+
+class NotThere(ConfigurationError):
+    """A file or a variable that is named and not there."""
+
+
+class Faults:
+    """The faults of one `source`, gathered so that they are told together."""
+
+    def __init__(self, source: str) -> None:
+        self.found: list[Fault] = []
+        self._source = source
+
+    def add(
+        self,
+        code: str,
+        table: str,
+        key: str,
+        expected: str,
+        *,
+        seen: str = "",
+        source: str = "",
+    ) -> None:
+        """Add one; `source` where it is another one."""
+        self.found.append(
+            Fault(
+                code=code,
+                source=source or self._source,
+                table=table,
+                key=key,
+                seen=seen,
+                expected=expected,
+            )
+        )
+
+    def missing(self, table: str, key: str, expected: str) -> None:
+        """Add a key that must be there."""
+        self.add("missing", table, key, expected)
+
+    @contextlib.contextmanager
+    def at(self, table: str, key: str = "", seen: str = "") -> Iterator[None]:
+        """Turn what is raised within into faults at one key."""
+        try:
+            yield
+        except NotThere as error:
+            for text in error.faults:
+                self.add("missing", table, key, text, seen=seen)
+        except ConfigurationError as error:
+            for text in error.faults:
+                self.add("contradiction", table, key, text, seen=seen)
+        except InvalidKey as error:
+            self.add("weak-key", table, key, str(error), seen=seen)
+
+    def raise_any(self) -> None:
+        """Raise `InvalidConfig` if there are any."""
+        if self.found:
+            raise InvalidConfig(self.found)

@@ -1,0 +1,65 @@
+"""Where a `Config` says that sessions are kept, and the secrets of their refresh tokens."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from linqi.config import material
+from linqi.config.faults import Faults
+from linqi.config.schema import Config
+from linqi.errors import InvalidKey
+from linqi.jose.key import Key
+from linqi.jose.keys import KeySet
+from linqi.sessions.store import SessionStore
+from linqi.stores.opening import open_store
+
+__all__ = ["refresh_secrets", "store_of"]
+
+
+def store_of(config: Config, faults: Faults, environ: Mapping[str, str]) -> SessionStore | None:
+    """Give the store, not connected yet; what is wrong goes to `faults`."""
+    table = config.store
+    if not config.has_store:
+        return None
+    if not config.has_keys:
+        faults.missing("keys", "file", "sessions need keys of our own: name a file or a variable")
+    if table.url and table.url_env:
+        faults.add("contradiction", "store", "url_env", "url is there too: leave one out")
+        return None
+    with faults.at("store", "url" if table.url else "url_env"):
+        url = table.url or material.text_of(str(table.url_env), environ)
+        scheme, _, path = url.partition(":")
+        if scheme == "sqlite" and path:
+            url = f"sqlite:{config.folder / path}"
+        return open_store(url)
+    return None
+
+
+def refresh_secrets(config: Config, faults: Faults, environ: Mapping[str, str]) -> Sequence[Key]:
+    """Give the secrets, the newest last; what is wrong goes to `faults`."""
+    table = config.store
+    if not config.has_store:
+        return ()
+    if table.secrets_file and table.secrets_env:
+        text = "secrets_file is there too: leave one out"
+        faults.add("contradiction", "store", "secrets_env", text)
+    elif table.secrets_file:
+        with faults.at("store", "secrets_file", f'"{table.secrets_file}"'):
+            found = material.keys_of_file(config.folder / table.secrets_file)
+            return _secrets(found if isinstance(found, KeySet) else found.keys)
+    elif table.secrets_env:
+        with faults.at("store", "secrets_env"):
+            return _secrets(material.keys_of_text(material.text_of(table.secrets_env, environ)))
+    else:
+        faults.missing(
+            "store",
+            "secrets_file",
+            "refresh tokens need a secret: name a file here, or a variable in secrets_env",
+        )
+    return ()
+
+
+def _secrets(keys: KeySet) -> Sequence[Key]:
+    if any(key.kty != "oct" for key in keys.keys):
+        raise InvalidKey("it holds a key that is no HMAC secret; `linqi keygen --alg HS256`")
+    return keys.keys

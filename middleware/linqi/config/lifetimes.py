@@ -1,0 +1,246 @@
+"""The tables about how long tokens and sessions live, and what renews them."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Final, Literal
+
+from linqi.client.judge import JudgeSettings
+from linqi.config.kinds import Choice, Flag, Number, Text, Whole
+from linqi.config.setting import PATH, VARIABLE, given_to, key
+from linqi.sessions.budget import RenewalBudget
+from linqi.sessions.refresh import SessionSettings
+from linqi.sessions.renewal import Grid, Jitter, Policy, RenewalSettings, Threshold
+from linqi.sessions.revocation import Revocations
+from linqi.sessions.sliding import SlidingRenewal
+
+__all__ = [
+    "BudgetTable",
+    "ClientTable",
+    "RenewalTable",
+    "SessionsTable",
+    "SigningTable",
+    "StoreTable",
+]
+
+_DAY: Final = 86_400
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RenewalTable:
+    """How long access tokens live, and how a session slides forward near their expiry."""
+
+    sliding: bool | Literal["auto"] = key(
+        Choice((True, False, "auto")),
+        "Hand a successor back on a near-expiry request; auto does so unless [store] keeps"
+        " refresh tokens.",
+        default="auto",
+    )
+    lifetime_seconds: float = key(
+        Number(1, _DAY, "seconds"),
+        "The longest life of one access token.",
+        of=(RenewalSettings, "lifetime"),
+    )
+    buffer_seconds: float = key(
+        Number(0, _DAY / 2, "seconds", is_above=True),
+        "How long before its expiry a token is near expiry; under half the lifetime.",
+        of=(RenewalSettings, "buffer"),
+    )
+    policy: Literal["grid", "plain", "jitter"] = key(
+        Choice(("grid", "plain", "jitter")),
+        "When a successor expires: phase-locked to its session (no storm), a whole lifetime from"
+        " now, or that less a random part.",
+        default="grid",
+    )
+    jitter_width: float = key(
+        Number(0, 1, is_above=True),
+        "For policy jitter: the longest part, as a share of lifetime less buffer.",
+        of=(Jitter, "width"),
+    )
+    max_session_seconds: float = key(
+        Number(1, 366 * _DAY, "seconds"),
+        "The longest life of a sliding session, whatever its activity; at least the lifetime.",
+        of=(RenewalSettings, "max_session"),
+    )
+    cap_spread: float = key(
+        Number(0, 0.5),
+        "The share of it by which sessions may end earlier, each by its own hash, so that those"
+        " of one morning do not end together.",
+        of=(RenewalSettings, "cap_spread"),
+    )
+    hard_margin_seconds: float | None = key(
+        Number(0, _DAY / 2, "seconds"),
+        "With less life than this left a renewal is never put off; below the buffer. By default"
+        " 10, or a quarter of the buffer where that is less.",
+        of=(RenewalSettings, "hard_margin"),
+        example=10,
+    )
+    whole_second_times: bool = key(
+        Flag(),
+        "Whole numbers for iat and exp. Off only where lifetimes are compressed for a load test.",
+        of=(RenewalSettings, "whole_seconds"),
+    )
+
+    def settings(self) -> RenewalSettings:
+        """Give the settings of the renewal and of every access token."""
+        policies: dict[str, Policy] = {
+            "grid": Grid(),
+            "plain": Threshold(),
+            "jitter": Jitter(self.jitter_width),
+        }
+        return RenewalSettings(**given_to(RenewalSettings, self), policy=policies[self.policy])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BudgetTable:
+    """How many renewals each process may pay for; the most urgent come first."""
+
+    renewals_per_second: float | None = key(
+        Number(0, 1e9, "renewals per second", is_above=True),
+        "At least 1.5 times sessions / (lifetime - buffer) of one process, or sessions are lost."
+        " By default there is no bound.",
+        example=50,
+    )
+    burst: float = key(
+        Number(1, 1e9, "renewals"), "How many may come at once.", of=(RenewalBudget, "burst")
+    )
+
+    def made(self) -> RenewalBudget | None:
+        """Give a budget, if there is to be one."""
+        if self.renewals_per_second is None:
+            return None
+        return RenewalBudget(self.renewals_per_second, **given_to(RenewalBudget, self))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SigningTable:
+    """How successors of sliding sessions are signed and shared."""
+
+    off_loop: bool | Literal["auto"] = key(
+        Choice((True, False, "auto")),
+        "Sign in threads; auto does so for RSA, whose signature takes longer than a request.",
+        default="auto",
+    )
+    memo_seconds: float = key(
+        Number(0, 3600, "seconds", is_above=True),
+        "How long requests that present the same token get the same successor.",
+        of=(SlidingRenewal, "memo_seconds"),
+    )
+    memo_entries: int = key(
+        Whole(1, 100_000_000),
+        "For how many tokens that is remembered.",
+        of=(SlidingRenewal, "memo_entries"),
+    )
+    wait_seconds: float = key(
+        Number(0, 30, "seconds", is_above=True),
+        "How long a response may wait for its successor's signature.",
+        default=1.0,
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SessionsTable:
+    """How long sessions with refresh tokens last, and how the tokens rotate; needs [store]."""
+
+    idle_seconds: float = key(
+        Number(60, 366 * _DAY, "seconds"),
+        "How long a refresh token lives unused; a rotation starts it anew.",
+        of=(SessionSettings, "idle"),
+    )
+    absolute_seconds: float = key(
+        Number(60, 732 * _DAY, "seconds"),
+        "The longest life of a session, which no rotation extends; at least idle_seconds.",
+        of=(SessionSettings, "absolute"),
+    )
+    cap_spread: float = key(
+        Number(0, 0.5),
+        "The share of it by which sessions may end earlier, each by its own hash.",
+        of=(SessionSettings, "cap_spread"),
+    )
+    grace_seconds: float = key(
+        Number(0, 60, "seconds"),
+        "How long after a rotation the token before it gets the same successor again: parallel"
+        " tabs, requests that were sent twice.",
+        of=(SessionSettings, "grace"),
+    )
+    after_grace: Literal["recover", "strict"] = key(
+        Choice(("recover", "strict")),
+        "What that token leads to later, while its successor was never presented: a new one, as"
+        " the reply was lost, or the end of the session.",
+        of=(SessionSettings, "after_grace"),
+    )
+    most_sessions: int = key(
+        Whole(1, 1000),
+        "Sessions of one subject; one more ends the oldest.",
+        of=(SessionSettings, "most_sessions"),
+    )
+
+    def settings(self) -> SessionSettings:
+        """Give the settings of `Sessions`."""
+        return SessionSettings(**given_to(SessionSettings, self))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoreTable:
+    """Where sessions with refresh tokens are kept; without url or url_env there are none."""
+
+    url: str | None = key(
+        Text("a store's URL"),
+        "memory:, sqlite:PATH, valkey://HOST:PORT/0 or postgresql://USER@HOST/DATABASE.",
+        example="sqlite:sessions.db",
+    )
+    url_env: str | None = key(
+        VARIABLE,
+        "The environment variable that holds it instead: for a URL with a password.",
+        is_hidden=True,
+        example="SHOP_STORE_URL",
+    )
+    secrets_file: str | None = key(
+        PATH,
+        "A key set of HMAC secrets for refresh tokens, kept apart from the signing keys;"
+        " `linqi keygen --alg HS256 --out refresh.json` makes one.",
+        example="refresh.json",
+    )
+    secrets_env: str | None = key(
+        VARIABLE,
+        "The environment variable that holds the secret instead, as a JWKS or as text.",
+        is_hidden=True,
+        example="SHOP_REFRESH_SECRET",
+    )
+    stale_after_seconds: float = key(
+        Number(2, math.inf, "seconds"),
+        "After so much silence of the store nobody can tell what was revoked, and"
+        " on_revocation_error decides; inf serves on.",
+        of=(Revocations, "stale_after"),
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClientTable:
+    """How early a Python client renews; for programs that make `linqi.client` from this file."""
+
+    advisory_seconds: float = key(
+        Number(0, _DAY, "seconds"),
+        "Near expiry begins with so much life left, unless the server said refresh_in.",
+        of=(JudgeSettings, "advisory"),
+    )
+    mandatory_seconds: float = key(
+        Number(0, _DAY, "seconds"),
+        "With less than this left nobody sends the token; at most advisory_seconds.",
+        of=(JudgeSettings, "mandatory"),
+    )
+    share: float = key(
+        Number(0, 0.9, is_above=True),
+        "Neither is more than this share of the life that a token has when it arrives.",
+        of=(JudgeSettings, "share"),
+    )
+    jitter: float = key(
+        Number(0, 0.5),
+        "The first is longer by up to this share, at random, so that clients part.",
+        of=(JudgeSettings, "jitter"),
+    )
+
+    def settings(self) -> JudgeSettings:
+        """Give the judge's settings."""
+        return JudgeSettings(**given_to(JudgeSettings, self))

@@ -1,0 +1,66 @@
+"""Keys and secrets from where the configuration says they are: files and the environment."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Final
+
+from linqi.config.faults import NotThere
+from linqi.errors import InvalidKey
+from linqi.events import Hook
+from linqi.jose.key import ALGORITHMS, Key
+from linqi.jose.keys import KeySet
+from linqi.jwks.key_file import KeyFile
+
+__all__ = ["keys_of_file", "keys_of_text", "text_of"]
+
+_SECRET_ALGORITHM: Final = "HS256"
+
+
+def keys_of_file(
+    path: Path,
+    *,
+    algorithm: str | None = None,
+    algorithms: Sequence[str] = ALGORITHMS,
+    check_seconds: float = 5.0,
+    hooks: Sequence[Hook] = (),
+) -> KeyFile | KeySet:
+    """Give the keys in a file: a `KeyFile` for a JWKS, which follows it, a `KeySet` for a PEM.
+
+    `ConfigurationError` and `InvalidKey` say what is wrong.
+    """
+    try:
+        data = path.read_bytes()
+        if data.lstrip().startswith(b"-----BEGIN"):
+            return KeySet([_pem(data, algorithm)])
+        return KeyFile(path, algorithms, check_seconds=check_seconds, hooks=hooks)
+    except FileNotFoundError:
+        raise NotThere(["there is no such file; `linqi keygen` makes one"]) from None
+    except OSError as error:
+        raise NotThere([f"it cannot be read: {error.strerror or error}"]) from None
+
+
+def keys_of_text(text: str, algorithm: str | None = None) -> KeySet:
+    """Give the keys in the text of a variable: a JWKS, a JWK, a PEM or a secret."""
+    if text.lstrip().startswith("{"):
+        if '"keys"' in text:
+            return KeySet.from_jwks(text)
+        return KeySet([Key.from_jwk(text, algorithm)])
+    if text.lstrip().startswith("-----BEGIN"):
+        return KeySet([_pem(text.encode(), algorithm)])
+    return KeySet([Key.from_secret(text, algorithm or _SECRET_ALGORITHM)])
+
+
+def text_of(variable: str, environ: Mapping[str, str]) -> str:
+    """Give what a variable holds, without white space around it."""
+    text = environ.get(variable, "").strip()
+    if not text:
+        raise NotThere(["the environment variable that it names is not set"])
+    return text
+
+
+def _pem(pem: bytes, algorithm: str | None) -> Key:
+    if algorithm is None:
+        raise InvalidKey("a PEM does not say what it is for; set algorithm beside it")
+    return Key.from_pem(pem, algorithm)

@@ -1,0 +1,97 @@
+"""The whole of ``linqi.toml`` as one value."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields, is_dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from linqi.config.lifetimes import (
+    BudgetTable,
+    ClientTable,
+    RenewalTable,
+    SessionsTable,
+    SigningTable,
+    StoreTable,
+)
+from linqi.config.setting import Setting, settings_of
+from linqi.config.trust import (
+    CacheTable,
+    IssuerTable,
+    JwksLimitsTable,
+    JwksTable,
+    KeysTable,
+    VerifyTable,
+)
+from linqi.config.web import CookiesTable, HttpTable, PathsTable, ThrottleTable
+
+__all__ = ["ISSUERS", "TABLES", "Config", "every_setting"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Config:
+    """What ``linqi.toml`` and the environment say, one value a table.
+
+    ``Config()`` is what an empty file says. It is checked for its form; what belongs together is
+    checked when `linqi.config.build` makes the objects.
+    """
+
+    verify: VerifyTable = VerifyTable()
+    keys: KeysTable = KeysTable()
+    cache: CacheTable = CacheTable()
+    renewal: RenewalTable = RenewalTable()
+    budget: BudgetTable = BudgetTable()
+    signing: SigningTable = SigningTable()
+    store: StoreTable = StoreTable()
+    sessions: SessionsTable = SessionsTable()
+    http: HttpTable = HttpTable()
+    paths: PathsTable = PathsTable()
+    cookies: CookiesTable = CookiesTable()
+    throttle: ThrottleTable = ThrottleTable()
+    jwks: JwksTable = JwksTable()
+    jwks_limits: JwksLimitsTable = JwksLimitsTable()
+    client: ClientTable = ClientTable()
+    issuers: tuple[IssuerTable, ...] = ()
+    source: str = "linqi.toml"
+    """What messages call the file."""
+    folder: Path = Path()
+    """What relative paths begin at: the folder of the file."""
+    given: frozenset[tuple[str, str]] = frozenset()
+    """The tables and keys that the file or the environment sets."""
+    overrides: tuple[tuple[str, str, str], ...] = ()
+    """The environment variables in force, each with the table and the key that it sets."""
+
+    @property
+    def has_keys(self) -> bool:
+        """Whether this deployment signs tokens of its own."""
+        return bool(self.keys.file or self.keys.env)
+
+    @property
+    def has_store(self) -> bool:
+        """Whether there are sessions with refresh tokens."""
+        return bool(self.store.url or self.store.url_env)
+
+    @property
+    def slides(self) -> bool:
+        """Whether near-expiry requests get successors."""
+        chosen = self.renewal.sliding
+        return self.has_keys and (not self.has_store if chosen == "auto" else chosen)
+
+
+ISSUERS: Final = "issuers"
+TABLES: Final[Mapping[str, type]] = {
+    declared.name: type(declared.default)
+    for declared in fields(Config)
+    if is_dataclass(declared.default)
+}
+"""The tables by name, in the order in which they are shown."""
+
+
+def every_setting() -> list[tuple[str, Setting]]:
+    """Give every key of every table, those of [[issuers]] last."""
+    found: list[tuple[str, Setting]] = []
+    tables: dict[str, Any] = {**TABLES, ISSUERS: IssuerTable}
+    for name, table in tables.items():
+        found.extend((name, setting) for setting in settings_of(table).values())
+    return found

@@ -1,0 +1,99 @@
+"""One key of ``linqi.toml``: what it means, what it may be, whose parameter it is."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import MISSING, dataclass, field, fields, replace
+from typing import Any, Final
+
+from linqi.config.kinds import Kind, Text
+
+__all__ = ["PATH", "VARIABLE", "Setting", "default_of", "given_to", "key", "settings_of"]
+
+_SETTING: Final = "setting"
+VARIABLE: Final = Text("the name of an environment variable, in capitals", "[A-Z_][A-Z0-9_]{0,63}")
+PATH: Final = Text("a path")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Setting:
+    """One key of a table."""
+
+    name: str
+    """With its unit, as in ``buffer_seconds``."""
+    kind: Kind
+    meaning: str
+    """One sentence or two."""
+    default: Any
+    """None where the key may be absent, and then means what `meaning` says."""
+    target: Callable[..., Any] | None = None
+    """What takes the value."""
+    parameter: str = ""
+    """The parameter of `target`."""
+    probe: Callable[[Any], object] | None = None
+    """Raises `ConfigurationError` for a value that `kind` allows and the middleware would not."""
+    is_hidden: bool = False
+    """Whether the value never appears in a message: it may be a secret by mistake."""
+    example: Any = None
+    """What to write for a key that has no default."""
+
+
+def key(
+    kind: Kind,
+    meaning: str,
+    *,
+    of: tuple[Callable[..., Any], str] | None = None,
+    default: Any = MISSING,
+    probe: Callable[[Any], object] | None = None,
+    is_hidden: bool = False,
+    example: Any = None,
+) -> Any:
+    """Declare a field of a table's dataclass as a key.
+
+    `of` names the class and the parameter that the value is for; where no `default` is given, it
+    is that parameter's own, so that it is written down once.
+    """
+    target, parameter = of or (None, "")
+    if default is MISSING:
+        default = default_of(target, parameter) if target is not None else None
+    setting = Setting(
+        name="",
+        kind=kind,
+        meaning=meaning,
+        default=default,
+        target=target,
+        parameter=parameter,
+        probe=probe,
+        is_hidden=is_hidden,
+        example=example,
+    )
+    return field(default=default, metadata={_SETTING: setting})
+
+
+def default_of(target: Callable[..., Any], parameter: str) -> Any:
+    """Give the default of a parameter of `target`."""
+    default = inspect.signature(target).parameters[parameter].default
+    if default is inspect.Parameter.empty:
+        raise TypeError(f"{target.__name__} has no default for {parameter}")
+    return tuple(default) if isinstance(default, list) else default
+
+
+def settings_of(table: type[Any]) -> Mapping[str, Setting]:
+    """Give the keys of a table's dataclass by name, in their order."""
+    found = {}
+    for declared in fields(table):
+        setting: Setting = declared.metadata[_SETTING]
+        found[declared.name] = replace(setting, name=declared.name)
+    return found
+
+
+def given_to(target: Callable[..., Any], table: Any) -> dict[str, Any]:
+    """Give the arguments that `table` has for `target`, by parameter."""
+    return dict(_given(target, table))
+
+
+def _given(target: Callable[..., Any], table: Any) -> Iterator[tuple[str, Any]]:
+    for name, setting in settings_of(type(table)).items():
+        if setting.target is target:
+            yield setting.parameter, getattr(table, name)

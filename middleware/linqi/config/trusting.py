@@ -1,0 +1,174 @@
+"""Whom a `Config` says to believe: our own signer and the outside issuers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from linqi.asgi.lifespan import Service
+from linqi.config import material
+from linqi.config.faults import Faults
+from linqi.config.schema import Config
+from linqi.config.setting import given_to
+from linqi.config.trust import IssuerTable
+from linqi.events import Hook
+from linqi.jose.issuers import ANY_AUDIENCE, TrustedIssuer
+from linqi.jose.keys import KeySet
+from linqi.jose.signer import Signer
+from linqi.jose.verifier import own_issuer
+from linqi.jwks.key_file import KeyFile
+from linqi.jwks.remote import RemoteKeys
+
+__all__ = ["Trust", "Trusting"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trust:
+    """Who is believed."""
+
+    signer: Signer | None
+    issuers: tuple[TrustedIssuer, ...]
+    services: tuple[Service, ...]
+    """The key files that are followed."""
+
+
+class Trusting:
+    """Makes the `Trust` of one configuration; what is wrong goes to `faults`."""
+
+    def __init__(
+        self,
+        config: Config,
+        faults: Faults,
+        *,
+        environ: Mapping[str, str],
+        hooks: Sequence[Hook],
+        http_client: Any,
+        clock: Any,
+    ) -> None:
+        self._config = config
+        self._faults = faults
+        self._environ = environ
+        self._hooks = hooks
+        self._http_client = http_client
+        self._clock = clock
+        self._services: list[Service] = []
+
+    def trust(self) -> Trust:
+        """Give it; as much of it as there is where something is wrong."""
+        config = self._config
+        if not config.has_keys and not config.issuers:
+            self._faults.missing(
+                "keys",
+                "",
+                "there are no keys of our own (file or env) and no [[issuers]]: nobody is believed",
+            )
+        signer = self._signer() if config.has_keys else None
+        own = [] if signer is None else [own_issuer(signer)]
+        issuers = (*own, *self._outside())
+        return Trust(signer=signer, issuers=issuers, services=tuple(self._services))
+
+    def _signer(self) -> Signer | None:
+        verify, keys = self._config.verify, self._own_keys()
+        for name in ("issuer", "audience"):
+            if getattr(verify, name) is None:
+                self._faults.missing(
+                    "verify", name, "keys of our own need it: it stands in every token"
+                )
+        if keys is None or verify.issuer is None or verify.audience is None:
+            return None
+        with self._faults.at("keys", "file" if self._config.keys.file else "env"):
+            return Signer(keys, issuer=verify.issuer, audience=verify.audience, clock=self._clock)
+        return None
+
+    def _own_keys(self) -> KeySet | None:
+        table = self._config.keys
+        if table.file and table.env:
+            self._faults.add("contradiction", "keys", "env", "file is there too: leave one out")
+        elif table.file:
+            return self._keys_of_file("keys", "file", table.file, algorithm=table.algorithm)
+        else:
+            with self._faults.at("keys", "env"):
+                text = material.text_of(str(table.env), self._environ)
+                return material.keys_of_text(text, table.algorithm)
+        return None
+
+    def _outside(self) -> list[TrustedIssuer]:
+        found, names = [], []
+        if self._config.has_keys:
+            names.append(self._config.verify.issuer)
+        for position, table in enumerate(self._config.issuers):
+            place = f"issuers.{position}"
+            if table.issuer and table.issuer in names:
+                text = "it stands there twice, or is the issuer of our own tokens"
+                self._faults.add("contradiction", place, "issuer", text, seen=f'"{table.issuer}"')
+            names.append(table.issuer)
+            if self._is_whole(place, table):
+                with self._faults.at(place):
+                    trusted = self._trusted(place, table)
+                    found += [] if trusted is None else [trusted]
+        return found
+
+    def _is_whole(self, place: str, table: IssuerTable) -> bool:
+        """Tell whether an issuer can be made; what is missing goes to the faults."""
+        before = len(self._faults.found)
+        if not table.issuer:
+            self._faults.missing(place, "issuer", "give the exact iss claim")
+        if not table.algorithms:
+            text = 'say which signatures count, such as ["RS256"]'
+            self._faults.missing(place, "algorithms", text)
+        if not table.any_audience and not table.audience:
+            self._faults.missing(place, "audience", "name this API, or set any_audience = true")
+        elif table.any_audience and table.audience:
+            text = "audience names some: leave one out"
+            self._faults.add("contradiction", place, "any_audience", text)
+        if table.jwks_url and table.keys_file:
+            text = "jwks_url is there too: leave one out"
+            self._faults.add("contradiction", place, "keys_file", text)
+        return len(self._faults.found) == before
+
+    def _trusted(self, place: str, table: IssuerTable) -> TrustedIssuer | None:
+        audience = ANY_AUDIENCE if table.any_audience else table.audience
+        options = given_to(TrustedIssuer, table)
+        if table.keys_file is None:
+            return self._remote(table).trust(audience, **options)
+        keys = self._keys_of_file(
+            place, "keys_file", table.keys_file, algorithms=tuple(table.algorithms)
+        )
+        if keys is None:
+            return None
+        return TrustedIssuer(
+            issuer=str(table.issuer),
+            audience=audience,
+            keys=keys,
+            algorithms=table.algorithms,
+            **options,
+        )
+
+    def _remote(self, table: IssuerTable) -> RemoteKeys:
+        share = self._config.jwks.share_folder
+        return RemoteKeys(
+            str(table.issuer),
+            table.algorithms,
+            **given_to(RemoteKeys, table),
+            refresh=self._config.jwks.settings(),
+            limits=self._config.jwks_limits.settings(),
+            share=None if share is None else self._config.folder / share,
+            client=self._http_client,
+            clock=self._clock,
+        )
+
+    def _keys_of_file(self, table: str, key: str, name: str, **options: Any) -> KeySet | None:
+        """Give the keys in a file, and have it followed where it can be."""
+        with self._faults.at(table, key, f'"{name}"'):
+            found = material.keys_of_file(
+                self._config.folder / name,
+                check_seconds=self._config.keys.check_seconds,
+                hooks=self._hooks,
+                **options,
+            )
+            if isinstance(found, KeyFile):
+                self._services.append(found)
+                return found.keys
+            return found
+        return None

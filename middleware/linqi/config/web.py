@@ -1,0 +1,157 @@
+"""The tables about how tokens travel over HTTP."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+from linqi.asgi._http import PathRules
+from linqi.asgi.routes import SessionRoutes
+from linqi.asgi.session_cookie import SessionCookie
+from linqi.asgi.throttle import LoginThrottle
+from linqi.asgi.transports import CookieTransport, HeaderTransport, SubprotocolTransport
+from linqi.config.kinds import Flag, Number, Text, Texts
+from linqi.config.setting import VARIABLE, key
+
+__all__ = [
+    "CookiesTable",
+    "HttpTable",
+    "PathsTable",
+    "ThrottleTable",
+]
+
+_PRINTABLE: Final = r"[ !#-\[\]-~]+"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CookiesTable:
+    """The cookies of access tokens (where [http] accept has "cookie") and of refresh tokens."""
+
+    origins: tuple[str, ...] = key(
+        Texts("a list of origins such as https://shop.example"),
+        "Whose pages may use the cookies.",
+        of=(CookieTransport, "origins"),
+        default=(),
+        probe=lambda origins: SessionCookie("__Host-x", origins),
+        example=("https://shop.example",),
+    )
+    access_name: str = key(
+        Text("a cookie name"), "The cookie of access tokens.", of=(CookieTransport, "name")
+    )
+    access_secure: bool = key(
+        Flag(),
+        "Off only for development on loopback, with a name without __Host-.",
+        of=(CookieTransport, "secure"),
+    )
+    refresh_name: str = key(
+        Text("a cookie name that begins with __Host-"),
+        "The cookie of refresh tokens; it is always Secure, HttpOnly and SameSite=Strict.",
+        of=(SessionRoutes, "cookie_name"),
+        probe=lambda name: SessionCookie(name, ()),
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HttpTable:
+    """How tokens travel, and what the answers say."""
+
+    accept: tuple[str, ...] = key(
+        Texts(
+            'a list of "header", "cookie" and "subprotocol"',
+            ("header", "cookie", "subprotocol"),
+            least=1,
+        ),
+        "Where tokens may travel; a request that uses two at once is refused.",
+        default=("header",),
+    )
+    successor_header: str = key(
+        Text("a header name"),
+        "The response header that carries a successor.",
+        of=(HeaderTransport, "successor_header"),
+        probe=HeaderTransport,
+    )
+    subprotocol: str = key(
+        Text("a subprotocol name"),
+        "What announces a token to a WebSocket, which follows it.",
+        of=(SubprotocolTransport, "marker"),
+        probe=SubprotocolTransport,
+    )
+    expose_to: tuple[str, ...] = key(
+        Texts("a list of origins such as https://app.example"),
+        "Origins whose scripts may read the successor's header (CORS).",
+        default=(),
+        example=("https://app.example",),
+    )
+    realm: str = key(
+        Text("printable ASCII without quotes and backslashes", _PRINTABLE),
+        "The realm of a 401's challenge.",
+        default="api",
+    )
+    skip_cacheable: bool = key(
+        Flag(),
+        "Leave responses alone that the application marked as cacheable; the next one renews.",
+        default=False,
+    )
+    socket_check_seconds: float = key(
+        Number(0, 3600, "seconds", is_above=True),
+        "How often an open WebSocket's session is checked.",
+        default=5.0,
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PathsTable:
+    """Which paths need no token; everything else does."""
+
+    public: tuple[str, ...] = key(
+        Texts("a list of paths such as /login or /static/*"),
+        "Paths that are never looked at, exact or whole segments.",
+        default=(),
+        probe=lambda paths: PathRules(paths, ()),
+        example=("/login",),
+    )
+    optional: tuple[str, ...] = key(
+        Texts("a list of paths such as /news or /news/*"),
+        "Paths on which a token is verified where there is one.",
+        default=(),
+        probe=lambda paths: PathRules((), paths),
+        example=("/news",),
+    )
+    sessions_prefix: str | None = key(
+        Text("a path such as /auth", "(/[A-Za-z0-9._~-]+)+"),
+        "What stands before /login, /refresh, /logout, /sessions and /revoke.",
+        example="/auth",
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ThrottleTable:
+    """How often somebody may fail to sign in at the session routes (extra ``throttle``)."""
+
+    enabled: bool = key(Flag(), "Without it everybody may guess for ever.", default=True)
+    per_pair: str = key(
+        Text("a limit such as 5 per 5 minutes"),
+        "Failures of one name from one address.",
+        of=(LoginThrottle, "per_pair"),
+    )
+    per_address: str = key(
+        Text("a limit such as 50 per 5 minutes"),
+        "Failures from one address.",
+        of=(LoginThrottle, "per_address"),
+    )
+    per_name: str = key(
+        Text("a limit such as 100 per hour"),
+        "Failures of one name.",
+        of=(LoginThrottle, "per_name"),
+    )
+    storage: str = key(
+        Text("a URL such as async+redis://127.0.0.1:6379"),
+        "Where failures are counted; by default each process counts for itself.",
+        of=(LoginThrottle, "storage"),
+    )
+    storage_env: str | None = key(
+        VARIABLE,
+        "The environment variable that holds that URL instead: for one with a password.",
+        is_hidden=True,
+        example="SHOP_THROTTLE_URL",
+    )

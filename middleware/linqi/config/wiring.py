@@ -1,0 +1,247 @@
+"""From a `Config` to the objects that it describes, or to every reason why not."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from linqi.asgi._http import ASGIApp
+from linqi.asgi.lifespan import Service
+from linqi.asgi.routes import Authenticate, SessionRoutes
+from linqi.asgi.throttle import LoginThrottle
+from linqi.asgi.transports import (
+    CookieTransport,
+    HeaderTransport,
+    SubprotocolTransport,
+    Transport,
+)
+from linqi.config import material
+from linqi.config.faults import Faults
+from linqi.config.keeping import refresh_secrets, store_of
+from linqi.config.schema import Config
+from linqi.config.setting import given_to
+from linqi.config.trusting import Trust, Trusting
+from linqi.errors import ConfigurationError, Unavailable
+from linqi.events import Hook
+from linqi.instrumentation.logging import LoggingHook
+from linqi.jose.cache import VerifiedCache
+from linqi.jose.signer import Signer
+from linqi.jose.verifier import Verifier
+from linqi.sessions.dual import AuthorizeRefresh, Sessions
+from linqi.sessions.revocation import Revocations
+from linqi.sessions.sliding import Authorize, SlidingRenewal
+
+__all__ = ["Wired", "build"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wired:
+    """The objects of one process, made to fit each other."""
+
+    config: Config
+    verifier: Verifier
+    signer: Signer | None
+    """None where only outside issuers are believed."""
+    renewal: SlidingRenewal | None
+    """Starts sliding sessions, and makes successors; None where there are none."""
+    sessions: Sessions | None
+    """The service behind dual tokens; None without a store."""
+    services: tuple[Service, ...]
+    """To be started with the application and closed after it; the middleware does."""
+    transports: tuple[Transport, ...]
+    throttle: LoginThrottle | None
+    hooks: tuple[Hook, ...]
+    clock: Callable[[], float]
+
+    def routes(self, app: ASGIApp, authenticate: Authenticate) -> SessionRoutes:
+        """Give `app` with the session routes in front of it."""
+        if self.sessions is None:
+            raise ConfigurationError(
+                [f"{self.config.source}: authenticate needs [store]: name its url or url_env"]
+            )
+        return SessionRoutes(
+            app,
+            self.sessions,
+            self.verifier,
+            authenticate,
+            prefix=self.config.paths.sessions_prefix or "",
+            origins=self.config.cookies.origins,
+            cookie_name=self.config.cookies.refresh_name,
+            throttle=self.throttle,
+            clock=self.clock,
+        )
+
+    def options(self) -> dict[str, Any]:
+        """Give the arguments of `JWTMiddleware`, without the application."""
+        http, paths = self.config.http, self.config.paths
+        return {
+            "verifier": self.verifier,
+            "renewal": self.renewal,
+            "public": paths.public,
+            "optional": paths.optional,
+            "transports": self.transports,
+            "expose_to": http.expose_to,
+            "realm": http.realm,
+            "skip_cacheable": http.skip_cacheable,
+            "wait_seconds": self.config.signing.wait_seconds,
+            "check_seconds": http.socket_check_seconds,
+            "services": self.services,
+            "hooks": self.hooks,
+            "clock": self.clock,
+        }
+
+
+def build(
+    config: Config,
+    *,
+    authorize: Authorize | None = None,
+    authorize_refresh: AuthorizeRefresh | None = None,
+    hooks: Sequence[Hook] | None = None,
+    http_client: Any = None,
+    environ: Mapping[str, str] | None = None,
+    clock: Callable[[], float] = time.time,
+) -> Wired:
+    """Make what `config` describes; nothing is connected or fetched before the services start.
+
+    `authorize` is asked before a successor is signed, `authorize_refresh` at every refresh.
+    `hooks`: receive every event; the default logs. `http_client`: see `RemoteKeys`. `environ`
+    holds the variables that the configuration names, by default ``os.environ``. `InvalidConfig`
+    names everything that is wrong.
+    """
+    chosen = (LoggingHook(),) if hooks is None else tuple(hooks)
+    variables = os.environ if environ is None else environ
+    faults = Faults(config.source)
+    trust = Trusting(
+        config,
+        faults,
+        environ=variables,
+        hooks=chosen,
+        http_client=http_client,
+        clock=clock,
+    ).trust()
+    store = store_of(config, faults, variables)
+    secrets = refresh_secrets(config, faults, variables)
+    transports = _transports(config, faults)
+    throttle = _throttle(config, faults, variables, clock)
+    if config.renewal.sliding is True and not config.has_keys:
+        faults.missing("keys", "file", "sliding = true needs keys of our own")
+    faults.raise_any()
+    revocations = None
+    if store is not None:
+        revocations = Revocations(
+            store, **given_to(Revocations, config.store), hooks=chosen, clock=clock
+        )
+    verifier = _verifier(config, trust, revocations, chosen, clock)
+    renewal = sessions = None
+    if trust.signer is not None and config.slides:
+        renewal = _sliding(config, trust.signer, verifier, revocations, authorize, clock)
+    if trust.signer is not None and store is not None:
+        sessions = Sessions(
+            store,
+            trust.signer,
+            secrets,
+            settings=config.sessions.settings(),
+            access=config.renewal.settings(),
+            revocations=revocations,
+            authorize=authorize_refresh,
+            on_issue=_primed(verifier),
+            hooks=chosen,
+            clock=clock,
+        )
+    return Wired(
+        config=config,
+        verifier=verifier,
+        signer=trust.signer,
+        renewal=renewal,
+        sessions=sessions,
+        services=trust.services if sessions is None else (*trust.services, sessions),
+        transports=transports,
+        throttle=throttle,
+        hooks=chosen,
+        clock=clock,
+    )
+
+
+def _transports(config: Config, faults: Faults) -> tuple[Transport, ...]:
+    http, cookies = config.http, config.cookies
+    found: list[Transport] = []
+    if "header" in http.accept:
+        found.append(HeaderTransport(http.successor_header))
+    if "cookie" in http.accept:
+        if cookies.origins:
+            with faults.at("cookies", "access_name"):
+                found.append(CookieTransport(**given_to(CookieTransport, cookies)))
+        else:
+            faults.missing("cookies", "origins", 'accept has "cookie": say whose pages may use it')
+    if "subprotocol" in http.accept:
+        found.append(SubprotocolTransport(http.subprotocol))
+    return tuple(found)
+
+
+def _throttle(
+    config: Config, faults: Faults, environ: Mapping[str, str], clock: Callable[[], float]
+) -> LoginThrottle | None:
+    table = config.throttle
+    if not table.enabled or not config.has_store:
+        return None
+    options = given_to(LoginThrottle, table)
+    with faults.at("throttle", "storage_env" if table.storage_env else ""):
+        if table.storage_env:
+            options["storage"] = material.text_of(table.storage_env, environ)
+        return LoginThrottle(**options, clock=clock)
+    return None
+
+
+def _verifier(
+    config: Config,
+    trust: Trust,
+    revocations: Revocations | None,
+    hooks: tuple[Hook, ...],
+    clock: Callable[[], float],
+) -> Verifier:
+    cache = VerifiedCache(**given_to(VerifiedCache, config.cache)) if config.cache.enabled else None
+    return Verifier(
+        trust.issuers,
+        **given_to(Verifier, config.verify),
+        cache=cache,
+        limits=config.verify.settings(),
+        is_revoked=None if revocations is None else revocations.is_revoked,
+        hooks=hooks,
+        clock=clock,
+    )
+
+
+def _sliding(
+    config: Config,
+    signer: Signer,
+    verifier: Verifier,
+    revocations: Revocations | None,
+    authorize: Authorize | None,
+    clock: Callable[[], float],
+) -> SlidingRenewal:
+    off_loop = config.signing.off_loop
+    return SlidingRenewal(
+        signer,
+        config.renewal.settings(),
+        **given_to(SlidingRenewal, config.signing),
+        budget=config.budget.made(),
+        authorize=authorize,
+        is_revoked=None if revocations is None else revocations.is_revoked,
+        on_issue=_primed(verifier),
+        sign_off_loop=None if off_loop == "auto" else off_loop,
+        clock=clock,
+    )
+
+
+def _primed(verifier: Verifier) -> Callable[[str], object]:
+    """Give what puts an issued token into the cache, as far as it can be told that it is good."""
+
+    def prime(token: str) -> None:
+        with contextlib.suppress(Unavailable):  # a sign-in must not fail for want of a hit
+            verifier.prime(token)
+
+    return prime

@@ -1,0 +1,74 @@
+"""Changes to ``linqi.toml`` that leave everything else in it as it is."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Final
+
+from linqi.config.faults import Fault, InvalidConfig
+from linqi.config.reading import read, read_text
+from linqi.config.schema import TABLES, Config
+from linqi.errors import ConfigurationError
+from linqi.jose._whole_file import write_whole
+
+__all__ = ["changed", "update"]
+
+_READABLE: Final = 0o644
+
+
+def update(path: str | Path, changes: Mapping[str, Mapping[str, Any]]) -> Config:
+    """Set keys of the file at `path`, by table, and give what it says then.
+
+    ``update("linqi.toml", {"renewal": {"buffer_seconds": 300}})``. Comments, order and form of
+    the rest stay; None takes a key out; a file that is not there is made. The result is checked
+    before anything is written, and replaces the file whole. `InvalidConfig` when it would not be
+    good; OSError as the file system gives it. Needs the extra ``tune``.
+    """
+    path = Path(path)
+    real = path.resolve()  # a link stays a link
+    text, mode = "", _READABLE
+    if real.exists():
+        text, mode = read_text(path), real.stat().st_mode & 0o777
+    new = changed(text, changes, source=str(path))
+    config = read(tomllib.loads(new), source=str(path), folder=path.parent)
+    if new != text:
+        write_whole(real, new.encode(), mode)
+    return config
+
+
+def changed(text: str, changes: Mapping[str, Mapping[str, Any]], source: str = "linqi.toml") -> str:
+    """Give the TOML `text` with `changes` in it."""
+    try:
+        import tomlkit
+        from tomlkit.exceptions import TOMLKitError
+    except ModuleNotFoundError:
+        raise ConfigurationError(
+            ["tomlkit is not installed, so nothing can be written; pip install 'linqi[tune]'"]
+        ) from None
+    try:
+        document = tomlkit.parse(text)
+    except (TOMLKitError, ValueError, RecursionError) as error:
+        expected = f"this is not TOML: {error}"
+        raise InvalidConfig([Fault(code="not-toml", source=source, expected=expected)]) from None
+    for name, keys in changes.items():
+        if name not in TABLES:
+            expected = "this is no table that can be changed"
+            raise InvalidConfig(
+                [Fault(code="unknown-table", source=source, table=name, expected=expected)]
+            )
+        table = document.get(name)
+        if table is None:
+            if all(value is None for value in keys.values()):
+                continue
+            if len(document):
+                document.add(tomlkit.nl())
+            table = tomlkit.table()
+            document[name] = table
+        for key, value in keys.items():
+            if value is None:
+                table.pop(key, None)
+            else:
+                table[key] = list(value) if isinstance(value, tuple) else value
+    return tomlkit.dumps(document)

@@ -1,0 +1,719 @@
+"""linqi.toml is read strictly, told of whole, overridden by typed variables, and kept in form."""
+
+import inspect
+import json
+import math
+import os
+import stat
+import sys
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import pytest
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from asgi import Answer, App, call, http
+from clock import FakeClock
+from linqi import (
+    ConfigurationError,
+    JWTMiddleware,
+    Key,
+    KeySet,
+    MemoryStore,
+    Person,
+    Signer,
+    Verifier,
+)
+from linqi.config import Config, InvalidConfig, build, every_setting, load, read, update
+from linqi.config.kinds import Number, Whole
+from linqi.config.schema import ISSUERS, TABLES
+from linqi.config.setting import settings_of
+from tokens import NOW, good_claims, make
+
+OWN = '[verify]\nissuer = "https://shop.example"\naudience = "shop"\n[keys]\nfile = "keys.json"\n'
+OUTSIDE = (
+    '[[issuers]]\nissuer = "https://id.example"\naudience = ["shop"]\nalgorithms = ["RS256"]\n'
+)
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Give a folder with signing keys and refresh secrets."""
+    KeySet([Key.generate("ES256")]).save(tmp_path / "keys.json")
+    KeySet([Key.generate("HS256")]).save(tmp_path / "refresh.json")
+    return tmp_path
+
+
+def pem_of() -> str:
+    """Give a private key as a PEM."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    form = (Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+    return key.private_bytes(*form).decode()
+
+
+def written(folder: Path, text: str | bytes) -> Path:
+    """Write a configuration and give its path."""
+    path = folder / "linqi.toml"
+    path.write_bytes(text.encode() if isinstance(text, str) else text)
+    return path
+
+
+def faults_of(folder: Path, text: str | bytes, **environ: str) -> tuple[Any, ...]:
+    """Give the faults of a configuration that must have some."""
+    with pytest.raises(InvalidConfig) as caught:
+        load(written(folder, text), environ)
+    return caught.value.details
+
+
+def read_faults(raw: dict[str, Any]) -> tuple[Any, ...]:
+    """Give the faults of parsed values; none where they are good."""
+    try:
+        read(raw)
+    except InvalidConfig as error:
+        return error.details
+    return ()
+
+
+def test_an_empty_file_says_what_the_constructors_say(tmp_path: Path) -> None:
+    """Every default is the one of the class that takes the value."""
+    assert load(written(tmp_path, ""), {}).renewal == Config().renewal
+    assert load(written(tmp_path, ""), {}).renewal.settings().lifetime == 900
+
+
+def test_all_faults_are_reported_together_with_their_places(tmp_path: Path) -> None:
+    """File, table, key, value, what is expected and its unit; for variables too."""
+    path = written(
+        tmp_path,
+        """
+        [renewal]
+        buffer_seconds = -1
+        lifetme_seconds = 3
+        policy = "grd"
+        [cach]
+        x = 1
+        [jwks]
+        cooldown_seconds = 100
+        """,
+    )
+    with pytest.raises(ConfigurationError) as caught:
+        load(path, {"LINQI_CACHE__MAX_BYTES": "abc", "LINQI_RENEWAL__BUFER_SECONDS": "1"})
+    assert set(caught.value.faults) == {
+        f"{path} [renewal] buffer_seconds = -1: expected a number of seconds, above 0 to 43200",
+        f"{path} [renewal] lifetme_seconds: unknown key; did you mean lifetime_seconds?",
+        f'{path} [renewal] policy = "grd": expected one of "grid", "plain", "jitter"',
+        f"{path} [cach]: unknown table; did you mean [cache]?",
+        f"{path} [jwks] cooldown_seconds = 100: expected 1 to least_lifetime (60)",
+        'LINQI_CACHE__MAX_BYTES [cache] max_bytes = "abc": expected a whole number of bytes,'
+        " 4096 to 1099511627776",
+        "LINQI_RENEWAL__BUFER_SECONDS: unknown variable; did you mean"
+        " LINQI_RENEWAL__BUFFER_SECONDS?",
+    }
+
+
+def test_a_buffer_over_half_the_lifetime_has_its_own_code(tmp_path: Path) -> None:
+    """What two keys say together is told at one of them, wherever its value came from."""
+    (fault,) = faults_of(
+        tmp_path, "[renewal]\nlifetime_seconds = 600\n", LINQI_RENEWAL__BUFFER_SECONDS="400"
+    )
+    assert (fault.code, fault.source) == ("buffer-over-half", "LINQI_RENEWAL__BUFFER_SECONDS")
+    assert (fault.table, fault.key, fault.seen) == ("renewal", "buffer_seconds", "400")
+    assert "under half the lifetime (300 s)" in fault.expected
+
+
+@pytest.mark.parametrize(
+    ("text", "code", "words"),
+    [
+        (b"\xff\xfe", "unreadable", "UTF-8"),
+        (b"\xef\xbb\xbf[cache]", "unreadable", "byte order mark"),
+        (b"#" * 1_048_577, "unreadable", "1048576 bytes"),
+        (b"[cache", "not-toml", "at end of document"),
+        (b"[cache]\nmax_entries = 1\nmax_entries = 2", "not-toml", "overwrite"),
+        (b"a = " + b"[" * 100_000, "not-toml", "deep"),
+        (b"[cache]\nmax_entries = " + b"9" * 5000, "not-toml", "this is not TOML"),
+        (b"[cache]\nmax_entries = 0x" + b"f" * 5000, "wrong-value", "whole number"),
+        (b"[cache]\nlifetime_seconds = 0x" + b"f" * 5000, "wrong-value", "seconds"),
+        (b"[cache]\nlifetime_seconds = nan", "wrong-value", "seconds"),
+        (b"[cache]\nlifetime_seconds = inf", "wrong-value", "86400"),
+        (b"[cache]\nlifetime_seconds = 1979-05-27", "wrong-value", "seconds"),
+        (b"[cache]\nlifetime_seconds = true", "wrong-value", "seconds"),
+        (b"[cache]\nmax_entries = 1.0", "wrong-value", "whole number"),
+        (b"[cache]\nenabled = 1", "wrong-value", "true or false"),
+        (b"[cache]\nenabled = []", "wrong-value", "true or false"),
+        (b"[renewal]\nsliding = 1", "wrong-value", "one of true, false"),
+        (b'[paths]\npublic = "/login"', "wrong-value", "a list of paths"),
+        (b'[paths]\npublic = ["login"]', "wrong-value", "does not start with '/'"),
+        (b'[paths]\npublic = ["/a", 1]', "wrong-value", "a list of paths"),
+        (b'[http]\naccept = ["smoke"]', "wrong-value", "header"),
+        (b'[http]\naccept = ["header", "header"]', "wrong-value", "header"),
+        (b'[http]\nsuccessor_header = "X Y"', "wrong-value", "not a header name"),
+        (b'[cookies]\nrefresh_name = "refresh"', "wrong-value", "__Host-"),
+        (b'[cookies]\norigins = ["*"]', "wrong-value", "exact origins"),
+        (b'[http]\nrealm = "a\\"b"', "wrong-value", "printable"),
+        (b"cache = 1", "wrong-value", "[cache]"),
+        (b"max_entries = 1", "unknown-table", "below [cache]"),
+        (b"cap_spread = 1", "unknown-table", "below [renewal] or [sessions]"),
+        (b"[cache]\nbuffer_seconds = 1", "unknown-key", "belongs into [renewal]"),
+        (b"[cache]\nzzzzzzzzz = 1", "unknown-key", "known are"),
+        (b"[issuers]\nissuer = 1", "wrong-value", "[[issuers]]"),
+        (b"[[issuers]]\nissuer = 1", "wrong-value", "a string"),
+        (b"[[issuers]]\nisuer = 'x'", "unknown-key", "did you mean issuer"),
+        (b"[[issuers]]\nalgorithms = ['none']", "wrong-value", "RS256"),
+        (b"[[issuers]]\nrequired_claims = { a = 1 }", "wrong-value", "claim names"),
+        (b"[[issuer]]\nissuer = 'x'", "unknown-table", "did you mean [[issuers]]?"),
+        (b'[keys]\nenv = "lower case"', "wrong-value", "in capitals"),
+        (b'["\\u001b[31m"]\nx = 1', "unknown-table", "known are"),
+    ],
+)
+def test_hostile_toml_is_one_clear_fault(
+    tmp_path: Path, text: bytes, code: str, words: str
+) -> None:
+    """Wrong types, NaN, huge numbers, dates, bad form: a fault with a code, never a traceback."""
+    (fault,) = faults_of(tmp_path, text)
+    assert fault.code == code
+    assert words in fault.expected
+    assert str(fault).isprintable()
+    assert len(str(fault)) < 700
+
+
+def test_what_is_no_file_is_a_fault(tmp_path: Path) -> None:
+    """Absent, a folder, or not to be read."""
+    for path, words in ((tmp_path / "no.toml", "linqi init"), (tmp_path, "cannot be read")):
+        with pytest.raises(InvalidConfig, match=words):
+            load(path, {})
+
+
+@pytest.mark.parametrize("name", ["secret", "private_key", "k", "password", "jwks"])
+def test_a_secret_under_an_unknown_key_is_refused_and_never_shown(
+    tmp_path: Path, name: str
+) -> None:
+    """The message says where secrets belong; the value of an unknown key stays out of it."""
+    (fault,) = faults_of(tmp_path, f'[keys]\n{name} = "hunter2-hunter2"\n')
+    assert "secret does not belong" in fault.expected
+    assert "hunter2" not in str(fault)
+
+
+def test_a_secret_where_a_variables_name_belongs_is_not_shown(tmp_path: Path) -> None:
+    """Whoever pastes the secret itself into ``env`` does not find it in the log."""
+    (fault,) = faults_of(tmp_path, '[keys]\nenv = "s3cr3t-value"\n')
+    assert "s3cr3t" not in str(fault)
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.text(max_size=60), st.sampled_from([t + "." + s.name for t, s in every_setting()]))
+def test_no_text_makes_the_reader_raise_anything_but_faults(text: str, place: str) -> None:
+    """Whatever TOML value stands at whatever key, it is taken or it is a fault."""
+    try:
+        raw = tomllib.loads(f"{place.replace(ISSUERS + '.', '')} = {text}")
+    except (ValueError, RecursionError):
+        return
+    if place.startswith(ISSUERS):
+        raw = {ISSUERS: [raw]}
+    faults = read_faults(raw)
+    assert all(fault.expected and str(fault).isprintable() for fault in faults)
+
+
+VALUES = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats()
+    | st.text(max_size=5)
+    | st.datetimes()
+    | st.dates()
+    | st.times(),
+    lambda inner: (
+        st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3)
+    ),
+    max_leaves=6,
+)
+
+
+@settings(max_examples=400, deadline=None)
+@given(st.sampled_from(every_setting()), VALUES)
+def test_no_value_makes_the_reader_raise_anything_but_faults(place: Any, value: Any) -> None:
+    """The same for values, of every type that TOML has and some that it has not."""
+    table, setting = place
+    raw: dict[str, Any] = {table: {setting.name: value}}
+    if table == ISSUERS:
+        raw = {ISSUERS: [raw[ISSUERS]]}
+    faults = read_faults(raw)
+    assert all(fault.expected and str(fault).isprintable() for fault in faults)
+
+
+@pytest.mark.parametrize(
+    ("variable", "text", "table", "key", "value"),
+    [
+        ("LINQI_RENEWAL__BUFFER_SECONDS", "120", "renewal", "buffer_seconds", 120),
+        ("LINQI_RENEWAL__BUFFER_SECONDS", " 1.5e2 ", "renewal", "buffer_seconds", 150.0),
+        ("LINQI_CACHE__ENABLED", "False", "cache", "enabled", False),
+        ("LINQI_CACHE__MAX_ENTRIES", "7", "cache", "max_entries", 7),
+        ("LINQI_RENEWAL__SLIDING", "auto", "renewal", "sliding", "auto"),
+        ("LINQI_RENEWAL__SLIDING", "true", "renewal", "sliding", True),
+        ("LINQI_RENEWAL__POLICY", "plain", "renewal", "policy", "plain"),
+        ("LINQI_PATHS__PUBLIC", "/login, /static/*", "paths", "public", ("/login", "/static/*")),
+        ("LINQI_PATHS__PUBLIC", "", "paths", "public", ()),
+        ("LINQI_STORE__STALE_AFTER_SECONDS", "inf", "store", "stale_after_seconds", math.inf),
+        ("LINQI_JWKS_LIMITS__MAX_BYTES", "2048", "jwks_limits", "max_bytes", 2048),
+        ("LINQI_STORE__URL", "memory:", "store", "url", "memory:"),
+    ],
+)
+def test_a_variable_overrides_its_key_with_the_keys_type(
+    tmp_path: Path, variable: str, text: str, table: str, key: str, value: object
+) -> None:
+    """The environment wins over the file, and is read as the key's type."""
+    path = written(tmp_path, '[renewal]\nbuffer_seconds = 1\n[paths]\npublic = ["/x"]\n')
+    config = load(path, {variable: text, "PATH": "x"})
+    found = getattr(getattr(config, table), key)
+    assert found == value
+    assert type(found) is type(value)
+    assert config.overrides == ((variable, table, key),)
+
+
+@pytest.mark.parametrize(
+    ("variable", "text", "words"),
+    [
+        ("LINQI_RENEWAL__BUFFER_SECONDS", "soon", "a number of seconds"),
+        ("LINQI_RENEWAL__BUFFER_SECONDS", "nan", "a number of seconds"),
+        ("LINQI_RENEWAL__BUFFER_SECONDS", "1_0", "a number of seconds"),
+        ("LINQI_RENEWAL__BUFFER_SECONDS", "9" * 5000, "a number of seconds"),
+        ("LINQI_RENEWAL__BUFFER_SECONDS", "", "a number of seconds"),
+        ("LINQI_CACHE__MAX_ENTRIES", "1.5", "a whole number"),
+        ("LINQI_CACHE__ENABLED", "yes", "true or false"),
+        ("LINQI_HTTP__ACCEPT", "", "a list of"),
+        ("LINQI_RENEWAL_BUFFER_SECONDS", "1", "did you mean LINQI_RENEWAL__BUFFER_SECONDS?"),
+        ("LINQI_RENEWL__BUFFER_SECONDS", "1", "did you mean LINQI_RENEWAL__BUFFER_SECONDS?"),
+        ("LINQI_ISSUERS__ISSUER", "x", "cannot be set by the environment"),
+        ("LINQI_VERIFY__ISSUER", "a\x1b[31m", "a string"),
+    ],
+)
+def test_a_variable_that_does_not_parse_or_is_unknown_is_refused(
+    tmp_path: Path, variable: str, text: str, words: str
+) -> None:
+    """The fault names the variable, and the nearest one that is known."""
+    (fault,) = faults_of(tmp_path, "", **{variable: text})
+    assert fault.source == variable
+    assert words in fault.expected
+    assert str(fault).isprintable()
+
+
+def test_other_variables_of_the_same_prefix_are_left_alone(tmp_path: Path) -> None:
+    """``LINQI_DEMO_PASSWORD`` and the like, without two underscores, are somebody else's."""
+    config = load(written(tmp_path, ""), {"LINQI_DEMO_PASSWORD": "x", "LINQI_VALKEY_URL": "y"})
+    assert config.overrides == ()
+
+
+def test_the_environment_is_the_processes_own_by_default(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """``os.environ`` is read when nothing else is given."""
+    monkeypatch.setenv("LINQI_CACHE__MAX_ENTRIES", "9")
+    assert load(written(tmp_path, "")).cache.max_entries == 9
+
+
+DAY = 86_400
+SIGNER = Signer(Key.generate("HS256"), issuer="i", audience="a")
+TRUSTED = Verifier.trusting(SIGNER).issuers
+# What a class demands besides the value, and what its neighbours must be at either end.
+BESIDES: dict[str, dict[str, Any]] = {
+    "verify.leeway_seconds": {"issuers": TRUSTED},
+    "verify.header_max_bytes": {"token_bytes": 1_048_576},
+    "verify.token_max_bytes": {"header_bytes": 64},
+    "jwks.lifetime_seconds": {"least_lifetime": 1, "cooldown": 1, "most_lifetime": DAY},
+    "jwks.least_lifetime_seconds": {"lifetime": DAY, "cooldown": 1, "most_lifetime": DAY},
+    "jwks.most_lifetime_seconds": {"lifetime": 1, "least_lifetime": 1, "cooldown": 1},
+    "jwks.longest_backoff_seconds": {"cooldown": 1},
+    "renewal.lifetime_seconds": {"buffer": 0.1, "max_session": 366 * DAY},
+    "renewal.buffer_seconds": {"lifetime": DAY, "max_session": DAY},
+    "renewal.max_session_seconds": {"lifetime": 1, "buffer": 0.1},
+    "budget.burst": {"rate": 1},
+    "signing.memo_seconds": {"signer": SIGNER},
+    "signing.memo_entries": {"signer": SIGNER},
+    "sessions.idle_seconds": {"absolute": 732 * DAY},
+    "sessions.absolute_seconds": {"idle": 60},
+    "store.stale_after_seconds": {"store": MemoryStore()},
+    "client.advisory_seconds": {"mandatory": 0},
+    "client.mandatory_seconds": {"advisory": DAY},
+}
+# The class sets no end, or its neighbour does; the schema says what makes sense at most.
+OPEN = {
+    *("cache.max_entries", "cache.max_bytes", "signing.memo_entries", "budget.burst"),
+    *("jwks.cooldown_seconds", "renewal.buffer_seconds", "store.stale_after_seconds"),
+}
+
+
+def ranged() -> list[str]:
+    """Give the keys whose numbers go to a class as they are."""
+    return [
+        f"{table}.{setting.name}"
+        for table, setting in every_setting()
+        if isinstance(setting.kind, Number | Whole) and setting.target and setting.default
+    ]
+
+
+@pytest.mark.parametrize("place", ranged())
+def test_the_ranges_of_the_schema_are_those_of_the_classes(place: str, tmp_path: Path) -> None:
+    """What the schema allows the class takes, and what lies just outside it refuses."""
+    table, _, key = place.partition(".")
+    setting = settings_of(TABLES[table])[key]
+    kind: Any = setting.kind
+    target: Any = setting.target
+    besides = BESIDES.get(place, {})
+    if target.__name__ == "KeyFile":
+        KeySet([Key.generate("HS256")]).save(tmp_path / "keys.json")
+        besides = {"path": tmp_path / "keys.json"}
+    is_above = isinstance(kind, Number) and kind.is_above
+    step = 1 if isinstance(kind, Whole) else 0.001
+
+    def make(value: float) -> None:
+        target(**besides, **{setting.parameter: value})
+
+    make(kind.least + (step if is_above else 0))
+    with pytest.raises(ConfigurationError):
+        make(kind.least - (0 if is_above else step))
+    if place not in OPEN:
+        make(kind.most)
+        with pytest.raises(ConfigurationError):
+            make(kind.most + step)
+
+
+def test_what_the_middleware_takes_has_its_defaults() -> None:
+    """The keys that go to `JWTMiddleware`, which stands above the schema, say the same."""
+    said = inspect.signature(JWTMiddleware).parameters
+    for table, key, parameter in (
+        ("signing", "wait_seconds", "wait_seconds"),
+        ("http", "socket_check_seconds", "check_seconds"),
+        ("http", "realm", "realm"),
+        ("http", "skip_cacheable", "skip_cacheable"),
+        ("http", "expose_to", "expose_to"),
+        ("paths", "public", "public"),
+        ("paths", "optional", "optional"),
+    ):
+        assert getattr(getattr(Config(), table), key) == said[parameter].default
+
+
+def test_building_tells_everything_that_is_missing_at_once(folder: Path) -> None:
+    """Keys, identity, store secrets, origins, issuers: each with its place."""
+    config = load(
+        written(
+            folder,
+            """
+            [keys]
+            file = "no.json"
+            [store]
+            url = "oracle:x"
+            [http]
+            accept = ["cookie"]
+            [throttle]
+            per_pair = "some"
+            [[issuers]]
+            issuer = "http://id.example"
+            algorithms = ["RS256"]
+            audience = ["shop"]
+            [[issuers]]
+            jwks_url = "https://id.example/jwks"
+            keys_file = "x"
+            [[issuers]]
+            issuer = "https://id.example"
+            algorithms = ["HS256"]
+            any_audience = true
+            """,
+        ),
+        {},
+    )
+    with pytest.raises(InvalidConfig) as caught:
+        build(config, environ={})
+    assert {(fault.table, fault.key) for fault in caught.value.details} == {
+        ("keys", "file"),
+        ("verify", "issuer"),
+        ("verify", "audience"),
+        ("store", "url"),
+        ("store", "secrets_file"),
+        ("cookies", "origins"),
+        ("throttle", ""),
+        ("issuers.0", ""),
+        ("issuers.1", "issuer"),
+        ("issuers.1", "algorithms"),
+        ("issuers.1", "audience"),
+        ("issuers.1", "keys_file"),
+        ("issuers.2", ""),
+    }
+
+
+@pytest.mark.parametrize(
+    ("text", "place", "words"),
+    [
+        ("", ("keys", ""), "nobody is believed"),
+        (
+            "[renewal]\nsliding = true\n" + OUTSIDE,
+            ("keys", "file"),
+            "needs keys of our own",
+        ),
+        (OWN + 'env = "X"\n', ("keys", "env"), "leave one out"),
+        (OWN.replace("keys.json", "pem"), ("keys", "file"), "set algorithm"),
+        (OWN.replace("keys.json", "weak"), ("keys", "file"), "public list"),
+        (OWN.replace("keys.json", "public.json"), ("keys", "file"), "no key of the set can sign"),
+        (OWN.replace("keys.json", "."), ("keys", "file"), "cannot be read"),
+        (OWN.replace('file = "keys.json"', 'env = "NOPE"'), ("keys", "env"), "is not set"),
+        (
+            OWN + '[store]\nurl = "memory:"\nsecrets_file = "keys.json"\n',
+            ("store", "secrets_file"),
+            "no HMAC secret",
+        ),
+        (
+            OWN + '[store]\nurl = "memory:"\nsecrets_file = "refresh.json"\nsecrets_env = "X"\n',
+            ("store", "secrets_env"),
+            "leave one out",
+        ),
+        (
+            OWN + '[store]\nurl = "memory:"\nurl_env = "X"\nsecrets_file = "refresh.json"\n',
+            ("store", "url_env"),
+            "leave one out",
+        ),
+        (
+            OWN + '[http]\naccept = ["cookie"]\n[cookies]\norigins = ["https://a.example"]\n'
+            'access_name = "token"\n',
+            ("cookies", "access_name"),
+            "__Host-",
+        ),
+        (
+            OWN + '[[issuers]]\nissuer = "https://shop.example"\nalgorithms = ["RS256"]\n'
+            'audience = ["shop"]\n',
+            ("issuers.0", "issuer"),
+            "our own tokens",
+        ),
+        (
+            OWN + '[[issuers]]\nissuer = "https://id.example"\nalgorithms = ["RS256"]\n'
+            'audience = ["shop"]\nany_audience = true\n',
+            ("issuers.0", "any_audience"),
+            "leave one out",
+        ),
+    ],
+)
+def test_building_refuses_what_does_not_fit_together(
+    folder: Path, text: str, place: tuple[str, str], words: str
+) -> None:
+    """One fault, at the key to mend."""
+    key = Key.generate("ES256")
+    (folder / "pem").write_bytes(b"-----BEGIN PRIVATE KEY-----\nxx\n-----END PRIVATE KEY-----\n")
+    weak = {"kty": "oct", "alg": "HS256", "kid": "w", "k": "eW91ci0yNTYtYml0LXNlY3JldA"}
+    (folder / "weak").write_text(json.dumps({"keys": [weak]}))
+    (folder / "public.json").write_text(json.dumps(KeySet([key]).public_jwks()))
+    with pytest.raises(InvalidConfig) as caught:
+        build(load(written(folder, text), {}), environ={})
+    (fault,) = caught.value.details
+    assert (fault.table, fault.key) == place
+    assert words in fault.expected or "bytes" in fault.expected
+
+
+async def test_from_config_slides_a_session(folder: Path) -> None:
+    """With keys of our own a near-expiry token gets its successor, as the file says."""
+    text = OWN + "[renewal]\nlifetime_seconds = 600\nbuffer_seconds = 100\npolicy = 'plain'\n"
+    clock = FakeClock()
+    app = JWTMiddleware.from_config(App(), written(folder, text), environ={}, clock=clock)
+    assert app.renewal is not None
+    token = app.renewal.start("alice").token
+    clock.move(499)
+    assert (await call(app, http(token=token))).successor is None
+    clock.move(2)
+    answer = await call(app, http(token=token))
+    assert answer.status == 200
+    assert answer.successor is not None
+
+
+DUAL = OWN + '[store]\nurl = "sqlite:sessions.db"\nsecrets_file = "refresh.json"\n'
+
+
+async def test_from_config_answers_the_session_routes(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With a store and `authenticate` people sign in and refresh; paths begin at the file."""
+    monkeypatch.chdir("/")
+    wired = build(load(written(folder, DUAL), {}), environ={})
+    assert wired.renewal is None
+    assert wired.sessions is not None
+    app = JWTMiddleware.from_config(App(), wired, authenticate=lambda form: Person(subject="al"))
+    await wired.sessions.start()
+    try:
+        body = b'{"username": "al", "password": "x"}'
+        json_type = [(b"content-type", b"application/json")]
+        answer = await post(app, "/login", body, json_type)
+        assert answer.status == 200
+        pair = json.loads(answer.messages[1]["body"])
+        assert (await call(app, http(token=pair["access_token"]))).status == 200
+        token = json.dumps({"refresh_token": pair["refresh_token"]}).encode()
+        answer = await post(app, "/refresh", token, json_type)
+        assert json.loads(answer.messages[1]["body"])["sequence"] == 1
+    finally:
+        await wired.sessions.close()
+    assert (folder / "sessions.db").exists()
+
+
+async def post(app: Any, path: str, body: bytes, headers: Any) -> Answer:
+    """POST `body` to `app`."""
+    answer = Answer()
+
+    async def receive() -> dict[str, Any]:
+        return {"type": "http.request", "body": body, "more_body": False}
+
+    await app(http(path, method="POST", headers=headers), receive, answer.send)
+    return answer
+
+
+async def test_from_config_believes_an_outside_issuer_by_a_file(folder: Path) -> None:
+    """No keys of our own are needed; nothing is renewed."""
+    key = Key.generate("ES256")
+    (folder / "issuer.json").write_text(json.dumps(KeySet([key]).public_jwks()))
+    text = """
+    [[issuers]]
+    issuer = "https://issuer.test"
+    audience = ["api"]
+    algorithms = ["ES256"]
+    keys_file = "issuer.json"
+    required_claims = { scope = ["read write"] }
+    """
+    app = JWTMiddleware.from_config(
+        App(), written(folder, text), environ={}, clock=lambda: NOW, hooks=[]
+    )
+    assert app.renewal is None
+    assert (await call(app, http(token=make(key, good_claims())))).status == 200
+    assert (await call(app, http(token=make(key, good_claims(scope="read"))))).status == 401
+
+
+def test_from_config_refuses_what_it_would_not_use(folder: Path) -> None:
+    """`authenticate` without a store, and options for parts that are built already."""
+    path = written(folder, OWN)
+    with pytest.raises(ConfigurationError, match=r"needs \[store\]"):
+        JWTMiddleware.from_config(App(), path, environ={}, authenticate=lambda form: None)
+    with pytest.raises(ConfigurationError, match=r"pass it to linqi\.config\.build"):
+        JWTMiddleware.from_config(App(), build(load(path, {})), hooks=[])
+
+
+@pytest.mark.parametrize("kind", ["jwks", "jwk", "pem", "secret"])
+def test_keys_come_from_a_variable_in_any_usual_form(folder: Path, kind: str) -> None:
+    """A JWKS, a JWK, a PEM with its algorithm, or a secret."""
+    key = Key.generate("ES256")
+    text = {
+        "jwks": json.dumps({"keys": [key.private_jwk()]}),
+        "jwk": json.dumps(key.private_jwk()),
+        "pem": pem_of(),
+        "secret": "0123456789abcdefghijklmnopqrstuvwxyz",
+    }[kind]
+    more = 'algorithm = "ES256"\n' if kind == "pem" else ""
+    config = load(written(folder, OWN.replace('file = "keys.json"', 'env = "MINE"') + more), {})
+    wired = build(config, environ={"MINE": text + "\n"})
+    assert wired.signer is not None
+    alg = "HS256" if kind == "secret" else "ES256"
+    assert wired.signer.keys.signing_key().alg == alg
+
+
+BEFORE = """# the shop's settings
+[renewal]  # sliding
+buffer_seconds = 200   # see the report of May
+lifetime_seconds = 900
+
+[cache]
+max_entries = 10_000
+"""
+
+
+def test_an_update_keeps_comments_order_and_form(tmp_path: Path) -> None:
+    """Only what changes changes; a new key goes to the end of its table."""
+    path = written(tmp_path, BEFORE)
+    config = update(path, {"renewal": {"buffer_seconds": 300, "policy": "jitter"}})
+    assert config.renewal.buffer_seconds == 300
+    assert path.read_text() == BEFORE.replace("= 200 ", "= 300 ").replace(
+        "lifetime_seconds = 900\n", 'lifetime_seconds = 900\npolicy = "jitter"\n'
+    )
+    assert load(path, {}).renewal == config.renewal
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        BEFORE,
+        BEFORE.replace("\n", "\r\n"),
+        "renewal = { buffer_seconds = 200 }\n",
+        "renewal.buffer_seconds = 200\n",
+        "[cache]\n[renewal]",
+        "",
+        "# nothing yet",
+        '[[issuers]]\nissuer = "x"\n',
+    ],
+)
+def test_an_update_works_on_every_way_to_write_a_table(tmp_path: Path, text: str) -> None:
+    """Inline, dotted, Windows line ends, no table, an array of tables at the end."""
+    path = written(tmp_path, text)
+    renewal = {"buffer_seconds": 250, "policy": "plain"}
+    update(path, {"renewal": renewal, "cache": {"max_bytes": 9999}})
+    config = load(path, {})
+    assert (config.renewal.buffer_seconds, config.renewal.policy) == (250, "plain")
+    assert config.cache.max_bytes == 9999
+    assert b"\r\n" not in path.read_bytes().replace(b"\r\n", b"") or "\r" in text
+    update(path, {"renewal": {"policy": None}, "client": {"share": None}})
+    assert load(path, {}).renewal.policy == "grid"
+    assert "client" not in path.read_text()
+
+
+def test_an_update_makes_the_file_where_there_is_none(tmp_path: Path) -> None:
+    """And what it makes can be read."""
+    path = tmp_path / "linqi.toml"
+    update(path, {"paths": {"public": ("/login",)}, "store": {"stale_after_seconds": math.inf}})
+    config = load(path, {})
+    assert config.paths.public == ("/login",)
+    assert config.store.stale_after_seconds == math.inf
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"renewal": {"buffer_seconds": 450}},
+        {"renewal": {"buffer": 300}},
+        {"cache": {"max_entries": "many"}},
+        {"cach": {"max_entries": 1}},
+        {"issuers": {"issuer": "x"}},
+    ],
+)
+def test_an_update_that_would_not_be_good_writes_nothing(
+    tmp_path: Path, changes: dict[str, Any]
+) -> None:
+    """The file stays as it is, and nothing is left beside it."""
+    path = written(tmp_path, BEFORE)
+    with pytest.raises(InvalidConfig):
+        update(path, changes)
+    assert path.read_text() == BEFORE
+    assert os.listdir(tmp_path) == ["linqi.toml"]
+
+
+def test_an_update_of_what_is_not_toml_is_refused(tmp_path: Path) -> None:
+    """A broken file is not made worse."""
+    path = written(tmp_path, "[cache\n")
+    with pytest.raises(InvalidConfig, match="not TOML"):
+        update(path, {"cache": {"max_entries": 5}})
+    assert path.read_text() == "[cache\n"
+
+
+def test_an_update_keeps_the_files_mode_and_link(tmp_path: Path) -> None:
+    """A private file stays private; a symbolic link stays one."""
+    path = written(tmp_path, BEFORE)
+    path.chmod(0o600)
+    link = tmp_path / "link.toml"
+    link.symlink_to(path)
+    update(link, {"cache": {"max_entries": 5}})
+    assert link.is_symlink()
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert load(path, {}).cache.max_entries == 5
+
+
+def test_an_update_without_tomlkit_says_what_to_install(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Reading needs the standard library only; writing says what it needs."""
+    path = written(tmp_path, BEFORE)
+    monkeypatch.setitem(sys.modules, "tomlkit", None)
+    assert load(path, {}).renewal.buffer_seconds == 200
+    with pytest.raises(ConfigurationError, match=r"linqi\[tune\]"):
+        update(path, {"cache": {"max_entries": 5}})
