@@ -1,0 +1,57 @@
+"""One self-contained HTML page: its own style, no script, nothing fetched from anywhere."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from html import escape
+from pathlib import Path
+
+__all__ = ["Section", "page", "table"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Section:
+    """A heading with what stands below it; `body` is HTML, `heading` and `figures` titles text."""
+
+    heading: str
+    body: str = ""
+    figures: Sequence[tuple[str, str]] = ()
+    """Pairs of a caption and an SVG."""
+
+
+def page(title: str, intro: str, sections: Sequence[Section]) -> str:
+    """Give the page; `intro` is HTML."""
+    style = Path(__file__).with_name("page.css").read_text("utf-8")
+    parts = [
+        '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">',
+        '<meta name="viewport" content="width=device-width, initial-scale=1">',
+        f"<title>{escape(title)}</title><style>{style}</style></head><body><main>",
+        f"<h1>{escape(title)}</h1>{intro}",
+    ]
+    for section in sections:
+        parts.append(f"<section><h2>{escape(section.heading)}</h2>{section.body}")
+        for caption, svg in section.figures:
+            parts.append(
+                f"<figure><figcaption>{escape(caption)}</figcaption>"
+                f'<div class="wide">{svg}</div></figure>'
+            )
+        parts.append("</section>")
+    return "".join([*parts, "</main></body></html>\n"])
+
+
+def table(columns: Sequence[str], rows: Sequence[Sequence[str | tuple[str, str]]]) -> str:
+    """Give a table; a cell is text, or text with the class that colours it (ok, warn, bad)."""
+    head = "".join(f"<th>{escape(column)}</th>" for column in columns)
+    body = "".join(f"<tr>{''.join(map(_cell, row))}</tr>" for row in rows)
+    return (
+        f'<div class="wide"><table><thead><tr>{head}</tr></thead>'
+        f"<tbody>{body}</tbody></table></div>"
+    )
+
+
+def _cell(cell: str | tuple[str, str]) -> str:
+    if isinstance(cell, str):
+        return f"<td>{escape(cell)}</td>"
+    text, kind = cell
+    return f'<td class="{escape(kind, quote=True)}">{escape(text)}</td>'
