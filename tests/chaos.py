@@ -18,7 +18,8 @@ class Proxy:
     """A TCP relay to a server on a port or a socket file, which misbehaves on command.
 
     ``pass``; ``lose_reply``: requests arrive, replies do not, then the connection ends; ``cut``:
-    every connection ends; ``hang``: nothing moves.
+    every connection ends; ``hang``: nothing moves; ``slow``: replies drip. `set` may confine it to
+    HTTP requests of one path and to so many of them; `seen` has the first line of every request.
     """
 
     def __init__(self, target: Address) -> None:
@@ -27,6 +28,10 @@ class Proxy:
         self.port = 0
         self._writers: set[asyncio.StreamWriter] = set()
         self._moved = asyncio.Event()
+        self._relays: set[asyncio.Task[None]] = set()
+        self._only = b""
+        self._left = float("inf")
+        self.seen: list[bytes] = []
 
     @contextlib.asynccontextmanager
     async def running(self) -> AsyncIterator["Proxy"]:
@@ -38,30 +43,36 @@ class Proxy:
         finally:
             server.close()
             self.set("cut")
+            await asyncio.gather(*self._relays)
 
-    def set(self, mode: str) -> None:
-        """Misbehave so from now on."""
-        self.mode = mode
+    def set(self, mode: str, *, only: bytes = b"", times: float = float("inf")) -> None:
+        """Misbehave so from now on: at the path `only`, and only `times` times."""
+        self.mode, self._only, self._left = mode, only, times
         self._moved.set()
         self._moved = asyncio.Event()
-        if mode == "cut":
+        if mode == "cut" and not only:
             for writer in [*self._writers]:
                 writer.transport.abort()
 
     async def _relay(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        self._relays.add(task)
+        task.add_done_callback(self._relays.discard)
         self._writers.add(writer)
         try:
-            if self.mode == "cut":
+            if self.mode == "cut" and not self._only:
                 return
             if isinstance(self.target, str):
                 there, back = await asyncio.open_unix_connection(self.target)
             else:
                 there, back = await asyncio.open_connection(*self.target)
             self._writers.add(back)
+            line = [b""]
             try:
                 await asyncio.gather(
-                    self._pump(reader, back, is_reply=False),
-                    self._pump(there, writer, is_reply=True),
+                    self._pump(reader, back, line, is_reply=False),
+                    self._pump(there, writer, line, is_reply=True),
                 )
             finally:
                 self._writers.discard(back)
@@ -73,16 +84,37 @@ class Proxy:
             writer.transport.abort()
 
     async def _pump(
-        self, source: asyncio.StreamReader, sink: asyncio.StreamWriter, *, is_reply: bool
+        self,
+        source: asyncio.StreamReader,
+        sink: asyncio.StreamWriter,
+        line: list[bytes],
+        *,
+        is_reply: bool,
     ) -> None:
         while data := await source.read(65_536):
-            while self.mode == "hang":
+            if not is_reply and data.startswith((b"GET ", b"POST ")):
+                line[0] = data.partition(b"\r\n")[0]
+                self.seen.append(line[0])
+            if self.mode == "hang" and (is_reply or not self._only) and self._hits(line[0]):
                 await self._moved.wait()
-            if self.mode == "cut" or (is_reply and self.mode == "lose_reply"):
+            if self.mode == "cut" and self._hits(line[0]):
                 raise OSError("lost on purpose")
-            sink.write(data)
-            await sink.drain()
+            if is_reply and self.mode == "lose_reply" and self._hits(line[0]):
+                raise OSError("lost on purpose")
+            size = 16 if is_reply and self.mode == "slow" and self._hits(line[0]) else len(data)
+            for start in range(0, len(data), size):
+                if start:
+                    await asyncio.sleep(0.005)
+                sink.write(data[start : start + size])
+                await sink.drain()
         raise OSError("ended")
+
+    def _hits(self, line: bytes) -> bool:
+        """Tell whether a fault befalls the request with this first line, and count it."""
+        if self._left <= 0 or (self._only and self._only not in line):
+            return False
+        self._left -= 1
+        return True
 
 
 @dataclass(slots=True)

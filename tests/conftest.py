@@ -14,6 +14,9 @@ from linqi.stores.postgres import PostgresStore
 from linqi.stores.sqlite import SQLiteStore
 from linqi.stores.valkey import ValkeyStore
 from linqi_storm import servers
+from linqi_storm.processes import running
+from linqi_storm.serve import PASSWORD_VARIABLE
+from signed_in import PASSWORD
 
 
 @pytest.fixture
@@ -35,6 +38,18 @@ def postgres_dsn() -> Iterator[str]:
     with servers.postgres() as dsn:
         asyncio.run(PostgresStore(dsn).initialize())
         yield dsn
+
+
+@pytest.fixture(scope="session")
+def dual_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Give a server with dual tokens whose access tokens live 2 to 6 s."""
+    folder = tmp_path_factory.mktemp("dual")
+    arguments = ["linqi_storm.dual", "--data", str(folder / "data")]
+    arguments += ["--store", f"sqlite:{folder / 's.db'}"]
+    arguments += ["--lifetime-seconds", "6", "--buffer-seconds", "2"]
+    environment = {PASSWORD_VARIABLE: PASSWORD}
+    with running(arguments, folder / "log", health="/healthz", environment=environment) as url:
+        yield url
 
 
 @pytest.fixture(params=["memory", "sqlite", "valkey", "postgres"])

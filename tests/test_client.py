@@ -4,7 +4,6 @@ import asyncio
 import dataclasses
 import threading
 import time
-from collections.abc import Iterator
 from concurrent.futures import Future
 from pathlib import Path
 from typing import Any
@@ -14,7 +13,6 @@ import httpx2
 import msgspec
 import pytest
 
-from chaos import Proxy
 from linqi import ConfigurationError, Key
 from linqi.client.httpx import RefreshingAuth as HttpxAuth
 from linqi.client.httpx2 import RefreshingAuth
@@ -26,64 +24,16 @@ from linqi.client.tokens import (
     Tokens,
     TokenStorage,
     read_claims,
-    tokens_of,
 )
 from linqi.errors import MalformedToken, SignedOut, Unavailable
-from linqi_storm.processes import running
-from linqi_storm.serve import PASSWORD_VARIABLE
+from signed_in import Counting, expire, forged, login
 from tokens import good_claims, make
 
-PASSWORD = "correct horse"
 
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """Give a server with dual tokens whose access tokens live 2 to 6 s."""
-    folder = tmp_path_factory.mktemp("client")
-    arguments = ["linqi_storm.dual", "--data", str(folder / "data")]
-    arguments += ["--store", f"sqlite:{folder / 's.db'}"]
-    arguments += ["--lifetime-seconds", "6", "--buffer-seconds", "2"]
-    environment = {PASSWORD_VARIABLE: PASSWORD}
-    with running(arguments, folder / "log", health="/healthz", environment=environment) as url:
-        yield url
-
-
-def login(server: str) -> Tokens:
-    """Sign alice in."""
-    answer = httpx2.post(f"{server}/login", json={"username": "alice", "password": PASSWORD})
-    return tokens_of(answer.raise_for_status().json(), None)
-
-
-class Elsewhen(float):
-    """A wall clock that is ahead by some seconds."""
-
-    def __call__(self) -> float:
-        """Give the time."""
-        return time.time() + self
-
-
-def expire(auth: Any) -> None:
-    """Make the client think that its access token is over, as after a long sleep."""
-    auth.renewing._wall = Elsewhen(10_000)
-
-
-class Counting(RefreshingAuth):
-    """Counts how often a refresh token is posted."""
-
-    def __init__(self, *arguments: Any, **options: Any) -> None:
-        super().__init__(*arguments, **options)
-        self.posts = 0
-
-    async def _posted(self, client: Any) -> Answer:
-        self.posts += 1
-        self.renewing._wall = time.time
-        return await super()._posted(client)
-
-
-async def test_two_hundred_tasks_at_expiry_make_one_refresh(server: str) -> None:
+async def test_two_hundred_tasks_at_expiry_make_one_refresh(dual_server: str) -> None:
     """All wait for it, all are answered, and they share the new token."""
-    auth = Counting(f"{server}/refresh", login(server))
-    async with httpx2.AsyncClient(base_url=server, auth=auth, timeout=20) as client:
+    auth = Counting(f"{dual_server}/refresh", login(dual_server))
+    async with httpx2.AsyncClient(base_url=dual_server, auth=auth, timeout=20) as client:
         expire(auth)
         answers = await asyncio.gather(*[client.get("/me") for _ in range(200)])
     print("200 tasks at expiry:", auth.posts, "refresh")
@@ -91,12 +41,12 @@ async def test_two_hundred_tasks_at_expiry_make_one_refresh(server: str) -> None
     assert auth.posts == 1
 
 
-def test_sixteen_threads_at_expiry_make_one_refresh(server: str) -> None:
+def test_sixteen_threads_at_expiry_make_one_refresh(dual_server: str) -> None:
     """The flight is shared across threads, too."""
-    auth = Counting(f"{server}/refresh", login(server))
+    auth = Counting(f"{dual_server}/refresh", login(dual_server))
     statuses: list[int] = []
     start = threading.Barrier(16)
-    with httpx2.Client(base_url=server, auth=auth, timeout=20) as client:
+    with httpx2.Client(base_url=dual_server, auth=auth, timeout=20) as client:
         expire(auth)
 
         def work() -> None:
@@ -113,24 +63,18 @@ def test_sixteen_threads_at_expiry_make_one_refresh(server: str) -> None:
 
 
 @pytest.mark.parametrize(("auth_class", "library"), [(RefreshingAuth, httpx2), (HttpxAuth, httpx)])
-def test_both_libraries_are_served(server: str, auth_class: Any, library: Any) -> None:
+def test_both_libraries_are_served(dual_server: str, auth_class: Any, library: Any) -> None:
     """httpx2 and httpx: fresh, then refused and retried, sync and async."""
-    auth = auth_class(f"{server}/refresh", login(server))
-    with library.Client(base_url=server, auth=auth) as client:
+    auth = auth_class(f"{dual_server}/refresh", login(dual_server))
+    with library.Client(base_url=dual_server, auth=auth) as client:
         assert client.get("/me").status_code == 200
         before = auth.renewing.renewals  # 1 where the grid's first token was nearly over
-        with auth.renewing._lock:  # a token that the server refuses: its last character is wrong
-            held = auth.renewing._tokens
-            other = "A" if held.access_token[-10] != "A" else "B"
-            bad = held.access_token[:-10] + other + held.access_token[-9:]
-            auth.renewing._tokens = Tokens(
-                access_token=bad, refresh_token=held.refresh_token, sequence=held.sequence
-            )
+        auth.renewing.sign_in(forged(auth.renewing.tokens))
         assert client.post("/me", json={"a": 1}).status_code in (200, 405)
         assert auth.renewing.renewals == before + 1
 
     async def run() -> None:
-        async with library.AsyncClient(base_url=server, auth=auth) as client:
+        async with library.AsyncClient(base_url=dual_server, auth=auth) as client:
             expire(auth)
             auth.renewing._retry_at = -1
             waiting = asyncio.create_task(client.get("/me"))
@@ -141,41 +85,19 @@ def test_both_libraries_are_served(server: str, auth_class: Any, library: Any) -
     asyncio.run(run())
 
 
-def test_a_token_goes_to_its_own_origin_only(server: str) -> None:
+def test_a_token_goes_to_its_own_origin_only(dual_server: str) -> None:
     """Another host, port or scheme gets no token."""
-    auth = RefreshingAuth("https://shop.example/refresh", login(server))
+    auth = RefreshingAuth("https://shop.example/refresh", login(dual_server))
     with httpx2.Client(auth=auth) as client:
-        answer = client.get(f"{server}/me")
+        answer = client.get(f"{dual_server}/me")
     assert answer.status_code == 401
     assert "authorization" not in answer.request.headers
 
 
-async def test_lost_replies_lose_neither_request_nor_session(server: str) -> None:
-    """The proxy drops the reply of a refresh: the same token is presented again."""
-    port = int(server.rpartition(":")[2])
-    async with Proxy(("127.0.0.1", port)).running() as proxy:
-        base = f"http://127.0.0.1:{proxy.port}"
-        pauses: list[float] = []
-
-        async def sleep(seconds: float) -> None:
-            pauses.append(seconds)
-            proxy.set("lose_reply" if len(pauses) < 3 else "pass")
-            await asyncio.sleep(0)
-
-        auth = Counting(f"{base}/refresh", login(server), sleep=sleep)
-        async with httpx2.AsyncClient(base_url=base, auth=auth, timeout=20) as client:
-            expire(auth)
-            answers = await asyncio.gather(*[client.get("/me") for _ in range(20)])
-        assert {answer.status_code for answer in answers} == {200}
-        assert auth.posts == 3
-        assert auth.renewing.tokens is not None
-        assert auth.renewing.tokens.sequence == 1
-
-
-async def test_a_dead_server_ends_no_session(server: str) -> None:
+async def test_a_dead_server_ends_no_session(dual_server: str) -> None:
     """While it is away the token is used as long as it lives; afterwards a clear error."""
     auth = RefreshingAuth(
-        "http://127.0.0.1:9/refresh", login(server), sleep=lambda _: asyncio.sleep(0)
+        "http://127.0.0.1:9/refresh", login(dual_server), sleep=lambda _: asyncio.sleep(0)
     )
     expire(auth)
     async with httpx2.AsyncClient(auth=auth) as client:
@@ -185,12 +107,12 @@ async def test_a_dead_server_ends_no_session(server: str) -> None:
     assert auth.renewing.tokens is not None
 
 
-async def test_a_session_that_is_over_is_one_clear_error_for_all(server: str) -> None:
+async def test_a_session_that_is_over_is_one_clear_error_for_all(dual_server: str) -> None:
     """Every waiter hears the same; nothing is tried again."""
-    tokens = login(server)
-    httpx2.post(f"{server}/logout", json={"refresh_token": tokens.refresh_token})
-    auth = Counting(f"{server}/refresh", tokens)
-    async with httpx2.AsyncClient(base_url=server, auth=auth, timeout=20) as client:
+    tokens = login(dual_server)
+    httpx2.post(f"{dual_server}/logout", json={"refresh_token": tokens.refresh_token})
+    auth = Counting(f"{dual_server}/refresh", tokens)
+    async with httpx2.AsyncClient(base_url=dual_server, auth=auth, timeout=20) as client:
         expire(auth)
         results = await asyncio.gather(
             *[client.get("/me") for _ in range(30)], return_exceptions=True
@@ -201,10 +123,10 @@ async def test_a_session_that_is_over_is_one_clear_error_for_all(server: str) ->
     assert auth.posts == 1
 
 
-async def test_who_is_cancelled_takes_no_renewal_along(server: str) -> None:
+async def test_who_is_cancelled_takes_no_renewal_along(dual_server: str) -> None:
     """The one that began it leaves; it is finished all the same, and once."""
-    auth = Counting(f"{server}/refresh", login(server))
-    async with httpx2.AsyncClient(base_url=server, auth=auth, timeout=20) as client:
+    auth = Counting(f"{dual_server}/refresh", login(dual_server))
+    async with httpx2.AsyncClient(base_url=dual_server, auth=auth, timeout=20) as client:
         expire(auth)
         tasks = [asyncio.create_task(client.get("/me")) for _ in range(10)]
         await asyncio.sleep(0)

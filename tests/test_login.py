@@ -23,23 +23,9 @@ from linqi.cli import main
 from linqi.client.keyring import KeyringStorage
 from linqi.client.logins import Login, Logins, base_url, is_loopback
 from linqi.client.tokens import Tokens
-from linqi_storm.processes import running
-from linqi_storm.serve import PASSWORD_VARIABLE
+from signed_in import PASSWORD
 
-PASSWORD = "correct horse"
 Run = Callable[..., tuple[int, str, str]]
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """Give a server with dual tokens whose access tokens live 2 to 6 s."""
-    folder = tmp_path_factory.mktemp("login")
-    arguments = ["linqi_storm.dual", "--data", str(folder / "data")]
-    arguments += ["--store", f"sqlite:{folder / 's.db'}"]
-    arguments += ["--lifetime-seconds", "6", "--buffer-seconds", "2"]
-    environment = {PASSWORD_VARIABLE: PASSWORD}
-    with running(arguments, folder / "log", health="/healthz", environment=environment) as url:
-        yield url
 
 
 @pytest.fixture
@@ -85,45 +71,45 @@ def sign_in(linqi: Run, server: str, *more: str) -> None:
 
 @pytest.mark.parametrize("storage", ["file", "keyring"])
 def test_a_login_serves_tokens_until_the_logout(
-    server: str, linqi: Run, home: Path, plain_keyring: KeyringBackend, storage: str
+    dual_server: str, linqi: Run, home: Path, plain_keyring: KeyringBackend, storage: str
 ) -> None:
     """Signed in, used, renewed when over, signed out at the server, forgotten."""
-    sign_in(linqi, server, "--storage", storage)
-    code, first, _ = linqi("token", server)
+    sign_in(linqi, dual_server, "--storage", storage)
+    code, first, _ = linqi("token", dual_server)
     assert code == 0
-    answer = httpx2.get(f"{server}/me", headers={"Authorization": f"Bearer {first.strip()}"})
+    answer = httpx2.get(f"{dual_server}/me", headers={"Authorization": f"Bearer {first.strip()}"})
     assert answer.json()["subject"] == "alice"
     code, status, _ = linqi("login", "--status")
     assert code == 0
-    assert server in status
+    assert dual_server in status
     assert "access token for" in status
     assert first.strip() not in status
-    login = Logins().find(server)
+    login = Logins().find(dual_server)
     assert login is not None
     kept = Logins().storage(login).load()
     assert kept is not None
     time.sleep(6.1)  # a real token of a real server has to run out
-    code, second, _ = linqi("token", server + "/")
+    code, second, _ = linqi("token", dual_server + "/")
     assert code == 0
     assert second != first
     renewed = Logins().storage(login).load()
     assert renewed is not None
     assert renewed.sequence == kept.sequence + 1
     headers = {"Authorization": f"Bearer {second.strip()}"}
-    assert httpx2.get(f"{server}/me", headers=headers).status_code == 200
-    assert linqi("logout", server)[0] == 0
+    assert httpx2.get(f"{dual_server}/me", headers=headers).status_code == 200
+    assert linqi("logout", dual_server)[0] == 0
     assert [*home.iterdir()] == []
-    answer = httpx2.post(f"{server}/refresh", json={"refresh_token": renewed.refresh_token})
+    answer = httpx2.post(f"{dual_server}/refresh", json={"refresh_token": renewed.refresh_token})
     assert answer.json()["error"] == "invalid_grant"
-    assert linqi("token", server)[0] == 1
-    assert linqi("logout", server)[0] == 1
+    assert linqi("token", dual_server)[0] == 1
+    assert linqi("logout", dual_server)[0] == 1
     assert linqi("login", "--status")[0] == 1
-    assert linqi("login", server, "--status")[0] == 1
+    assert linqi("login", dual_server, "--status")[0] == 1
 
 
-def test_the_files_are_private(server: str, linqi: Run, home: Path) -> None:
+def test_the_files_are_private(dual_server: str, linqi: Run, home: Path) -> None:
     """Folder 0700, files 0600, and the password in none of them."""
-    sign_in(linqi, server)
+    sign_in(linqi, dual_server)
     assert home.stat().st_mode & 0o777 == 0o700
     files = [*home.iterdir()]
     assert len(files) == 2
@@ -132,40 +118,40 @@ def test_the_files_are_private(server: str, linqi: Run, home: Path) -> None:
         assert PASSWORD not in file.read_text()
 
 
-def test_a_second_login_ends_the_first(server: str, linqi: Run) -> None:
+def test_a_second_login_ends_the_first(dual_server: str, linqi: Run) -> None:
     """No session stays behind that nobody can sign out."""
-    sign_in(linqi, server)
-    login = Logins().find(server)
+    sign_in(linqi, dual_server)
+    login = Logins().find(dual_server)
     assert login is not None
     before = Logins().storage(login).load()
     assert before is not None
-    sign_in(linqi, server)
-    answer = httpx2.post(f"{server}/refresh", json={"refresh_token": before.refresh_token})
+    sign_in(linqi, dual_server)
+    answer = httpx2.post(f"{dual_server}/refresh", json={"refresh_token": before.refresh_token})
     assert answer.status_code == 400
-    assert linqi("token", server)[0] == 0
+    assert linqi("token", dual_server)[0] == 0
 
 
-def test_a_session_that_ended_elsewhere_is_exit_code_1(server: str, linqi: Run) -> None:
+def test_a_session_that_ended_elsewhere_is_exit_code_1(dual_server: str, linqi: Run) -> None:
     """The message says what to do; the tokens are forgotten."""
-    sign_in(linqi, server)
-    login = Logins().find(server)
+    sign_in(linqi, dual_server)
+    login = Logins().find(dual_server)
     assert login is not None
     kept = Logins().storage(login).load()
     assert kept is not None
-    httpx2.post(f"{server}/logout", json={"refresh_token": kept.refresh_token})
+    httpx2.post(f"{dual_server}/logout", json={"refresh_token": kept.refresh_token})
     Logins().storage(login).save(Tokens(access_token="", refresh_token=kept.refresh_token))
-    code, out, err = linqi("token", server)
+    code, out, err = linqi("token", dual_server)
     assert (code, out) == (1, "")
-    assert f"linqi login {server}" in err
+    assert f"linqi login {dual_server}" in err
     assert "signed out" in linqi("login", "--status")[1]
 
 
 def test_a_wrong_password_is_exit_code_1(
-    server: str, linqi: Run, home: Path, monkeypatch: pytest.MonkeyPatch
+    dual_server: str, linqi: Run, home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Nothing is kept, and the password is not repeated."""
     monkeypatch.setattr("sys.stdin", io.StringIO("wrong horse\n"))
-    code, out, err = linqi("login", server, "--username", "alice", "--password-from", "-")
+    code, out, err = linqi("login", dual_server, "--username", "alice", "--password-from", "-")
     assert (code, out) == (1, "")
     assert "wrong" in err
     assert "horse" not in err
@@ -173,12 +159,12 @@ def test_a_wrong_password_is_exit_code_1(
 
 
 def test_a_person_is_asked_at_a_terminal(
-    server: str, linqi: Run, monkeypatch: pytest.MonkeyPatch
+    dual_server: str, linqi: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The name is read, the password by getpass, which does not show it."""
     monkeypatch.setattr("sys.stdin", SimpleNamespace(isatty=lambda: True, readline=lambda: "bob\n"))
     monkeypatch.setattr("getpass.getpass", lambda prompt: PASSWORD)
-    code, _, err = linqi("login", server)
+    code, _, err = linqi("login", dual_server)
     assert code == 0
     assert "as bob" in err
 
@@ -209,13 +195,13 @@ def test_a_call_that_cannot_work_is_exit_code_2(
     assert not home.exists()
 
 
-def test_a_route_that_is_none_is_said_so(server: str, linqi: Run, home: Path) -> None:
+def test_a_route_that_is_none_is_said_so(dual_server: str, linqi: Run, home: Path) -> None:
     """The path that was tried, and what it answered."""
     code, _, err = linqi(
-        *("login", server, "--username", "a", "--password-from", "PASS", "--login-path", "/me")
+        *("login", dual_server, "--username", "a", "--password-from", "PASS", "--login-path", "/me")
     )
     assert code == 2
-    assert f"{server}/me answered 401" in err
+    assert f"{dual_server}/me answered 401" in err
     assert not home.exists()
 
 
@@ -343,13 +329,13 @@ def test_the_smallest_keyring_takes_long_tokens(plain_keyring: KeyringBackend) -
     assert storage.load() == Tokens(access_token="", refresh_token="r" * 150, sequence=3)
 
 
-def test_a_machine_without_a_keyring_is_said_so(server: str, linqi: Run, home: Path) -> None:
+def test_a_machine_without_a_keyring_is_said_so(dual_server: str, linqi: Run, home: Path) -> None:
     """One line, exit code 2, and the session that could not be kept is ended at the server."""
     before = keyring.get_keyring()
     keyring.set_keyring(keyring.backends.fail.Keyring())
     try:
         code, _, err = linqi(
-            *("login", server, "--username", "alice", "--password-from", "PASS"),
+            *("login", dual_server, "--username", "alice", "--password-from", "PASS"),
             *("--storage", "keyring"),
         )
     finally:
@@ -359,7 +345,7 @@ def test_a_machine_without_a_keyring_is_said_so(server: str, linqi: Run, home: P
     assert Logins().all() == []
 
 
-def test_the_commands_work_in_a_process_of_their_own(server: str, home: Path) -> None:
+def test_the_commands_work_in_a_process_of_their_own(dual_server: str, home: Path) -> None:
     """As a person types them: the keyring is chosen by keyring's own variable."""
     environment = os.environ | {"PYTHON_KEYRING_BACKEND": "keyrings.alt.file.PlaintextKeyring"}
 
@@ -370,11 +356,11 @@ def test_the_commands_work_in_a_process_of_their_own(server: str, home: Path) ->
         )
 
     how = ("--username", "alice", "--password-from", "-", "--storage", "keyring")
-    assert run("login", server, *how).returncode == 0
-    done = run("token", server)
+    assert run("login", dual_server, *how).returncode == 0
+    done = run("token", dual_server)
     assert done.returncode == 0, done.stderr
     assert done.stdout.count(".") == 2
-    assert run("logout", server).returncode == 0
+    assert run("logout", dual_server).returncode == 0
     assert json.dumps(PASSWORD) not in done.stderr
 
 

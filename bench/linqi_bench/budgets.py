@@ -14,6 +14,7 @@ __all__ = [
     "JUDGE",
     "KNOWN_KID",
     "MIDDLEWARE_OVER_BARE",
+    "REFRESHING_AUTH",
     "REVOCATION_ON_HIT",
     "ROTATION_OVER_BARE",
     "SIGNATURES_PER_RENEWAL",
@@ -43,3 +44,5 @@ GROUPED_SHARE: Final = 0.2
 """What a rotation on SQLite costs, as a share of one with a commit of its own."""
 JUDGE: Final = 2.0
 """Microseconds of a client to judge the token it holds."""
+REFRESHING_AUTH: Final = 3.0
+"""Percent that `RefreshingAuth` adds to a loopback request with a constant token."""

@@ -46,7 +46,7 @@ async def post(client: Any, url: str, refresh_token: str = "", **fields: str) ->
     """Post `refresh_token`, where there is one, with more `fields`, as JSON; give the answer.
 
     No redirect is followed: it would hand what is posted to whoever the answer names. The answer
-    is asked for, and read, without compression, so that its size is what it is.
+    is asked for without compression, and not read with one: 64 KiB can become gigabytes.
     """
     body: Mapping[str, str] = {"refresh_token": refresh_token} | fields if refresh_token else fields
     try:
@@ -58,11 +58,12 @@ async def post(client: Any, url: str, refresh_token: str = "", **fields: str) ->
             timeout=_SECONDS,
             follow_redirects=False,
         ) as response:
-            data = bytearray()
-            async for chunk in response.aiter_raw():
-                data += chunk
-                if len(data) > _MOST_BYTES:
-                    break
+            data, is_plain = bytearray(), "content-encoding" not in response.headers
+            if is_plain:
+                async for chunk in response.aiter_bytes():
+                    data += chunk
+                    if len(data) > _MOST_BYTES:
+                        break
     except Exception as error:  # noqa: BLE001 - whatever the library throws
         return Answer(status=0, presented=refresh_token, detail=type(error).__name__)
     date = instant(response.headers.get("date", ""))
@@ -72,6 +73,7 @@ async def post(client: Any, url: str, refresh_token: str = "", **fields: str) ->
         presented=refresh_token,
         date=date,
         retry_after=_seconds(response.headers.get("retry-after", ""), date),
+        detail="" if is_plain else "compressed",
     )
 
 

@@ -81,6 +81,7 @@ class Renewing:
         self._tokens: Tokens | None = None
         self._claims: AccessClaims | None = None
         self._held: HeldToken | None = None
+        self._sendable: tuple[str, HeldToken] | None = None  # replaced whole: read without the lock
         self._kept: Tokens | None = None
         self.renewals = 0
         """How often new tokens were taken up."""
@@ -97,6 +98,13 @@ class Renewing:
     def tokens(self) -> Tokens | None:
         """The tokens at hand; None after the session ended."""
         return self._tokens
+
+    def fresh_token(self) -> str:
+        """Give the access token while it is fresh; empty when a `plan` is needed."""
+        sendable = self._sendable
+        if sendable is None or judge(sendable[1], self._wall(), self._monotonic()) != "fresh":
+            return ""
+        return sendable[0]
 
     def plan(self, refused: str = "") -> Plan:
         """Tell what a request does now; `refused` is an access token that the server refused.
@@ -287,6 +295,7 @@ class Renewing:
             self.renewals += 1
         self._tokens, self._claims = tokens, claims
         self._held = None if claims is None else self._hold(claims, tokens.refresh_in, date)
+        self._sendable = None if self._held is None else (tokens.access_token, self._held)
 
     def _hold(
         self, claims: AccessClaims, refresh_in: float | None, date: float | None
@@ -303,7 +312,7 @@ class Renewing:
         )
 
     def _end(self, why: str) -> None:
-        self._tokens, self._claims, self._held = None, None, None
+        self._tokens, self._claims, self._held, self._sendable = None, None, None, None
         self._why_over = f"{why}; sign in again"
 
     def _keep(self) -> None:

@@ -1,0 +1,57 @@
+"""A Python client of a server with dual tokens, and its clock."""
+
+import time
+from typing import Any
+
+import httpx2
+
+from linqi.client.httpx2 import RefreshingAuth
+from linqi.client.posting import Answer
+from linqi.client.tokens import Tokens, tokens_of
+
+PASSWORD = "correct horse"
+
+
+def login(server: str) -> Tokens:
+    """Sign alice in."""
+    answer = httpx2.post(f"{server}/login", json={"username": "alice", "password": PASSWORD})
+    return tokens_of(answer.raise_for_status().json(), None)
+
+
+def forged(tokens: Tokens) -> Tokens:
+    """Give `tokens` with an access token whose signature is wrong."""
+    token = tokens.access_token
+    other = "A" if token[-10] != "A" else "B"
+    return Tokens(
+        access_token=token[:-10] + other + token[-9:],
+        refresh_token=tokens.refresh_token,
+        sequence=tokens.sequence,
+    )
+
+
+class Elsewhen(float):
+    """A wall clock that is ahead by some seconds."""
+
+    def __call__(self) -> float:
+        """Give the time."""
+        return time.time() + self
+
+
+def expire(auth: Any) -> None:
+    """Make the client think that its access token is over, as after a long sleep."""
+    auth.renewing._wall = Elsewhen(10_000)
+
+
+class Counting(RefreshingAuth):
+    """Counts how often a refresh token is posted."""
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self.posts = 0
+        self.keeps_the_clock = False
+
+    async def _posted(self, client: Any) -> Answer:
+        self.posts += 1
+        if not self.keeps_the_clock:
+            self.renewing._wall = time.time
+        return await super()._posted(client)

@@ -1,0 +1,401 @@
+"""The Python client while the network breaks: no request is lost, no session ends."""
+
+import asyncio
+import json
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import AsyncIterator, Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx2
+import pytest
+
+from chaos import Proxy
+from linqi.client.httpx2 import RefreshingAuth
+from linqi.client.tokens import FileStorage, Tokens
+from linqi.errors import Unavailable
+from linqi_storm.processes import running
+from linqi_storm.serve import PASSWORD_VARIABLE
+from signed_in import PASSWORD, Counting, Elsewhen, expire, forged, login
+
+Send = Callable[..., Any]
+
+
+@pytest.fixture
+async def proxy(dual_server: str) -> AsyncIterator[Proxy]:
+    """Give a relay to the server, whose lines can be cut."""
+    port = int(dual_server.rpartition(":")[2])
+    async with Proxy(("127.0.0.1", port)).running() as relay:
+        yield relay
+
+
+@pytest.fixture(params=["async", "sync"])
+def send(request: pytest.FixtureRequest, proxy: Proxy) -> Send:
+    """Give a way to send requests at once, by the client of either kind."""
+    base = f"http://127.0.0.1:{proxy.port}"
+
+    async def sending(auth: Any, method: str, count: int) -> list[Any]:
+        async with httpx2.AsyncClient(base_url=base, auth=auth, timeout=20) as client:
+            calls = [client.request(method, "/me") for _ in range(count)]
+            return await asyncio.gather(*calls, return_exceptions=True)
+
+    async def sending_sync(auth: Any, method: str, count: int) -> list[Any]:
+        with httpx2.Client(base_url=base, auth=auth, timeout=20) as client:
+            calls = [asyncio.to_thread(client.request, method, "/me") for _ in range(count)]
+            return await asyncio.gather(*calls, return_exceptions=True)
+
+    async def call(auth: Any, method: str = "GET", count: int = 1) -> list[Any]:
+        """Give the status of each request, or the kind of its error."""
+        how = sending if request.param == "async" else sending_sync
+        results = await how(auth, method, count)
+        return [
+            result.status_code if isinstance(result, httpx2.Response) else type(result)
+            for result in results
+        ]
+
+    return call
+
+
+@pytest.fixture
+def auth(dual_server: str, proxy: Proxy) -> Counting:
+    """Give a client that signed in a moment ago."""
+    return Counting(f"http://127.0.0.1:{proxy.port}/refresh", login(dual_server))
+
+
+def sequence(auth: RefreshingAuth) -> int:
+    """Give that of the tokens at hand: how often the session was rotated."""
+    assert auth.renewing.tokens is not None
+    return auth.renewing.tokens.sequence
+
+
+@pytest.mark.parametrize(
+    ("mode", "times", "posts"),
+    [("lose_reply", 2, 3), ("cut", 2, 3), ("slow", 1, 1), ("pass", 0, 1)],
+)
+async def test_a_fault_of_a_refresh_loses_no_request(
+    proxy: Proxy, auth: Counting, send: Send, mode: str, times: int, posts: int
+) -> None:
+    """The token is over; the same refresh token is presented until it is answered: one rotation."""
+    expire(auth)
+    proxy.set(mode, only=b"/refresh", times=times)
+    assert await send(auth, count=20) == [200] * 20
+    assert auth.posts == posts
+    assert sequence(auth) == 1
+    proxy.set("pass")
+    expire(auth)
+    assert await send(auth, count=5) == [200] * 5
+    assert sequence(auth) == 2
+
+
+@pytest.mark.parametrize("mode", ["lose_reply", "cut", "hang"])
+async def test_near_expiry_no_request_waits_for_a_refresh_that_fails(
+    proxy: Proxy, auth: Counting, send: Send, mode: str
+) -> None:
+    """The old token serves while it lives, and the session goes on afterwards."""
+    held = auth.renewing._held
+    assert held is not None
+    auth.renewing._wall = Elsewhen(held.life - held.advisory + 0.05)
+    assert auth.renewing.plan().token
+    auth.renewing._flight = None  # that was a look, and nobody leads
+    proxy.set(mode, only=b"/refresh")
+    began = time.monotonic()
+    assert await send(auth, count=20) == [200] * 20
+    assert time.monotonic() - began < 1.5
+    proxy.set("pass")  # what hung arrives late
+    for thread in threading.enumerate():
+        if thread.name == "linqi-renewal":
+            await asyncio.to_thread(thread.join)
+    auth.renewing._retry_at = 0
+    expire(auth)
+    assert await send(auth) == [200]
+    assert sequence(auth) in (1, 2)
+
+
+async def test_a_server_that_is_away_too_long_is_one_clear_error(
+    proxy: Proxy, auth: Counting, send: Send
+) -> None:
+    """The token is over and every try is lost: Unavailable for all, and then all is well again."""
+    expire(auth)
+    proxy.set("cut", only=b"/refresh")
+    auth.keeps_the_clock = True
+    assert await send(auth, count=10) == [Unavailable] * 10
+    assert auth.posts == 3
+    proxy.set("pass")
+    auth.keeps_the_clock = False
+    auth.renewing._retry_at = 0
+    assert await send(auth) == [200]
+
+
+@pytest.mark.parametrize("method", ["GET", "POST"])
+@pytest.mark.parametrize("mode", ["lose_reply", "cut"])
+async def test_a_lost_request_is_said_and_never_sent_twice(
+    proxy: Proxy, auth: Counting, send: Send, mode: str, method: str
+) -> None:
+    """Whether it was done nobody knows: that is the caller's to judge. The session goes on."""
+    proxy.set(mode, only=b"/me", times=1)
+    (error,) = await send(auth, method)
+    assert issubclass(error, httpx2.TransportError)
+    assert [line for line in proxy.seen if b"/me" in line] == [f"{method} /me HTTP/1.1".encode()]
+    assert await send(auth) == [200]
+    assert sequence(auth) == 0
+
+
+async def test_a_slow_reply_is_only_slow(proxy: Proxy, auth: Counting, send: Send) -> None:
+    """It is waited for, and sent once."""
+    proxy.set("slow", only=b"/me")
+    assert await send(auth, count=3) == [200] * 3
+    assert len([line for line in proxy.seen if b"/me" in line]) == 3
+
+
+async def test_a_lost_reply_of_the_second_try_is_not_tried_again(
+    proxy: Proxy, auth: Counting, send: Send
+) -> None:
+    """After a 401 there is one more try, and its fate is told."""
+    tokens = auth.renewing.tokens
+    assert tokens is not None
+    auth.renewing.sign_in(forged(tokens))
+    real = auth._posted
+
+    async def posted(client: Any) -> Any:
+        answer = await real(client)
+        proxy.set("lose_reply", only=b"/me", times=1)
+        return answer
+
+    auth._posted = posted  # type: ignore[method-assign]
+    (error,) = await send(auth)
+    assert issubclass(error, httpx2.TransportError)
+    assert len([line for line in proxy.seen if b"/me" in line]) == 2
+
+
+async def test_a_late_answer_does_not_overwrite_a_newer_one(
+    proxy: Proxy, dual_server: str, send: Send
+) -> None:
+    """The first refresh hangs and is given up, two more are answered, then its reply arrives."""
+    auth = Counting(
+        f"http://127.0.0.1:{proxy.port}/refresh", login(dual_server), longest_flight=0.4
+    )
+    settled: list[int] = []
+    real = auth.renewing.settle
+
+    def settle(flight: Any, answer: Any) -> None:
+        real(flight, answer)
+        if answer.status == 200:
+            settled.append(answer.body["sequence"])
+
+    auth.renewing.settle = settle  # type: ignore[method-assign]
+    proxy.set("hang", only=b"/refresh", times=1)
+    expire(auth)
+    # The loop of the first renewal must outlive its caller, as that of a service does.
+    first = asyncio.create_task(auth._renew(auth.renewing.plan().flight, asyncio.to_thread))  # type: ignore[arg-type]
+    while not proxy.seen:
+        await asyncio.sleep(0.01)
+    expire(auth)
+    assert await send(auth) == [200]
+    assert sequence(auth) == 1
+    expire(auth)
+    assert await send(auth) == [200]
+    assert sequence(auth) == 2
+    proxy.set("pass")
+    await first
+    assert settled == [1, 2, 1]
+    assert sequence(auth) == 2
+    assert await send(auth) == [200]
+
+
+@pytest.fixture
+def rogue() -> Iterator[Callable[..., Any]]:
+    """Give a maker of clients whose server answers as a function says."""
+
+    def make(answer: Callable[[httpx2.Request], httpx2.Response]) -> httpx2.AsyncClient:
+        return httpx2.AsyncClient(transport=httpx2.MockTransport(answer))
+
+    return make
+
+
+HOSTILE: dict[str, Callable[[], httpx2.Response]] = {
+    "huge": lambda: httpx2.Response(200, content=b"[" + b"1," * 5_000_000 + b"1]"),
+    "deep": lambda: httpx2.Response(200, content=b"[" * 60_000),
+    "html": lambda: httpx2.Response(200, html="<html>"),
+    "list": lambda: httpx2.Response(200, json=[]),
+    "number": lambda: httpx2.Response(200, json={"access_token": 7, "refresh_token": "r"}),
+    "null": lambda: httpx2.Response(200, json={"access_token": None}),
+    "header": lambda: httpx2.Response(200, json={"access_token": "a.eyJleHAiOjl9.c\r\nX: y"}),
+    "bomb": lambda: httpx2.Response(200, content=b"x", headers={"content-encoding": "gzip"}),
+    "latin": lambda: httpx2.Response(200, content=b"\xff\xfe"),
+    "redirect": lambda: httpx2.Response(307, headers={"location": "https://evil.example/"}),
+    "error": lambda: httpx2.Response(400, json={"error": ["invalid_grant"]}),
+    "away": lambda: httpx2.Response(503, headers={"retry-after": "Fri, 31 Dec 9999 23:59:59 GMT"}),
+}
+
+
+@pytest.mark.parametrize("kind", HOSTILE)
+async def test_an_answer_of_hostile_form_ends_no_session(
+    dual_server: str, rogue: Callable[..., Any], kind: str
+) -> None:
+    """It is read to 64 KiB, believed in nothing, followed nowhere; the old token serves on."""
+    asked: list[str] = []
+
+    def answer(request: httpx2.Request) -> httpx2.Response:
+        asked.append(request.url.host)
+        return HOSTILE[kind]()
+
+    tokens = login(dual_server)
+    auth = RefreshingAuth(
+        f"{dual_server}/refresh",
+        tokens,
+        make_client=lambda: rogue(answer),
+        sleep=lambda _: asyncio.sleep(0),
+    )
+    plan = auth.renewing.plan(refused=tokens.access_token)
+    assert plan.flight is not None
+    await auth._async_follow(plan)
+    assert auth.renewing.tokens == tokens
+    assert set(asked) == {"127.0.0.1"}
+    assert auth.renewing._retry_at > time.monotonic()
+    with pytest.raises(Unavailable):
+        auth.renewing.plan(refused=tokens.access_token)
+
+
+async def test_a_client_that_follows_redirects_posts_no_token_elsewhere(
+    dual_server: str, rogue: Callable[..., Any]
+) -> None:
+    """Even where the client that was given would: 307 repeats the body."""
+    asked: list[str] = []
+
+    def answer(request: httpx2.Request) -> httpx2.Response:
+        asked.append(request.url.host)
+        return HOSTILE["redirect"]()
+
+    auth = RefreshingAuth(
+        f"{dual_server}/refresh",
+        login(dual_server),
+        make_client=lambda: httpx2.AsyncClient(
+            transport=httpx2.MockTransport(answer), follow_redirects=True
+        ),
+    )
+    expire(auth)
+    async with httpx2.AsyncClient(auth=auth) as client:
+        with pytest.raises(Unavailable):
+            await client.get(f"{dual_server}/me")
+    assert asked == ["127.0.0.1"]
+
+
+async def test_a_redirect_to_another_origin_takes_no_token_and_gives_none(
+    dual_server: str,
+) -> None:
+    """Neither its X-Refresh-Token nor its 401 is our server's word."""
+    tokens = login(dual_server)
+    newer = login(dual_server).access_token
+    heard: list[Any] = []
+
+    def answer(request: httpx2.Request) -> httpx2.Response:
+        heard.append((request.url.host, request.headers.get("authorization")))
+        if request.url.host == "127.0.0.1":
+            return httpx2.Response(302, headers={"location": "https://evil.example/"})
+        headers = {"x-refresh-token": newer, "www-authenticate": 'Bearer error="invalid_token"'}
+        return httpx2.Response(401, headers=headers)
+
+    auth = RefreshingAuth(f"{dual_server}/refresh", tokens)
+    auth.renewing.adopt = lambda *_: pytest.fail("adopted")  # type: ignore[method-assign]
+    async with httpx2.AsyncClient(
+        transport=httpx2.MockTransport(answer), auth=auth, follow_redirects=True
+    ) as client:
+        assert (await client.get(f"{dual_server}/me")).status_code == 401
+    assert heard == [("127.0.0.1", f"Bearer {tokens.access_token}"), ("evil.example", None)]
+    assert auth.renewing.tokens == tokens
+
+
+def test_a_renewal_near_the_end_of_a_program_is_kept(dual_server: str, tmp_path: Path) -> None:
+    """The main thread is over; the thread of the renewal is waited for, and the file is new."""
+    path = tmp_path / "tokens"
+    tokens = login(dual_server)
+    FileStorage(path).save(tokens)
+    program = f"""
+import dataclasses
+from linqi.client.httpx2 import RefreshingAuth
+from linqi.client.tokens import FileStorage
+auth = RefreshingAuth("{dual_server}/refresh", storage=FileStorage("{path}"))
+plan = auth.renewing.plan(refused=auth.renewing.tokens.access_token)
+auth._follow(dataclasses.replace(plan, token="does not wait"))
+"""
+    subprocess.run([sys.executable, "-c", program], check=True, timeout=60)
+    kept = FileStorage(path).load()
+    assert kept is not None
+    assert kept.sequence == tokens.sequence + 1
+
+
+WORKER = """
+import json, sys, httpx2
+from linqi.client.httpx2 import RefreshingAuth
+from linqi.client.tokens import FileStorage
+server, path = sys.argv[1:]
+class Counting(RefreshingAuth):
+    posts = 0
+    async def _posted(self, client):
+        self.posts += 1
+        return await super()._posted(client)
+auth = Counting(f"{server}/refresh", storage=FileStorage(path))
+with httpx2.Client(base_url=server, auth=auth) as client:
+    print('"ready"', flush=True)
+    for line in sys.stdin:
+        auth.renewing._held = auth.renewing._sendable = None
+        status = client.get("/me").status_code
+        print(json.dumps([status, auth.posts, auth.renewing.tokens.sequence]), flush=True)
+"""
+
+
+def test_two_processes_with_one_file_share_a_renewal(tmp_path: Path) -> None:
+    """The second takes up what the first has kept; at the same moment both get one successor."""
+    path = tmp_path / "tokens"
+    arguments = ["linqi_storm.dual", "--data", str(tmp_path / "data")]
+    arguments += ["--store", f"sqlite:{tmp_path / 's.db'}"]
+    environment = {PASSWORD_VARIABLE: PASSWORD}
+    with running(arguments, tmp_path / "log", health="/healthz", environment=environment) as url:
+        FileStorage(path).save(login(url))
+        command = [sys.executable, "-c", WORKER, url, str(path)]
+        workers = [
+            subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+            for _ in range(2)
+        ]
+        try:
+            for worker in workers:
+                assert answer_of(worker) == "ready"  # with the tokens of the login in memory
+            first, second = workers
+            tell(first)
+            assert answer_of(first) == [200, 1, 1]
+            wait_until(lambda: (FileStorage(path).load() or Tokens(access_token="")).sequence == 1)
+            tell(second)
+            assert answer_of(second) == [200, 0, 1]
+            for worker in workers:
+                tell(worker)
+            answers = [answer_of(worker) for worker in workers]
+        finally:
+            for worker in workers:
+                worker.kill()
+                worker.communicate()
+    print("renewed at the same moment: posts", [posts for _, posts, _ in answers])
+    assert {(status, sequence) for status, _, sequence in answers} == {(200, 2)}
+
+
+def tell(worker: "subprocess.Popen[str]") -> None:
+    """Let it forget its access token and make a request."""
+    assert worker.stdin is not None
+    worker.stdin.write("\n")
+    worker.stdin.flush()
+
+
+def answer_of(worker: "subprocess.Popen[str]") -> Any:
+    """Give its status, how often it posted so far, and the sequence it holds."""
+    assert worker.stdout is not None
+    return json.loads(worker.stdout.readline())
+
+
+def wait_until(is_so: Callable[[], bool]) -> None:
+    """Wait for another process, at most 5 s."""
+    deadline = time.monotonic() + 5
+    while not is_so():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
