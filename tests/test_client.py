@@ -280,6 +280,36 @@ def test_a_late_answer_never_overwrites_a_newer_token() -> None:
     assert desk.sequence() == 0
 
 
+@pytest.mark.parametrize("life", [900, 0, -5])
+def test_a_renewal_that_helps_nobody_is_not_repeated_at_once(life: float) -> None:
+    """The same access token again, or one that is over: the next attempt waits, and so it is told.
+
+    Otherwise everybody who waits would post again at once, for as long as the server does so.
+    """
+    desk = Desk()
+    assert desk.renewing.tokens is not None
+    refused = desk.renewing.tokens.access_token
+    again = pair(desk.now, life, 2).access_token if life <= 0 else refused
+    plan = desk.renewing.plan(refused)
+    assert plan.flight is not None
+    body = {"access_token": again, "refresh_token": "r2", "sequence": 2}
+    desk.renewing.settle(plan.flight, Answer(status=200, body=body, presented="r1"))
+    with pytest.raises(Unavailable):
+        desk.renewing.plan(refused)
+    desk.now += 1.1
+    assert desk.renewing.plan(refused).is_leader
+
+
+def test_a_login_without_a_token_leaves_nobody_signed_in() -> None:
+    """Neither the new tokens nor the ones before serve."""
+    desk = Desk()
+    with pytest.raises(MalformedToken):
+        desk.renewing.sign_in(Tokens(access_token="garbage", refresh_token="r"))
+    assert desk.renewing.fresh_token() == ""
+    with pytest.raises(SignedOut):
+        desk.renewing.plan()
+
+
 def test_of_two_answers_to_one_token_the_later_successor_stays() -> None:
     """A leader that was given up may bring the newer one: the server superseded the other."""
     desk = Desk()

@@ -198,7 +198,8 @@ class RefreshingFlow:
                     if answer.status not in _AWAY:
                         break
         except Exception as error:  # noqa: BLE001 - whatever the library throws
-            return Answer(status=0, detail=type(error).__name__)
+            if answer.status != 200:
+                return Answer(status=0, detail=type(error).__name__)
         return answer
 
     async def _posted(self, client: Any) -> Answer:

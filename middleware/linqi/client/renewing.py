@@ -135,7 +135,7 @@ class Renewing:
             if verdict != "expired":
                 return Plan(token=token)  # the server is away, and the token still lives
             raise Unavailable(
-                "the access token is over and the server could not be reached",
+                "the access token is over and no new one could be had",
                 retry_after=self._retry_at - now,
             )
 
@@ -210,7 +210,7 @@ class Renewing:
         """Begin a session with the tokens of a login, and keep them."""
         with self._lock:
             self._failures, self._retry_at = 0, -float("inf")
-            self._tokens = None
+            self._end("the login gave no token")
             self._take(tokens, date)
         self._keep()
 
@@ -240,10 +240,11 @@ class Renewing:
     def _weigh(self, answer: Answer) -> None:
         """Take up new tokens, end the session, or put the next attempt off."""
         if answer.status == 200:
-            if self._take_answer(answer):
+            is_current, before = self._is_current(answer), self._tokens
+            if self._take_answer(answer) and self._is_use(before):
                 self._failures, self._retry_at = 0, -float("inf")
-            elif self._is_current(answer):
-                self._put_off(answer)
+            elif is_current:
+                self._put_off(answer)  # or who waits would ask again at once, and for ever
         elif answer.is_refusal:
             if self._is_current(answer):
                 self._end("the server refused the refresh token")
@@ -261,6 +262,14 @@ class Renewing:
         except MalformedToken:
             return False
         return True
+
+    def _is_use(self, before: Tokens | None) -> bool:
+        """Tell whether the tokens just taken up let requests go on: another token, and alive."""
+        tokens, held = self._tokens, self._held
+        if tokens is None or held is None:
+            return False
+        is_same = before is not None and before.access_token == tokens.access_token
+        return not is_same and judge(held, self._wall(), self._monotonic()) != "expired"
 
     def _is_current(self, answer: Answer) -> bool:
         """Tell whether an answer is about the refresh token at hand, not about one before it."""

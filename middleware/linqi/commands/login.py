@@ -64,9 +64,9 @@ def run(arguments: argparse.Namespace, clock: Callable[[], float] = time.time) -
         print("refused: the user name or the password is wrong", file=sys.stderr)
         return 1
     login_url, tokens = done
-    _leave(logins, url)
     login = Login(url=url, login_url=login_url, username=username, storage=arguments.storage)
     try:
+        _leave(logins, url)
         logins.storage(login).save(tokens)
         logins.keep(login)
     except BaseException:
