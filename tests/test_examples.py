@@ -13,6 +13,7 @@ import httpx2
 import pytest
 
 from linqi import Key, Verifier
+from signed_in import PASSWORD
 from tokens import good_claims, make
 
 ROOT = Path(__file__).parent.parent
@@ -37,7 +38,10 @@ def client_of(app: object) -> httpx2.AsyncClient:
     )
 
 
-@pytest.mark.parametrize("page", ["README.md", "docs/guides/oidc.md", "docs/guides/sessions.md"])
+@pytest.mark.parametrize(
+    "page",
+    ["README.md", "docs/guides/clients.md", "docs/guides/oidc.md", "docs/guides/sessions.md"],
+)
 def test_a_page_shows_the_example_as_it_is(page: str) -> None:
     """The code block on the page is the file that the other tests run."""
     text = (ROOT / page).read_text()
@@ -106,6 +110,16 @@ async def test_the_dual_tokens_example_signs_in_refreshes_and_signs_out(
         assert (await client.post("/logout", json=token)).status_code == 204
         assert (await client.get("/me", headers=headers)).status_code == 401
     await module.sessions.close()
+
+
+def test_the_client_example_stays_signed_in(
+    dual_server: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Signed in, answered, and the tokens kept for the next start."""
+    monkeypatch.chdir(tmp_path)
+    with load("python_client").client_of(dual_server, "alice", PASSWORD) as client:
+        assert client.get("/me").json()["subject"] == "alice"
+    assert (tmp_path / "tokens.json").exists()
 
 
 def test_the_bare_example_runs_on_a_real_server(tmp_path: Path) -> None:
