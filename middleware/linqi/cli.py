@@ -1,4 +1,4 @@
-"""The command line: keys, tokens, stores, logins, and the issuing app."""
+"""The command line: settings, keys, tokens, stores, logins, and the issuing app."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from linqi import __version__
-from linqi.commands import jwks, keygen, login, logout, store, token
+from linqi.commands import check, init, jwks, keygen, login, logout, store, token
 from linqi.errors import LinqiError, TokenError
 from linqi.jose._gate import decode_segment, parse_object, split_token
 from linqi.jose.issuers import TrustedIssuer
@@ -138,6 +138,8 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(required=True, metavar="command")
     token_help = "the token, or - to read it from standard input, which keeps it out of the history"
 
+    init.add_options(_command(commands, "init", init.run, "write a linqi.toml with every default"))
+    check.add_options(_command(commands, "check", check.run, "look critically at linqi.toml"))
     keygen.add_options(_command(commands, "keygen", keygen.run, "make or rotate a key"))
     jwks.add_options(_command(commands, "jwks", jwks.run, "show a published key set and lint it"))
 

@@ -15,7 +15,7 @@ from linqi.errors import InvalidKey
 from linqi.jose._whole_file import write_whole
 from linqi.jose.key import ALGORITHMS, Key
 from linqi.jose.keys import KeySet
-from linqi.jose.rotation import rotate
+from linqi.jose.rotation import USUAL_LEAD, rotate
 
 __all__ = ["add_options", "run"]
 
@@ -41,8 +41,9 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--lead-seconds",
         type=float,
-        default=900,
-        help="for --rotate: how long verifiers may keep the set without the new key (default 900)",
+        default=USUAL_LEAD,
+        help="for --rotate: how long verifiers may keep the set without the new key"
+        f" (default {USUAL_LEAD:g})",
     )
     parser.add_argument(
         "--token-lifetime-seconds",

@@ -126,7 +126,7 @@ class PathsTable:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ThrottleTable:
-    """How often somebody may fail to sign in at the session routes (extra ``throttle``)."""
+    """How often somebody may fail to sign in at the session routes (extra throttle)."""
 
     enabled: bool = key(Flag(), "Without it everybody may guess for ever.", default=True)
     per_pair: str = key(

@@ -7,6 +7,7 @@ import os
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from importlib.util import find_spec
 from typing import Any
 
 from linqi.asgi._http import ASGIApp
@@ -54,6 +55,7 @@ class Wired:
     """To be started with the application and closed after it; the middleware does."""
     transports: tuple[Transport, ...]
     throttle: LoginThrottle | None
+    """Of the session routes; None where it is off, or the library `limits` is not there."""
     hooks: tuple[Hook, ...]
     clock: Callable[[], float]
 
@@ -63,6 +65,9 @@ class Wired:
             raise ConfigurationError(
                 [f"{self.config.source}: authenticate needs [store]: name its url or url_env"]
             )
+        throttle = self.throttle
+        if throttle is None and self.config.throttle.enabled:
+            throttle = LoginThrottle()  # which says what to install
         return SessionRoutes(
             app,
             self.sessions,
@@ -71,7 +76,7 @@ class Wired:
             prefix=self.config.paths.sessions_prefix or "",
             origins=self.config.cookies.origins,
             cookie_name=self.config.cookies.refresh_name,
-            throttle=self.throttle,
+            throttle=throttle,
             clock=self.clock,
         )
 
@@ -186,7 +191,7 @@ def _throttle(
     config: Config, faults: Faults, environ: Mapping[str, str], clock: Callable[[], float]
 ) -> LoginThrottle | None:
     table = config.throttle
-    if not table.enabled or not config.has_store:
+    if not table.enabled or not config.has_store or find_spec("limits") is None:
         return None
     options = given_to(LoginThrottle, table)
     with faults.at("throttle", "storage_env" if table.storage_env else ""):

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any, Final
 
 from linqi.config.faults import Fault, InvalidConfig
 from linqi.config.reading import read, read_text
 from linqi.config.schema import TABLES, Config
-from linqi.errors import ConfigurationError
+from linqi.errors import ConfigurationError, LinqiError
 from linqi.jose._whole_file import write_whole
 
 __all__ = ["changed", "update"]
@@ -32,7 +33,10 @@ def update(path: str | Path, changes: Mapping[str, Mapping[str, Any]]) -> Config
     if real.exists():
         text, mode = read_text(path), real.stat().st_mode & 0o777
     new = changed(text, changes, source=str(path))
-    config = read(tomllib.loads(new), source=str(path), folder=path.parent)
+    raw = tomllib.loads(new)
+    if raw != _merged(tomllib.loads(text), changes):
+        raise LinqiError(f"{path} would have come to say something else; edit it by hand")
+    config = read(raw, source=str(path), folder=path.parent)
     if new != text:
         write_whole(real, new.encode(), mode)
     return config
@@ -70,5 +74,44 @@ def changed(text: str, changes: Mapping[str, Mapping[str, Any]], source: str = "
             if value is None:
                 table.pop(key, None)
             else:
-                table[key] = list(value) if isinstance(value, tuple) else value
+                with _below_its_keys(table) if key not in table else nullcontext():
+                    table[key] = list(value) if isinstance(value, tuple) else value
     return tomlkit.dumps(document)
+
+
+def _merged(raw: Mapping[str, Any], changes: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+    """Give what the changed file must say."""
+    merged = dict(raw)
+    for name, keys in changes.items():
+        if name not in raw and all(value is None for value in keys.values()):
+            continue
+        table = {**raw.get(name, {}), **keys}
+        merged[name] = {
+            key: list(value) if isinstance(value, tuple) else value
+            for key, value in table.items()
+            if value is not None
+        }
+    return merged
+
+
+@contextmanager
+def _below_its_keys(table: Any) -> Iterator[None]:
+    """Let a key be added to `table` before the blank line and the comments that end it.
+
+    They speak of the table that comes next.
+    """
+    from tomlkit.items import Table, Whitespace
+
+    tail: list[Any] = []
+    if isinstance(table, Table):
+        body = table.value.body
+        last = max((n for n, (key, _) in enumerate(body) if key is not None), default=-1)
+        blank = next(
+            (n for n in range(last + 1, len(body)) if isinstance(body[n][1], Whitespace)), None
+        )
+        if blank is not None:
+            tail = body[blank:]
+            del body[blank:]
+    yield
+    if tail:
+        table.value.body.extend(tail)

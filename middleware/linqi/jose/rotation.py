@@ -9,7 +9,10 @@ from typing import Final
 from linqi.errors import ConfigurationError, InvalidKey
 from linqi.jose.key import Key
 
-__all__ = ["Rotation", "rotate"]
+__all__ = ["USUAL_LEAD", "Rotation", "rotate"]
+
+USUAL_LEAD: Final = 900.0
+"""Seconds from publishing a key to signing with it, unless the operator says otherwise."""
 
 _CLOCK_SLACK: Final = 60.0
 """Signers whose clocks are behind go on with the old key for so long."""

@@ -1,0 +1,37 @@
+"""``linqi init``: writes a linqi.toml with every key, its meaning and its default."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+from linqi.config.template import template
+
+__all__ = ["add_options", "run"]
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Declare the command's options."""
+    parser.add_argument(
+        "file", nargs="?", default="linqi.toml", help="default linqi.toml; - prints it"
+    )
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Write it; 0, or `FileExistsError` where a file would be lost."""
+    if arguments.file == "-":
+        sys.stdout.write(template())
+        return 0
+    path = Path(arguments.file)
+    try:
+        with path.open("x", encoding="utf-8") as file:
+            file.write(template())
+    except FileExistsError:
+        raise FileExistsError(f"{path} exists; `linqi init -` prints a new one") from None
+    print(
+        f"wrote {path}; set issuer and audience, make the key with `linqi keygen`,"
+        " then look at it with `linqi check`",
+        file=sys.stderr,
+    )
+    return 0

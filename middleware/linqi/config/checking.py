@@ -1,0 +1,132 @@
+"""A critical look at ``linqi.toml``: what will not work, what is unsafe, what to know."""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from linqi.config import material
+from linqi.config.faults import Fault, InvalidConfig
+from linqi.config.findings import SEVERITIES, Facts, Finding
+from linqi.config.lifetime_rules import LIFETIME_RULES
+from linqi.config.reading import load, read_text
+from linqi.config.safety_rules import SAFETY_RULES
+from linqi.config.schema import Config
+from linqi.config.wiring import build
+from linqi.errors import ConfigurationError, InvalidKey
+from linqi.jose.keys import KeySet
+
+__all__ = ["Checked", "check", "lint"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Checked:
+    """What was found in one file, the gravest first."""
+
+    findings: tuple[Finding, ...]
+    is_readable: bool
+    """Whether it is a configuration at all."""
+
+    @property
+    def exit_code(self) -> int:
+        """0 with nothing to mend, 1 with something, 2 when it is no configuration."""
+        if not self.is_readable:
+            return 2
+        return int(any(finding.severity != "note" for finding in self.findings))
+
+
+def check(
+    path: str | Path = "linqi.toml",
+    environ: Mapping[str, str] | None = None,
+    *,
+    reads_keys: bool = True,
+) -> Checked:
+    """Look at the file, with what `environ` overrides, and at the keys that it names.
+
+    Without `reads_keys` no key file and no variable is read, as where they are not at hand.
+    """
+    variables = os.environ if environ is None else environ
+    try:
+        text = read_text(path)
+        config = load(path, variables)
+    except InvalidConfig as error:
+        return Checked(findings=_as_findings(error.details), is_readable=False)
+    broken: tuple[Finding, ...] = ()
+    signing = refresh = None
+    if reads_keys:
+        try:
+            build(config, environ=variables)
+        except InvalidConfig as error:
+            broken = _as_findings(error.details)
+        except ConfigurationError as error:
+            broken = tuple(
+                Finding(code="contradiction", severity="error", reason=text, mend="Mend that.")
+                for text in error.faults
+            )
+        keys, store = config.keys, config.store
+        signing = _keys(config, keys.file, keys.env, keys.algorithm, variables)
+        refresh = _keys(config, store.secrets_file, store.secrets_env, None, variables)
+    facts = Facts(
+        config=config, text=text, modes=_modes(config, Path(path)), signing=signing, refresh=refresh
+    )
+    return Checked(findings=(*broken, *lint(facts)), is_readable=True)
+
+
+def lint(facts: Facts) -> Sequence[Finding]:
+    """Give what the rules find, the gravest first."""
+    found = [f for rule in (*SAFETY_RULES, *LIFETIME_RULES) for f in rule(facts)]
+    return sorted(found, key=lambda finding: SEVERITIES.index(finding.severity))
+
+
+def _as_findings(faults: Sequence[Fault]) -> tuple[Finding, ...]:
+    return tuple(
+        Finding(
+            code=fault.code,
+            severity="error",
+            table=fault.table,
+            key=fault.key,
+            reason=_reason(fault),
+            mend=f"{fault.expected[:1].upper()}{fault.expected[1:]}.",
+        )
+        for fault in faults
+    )
+
+
+def _reason(fault: Fault) -> str:
+    value = f" with {fault.key} = {fault.seen}" if fault.seen else ""
+    return f"Nothing can be made of {fault.source}{value}."
+
+
+def _keys(
+    config: Config,
+    file: str | None,
+    variable: str | None,
+    algorithm: str | None,
+    environ: Mapping[str, str],
+) -> KeySet | None:
+    """Give the keys of a file or a variable; None where there are none, which `build` tells."""
+    try:
+        if file:
+            found = material.keys_of_file(config.folder / file, algorithm=algorithm)
+            return found if isinstance(found, KeySet) else found.keys
+        if variable:
+            return material.keys_of_text(material.text_of(variable, environ), algorithm)
+    except (ConfigurationError, InvalidKey):
+        pass
+    return None
+
+
+def _modes(config: Config, path: Path) -> dict[Path, int]:
+    if os.name != "posix":
+        return {}
+    found = {}
+    for name in (path.name, config.keys.file, config.store.secrets_file):
+        if name:
+            try:
+                found[config.folder / name] = stat.S_IMODE((config.folder / name).stat().st_mode)
+            except OSError:
+                continue
+    return found

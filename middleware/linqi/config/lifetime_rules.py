@@ -1,0 +1,221 @@
+"""Rules about how long things live, and about storms."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+from typing import Final
+
+from linqi.config.findings import Facts, Finding
+from linqi.config.lifetimes import RenewalTable
+from linqi.jose.rotation import USUAL_LEAD
+
+__all__ = ["LIFETIME_RULES", "storm_factor"]
+
+_LONGEST_ACCESS: Final = 900
+_DAY: Final = 86_400
+_PAGES_PER_SECOND: Final = 0.1
+"""The user that storm factors are told for: a page every 10 seconds."""
+_LEAST_BUFFER_SHARE: Final = 0.1
+
+
+def storm_factor(renewal: RenewalTable) -> float:
+    """Give the first renewal storm after a common sign-in, over the mean rate.
+
+    For users who ask for a page every 10 seconds: ``1 + rate * A`` for plain, and
+    ``(1 - exp(-rate * J)) * A / J`` for a jitter of J seconds, with A = lifetime - buffer.
+    """
+    interval = renewal.lifetime_seconds - renewal.buffer_seconds
+    if renewal.policy == "plain":
+        return 1 + _PAGES_PER_SECOND * interval
+    if renewal.policy == "jitter":
+        width = renewal.jitter_width
+        return (1 - math.exp(-_PAGES_PER_SECOND * width * interval)) / width
+    return 1.0
+
+
+def _access_lifetime(facts: Facts) -> Iterator[Finding]:
+    lifetime = facts.config.renewal.lifetime_seconds
+    if facts.config.has_keys and lifetime > _LONGEST_ACCESS:
+        yield Finding(
+            code="access-lifetime-long",
+            severity="warning",
+            table="renewal",
+            key="lifetime_seconds",
+            reason=f"A stolen access token works for up to {lifetime:g} s.",
+            mend=f"Lower it to {_LONGEST_ACCESS} or less; sessions last as long by renewal.",
+        )
+
+
+def _buffer(facts: Facts) -> Iterator[Finding]:
+    renewal = facts.config.renewal
+    if facts.config.slides and renewal.buffer_seconds < (
+        _LEAST_BUFFER_SHARE * renewal.lifetime_seconds
+    ):
+        yield Finding(
+            code="buffer-thin",
+            severity="warning",
+            table="renewal",
+            key="buffer_seconds",
+            reason=f"Whoever sends nothing in the last {renewal.buffer_seconds:g} s of a token is"
+            " signed out.",
+            mend="Raise it towards a third of the lifetime; `linqi tune` weighs it.",
+        )
+
+
+def _policy(facts: Facts) -> Iterator[Finding]:
+    renewal = facts.config.renewal
+    factor = storm_factor(renewal)
+    if not facts.config.slides or renewal.policy == "grid":
+        return
+    yield Finding(
+        code=f"policy-{renewal.policy}",
+        severity="warning" if factor >= 2 else "note",
+        table="renewal",
+        key="policy",
+        reason=f"After a common sign-in renewals peak at about {factor:.1f} times their mean, for"
+        " users who ask for a page every 10 s.",
+        mend='Set policy = "grid", whose first peak is the mean.',
+    )
+
+
+def _session_cap(facts: Facts) -> Iterator[Finding]:
+    config = facts.config
+    for is_used, table, key, value, most in (
+        (config.slides, "renewal", "max_session_seconds", config.renewal.max_session_seconds, 30),
+        (config.has_store, "sessions", "absolute_seconds", config.sessions.absolute_seconds, 90),
+    ):
+        if is_used and value > most * _DAY:
+            yield Finding(
+                code="session-cap-long",
+                severity="warning",
+                table=table,
+                key=key,
+                reason=f"A session can live for {value / _DAY:g} days; a stolen one hardly ends.",
+                mend=f"Choose how long a user may stay signed in, at most {most} days.",
+            )
+
+
+def _cap_spread(facts: Facts) -> Iterator[Finding]:
+    config = facts.config
+    for is_used, table, value in (
+        (config.slides, "renewal", config.renewal.cap_spread),
+        (config.has_store, "sessions", config.sessions.cap_spread),
+    ):
+        if is_used and value == 0:
+            yield Finding(
+                code="cap-in-step",
+                severity="warning",
+                table=table,
+                key="cap_spread",
+                reason="People who signed in together are signed out in one second, and come back"
+                " in one.",
+                mend="Set it to 0.1.",
+            )
+
+
+def _times(facts: Facts) -> Iterator[Finding]:
+    renewal = facts.config.renewal
+    if facts.config.has_keys and not renewal.whole_second_times and renewal.lifetime_seconds >= 60:
+        yield Finding(
+            code="fractional-times",
+            severity="warning",
+            table="renewal",
+            key="whole_second_times",
+            reason="Some libraries do not read an exp that is no whole number.",
+            mend="Leave it out; it is for load tests with compressed lifetimes.",
+        )
+
+
+def _cache(facts: Facts) -> Iterator[Finding]:
+    config = facts.config
+    kept = config.cache.lifetime_seconds
+    if not config.cache.enabled:
+        yield Finding(
+            code="cache-off",
+            severity="note",
+            table="cache",
+            key="enabled",
+            reason="Every request pays for a whole signature check.",
+            mend="Leave it out, unless memory is that short.",
+        )
+    elif config.has_store and kept > max(60, config.store.stale_after_seconds):
+        yield Finding(
+            code="cache-over-bound",
+            severity="warning",
+            table="cache",
+            key="lifetime_seconds",
+            reason=f"A verification counts for {kept:g} s, beyond the bound on revocation"
+            f" ({config.store.stale_after_seconds:g} s): only the feed stands between a revoked"
+            " token and a hit.",
+            mend=f"Lower it to {max(60, config.store.stale_after_seconds):g} or less; hits after"
+            " that are few.",
+        )
+
+
+def _grace(facts: Facts) -> Iterator[Finding]:
+    sessions = facts.config.sessions
+    if facts.config.has_store and sessions.grace_seconds == 0:
+        yield Finding(
+            code="grace-none",
+            severity="warning",
+            table="sessions",
+            key="grace_seconds",
+            reason="Two tabs that refresh at once look like a theft"
+            + (", and the session ends." if sessions.after_grace == "strict" else "."),
+            mend="Set it to 10.",
+        )
+
+
+def _client(facts: Facts) -> Iterator[Finding]:
+    client, lifetime = facts.config.client, facts.config.renewal.lifetime_seconds
+    if facts.config.has_keys and client.advisory_seconds > client.share * lifetime:
+        yield Finding(
+            code="client-early",
+            severity="note",
+            table="client",
+            key="advisory_seconds",
+            reason=f"It is cut to {client.share * lifetime:g} s, {client.share:g} of a life.",
+            mend="Lower it to what is meant.",
+        )
+
+
+def _jwks(facts: Facts) -> Iterator[Finding]:
+    jwks = facts.config.jwks
+    if not any(issuer.keys_file is None for issuer in facts.config.issuers):
+        return
+    if jwks.lifetime_seconds > USUAL_LEAD:
+        yield Finding(
+            code="jwks-over-overlap",
+            severity="warning",
+            table="jwks",
+            key="lifetime_seconds",
+            reason=f"Keys are kept for {jwks.lifetime_seconds:g} s, but a rotation usually signs"
+            f" {USUAL_LEAD:g} s after publishing: its first requests then wait for a fetch.",
+            mend=f"Lower it to {USUAL_LEAD:g} or less.",
+        )
+    longest = max(jwks.most_lifetime_seconds, jwks.lifetime_seconds) + jwks.stale_seconds
+    if longest > _DAY:
+        yield Finding(
+            code="jwks-believed-long",
+            severity="warning",
+            table="jwks",
+            key="stale_seconds",
+            reason=f"A key that the issuer withdrew may verify for {longest / 3600:g} hours while"
+            " the issuer cannot be asked.",
+            mend="Lower stale_seconds or most_lifetime_seconds.",
+        )
+
+
+LIFETIME_RULES: Final[tuple[Callable[[Facts], Iterator[Finding]], ...]] = (
+    _access_lifetime,
+    _buffer,
+    _policy,
+    _session_cap,
+    _cap_spread,
+    _times,
+    _cache,
+    _grace,
+    _client,
+    _jwks,
+)

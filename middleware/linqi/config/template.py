@@ -1,0 +1,81 @@
+"""A new ``linqi.toml`` with every key, its meaning and its default."""
+
+from __future__ import annotations
+
+import json
+import math
+import textwrap
+from collections.abc import Iterator
+from typing import Any, Final
+
+from linqi.config.kinds import Choice, Number, Texts, Whole
+from linqi.config.reading import variable_of
+from linqi.config.schema import ISSUERS, TABLES
+from linqi.config.setting import Setting, settings_of
+from linqi.config.trust import IssuerTable
+
+__all__ = ["expectation", "template", "toml_of"]
+
+_WIDTH: Final = 96
+_SEEDS: Final = {("verify", "issuer"), ("verify", "audience"), ("keys", "file")}
+"""What a new file sets to its example, as nothing works without it."""
+
+
+def template() -> str:
+    """Give the text; reading it gives the defaults, and who signs."""
+    return "\n".join(_lines()) + "\n"
+
+
+def expectation(setting: Setting) -> str:
+    """Give what a key's value may be, as a sentence; empty where its meaning or value shows it."""
+    kind = setting.kind
+    if isinstance(kind, Number | Whole):
+        _, _, span = kind.says.partition(", ")
+        return f"{span} {kind.unit}".strip().capitalize() + "."
+    if isinstance(kind, Choice) or (isinstance(kind, Texts) and kind.choices):
+        return f"{kind.says[:1].upper()}{kind.says[1:]}."
+    return ""
+
+
+def toml_of(value: Any) -> str:
+    """Give a value as TOML."""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, str):
+        return json.dumps(value)  # a JSON string is a basic string of TOML
+    if isinstance(value, tuple | list):
+        return f"[{', '.join(toml_of(item) for item in value)}]"
+    return "inf" if value == math.inf else repr(value)
+
+
+def _lines() -> Iterator[str]:
+    example = variable_of("renewal", "buffer_seconds")
+    yield from _comment(
+        "The settings of linqi; `linqi check` reads them critically. An environment variable"
+        f" overrides a key: {example}=120. Relative paths begin at the folder of this file."
+    )
+    for name, table in TABLES.items():
+        yield ""
+        yield from _comment(table.__doc__ or "")
+        yield f"[{name}]"
+        for setting in settings_of(table).values():
+            yield from _key(setting, is_seeded=(name, setting.name) in _SEEDS)
+    yield ""
+    yield from _comment(IssuerTable.__doc__ or "")
+    yield f"# [[{ISSUERS}]]"
+    for setting in settings_of(IssuerTable).values():
+        yield from _key(setting, is_example=True)
+
+
+def _key(setting: Setting, *, is_seeded: bool = False, is_example: bool = False) -> Iterator[str]:
+    yield from _comment(f"{setting.meaning} {expectation(setting)}".strip())
+    is_absent = setting.default is None or (setting.default == () and setting.example is not None)
+    value = setting.example if is_absent else setting.default
+    mark = "# " if is_example or (is_absent and not is_seeded) else ""
+    yield f"{mark}{setting.name} = {toml_of(value)}"
+
+
+def _comment(text: str) -> list[str]:
+    return textwrap.wrap(
+        text, _WIDTH, initial_indent="# ", subsequent_indent="# ", break_on_hyphens=False
+    )
