@@ -1,0 +1,887 @@
+"""Every key of linqi.toml is read: another value makes another behaviour."""
+
+import asyncio
+import copy
+import json
+import threading
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import httpx2
+import pytest
+
+from asgi import Answer, App, call, http
+from clock import FakeClock
+from linqi import (
+    ConfigurationError,
+    JWTMiddleware,
+    Key,
+    KeySet,
+    LinqiError,
+    Person,
+    RemoteKeys,
+    Verified,
+)
+from linqi.client.judge import hold, judge
+from linqi.config import Config, Wired, build, every_setting, read
+from linqi.errors import RefreshRefused, Unavailable
+from linqi.sessions.refresh_token import RefreshTokens, new_session_id
+from test_sockets import Peer, echo
+from tokens import AUDIENCE, ISSUER, NOW, good_claims, make
+
+KEYS = {alg: KeySet([Key.generate(alg, kid=alg)]) for alg in ("ES256", "EdDSA", "HS256")}
+OTHER = {alg: KeySet([Key.generate(alg, kid=f"other-{alg}")]) for alg in KEYS}
+RSA = Key.generate("RS256")
+SECRET = "0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ-_"
+UNKNOWN_STORAGE = "async+nothing://"
+ENVIRON = {
+    "KEYS_A": json.dumps({"keys": [KEYS["ES256"].keys[0].private_jwk()]}),
+    "KEYS_B": json.dumps({"keys": [OTHER["ES256"].keys[0].private_jwk()]}),
+    "SECRET": SECRET,
+    "REFRESH_A": json.dumps({"keys": [KEYS["HS256"].keys[0].private_jwk()]}),
+    "REFRESH_B": json.dumps({"keys": [OTHER["HS256"].keys[0].private_jwk()]}),
+    "MEMORY": "memory:",
+    "SQLITE": "sqlite:by-variable.db",
+    "COUNTED_HERE": "async+memory://",
+    "COUNTED_NOWHERE": UNKNOWN_STORAGE,
+}
+OWN: dict[str, Any] = {
+    "verify": {"issuer": ISSUER, "audience": AUDIENCE},
+    "keys": {"file": "keys.json"},
+}
+SHORT_HEADER = OWN | {"verify": OWN["verify"] | {"header_max_bytes": 200}}
+PLAIN = OWN | {"renewal": {"policy": "plain"}}
+DUAL = OWN | {"store": {"url": "memory:", "secrets_file": "refresh.json"}}
+LOGIN = DUAL | {"throttle": {"per_pair": "90 per hour"}}
+OUTSIDE: dict[str, Any] = {
+    "issuers": [
+        {"issuer": ISSUER, "audience": [AUDIENCE], "algorithms": ["ES256"], "keys_file": "own.json"}
+    ]
+}
+REMOTE: dict[str, Any] = {
+    "issuers": [
+        {
+            "issuer": "https://id.example",
+            "audience": ["api"],
+            "algorithms": ["ES256"],
+            "jwks_url": "https://id.example/jwks",
+        }
+    ]
+}
+
+
+class Trial:
+    """One configuration, and the world that it runs in."""
+
+    def __init__(self, raw: dict[str, Any], folder: Path) -> None:
+        self.raw = raw
+        self.folder = folder
+        self.clock = FakeClock(NOW)
+        self.asked: list[str] = []
+        self.answer: tuple[int, dict[str, str], Any] = (
+            200, {}, {"keys": [KEYS["ES256"].keys[0].public_jwk()]},
+        )  # fmt: skip
+
+    @property
+    def config(self) -> Config:
+        """What is configured."""
+        return read(self.raw, folder=self.folder)
+
+    def wired(self, **options: Any) -> Wired:
+        """Build it."""
+        client = httpx2.AsyncClient(transport=httpx2.MockTransport(self._served))
+        options = {"clock": self.clock, "hooks": [id], "http_client": client} | options
+        return build(self.config, environ=ENVIRON, **options)
+
+    async def _served(self, request: httpx2.Request) -> httpx2.Response:
+        self.asked.append(str(request.url))
+        status, headers, body = self.answer
+        if status == 0:
+            await asyncio.sleep(30)
+        stream = httpx2.ByteStream(json.dumps(body).encode())
+        return httpx2.Response(status, headers=headers, stream=stream)
+
+    def app(self, app: Any = None, **options: Any) -> JWTMiddleware:
+        """Wrap an application."""
+        return JWTMiddleware.from_config(app or App(), self.wired(**options))
+
+    async def status(self, token: str | None = None, **scope: Any) -> int:
+        """Answer one request."""
+        return (await call(self.app(), http(token=token, **scope))).status
+
+    async def remote(self) -> RemoteKeys:
+        """Give the started key set of the first outside issuer."""
+        (keys,) = self.wired().verifier.fetched_keys
+        assert isinstance(keys, RemoteKeys)
+        await keys.start()
+        return keys
+
+    async def near_expiry(self, left: float = 100, **options: Any) -> Answer:
+        """Answer a request whose token has `left` seconds of 900."""
+        app = self.app(options.pop("app", None), **options)
+        assert app.renewal is not None
+        token = app.renewal.start("alice").token
+        self.clock.move(900 - left)
+        return await call(app, http(token=token, headers=[(b"origin", b"https://app.example")]))
+
+
+Observe = Callable[[Trial], Awaitable[object]]
+
+
+@dataclass
+class Case:
+    """Two values of a key, and what each makes of the same world."""
+
+    base: dict[str, Any]
+    values: tuple[Any, Any]
+    seen: tuple[Any, Any]
+    observe: Observe = field(repr=False)
+
+
+CASES: dict[str, Case] = {}
+
+
+def case(place: str, base: dict[str, Any], values: Any, seen: Any) -> Callable[[Observe], Observe]:
+    """Register what a function observes as the case of a key."""
+
+    def register(observe: Observe) -> Observe:
+        assert place not in CASES
+        CASES[place] = Case(base, values, seen, observe)
+        return observe
+
+    return register
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Give a folder with the keys that the cases name."""
+    KEYS["ES256"].save(tmp_path / "keys.json")
+    OTHER["ES256"].save(tmp_path / "other.json")
+    KEYS["HS256"].save(tmp_path / "refresh.json")
+    OTHER["HS256"].save(tmp_path / "refresh-other.json")
+    (tmp_path / "own.json").write_text(json.dumps(KEYS["ES256"].public_jwks()))
+    (tmp_path / "foreign.json").write_text(json.dumps(OTHER["ES256"].public_jwks()))
+    KeySet([RSA]).save(tmp_path / "rsa.json")
+    return tmp_path
+
+
+def test_every_key_has_a_case() -> None:
+    """A key that nothing reads cannot be added."""
+    assert set(CASES) == {f"{table}.{setting.name}" for table, setting in every_setting()}
+
+
+@pytest.mark.parametrize("which", [0, 1])
+@pytest.mark.parametrize("place", sorted(f"{t}.{s.name}" for t, s in every_setting()))
+async def test_a_changed_key_changes_behaviour(place: str, which: int, folder: Path) -> None:
+    """With the one value the middleware does the one thing, with the other the other."""
+    found = CASES[place]
+    assert found.seen[0] != found.seen[1]
+    table, _, key = place.partition(".")
+    raw = copy.deepcopy(found.base)
+    target = raw["issuers"][0] if table == "issuers" else raw.setdefault(table, {})
+    value = found.values[which]
+    target.pop(key, None)
+    if value is not None:
+        target[key] = value
+    assert await found.observe(Trial(raw, folder)) == found.seen[which]
+
+
+def good(**changes: Any) -> str:
+    """Give a token by the key in keys.json."""
+    return make(KEYS["ES256"].keys[0], good_claims(**changes))
+
+
+@case("verify.issuer", OWN, (ISSUER, "https://else.test"), (200, 401))
+@case("verify.audience", OWN, (AUDIENCE, "else"), (200, 401))
+@case("keys.file", OWN, ("keys.json", "other.json"), (200, 401))
+@case("keys.env", OWN | {"keys": {}}, ("KEYS_A", "KEYS_B"), (200, 401))
+@case("issuers.issuer", OUTSIDE, (ISSUER, "https://else.test"), (200, 401))
+@case("issuers.audience", OUTSIDE, ([AUDIENCE], ["else"]), (200, 401))
+@case("issuers.keys_file", OUTSIDE, ("own.json", "foreign.json"), (200, 401))
+@case("issuers.types", OUTSIDE, (["at+jwt"], ["jwt"]), (200, 401))
+@case("issuers.required_claims", OUTSIDE, (["scope"], {"scope": ["admin"]}), (200, 401))
+async def a_good_token(trial: Trial) -> object:
+    """Tell the status of a request with a good token."""
+    return await trial.status(good())
+
+
+@case("verify.leeway_seconds", OWN, (0, 60), (401, 200))
+async def an_expired_token(trial: Trial) -> object:
+    """Tell the status of a request with a token that expired 30 seconds ago."""
+    return await trial.status(good(exp=int(NOW) - 30))
+
+
+@case("verify.token_max_bytes", SHORT_HEADER, (16_384, 300), (200, 401))
+async def a_long_token(trial: Trial) -> object:
+    """Tell the status of a request with a token of over 300 bytes."""
+    return await trial.status(good(more="x" * 300))
+
+
+@case("verify.header_max_bytes", OWN, (2048, 64), (200, 401))
+async def a_long_header(trial: Trial) -> object:
+    """Tell the status of a request with a token whose header has over 64 bytes."""
+    header = {"alg": "ES256", "kid": "ES256", "typ": "at+jwt", "more": "x" * 60}
+    return await trial.status(make(KEYS["ES256"].keys[0], good_claims(), header))
+
+
+@case("verify.on_revocation_error", DUAL, ("closed", "open"), (503, 200))
+async def an_unknown_revocation(trial: Trial) -> object:
+    """Tell the status while the store was never heard."""
+    return await trial.status(good())
+
+
+@case("keys.algorithm", OWN | {"keys": {"env": "SECRET"}}, ("HS256", "HS512"), ("HS256", "HS512"))
+async def the_signing_algorithm(trial: Trial) -> object:
+    """Tell the algorithm of the tokens that are issued."""
+    wired = trial.wired()
+    assert wired.renewal is not None
+    return wired.verifier.verify(wired.renewal.start("alice").token).algorithm
+
+
+@case("keys.check_seconds", OWN, (0.1, 3600), (200, 401))
+async def a_replaced_key_file(trial: Trial) -> object:
+    """Tell the status of a token by a key that came into the file half a second ago."""
+    wired = trial.wired()
+    (service,) = wired.services
+    app = JWTMiddleware.from_config(App(), wired)
+    await service.start()
+    OTHER["ES256"].save(trial.folder / "keys.json")
+    await asyncio.sleep(0.5)
+    await service.close()
+    token = make(OTHER["ES256"].keys[0], good_claims())
+    return (await call(app, http(token=token))).status
+
+
+# -- outside issuers -----------------------------------------------------------------------------
+
+
+@case("issuers.any_audience", {"issuers": [OUTSIDE["issuers"][0] | {"audience": []}]},
+      (True, False), (200, "refused"))  # fmt: skip
+@case("issuers.algorithms", OUTSIDE, (["ES256"], ["RS256"]), (200, "refused"))
+async def a_token_or_a_refusal(trial: Trial) -> object:
+    """Tell the status of a good token; or that the configuration is refused."""
+    audience = "somebody-else" if "any_audience" in trial.raw["issuers"][0] else AUDIENCE
+    try:
+        return await trial.status(good(aud=audience))
+    except ConfigurationError:
+        return "refused"
+
+
+@case("issuers.require_type", OUTSIDE, (False, True), (200, 401))
+async def a_token_without_type(trial: Trial) -> object:
+    """Tell the status of a token whose header has no typ."""
+    header = {"alg": "ES256", "kid": "ES256"}
+    return await trial.status(make(KEYS["ES256"].keys[0], good_claims(), header))
+
+
+@case("issuers.jwks_url", REMOTE, ("https://id.example/a", None),
+      ("https://id.example/a", "https://id.example/.well-known/openid-configuration"))  # fmt: skip
+async def the_first_url_asked(trial: Trial) -> object:
+    """Tell where the keys are asked for."""
+    await (await trial.remote()).close()
+    return trial.asked[0]
+
+
+@case("issuers.required", REMOTE, (False, True), ("started", "refused"))
+async def a_start_without_keys(trial: Trial) -> object:
+    """Tell whether the application starts while the issuer is down."""
+    trial.answer = (500, {}, {})
+    try:
+        await (await trial.remote()).close()
+    except Unavailable:
+        return "refused"
+    return "started"
+
+
+@case("jwks.lifetime_seconds", REMOTE, (600, 700), (4200, 4300))
+@case("jwks.stale_seconds", REMOTE, (3600, 0), (4200, 600))
+async def how_long_keys_are_believed(trial: Trial) -> object:
+    """Tell for how long, when the answer does not say."""
+    return await _believed(trial)
+
+
+@case("jwks.least_lifetime_seconds", REMOTE, (60, 300), (3660, 3900))
+async def how_long_keys_are_believed_at_least(trial: Trial) -> object:
+    """Tell for how long, when the answer must not be kept."""
+    trial.answer = (200, {"cache-control": "no-store"}, trial.answer[2])
+    return await _believed(trial)
+
+
+@case("jwks.most_lifetime_seconds", REMOTE, (3600, 7200), (7200, 10_800))
+async def how_long_keys_are_believed_at_most(trial: Trial) -> object:
+    """Tell for how long, when the answer may be kept for a day."""
+    trial.answer = (200, {"cache-control": "max-age=86400"}, trial.answer[2])
+    return await _believed(trial)
+
+
+async def _believed(trial: Trial) -> object:
+    keys = await trial.remote()
+    await keys.close()
+    return round(keys.state().trusted_for, -1)
+
+
+@case("jwks.refresh_ahead", REMOTE, (0.9, 0.1), (True, False))
+async def when_keys_are_fetched_anew(trial: Trial) -> object:
+    """Tell whether it takes more than half of the ten minutes."""
+    keys = await trial.remote()
+    await keys.close()
+    return keys.state().next_attempt_in > 300
+
+
+@case("jwks.cooldown_seconds", REMOTE, (10, 60), (True, False))
+async def when_a_failure_is_tried_again(trial: Trial) -> object:
+    """Tell whether it is within half a minute."""
+    trial.answer = (500, {}, {})
+    keys = await trial.remote()
+    await keys.close()
+    return keys.state().next_attempt_in < 30
+
+
+@case("jwks.longest_backoff_seconds", REMOTE, (30, 3600), (True, False))
+async def when_a_fourth_failure_is_tried_again(trial: Trial) -> object:
+    """Tell whether it is within a minute."""
+    trial.answer = (500, {}, {})
+    keys = await trial.remote()
+    for _ in range(3):
+        await keys._attempt(False)
+    await keys.close()
+    return keys.state().next_attempt_in < 60
+
+
+@case("jwks.share_folder", REMOTE, ("shared", None), (True, False))
+async def what_is_shared(trial: Trial) -> object:
+    """Tell whether the fetched keys lie in the folder for the other processes."""
+    (trial.folder / "shared").mkdir(mode=0o700)
+    await (await trial.remote()).close()
+    return any((trial.folder / "shared").iterdir())
+
+
+@case("jwks_limits.timeout_seconds", REMOTE, (0.1, 60), ("gave up", "waits"))
+async def an_issuer_that_hangs(trial: Trial) -> object:
+    """Tell what the start does within half a second."""
+    trial.answer = (0, {}, {})
+    (keys,) = trial.wired().verifier.fetched_keys
+    try:
+        await asyncio.wait_for(keys.start(), 0.5)
+    except TimeoutError:
+        return "waits"
+    finally:
+        await keys.close()
+    return "gave up"
+
+
+@case("jwks_limits.max_bytes", REMOTE, (262_144, 1024), (True, False))
+async def a_large_answer(trial: Trial) -> object:
+    """Tell whether an answer of two kilobytes is taken."""
+    trial.answer[2]["more"] = "x" * 2000
+    return await _is_ready(trial)
+
+
+@case("jwks_limits.max_keys", REMOTE, (64, 1), (True, False))
+async def a_large_set(trial: Trial) -> object:
+    """Tell whether a set of two keys is taken."""
+    trial.answer[2]["keys"].append(OTHER["ES256"].keys[0].public_jwk())
+    return await _is_ready(trial)
+
+
+async def _is_ready(trial: Trial) -> bool:
+    keys = await trial.remote()
+    await keys.close()
+    return keys.state().is_ready
+
+
+FORCED = REMOTE | {"jwks": {"cooldown_seconds": 1}}
+
+
+@case("jwks_limits.unknown_kids", FORCED, (10, 1), (2, 1))
+async def unknown_kids_remembered(trial: Trial) -> object:
+    """Tell how many of two are remembered."""
+    return (await _after_unknown_kids(trial, "a", "b"))[0]
+
+
+@case("jwks_limits.unknown_seconds", FORCED, (1, 300), (3, 2))
+async def an_unknown_kid_again(trial: Trial) -> object:
+    """Tell how often the issuer was asked when the same kid came again after a second."""
+    return (await _after_unknown_kids(trial, "a", "a"))[1]
+
+
+async def _after_unknown_kids(trial: Trial, *kids: str) -> tuple[int, int]:
+    """Give how many kids are remembered and how often the issuer was asked."""
+    keys = await trial.remote()
+    for number, kid in enumerate(kids):
+        if number:
+            await asyncio.sleep(1.1)  # the cooldown, which is real
+        try:
+            keys.find("ES256", kid)
+        except LinqiError as error:
+            if seek := getattr(error, "seek", None):
+                await seek()
+    await keys.close()
+    state = keys.state()
+    return len(keys._unknown) if kids[-1] != "a" else state.unknown_kids, state.requests
+
+
+# -- the cache -----------------------------------------------------------------------------------
+
+
+@case("cache.enabled", OWN, (True, False), (True, False))
+@case("cache.lifetime_seconds", OWN, (60, 1e-9), (True, False))
+async def a_hit(trial: Trial) -> object:
+    """Tell whether a token is remembered."""
+    return _is_hit(trial.wired().verifier, 0)
+
+
+@case("cache.max_entries", OWN, (2, 1), (True, False))
+async def a_hit_after_another(trial: Trial) -> object:
+    """Tell whether it is, after one other."""
+    return _is_hit(trial.wired().verifier, 1)
+
+
+@case("cache.max_bytes", OWN, (1_000_000, 4096), (True, False))
+async def a_hit_after_nine_others(trial: Trial) -> object:
+    """Tell whether it is, after nine others."""
+    return _is_hit(trial.wired().verifier, 9)
+
+
+def _is_hit(verifier: Any, others: int) -> bool:
+    token = good()
+    first = verifier.verify(token)
+    for number in range(others):
+        verifier.verify(good(jti=f"other-{number}"))
+    return verifier.verify(token) is first
+
+
+# -- renewal -------------------------------------------------------------------------------------
+
+
+@case("renewal.sliding", PLAIN, ("auto", False), (True, False))
+@case("renewal.buffer_seconds", PLAIN, (300, 60), (True, False))
+async def a_successor(trial: Trial) -> object:
+    """Tell whether a request with 100 seconds left brings one."""
+    if trial.config.renewal.sliding is False:
+        return (await call(trial.app(), http(token=good(exp=int(NOW) + 100)))).successor is not None
+    return (await trial.near_expiry()).successor is not None
+
+
+def _claims(trial: Trial, people: int = 20) -> list[Any]:
+    wired = trial.wired()
+    assert wired.renewal is not None
+    tokens = [wired.renewal.start(f"user-{n}").token for n in range(people)]
+    return [wired.verifier.verify(token).claims for token in tokens]
+
+
+@case("renewal.lifetime_seconds", PLAIN, (900, 700), (900, 700))
+async def a_life(trial: Trial) -> object:
+    """Tell how long a token lives."""
+    (claims,) = _claims(trial, 1)
+    return claims["exp"] - claims["iat"]
+
+
+@case("renewal.policy", OWN, ("plain", "grid"), (True, False))
+async def whether_all_expire_together(trial: Trial) -> object:
+    """Tell whether twenty people who sign in together have one expiry."""
+    return len({claims["exp"] for claims in _claims(trial)}) == 1
+
+
+@case("renewal.jitter_width", OWN | {"renewal": {"policy": "jitter"}}, (0.01, 1), (True, False))
+async def whether_all_expire_within_ten_seconds(trial: Trial) -> object:
+    """Tell whether their expiries lie within ten seconds."""
+    expiries = [claims["exp"] for claims in _claims(trial)]
+    return max(expiries) - min(expiries) <= 10
+
+
+@case("renewal.max_session_seconds", OWN | {"renewal": {"cap_spread": 0}},
+      (28_800, 3600), (28_800, 3600))  # fmt: skip
+async def a_sessions_end(trial: Trial) -> object:
+    """Tell how long a session may last."""
+    (claims,) = _claims(trial, 1)
+    return claims["session_end"] - claims["auth_time"]
+
+
+@case("renewal.cap_spread", OWN, (0, 0.5), (True, False))
+async def whether_all_sessions_end_together(trial: Trial) -> object:
+    """Tell whether twenty sessions have one end."""
+    return len({claims["session_end"] for claims in _claims(trial)}) == 1
+
+
+@case("renewal.whole_second_times", PLAIN, (True, False), (True, False))
+async def whether_times_are_whole(trial: Trial) -> object:
+    """Tell whether exp is, of a token made at a quarter past the second."""
+    (claims,) = _claims(trial, 1)
+    return claims["exp"] % 1 == 0
+
+
+SCARCE = PLAIN | {"budget": {"renewals_per_second": 0.001, "burst": 1}}
+
+
+async def _second_successor(trial: Trial) -> bool:
+    """Tell whether, of two sessions that renew at once, the second gets its successor."""
+    app = trial.app()
+    assert app.renewal is not None
+    tokens = [app.renewal.start(name).token for name in ("alice", "bob")]
+    trial.clock.move(900 - 100)
+    answers = [await call(app, http(token=token)) for token in tokens]
+    assert answers[0].successor is not None
+    return answers[1].successor is not None
+
+
+@case("renewal.hard_margin_seconds", SCARCE, (120, 10), (True, False))
+@case("budget.renewals_per_second", SCARCE, (None, 0.001), (True, False))
+@case("budget.burst", SCARCE, (10, 1), (True, False))
+async def a_second_successor(trial: Trial) -> object:
+    """Tell whether the second of two sessions is renewed."""
+    return await _second_successor(trial)
+
+
+@case("signing.off_loop", PLAIN, (True, False), (True, False))
+async def where_a_successor_is_signed(trial: Trial) -> object:
+    """Tell whether a thread signs it."""
+    before = {thread.name for thread in threading.enumerate()}
+    app = trial.app()
+    assert app.renewal is not None
+    token = app.renewal.start("alice").token
+    trial.clock.move(800)
+    assert (await call(app, http(token=token))).successor
+    signing = {t.name for t in threading.enumerate() if t.name.startswith("linqi-sign")} - before
+    app.renewal.close()
+    return bool(signing)
+
+
+@case("signing.memo_seconds", OWN, (60, 5), (1, 2))
+async def signatures_for_a_token_that_comes_again(trial: Trial) -> object:
+    """Tell how many there are when it comes again after ten seconds."""
+    return await _signatures(trial, ["alice", "alice"], pause=10)
+
+
+@case("signing.memo_entries", PLAIN, (10, 1), (2, 3))
+async def signatures_for_two_tokens_by_turns(trial: Trial) -> object:
+    """Tell how many there are for one token, another, and the first again."""
+    return await _signatures(trial, ["alice", "bob", "alice"], pause=0)
+
+
+async def _signatures(trial: Trial, order: list[str], pause: float) -> int:
+    """Count the signatures for tokens that come in `order`, `pause` seconds apart."""
+    app = trial.app()
+    assert app.renewal is not None
+    tokens = {name: app.renewal.start(name).token for name in order}
+    trial.clock.now = app.verifier.verify(tokens[order[0]]).expires_at - 60
+    for name in order:
+        assert (await call(app, http(token=tokens[name]))).successor
+        trial.clock.move(pause)
+    return app.renewal.counts.signatures
+
+
+@case("signing.wait_seconds", PLAIN, (5, 0.05), (True, False))
+async def a_successor_that_takes_long(trial: Trial) -> object:
+    """Tell whether a response waits for one that takes a third of a second."""
+
+    async def slow(verified: Verified) -> bool:
+        await asyncio.sleep(0.3)
+        return True
+
+    return (await trial.near_expiry(authorize=slow)).successor is not None
+
+
+# -- sessions and their store --------------------------------------------------------------------
+
+
+async def _started(trial: Trial) -> Any:
+    sessions = trial.wired().sessions
+    assert sessions is not None
+    await sessions.start()
+    return sessions
+
+
+@case("store.url", DUAL, ("memory:", "sqlite:by-file.db"), (False, True))
+@case("store.url_env", OWN | {"store": {"secrets_file": "refresh.json"}},
+      ("MEMORY", "SQLITE"), (False, True))  # fmt: skip
+async def a_database(trial: Trial) -> object:
+    """Tell whether there is one once somebody has signed in."""
+    sessions = await _started(trial)
+    await sessions.sign_in("alice")
+    await sessions.close()
+    return bool([*trial.folder.glob("*.db")])
+
+
+@case("store.secrets_file", DUAL, ("refresh.json", "refresh-other.json"), ("unknown", "refused"))
+@case("store.secrets_env", OWN | {"store": {"url": "memory:"}},
+      ("REFRESH_A", "REFRESH_B"), ("unknown", "refused"))  # fmt: skip
+async def a_refresh_token_of_ours(trial: Trial) -> object:
+    """Tell whether one by the secret in refresh.json gets as far as the store."""
+    tokens = RefreshTokens(KEYS["HS256"].keys, issuer=ISSUER)
+    sessions = await _started(trial)
+    try:
+        await sessions.refresh(tokens.make(new_session_id("alice"), 0, NOW + 1000))
+    except RefreshRefused as error:
+        return "unknown" if error.reason == "unknown" else "refused"
+    finally:
+        await sessions.close()
+
+
+@case("store.stale_after_seconds", DUAL, (2, 3600), (503, 200))
+async def a_store_that_fell_silent(trial: Trial) -> object:
+    """Tell the status two seconds after it was last heard."""
+    wired = trial.wired()
+    assert wired.sessions is not None
+    wired.sessions.revocations._take(())
+    await asyncio.sleep(2.1)  # the monotonic clock is real
+    app = JWTMiddleware.from_config(App(), wired)
+    return (await call(app, http(token=good()))).status
+
+
+async def _pairs(trial: Trial, people: int = 1) -> list[Any]:
+    sessions = await _started(trial)
+    pairs = [await sessions.sign_in(f"user-{n}") for n in range(people)]
+    await sessions.close()
+    return pairs
+
+
+@case("sessions.idle_seconds", DUAL, (3600, 7200), (3600, 7200))
+async def a_refresh_tokens_life(trial: Trial) -> object:
+    """Tell how long a refresh token lives."""
+    (pair,) = await _pairs(trial)
+    return pair.refresh_expires_at - int(NOW)
+
+
+@case("sessions.absolute_seconds", DUAL | {"sessions": {"cap_spread": 0, "idle_seconds": 60}},
+      (3600, 7200), (3600, 7200))  # fmt: skip
+async def a_stored_sessions_end(trial: Trial) -> object:
+    """Tell how long a session may last."""
+    (pair,) = await _pairs(trial)
+    return pair.session_ends_at - int(NOW)
+
+
+@case("sessions.cap_spread", DUAL, (0, 0.5), (True, False))
+async def whether_stored_sessions_end_together(trial: Trial) -> object:
+    """Tell whether ten sessions have one end."""
+    return len({pair.session_ends_at for pair in await _pairs(trial, 10)}) == 1
+
+
+@case("sessions.grace_seconds", DUAL, (10, 60), ("recovered", "replayed"))
+@case("sessions.after_grace", DUAL, ("recover", "strict"), ("recovered", "reused"))
+async def a_refresh_token_again(trial: Trial) -> object:
+    """Tell what one leads to that is presented again after twenty seconds."""
+    sessions = await _started(trial)
+    pair = await sessions.sign_in("alice")
+    await sessions.refresh(pair.refresh_token)
+    trial.clock.move(20)
+    try:
+        return (await sessions.refresh(pair.refresh_token)).outcome
+    except RefreshRefused as error:
+        return error.reason
+    finally:
+        await sessions.close()
+
+
+@case("sessions.most_sessions", DUAL, (1, 5), (1, 2))
+async def sessions_of_one_subject(trial: Trial) -> object:
+    """Tell how many live after two sign-ins."""
+    sessions = await _started(trial)
+    for _ in range(2):
+        await sessions.sign_in("alice")
+    living = await sessions.sessions("alice")
+    await sessions.close()
+    return len(living)
+
+
+# -- HTTP ----------------------------------------------------------------------------------------
+
+COOKIE = PLAIN | {
+    "http": {"accept": ["cookie"]},
+    "cookies": {"origins": ["https://app.example"]},
+}
+
+
+@case("http.accept", COOKIE, (["header"], ["cookie"]), (200, 401))
+async def a_bearer_token(trial: Trial) -> object:
+    """Tell the status of a request with one."""
+    return await trial.status(good())
+
+
+@case("http.successor_header", PLAIN, ("X-Refresh-Token", "X-Next"), (False, True))
+async def the_header_of_a_successor(trial: Trial) -> object:
+    """Tell whether a successor comes in X-Next."""
+    return (await trial.near_expiry()).header("x-next") is not None
+
+
+@case("http.subprotocol", OWN | {"http": {"accept": ["subprotocol"]}},
+      ("bearer", "else"), (True, False))  # fmt: skip
+async def a_socket_by_subprotocol(trial: Trial) -> object:
+    """Tell whether it reaches the application when it offers bearer and a token."""
+    app = App()
+    peer = Peer(subprotocols=["bearer", good()])
+    await peer.run(trial.app(app))
+    return bool(app.scopes)
+
+
+@case("http.expose_to", PLAIN, (["https://app.example"], []), ("x-refresh-token", None))
+async def the_exposed_headers(trial: Trial) -> object:
+    """Tell what a script of app.example may read."""
+    return (await trial.near_expiry()).header("access-control-expose-headers")
+
+
+@case("http.realm", OWN, ("api", "shop"), ('Bearer realm="api"', 'Bearer realm="shop"'))
+async def the_challenge(trial: Trial) -> object:
+    """Tell what a request without a token is answered."""
+    return (await call(trial.app(), http())).header("www-authenticate")
+
+
+@case("http.skip_cacheable", PLAIN, (False, True), (True, False))
+async def a_successor_in_a_cacheable_response(trial: Trial) -> object:
+    """Tell whether a response that may be cached brings one."""
+    app = App(headers=[(b"cache-control", b"public, max-age=60")])
+    return (await trial.near_expiry(app=app)).successor is not None
+
+
+@case("http.socket_check_seconds", PLAIN, (0.01, 3600), ("closed", "open"))
+async def a_socket_whose_token_ends(trial: Trial) -> object:
+    """Tell whether it is closed within a third of a second, though no timer was set for it."""
+    app = trial.app(echo)
+    assert app.renewal is not None
+    peer = Peer(app.renewal.start("alice").token, ended=[])
+    serving = asyncio.create_task(peer.run(app))
+    while not any(message["type"] == "websocket.accept" for message in peer.sent):
+        await asyncio.sleep(0.001)
+    trial.clock.move(1000)
+    await asyncio.wait([serving], timeout=0.3)
+    is_closed = any(message.get("code") == 4401 for message in peer.sent)
+    peer.incoming.put_nowait({"type": "websocket.disconnect", "code": 1000})
+    await serving
+    return "closed" if is_closed else "open"
+
+
+@case("paths.public", OWN, (["/me"], []), (200, 401))
+@case("paths.optional", OWN, (["/me"], []), (200, 401))
+async def a_request_without_token(trial: Trial) -> object:
+    """Tell the status of one."""
+    return await trial.status()
+
+
+async def _login(trial: Trial, path: str = "/login", *, times: int = 1, **form: str) -> Answer:
+    """Sign in by the routes, wrongly where a password is given; the last answer counts."""
+
+    def authenticate(fields: Any) -> Person | None:
+        return None if fields["password"] else Person(subject=fields["username"])
+
+    wired = trial.wired()
+    app = JWTMiddleware.from_config(App(204), wired, authenticate=authenticate)
+    assert wired.sessions is not None
+    await wired.sessions.start()
+    headers = [
+        (b"content-type", b"application/json"),
+        (b"x-token-delivery", b"cookie"),
+        (b"sec-fetch-site", b"same-origin"),
+    ]
+    for number in range(times):
+        fields = {"username": form.get("username", "al").format(number)}
+        fields["password"] = form.get("password", "")
+        address = form.get("address", "10.0.0.1").format(number)
+        body = json.dumps(fields).encode()
+        answer = Answer()
+
+        async def receive(body: bytes = body) -> dict[str, Any]:
+            return {"type": "http.request", "body": body, "more_body": False}
+
+        scope = http(path, method="POST", headers=headers, client=(address, 1))
+        await app(scope, receive, answer.send)
+    await wired.sessions.close()
+    return answer
+
+
+@case("paths.sessions_prefix", LOGIN, ("/auth", None), (200, 401))
+async def a_login_below_a_prefix(trial: Trial) -> object:
+    """Tell the status of a POST to /auth/login."""
+    return (await _login(trial, "/auth/login")).status
+
+
+@case("cookies.refresh_name", LOGIN, ("__Host-refresh", "__Host-r"), (False, True))
+async def the_refresh_cookie(trial: Trial) -> object:
+    """Tell whether a login sets __Host-r."""
+    return "__Host-r=" in str((await _login(trial)).header("set-cookie"))
+
+
+@case("cookies.origins", COOKIE, (["https://app.example"], ["https://b.example"]), (200, 400))
+@case("cookies.access_name", COOKIE, ("__Host-access", "__Host-b"), (200, 401))
+async def a_cookie_of_app_example(trial: Trial) -> object:
+    """Tell the status of a POST from app.example with the token in __Host-access."""
+    headers = [
+        (b"origin", b"https://app.example"),
+        (b"cookie", b"__Host-access=" + good().encode()),
+    ]
+    return await trial.status(method="POST", headers=headers)
+
+
+@case("cookies.access_secure", COOKIE | {"cookies": COOKIE["cookies"] | {"access_name": "access"}},
+      (False, True), ("set without Secure", "refused"))  # fmt: skip
+async def a_cookie_without_prefix(trial: Trial) -> object:
+    """Tell how a cookie without __Host- is set, if it may be."""
+    try:
+        app = trial.app()
+    except ConfigurationError:
+        return "refused"
+    session = {"auth_time": int(NOW) - 800, "session_end": int(NOW) + 9999}
+    token = good(exp=int(NOW) + 100, **session)
+    answer = await call(app, http(headers=[(b"cookie", b"access=" + token.encode())]))
+    cookie = str(answer.header("set-cookie"))
+    is_set = cookie.startswith("access=") and "Secure" not in cookie
+    return "set without Secure" if is_set else cookie
+
+
+TIGHT = DUAL | {"throttle": {"per_pair": "5 per hour"}}
+
+
+@case("throttle.enabled", TIGHT, (True, False), (429, 400))
+@case("throttle.per_pair", TIGHT, ("5 per hour", "9 per hour"), (429, 400))
+async def a_seventh_wrong_password(trial: Trial) -> object:
+    """Tell the status of the seventh from one address for one name."""
+    return (await _login(trial, times=7, password="wrong")).status
+
+
+@case("throttle.per_address", LOGIN, ("5 per hour", "90 per hour"), (429, 400))
+async def a_seventh_name(trial: Trial) -> object:
+    """Tell the status of the seventh failure from one address, each for another name."""
+    return (await _login(trial, times=7, password="wrong", username="al{}")).status
+
+
+@case("throttle.per_name", LOGIN, ("5 per hour", "90 per hour"), (429, 400))
+async def a_seventh_address(trial: Trial) -> object:
+    """Tell the status of the seventh failure for one name, each from another address."""
+    return (await _login(trial, times=7, password="wrong", address="10.0.0.{}")).status
+
+
+@case("throttle.storage", LOGIN, ("async+memory://", UNKNOWN_STORAGE), (400, "refused"))
+@case("throttle.storage_env", LOGIN, ("COUNTED_HERE", "COUNTED_NOWHERE"), (400, "refused"))
+async def where_failures_are_counted(trial: Trial) -> object:
+    """Tell the status of a failure; or that there is no such place."""
+    try:
+        return (await _login(trial, password="wrong")).status
+    except ConfigurationError:
+        return "refused"
+
+
+# -- clients -------------------------------------------------------------------------------------
+
+
+def _verdict(trial: Trial, left: float, **options: Any) -> str:
+    """Give the verdict on a token of 900 seconds that has `left`."""
+    held = hold(
+        issued_at=NOW, expires_at=NOW + 900, wall=NOW, monotonic=0,
+        settings=trial.config.client.settings(), **options,
+    )  # fmt: skip
+    return judge(held, NOW + 900 - left, 900 - left)
+
+
+@case("client.advisory_seconds", {}, (300, 60), ("advisory", "fresh"))
+@case("client.mandatory_seconds", {}, (30, 150), ("advisory", "mandatory"))
+@case("client.share", {}, (0.5, 0.05), ("advisory", "fresh"))
+async def a_clients_verdict(trial: Trial) -> object:
+    """Tell what a client thinks of a token with 100 seconds left."""
+    return _verdict(trial, 100)
+
+
+@case("client.jitter", {}, (0, 0.5), ("fresh", "advisory"))
+async def a_clients_verdict_at_its_earliest(trial: Trial) -> object:
+    """Tell what the earliest of all clients thinks of one with 400 seconds left."""
+    return _verdict(trial, 400, chance=1.0)
