@@ -1,8 +1,10 @@
 """What the documentation shows runs, as a reader would run it."""
 
+import asyncio
 import importlib.util
 import json
 import re
+import shutil
 import subprocess
 import sys
 import time
@@ -13,11 +15,14 @@ import httpx2
 import pytest
 
 from linqi import Key, Verifier
+from linqi.cli import main
 from signed_in import PASSWORD
 from tokens import good_claims, make
 
 ROOT = Path(__file__).parent.parent
 EXAMPLES = ROOT / "docs" / "examples"
+GUIDES = ("clients", "configuration", "oidc", "sessions")
+PAGES = ["README.md", *(f"docs/guides/{name}.md" for name in GUIDES)]
 
 
 def load(name: str) -> ModuleType:
@@ -38,14 +43,11 @@ def client_of(app: object) -> httpx2.AsyncClient:
     )
 
 
-@pytest.mark.parametrize(
-    "page",
-    ["README.md", "docs/guides/clients.md", "docs/guides/oidc.md", "docs/guides/sessions.md"],
-)
+@pytest.mark.parametrize("page", PAGES)
 def test_a_page_shows_the_example_as_it_is(page: str) -> None:
     """The code block on the page is the file that the other tests run."""
     text = (ROOT / page).read_text()
-    shown = re.findall(r"<!-- example: (\S+) -->\n```python\n(.*?)```\n<!-- end -->", text, re.S)
+    shown = re.findall(r"<!-- example: (\S+) -->\n```\w+\n(.*?)```\n<!-- end -->", text, re.S)
     assert shown
     for path, code in shown:
         assert code == (ROOT / path).read_text()
@@ -122,13 +124,45 @@ def test_the_client_example_stays_signed_in(
     assert (tmp_path / "tokens.json").exists()
 
 
-def test_the_bare_example_runs_on_a_real_server(tmp_path: Path) -> None:
-    """``uvicorn bare:app`` in the folder of the example serves it, as the README says."""
+async def test_the_example_of_dual_tokens_by_a_file_signs_in_and_refreshes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The keys that its comments name are made, and the session routes answer."""
+    monkeypatch.chdir(tmp_path)
+    shutil.copy(EXAMPLES / "sessions.toml", tmp_path)
+    assert main(["keygen"]) == main(["keygen", "--alg", "HS256", "--out", "refresh.json"]) == 0
+    assert main(["check", "sessions.toml"]) == 0
+    app = load("from_config_dual").app
+    messages: asyncio.Queue[dict[str, str]] = asyncio.Queue()
+    sent: asyncio.Queue[dict[str, str]] = asyncio.Queue()
+    lifespan = asyncio.create_task(app({"type": "lifespan"}, messages.get, sent.put))
+    await messages.put({"type": "lifespan.startup"})
+    assert (await sent.get())["type"] == "lifespan.startup.complete"
+    async with client_of(app) as client:
+        person = {"username": "alice", "password": "correct horse"}
+        pair = (await client.post("/login", json=person)).json()
+        headers = {"Authorization": f"Bearer {pair['access_token']}"}
+        assert (await client.get("/me", headers=headers)).text == "alice"
+        token = {"refresh_token": pair["refresh_token"]}
+        assert (await client.post("/refresh", json=token)).json()["sequence"] == 1
+    await messages.put({"type": "lifespan.shutdown"})
+    await lifespan
+
+
+@pytest.mark.parametrize("name", ["bare", "from_config"])
+def test_an_example_runs_on_a_real_server(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    """``uvicorn bare:app`` in the folder of the example serves it, as the documentation says."""
+    monkeypatch.chdir(tmp_path)
+    shutil.copy(EXAMPLES / f"{name}.py", tmp_path)
+    shutil.copy(EXAMPLES / "linqi.toml", tmp_path)
+    assert main(["keygen"]) == main(["check"]) == 0
     log = tmp_path / "log"
     with log.open("wb") as output:
         server = subprocess.Popen(
-            [sys.executable, "-m", "uvicorn", "bare:app", "--port", "0", "--no-access-log"],
-            cwd=EXAMPLES,
+            [sys.executable, "-m", "uvicorn", f"{name}:app", "--port", "0", "--no-access-log"],
+            cwd=tmp_path,
             stderr=output,
         )
     try:

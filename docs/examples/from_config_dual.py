@@ -1,0 +1,26 @@
+"""Dual tokens by a file: login, refresh, sign-out and revocation around a bare application."""
+
+import hmac
+
+from linqi import JWTMiddleware, Person
+
+
+def authenticate(form):
+    """Check a name and a password here, with a slow hash and in a thread."""
+    if form["username"] == "alice" and hmac.compare_digest(form["password"], "correct horse"):
+        return Person(subject="alice", scopes=["read"])
+    return None
+
+
+async def api(scope, receive, send):
+    """Answer who called."""
+    if scope["type"] == "lifespan":
+        while (await receive())["type"] == "lifespan.startup":
+            await send({"type": "lifespan.startup.complete"})
+        await send({"type": "lifespan.shutdown.complete"})
+        return
+    await send({"type": "http.response.start", "status": 200, "headers": []})
+    await send({"type": "http.response.body", "body": scope["user"].identity.encode()})
+
+
+app = JWTMiddleware.from_config(api, "sessions.toml", authenticate=authenticate)

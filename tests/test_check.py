@@ -1,0 +1,290 @@
+"""linqi check finds what is unsafe in linqi.toml; linqi init writes one with nothing to mend."""
+
+import json
+import re
+import tomllib
+from pathlib import Path
+
+import pytest
+
+import config_reference
+import linqi.config
+from linqi import Key, KeySet, rotate
+from linqi.cli import main
+from linqi.config import Config, read
+from linqi.config.checking import check
+from linqi.config.lifetime_rules import storm_factor
+from linqi.config.lifetimes import RenewalTable
+from linqi.config.template import template
+
+BASE = '[verify]\nissuer = "https://shop.example"\naudience = "shop"\n[keys]\nfile = "keys.json"\n'
+STORE = '[store]\nurl = "sqlite:s.db"\nsecrets_file = "refresh.json"\n'
+OUTSIDE = (
+    '[[issuers]]\nissuer = "https://id.example"\naudience = ["shop"]\nalgorithms = ["RS256"]\n'
+)
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Give a folder with signing keys and refresh secrets."""
+    KeySet([Key.generate("ES256")]).save(tmp_path / "keys.json")
+    KeySet([Key.generate("HS256")]).save(tmp_path / "refresh.json")
+    return tmp_path
+
+
+def found(folder: Path, text: str, **environ: str) -> dict[str, str]:
+    """Give the severities of what is found, by code."""
+    (folder / "linqi.toml").write_text(text)
+    checked = check(folder / "linqi.toml", environ)
+    assert all(f.reason.endswith(".") and f.mend.endswith(".") for f in checked.findings)
+    return {finding.code: finding.severity for finding in checked.findings}
+
+
+def test_a_new_file_has_nothing_to_mend(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """``linqi init`` and ``linqi keygen``, and ``linqi check`` is content."""
+    path = folder / "linqi.toml"
+    assert main(["init", str(path)]) == 0
+    assert main(["check", str(path)]) == 0
+    assert "nothing to mend" in capsys.readouterr().out
+    assert main(["init", str(path)]) == 2
+    assert main(["init", "-"]) == 0
+    assert capsys.readouterr().out == template() == path.read_text()
+
+
+def test_a_new_file_says_the_defaults() -> None:
+    """Every default in it is the schema's; only who signs is set besides."""
+    config = read(tomllib.loads(template()))
+    for name in ("cache", "renewal", "budget", "signing", "store", "sessions", "jwks", "client"):
+        assert getattr(config, name) == getattr(Config(), name)
+    assert config.keys.file == "keys.json"
+
+
+def test_every_example_in_a_new_file_is_good() -> None:
+    """A key that is commented out can be used as it stands there."""
+    lines = template().splitlines()
+    for number, line in enumerate(lines):
+        if line.startswith("# ") and " = " in line and line[2:].split(" = ")[0].isidentifier():
+            table = next(
+                candidate.removeprefix("# ")
+                for candidate in reversed(lines[:number])
+                if candidate.removeprefix("# ").startswith("[")
+            )
+            read(tomllib.loads(f"{table}\n{line[2:]}\n"))
+
+
+@pytest.mark.parametrize(
+    ("text", "code", "severity"),
+    [
+        (BASE + "[renewal]\nlifetime_seconds = 1800\n", "access-lifetime-long", "warning"),
+        (BASE + "[renewal]\nbuffer_seconds = 60\n", "buffer-thin", "warning"),
+        (BASE + '[renewal]\npolicy = "plain"\n', "policy-plain", "warning"),
+        (BASE + '[renewal]\npolicy = "jitter"\n', "policy-jitter", "warning"),
+        (
+            BASE + '[renewal]\npolicy = "jitter"\njitter_width = 1.0\n',
+            "policy-jitter",
+            "note",
+        ),
+        (BASE + "[renewal]\nmax_session_seconds = 31_000_000\n", "session-cap-long", "warning"),
+        (BASE + STORE + "[sessions]\nabsolute_seconds = 8e6\n", "session-cap-long", "warning"),
+        (BASE + "[renewal]\ncap_spread = 0\n", "cap-in-step", "warning"),
+        (BASE + STORE + "[sessions]\ncap_spread = 0\n", "cap-in-step", "warning"),
+        (BASE + "[renewal]\nwhole_second_times = false\n", "fractional-times", "warning"),
+        (BASE + "[cache]\nenabled = false\n", "cache-off", "note"),
+        (BASE + STORE + "[cache]\nlifetime_seconds = 900\n", "cache-over-bound", "warning"),
+        (BASE + STORE + "[sessions]\ngrace_seconds = 0\n", "grace-none", "warning"),
+        (BASE + "[client]\nadvisory_seconds = 800\n", "client-early", "note"),
+        (OUTSIDE + "[jwks]\nlifetime_seconds = 3000\n", "jwks-over-overlap", "warning"),
+        (OUTSIDE + "[jwks]\nstale_seconds = 86400\n", "jwks-believed-long", "warning"),
+        (BASE.replace("[keys]", "leeway_seconds = 5\n[keys]"), "leeway", "warning"),
+        (
+            BASE.replace("[keys]", 'on_revocation_error = "open"\n[keys]') + STORE,
+            "revocation-open",
+            "warning",
+        ),
+        (BASE + STORE + "stale_after_seconds = inf\n", "revocation-open", "warning"),
+        (BASE + STORE + "stale_after_seconds = 90\n", "revocation-slow", "warning"),
+        (
+            OUTSIDE.replace('audience = ["shop"]', "any_audience = true"),
+            "any-audience",
+            "warning",
+        ),
+        (
+            BASE + '[http]\naccept = ["cookie"]\n[cookies]\norigins = ["https://a.example"]\n'
+            'access_name = "t"\naccess_secure = false\n',
+            "cookie-insecure",
+            "error",
+        ),
+        (BASE.replace("https", "http"), "issuer-http", "warning"),
+        (BASE + '[http]\nexpose_to = ["http://a.example"]\n', "origin-http", "warning"),
+        (BASE + '[paths]\npublic = ["/*"]\n', "all-public", "error"),
+        (BASE + STORE.replace("sqlite:s.db", "memory:"), "store-memory", "warning"),
+        (BASE + STORE + "[throttle]\nenabled = false\n", "throttle-off", "warning"),
+        (BASE + STORE, "throttle-local", "note"),
+        (BASE + "# password = 'hunter2hunter2'\n", "inline-secret", "error"),
+        (BASE + "# -----BEGIN PRIVATE KEY-----\n", "inline-secret", "error"),
+        (BASE + "# eyJhbGciOiJFUzI1NiJ9.eyJzdWIiOiJhbCJ9.c2lnbmF0dXJl\n", "inline-secret", "error"),
+        (
+            BASE + STORE.replace("sqlite:s.db", "postgresql://u:hunter2@db/x"),
+            "inline-secret",
+            "error",
+        ),
+        (BASE + STORE.replace("refresh.json", "shared.json"), "weak-key", "error"),
+        (BASE.replace("keys.json", "no.json"), "missing", "error"),
+        (BASE + "[renewal]\nbuffer_seconds = 450\n", "buffer-over-half", "error"),
+        ("[renewal]\nbufer_seconds = 450\n", "unknown-key", "error"),
+    ],
+)
+def test_a_lint_has_its_code_and_severity(
+    folder: Path, text: str, code: str, severity: str
+) -> None:
+    """What is unsafe is found; without it nothing of the kind is."""
+    (folder / "shared.json").write_bytes((folder / "keys.json").read_bytes())
+    assert found(folder, text).get(code) == severity
+    plain = found(folder, OUTSIDE if text.startswith("[[") else BASE)
+    assert code not in plain
+
+
+def test_a_loopback_issuer_may_be_http(folder: Path) -> None:
+    """Development on one machine is not scolded."""
+    assert found(folder, BASE.replace("https://shop.example", "http://127.0.0.1:8000")) == {}
+
+
+def test_rsa_that_signs_inline_is_found(folder: Path) -> None:
+    """0.4 ms and more on the event loop for each renewal; threads are the default."""
+    KeySet([Key.generate("RS256")]).save(folder / "keys.json")
+    assert "rsa-inline" not in found(folder, BASE)
+    assert found(folder, BASE + "[signing]\noff_loop = false\n")["rsa-inline"] == "warning"
+
+
+def test_a_key_withdrawn_before_its_last_token_is_found(folder: Path) -> None:
+    """The rotation's overlap must be as long as a token lives."""
+    old = Key.generate("ES256")
+    for lifetime, is_found in ((900, False), (60, True)):
+        rotation = rotate(
+            [old], Key.generate("ES256"), 1_800_000_000, lead=0, token_lifetime=lifetime
+        )
+        KeySet(rotation.keys).save(folder / "keys.json")
+        assert ("overlap-short" in found(folder, BASE)) == is_found
+
+
+def test_one_secret_for_both_kinds_of_token_is_found(folder: Path) -> None:
+    """Whoever has the signing secret must not be able to make refresh tokens."""
+    KeySet([Key.generate("HS256")]).save(folder / "keys.json")
+    assert "secret-shared" not in found(folder, BASE + STORE)
+    shared = BASE + STORE.replace("refresh.json", "keys.json")
+    assert found(folder, shared)["secret-shared"] == "error"
+
+
+@pytest.mark.parametrize(
+    ("name", "mode", "code", "severity"),
+    [
+        ("keys.json", 0o644, "key-file-readable", "error"),
+        ("keys.json", 0o640, "key-file-readable", "warning"),
+        ("refresh.json", 0o604, "key-file-readable", "error"),
+        ("keys.json", 0o620, "file-writable", "error"),
+        ("linqi.toml", 0o666, "file-writable", "error"),
+    ],
+)
+def test_a_file_that_others_can_read_or_write_is_found(
+    folder: Path, name: str, mode: int, code: str, severity: str
+) -> None:
+    """Keys are for their owner; the configuration may be read, not written."""
+    assert code not in found(folder, BASE + STORE)
+    (folder / name).chmod(mode)
+    assert found(folder, BASE + STORE)[code] == severity
+
+
+def test_variables_in_force_are_told(folder: Path) -> None:
+    """Each is a note: nobody sees them in the file."""
+    severities = found(folder, BASE, LINQI_RENEWAL__BUFFER_SECONDS="200")
+    assert severities == {"environment": "note"}
+    (folder / "linqi.toml").write_text(BASE)
+    (finding,) = check(folder / "linqi.toml", {"LINQI_CACHE__MAX_ENTRIES": "5"}).findings
+    assert "LINQI_CACHE__MAX_ENTRIES" in finding.reason
+
+
+def test_a_password_in_a_variable_is_no_inline_secret(folder: Path) -> None:
+    """A URL that comes from the environment is where it belongs."""
+    url = "postgresql://u:hunter2@db/x"
+    assert "inline-secret" not in found(folder, BASE + STORE, LINQI_STORE__URL=url)
+
+
+def test_nothing_secret_is_printed(
+    folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Passwords, secrets and pasted keys stay out of every message, JSON included."""
+    monkeypatch.setenv("SECRET_OF_MINE", "hunter2-too-short")
+    path = folder / "linqi.toml"
+    for text in (
+        BASE + STORE.replace("sqlite:s.db", "postgresql://u:hunter2@db/x"),
+        BASE + STORE.replace("sqlite:s.db", "oracle://u:hunter2@db/x"),
+        BASE + '[throttle]\nstorage = "redis://u:hunter2@db/x"\nper_pair = 5\n',
+        BASE.replace('file = "keys.json"', 'env = "SECRET_OF_MINE"'),
+        BASE + 'env = "hunter2"\n',
+        BASE + 'secret = "hunter2"\n',
+        '[verify]\nissuer = "-----BEGIN PRIVATE KEY-----hunter2"\naudience = 5\n',
+    ):
+        path.write_text(text)
+        assert main(["check", str(path)]) > 0
+        assert main(["check", "--json", str(path)]) > 0
+    shown = capsys.readouterr()
+    assert "hunter2" not in shown.out + shown.err
+
+
+def test_the_exit_code_tells_the_gravest(
+    folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """0 with notes at most, 1 with something to mend, 2 when it is no configuration."""
+    monkeypatch.chdir(folder)
+    codes: list[int] = []
+    for text in (
+        BASE + "[cache]\nenabled = false\n",
+        BASE + "[renewal]\nbuffer_seconds = 60\n",
+        "[renewal]\nbuffer_seconds = 'x'\n",
+    ):
+        Path("linqi.toml").write_text(text)
+        codes.append(main(["check"]))
+        shown = capsys.readouterr().out
+        assert main(["check", "--json"]) == codes[-1]
+        findings = json.loads(capsys.readouterr().out)["findings"]
+        assert [f["code"] in shown for f in findings] == [True]
+    assert codes == [0, 1, 2]
+    assert main(["check", "none.toml"]) == 2
+    assert "linqi init" in capsys.readouterr().out
+
+
+def test_the_form_can_be_checked_where_no_key_is(tmp_path: Path) -> None:
+    """``--no-keys`` reads neither key files nor variables that hold keys."""
+    path = tmp_path / "linqi.toml"
+    path.write_text(BASE.replace('file = "keys.json"', 'env = "NOT_HERE"'))
+    assert main(["check", str(path)]) == 1
+    assert main(["check", "--no-keys", str(path)]) == 0
+
+
+def test_the_guide_names_every_key_and_every_code() -> None:
+    """The table of keys is the schema's (``python tests/config_reference.py`` writes it anew)."""
+    assert config_reference.shown() == config_reference.reference()
+    page = config_reference.PAGE.read_text()
+    folder = Path(linqi.config.__file__).parent
+    codes = set()
+    for module in ("safety_rules", "lifetime_rules", "reading", "faults", "trusting", "keeping"):
+        source = (folder / f"{module}.py").read_text()
+        codes |= set(re.findall(r'code=f?"([a-z{}.-]+)"', source))
+        codes |= set(re.findall(r'\.add\(\s*"([a-z-]+)"', source))
+    codes -= {code for code in codes if "{" in code}
+    assert len(codes) > 30
+    assert [code for code in sorted(codes) if f"`{code}`" not in page] == []
+
+
+@pytest.mark.parametrize(
+    ("renewal", "factor"),
+    [
+        (RenewalTable(policy="plain"), 61),
+        (RenewalTable(policy="jitter", jitter_width=0.1), 10),
+        (RenewalTable(policy="jitter", jitter_width=0.25), 4),
+        (RenewalTable(policy="grid"), 1),
+    ],
+)
+def test_storm_factors_are_those_of_the_model(renewal: RenewalTable, factor: float) -> None:
+    """``1 + 0.1 A`` and its kin, for the defaults of 900 and 300 seconds."""
+    assert storm_factor(renewal) == pytest.approx(factor, rel=0.02)
