@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import sys
 import time
@@ -121,6 +122,12 @@ def _demo(arguments: argparse.Namespace) -> int:
     )
 
 
+def _storm(arguments: argparse.Namespace) -> int:
+    from linqi_storm.command import run
+
+    return run(arguments)
+
+
 def _refused(error: TokenError) -> int:
     print(f"refused: {error.code}: {error.detail}", file=sys.stderr)
     return 1
@@ -169,6 +176,10 @@ def _parser() -> argparse.ArgumentParser:
     serve.add_argument("--log-level", choices=("debug", "info", "warning", "error"), default="info")
     demo = _command(commands, "demo", _demo, "run the main job: a server, a user, renewals")
     demo.add_argument("--seconds", type=float, default=30)
+    with contextlib.suppress(ModuleNotFoundError):  # a copy of the middleware alone
+        from linqi_storm import command as storm
+
+        storm.add_options(_command(commands, "storm", _storm, "storm an app while tokens expire"))
     for command, lifetime, buffer in ((serve, 900, 300), (demo, 20, 8)):
         command.add_argument("--alg", choices=ALGORITHMS, default="ES256")
         command.add_argument("--lifetime-seconds", type=float, default=lifetime)

@@ -1,0 +1,178 @@
+"""``linqi storm``: its options, and what it does with them."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from linqi import ConfigurationError
+
+if TYPE_CHECKING:
+    from linqi_storm.order import Order
+
+__all__ = ["add_options", "run"]
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Add the options of ``linqi storm``."""
+    parser.add_argument("scenario", nargs="?", default="storm-sliding",
+                        help="a name of --list, or module:Class of your own")  # fmt: skip
+    parser.add_argument("--list", action="store_true", help="tell the scenarios")
+    target = parser.add_argument_group("what is tested (default: an embedded application)")
+    target.add_argument("--app", default="", help="module:app, your own ASGI application")
+    target.add_argument("--config", type=Path, help="the linqi.toml of --app")
+    target.add_argument("--url", default="", help="a running deployment")
+    target.add_argument("--i-own-this-host", action="store_true",
+                        help="allow a --url that is not on this machine")  # fmt: skip
+    target.add_argument("--path", default="", help="the page to ask for; default /me")
+    target.add_argument("--key", type=Path, help="JWKS file with the signing key of --url")
+    target.add_argument("--issuer", default="", help="iss of the tokens for --url")
+    target.add_argument("--audience", default="", help="aud of the tokens for --url")
+    target.add_argument("--login", default="",
+                        help='instead of --key: {"url": ..., "body": {...}}')  # fmt: skip
+    target.add_argument("--workers", type=int, default=2)
+    target.add_argument("--store", choices=("sqlite", "valkey", "postgresql"), default="sqlite")
+    target.add_argument("--policy", default="grid", help="grid, plain or 'jitter .25'")
+    target.add_argument("--alg", default="RS256")
+    target.add_argument("--bits", type=int, default=2048, help="of an RSA key")
+    target.add_argument("--budget-per-second", type=float, help="of renewals, all workers together")
+    load = parser.add_argument_group("the load (defaults: the scenario's own)")
+    load.add_argument("--sessions", type=int)
+    load.add_argument("--seconds", type=float, help="how long the storm lasts")
+    load.add_argument("--lifetime-seconds", type=float, help="the real one, before compression")
+    load.add_argument("--buffer-seconds", type=float, help="the real one")
+    load.add_argument("--gap-seconds", type=float, help="the real mean pause between pages")
+    load.add_argument("--gaps", choices=("exponential", "reading"), help="the law of the pauses")
+    load.add_argument("--login-spread-seconds", type=float, help="the real one")
+    load.add_argument("--compress", type=float, metavar="K", help="divide all these by K")
+    load.add_argument("--seed", type=int)
+    load.add_argument("--set", action="append", default=[], metavar="NAME=NUMBER",
+                      help="a setting of the scenario's own")  # fmt: skip
+    load.add_argument("--processes", type=int, default=1, help="generators")
+    output = parser.add_argument_group("the result")
+    output.add_argument("--output", type=Path, default=Path("storm.json"))
+    output.add_argument("--junit", type=Path, help="also as JUnit XML")
+    output.add_argument("--json", action="store_true", help="the result on standard output")
+
+
+def run(options: argparse.Namespace) -> int:
+    """Run a storm; 0 when every invariant held, 1 when not, 3 when the run is void."""
+    from rich.console import Console
+
+    from linqi_storm.junit import write_junit
+    from linqi_storm.processes import ServerDiedError
+    from linqi_storm.progress import shown_progress
+    from linqi_storm.results import save_run
+    from linqi_storm.runner import StormError, run_storm
+    from linqi_storm.verdict import EXIT_CODES, show_verdict
+
+    console = Console(stderr=options.json)
+    if options.list:
+        _list(console)
+        return 0
+    order = order_of(options)
+    try:
+        with shown_progress(console, order.shape.duration) as progress:
+            result = run_storm(order, progress)
+    except (ServerDiedError, StormError) as error:
+        print(f"linqi storm: {error}", file=sys.stderr)
+        return 1
+    save_run(result, options.output)
+    if options.junit is not None:
+        write_junit([result], options.junit)
+    show_verdict(console, result)
+    console.print(f"result: {options.output}", markup=False)
+    if options.json:
+        print(options.output.read_text("utf-8"))
+    return EXIT_CODES[result.verdict]
+
+
+def order_of(options: argparse.Namespace) -> Order:
+    """Give what the options ask for; `ConfigurationError` when they do not fit."""
+    from linqi_storm.order import Order
+    from linqi_storm.scenarios import find_scenario
+
+    scenario = find_scenario(options.scenario)
+    k = options.compress or scenario.shape.compression
+
+    def real(seconds: float | None, usual: float) -> float:
+        """Compress what was given, or the scenario's own as it would be at its own factor."""
+        return (usual * scenario.shape.compression if seconds is None else seconds) / k
+
+    usual = scenario.shape
+    shape = scenario.resized(
+        sessions=options.sessions,
+        duration=usual.duration * usual.compression / k
+        if options.seconds is None
+        else options.seconds,
+        lifetime=real(options.lifetime_seconds, usual.lifetime),
+        buffer=real(options.buffer_seconds, usual.buffer),
+        gap=real(options.gap_seconds, usual.gap),
+        login_spread=real(options.login_spread_seconds, usual.login_spread),
+        law=options.gaps,
+        compression=k,
+        seed=options.seed,
+    )
+    return Order(
+        scenario=options.scenario,
+        shape=shape,
+        options=_settings(options.set),
+        policy=options.policy,
+        alg=options.alg,
+        bits=options.bits,
+        workers=options.workers,
+        generators=options.processes,
+        store=options.store,
+        budget_per_second=options.budget_per_second,
+        app=options.app,
+        config=options.config,
+        url=options.url,
+        path=options.path,
+        key=options.key,
+        issuer=options.issuer,
+        audience=options.audience,
+        login=_login(options.login),
+        is_own_host=options.i_own_this_host,
+        command=("linqi", *sys.argv[1:]),
+    )
+
+
+def _settings(pairs: Sequence[str]) -> dict[str, float]:
+    found = {}
+    for pair in pairs:
+        name, _, value = pair.partition("=")
+        try:
+            found[name] = float(value)
+        except ValueError:
+            raise ConfigurationError([f"--set takes NAME=NUMBER, not {pair!r}"]) from None
+    return found
+
+
+def _login(text: str) -> dict[str, Any]:
+    if not text:
+        return {}
+    try:
+        found = json.loads(text)
+    except ValueError as error:
+        raise ConfigurationError([f"--login is no JSON: {error}"]) from None
+    if not isinstance(found, dict) or "url" not in found:
+        raise ConfigurationError(['--login takes a JSON object with a member "url"'])
+    return found
+
+
+def _list(console: Any) -> None:
+    from rich.table import Table
+
+    from linqi_storm.scenarios import SCENARIOS
+
+    table = Table(title="scenarios", title_justify="left")
+    for column in ("name", "what happens", "settings"):
+        table.add_column(column)
+    for scenario in SCENARIOS.values():
+        settings = ", ".join(f"{name}={value:g}" for name, value in scenario.options.items())
+        table.add_row(scenario.name, scenario.summary, settings)
+    console.print(table)

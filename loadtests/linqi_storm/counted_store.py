@@ -1,0 +1,75 @@
+"""A session store that counts how often it is asked."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from linqi import SessionSettings, SessionStore
+from linqi.sessions.record import Outcome, Revocation, SessionRecord
+from linqi.sessions.store import Take
+
+__all__ = ["CountedStore"]
+
+
+class CountedStore:
+    """Hands everything on to `store`; ``calls`` counts what takes a round trip."""
+
+    def __init__(self, store: SessionStore) -> None:
+        self._store = store
+        self.calls = 0
+
+    async def start(self) -> None:
+        """Connect."""
+        await self._store.start()
+
+    async def close(self) -> None:
+        """Let go."""
+        await self._store.close()
+
+    async def create(self, record: SessionRecord, most_sessions: int) -> Sequence[str]:
+        """Keep a new session."""
+        self.calls += 1
+        return await self._store.create(record, most_sessions)
+
+    async def present(
+        self, session_id: str, counter: int, now: float, settings: SessionSettings
+    ) -> Outcome:
+        """Redeem a refresh token."""
+        self.calls += 1
+        return await self._store.present(session_id, counter, now, settings)
+
+    async def get(self, session_id: str) -> SessionRecord | None:
+        """Give a session."""
+        self.calls += 1
+        return await self._store.get(session_id)
+
+    async def live(self, subject: str, now: float) -> Sequence[SessionRecord]:
+        """Give the live sessions of a subject."""
+        self.calls += 1
+        return await self._store.live(subject, now)
+
+    async def revoke(self, session_id: str, now: float, cause: str) -> bool:
+        """Revoke a session."""
+        self.calls += 1
+        return await self._store.revoke(session_id, now, cause)
+
+    async def revoke_all(
+        self, subject: str, now: float, cause: str, spared: str = ""
+    ) -> Sequence[str]:
+        """Revoke the sessions of a subject."""
+        self.calls += 1
+        return await self._store.revoke_all(subject, now, cause, spared)
+
+    async def publish(self, revocations: Sequence[Revocation]) -> None:
+        """Spread revocations."""
+        self.calls += 1
+        await self._store.publish(revocations)
+
+    async def follow(self, since: float, take: Take) -> None:
+        """Hear of revocations; one long call that is not counted."""
+        await self._store.follow(since, take)
+
+    async def purge(self, now: float, most: int) -> int:
+        """Forget what is over."""
+        self.calls += 1
+        return await self._store.purge(now, most)

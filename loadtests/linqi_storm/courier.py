@@ -1,0 +1,95 @@
+"""Requests as bytes, and the tokens in their answers."""
+
+from __future__ import annotations
+
+import json
+from http.cookies import CookieError, SimpleCookie
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+import msgspec
+import pybase64
+
+from linqi_storm.plan import Carrier
+from linqi_storm.wire import Answer
+
+__all__ = ["Courier", "expiry_of"]
+
+_AGENT: Final = b"user-agent: linqi-storm\r\naccept: */*\r\n"
+
+
+class _Expiry(msgspec.Struct):
+    exp: float = 0.0
+
+
+_decode_expiry: Final = msgspec.json.Decoder(_Expiry).decode
+
+
+def expiry_of(token: bytes) -> float:
+    """Give ``exp`` of a token, unverified as clients read it; 0 when it cannot be read."""
+    try:
+        payload = token.split(b".", 2)[1]
+        return _decode_expiry(pybase64.urlsafe_b64decode(payload + b"=" * (-len(payload) % 4))).exp
+    except (IndexError, ValueError, msgspec.MsgspecError):
+        return 0.0
+
+
+class Courier:
+    """Writes the requests of clients of one host and reads what their answers bring."""
+
+    def __init__(self, url: str, carrier: Carrier) -> None:
+        parts = urlsplit(url)
+        self._host = b"host: " + parts.netloc.encode("ascii") + b"\r\n"
+        base = parts.path.rstrip("/")
+        self._base = base.encode("ascii")
+        self._carrier = carrier
+        self._successor = carrier.successor_header.lower().encode("ascii")
+        self._before = b"GET " + self._base + carrier.path.encode("ascii") + b" HTTP/1.1\r\n"
+        self._before += self._host + _AGENT
+        self._before += (
+            b"cookie: " + carrier.cookie.encode("ascii") + b"="
+            if carrier.cookie
+            else b"authorization: Bearer "
+        )
+
+    def page(self, token: bytes) -> bytes:
+        """Give the request for a page with `token`."""
+        return self._before + token + b"\r\n\r\n"
+
+    def successor(self, answer: Answer) -> bytes | None:
+        """Give the successor that an answer brings, if any."""
+        if not self._carrier.cookie:
+            return answer.headers.get(self._successor)
+        for line in answer.cookies:
+            try:
+                found = SimpleCookie(line.decode("latin-1")).get(self._carrier.cookie)
+            except CookieError:
+                continue
+            if found is not None and found.value:
+                return found.value.encode("latin-1")
+        return None
+
+    def refresh(self, refresh_token: str) -> bytes:
+        """Give the request that redeems a refresh token."""
+        body = {"grant_type": "refresh_token", "refresh_token": refresh_token}
+        return self.post(self._carrier.refresh_path, body, {"x-token-delivery": "body"})
+
+    def logout(self, refresh_token: str) -> bytes:
+        """Give the request that ends a session."""
+        return self.post(self._carrier.logout_path, {"refresh_token": refresh_token})
+
+    def post(self, path: str, body: Any, headers: Any = None) -> bytes:
+        """Give a request with a JSON body."""
+        content = json.dumps(body).encode()
+        lines = [
+            f"{name}: {value}\r\n".encode("latin-1") for name, value in (headers or {}).items()
+        ]
+        return b"".join(
+            [
+                *(b"POST ", self._base, path.encode("ascii"), b" HTTP/1.1\r\n"),
+                *(self._host, _AGENT, *lines),
+                b"content-type: application/json\r\n",
+                f"content-length: {len(content)}\r\n\r\n".encode("ascii"),
+                content,
+            ]
+        )

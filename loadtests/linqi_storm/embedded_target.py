@@ -1,0 +1,252 @@
+"""The embedded applications as a target, with the servers that stand behind them."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import dataclasses
+import secrets
+import sqlite3
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+import httpx2
+
+from linqi import Key, KeySet
+from linqi_storm.embedded import AppSpec, build_sessions
+from linqi_storm.fleet import Fleet
+from linqi_storm.issuer import AUDIENCE
+from linqi_storm.order import Order
+from linqi_storm.plan import Carrier, Credential, Mint
+from linqi_storm.processes import running
+from linqi_storm.relay import Relay
+from linqi_storm.results import Target
+from linqi_storm.sampler import Sample
+from linqi_storm.scenarios.base import Scenario
+from linqi_storm.servers import postgres, valkey
+from linqi_storm.targets import mint_sliding, refused_tokens, signing_pace
+
+__all__ = ["EmbeddedTarget"]
+
+_AT_ONCE: Final = 20
+_SIGN_IN_SECONDS: Final = 0.0006
+"""A guess at what a sign-in at a store takes beside its signature."""
+
+
+class EmbeddedTarget:
+    """Workers of `linqi_storm.embedded` on this machine."""
+
+    def __init__(self, order: Order, scenario: Scenario) -> None:
+        self._order = order
+        self._scenario = scenario
+        self._key = Key.generate(order.alg, bits=order.bits)
+        self._fleet: Fleet | None = None
+        self._relay: Relay | None = None
+        self._lock: sqlite3.Connection | None = None
+        self._database = Path()
+        self._issuer_url = ""
+        self._spec = AppSpec(kind=scenario.embedded, lifetime=1, buffer=0.1)
+        self.url = ""
+        self.carrier = Carrier(path=order.path or "/me")
+        self.mint = Mint()
+
+    @contextlib.contextmanager
+    def running(self, folder: Path) -> Iterator[EmbeddedTarget]:
+        """Serve while the context lasts."""
+        kind, size = self._scenario.embedded, self._scenario.size
+        KeySet([self._key]).save(folder / "key.json")
+        KeySet([Key.generate("HS256")]).save(folder / "secret.json")
+        with contextlib.ExitStack() as stack:
+            store = stack.enter_context(self._store(folder)) if kind == "dual" else ""
+            issuer = stack.enter_context(self._issuer(folder)) if kind == "outside" else ""
+            self._issuer_url = issuer
+            spec = AppSpec(
+                kind=kind,
+                lifetime=size.lifetime,
+                buffer=size.buffer,
+                policy=self._order.policy,
+                jwks=str(folder / "key.json"),
+                secret=str(folder / "secret.json"),
+                password=secrets.token_urlsafe(16),
+                store=store,
+                workers=self._order.workers,
+                budget_per_second=self._order.budget_per_second,
+                algorithms=(self._order.alg,),
+            )
+            if issuer:
+                spec = dataclasses.replace(spec, issuer=issuer, audience=AUDIENCE)
+            self._spec = spec
+            self._fleet = stack.enter_context(Fleet(self._spec, folder).running())
+            self.url = self._fleet.url
+            self.mint = self._minted(folder)
+            yield self
+
+    def _minted(self, folder: Path) -> Mint:
+        spec = self._spec
+        if spec.kind == "dual":
+            body = {"username": "again-{n}", "password": spec.password}
+            headers = {"x-token-delivery": "body"}
+            return Mint(url=f"{self.url}/login", body=body, headers=headers)
+        if spec.kind == "outside":
+            return Mint(
+                url=f"{spec.issuer}/token", token_field="token", claims_lifetime=spec.lifetime
+            )
+        return Mint(
+            jwks=str(folder / "key.json"),
+            issuer=spec.issuer,
+            audience=spec.audience,
+            policy=spec.policy,
+        )
+
+    @contextlib.contextmanager
+    def _store(self, folder: Path) -> Iterator[str]:
+        """Give a store's URL; a server's goes by a relay that can be shut."""
+        if self._order.store == "sqlite":
+            self._database = folder / "sessions.db"
+            yield f"sqlite:{self._database}"
+            return
+        server = valkey if self._order.store == "valkey" else postgres
+        with server() as url, Relay(url) as relay:
+            self._relay = relay
+            yield relay.url
+
+    @contextlib.contextmanager
+    def _issuer(self, folder: Path) -> Iterator[str]:
+        arguments = ["linqi_storm.issuer", "--port", "0", "--alg", self._order.alg]
+        with running(arguments, folder / "issuer.log", health="/counts") as url:
+            yield url
+
+    def describe(self) -> Target:
+        """Tell what is tested."""
+        spec, order = self._spec, self._order
+        return Target(
+            kind="embedded",
+            name=f"embedded {spec.kind}",
+            mode="naive" if spec.kind == "naive" else self._scenario.mode,
+            policy={"naive": "plain", "outside": ""}.get(spec.kind, order.policy),
+            algorithm=order.alg,
+            key_bits=order.bits
+            if order.alg.startswith(("RS", "PS"))
+            else int(order.alg[-3:])
+            if order.alg[-3:].isdigit()
+            else 256,
+            workers=order.workers,
+            store=order.store if spec.kind == "dual" else "",
+            budget_per_second=order.budget_per_second,
+        )
+
+    def people_seconds(self) -> float:
+        """Estimate how long `people` will take."""
+        each = signing_pace(self._key)
+        if self._spec.kind == "dual":
+            each += _SIGN_IN_SECONDS
+        if self._spec.kind == "outside":
+            each += 0.002
+        return self._scenario.size.sessions * (each + 0.00005) * 1.5 + 0.5
+
+    async def people(
+        self, scenario: Scenario, begins_at: float
+    ) -> tuple[Sequence[Credential], Sequence[str]]:
+        """Give what the clients hold at the barrier, and tokens that must be refused."""
+        if self._spec.kind == "outside":
+            return await self._fetch_all(scenario.size.sessions), ()
+        if self._spec.kind == "dual":
+            held = await self._sign_in_all(scenario, begins_at)
+        else:
+            held = await mint_sliding(self.mint, scenario, begins_at)
+        by_key = Mint(jwks=self._spec.jwks, issuer=self._spec.issuer, audience=self._spec.audience)
+        return held, refused_tokens(by_key, begins_at)
+
+    async def _sign_in_all(self, scenario: Scenario, begins_at: float) -> list[Credential]:
+        """Start the sessions in the store, at such an instant that their tokens have expired."""
+        age = self._spec.lifetime + 1 if scenario.is_expired_at_start() else 0.0
+        now = begins_at - age
+        sessions = build_sessions(self._spec, clock=lambda: now)
+        await sessions.store.start()
+        held = []
+        try:
+            for index in range(scenario.size.sessions):
+                now = begins_at - age + scenario.login_at(index)
+                pair = await sessions.sign_in(f"user-{index}")
+                held.append(
+                    Credential(
+                        token=pair.access_token,
+                        expires_at=pair.access_expires_at,
+                        refresh_token=pair.refresh_token,
+                        refresh_expires_at=pair.refresh_expires_at,
+                        sequence=pair.sequence,
+                        begins_at=begins_at + scenario.login_at(index),
+                    )
+                )
+        finally:
+            await sessions.store.close()
+        return held
+
+    async def _fetch_all(self, sessions: int) -> list[Credential]:
+        gate = asyncio.Semaphore(_AT_ONCE)
+        async with httpx2.AsyncClient(base_url=self._issuer_url, timeout=10) as client:
+
+            async def fetch(index: int) -> Credential:
+                async with gate:
+                    until = time.time() + self._spec.lifetime * (1 + index / sessions) / 2
+                    told = {"claims": {"sub": f"user-{index}", "exp": until}}
+                    answer = await client.post("/token", json=told)
+                    token = answer.raise_for_status().json()["token"]
+                    return Credential(token=token, expires_at=until)
+
+            return list(await asyncio.gather(*map(fetch, range(sessions))))
+
+    def samples(self) -> Sequence[Sample]:
+        """Give what the workers have told."""
+        return [] if self._fleet is None else self._fleet.samples()
+
+    def check(self) -> None:
+        """Raise `ServerDiedError` when a worker has ended by itself."""
+        if self._fleet is not None:
+            self._fleet.check()
+
+    async def restart_workers(self) -> None:
+        """Replace one worker after the other."""
+        assert self._fleet is not None  # noqa: S101 - called while running
+        await asyncio.to_thread(self._fleet.replace_all)
+
+    async def store_down(self) -> None:
+        """Shut the relay, or lock the database of SQLite for everybody else."""
+        if self._relay is not None:
+            self._relay.shut()
+            return
+
+        def lock() -> sqlite3.Connection:
+            made = sqlite3.connect(
+                self._database, timeout=10, isolation_level=None, check_same_thread=False
+            )
+            made.execute("BEGIN EXCLUSIVE")
+            return made
+
+        self._lock = await asyncio.to_thread(lock)
+
+    async def store_up(self) -> None:
+        """Open it again."""
+        if self._relay is not None:
+            self._relay.open()
+        if self._lock is not None:
+            self._lock.rollback()
+            self._lock.close()
+            self._lock = None
+
+    async def issuer(self, **command: Any) -> Mapping[str, Any]:
+        """Command the outside issuer."""
+        async with httpx2.AsyncClient(base_url=self._issuer_url, timeout=10) as client:
+            answer = await client.post("/control", json=command)
+            told: Mapping[str, Any] = answer.raise_for_status().json()
+            return told
+
+    async def issuer_requests(self) -> int | None:
+        """Tell how often its documents were asked for."""
+        if not self._issuer_url:
+            return None
+        async with httpx2.AsyncClient(base_url=self._issuer_url, timeout=10) as client:
+            counts: dict[str, int] = (await client.get("/counts")).raise_for_status().json()
+            return sum(counts.values())

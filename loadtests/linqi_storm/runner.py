@@ -1,0 +1,290 @@
+"""Runs one storm from its order to its result."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+
+from linqi import LinqiError
+from linqi_storm import assembly
+from linqi_storm.embedded_target import EmbeddedTarget
+from linqi_storm.invariants import Rules, judge
+from linqi_storm.ledger import Book
+from linqi_storm.machine import describe_machine, library_versions
+from linqi_storm.order import Order
+from linqi_storm.plan import People, Plan, write_people, write_plan
+from linqi_storm.results import Load, Setup, StormRun, Window
+from linqi_storm.scenarios import Scenario, find_scenario
+from linqi_storm.targets import StormTarget
+
+__all__ = ["Progress", "StormError", "run_storm"]
+
+_LEAD_SECONDS: Final = 0.7
+"""From when everybody has tokens until the barrier, so that every generator is ready."""
+_PATIENCE_SECONDS: Final = 90.0
+
+
+class StormError(LinqiError):
+    """A storm could not be run to its end; the message says why."""
+
+    code = "storm_failed"
+
+
+Progress = Callable[[str, float, Book], None]
+"""Hears what is being done, the second of the run (negative before the barrier), and the counts."""
+
+
+@dataclass(slots=True)
+class _Stage:
+    """The servers as the scenario sees them, on the clock of the run."""
+
+    target: StormTarget
+    begins_at: float
+    say_aloud: Callable[[str], None]
+    windows: list[Window] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+
+    def now(self) -> float:
+        return time.time() - self.begins_at
+
+    async def until(self, second: float) -> None:
+        await asyncio.sleep(max(0.0, second - self.now()))
+
+    async def restart_workers(self) -> None:
+        await self.target.restart_workers()
+
+    async def store_down(self) -> None:
+        await self.target.store_down()
+
+    async def store_up(self) -> None:
+        await self.target.store_up()
+
+    async def issuer(self, **command: Any) -> Mapping[str, Any]:
+        return await self.target.issuer(**command)
+
+    def mark(self, label: str, begins: float, ends: float) -> None:
+        self.windows.append(Window(label=label, begins=begins, ends=ends))
+
+    def say(self, text: str) -> None:
+        self.notes.append(f"{self.now():.1f} s: {text}")
+        self.say_aloud(text)
+
+
+def run_storm(order: Order, progress: Progress = lambda *_: None) -> StormRun:
+    """Run the storm; `StormError` or `ServerDiedError` when it cannot be run to its end."""
+    scenario = find_scenario(order.scenario)(order.shape, order.options)
+    target = choose_target(order, scenario)
+    with tempfile.TemporaryDirectory(prefix="linqi-storm-") as name:
+        folder = Path(name)
+        progress("starting the servers", -1, Book())
+        with target.running(folder):
+            plan = Plan(
+                scenario=order.scenario,
+                options=order.options,
+                url=target.url,
+                mode=scenario.mode,
+                carrier=target.carrier,
+                mint=target.mint,
+                shape=order.shape,
+            )
+            write_plan(plan, folder / "plan.json")
+            with _generator(folder, order.generators) as generator:
+                return asyncio.run(_run(order, scenario, target, folder, generator, progress))
+
+
+def choose_target(order: Order, scenario: Scenario) -> StormTarget:
+    """Give the target that the order names."""
+    return EmbeddedTarget(order, scenario)
+
+
+@contextlib.contextmanager
+def _generator(folder: Path, processes: int) -> Iterator[subprocess.Popen[bytes]]:
+    with (folder / "generator.log").open("wb") as log:
+        process = subprocess.Popen(  # noqa: S603 - our own command line
+            [
+                *(sys.executable, "-m", "linqi_storm.generator", str(folder)),
+                *("--processes", str(processes)),
+            ],
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+        )
+    try:
+        yield process
+    finally:
+        process.terminate()
+        try:
+            process.wait(5)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+
+async def _run(
+    order: Order,
+    scenario: Scenario,
+    target: StormTarget,
+    folder: Path,
+    generator: subprocess.Popen[bytes],
+    progress: Progress,
+) -> StormRun:
+    progress(f"signing in {order.shape.sessions} sessions", -1, Book())
+    await _wait_until_ready(folder, generator)
+    begins_at = time.time() + target.people_seconds() + _LEAD_SECONDS
+    credentials, refused = await target.people(scenario, begins_at)
+    if time.time() > begins_at - _LEAD_SECONDS / 2:
+        raise StormError(
+            "signing the sessions in took longer than planned; the machine is too busy,"
+            " or there are too many sessions"
+        )
+    people = People(begins_at=begins_at, credentials=tuple(credentials), refused=tuple(refused))
+    write_people(people, folder / "people.json")
+    asked_before = await target.issuer_requests()
+    follower = _Follower(folder / "ledger.jsonl")
+
+    def say(text: str) -> None:
+        progress(text, time.time() - begins_at, follower.book)
+
+    stage = _Stage(target, begins_at, say)
+    conducting = asyncio.create_task(scenario.conduct(stage))
+    try:
+        await _follow(order, target, generator, follower, progress, begins_at, conducting)
+    finally:
+        conducting.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await conducting
+    if generator.returncode:
+        raise StormError(f"the generator ended: {_tail(folder / 'generator.log')}")
+    asked = await target.issuer_requests()
+    if asked is not None and asked_before is not None:
+        asked -= asked_before
+    return _assemble(order, scenario, target, stage, follower.book, asked)
+
+
+async def _wait_until_ready(folder: Path, generator: subprocess.Popen[bytes]) -> None:
+    deadline = time.monotonic() + _PATIENCE_SECONDS
+    while not (folder / "ready").exists():
+        if generator.poll() is not None or time.monotonic() > deadline:
+            raise StormError(f"the generator did not start: {_tail(folder / 'generator.log')}")
+        await asyncio.sleep(0.02)
+
+
+async def _follow(
+    order: Order,
+    target: StormTarget,
+    generator: subprocess.Popen[bytes],
+    follower: _Follower,
+    progress: Progress,
+    begins_at: float,
+    conducting: asyncio.Task[None],
+) -> None:
+    deadline = begins_at + order.shape.duration + _PATIENCE_SECONDS
+    while generator.poll() is None:
+        await asyncio.sleep(0.25)
+        target.check()
+        if conducting.done() and not conducting.cancelled() and (error := conducting.exception()):
+            raise StormError(f"the scenario could not go on: {error}") from error
+        follower.read()
+        progress("", time.time() - begins_at, follower.book)
+        if time.time() > deadline:
+            raise StormError("the generator did not end in time")
+    follower.read()
+
+
+class _Follower:
+    """Reads what the generators append to their ledger, as it comes."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._offset = 0
+        self.book = Book()
+
+    def read(self) -> None:
+        """Add what is new."""
+        if not self._path.exists():
+            return
+        with self._path.open("rb") as file:
+            file.seek(self._offset)
+            for line in file:
+                if not line.endswith(b"\n"):
+                    break
+                self._offset += len(line)
+                self.book.merge(msgspec.json.decode(line))
+
+
+def _assemble(
+    order: Order,
+    scenario: Scenario,
+    target: StormTarget,
+    stage: _Stage,
+    book: Book,
+    issuer_requests: int | None,
+) -> StormRun:
+    shape = order.shape
+    samples = [s for s in target.samples() if s.at >= stage.begins_at]
+    pids = list(dict.fromkeys(sample.pid for sample in samples))
+    windows = [*scenario.windows(), *stage.windows]
+    described = target.describe()
+    overall, inside, outside = assembly.latencies_by_window(book, windows, shape.duration)
+    rules = Rules(
+        workers=max(1, described.workers),
+        may_be_unavailable=scenario.may_be_unavailable,
+        most_issuer_requests=scenario.most_issuer_requests(described.workers),
+        is_sliding=scenario.mode == "sliding",
+        is_rival=described.mode == "naive",
+    )
+    facts = assembly.facts_of(book, samples, issuer_requests)
+    return StormRun(
+        setup=Setup(
+            scenario=scenario.name,
+            summary=scenario.summary,
+            load=Load(
+                sessions=shape.sessions,
+                duration_seconds=shape.duration,
+                lifetime_seconds=shape.lifetime,
+                buffer_seconds=shape.buffer,
+                compression=shape.compression,
+                not_kept=assembly.not_kept(shape),
+                seed=shape.seed,
+                gaps=str(scenario.gaps),
+                mean_gap_seconds=scenario.gaps.mean,
+                mean_parallel=scenario.pages.mean,
+                login_spread_seconds=shape.login_spread,
+                hostile_per_second=scenario.hostile_per_second,
+                options=scenario.settings,
+            ),
+            target=described,
+            generators=order.generators,
+            began_at=stage.begins_at,
+            machine=describe_machine(),
+            versions=library_versions(),
+            command=order.command,
+        ),
+        timeline=assembly.timeline_of(book, samples, stage.begins_at, pids),
+        windows=tuple(windows),
+        peaks=assembly.peaks_of(book, shape),
+        sessions=assembly.sessions_of(book, shape, samples),
+        latencies=overall,
+        inside=inside,
+        outside=outside,
+        lags=assembly.lags_of(book),
+        traffic=assembly.traffic_of(book),
+        workers=tuple(f"worker {number}" for number, _ in enumerate(pids, 1)),
+        checks=judge(facts, rules),
+        generator=assembly.generator_of(book),
+        notes=(*stage.notes, *book.tally.examples),
+    )
+
+
+def _tail(log: Path) -> str:
+    return " | ".join(log.read_text("utf-8", "replace").splitlines()[-6:]) or "it said nothing"

@@ -1,0 +1,143 @@
+"""What a scenario is: how clients behave, what is done to the servers, and what must hold."""
+
+from __future__ import annotations
+
+import dataclasses
+import random
+from collections.abc import Mapping
+from typing import Any, ClassVar, Protocol
+
+from linqi import ConfigurationError
+from linqi_storm.forging import ForgeryKind
+from linqi_storm.plan import Mode
+from linqi_storm.results import Window
+from linqi_storm.shape import Shape
+from linqi_storm.traffic import Gaps, Pages, Single, parse_gaps
+
+__all__ = ["Scenario", "Shape", "Stage"]
+
+
+class Stage(Protocol):
+    """The servers, as a scenario may treat them; every call may take its time."""
+
+    async def until(self, second: float) -> None:
+        """Wait until so many seconds after the barrier."""
+        ...
+
+    async def restart_workers(self) -> None:
+        """Replace one worker after the other; the old one goes when the new one serves."""
+        ...
+
+    async def store_down(self) -> None:
+        """Make the store unreachable."""
+        ...
+
+    async def store_up(self) -> None:
+        """Make it reachable again."""
+        ...
+
+    async def issuer(self, **command: Any) -> Mapping[str, Any]:
+        """Command the outside issuer (`linqi_storm.issuer`)."""
+        ...
+
+    def mark(self, label: str, begins: float, ends: float) -> None:
+        """Have a part of the run looked at by itself."""
+        ...
+
+    def say(self, text: str) -> None:
+        """Tell the reader of the run what is being done."""
+        ...
+
+
+class Scenario:
+    """One way to load a service, and what must hold meanwhile. Subclass it for your own.
+
+    The same class works in two places: its draws in the generators, `conduct` beside the servers.
+    """
+
+    name: ClassVar[str]
+    summary: ClassVar[str]
+    shape: ClassVar[Shape] = Shape()
+    """What is used unless the command line says otherwise."""
+    mode: ClassVar[Mode] = "sliding"
+    embedded: ClassVar[str] = "sliding"
+    """Which of the embedded applications is tested: sliding, naive, dual or outside."""
+    tabs: ClassVar[int] = 1
+    """How many tabs share one session."""
+    hostile_per_second: ClassVar[float] = 2.0
+    """Requests that must be refused; two a second are probes, many are an attack."""
+    forgeries: ClassVar[ForgeryKind] = "mixed"
+    """What the hostile ones present."""
+    may_be_unavailable: ClassVar[bool] = False
+    """Whether answers of 503 are right, because something behind the servers is down."""
+    options: ClassVar[Mapping[str, float]] = {}
+    """The scenario's own settings and their defaults."""
+
+    def __init__(self, shape: Shape, options: Mapping[str, float] | None = None) -> None:
+        unknown = set(options or ()) - set(self.options)
+        if unknown:
+            known = ", ".join(sorted(self.options)) or "none"
+            raise ConfigurationError(
+                [f"{self.name} has no setting {name}; it has: {known}" for name in sorted(unknown)]
+            )
+        self.size = shape
+        self.settings = {**self.options, **(options or {})}
+        self.gaps: Gaps = parse_gaps(shape.law, shape.gap)
+        self.pages = Pages() if shape.pages else Single()
+
+    # How clients behave
+
+    def first_due(self, index: int, rng: random.Random) -> float:
+        """Give the second at which session `index` comes for the first time after signing in."""
+        return self.login_at(index) + self.gaps.draw(rng)
+
+    def login_at(self, index: int) -> float:
+        """Give the second at which session `index` signs in."""
+        return self.size.login_spread * index / self.size.sessions
+
+    def gap(self, index: int, rng: random.Random) -> float:
+        """Give a pause of session `index`."""
+        return self.gaps.draw(rng)
+
+    def parallel(self, rng: random.Random) -> int:
+        """Give the number of requests of a page."""
+        return self.pages.draw(rng)
+
+    def loses_reply(self, rng: random.Random) -> bool:
+        """Tell whether an answer gets lost on its way to the client."""
+        return False
+
+    def signs_out_at(self, index: int) -> float | None:
+        """Give the second at which session `index` is revoked; None for never."""
+        return None
+
+    def is_expired_at_start(self) -> bool:
+        """Tell whether all access tokens have expired already when the load begins."""
+        return False
+
+    def most_issuer_requests(self, workers: int) -> int:
+        """Give how often `workers` may ask the outside issuer during the load."""
+        return 0
+
+    # What is done meanwhile
+
+    async def conduct(self, stage: Stage) -> None:
+        """Do something to the servers during the load."""
+
+    def windows(self) -> list[Window]:
+        """Give the parts of the run to look at by themselves, as far as they are known before."""
+        size = self.size
+        if self.mode == "outside":
+            return []
+        begins = size.period
+        return (
+            [Window(label="expiry", begins=begins, ends=min(size.lifetime, size.duration))]
+            if begins < size.duration
+            else []
+        )
+
+    @classmethod
+    def resized(cls, **changes: Any) -> Shape:
+        """Give the scenario's shape with `changes`; None keeps what it is."""
+        wanted = {name: value for name, value in changes.items() if value is not None}
+        return dataclasses.replace(cls.shape, **wanted)

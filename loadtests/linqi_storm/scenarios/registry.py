@@ -1,0 +1,35 @@
+"""Scenarios by name, or by the place of a class of the user's own."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Mapping
+from typing import Final
+
+from linqi import ConfigurationError
+from linqi_storm.scenarios.base import Scenario
+from linqi_storm.scenarios.sliding import Naive, Steady, StormSliding
+
+__all__ = ["SCENARIOS", "find_scenario"]
+
+SCENARIOS: Final[Mapping[str, type[Scenario]]] = {
+    scenario.name: scenario for scenario in (Steady, StormSliding, Naive)
+}
+
+
+def find_scenario(name: str) -> type[Scenario]:
+    """Give a scenario by its name, or a class of one's own by ``module:Class``."""
+    if name in SCENARIOS:
+        return SCENARIOS[name]
+    module, colon, member = name.partition(":")
+    if not colon:
+        raise ConfigurationError(
+            [f"there is no scenario {name!r}; expected module:Class or one of {[*SCENARIOS]}"]
+        )
+    try:
+        found = getattr(importlib.import_module(module), member)
+    except (ImportError, AttributeError) as error:
+        raise ConfigurationError([f"the scenario {name} cannot be imported: {error}"]) from error
+    if not (isinstance(found, type) and issubclass(found, Scenario)):
+        raise ConfigurationError([f"{name} is no subclass of linqi_storm.scenarios.Scenario"])
+    return found

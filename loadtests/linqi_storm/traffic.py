@@ -1,0 +1,107 @@
+"""The laws by which clients behave: pauses between pages, and requests per page."""
+
+from __future__ import annotations
+
+import math
+import random
+from dataclasses import dataclass
+from typing import Final, Protocol
+
+__all__ = ["ClicksAndReads", "Exponential", "Gaps", "Pages", "Single", "parse_gaps"]
+
+
+class Gaps(Protocol):
+    """Draws the pauses of a client, in seconds."""
+
+    @property
+    def mean(self) -> float:
+        """The mean pause."""
+        ...
+
+    def draw(self, rng: random.Random) -> float:
+        """Give one pause."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Exponential:
+    """Pauses of a Poisson process: the mildest law, which real people do not follow."""
+
+    mean: float
+
+    def draw(self, rng: random.Random) -> float:
+        """Give one pause."""
+        return rng.expovariate(1 / self.mean)
+
+    def __str__(self) -> str:
+        return f"exponential, mean {self.mean:g} s"
+
+
+@dataclass(frozen=True, slots=True)
+class ClicksAndReads:
+    """People who click through pages, read some, and now and then go away for long.
+
+    Of 100 pauses 70 are clicks (exponential), 25 reads (log-normal, heavy to the right) and 5
+    absences (Pareto with the exponent 1.5, so that the mean is finite and the variance not). The
+    shares are a judgement, not a fit to a log; `mean` scales all three.
+    """
+
+    mean: float
+
+    _CLICK: Final = 5.0
+    _READ_MEDIAN, _READ_SIGMA = 45.0, 1.0
+    _AWAY_LEAST, _AWAY_EXPONENT = 200.0, 1.5
+
+    @property
+    def _scale(self) -> float:
+        read = self._READ_MEDIAN * math.exp(self._READ_SIGMA**2 / 2)
+        away = self._AWAY_LEAST * self._AWAY_EXPONENT / (self._AWAY_EXPONENT - 1)
+        return self.mean / (0.7 * self._CLICK + 0.25 * read + 0.05 * away)
+
+    def draw(self, rng: random.Random) -> float:
+        """Give one pause."""
+        kind = rng.random()
+        if kind < 0.7:
+            pause = rng.expovariate(1 / self._CLICK)
+        elif kind < 0.95:
+            pause = rng.lognormvariate(math.log(self._READ_MEDIAN), self._READ_SIGMA)
+        else:
+            pause = self._AWAY_LEAST * rng.paretovariate(self._AWAY_EXPONENT)
+        return pause * self._scale
+
+    def __str__(self) -> str:
+        return f"clicks, reads and absences (heavy tail), mean {self.mean:g} s"
+
+
+def parse_gaps(law: str, mean: float) -> Gaps:
+    """Give the law ``exponential`` or ``reading`` with a mean in seconds; else `ValueError`."""
+    if law == "exponential":
+        return Exponential(mean)
+    if law == "reading":
+        return ClicksAndReads(mean)
+    raise ValueError(f"the law of gaps is {law!r}, expected exponential or reading")
+
+
+@dataclass(frozen=True, slots=True)
+class Single:
+    """One request a page."""
+
+    mean: float = 1.0
+
+    def draw(self, rng: random.Random) -> int:
+        """Give the requests of one page."""
+        return 1
+
+
+@dataclass(frozen=True, slots=True)
+class Pages:
+    """Browsers: 1 to 20 parallel requests a page, most pages with one, few with many."""
+
+    mean: float = 0.8 + 0.16 * 4 + 0.04 * 13.5
+
+    def draw(self, rng: random.Random) -> int:
+        """Give the requests of one page."""
+        kind = rng.random()
+        if kind < 0.8:
+            return 1
+        return rng.randint(2, 6) if kind < 0.96 else rng.randint(7, 20)

@@ -1,0 +1,201 @@
+"""Keep-alive HTTP/1.1 on raw gevent sockets: what a load generator needs and no more.
+
+A request costs a third of what `locust.FastHttpUser` takes, so that the servers and not the
+generator are what gets full. Import it only where gevent may take over.
+"""
+
+from __future__ import annotations
+
+import random
+import ssl
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+import gevent.socket
+from gevent.lock import BoundedSemaphore
+from httptools import HttpParserError, HttpResponseParser
+
+__all__ = ["Answer", "BrokenError", "Wire"]
+
+_CHUNK: Final = 65_536
+_MOST_CONNECTIONS: Final = 4_000
+
+
+class BrokenError(Exception):
+    """No answer came; the message says how it ended."""
+
+
+@dataclass(slots=True)
+class Answer:
+    """A response, whole."""
+
+    status: int = 0
+    headers: dict[bytes, bytes] = field(default_factory=dict)
+    """By lower-case name; of a name that comes twice the last one stays, but all cookies do."""
+    cookies: list[bytes] = field(default_factory=list)
+    body: bytes = b""
+
+
+class _Reader:
+    """Collects one response for `httptools`."""
+
+    __slots__ = ("answer", "body", "is_kept", "is_whole", "parser")
+
+    def __init__(self) -> None:
+        self.answer = Answer()
+        self.body: list[bytes] = []
+        self.is_whole = self.is_kept = False
+        self.parser = HttpResponseParser(self)
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        name = name.lower()
+        if name == b"set-cookie":
+            self.answer.cookies.append(value)
+        else:
+            self.answer.headers[name] = value
+
+    def on_body(self, body: bytes) -> None:
+        self.body.append(body)
+
+    def on_message_complete(self) -> None:
+        self.is_whole = True
+        # The parser begins with the next response right after this call.
+        self.answer.status = self.parser.get_status_code()
+        self.is_kept = self.parser.should_keep_alive()
+
+
+class _Connection:
+    """One socket; `uses` tells a fresh one from one the server may have closed meanwhile."""
+
+    __slots__ = ("socket", "uses")
+
+    def __init__(self, socket: Any) -> None:
+        self.socket = socket
+        self.uses = 0
+
+    def exchange(self, request: bytes) -> tuple[Answer, bool]:
+        """Send and receive; the flag tells whether the connection may be used again."""
+        reader = _Reader()
+        has_begun = False
+        try:
+            self.socket.sendall(request)
+            while not reader.is_whole:
+                data = self.socket.recv(_CHUNK)
+                if not data:
+                    raise _StaleError if self.uses and not has_begun else BrokenError("cut off")
+                has_begun = True
+                reader.parser.feed_data(data)
+        except TimeoutError:
+            raise
+        except OSError as error:
+            if self.uses and not has_begun:
+                raise _StaleError from error
+            raise BrokenError(type(error).__name__) from error
+        except HttpParserError as error:
+            raise BrokenError("no HTTP") from error
+        self.uses += 1
+        answer = reader.answer
+        answer.body = b"".join(reader.body)
+        return answer, reader.is_kept
+
+
+class _StaleError(Exception):
+    """A kept connection was closed by the server before it saw the request."""
+
+
+class Wire:
+    """A pool of connections to one host; they are taken at random, so that all workers are asked.
+
+    A request that meets a connection which the server has closed is sent once more on a fresh one,
+    as browsers do; `on_reconnect` hears of it.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        timeout: float,
+        seed: int = 1,
+        on_reconnect: Callable[[], object] = lambda: None,
+    ) -> None:
+        parts = urlsplit(url)
+        self._name = parts.hostname or "127.0.0.1"
+        port = parts.port or _port(parts.scheme)
+        # Once: a look-up costs more than a request.
+        self._family, _, _, _, self._address = gevent.socket.getaddrinfo(
+            self._name, port, type=gevent.socket.SOCK_STREAM
+        )[0]
+        self._tls = ssl.create_default_context() if parts.scheme == "https" else None
+        self._timeout = timeout
+        self._idle: list[_Connection] = []
+        self._room = BoundedSemaphore(_MOST_CONNECTIONS)
+        self._draw = random.Random(seed)  # noqa: S311 - which connection is no secret
+        self._on_reconnect = on_reconnect
+
+    def warm(self, connections: int) -> None:
+        """Open connections before they are needed."""
+        self._idle.extend(self._connect() for _ in range(connections))
+
+    def exchange(self, request: bytes) -> Answer:
+        """Send `request`, a whole one, and give its answer.
+
+        `TimeoutError` when it takes too long, `BrokenError` when none comes.
+        """
+        with self._room:
+            connection = self._take() or self._connect()
+            try:
+                answer, is_usable = connection.exchange(request)
+            except _StaleError:
+                connection.socket.close()
+                self._on_reconnect()
+                connection = self._connect()
+                answer, is_usable = self._exchange_fresh(connection, request)
+            except BaseException:
+                connection.socket.close()
+                raise
+            if is_usable:
+                self._idle.append(connection)
+            else:
+                connection.socket.close()
+            return answer
+
+    def _exchange_fresh(self, connection: _Connection, request: bytes) -> tuple[Answer, bool]:
+        try:
+            return connection.exchange(request)
+        except BaseException:
+            connection.socket.close()
+            raise
+
+    def _take(self) -> _Connection | None:
+        idle = self._idle
+        if not idle:
+            return None
+        place = int(self._draw.random() * len(idle))
+        idle[place], idle[-1] = idle[-1], idle[place]
+        return idle.pop()
+
+    def _connect(self) -> _Connection:
+        try:
+            made = gevent.socket.socket(self._family, gevent.socket.SOCK_STREAM)
+            made.settimeout(self._timeout)
+            made.connect(self._address)
+            made.setsockopt(gevent.socket.IPPROTO_TCP, gevent.socket.TCP_NODELAY, 1)
+            if self._tls is not None:
+                made = self._tls.wrap_socket(made, server_hostname=self._name)
+        except TimeoutError:
+            raise
+        except OSError as error:
+            raise BrokenError(f"no connection: {type(error).__name__}") from error
+        return _Connection(made)
+
+    def close(self) -> None:
+        """Close what is idle."""
+        for connection in self._idle:
+            connection.socket.close()
+        self._idle.clear()
+
+
+def _port(scheme: str) -> int:
+    return 443 if scheme == "https" else 80

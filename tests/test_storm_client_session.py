@@ -1,0 +1,175 @@
+"""What a client has seen, and that every violation in its history is counted."""
+
+import pytest
+
+from linqi_storm.client_session import ClientSession, Sent, Tally
+
+BUFFER = 10.0
+
+
+def a_session(expires_at: float = 30.0, *, refresh: str = "") -> tuple[ClientSession, Tally]:
+    """Give a session with a token that is due ten seconds before it expires."""
+    session = ClientSession(7, BUFFER)
+    session.begin(b"first", expires_at, refresh)
+    return session, Tally()
+
+
+def ask(
+    session: ClientSession,
+    tally: Tally,
+    at: float,
+    status: int = 200,
+    successor: bytes | None = None,
+    expires_at: float = 0.0,
+    took: float = 0.01,
+) -> str:
+    """Send a request at an instant and take in its answer."""
+    session.visit(at, tally)
+    sent = session.send(at)
+    return session.answered(sent, status, successor, expires_at, at + took, tally)
+
+
+def test_a_successor_is_adopted_and_counted_once() -> None:
+    """Parallel answers with the same successor are one renewal."""
+    session, tally = a_session()
+    sent = [session.send(21.0) for _ in range(3)]
+    verdicts = [session.answered(one, 200, b"second", 50.0, 21.1, tally) for one in sent]
+    assert verdicts == ["renewed"] * 3
+    assert (session.token, tally.renewals, tally.duplicate_successors) == (b"second", 1, 0)
+    assert tally.renewed_at == {21_100: 1}
+
+
+def test_two_successors_of_one_token_are_a_violation() -> None:
+    """The second one is counted, once, however often it comes."""
+    session, tally = a_session()
+    sent = [session.send(21.0) for _ in range(4)]
+    for one, successor in zip(sent, (b"second", b"other", b"other", b"third"), strict=True):
+        session.answered(one, 200, successor, 50.0, 21.1, tally)
+    assert (tally.renewals, tally.duplicate_successors) == (1, 1)
+
+
+def test_a_late_answer_does_not_replace_a_newer_token() -> None:
+    """The token with the later expiry stays."""
+    session, tally = a_session()
+    early = session.send(21.0)
+    ask(session, tally, 21.0, successor=b"second", expires_at=50.0)
+    ask(session, tally, 41.0, successor=b"third", expires_at=70.0)
+    session.answered(early, 200, b"second", 50.0, 41.5, tally)
+    assert session.token == b"third"
+
+
+def test_a_live_token_refused_is_a_forced_logout() -> None:
+    """Nobody may be refused before his token expires."""
+    session, tally = a_session()
+    assert ask(session, tally, 5.0, status=401) == "lost"
+    assert (tally.forced_out, tally.lapsed) == (1, 0)
+    assert tally.examples
+
+
+def test_asking_in_the_buffer_in_vain_is_a_forced_logout() -> None:
+    """Who asked in time, was answered, and got no successor, was thrown out."""
+    session, tally = a_session()
+    ask(session, tally, 22.0)
+    assert ask(session, tally, 31.0, status=401) == "lost"
+    assert (tally.forced_out, tally.lapsed) == (1, 0)
+
+
+def test_who_did_not_come_in_the_buffer_has_lapsed() -> None:
+    """That is the price of the buffer and no fault of the servers."""
+    session, tally = a_session()
+    ask(session, tally, 5.0)
+    assert ask(session, tally, 31.0, status=401) == "lost"
+    assert (tally.forced_out, tally.lapsed, tally.cycles) == (0, 1, 1)
+
+
+def test_a_session_whose_replies_were_dropped_is_told_apart() -> None:
+    """The network lost it, as the scenario wanted, not the servers."""
+    session, tally = a_session()
+    session.dropped(session.send(22.0))
+    assert ask(session, tally, 31.0, status=401) == "lost"
+    assert (tally.forced_out, tally.lapsed, tally.by_lost_reply) == (0, 0, 1)
+
+
+def test_parallel_refusals_of_one_token_lose_the_session_once() -> None:
+    """A page of many requests is one loss."""
+    session, tally = a_session()
+    sent = [session.send(31.0) for _ in range(5)]
+    verdicts = [session.answered(one, 401, None, 0, 31.1, tally) for one in sent]
+    assert verdicts.count("lost") == 1
+    assert tally.lapsed == 1
+
+
+def test_an_old_token_that_expires_on_its_way_is_no_loss() -> None:
+    """The client holds a newer one meanwhile."""
+    session, tally = a_session()
+    slow = session.send(29.9)
+    ask(session, tally, 29.95, successor=b"second", expires_at=60.0)
+    assert session.answered(slow, 401, None, 0, 30.2, tally) == "refused"
+    assert (tally.forced_out, tally.lapsed) == (0, 0)
+
+
+def test_an_expired_token_that_is_accepted_is_a_violation() -> None:
+    """Whoever sends at the second of expiry or later must be refused."""
+    session, tally = a_session()
+    ask(session, tally, 30.0)
+    assert tally.accepted_expired == 1
+
+
+def test_a_token_that_expires_while_it_is_answered_is_not() -> None:
+    """It was live when it was sent."""
+    session, tally = a_session()
+    sent = Sent(b"first", 30.0, 29.99, True)
+    session.answered(sent, 200, None, 0, 30.5, tally)
+    assert tally.accepted_expired == 0
+
+
+def test_the_lag_is_counted_once_a_token_expired_ones_included() -> None:
+    """From due to the first request after it: the survival curve of the buffer."""
+    session, tally = a_session()
+    ask(session, tally, 12.0)
+    ask(session, tally, 23.0, successor=b"second", expires_at=60.0)
+    ask(session, tally, 65.0, status=401)
+    assert tally.lags == [(7, 3.0), (7, 15.0)]
+    assert tally.expired_presented == 1
+
+
+def refreshed(session: ClientSession, tally: Tally, presented: str, got: str, at: float) -> None:
+    """Take in a pair."""
+    session.refreshed(presented, got.encode(), at + 20, got, 1e9, int(got), at, tally)
+
+
+def test_one_refresh_token_must_not_bring_two_successors() -> None:
+    """Tabs that refresh at once share one successor; another one is counted."""
+    session, tally = a_session(refresh="0")
+    refreshed(session, tally, "0", "1", 31.0)
+    refreshed(session, tally, "0", "1", 31.1)
+    assert (tally.renewals, tally.duplicate_successors) == (1, 0)
+    refreshed(session, tally, "0", "2", 31.2)
+    assert tally.duplicate_successors == 1
+
+
+def test_the_pair_with_the_highest_sequence_stays() -> None:
+    """A late reply does not bring an old refresh token back."""
+    session, tally = a_session(refresh="0")
+    refreshed(session, tally, "1", "2", 33.0)
+    refreshed(session, tally, "0", "1", 33.1)
+    assert session.refresh_token == "2"
+
+
+def test_a_refresh_token_refused_before_its_end_is_a_forced_logout() -> None:
+    """Unless the session was revoked on purpose, or a newer token is held."""
+    session, tally = a_session(refresh="0")
+    assert session.refresh_refused("old", 31.0, "reused", tally) == "refused"
+    assert session.refresh_refused("0", 31.0, "reused", tally) == "lost"
+    assert tally.forced_out == 1
+    session.revoked_at = 40.0
+    assert session.refresh_refused("0", 41.0, "revoked", tally) == "refused"
+    assert tally.forced_out == 1
+
+
+@pytest.mark.parametrize("status", [500, 503, 302, 429])
+def test_other_answers_lose_nobody(status: int) -> None:
+    """They are counted as outcomes; the token held is as good as before."""
+    session, tally = a_session()
+    assert ask(session, tally, 25.0, status=status) == "refused"
+    assert (tally.forced_out, tally.lapsed) == (0, 0)

@@ -1,0 +1,75 @@
+"""Every invariant can fail, and fails for its own reason only."""
+
+from dataclasses import replace
+
+import pytest
+
+from linqi_storm.invariants import Facts, Rules, judge
+
+GOOD = Facts(
+    renewals=100,
+    signatures=150,
+    signed_twice=0,
+    families_killed=0,
+    hostile=20,
+    issuer_requests=2,
+)
+RULES = Rules(workers=2, most_issuer_requests=3)
+
+
+def failed(facts: Facts, rules: Rules) -> list[str]:
+    """Name the invariants that do not hold."""
+    return [check.name for check in judge(facts, rules) if not check.passed]
+
+
+def test_a_run_without_faults_passes() -> None:
+    """Nothing is wrong with what is right."""
+    for is_sliding in (True, False):
+        assert failed(GOOD, replace(RULES, is_sliding=is_sliding)) == []
+
+
+@pytest.mark.parametrize(
+    ("change", "name", "is_sliding"),
+    [
+        ({"forced_out": 1}, "forced logouts of honest users", True),
+        ({"failed": 1}, "5xx other than an intended 503", True),
+        ({"unavailable": 1}, "5xx other than an intended 503", True),
+        ({"unanswered": 1}, "honest requests without an answer", True),
+        ({"limited": 1}, "honest requests told to slow down", True),
+        ({"duplicate_successors": 1}, "renewals with two different successors", True),
+        ({"signatures": 201}, "signatures per renewal", True),
+        ({"signed_twice": 1}, "renewals signed twice by one worker", True),
+        ({"accepted_expired": 1}, "expired tokens accepted", True),
+        ({"accepted_forged": 1}, "forged tokens accepted", True),
+        ({"accepted_revoked": 1}, "revoked tokens accepted past the bound", False),
+        ({"families_killed": 1}, "refresh families killed without theft", False),
+        ({"issuer_requests": 4}, "requests to the issuer", True),
+    ],
+)
+def test_each_violation_fails_its_invariant(
+    change: dict[str, int], name: str, is_sliding: bool
+) -> None:
+    """One violation is enough, and no other invariant is blamed for it."""
+    rules = replace(RULES, is_sliding=is_sliding)
+    assert failed(replace(GOOD, **change), rules) == [name]
+
+
+def test_an_intended_503_is_right_and_another_5xx_never() -> None:
+    """While a store is down 503 is the answer; 500 is not."""
+    rules = replace(RULES, may_be_unavailable=True)
+    assert failed(replace(GOOD, unavailable=50), rules) == []
+    assert failed(replace(GOOD, unavailable=50, failed=1), rules)
+
+
+def test_servers_that_were_not_sampled_are_not_judged_by_their_counters() -> None:
+    """An unknown figure is no passed check: it is not there."""
+    facts = replace(GOOD, signatures=None, signed_twice=None)
+    names = {check.name for check in judge(facts, RULES)}
+    assert not {"signatures per renewal", "renewals signed twice by one worker"} & names
+
+
+def test_nothing_is_demanded_of_a_rival() -> None:
+    """Its figures are shown without a limit."""
+    checks = judge(replace(GOOD, duplicate_successors=80), replace(RULES, is_rival=True))
+    assert all(check.limit is None and check.passed for check in checks)
+    assert 80 in {check.seen for check in checks}

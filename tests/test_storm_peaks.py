@@ -1,0 +1,75 @@
+"""Peaks are taken over sliding windows, and chance has its own share of them."""
+
+import random
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from linqi_storm.peaks import noise_floor, peak_of, sliding_peak, window_for
+
+
+@given(
+    st.lists(st.integers(0, 5_000), max_size=60).map(sorted),
+    st.integers(1, 2_000),
+)
+def test_the_sliding_peak_is_the_fullest_window_anywhere(instants: list[int], window: int) -> None:
+    """No window, wherever it begins, holds more; the search by hand finds the same."""
+    by_hand = max(
+        (sum(begin <= one < begin + window for one in instants) for begin in instants), default=0
+    )
+    assert sliding_peak(instants, window) == by_hand
+
+
+def test_a_peak_across_two_bins_is_seen_whole() -> None:
+    """Ten events around a full second count ten, where bins of a second would see five."""
+    around = [0.95 + 0.01 * place for place in range(10)]
+    assert sliding_peak(around, 1.0) == 10
+
+
+def test_events_one_window_apart_are_not_in_one_window() -> None:
+    """The window is half-open."""
+    assert sliding_peak([0.0, 1.0], 1.0) == 1
+
+
+@pytest.mark.parametrize(("events", "span", "window"), [(600, 30, 1.5), (3_000, 60, 2.0)])
+def test_the_noise_floor_is_exceeded_by_one_perfect_population_in_twenty(
+    events: int, span: float, window: float
+) -> None:
+    """Fresh populations, spread evenly, stay below it nine times in ten and more."""
+    floor = noise_floor(events, span, window)
+    draw = random.Random(99)
+    factors = [
+        sliding_peak(sorted(draw.random() * span for _ in range(events)), window)
+        / (events / span * window)
+        for _ in range(100)
+    ]
+    assert 0.88 <= sum(factor <= floor for factor in factors) / 100 <= 1.0
+    assert max(factors) > floor * 0.9
+
+
+def test_the_noise_floor_falls_with_the_number_of_events() -> None:
+    """Large numbers are even; a handful never is."""
+    assert noise_floor(100, 30, 1.5) > noise_floor(1_000, 30, 1.5) > noise_floor(10_000, 30, 1.5)
+
+
+def test_the_storm_factor_of_an_even_spread_is_one_and_of_a_burst_the_ratio_of_lengths() -> None:
+    """2,000 renewals over the period give about 1; the same within a tenth of it give 10."""
+    even = dict.fromkeys(range(0, 40_000, 20), 1)
+    burst = dict.fromkeys(range(0, 4_000, 2), 1)
+    measured = [
+        peak_of("first cycle", renewals, 0, 40, sessions=2_000, period=40).factor
+        for renewals in (even, burst)
+    ]
+    assert measured == [pytest.approx(1.0, rel=0.01), pytest.approx(10.0, rel=0.01)]
+
+
+def test_a_peak_counts_only_its_own_span() -> None:
+    """Renewals before and after the span are not its."""
+    peak = peak_of("first cycle", {0: 5, 500: 7, 2_000: 9}, 0.2, 1.5, sessions=10, period=10)
+    assert peak.renewals == 7
+
+
+def test_the_window_scales_with_the_period() -> None:
+    """Compression by 15 leaves the factor alone because the window shrinks with the period."""
+    assert window_for(600) / window_for(40) == pytest.approx(15)

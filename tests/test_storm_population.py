@@ -1,0 +1,70 @@
+"""Clients come up when they should, whatever the servers do."""
+
+import random
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from linqi_storm.population import Population
+from linqi_storm.traffic import ClicksAndReads, Exponential, Pages, parse_gaps
+
+
+@given(st.lists(st.integers(0, 100), min_size=1, max_size=30), st.integers(1, 20))
+def test_members_come_up_in_the_order_of_their_times(dues: list[int], gap: int) -> None:
+    """The heap gives the earliest first, and everybody again one gap after his time."""
+    population: Population[int] = Population(lambda member: gap)
+    for member, due in enumerate(dues):
+        population.add(member, due)
+    seen = list(population.pop(100))
+    assert [due for due, _ in seen] == sorted(due for due, _ in seen)
+    assert sum(1 for due, member in seen if member == 0) == (100 - dues[0]) // gap + 1
+
+
+def test_a_late_look_does_not_shift_the_plan() -> None:
+    """Looking only every ten seconds yields the same times: the load is open loop."""
+    population: Population[str] = Population(lambda member: 1.0)
+    population.add("one", 0.5)
+    assert [due for due, _ in population.pop(10)] == [place + 0.5 for place in range(10)]
+    assert population.next_due == 10.5
+
+
+def test_nobody_comes_up_too_early() -> None:
+    """Before his time a member stays in the heap."""
+    population: Population[str] = Population(lambda member: 1.0)
+    assert population.next_due == float("inf")
+    population.add("one", 3.0)
+    assert list(population.pop(2.999)) == []
+    assert len(population) == 1
+
+
+@pytest.mark.parametrize("law", [Exponential(3.0), ClicksAndReads(3.0)])
+def test_the_mean_of_the_pauses_is_what_was_asked_for(law: Exponential | ClicksAndReads) -> None:
+    """Drawn often enough, a law has the mean that it names."""
+    draw = random.Random(5)
+    drawn = [law.draw(draw) for _ in range(400_000)]
+    assert sum(drawn) / len(drawn) == pytest.approx(3.0, rel=0.1)
+
+
+def test_readers_pause_longer_than_a_poisson_process_allows() -> None:
+    """The heavy tail is there: far more pauses of ten means than the exponential law has."""
+    draw = random.Random(5)
+    long = [
+        sum(law.draw(draw) > 30 for _ in range(50_000))
+        for law in (Exponential(3.0), ClicksAndReads(3.0))
+    ]
+    assert long[1] > 20 * max(1, long[0])
+
+
+def test_pages_have_one_to_twenty_requests_and_the_mean_they_name() -> None:
+    """Most pages are one request; the mean is the declared one."""
+    draw, pages = random.Random(5), Pages()
+    drawn = [pages.draw(draw) for _ in range(50_000)]
+    assert {min(drawn), max(drawn)} == {1, 20}
+    assert sum(drawn) / len(drawn) == pytest.approx(pages.mean, rel=0.03)
+
+
+def test_an_unknown_law_is_refused() -> None:
+    """The words on the command line are two."""
+    with pytest.raises(ValueError, match="exponential or reading"):
+        parse_gaps("uniform", 1)
