@@ -14,9 +14,7 @@ from linqi.stores.postgres import PostgresStore
 from linqi.stores.sqlite import SQLiteStore
 from linqi.stores.valkey import ValkeyStore
 from linqi_storm import servers
-from linqi_storm.processes import running
-from linqi_storm.serve import PASSWORD_VARIABLE
-from signed_in import PASSWORD
+from signed_in import serving_dual
 
 
 @pytest.fixture
@@ -42,13 +40,15 @@ def postgres_dsn() -> Iterator[str]:
 
 @pytest.fixture(scope="session")
 def dual_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Give a server with dual tokens that no test outlives; hardly ever one is born near expiry."""
+    with serving_dual(tmp_path_factory.mktemp("dual"), lifetime=7200, buffer=60) as url:
+        yield url
+
+
+@pytest.fixture(scope="session")
+def quick_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """Give a server with dual tokens whose access tokens live 2 to 6 s."""
-    folder = tmp_path_factory.mktemp("dual")
-    arguments = ["linqi_storm.dual", "--data", str(folder / "data")]
-    arguments += ["--store", f"sqlite:{folder / 's.db'}"]
-    arguments += ["--lifetime-seconds", "6", "--buffer-seconds", "2"]
-    environment = {PASSWORD_VARIABLE: PASSWORD}
-    with running(arguments, folder / "log", health="/healthz", environment=environment) as url:
+    with serving_dual(tmp_path_factory.mktemp("quick"), lifetime=6, buffer=2) as url:
         yield url
 
 

@@ -1,6 +1,9 @@
 """A Python client of a server with dual tokens, and its clock."""
 
+import contextlib
 import time
+from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import httpx2
@@ -8,8 +11,21 @@ import httpx2
 from linqi.client.httpx2 import RefreshingAuth
 from linqi.client.posting import Answer
 from linqi.client.tokens import Tokens, tokens_of
+from linqi_storm.processes import running
+from linqi_storm.serve import PASSWORD_VARIABLE
 
 PASSWORD = "correct horse"
+
+
+@contextlib.contextmanager
+def serving_dual(folder: Path, *, lifetime: float, buffer: float) -> Iterator[str]:
+    """Serve dual tokens while the context lasts; give the URL."""
+    arguments = ["linqi_storm.dual", "--data", str(folder / "data")]
+    arguments += ["--store", f"sqlite:{folder / 's.db'}"]
+    arguments += ["--lifetime-seconds", str(lifetime), "--buffer-seconds", str(buffer)]
+    environment = {PASSWORD_VARIABLE: PASSWORD}
+    with running(arguments, folder / "log", health="/healthz", environment=environment) as url:
+        yield url
 
 
 def login(server: str) -> Tokens:

@@ -17,9 +17,7 @@ from chaos import Proxy
 from linqi.client.httpx2 import RefreshingAuth
 from linqi.client.tokens import FileStorage, Tokens
 from linqi.errors import Unavailable
-from linqi_storm.processes import running
-from linqi_storm.serve import PASSWORD_VARIABLE
-from signed_in import PASSWORD, Counting, Elsewhen, expire, forged, login
+from signed_in import Counting, Elsewhen, expire, forged, login
 
 Send = Callable[..., Any]
 
@@ -347,35 +345,31 @@ with httpx2.Client(base_url=server, auth=auth) as client:
 """
 
 
-def test_two_processes_with_one_file_share_a_renewal(tmp_path: Path) -> None:
+def test_two_processes_with_one_file_share_a_renewal(tmp_path: Path, dual_server: str) -> None:
     """The second takes up what the first has kept; at the same moment both get one successor."""
     path = tmp_path / "tokens"
-    arguments = ["linqi_storm.dual", "--data", str(tmp_path / "data")]
-    arguments += ["--store", f"sqlite:{tmp_path / 's.db'}"]
-    environment = {PASSWORD_VARIABLE: PASSWORD}
-    with running(arguments, tmp_path / "log", health="/healthz", environment=environment) as url:
-        FileStorage(path).save(login(url))
-        command = [sys.executable, "-c", WORKER, url, str(path)]
-        workers = [
-            subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-            for _ in range(2)
-        ]
-        try:
-            for worker in workers:
-                assert answer_of(worker) == "ready"  # with the tokens of the login in memory
-            first, second = workers
-            tell(first)
-            assert answer_of(first) == [200, 1, 1]
-            wait_until(lambda: (FileStorage(path).load() or Tokens(access_token="")).sequence == 1)
-            tell(second)
-            assert answer_of(second) == [200, 0, 1]
-            for worker in workers:
-                tell(worker)
-            answers = [answer_of(worker) for worker in workers]
-        finally:
-            for worker in workers:
-                worker.kill()
-                worker.communicate()
+    FileStorage(path).save(login(dual_server))
+    command = [sys.executable, "-c", WORKER, dual_server, str(path)]
+    workers = [
+        subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        for _ in range(2)
+    ]
+    try:
+        for worker in workers:
+            assert answer_of(worker) == "ready"  # with the tokens of the login in memory
+        first, second = workers
+        tell(first)
+        assert answer_of(first) == [200, 1, 1]
+        wait_until(lambda: (FileStorage(path).load() or Tokens(access_token="")).sequence == 1)
+        tell(second)
+        assert answer_of(second) == [200, 0, 1]
+        for worker in workers:
+            tell(worker)
+        answers = [answer_of(worker) for worker in workers]
+    finally:
+        for worker in workers:
+            worker.kill()
+            worker.communicate()
     print("renewed at the same moment: posts", [posts for _, posts, _ in answers])
     assert {(status, sequence) for status, _, sequence in answers} == {(200, 2)}
 

@@ -71,40 +71,40 @@ def sign_in(linqi: Run, server: str, *more: str) -> None:
 
 @pytest.mark.parametrize("storage", ["file", "keyring"])
 def test_a_login_serves_tokens_until_the_logout(
-    dual_server: str, linqi: Run, home: Path, plain_keyring: KeyringBackend, storage: str
+    quick_server: str, linqi: Run, home: Path, plain_keyring: KeyringBackend, storage: str
 ) -> None:
     """Signed in, used, renewed when over, signed out at the server, forgotten."""
-    sign_in(linqi, dual_server, "--storage", storage)
-    code, first, _ = linqi("token", dual_server)
+    sign_in(linqi, quick_server, "--storage", storage)
+    code, first, _ = linqi("token", quick_server)
     assert code == 0
-    answer = httpx2.get(f"{dual_server}/me", headers={"Authorization": f"Bearer {first.strip()}"})
+    answer = httpx2.get(f"{quick_server}/me", headers={"Authorization": f"Bearer {first.strip()}"})
     assert answer.json()["subject"] == "alice"
     code, status, _ = linqi("login", "--status")
     assert code == 0
-    assert dual_server in status
+    assert quick_server in status
     assert "access token for" in status
     assert first.strip() not in status
-    login = Logins().find(dual_server)
+    login = Logins().find(quick_server)
     assert login is not None
     kept = Logins().storage(login).load()
     assert kept is not None
     time.sleep(6.1)  # a real token of a real server has to run out
-    code, second, _ = linqi("token", dual_server + "/")
+    code, second, _ = linqi("token", quick_server + "/")
     assert code == 0
     assert second != first
     renewed = Logins().storage(login).load()
     assert renewed is not None
-    assert renewed.sequence == kept.sequence + 1
+    assert renewed.sequence > kept.sequence
     headers = {"Authorization": f"Bearer {second.strip()}"}
-    assert httpx2.get(f"{dual_server}/me", headers=headers).status_code == 200
-    assert linqi("logout", dual_server)[0] == 0
+    assert httpx2.get(f"{quick_server}/me", headers=headers).status_code == 200
+    assert linqi("logout", quick_server)[0] == 0
     assert [*home.iterdir()] == []
-    answer = httpx2.post(f"{dual_server}/refresh", json={"refresh_token": renewed.refresh_token})
+    answer = httpx2.post(f"{quick_server}/refresh", json={"refresh_token": renewed.refresh_token})
     assert answer.json()["error"] == "invalid_grant"
-    assert linqi("token", dual_server)[0] == 1
-    assert linqi("logout", dual_server)[0] == 1
+    assert linqi("token", quick_server)[0] == 1
+    assert linqi("logout", quick_server)[0] == 1
     assert linqi("login", "--status")[0] == 1
-    assert linqi("login", dual_server, "--status")[0] == 1
+    assert linqi("login", quick_server, "--status")[0] == 1
 
 
 def test_the_files_are_private(dual_server: str, linqi: Run, home: Path) -> None:
