@@ -1,40 +1,45 @@
-"""The issuing app: signs demo users in, serves them behind linqi, and publishes its keys."""
+"""The issuing app: signs demo users in, both ways to stay so, and publishes its keys."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Final
 
-from anyio import CapacityLimiter, to_thread
 from starlette.applications import Starlette
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
-from starlette.routing import Route, request_response
+from starlette.routing import BaseRoute, Mount, Route, request_response
 from starlette.types import ASGIApp
 
 from linqi import (
     JWTMiddleware,
     RenewalSettings,
     RequireScopes,
+    SessionRoutes,
+    Sessions,
     Signer,
     SlidingRenewal,
     Verified,
     Verifier,
     jwks_route,
 )
+from linqi.errors import Unavailable
+from linqi.stores.opening import open_store
 from linqi_storm.credentials import LoginFault, read_credentials
-from linqi_storm.first_start import prepare
+from linqi_storm.first_start import prepare, refresh_keys
+from linqi_storm.page import PAGE_PATHS, page_routes
 from linqi_storm.stopwatch import Stopwatch
-from linqi_storm.users import SCOPES, STATS_SCOPE, DemoUsers
+from linqi_storm.thief import Thief
+from linqi_storm.users import STATS_SCOPE, DemoUsers
 
 __all__ = ["JWKS_PATH", "create_app"]
 
 JWKS_PATH: Final = "/.well-known/jwks.json"
-_PUBLIC: Final = ("/login", "/healthz", JWKS_PATH)
-_LOGINS_AT_ONCE: Final = 4
+_DUAL: Final = "/auth"
+_PUBLIC: Final = ("/login", "/healthz", JWKS_PATH, f"{_DUAL}/*", *PAGE_PATHS)
 _NO_STORE: Final = {"Cache-Control": "no-store"}
 
 
@@ -51,16 +56,29 @@ def create_app(
 ) -> ASGIApp:
     """Give the app, wrapped in `linqi.JWTMiddleware`, on the keys and users in the folder `data`.
 
-    A folder that is not there yet is made; see `linqi_storm.first_start.prepare`, which also
+    Its own routes slide sessions; those below ``/auth`` are the same with dual tokens, on a
+    SQLite store in the folder, and slide nothing. A folder that is not there yet is made; see `linqi_storm.first_start.prepare`, which also
     tells the password it made up. `is_timed` times verification for ``GET /stats``.
     `ConfigurationError` when the folder or the settings do not fit.
     """
     prepared = prepare(data, alg=alg, password=password)
     signer = Signer(prepared.key_file.keys, issuer=issuer, audience=audience, clock=clock)
-    verifier = Verifier.trusting(signer, clock=clock)
-    renewal = SlidingRenewal(signer, settings, on_issue=verifier.prime, clock=clock)
+    sessions = Sessions(
+        open_store(f"sqlite:{data / 'sessions.db'}"),
+        signer,
+        refresh_keys(data),
+        access=settings,
+        clock=clock,
+    )
+    is_revoked = sessions.revocations.is_revoked
+    verifier = Verifier.trusting(signer, is_revoked=is_revoked, clock=clock)
+    renewal = SlidingRenewal(
+        signer, settings, is_revoked=is_revoked, on_issue=verifier.prime, clock=clock
+    )
     stopwatch = Stopwatch()
-    api: ASGIApp = _Api(prepared.users, verifier, renewal, stopwatch, clock).routed()
+    dual = _dual(sessions, verifier, prepared.users, clock)
+    shown = _Api(prepared.users, verifier, renewal, sessions, stopwatch, clock)
+    api: ASGIApp = shown.routed([*page_routes(), Mount(_DUAL, dual)])
     if is_timed:
         api = stopwatch.inside(api)
     guarded = JWTMiddleware(
@@ -68,10 +86,20 @@ def create_app(
         verifier,
         renewal=renewal,
         public=_PUBLIC,
-        services=[prepared.key_file],
+        services=[prepared.key_file, sessions],
         clock=clock,
     )
     return stopwatch.outside(guarded) if is_timed else guarded
+
+
+def _dual(
+    sessions: Sessions, verifier: Verifier, users: DemoUsers, clock: Callable[[], float]
+) -> ASGIApp:
+    """Give the routes of dual tokens behind a middleware that slides nothing (R9)."""
+    own = Starlette(routes=[Route("/me", _me), *Thief(sessions).routes()])
+    routes = SessionRoutes(own, sessions, verifier, users.authenticate, clock=clock)
+    public = [*routes.public, "/demo/*"]
+    return JWTMiddleware(routes, verifier, public=public, clock=clock)
 
 
 class _Api:
@@ -82,26 +110,29 @@ class _Api:
         users: DemoUsers,
         verifier: Verifier,
         renewal: SlidingRenewal,
+        sessions: Sessions,
         stopwatch: Stopwatch,
         clock: Callable[[], float],
     ) -> None:
         self._users = users
         self._verifier = verifier
         self._renewal = renewal
+        self._sessions = sessions
         self._stopwatch = stopwatch
         self._clock = clock
-        self._logins = CapacityLimiter(_LOGINS_AT_ONCE)
 
-    def routed(self) -> Starlette:
-        """Give the routes as a Starlette application."""
+    def routed(self, more: Sequence[BaseRoute]) -> Starlette:
+        """Give the routes, and `more`, as a Starlette application."""
         stats = RequireScopes(request_response(self.stats), STATS_SCOPE)
         return Starlette(
             routes=[
                 Route("/login", self.login, methods=["POST"]),
-                Route("/me", self.me),
+                Route("/logout", self.logout, methods=["POST"]),
+                Route("/me", _me),
                 *self._key_routes(),
                 Route("/stats", stats, methods=["GET"]),
                 Route("/healthz", self.healthz),
+                *more,
             ]
         )
 
@@ -119,12 +150,12 @@ class _Api:
             return _refuse(fault.status, "invalid_request", fault.hint)
         except ClientDisconnect:
             return _refuse(400, "invalid_request", "the body ended early")
-        is_right = await to_thread.run_sync(
-            self._users.check, given.username, given.password, limiter=self._logins
+        person = await self._users.authenticate(
+            {"username": given.username, "password": given.password}
         )
-        if not is_right:
+        if person is None:
             return _refuse(401, "invalid_grant", "the user name or the password is wrong")
-        issued = self._renewal.start(given.username, scopes=SCOPES.get(given.username, ()))
+        issued = self._renewal.start(person.subject, scopes=person.scopes)
         answer = {
             "access_token": issued.token,
             "token_type": "Bearer",
@@ -133,16 +164,16 @@ class _Api:
         }
         return JSONResponse(answer, headers=_NO_STORE)
 
-    async def me(self, request: Request) -> Response:
-        """Answer who called."""
+    async def logout(self, request: Request) -> Response:
+        """End the session of the presented token, for all its successors."""
         verified: Verified = request.scope["linqi"]
-        answer = {
-            "subject": verified.subject,
-            "scopes": verified.scopes,
-            "expires_at": verified.expires_at,
-            "session_id": verified.session_id,
-        }
-        return JSONResponse(answer, headers=_NO_STORE)
+        try:
+            await self._sessions.revoke(
+                verified.session_id or "", user=verified.identity, cause="logout"
+            )
+        except Unavailable:
+            return _refuse(503, "temporarily_unavailable", "try again")
+        return Response(status_code=204, headers=_NO_STORE)
 
     async def stats(self, request: Request) -> Response:
         """Answer what this process has counted; every worker counts for itself."""
@@ -159,6 +190,18 @@ class _Api:
     async def healthz(self, request: Request) -> Response:
         """Answer that the process serves."""
         return JSONResponse({"status": "ok"}, headers=_NO_STORE)
+
+
+async def _me(request: Request) -> Response:
+    """Answer who called."""
+    verified: Verified = request.scope["linqi"]
+    answer = {
+        "subject": verified.subject,
+        "scopes": verified.scopes,
+        "expires_at": verified.expires_at,
+        "session_id": verified.session_id,
+    }
+    return JSONResponse(answer, headers=_NO_STORE)
 
 
 def _refuse(status: int, error: str, description: str) -> Response:

@@ -12,13 +12,11 @@ import json
 import os
 import socket
 import time
-from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Final
 
 import uvicorn
-from anyio import CapacityLimiter, to_thread
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
@@ -27,9 +25,6 @@ from starlette.types import ASGIApp
 
 from linqi import (
     JWTMiddleware,
-    Key,
-    KeySet,
-    Person,
     RenewalSettings,
     SessionRoutes,
     Sessions,
@@ -39,13 +34,11 @@ from linqi import (
     Verifier,
 )
 from linqi.stores.opening import open_store
-from linqi_storm.first_start import make_once, prepare
+from linqi_storm.first_start import prepare, refresh_keys
 from linqi_storm.serve import PASSWORD_VARIABLE
-from linqi_storm.users import SCOPES, DemoUsers
 
 __all__ = ["create_dual"]
 
-_LOGINS_AT_ONCE: Final = 4
 _NO_STORE: Final = {"Cache-Control": "no-store"}
 
 
@@ -61,20 +54,18 @@ def create_dual(
 ) -> ASGIApp:
     """Give the app on the keys and users in the folder `data`, making what is not there."""
     prepared = prepare(data, password=password)
-    secret_path = data / "refresh.json"
-    if not secret_path.exists():
-        make_once(secret_path, KeySet([Key.generate("HS256")]).save)
     signer = Signer(prepared.key_file.keys, issuer=issuer, audience=audience)
     sessions = Sessions(
         open_store(store_url),
         signer,
-        KeySet.load(secret_path).keys,
+        refresh_keys(data),
         settings=settings,
         access=access,
     )
     verifier = Verifier.trusting(signer, is_revoked=sessions.revocations.is_revoked)
-    api = _Api(prepared.users, sessions)
-    routes = SessionRoutes(api.routed(), sessions, verifier, api.authenticate, throttle=None)
+    api = _Api(sessions)
+    authenticate = prepared.users.authenticate
+    routes = SessionRoutes(api.routed(), sessions, verifier, authenticate, throttle=None)
     return JWTMiddleware(
         routes,
         verifier,
@@ -84,12 +75,10 @@ def create_dual(
 
 
 class _Api:
-    """The application's own part: who its users are, and one route for them."""
+    """The application's own part: a route for its users, and what tests ask for."""
 
-    def __init__(self, users: DemoUsers, sessions: Sessions) -> None:
-        self._users = users
+    def __init__(self, sessions: Sessions) -> None:
         self._sessions = sessions
-        self._logins = CapacityLimiter(_LOGINS_AT_ONCE)
 
     def routed(self) -> Starlette:
         """Give the routes as a Starlette application."""
@@ -100,14 +89,6 @@ class _Api:
                 Route("/state", self.state),
             ]
         )
-
-    async def authenticate(self, form: Mapping[str, str]) -> Person | None:
-        """Check a password against the demo users, in a thread."""
-        name = form["username"]
-        is_right = await to_thread.run_sync(
-            self._users.check, name, form["password"], limiter=self._logins
-        )
-        return Person(subject=name, scopes=SCOPES.get(name, ())) if is_right else None
 
     async def me(self, request: Request) -> Response:
         """Answer who called."""

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import os
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from linqi import ConfigurationError, Key, KeyFile, KeySet, LoggingHook
 from linqi_storm.users import DemoUsers
 
-__all__ = ["Prepared", "make_once", "prepare"]
+__all__ = ["Prepared", "make_once", "prepare", "refresh_keys"]
 
 _PASSWORD_BYTES = 12
 
@@ -54,6 +54,14 @@ def prepare(data: Path, *, alg: str = "ES256", password: str | None = None) -> P
     return Prepared(
         key_file=key_file, users=users, new_password=chosen if is_new and password is None else None
     )
+
+
+def refresh_keys(data: Path) -> Sequence[Key]:
+    """Give the secrets of refresh tokens in the folder `data`, making one if there is none."""
+    path = data / "refresh.json"
+    if not path.exists():
+        make_once(path, KeySet([Key.generate("HS256")]).save)
+    return KeySet.load(path).keys
 
 
 def make_once(path: Path, save: Callable[[Path], object]) -> bool:

@@ -9,10 +9,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
+from anyio import CapacityLimiter, to_thread
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
 
-from linqi import ConfigurationError
+from linqi import ConfigurationError, Person
 
 __all__ = ["SCOPES", "STATS_SCOPE", "DemoUsers"]
 
@@ -25,6 +26,7 @@ SCOPES: Final[Mapping[str, tuple[str, ...]]] = {
 
 # OWASP's second Argon2id profile (19 MiB, 2 passes): a few logins at once fit into any machine.
 _hasher: Final = PasswordHasher(time_cost=2, memory_cost=19_456, parallelism=1)
+_CHECKS_AT_ONCE: Final = 4
 
 
 class DemoUsers:
@@ -32,6 +34,7 @@ class DemoUsers:
 
     def __init__(self, hashes: Mapping[str, str]) -> None:
         self._hashes = dict(hashes)
+        self._limiter = CapacityLimiter(_CHECKS_AT_ONCE)
         # Checked for names that do not exist, so that the time taken does not tell who does.
         self._nobody = _hasher.hash(secrets.token_urlsafe())
 
@@ -65,6 +68,13 @@ class DemoUsers:
         except (VerificationError, InvalidHashError):
             return False
         return known is not None
+
+    async def authenticate(self, form: Mapping[str, str]) -> Person | None:
+        """Give the person whose ``username`` and ``password`` these are, checked in a thread."""
+        name, password = form["username"], form["password"]
+        if not await to_thread.run_sync(self.check, name, password, limiter=self._limiter):
+            return None
+        return Person(subject=name, scopes=SCOPES.get(name, ()))
 
     def share(self, password: str) -> bool:
         """Tell whether `password` is that of all users."""

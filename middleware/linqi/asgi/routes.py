@@ -171,13 +171,15 @@ class SessionRoutes:
         token, form, is_cookie = await self._presented(scope, receive, "refresh_token")
         if form.get("grant_type", "refresh_token") != "refresh_token":
             return _Answer(400, _error("unsupported_grant_type", "only refresh_token is"))
+        if token is None and is_cookie:  # the browser let it go: there is no session to refresh
+            return _Answer(400, _error("invalid_grant", "sign in"), [_outcome("absent")])
         if token is None:
             raise BodyFault(400, "no refresh token was presented")
         scopes = form["scope"].split() if "scope" in form else None
         try:
             pair = await self._sessions.refresh(token, scopes=scopes)
         except RefreshRefused as error:
-            headers = [(b"x-refresh-outcome", error.reason.encode())]
+            headers = [_outcome(error.reason)]
             kind = "invalid_scope" if error.reason == "scope" else "invalid_grant"
             return _Answer(400, _error(kind, "sign in again"), headers)
         return self._pair(pair, is_cookie=is_cookie)
@@ -260,7 +262,7 @@ class SessionRoutes:
             "scope": " ".join(pair.scopes),
         }
         headers = [
-            (b"x-refresh-outcome", pair.outcome.encode()),
+            _outcome(pair.outcome),
             (b"x-refresh-sequence", str(pair.sequence).encode()),
         ]
         if is_cookie:
@@ -303,6 +305,10 @@ def _refusal(error: LinqiError) -> _Answer:
 
 def _error(kind: str, description: str) -> dict[str, str]:
     return {"error": kind, "error_description": description}
+
+
+def _outcome(kind: str) -> tuple[bytes, bytes]:
+    return b"x-refresh-outcome", kind.encode()
 
 
 def _retry_after(seconds: float) -> tuple[bytes, bytes]:

@@ -1,0 +1,387 @@
+// Keeps a browser's session signed in. What each part promises stands in linqi.d.ts.
+
+export const DEFAULTS = Object.freeze({ advisory: 300, mandatory: 30, share: 0.5, jitter: 0.1 })
+
+const TRIES = [0, 200, 600] // milliseconds before each; a lost reply is answered with the same pair
+const AWAY = [429, 502, 503, 504]
+const TIMEOUT = 10_000
+const NEWS = 150 // milliseconds that tabs get to answer before one of them refreshes
+const LONGEST_TIMER = 2 ** 31 - 1
+
+export function hold({
+  issuedAt = null, expiresAt, wall, monotonic, date = null, refreshIn = null, chance = 0, settings,
+}) {
+  const { advisory, mandatory, share, jitter } = { ...DEFAULTS, ...settings }
+  // A Date is whole seconds. `iat` alone only tells that the server's clock is not behind it.
+  const offset = date !== null ? date + 0.5 - wall : Math.max(0, (issuedAt ?? wall) - wall)
+  const life = Math.max(0, expiresAt - (wall + offset))
+  const most = life * share
+  const early = refreshIn > 0 && refreshIn < life ? life - refreshIn
+    : Math.min(advisory * (1 + jitter * chance), most)
+  const late = Math.min(mandatory, most / 2, early)
+  return { expiresAt, offset, life, monotonic, advisory: early, mandatory: late }
+}
+
+export function secondsLeft(held, wall, monotonic) {
+  // The shorter by either clock: one jumps, the other stands still while the machine sleeps.
+  return Math.min(held.life - (monotonic - held.monotonic), held.expiresAt - (wall + held.offset))
+}
+
+export function judge(held, wall, monotonic) {
+  const left = secondsLeft(held, wall, monotonic)
+  return left <= 0 ? 'expired' : left < held.mandatory ? 'mandatory'
+    : left < held.advisory ? 'advisory' : 'fresh'
+}
+
+export const createSession = (options) => new Session(options)
+
+export class SignInError extends Error {
+  name = 'SignInError'
+  constructor({ status, headers }, body) {
+    super(body?.error_description ?? `the server answered ${status}`)
+    this.status = status
+    this.code = body?.error ?? ''
+    this.retryAfter = Number(headers.get('retry-after')) || 0
+  }
+}
+
+const sleep = (milliseconds) => new Promise((done) => setTimeout(done, milliseconds))
+
+function claimsOf(token) {
+  const text = atob(token.split('.')[1].replaceAll('-', '+').replaceAll('_', '/'))
+  const claims = JSON.parse(new TextDecoder().decode(Uint8Array.from(text, (c) => c.charCodeAt(0))))
+  if (!Number.isFinite(claims.exp)) throw new TypeError('the access token has no exp')
+  return claims
+}
+
+export class Session extends EventTarget {
+  #options = {
+    refreshUrl: '/refresh', loginUrl: '/login', logoutUrl: '/logout', logoutAllUrl: '/logout-all',
+    origins: [], name: 'session', settings: {}, ending: 300, chance: Math.random,
+    wall: () => Date.now() / 1000, monotonic: () => performance.now() / 1000,
+  }
+  #origins
+  #token = ''
+  #claims = {}
+  #held = null
+  #sequence = -1
+  #over = '' // why there is no session
+  #overId = '' // what another tab still says of it is dropped
+  #era = 0 // answers to an earlier session are dropped
+  #flight = null
+  #failures = 0
+  #retryAt = 0
+  #channel = null
+  #hasPeers = false
+  #busyUntil = 0
+  #heard = () => {}
+  #hasWarned = false
+  #timers = []
+  #closing = new AbortController()
+
+  constructor(options) {
+    super()
+    Object.assign(this.#options, options)
+    this.#origins = [location.origin, ...this.#options.origins]
+    this.#options.name = `linqi:${this.#options.name}`
+    if (globalThis.BroadcastChannel) {
+      this.#channel = new BroadcastChannel(this.#options.name)
+      this.#channel.onmessage = ({ data }) => this.#hear(data)
+      this.#say({ kind: 'ask' })
+    }
+    // A tab that was hidden, asleep or offline renews what came near expiry meanwhile.
+    const wake = () => {
+      this.#retryAt = 0
+      if (this.#held && globalThis.document?.visibilityState !== 'hidden') this.#look()
+    }
+    const { signal } = this.#closing
+    globalThis.document?.addEventListener('visibilitychange', wake, { signal })
+    globalThis.addEventListener('online', wake, { signal })
+  }
+
+  get state() {
+    const { wall, monotonic } = this.#options
+    const { life = 0, advisory = 0, mandatory = 0 } = this.#held ?? {}
+    const { sub = '', sid = '', jti = '', session_end: endsAt = null } = this.#claims
+    return {
+      isSignedIn: !!this.#held, subject: sub, sessionId: sid, tokenId: jti,
+      sequence: this.#sequence, verdict: this.#verdict(), life, advisory, mandatory, endsAt,
+      left: this.#held ? Math.max(0, secondsLeft(this.#held, wall(), monotonic())) : 0,
+    }
+  }
+
+  async fetch(input, init) {
+    const request = new Request(input, init)
+    if (!this.#origins.includes(new URL(request.url).origin)
+      || request.headers.has('authorization')) return fetch(request)
+    const again = init?.body instanceof ReadableStream ? null : request.clone()
+    const token = await this.token()
+    const response = await this.#send(request, token)
+    const isRefused = response.status === 401
+      && response.headers.get('www-authenticate')?.includes('error="invalid_token"')
+    if (!again || !token || !isRefused) return response
+    const next = await this.token(token).catch(() => '')
+    return next && next !== token ? this.#send(again, next) : response
+  }
+
+  async token(refused) {
+    const { refreshUrl, monotonic } = this.#options
+    for (let turn = 0; turn < 3 && !this.#over; turn += 1) {
+      const verdict = this.#token === refused ? 'expired' : this.#verdict()
+      const mayTry = refreshUrl && (this.#flight || monotonic() >= this.#retryAt)
+      if (verdict === 'fresh') break
+      if (verdict === 'advisory') {
+        if (mayTry) this.#renew(false).catch(() => {})
+        break
+      }
+      if (mayTry) {
+        await this.#renew(true)
+      } else if (verdict === 'mandatory') {
+        break // the server slides it, or is away while it lives
+      } else if (refreshUrl) {
+        throw new TypeError('the session cannot be refreshed: the server is away')
+      } else if (!(await this.#news(this.#token))) {
+        this.#end(refused ? 'refused' : 'expired', true)
+      }
+    }
+    return this.#token
+  }
+
+  async signIn(fields) {
+    const era = this.#era += 1
+    const { response, body } = await this.#call(this.#options.loginUrl, {
+      headers: { 'content-type': 'application/json' }, body: JSON.stringify(fields),
+    })
+    if (!response.ok) throw new SignInError(response, body)
+    if (era === this.#era) this.start(body, response.headers.get('date'))
+  }
+
+  start(answer, date = null) {
+    this.#era += 1
+    this.#held = null
+    this.#take(answer, date, 'login')
+  }
+
+  async signOut({ everywhere = false } = {}) {
+    const { refreshUrl, logoutUrl, logoutAllUrl } = this.#options
+    const token = everywhere ? await this.token() : this.#token
+    this.#end('signed out', true)
+    const { response } = await this.#call(everywhere ? logoutAllUrl : logoutUrl, {
+      headers: token ? { authorization: `Bearer ${token}` } : {},
+      // Where there is no refresh token, the access token is what is revoked (RFC 7009).
+      body: refreshUrl || everywhere ? undefined : new URLSearchParams({ token }),
+    })
+    if (!response.ok) throw new TypeError(`the server answered the sign-out ${response.status}`)
+  }
+
+  async refresh() {
+    if (this.#options.refreshUrl && !this.#over) await this.#renew(true)
+  }
+
+  close() {
+    this.#closing.abort()
+    this.#channel?.close()
+    this.#channel = null
+    this.#timers.forEach(clearTimeout)
+  }
+
+  #verdict() {
+    const { wall, monotonic } = this.#options
+    return this.#held ? judge(this.#held, wall(), monotonic()) : 'expired'
+  }
+
+  #look() {
+    this.token().catch(() => {})
+  }
+
+  async #send(request, token) {
+    if (token) request.headers.set('authorization', `Bearer ${token}`)
+    const era = this.#era
+    const response = await fetch(request)
+    const successor = response.headers.get('x-refresh-token')
+    if (token && successor && era === this.#era) {
+      const answer = { access_token: successor, sequence: this.#sequence }
+      this.#take(answer, response.headers.get('date'), 'server')
+    }
+    return response
+  }
+
+  async #call(url, { headers, body } = {}) {
+    const delivery = this.#options.refreshUrl ? { 'x-token-delivery': 'cookie' } : {}
+    const response = await fetch(url, {
+      method: 'POST', credentials: 'include', cache: 'no-store', body,
+      headers: { ...delivery, ...headers }, signal: AbortSignal.timeout(TIMEOUT),
+    })
+    return { response, body: await response.json().catch(() => null) }
+  }
+
+  // Who needs a token now does not lean on a flight that gives up where another tab has the lock.
+  #renew(mustWait) {
+    if (mustWait && this.#flight?.mustWait === false) {
+      return this.#flight.then(() => this.#renew(true))
+    }
+    if (!this.#flight) {
+      this.#flight = this.#lead(mustWait).finally(() => { this.#flight = null })
+      this.#flight.mustWait = mustWait
+    }
+    return this.#flight
+  }
+
+  async #lead(mustWait) {
+    const { name, chance, monotonic } = this.#options
+    const before = this.#token
+    const era = this.#era
+    const work = async (lock) => {
+      if (lock === null) return // another tab is at it, and the token at hand still lives
+      if (this.#hasPeers || !before) await this.#news(before)
+      if (era === this.#era && this.#token === before) await this.#post(era)
+    }
+    if (navigator.locks) {
+      return navigator.locks.request(`${name}:refresh`, { ifAvailable: !mustWait }, work)
+    }
+    // Without locks, two tabs that collide are given the same pair.
+    if (this.#channel) await sleep(chance() * NEWS)
+    const wait = (this.#busyUntil - monotonic()) * 1000
+    if (wait > 0) await this.#news(before, wait)
+    this.#say({ kind: 'busy' })
+    return work()
+  }
+
+  async #post(era) {
+    const { refreshUrl, chance, monotonic } = this.#options
+    let response
+    let body
+    for (const pause of navigator.onLine === false ? [] : TRIES) {
+      await sleep(pause)
+      ({ response, body } = await this.#call(refreshUrl).catch(() => ({})))
+      if (response && !AWAY.includes(response.status)) break
+    }
+    if (era !== this.#era) return
+    if (response?.ok && this.#take(body, response.headers.get('date'), 'refresh')) return
+    if ([400, 401].includes(response?.status) && body?.error === 'invalid_grant') {
+      this.#end('refused', true)
+      return
+    }
+    const backoff = Math.min(30, 2 ** this.#failures++) * (0.5 + chance() / 2)
+    const asked = Math.min(60, Number(response?.headers.get('retry-after')) || 0)
+    this.#retryAt = monotonic() + Math.max(backoff, asked)
+  }
+
+  // Ask the other tabs; tell whether `before` is out of date.
+  async #news(before, milliseconds = NEWS) {
+    if (!this.#channel) return false
+    this.#say({ kind: 'ask' })
+    await Promise.race([new Promise((done) => { this.#heard = done }), sleep(milliseconds)])
+    return this.#token !== before
+  }
+
+  // Take up a token response; false where it is of no use.
+  #take(answer, date, by) {
+    try {
+      const { access_token: token, sequence = -1, refresh_in: refreshIn } = answer
+      const claims = claimsOf(token)
+      const { wall, monotonic, chance, settings } = this.#options
+      const held = hold({
+        issuedAt: claims.iat, expiresAt: claims.exp, wall: wall(), monotonic: monotonic(),
+        date: Date.parse(date) / 1000 || null, refreshIn, chance: chance(), settings,
+      })
+      return this.#keep({ token, claims, sequence, held, by })
+    } catch (error) {
+      if (by === 'login') throw error
+      return false
+    }
+  }
+
+  #keep({ token, claims, sequence, held, by }) {
+    const isSame = !!this.#held && claims.sid === this.#claims.sid
+    const isOlder = !this.#held || by === 'login' ? false
+      : !isSame ? claims.iat < this.#claims.iat
+        : sequence === this.#sequence ? claims.exp < this.#claims.exp : sequence < this.#sequence
+    if (isOlder || token === this.#token) return held.life > 0
+    if (held.life <= 0) return false
+    // A successor comes without a word on its buffer: it is that of the token before.
+    if (by === 'server') held.advisory = Math.max(held.mandatory, this.#held.advisory)
+    if (!isSame) this.#era += 1
+    this.#token = token
+    this.#claims = claims
+    this.#sequence = sequence
+    this.#held = held
+    this.#over = ''
+    this.#failures = this.#retryAt = this.#busyUntil = 0
+    if (by !== 'tab') this.#tell()
+    this.#watch(isSame)
+    this.#emit(isSame ? 'renewed' : 'signedin', { by, ...this.state })
+    return true
+  }
+
+  #end(reason, isOurs) {
+    this.#over = 'absent'
+    if (this.#held) {
+      const { sid } = this.#claims
+      this.#over = reason
+      this.#overId = sid
+      if (isOurs) this.#say({ kind: 'out', reason, sid })
+    }
+    this.#era += 1
+    this.#token = ''
+    this.#claims = {}
+    this.#held = null
+    this.#sequence = -1
+    this.#watch()
+    this.#emit('signedout', { reason: this.#over, elsewhere: !isOurs })
+  }
+
+  #emit(kind, detail) {
+    this.#heard()
+    this.dispatchEvent(new CustomEvent(kind, { detail }))
+  }
+
+  #say(message) {
+    this.#channel?.postMessage(message)
+  }
+
+  #tell() {
+    this.#say({
+      kind: 'token', token: this.#token, sequence: this.#sequence, held: this.#held,
+    })
+  }
+
+  #hear({ kind, token, sequence, held, reason, sid }) {
+    const { wall, monotonic } = this.#options
+    this.#hasPeers = true
+    if (kind === 'ask' && this.#held) this.#tell()
+    if (kind === 'busy') this.#busyUntil = monotonic() + TIMEOUT / 1000
+    if (kind === 'out' && sid === this.#claims.sid) this.#end(reason, false)
+    if (kind !== 'token') return
+    const claims = claimsOf(token)
+    if (claims.sid === this.#overId) return
+    // Tabs share the machine's wall clock; each has a monotonic one of its own.
+    const life = Math.max(0, held.expiresAt - wall() - held.offset)
+    this.#keep({
+      token, claims, sequence, held: { ...held, life, monotonic: monotonic() }, by: 'tab',
+    })
+  }
+
+  #watch(isSame) {
+    const { wall, ending, refreshUrl } = this.#options
+    this.#timers.forEach(clearTimeout)
+    this.#timers = []
+    if (!isSame) this.#hasWarned = false
+    if (!this.#held) return
+    const now = wall() + this.#held.offset
+    const later = (instant, act) => {
+      const wait = Math.max(0, instant - now) * 1000
+      if (instant) this.#timers.push(setTimeout(act, Math.min(wait + 10, LONGEST_TIMER)))
+    }
+    const { exp, session_end: end = NaN } = this.#claims
+    if (!this.#hasWarned) {
+      later(end - ending, () => {
+        const left = end - wall() - this.#held.offset
+        if (left > ending) return this.#watch() // it is further off than a timer can wait
+        this.#hasWarned = true
+        this.#emit('ending', { left })
+      })
+    }
+    if (!refreshUrl) later(exp, () => this.#look())
+  }
+}
