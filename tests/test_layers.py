@@ -11,6 +11,7 @@ ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "middleware" / "linqi"
 
 FLOORS = [
+    ("linqi.browser", 1),
     ("linqi.errors", 1),
     ("linqi.events", 1),
     ("linqi._flight", 1),

@@ -158,6 +158,21 @@ def test_unknown_paths_and_methods_are_plain_4xx(server: Server) -> None:
     assert httpx2.get(f"{server.base}/login").status_code == 405
 
 
+def test_the_page_is_strict(server: Server) -> None:
+    """Its policy allows nothing but its own files, and no script or style stands in the page."""
+    answer = httpx2.get(f"{server.base}/")
+    policy = answer.headers["content-security-policy"]
+    assert "default-src 'none'" in policy
+    assert "unsafe" not in policy
+    assert "frame-ancestors 'none'" in policy
+    assert answer.headers["x-content-type-options"] == "nosniff"
+    assert not re.search(r"<script(?![^>]*\bsrc=)|<style|\bstyle=|\bon\w+=", answer.text)
+    assert httpx2.post(f"{server.base}/auth/demo/steal").status_code == 400
+    foreign = {"sec-fetch-site": "cross-site", "x-token-delivery": "cookie"}
+    for path in ("/auth/demo/steal", "/auth/demo/replay", "/auth/refresh"):
+        assert httpx2.post(server.base + path, headers=foreign).status_code == 400
+
+
 def test_secrets_stay_private(server: Server) -> None:
     """Files have mode 0600, the folder 0700, and the log knows no password and no token."""
     data = server.log.with_suffix("")

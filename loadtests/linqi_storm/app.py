@@ -57,9 +57,10 @@ def create_app(
     """Give the app, wrapped in `linqi.JWTMiddleware`, on the keys and users in the folder `data`.
 
     Its own routes slide sessions; those below ``/auth`` are the same with dual tokens, on a
-    SQLite store in the folder, and slide nothing. A folder that is not there yet is made; see `linqi_storm.first_start.prepare`, which also
-    tells the password it made up. `is_timed` times verification for ``GET /stats``.
-    `ConfigurationError` when the folder or the settings do not fit.
+    SQLite store in the folder, and slide nothing. A folder that is not there yet is made; see
+    `linqi_storm.first_start.prepare`, which also tells the password it made up. `is_timed` times
+    verification for ``GET /stats``. `ConfigurationError` when the folder or the settings do not
+    fit.
     """
     prepared = prepare(data, alg=alg, password=password)
     signer = Signer(prepared.key_file.keys, issuer=issuer, audience=audience, clock=clock)

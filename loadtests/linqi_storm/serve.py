@@ -48,6 +48,9 @@ class ServeOptions:
     """Whether verification is timed for ``GET /stats``."""
     log_level: str = "info"
     """One of debug, info, warning, error."""
+    certificate: Path | None = None
+    """A PEM file; with `private_key` the app is served over TLS."""
+    private_key: Path | None = None
 
     def __post_init__(self) -> None:
         faults = []
@@ -57,6 +60,10 @@ class ServeOptions:
             faults.append(f"workers is {self.workers}, expected 1 to 64")
         if self.log_level not in _LOG_LEVELS:
             faults.append(f"the log level is {self.log_level!r}, expected one of {_LOG_LEVELS}")
+        if (self.certificate is None) != (self.private_key is None):
+            faults.append("certificate and private_key go together; one is missing")
+        named = [path for path in (self.certificate, self.private_key) if path is not None]
+        faults.extend(f"{path} is no file" for path in named if not path.is_file())
         if faults:
             raise ConfigurationError(faults)
 
@@ -77,7 +84,7 @@ def serve(options: ServeOptions) -> int:
     password = os.environ.get(PASSWORD_VARIABLE) or None
     prepared = prepare(options.data, alg=options.alg, password=password)
     listener = _listen(options.host, options.port)
-    print(f"serving on {_url(options.host, listener)}", flush=True)
+    print(f"serving on {_url(options, listener)}", flush=True)
     if prepared.new_password is not None:
         print(f"users alice and bob, password {prepared.new_password} (shown once)", flush=True)
     if not options.is_loopback:
@@ -118,6 +125,8 @@ def _config(options: ServeOptions) -> uvicorn.Config:
         server_header=False,
         proxy_headers=False,
         timeout_graceful_shutdown=_GRACE_SECONDS,
+        ssl_certfile=options.certificate,
+        ssl_keyfile=options.private_key,
     )
 
 
@@ -137,6 +146,7 @@ def _listen(host: str, port: int) -> socket.socket:
     return socket.create_server(address, family=family, backlog=_BACKLOG)
 
 
-def _url(host: str, listener: socket.socket) -> str:
-    port = listener.getsockname()[1]
-    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+def _url(options: ServeOptions, listener: socket.socket) -> str:
+    scheme = "http" if options.certificate is None else "https"
+    host = f"[{options.host}]" if ":" in options.host else options.host
+    return f"{scheme}://{host}:{listener.getsockname()[1]}"

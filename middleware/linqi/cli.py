@@ -107,6 +107,8 @@ def _serve(arguments: argparse.Namespace) -> int:
             workers=arguments.workers,
             is_timed=arguments.timed,
             log_level=arguments.log_level,
+            certificate=arguments.certificate,
+            private_key=arguments.private_key,
         )
     )
 
@@ -174,6 +176,8 @@ def _parser() -> argparse.ArgumentParser:
     serve.add_argument("--workers", type=int, default=1)
     serve.add_argument("--timed", action="store_true", help="time verification for GET /stats")
     serve.add_argument("--log-level", choices=("debug", "info", "warning", "error"), default="info")
+    serve.add_argument("--certificate", type=Path, help="a PEM file, to serve over TLS")
+    serve.add_argument("--private-key", type=Path, help="the PEM file of its private key")
     demo = _command(commands, "demo", _demo, "run the main job: a server, a user, renewals")
     demo.add_argument("--seconds", type=float, default=30)
     with contextlib.suppress(ModuleNotFoundError):  # a copy of the middleware alone

@@ -215,15 +215,8 @@ export class Session extends EventTarget {
     return { response, body: await response.json().catch(() => null) }
   }
 
-  // Who needs a token now does not lean on a flight that gives up where another tab has the lock.
   #renew(mustWait) {
-    if (mustWait && this.#flight?.mustWait === false) {
-      return this.#flight.then(() => this.#renew(true))
-    }
-    if (!this.#flight) {
-      this.#flight = this.#lead(mustWait).finally(() => { this.#flight = null })
-      this.#flight.mustWait = mustWait
-    }
+    this.#flight ??= this.#lead(mustWait).finally(() => { this.#flight = null })
     return this.#flight
   }
 
@@ -249,14 +242,14 @@ export class Session extends EventTarget {
 
   async #post(era) {
     const { refreshUrl, chance, monotonic } = this.#options
-    let response
-    let body
+    let answer = {}
     for (const pause of navigator.onLine === false ? [] : TRIES) {
       await sleep(pause)
-      ({ response, body } = await this.#call(refreshUrl).catch(() => ({})))
-      if (response && !AWAY.includes(response.status)) break
+      answer = await this.#call(refreshUrl).catch(() => ({}))
+      if (answer.response && !AWAY.includes(answer.response.status)) break
     }
     if (era !== this.#era) return
+    const { response, body } = answer
     if (response?.ok && this.#take(body, response.headers.get('date'), 'refresh')) return
     if ([400, 401].includes(response?.status) && body?.error === 'invalid_grant') {
       this.#end('refused', true)

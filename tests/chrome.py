@@ -1,0 +1,77 @@
+"""A real Chromium for tests, driven by playwright."""
+
+import contextlib
+import os
+import shutil
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+from playwright.async_api import Browser, BrowserContext, Page, async_playwright
+
+_ARGUMENTS = (
+    *("--no-sandbox", "--disable-gpu", "--disable-quic", "--disable-sync", "--no-first-run"),
+    *("--disable-background-networking", "--disable-component-update"),
+    # Tabs of a test are never in front, and are to run all the same.
+    *("--disable-background-timer-throttling", "--disable-renderer-backgrounding"),
+    "--disable-backgrounding-occluded-windows",
+)
+
+
+def executable() -> str:
+    """Give the path of Chromium; skips where there is none, but for CI, which installs it."""
+    names = (os.environ.get("LINQI_CHROMIUM", ""), "chromium", "chromium-browser", "google-chrome")
+    found = next((path for name in names if name and (path := shutil.which(name))), None)
+    if found is None:
+        if os.environ.get("CI"):
+            pytest.fail("no Chromium on PATH; .ci/run installs Debian's package chromium")
+        pytest.skip("no Chromium on PATH; LINQI_CHROMIUM names one elsewhere")
+    return found
+
+
+@contextlib.asynccontextmanager
+async def browsing() -> AsyncIterator[Browser]:
+    """Give a browser with an empty profile."""
+    path = executable()
+    async with async_playwright() as playwright:
+        browser = await playwright.chromium.launch(executable_path=path, args=list(_ARGUMENTS))
+        try:
+            yield browser
+        finally:
+            await browser.close()
+
+
+class Watch:
+    """What a browser context sent and was answered, and what its pages complained about."""
+
+    def __init__(self, context: BrowserContext) -> None:
+        self.posts: list[str] = []
+        self.urls: list[str] = []
+        self.statuses: list[tuple[str, int]] = []
+        self.faults: list[str] = []
+        context.on("request", self._sent)
+        context.on("response", lambda r: self.statuses.append((r.url, r.status)))
+        context.on("weberror", lambda e: self.faults.append(str(e.error)))
+        context.on("console", self._said)
+
+    def _sent(self, request: Any) -> None:
+        self.urls.append(request.url)
+        if request.method == "POST":
+            self.posts.append(request.url)
+
+    def _said(self, message: Any) -> None:
+        if message.type == "error" and "Failed to load resource" not in message.text:
+            self.faults.append(message.text)
+
+    def count(self, path: str) -> int:
+        """Give how many requests were posted to `path`."""
+        return sum(url.endswith(path) for url in self.posts)
+
+    def refused(self, path: str) -> int:
+        """Give how many answers of `path` were 401."""
+        return sum(status == 401 for url, status in self.statuses if url.endswith(path))
+
+
+async def run(page: Page, script: str, argument: Any = None) -> Any:
+    """Run the body of an async function of ``argument`` in the page."""
+    return await page.evaluate(f"async (argument) => {{ {script} }}", argument)

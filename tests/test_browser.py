@@ -1,0 +1,471 @@
+"""The browser's client in real Chromium: its judge, its requests, its sessions."""
+
+import json
+import os
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import pytest_asyncio
+from playwright.async_api import Browser, BrowserContext, Page
+
+from chrome import Watch, browsing, run
+from linqi_storm.processes import running
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+TABLE = json.loads((Path(__file__).parent / "vectors" / "judge.json").read_text())
+OPEN = """
+const { createSession } = await import('/js/linqi.js')
+window.session = createSession(argument ?? {})
+window.told = []
+for (const kind of ['signedin', 'renewed', 'ending', 'signedout'])
+  session.addEventListener(kind, ({ detail }) => told.push([kind, detail]))
+"""
+SIGN_IN = OPEN + "await session.signIn({ username: 'alice', password: 'x' })"
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Give the echoing app on its own process."""
+    log = tmp_path_factory.mktemp("echo") / "log"
+    environment = {"PYTHONPATH": os.pathsep.join([str(Path(__file__).parent)])}
+    with running(["echo_app", "0"], log, health="/", environment=environment) as url:
+        yield url
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def browser() -> AsyncIterator[Browser]:
+    """Give one browser for the module."""
+    async with browsing() as started:
+        yield started
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def context(browser: Browser) -> AsyncIterator[BrowserContext]:
+    """Give an empty browser profile."""
+    made = await browser.new_context()
+    yield made
+    await made.close()
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def page(context: BrowserContext, server: str) -> Page:
+    """Give a blank page of the server."""
+    opened = await context.new_page()
+    await opened.goto(server)
+    return opened
+
+
+async def test_the_table_holds_in_the_browser(page: Page) -> None:
+    """One judge in two languages: each case of the table, verdict and seconds left."""
+    faults = await run(
+        page,
+        """
+        const { hold, judge, secondsLeft } = await import('/js/linqi.js')
+        const faults = []
+        for (const { name, settings, token, received, now, expect } of argument.cases) {
+          const { refresh_in: refreshIn = null, ...came } = received
+          const held = hold({
+            issuedAt: token.iat, expiresAt: token.exp, settings, refreshIn, ...came,
+          })
+          const verdict = judge(held, now.wall, now.monotonic)
+          const left = secondsLeft(held, now.wall, now.monotonic)
+          if (verdict !== expect.verdict || !(Math.abs(left - expect.left) < 1e-6)) {
+            faults.push([name, verdict, left, expect])
+          }
+        }
+        return [argument.cases.length, faults]
+        """,
+        TABLE,
+    )
+    assert faults == [len(TABLE["cases"]), []]
+
+
+async def test_a_request_carries_a_token_to_its_own_origin_only(
+    page: Page, context: BrowserContext, server: str
+) -> None:
+    """Another origin gets none, and a request with an Authorization of its own keeps it."""
+    seen: dict[str, Any] = {}
+    context.on("request", lambda r: seen.__setitem__(r.url, r.headers.get("authorization")))
+    other = server.replace("127.0.0.1", "localhost")
+    statuses = await run(
+        page,
+        SIGN_IN.replace("argument ?? {}", "{}")
+        + """
+        const own = await session.fetch('/echo')
+        await session.fetch(`${argument}/js/linqi.js`, { mode: 'no-cors' })
+        const mine = await session.fetch('/echo?mine', { headers: { Authorization: 'Bearer x' } })
+        return [own.status, mine.status]
+        """,
+        other,
+    )
+    assert statuses == [200, 401]
+    assert seen[f"{server}/echo"].startswith("Bearer ey")
+    assert seen[f"{other}/js/linqi.js"] is None
+    assert seen[f"{server}/echo?mine"] == "Bearer x"
+
+
+BODIES = {
+    "text": "'héllo'",
+    "json": "JSON.stringify({ a: [1, 2] })",
+    "form": "new URLSearchParams({ a: 'b c' })",
+    "multipart": "((f) => { f.set('a', new File(['x'], 'n')); return f })(new FormData())",
+    "blob": "new Blob(['blob'], { type: 'text/plain' })",
+    "bytes": "new Uint8Array([1, 2, 255])",
+    "none": "undefined",
+}
+
+
+@pytest.mark.parametrize("kind", BODIES)
+@pytest.mark.parametrize("as_request", [False, True])
+async def test_a_refused_request_is_refreshed_and_sent_once_more(
+    page: Page, context: BrowserContext, kind: str, as_request: bool
+) -> None:
+    """A 401 for a living token that was revoked: one refresh, the same body again."""
+    watch = Watch(context)
+    given = "new Request('/echo', init)" if as_request else "'/echo', init"
+    answers = await run(
+        page,
+        SIGN_IN
+        + f"""
+        const init = {{ method: 'POST', body: {BODIES[kind]} }}
+        const before = await (await session.fetch({given})).json()
+        await fetch('/revoke', {{
+          method: 'POST', body: new URLSearchParams({{ token: await session.token() }}),
+        }})
+        const answer = await session.fetch({given})
+        return [answer.status, before, await answer.json(), session.state.sequence]
+        """,
+    )
+    status, before, after, sequence = answers
+    assert status == 200
+    assert watch.count("/refresh") == 1
+    assert watch.refused("/echo") == 1
+    assert sequence == 1
+    if kind != "multipart":  # its boundary is drawn anew
+        assert before == after
+    assert len(before["body"]) == len(after["body"])
+    assert before["body"] or kind == "none"
+
+
+async def test_a_stream_is_not_sent_twice(page: Page) -> None:
+    """What cannot be read again goes once, and the server's 401 is the answer."""
+    status = await run(
+        page,
+        SIGN_IN
+        + """
+        await fetch('/revoke', {
+          method: 'POST', body: new URLSearchParams({ token: await session.token() }),
+        })
+        const body = new Blob(['x']).stream()
+        try {
+          return (await session.fetch('/echo', { method: 'POST', body, duplex: 'half' })).status
+        } catch (error) { return error.name }
+        """,
+    )
+    assert status in (401, "TypeError")  # Chromium streams uploads over HTTP/2 only
+
+
+async def test_a_401_about_something_else_is_the_answer(
+    page: Page, context: BrowserContext
+) -> None:
+    """Without ``invalid_token`` in the challenge nothing is refreshed."""
+    watch = Watch(context)
+    status = await run(
+        page,
+        SIGN_IN
+        + """
+        const real = window.fetch
+        window.fetch = async (request) => new Response('', { status: 401 })
+        const answer = await session.fetch('/echo')
+        window.fetch = real
+        return answer.status
+        """,
+    )
+    assert (status, watch.count("/refresh")) == (401, 0)
+
+
+async def test_a_session_that_ended_tells_every_waiter(page: Page) -> None:
+    """Revoked at the server: one refresh is refused, ten requests go on to their 401."""
+    answers = await run(
+        page,
+        SIGN_IN
+        + """
+        const token = await session.token()
+        await fetch('/logout-all', {
+          method: 'POST', headers: { Authorization: `Bearer ${token}` },
+        })
+        const all = await Promise.all(Array.from({ length: 10 }, () => session.fetch('/echo')))
+        const after = await session.fetch('/echo')
+        return [all.map((a) => a.status), after.status, told.map(([kind, d]) => [kind, d.reason])]
+        """,
+    )
+    statuses, after, told = answers
+    assert set(statuses) == {401}
+    assert after == 401
+    assert told == [["signedin", None], ["signedout", "refused"]]
+
+
+async def test_wrong_passwords_and_throttling_are_told(page: Page) -> None:
+    """SignInError has the status, the OAuth code and the wait."""
+    answer = await run(
+        page,
+        OPEN
+        + """
+        window.fetch = async () => new Response('{"error":"slow_down"}', {
+          status: 429, headers: { 'retry-after': '7' },
+        })
+        return session.signIn({ username: 'a', password: 'b' })
+          .catch((e) => [e.name, e.status, e.code, e.retryAfter])
+        """,
+    )
+    assert answer == ["SignInError", 429, "slow_down", 7]
+
+
+async def test_a_page_without_session_asks_once_and_then_goes_without(
+    page: Page, context: BrowserContext
+) -> None:
+    """No cookie: the session is `absent`, requests go without a token, nothing is asked again."""
+    watch = Watch(context)
+    answer = await run(
+        page,
+        OPEN
+        + """
+        const statuses = []
+        for (let i = 0; i < 3; i += 1) statuses.push((await session.fetch('/echo')).status)
+        return [statuses, await session.token(), told]
+        """,
+    )
+    absent = {"reason": "absent", "elsewhere": False}
+    assert answer == [[401, 401, 401], "", [["signedout", absent]]]
+    assert watch.count("/refresh") == 1
+
+
+# A clock and a server of the test's own, for what cannot be waited for.
+STUB = """
+const { createSession } = await import('/js/linqi.js')
+let now = 1800000000, mono = 1000
+const b64 = (value) => btoa(JSON.stringify(value)).replaceAll('=', '').replaceAll('+', '-')
+  .replaceAll('/', '_')
+const make = (exp, more = {}) => `e30.${b64({ sub: 'alice', sid: 's', iat: now, exp, ...more })}.x`
+const pass = (seconds) => { now += seconds; mono += seconds }
+const posts = []
+let answer = () => new Response('', { status: 500 })
+window.fetch = async (input, init) => {
+  const url = input.url ?? input
+  if (url.endsWith('/refresh')) posts.push(mono)
+  return answer(url, input)
+}
+const session = createSession({
+  wall: () => now, monotonic: () => mono, chance: () => 0.5, ...argument,
+})
+const told = []
+for (const kind of ['signedin', 'renewed', 'ending', 'signedout'])
+  session.addEventListener(kind, ({ detail }) => told.push([kind, detail.by ?? detail.reason]))
+const json = (value, init) => new Response(JSON.stringify(value), init)
+const refreshed = (exp, sequence, more) => json({
+  access_token: make(exp, { jti: `t${sequence}`, ...more }), sequence, refresh_in: exp - now - 300,
+})
+const wait = (ms) => new Promise((done) => setTimeout(done, ms))
+session.start({ access_token: make(now + 900, { jti: 't0' }), sequence: 0, refresh_in: 600 })
+"""
+
+
+async def test_near_expiry_one_refreshes_and_the_others_go_on(page: Page) -> None:
+    """Advisory: nobody waits. Mandatory: everybody waits for the one refresh."""
+    answer = await run(
+        page,
+        STUB
+        + """
+        let release
+        const gate = new Promise((done) => { release = done })
+        answer = async (url) => {
+          if (url.endsWith('/refresh')) { await gate; return refreshed(now + 900, 1) }
+          return new Response('')
+        }
+        pass(700)
+        const first = await Promise.all([session.token(), session.token(), session.token()])
+        await wait(50)
+        pass(180)
+        let waiting = true
+        const late = session.token().then((token) => { waiting = false; return token })
+        await wait(50)
+        const stillWaits = waiting
+        release()
+        const next = await late
+        return [new Set(first).size, stillWaits, first[0] !== next, posts.length, told]
+        """,
+    )
+    assert answer == [1, True, True, 1, [["signedin", "login"], ["renewed", "refresh"]]]
+
+
+async def test_a_late_answer_never_replaces_a_newer_token(page: Page) -> None:
+    """A slow response's older successor, an older sequence and another session are dropped."""
+    answer = await run(
+        page,
+        STUB
+        + """
+        const slid = (exp) => new Response('', { headers: { 'x-refresh-token': make(exp) } })
+        const releases = []
+        answer = () => new Promise((done) => releases.push(done))
+        const one = session.fetch('/a'), two = session.fetch('/b')
+        await wait(50)
+        releases[1](slid(now + 1200))
+        await two
+        const newer = session.state.left
+        releases[0](slid(now + 1000))
+        await one
+        const kept = session.state.left
+        answer = () => refreshed(now + 5000, -5)
+        await session.refresh()
+        const byRefresh = session.state.left
+        answer = () => slid(now - 1)
+        await session.fetch('/c')
+        answer = () => new Response('', { headers: { 'x-refresh-token': 'garbage' } })
+        await session.fetch('/d')
+        return [newer, kept, byRefresh, session.state.left]
+        """,
+    )
+    assert answer == pytest.approx([1200, 1200, 1200, 1200], abs=1)
+
+
+async def test_an_answer_that_comes_after_the_sign_out_brings_nobody_back(page: Page) -> None:
+    """A refresh under way when the person signs out is dropped, and so is a successor."""
+    answer = await run(
+        page,
+        STUB
+        + """
+        const releases = []
+        answer = (url) => url.endsWith('/logout') ? new Response(null, { status: 204 })
+          : new Promise((done) => releases.push(done))
+        const under = session.refresh(), request = session.fetch('/a')
+        await wait(50)
+        await session.signOut()
+        releases[0](refreshed(now + 2000, 1))
+        releases[1](new Response('', { headers: { 'x-refresh-token': make(now + 3000) } }))
+        await Promise.all([under, request])
+        return [session.state.isSignedIn, await session.token(), told.at(-1)]
+        """,
+    )
+    assert answer == [False, "", ["signedout", "signed out"]]
+
+
+async def test_while_the_server_is_away_the_old_token_serves_and_attempts_part(page: Page) -> None:
+    """Backoff with jitter while it lives; afterwards TypeError; one success ends all that."""
+    answer = await run(
+        page,
+        STUB
+        + """
+        answer = () => new Response('', { status: 503 })
+        pass(880)
+        const token = await session.token()
+        const tries = posts.length
+        const again = await session.token()
+        const afterBackoff = posts.length
+        pass(30)
+        const failed = await session.token().catch((error) => error.name)
+        const failedAgain = await session.token().catch((error) => error.name)
+        const many = posts.length
+        answer = () => refreshed(now + 900, 1)
+        pass(60)
+        const back = await session.token()
+        const changed = back !== token
+        return [token === again, tries, afterBackoff, failed, failedAgain, many, changed, told]
+        """,
+    )
+    told = [["signedin", "login"], ["renewed", "refresh"]]
+    assert answer == [True, 3, 3, "TypeError", "TypeError", 6, True, told]
+
+
+@pytest.mark.parametrize(
+    "body",
+    ["''", "'{'", "'[]'", "'{}'", "'{\"access_token\": 5}'", '\'{"access_token": "a.b.c"}\''],
+)
+async def test_an_odd_answer_ends_no_session(page: Page, body: str) -> None:
+    """A 200 that is no token response is put off like an outage."""
+    answer = await run(
+        page,
+        STUB
+        + f"""
+        answer = () => new Response({body})
+        pass(880)
+        const token = await session.token()
+        return [!!token, session.state.isSignedIn, posts.length]
+        """,
+    )
+    assert answer == [True, True, 1]
+
+
+async def test_a_server_that_gives_dead_tokens_is_not_asked_for_ever(page: Page) -> None:
+    """An access token that is over when it comes counts as a failure."""
+    answer = await run(
+        page,
+        STUB
+        + """
+        answer = () => refreshed(now - 10, 1)
+        pass(1000)
+        const failed = await session.token().catch((error) => error.name)
+        return [failed, posts.length]
+        """,
+    )
+    assert answer == ["TypeError", 1]
+
+
+async def test_the_end_of_a_session_is_told_once(page: Page) -> None:
+    """`ending` comes `ending` seconds before the absolute end, whatever is renewed."""
+    answer = await run(
+        page,
+        STUB
+        + """
+        const end = now + 300.2
+        answer = () => refreshed(now + 900, 1, { session_end: end })
+        const access_token = make(now + 900, { session_end: end, sid: 'new' })
+        session.start({ access_token, sequence: 0 })
+        await wait(20)
+        const early = told.filter(([kind]) => kind === 'ending').length
+        pass(0.2)
+        await wait(400)
+        answer = () => refreshed(now + 900, 1, { session_end: end, sid: 'new' })
+        await session.refresh()
+        await wait(100)
+        return [early, told.filter(([kind]) => kind === 'ending').length, told.at(-1)[0]]
+        """,
+    )
+    assert answer == [0, 1, "renewed"]
+
+
+async def test_a_session_that_only_the_server_renews_ends_with_its_token(page: Page) -> None:
+    """Without `refreshUrl` an unused token's expiry is the end, told without any request."""
+    answer = await run(
+        page,
+        STUB
+        + """
+        session.start({ access_token: make(now + 0.3), sequence: -1 })
+        pass(0.4)
+        await wait(900)
+        return [told.at(-1), posts.length, session.state.isSignedIn]
+        """,
+        {"refreshUrl": None},
+    )
+    assert answer == [["signedout", "expired"], 0, False]
+
+
+async def test_a_jump_of_the_wall_clock_costs_one_refresh(page: Page) -> None:
+    """Set ahead by a day: refreshed once, then judged by the new clock."""
+    answer = await run(
+        page,
+        STUB
+        + """
+        answer = () => json({ access_token: make(now + 900), sequence: 1 },
+          { headers: { date: new Date(now * 1000).toUTCString() } })
+        now += 86400
+        await session.token()
+        await session.token()
+        now -= 86400
+        await session.token()
+        return posts.length
+        """,
+    )
+    assert answer == 1

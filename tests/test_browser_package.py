@@ -1,0 +1,46 @@
+"""The browser's module as a file: its size, its types, what it never names."""
+
+import gzip
+import json
+import re
+
+import linqi
+from linqi.browser import FOLDER
+
+
+def test_the_module_is_small() -> None:
+    """At most 5,000 bytes by gzip, comments and all."""
+    size = len(gzip.compress((FOLDER / "linqi.js").read_bytes(), 9, mtime=0))
+    print("linqi.js:", size, "bytes by gzip")
+    assert size <= 5_000
+
+
+def test_the_folder_is_a_package_of_the_same_version() -> None:
+    """package.json names files that are there, and the version of the Python package."""
+    described = json.loads((FOLDER / "package.json").read_text())
+    assert described["version"] == linqi.__version__
+    assert all((FOLDER / name).is_file() for name in described["files"])
+    entry = described["exports"]["."]
+    assert {entry["types"], entry["default"]} == {"./linqi.d.ts", "./linqi.js"}
+
+
+def test_every_export_has_a_type() -> None:
+    """The names that linqi.js exports are those that linqi.d.ts declares as values."""
+    exported = re.findall(
+        r"^export (?:async )?(?:const|class|function) (\w+)",
+        (FOLDER / "linqi.js").read_text(),
+        re.MULTILINE,
+    )
+    declared = re.findall(
+        r"^export (?:const|class|function) (\w+)",
+        (FOLDER / "linqi.d.ts").read_text(),
+        re.MULTILINE,
+    )
+    assert sorted(exported) == sorted(declared)
+
+
+def test_no_storage_is_ever_used() -> None:
+    """The module names no place where a token could be kept."""
+    source = (FOLDER / "linqi.js").read_text()
+    for name in ("localStorage", "sessionStorage", "indexedDB", "caches", "document.cookie"):
+        assert name not in source
