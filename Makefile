@@ -5,13 +5,15 @@ PYTHON ?= $(shell for p in python3 python3.11 python3.12 python3.13 python3.14; 
 VENV := .venv
 BIN := $(VENV)/bin
 DEMO_ARGS ?=
+PAGE_ARGS ?=
 BENCH_ARGS ?=
 TEST_ARGS ?=
 
-.PHONY: help demo test bench lint types format pins clean
+.PHONY: help demo page test bench lint types format pins clean
 
 help:
 	@echo "make demo    run the main job: an issuing server and 30 s of sliding renewal"
+	@echo "make page    serve a page that shows a session at work, on http://localhost:8000/"
 	@echo "make test    run the tests with branch coverage"
 	@echo "make bench   measure verification, renewal and the middleware"
 	@echo "make lint    ruff          make types   mypy --strict"
@@ -19,6 +21,9 @@ help:
 
 demo: $(VENV)/demo.stamp
 	$(BIN)/linqi demo $(DEMO_ARGS)
+
+page: $(VENV)/demo.stamp
+	$(BIN)/linqi serve --lifetime-seconds 20 --buffer-seconds 8 $(PAGE_ARGS)
 
 test: $(VENV)/dev.stamp
 	$(BIN)/coverage erase

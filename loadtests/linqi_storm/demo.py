@@ -62,6 +62,10 @@ def run_demo(*, seconds: float, lifetime: float, buffer: float, alg: str) -> int
                 is_kept = asyncio.run(_run(console, base, password, seconds, lifetime, buffer))
             is_caught = run_theft(console, Path(folder))
             is_up = run_outage(console, Path(folder))
+            console.print(
+                "\nto watch a session in a browser: make page (or linqi serve"
+                " --lifetime-seconds 20 --buffer-seconds 8), then open http://localhost:8000/"
+            )
             return 0 if is_kept and is_caught and is_up else 1
         except (ServerDiedError, httpx2.TransportError) as error:
             console.print(f"[red]the demo ended early:[/red] {error}")
