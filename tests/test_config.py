@@ -28,10 +28,12 @@ from linqi import (
     Signer,
     Verifier,
 )
+from linqi.asgi.session_cookie import SessionCookie
 from linqi.config import Config, InvalidConfig, build, every_setting, load, read, update
 from linqi.config.kinds import Number, Whole
 from linqi.config.schema import ISSUERS, TABLES
 from linqi.config.setting import settings_of
+from linqi.config.template import template
 from tokens import NOW, good_claims, make
 
 OWN = '[verify]\nissuer = "https://shop.example"\naudience = "shop"\n[keys]\nfile = "keys.json"\n'
@@ -151,7 +153,7 @@ def test_a_buffer_over_half_the_lifetime_has_its_own_code(tmp_path: Path) -> Non
         (b'[http]\naccept = ["header", "header"]', "wrong-value", "header"),
         (b'[http]\nsuccessor_header = "X Y"', "wrong-value", "not a header name"),
         (b'[cookies]\nrefresh_name = "refresh"', "wrong-value", "__Host-"),
-        (b'[cookies]\norigins = ["*"]', "wrong-value", "exact origins"),
+        (b'[cookies]\norigins = ["*"]', "wrong-value", "list of origins"),
         (b'[http]\nrealm = "a\\"b"', "wrong-value", "printable"),
         (b"cache = 1", "wrong-value", "[cache]"),
         (b"max_entries = 1", "unknown-table", "below [cache]"),
@@ -717,3 +719,107 @@ def test_an_update_without_tomlkit_says_what_to_install(
     assert load(path, {}).renewal.buffer_seconds == 200
     with pytest.raises(ConfigurationError, match=r"linqi\[tune\]"):
         update(path, {"cache": {"max_entries": 5}})
+
+
+STORED = OWN + '[store]\nsecrets_file = "refresh.json"\n'
+COOKIES = OWN + '[http]\naccept = ["cookie"]\n[cookies]\n'
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        (COOKIES + 'origins = ["https://\u00fc.example"]', "a list of origins"),
+        (COOKIES + 'origins = ["https://a.example/path"]', "a list of origins"),
+        (OWN + '[http]\nexpose_to = ["app.example"]', "a list of origins"),
+        (OWN + '[cookies]\nrefresh_name = "__Host-a; Domain=b"', "begins with __Host-"),
+        (OWN.replace("keys.json", "binary"), "not JSON"),
+        (OWN.replace("keys.json", "deep"), "not JSON"),
+        (OWN.replace("keys.json", "odd"), "key 0"),
+        (OWN.replace('file = "keys.json"', 'env = "SURROGATES"'), "more than ASCII"),
+        (OWN.replace('file = "keys.json"', 'env = "NO_SET"'), '"keys" array'),
+        (STORED + 'url = "postgresql://u:hunter2@h:port/db"', "host or port"),
+        (STORED + 'url = "postgresql://u:hunter2@[::1/db"', "host or port"),
+        (STORED + 'url = "sqlite:"', "none of memory:"),
+        (STORED + 'url = "memory:"\n[throttle]\nstorage = "redis://u:hunter2@h/0"', "async+"),
+        (STORED + 'url = "memory:"\n[throttle]\nstorage = "async+no://u:hunter2@h"', "cannot be"),
+        (OUTSIDE + '[jwks]\nshare_folder = "keys.json"', "File exists"),
+        ("[[issuers]]\n" * 101, "at most 100"),
+    ],
+)
+def test_hostile_settings_are_faults_and_no_traceback(folder: Path, text: str, words: str) -> None:
+    """What no class would take is told as a fault, without any password."""
+    (folder / "binary").write_bytes(b"\xff\xfe\x00")
+    (folder / "deep").write_bytes(b'{"keys":' + b"[" * 100_000)
+    (folder / "odd").write_text('{"keys": [1]}')
+    environ = {"SURROGATES": "\udcff" * 40, "NO_SET": '{"keys": 5}'}
+    with pytest.raises(InvalidConfig) as caught:
+        JWTMiddleware.from_config(App(), written(folder, text), environ=environ)
+    assert words in str(caught.value)
+    assert "hunter2" not in str(caught.value)
+
+
+async def test_both_ways_to_stay_signed_in_work_together(folder: Path) -> None:
+    """With ``sliding = true`` beside a store a session slides, until it is revoked."""
+    text = DUAL + '[renewal]\nsliding = true\npolicy = "plain"\n'
+    clock = FakeClock()
+    wired = build(load(written(folder, text), {}), environ={}, clock=clock)
+    app = JWTMiddleware.from_config(App(), wired)
+    assert wired.sessions is not None
+    await wired.sessions.start()
+    pair = await wired.sessions.sign_in("alice")
+    clock.move(700)
+    successor = (await call(app, http(token=pair.access_token))).successor
+    assert successor is not None
+    assert (await call(app, http(token=successor))).status == 200
+    await wired.sessions.revoke(pair.session_id)
+    assert (await call(app, http(token=successor))).status == 401
+    await wired.sessions.close()
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        (
+            "[renewal]\nbuffer_seconds = 300\n\n# What is kept.\n[cache]\n",
+            '[renewal]\nbuffer_seconds = 300\npolicy = "plain"\n\n# What is kept.\n[cache]\n',
+        ),
+        (
+            "[renewal]\nbuffer_seconds = 300\n# of the report\n\n[cache]\n",
+            '[renewal]\nbuffer_seconds = 300\n# of the report\npolicy = "plain"\n\n[cache]\n',
+        ),
+        ("[renewal]\n\n# Next.\n[cache]\n", '[renewal]\npolicy = "plain"\n\n# Next.\n[cache]\n'),
+    ],
+)
+def test_a_new_key_goes_above_the_comment_of_the_next_table(
+    tmp_path: Path, before: str, after: str
+) -> None:
+    """What stands above the next table's head is about that table."""
+    path = written(tmp_path, before)
+    update(path, {"renewal": {"policy": "plain"}})
+    assert path.read_text() == after
+
+
+def test_a_new_file_can_be_tuned(tmp_path: Path) -> None:
+    """The template with a few keys changed differs in those lines only."""
+    path = written(tmp_path, template())
+    update(path, {"renewal": {"buffer_seconds": 200}, "budget": {"renewals_per_second": 40}})
+    old, new = template().splitlines(), path.read_text().splitlines()
+    assert [line for line in new if line not in old] == [
+        "buffer_seconds = 200",
+        "renewals_per_second = 40",
+    ]
+    assert len(new) == len(old) + 1
+
+
+def test_an_update_of_a_link_in_a_circle_is_an_os_error(tmp_path: Path) -> None:
+    """Not a RuntimeError, which no caller expects."""
+    path = tmp_path / "linqi.toml"
+    path.symlink_to(path)
+    with pytest.raises(OSError, match="symbolic links"):
+        update(path, {"cache": {"max_entries": 5}})
+
+
+def test_cookie_names_cannot_smuggle_attributes() -> None:
+    """A name that could end the cookie and begin an attribute is refused by the class as well."""
+    with pytest.raises(ConfigurationError):
+        SessionCookie("__Host-a; Domain=b", ())

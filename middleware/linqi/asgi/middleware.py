@@ -7,7 +7,7 @@ import logging
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from linqi.asgi._http import (
     Access,
@@ -25,7 +25,6 @@ from linqi.asgi.renewing import Renewer, Wanted
 from linqi.asgi.routes import Authenticate
 from linqi.asgi.sockets import SocketSession
 from linqi.asgi.transports import HeaderTransport, Transport
-from linqi.config import Config, Wired, build, load
 from linqi.errors import (
     ConfigurationError,
     InvalidRequest,
@@ -50,6 +49,9 @@ from linqi.sessions.renewal import NOT_DUE, Due, Kept
 from linqi.sessions.sliding import SlidingRenewal
 
 __all__ = ["JWTMiddleware"]
+
+if TYPE_CHECKING:
+    from linqi.config import Config, Wired
 
 _logger = logging.getLogger("linqi")
 _NEVER_RENEWED: Final = frozenset({"HEAD", "OPTIONS"})
@@ -141,6 +143,8 @@ class JWTMiddleware:
         `app`; it needs a store. `options`: those of `linqi.config.build`, such as `authorize`
         and `hooks`. `ConfigurationError` names every fault.
         """
+        from linqi.config import Config, build, load  # 60 ms that other programs save
+
         if isinstance(config, str | Path):
             config = load(config, options.get("environ"))
         if isinstance(config, Config):

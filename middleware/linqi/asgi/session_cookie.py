@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import Final
 
@@ -11,6 +12,8 @@ from linqi.errors import ConfigurationError, InvalidRequest
 __all__ = ["SessionCookie"]
 
 _DELIVERY: Final = b"x-token-delivery"
+_NAME: Final = re.compile(r"__Host-[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+"""A cookie name of RFC 6265, section 4.1.1: nothing in it may end it and begin an attribute."""
 
 
 class SessionCookie:
@@ -21,7 +24,7 @@ class SessionCookie:
 
     def __init__(self, name: str, origins: Sequence[str]) -> None:
         faults = []
-        if not name.startswith("__Host-") or not name.isascii() or not name.isprintable():
+        if not _NAME.fullmatch(name):
             faults.append(f"cookie_name is {name!r}, expected a name that begins with '__Host-'")
         if isinstance(origins, str) or "null" in origins or "*" in origins:
             faults.append("origins is a list of exact origins, such as ['https://shop.example']")

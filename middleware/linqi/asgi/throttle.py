@@ -41,9 +41,12 @@ class LoginThrottle:
             ) from None
         try:
             self._items = [limits.parse(text) for text in (per_pair, per_address, per_name)]
+            if not storage.startswith("async+"):
+                raise ValueError("the storage's URL does not begin with async+")
             self._limiter: Any = MovingWindowRateLimiter(storage_from_string(storage))
         except (ValueError, limits.errors.ConfigurationError) as error:
-            raise ConfigurationError([f"the throttle cannot be made: {error}"]) from None
+            detail = str(error).replace(storage, "***")  # it may hold a password
+            raise ConfigurationError([f"the throttle cannot be made: {detail}"]) from None
         self._clock = clock
 
     async def wait(self, name: str, address: str) -> float:

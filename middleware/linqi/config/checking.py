@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from linqi.config import material
@@ -58,7 +58,7 @@ def check(
     signing = refresh = None
     if reads_keys:
         try:
-            build(config, environ=variables)
+            build(_unshared(config), environ=variables)
         except InvalidConfig as error:
             broken = _as_findings(error.details)
         except ConfigurationError as error:
@@ -93,6 +93,11 @@ def _as_findings(faults: Sequence[Fault]) -> tuple[Finding, ...]:
         )
         for fault in faults
     )
+
+
+def _unshared(config: Config) -> Config:
+    """Give `config` without the shared folder, which would be made."""
+    return replace(config, jwks=replace(config.jwks, share_folder=None))
 
 
 def _reason(fault: Fault) -> str:

@@ -90,6 +90,9 @@ class Faults:
         except ConfigurationError as error:
             for text in error.faults:
                 self.add("contradiction", table, key, text, seen=seen)
+        except OSError as error:
+            text = f"{error.filename or 'it'}: {error.strerror or error}"
+            self.add("unreadable", table, key, text, seen=seen)
         except InvalidKey as error:
             self.add("weak-key", table, key, str(error), seen=seen)
 

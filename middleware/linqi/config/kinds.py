@@ -156,6 +156,8 @@ class Texts:
     says: str = "a list of strings"
     choices: tuple[str, ...] = ()
     """The only strings allowed; empty allows all."""
+    pattern: str = ""
+    """What all of each must match; empty allows everything."""
     least: int = 0
     """How many there must be."""
 
@@ -164,7 +166,8 @@ class Texts:
         if not isinstance(value, list | tuple) or len(value) < self.least:
             return False
         return all(
-            Text().fits(item) and (not self.choices or item in self.choices) for item in value
+            Text(pattern=self.pattern).fits(item) and (not self.choices or item in self.choices)
+            for item in value
         ) and len(set(value)) == len(value)
 
     def parse(self, text: str) -> object:

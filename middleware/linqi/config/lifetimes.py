@@ -188,6 +188,7 @@ class StoreTable:
     url: str | None = key(
         Text("a store's URL"),
         "memory:, sqlite:PATH, valkey://HOST:PORT/0 or postgresql://USER@HOST/DATABASE.",
+        is_hidden=True,
         example="sqlite:sessions.db",
     )
     url_env: str | None = key(

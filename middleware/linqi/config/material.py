@@ -57,6 +57,8 @@ def text_of(variable: str, environ: Mapping[str, str]) -> str:
     text = environ.get(variable, "").strip()
     if not text:
         raise NotThere(["the environment variable that it names is not set"])
+    if not text.isascii():
+        raise NotThere(["the environment variable that it names holds more than ASCII"])
     return text
 
 

@@ -21,6 +21,7 @@ __all__ = ["PREFIX", "load", "read", "read_text", "variable_of"]
 
 PREFIX: Final = "LINQI_"
 _MOST_BYTES: Final = 1_048_576
+_MOST_ISSUERS: Final = 100
 _SECRET: Final = re.compile(r"secret|passw|private|pem|token|credential|^k$|^d$|^jwks?$", re.I)
 _PLAIN: Final = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 
@@ -88,7 +89,6 @@ def read(
         issuers=issuers,
         source=source,
         folder=folder,
-        given=frozenset((table, key) for table, keys in reading.values.items() for key in keys),
         overrides=tuple(overrides),
     )
 
@@ -161,6 +161,10 @@ class _Reading:
         """Give the outside issuers."""
         if not isinstance(entries, list) or not all(isinstance(e, Mapping) for e in entries):
             expected = "expected an array of tables: [[issuers]] on a line of its own for each"
+            self.faults.add("wrong-value", ISSUERS, "", expected, seen=shown(entries))
+            return ()
+        if len(entries) > _MOST_ISSUERS:
+            expected = f"expected at most {_MOST_ISSUERS}"
             self.faults.add("wrong-value", ISSUERS, "", expected, seen=shown(entries))
             return ()
         known = settings_of(IssuerTable)

@@ -255,7 +255,7 @@ def _overrides(facts: Facts) -> Iterator[Finding]:
 
 def _has_password(url: str) -> bool:
     try:
-        return bool(urlsplit(url).password)
+        return bool(urlsplit(url).password) or "password=" in url
     except ValueError:
         return False
 

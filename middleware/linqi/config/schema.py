@@ -57,8 +57,6 @@ class Config:
     """What messages call the file."""
     folder: Path = Path()
     """What relative paths begin at: the folder of the file."""
-    given: frozenset[tuple[str, str]] = frozenset()
-    """The tables and keys that the file or the environment sets."""
     overrides: tuple[tuple[str, str, str], ...] = ()
     """The environment variables in force, each with the table and the key that it sets."""
 

@@ -244,3 +244,7 @@ class CacheTable:
         "How long a verification counts; never past exp, and revocation is asked every time.",
         of=(VerifiedCache, "lifetime"),
     )
+
+    def made(self) -> VerifiedCache | None:
+        """Give a cache, if there is to be one."""
+        return VerifiedCache(**given_to(VerifiedCache, self)) if self.enabled else None

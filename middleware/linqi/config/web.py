@@ -21,6 +21,9 @@ __all__ = [
 ]
 
 _PRINTABLE: Final = r"[ !#-\[\]-~]+"
+_COOKIE: Final = r"[!#$%&'*+.^_`|~0-9A-Za-z-]+"
+_ORIGIN: Final = r"https?://[!-.0-~]+"
+"""ASCII, as browsers send it, without a path."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,15 +31,14 @@ class CookiesTable:
     """The cookies of access tokens (where [http] accept has "cookie") and of refresh tokens."""
 
     origins: tuple[str, ...] = key(
-        Texts("a list of origins such as https://shop.example"),
+        Texts("a list of origins such as https://shop.example, without a path", pattern=_ORIGIN),
         "Whose pages may use the cookies.",
         of=(CookieTransport, "origins"),
         default=(),
-        probe=lambda origins: SessionCookie("__Host-x", origins),
         example=("https://shop.example",),
     )
     access_name: str = key(
-        Text("a cookie name"), "The cookie of access tokens.", of=(CookieTransport, "name")
+        Text("a cookie name", _COOKIE), "The cookie of access tokens.", of=(CookieTransport, "name")
     )
     access_secure: bool = key(
         Flag(),
@@ -44,7 +46,7 @@ class CookiesTable:
         of=(CookieTransport, "secure"),
     )
     refresh_name: str = key(
-        Text("a cookie name that begins with __Host-"),
+        Text("a cookie name that begins with __Host-", f"__Host-{_COOKIE}"),
         "The cookie of refresh tokens; it is always Secure, HttpOnly and SameSite=Strict.",
         of=(SessionRoutes, "cookie_name"),
         probe=lambda name: SessionCookie(name, ()),
@@ -77,7 +79,7 @@ class HttpTable:
         probe=SubprotocolTransport,
     )
     expose_to: tuple[str, ...] = key(
-        Texts("a list of origins such as https://app.example"),
+        Texts("a list of origins such as https://app.example, without a path", pattern=_ORIGIN),
         "Origins whose scripts may read the successor's header (CORS).",
         default=(),
         example=("https://app.example",),
@@ -146,8 +148,10 @@ class ThrottleTable:
     )
     storage: str = key(
         Text("a URL such as async+redis://127.0.0.1:6379"),
-        "Where failures are counted; by default each process counts for itself.",
+        "Where failures are counted; by default each process counts for itself. Others need"
+        " the driver that the library limits names.",
         of=(LoginThrottle, "storage"),
+        is_hidden=True,
     )
     storage_env: str | None = key(
         VARIABLE,

@@ -29,7 +29,6 @@ from linqi.config.trusting import Trust, Trusting
 from linqi.errors import ConfigurationError, Unavailable
 from linqi.events import Hook
 from linqi.instrumentation.logging import LoggingHook
-from linqi.jose.cache import VerifiedCache
 from linqi.jose.signer import Signer
 from linqi.jose.verifier import Verifier
 from linqi.sessions.dual import AuthorizeRefresh, Sessions
@@ -208,11 +207,10 @@ def _verifier(
     hooks: tuple[Hook, ...],
     clock: Callable[[], float],
 ) -> Verifier:
-    cache = VerifiedCache(**given_to(VerifiedCache, config.cache)) if config.cache.enabled else None
     return Verifier(
         trust.issuers,
         **given_to(Verifier, config.verify),
-        cache=cache,
+        cache=config.cache.made(),
         limits=config.verify.settings(),
         is_revoked=None if revocations is None else revocations.is_revoked,
         hooks=hooks,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import tomllib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, nullcontext
@@ -28,7 +30,10 @@ def update(path: str | Path, changes: Mapping[str, Mapping[str, Any]]) -> Config
     good; OSError as the file system gives it. Needs the extra ``tune``.
     """
     path = Path(path)
-    real = path.resolve()  # a link stays a link
+    try:
+        real = path.resolve()  # a link stays a link
+    except RuntimeError:
+        raise OSError(errno.ELOOP, os.strerror(errno.ELOOP), str(path)) from None
     text, mode = "", _READABLE
     if real.exists():
         text, mode = read_text(path), real.stat().st_mode & 0o777

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Final
+from urllib.parse import urlsplit
 
 from linqi.errors import ConfigurationError
 from linqi.sessions.store import SessionStore
@@ -23,6 +24,8 @@ def open_store(url: str) -> SessionStore:
     TLS), ``postgresql://USER@HOST/DATABASE``.
     """
     scheme, _, rest = url.partition(":")
+    if "://" in url and not _has_readable_host(url):
+        raise ConfigurationError(["the store's URL has a host or port that cannot be read"])
     if scheme == "memory" and not rest:
         return MemoryStore()
     if scheme == "sqlite" and rest:
@@ -36,3 +39,11 @@ def open_store(url: str) -> SessionStore:
     raise ConfigurationError(
         ["the store is none of memory:, sqlite:PATH, redis://, valkey:// and postgresql://"]
     )
+
+
+def _has_readable_host(url: str) -> bool:
+    try:
+        split = urlsplit(url)
+        return split.port is None or split.port > 0
+    except ValueError:
+        return False
