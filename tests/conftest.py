@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from clock import FakeClock
 from linqi.sessions.store import SessionStore
@@ -15,6 +16,10 @@ from linqi.stores.sqlite import SQLiteStore
 from linqi.stores.valkey import ValkeyStore
 from linqi_storm import servers
 from signed_in import serving_dual
+
+# How long an example takes says how busy the machine is, nothing of the code.
+settings.register_profile("linqi", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("linqi")
 
 
 @pytest.fixture

@@ -13,7 +13,8 @@ from typing import Any, Self
 import httpx2
 import uvicorn
 
-from linqi import RemoteKeys, Verifier
+from clock import FakeTime
+from linqi import RemoteKeys, VerifiedCache, Verifier
 from linqi_storm.issuer import AUDIENCE, create_issuer
 
 
@@ -83,8 +84,10 @@ class Issuer:
         return keys
 
 
-def verifier_of(*keys: RemoteKeys, **options: Any) -> Verifier:
-    """Give a verifier that trusts the issuers of `keys`."""
+def verifier_of(*keys: RemoteKeys, times: FakeTime | None = None, **options: Any) -> Verifier:
+    """Give a verifier that trusts the issuers of `keys` and lives in the same `times`."""
+    if times is not None:
+        options["cache"] = VerifiedCache(monotonic=times.monotonic)
     return Verifier([source.trust(AUDIENCE) for source in keys], **options)
 
 

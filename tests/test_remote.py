@@ -133,7 +133,7 @@ async def test_a_remembered_kid_is_refused_without_a_fetch(issuer: Issuer) -> No
     """The issuer said that it has no such key: for 300 s nobody asks again for this one."""
     times = FakeTime()
     keys = issuer.keys(refresh=RefreshSettings(lifetime=3600, most_lifetime=3600), **times.options)
-    verifier = verifier_of(keys)
+    verifier = verifier_of(keys, times=times)
     await verified(verifier, issuer.token())
     token = forged("nobody", issuer.url)
     for _ in range(4):
@@ -154,7 +154,7 @@ async def test_the_memory_of_unknown_kids_is_bounded_and_harms_no_known_one(
     """256 entries, whatever the flood; the set itself is elsewhere."""
     times = FakeTime()
     keys = issuer.keys(limits=RemoteLimits(unknown_kids=4), **times.options)
-    verifier = verifier_of(keys)
+    verifier = verifier_of(keys, times=times)
     good = await verified(verifier, issuer.token(exp=int(time.time()) + 9000))
     for n in range(10):
         with pytest.raises(UnknownKey):
@@ -177,7 +177,7 @@ async def test_a_new_kid_is_found_as_soon_as_the_cooldown_allows(issuer: Issuer)
     """A flood used the one forced fetch; the new key waits for the next, not longer."""
     times = FakeTime()
     keys = issuer.keys(**times.options)
-    verifier = verifier_of(keys)
+    verifier = verifier_of(keys, times=times)
     await verified(verifier, issuer.token())
     with pytest.raises(UnknownKey):
         await verified(verifier, forged("x", issuer.url))
@@ -225,7 +225,7 @@ async def test_k3_a_removed_key_stops_verifying_its_cached_tokens(issuer: Issuer
     """K3: when the next fetch shows that it is gone, so are the tokens it signed."""
     times = FakeTime()
     keys = issuer.keys(**times.options)
-    verifier = verifier_of(keys)
+    verifier = verifier_of(keys, times=times)
     old = issuer.token(exp=int(time.time()) + 9000)
     gone = (await verified(verifier, old)).key_id
     issuer.control("rotate")
@@ -241,7 +241,7 @@ async def test_j5_a_warm_set_is_fetched_in_the_background(issuer: Issuer) -> Non
     """J5: at 80 % of the lifetime, and no look-up waits although the issuer is slow."""
     times = FakeTime()
     keys = issuer.keys(**times.options)
-    verifier = verifier_of(keys)
+    verifier = verifier_of(keys, times=times)
     token = issuer.token(exp=int(time.time()) + 9000)
     await verified(verifier, token)
     times.move(239)
@@ -260,7 +260,7 @@ async def test_j2_an_outage_of_fifty_minutes_refuses_nobody(issuer: Issuer) -> N
     """J2: known keys go on; past lifetime + stale they fail closed; one success mends it all."""
     times, events = FakeTime(), list[Event]()
     keys = issuer.keys(hooks=[events.append], **times.options)
-    verifier = verifier_of(keys)
+    verifier = verifier_of(keys, times=times)
     exp = int(time.time()) + 90_000
     await verified(verifier, issuer.token(exp=exp))
     tokens = [issuer.token(exp=exp, jti=f"t{n}") for n in range(71)]
@@ -343,7 +343,7 @@ async def test_j3_one_broken_key_spoils_only_itself(issuer: Issuer) -> None:
     times, events = FakeTime(), list[Event]()
     issuer.fault("broken_key", at="jwks")
     keys = issuer.keys(hooks=[events.append], **times.options)
-    assert await verified(verifier_of(keys), issuer.token())
+    assert await verified(verifier_of(keys, times=times), issuer.token())
     times.move(600)
     await requested(keys, 2)
     assert [event.kid for event in events if isinstance(event, KeySkipped)] == ["broken"]
