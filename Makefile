@@ -32,7 +32,7 @@ test: $(VENV)/dev.stamp
 	$(BIN)/coverage report
 
 bench: $(VENV)/dev.stamp
-	$(BIN)/python -m linqi_bench $(BENCH_ARGS)
+	$(BIN)/linqi bench $(BENCH_ARGS)
 
 lint: $(VENV)/dev.stamp
 	$(BIN)/ruff check .

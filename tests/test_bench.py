@@ -3,14 +3,27 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
+import tomllib
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from linqi_bench.budgets import Budgets, Limit, LimitKind
+from linqi_bench.comparing import compare
 from linqi_bench.figures import Figure
+from linqi_bench.recorder import Recorder
+from linqi_bench.report import noise_of
+from linqi_bench.result_page import result_page
+from linqi_bench.results import Result, ResultError
+from linqi_bench.settings import Settings
 from linqi_bench.timing import Sample, differences, fitting_batch, summarize, time_in_turn
+
+ROOT = Path(__file__).parent.parent
 
 
 class _Clock:
@@ -28,11 +41,12 @@ class _Clock:
 
 
 def _sample(low: float, median: float, high: float) -> Sample:
-    return Sample(median=median, low=low, high=high, spread=0.0, rounds=9)
+    return Sample(median=median, low=low, high=high, spread=0.0, rounds=9, floor=low)
 
 
-def _figure(sample: Sample, budget: float | None) -> Figure:
-    return Figure(group="cache", name="hit", unit="us", sample=sample, budget=budget)
+def _figure(sample: Sample, most: float | None, kind: LimitKind = "value") -> Figure:
+    limit = None if most is None else Limit(kind=kind, most=most)
+    return Figure(id="cache.hit", name="hit", unit="us", value=sample, limit=limit)
 
 
 def test_blocks_are_timed_in_turn_and_every_other_round_backwards() -> None:
@@ -87,42 +101,231 @@ def test_budget_is_broken_only_by_a_clear_margin(sample: Sample, verdict: str) -
     assert _figure(sample, None).verdict == "none"
 
 
-def test_restless_figure_calls_itself_noisy() -> None:
-    """The spread of the whole call decides, not that of a small difference."""
-    restless = Sample(median=1, low=1, high=1, spread=0.2, rounds=9)
-    assert _figure(restless, None).is_noisy
-    assert not Figure(group="g", name="n", unit="us", sample=restless, spread=0.02).is_noisy
+def test_a_disturbed_run_breaks_no_budget() -> None:
+    """Nine tenths of the measurements must be too dear: a neighbour disturbs many, not all."""
+    disturbed = summarize([1.0] * 3 + [5.0] * 17)
+    assert disturbed.low > 2
+    assert _figure(disturbed, 1.0).verdict == "over"
+    bare, ours = [1.0] * 20, [2.0] * 3 + [9.0] * 17
+    assert differences(ours, bare).floor == 1
+
+
+def test_limit_of_a_difference_or_a_ratio_judges_that() -> None:
+    """What is compared is what the budget names: the figure, what it adds, or its ratio."""
+    figure = Figure(
+        id="a.b", name="n", unit="us", value=_sample(9, 10, 11), over=_sample(2, 3, 4), raw=5.0
+    )
+    for kind, most, verdict in (
+        ("value", 4.0, "broken"),
+        ("over", 4.0, "within"),
+        ("over", 2.0, "over"),
+        ("ratio", 2.0, "within"),
+        ("ratio", 0.8, "broken"),
+    ):
+        assert replace(figure, limit=Limit(kind=kind, most=most)).verdict == verdict
+
+
+def test_restless_figure_calls_itself_noisy_and_widens_its_interval() -> None:
+    """Order statistics do not know that a neighbour was busy; the spread does."""
+    restless = Sample(median=10, low=9, high=11, spread=0.35, rounds=9, floor=9)
+    figure = _figure(restless, None)
+    assert figure.is_noisy
+    widened = figure.widened(0.0)
+    assert (widened.value.low, widened.value.high) == pytest.approx((8, 12))
+    assert not _figure(_sample(9, 10, 11), None).widened(0.0).value.low < 9
+
+
+def test_noisy_run_widens_every_interval_and_says_so() -> None:
+    """A yardstick that wanders tells of a machine whose figures wander as far."""
+    recorder = Recorder(1.0, lambda count, name: None)
+    recorder.yardsticks = [10.0, 10.1, 10.2, 10.1]
+    assert recorder.widening == 0
+    recorder.yardsticks = [10.0, 10.0, 14.0, 14.0, 12.0]
+    assert recorder.widening == pytest.approx(4 / 12, abs=0.01)
+    figure = Figure(id="a.b", name="n", unit="us", value=_sample(9, 10, 11), over=_sample(1, 1, 1))
+    widened = figure.widened(0.2)
+    assert (widened.value.low, widened.value.high) == (7, 13)
+    assert widened.over is not None
+    assert (widened.over.low, widened.over.high) == (-1, 3)
+    result = _result(10, widened_by=0.2)
+    assert result.is_noisy
+    assert "A noisy run" in noise_of(result)
+    assert not noise_of(_result(10))
+
+
+def test_budgets_of_times_are_scaled_to_the_machine() -> None:
+    """Microseconds grow with the yardstick; megabytes and ratios do not."""
+    raw = {
+        "clear_margin": 2.0,
+        "yardstick_us": 5.0,
+        "over": {"verify.cold.*": 6.0},
+        "value": {"cache.memory": 80.0},
+        "ratio": {"stores.*": 1.3},
+    }
+    budgets = Budgets(raw, 10.0)
+    found = budgets.limit_of("verify.cold.RS256", "us")
+    assert found == Limit(kind="over", most=12.0)
+    assert budgets.limit_of("cache.memory", "MB") == Limit(kind="value", most=80.0)
+    assert budgets.limit_of("stores.a", "us") == Limit(kind="ratio", most=1.3)
+    assert budgets.limit_of("verify.cold.RS256.1KB", "us") is None
+    assert budgets.limit_of("sign.RS256", "us") is None
+
+
+def test_every_budget_names_a_figure_that_exists() -> None:
+    """A pattern that fits nothing would be a budget that nobody keeps."""
+    raw = tomllib.loads((ROOT / "bench" / "budgets.toml").read_text())
+    source = "".join(path.read_text() for path in (ROOT / "bench" / "linqi_bench").glob("*.py"))
+    for kind in ("over", "value", "ratio"):
+        for pattern in raw[kind]:
+            group, second = pattern.split(".")[:2]
+            assert f'id=f"{group}.' in source or f'"{group}.{second}' in source, pattern
+
+
+def test_the_wheel_holds_the_budgets() -> None:
+    """Installed, the file lies in the package; in a checkout, where a reader looks for it."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    forced = project["tool"]["hatch"]["build"]["targets"]["wheel"]["force-include"]
+    assert forced == {"bench/budgets.toml": "linqi_bench/budgets.toml"}
+    assert Budgets.load(1.0).limit_of("cache.hit.800B", "us") is not None
+
+
+def _result(median: float, *, half: float = 0.1, **members: Any) -> Result:
+    low = median - half
+    value = Sample(median=median, low=low, high=median + half, spread=0.01, rounds=9, floor=low)
+    figure = Figure(id="cache.hit", name="hit", unit="us", value=value)
+    machine = {"processor": "p", "taken_at": "t", "libraries": {}, "cpus": 2, "system": "s",
+               "load_1_minute": 0.1, "python": "py", "openssl": "o"}  # fmt: skip
+    return Result(figures=[figure.as_json()], machine=machine, **members)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "half", "kind"),
+    [
+        (10, 12, 0.1, "dearer"),
+        (10, 8, 0.1, "cheaper"),
+        (10, 12, 1.5, "same"),  # the intervals meet
+        (10, 10.2, 0.01, "same"),  # below 3 %
+    ],
+)
+def test_a_change_is_one_only_beyond_noise(old: float, new: float, half: float, kind: str) -> None:
+    """Intervals lie apart, and by enough to be more than the layout of memory."""
+    comparison = compare(_result(old, half=half), _result(new, half=half))
+    assert [change.kind for change in comparison.changes] == [kind]
+    assert len(comparison.beyond_noise) == (kind != "same")
+
+
+def test_runs_on_a_machine_of_another_speed_are_scaled_before_they_are_compared() -> None:
+    """Twice the time at half the speed is no change."""
+    slow = compare(_result(10, yardstick_us=5.0), _result(20, half=0.2, yardstick_us=10.0))
+    assert slow.speed == 2.0
+    assert slow.beyond_noise == []
+    near = compare(_result(10, yardstick_us=5.0), _result(12, yardstick_us=5.1))
+    assert near.speed == 1.0
+
+
+def test_figures_that_came_or_went_are_named() -> None:
+    """A figure of one run only is neither better nor worse."""
+    renamed = _result(10)
+    renamed.figures[0]["id"] = "cache.other"
+    kinds = {change.id: change.kind for change in compare(_result(10), renamed).changes}
+    assert kinds == {"cache.other": "new", "cache.hit": "gone"}
+
+
+def test_result_file_is_read_as_it_was_written(tmp_path: Path) -> None:
+    """What linqi tune reads is what linqi bench wrote; unknown members are passed over."""
+    result = _result(10, yardstick_us=5.0, quick=True)
+    result.write(tmp_path / "r.json")
+    assert Result.read(tmp_path / "r.json") == result
+    raw = json.loads((tmp_path / "r.json").read_text()) | {"later": 1}
+    assert Result.of(raw, "r") == result
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"format": 1},
+        {"kind": "other"},
+        {"figures": [{}]},
+        {"figures": [{"id": "a"}]},
+        {"figures": [{"id": "a", "value": {"low": 1, "median": 2}, "unit": "us"}]},
+        {"figures": [{"id": "a", "value": {"low": 1, "median": 2, "high": 3}}]},
+    ],
+)
+def test_files_that_are_no_results_are_refused(change: dict[str, Any]) -> None:
+    """An older format, another file or a figure without an interval is told, not guessed at."""
+    with pytest.raises(ResultError, match="file"):
+        Result.of(_result(10).as_json() | change, "file")
+
+
+def test_page_fetches_nothing_and_shows_every_figure() -> None:
+    """The page opens without a network, and a name in it is never markup."""
+    result = _result(10, widened_by=0.3, yardstick_drift=0.3)
+    result.figures[0]["name"] = "<script>alert(1)</script>"
+    html = result_page(result, compare(_result(20), result))
+    assert not re.search(r"https?://|url\(|@import|<script|<link|<img|src=", html)
+    assert "&lt;script&gt;" in html
+    assert "A noisy run" in html
+    assert "What changed" in html
+
+
+def test_settings_of_a_file_are_those_that_are_measured(tmp_path: Path) -> None:
+    """The cache and the renewal are the user's; without a file they are the defaults."""
+    (tmp_path / "linqi.toml").write_text(
+        "[cache]\nmax_entries = 7\n[renewal]\nlifetime_seconds = 600\nbuffer_seconds = 60\n"
+    )
+    settings = Settings.find(tmp_path / "linqi.toml")
+    assert settings.cache().max_entries == 7
+    assert settings.cache(max_entries=9).max_entries == 9
+    assert settings.renewal.buffer == 60
+    assert Settings().as_json()["source"] == "defaults"
+
+
+def _bench(folder: Path, *options: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "linqi", "bench", *options]
+    return subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=100)
 
 
 def test_run_writes_each_figure_with_its_budget_and_the_machine(tmp_path: Path) -> None:
     """One quick figure, run as a user runs it, from a directory with a configuration of its own."""
     (tmp_path / "pytest.ini").write_text("[pytest]\naddopts = --no-such-option\n")
-    command = [sys.executable, "-m", "linqi_bench", "--quick", "--only", "test_hit"]
-    ran = subprocess.run(
-        [*command, "--json", "out.json", "--markdown", "out.md"],
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-        timeout=60,
-    )
+    options = ("--quick", "--only", "test_hit", "--markdown", "out.md")
+    ran = _bench(tmp_path, *options)
     assert ran.returncode == 0, ran.stderr
     assert "hit, 800-byte token" in ran.stdout
-    report = json.loads((tmp_path / "out.json").read_text())
-    assert report["format"] == 1
-    assert {"processor", "cpus", "python", "libraries", "taken_at"} <= report["machine"].keys()
-    (figure,) = report["figures"]
-    assert figure["unit"] == "us"
-    assert figure["budget"] == 1.5
-    assert 0 < figure["sample"]["low"] <= figure["sample"]["median"] <= figure["sample"]["high"]
+    result = Result.read(tmp_path / "linqi-bench.json")
+    assert {"processor", "cpus", "python", "libraries", "taken_at"} <= result.machine.keys()
+    (figure,) = result.figures
+    assert (figure["id"], figure["unit"]) == ("cache.hit.800B", "us")
+    assert figure["limit"]["kind"] == "value"
+    assert figure["value"]["low"] <= figure["value"]["median"] <= figure["value"]["high"]
     assert 0 < figure["ratio_to_pyjwt"] < 1
-    assert figure["ratio_to_raw"] > 0
     assert 800 <= figure["details"]["token_bytes"] <= 802
     assert "| hit, 800-byte token |" in (tmp_path / "out.md").read_text()
+    assert "hit, 800-byte token" in (tmp_path / "linqi-bench.html").read_text()
+    again = _bench(tmp_path, *options, "--compare", "linqi-bench.json")
+    assert again.returncode == 0, again.stderr
+    assert "1 figures compared" in again.stdout
 
 
-def test_run_that_measures_nothing_fails() -> None:
-    """A misspelt name is an error, not an empty success."""
-    command = [sys.executable, "-m", "linqi_bench", "--only", "no_such_figure"]
-    ran = subprocess.run(command, capture_output=True, text=True, timeout=60)
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (("--only", "no_such_figure"), "--only"),
+        (("--compare", "none.json"), "none.json"),
+        (("--config", "none.toml"), "none.toml"),
+    ],
+)
+def test_run_that_cannot_be_done_fails(tmp_path: Path, options: tuple[str, ...], said: str) -> None:
+    """A misspelt name or a missing file is an error, not an empty success."""
+    ran = _bench(tmp_path, *options)
     assert ran.returncode == 2
-    assert "--only" in ran.stderr
+    assert said in ran.stderr
+
+
+def test_server_is_measured_by_its_own_cpu_time(tmp_path: Path) -> None:
+    """Two real servers, load from another process, the added CPU of a cached token."""
+    ran = _bench(tmp_path, "--quick", "--only", "test_served and hit and uvicorn")
+    assert ran.returncode == 0, ran.stderr
+    (figure,) = Result.read(tmp_path / "linqi-bench.json").figures
+    assert figure["id"] == "served.uvicorn.hit.HS256"
+    assert 0 < figure["raw"] < figure["value"]["median"] < 5_000

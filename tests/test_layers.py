@@ -67,6 +67,7 @@ DOORS = {
     "httpx2": {"linqi.client.httpx2", "linqi.client.signing_in", "linqi.jwks.fetching"},
     "keyring": {"linqi.client.keyring"},
     "platformdirs": {"linqi.client.logins"},
+    "linqi_bench": {"linqi.commands.bench"},
     "linqi_storm": {"linqi.cli"},
     "rich": {"linqi.cli"},
     "redis": {"linqi.stores.valkey"},
@@ -76,6 +77,7 @@ DOORS = {
 }
 # Inside functions only: the core runs without them.
 LAZY = {
+    "linqi_bench",
     *("asyncpg", "filelock", "httpx2", "limits", "linqi_storm", "platformdirs", "redis"),
     "tomlkit",
 }

@@ -1,48 +1,60 @@
-"""What each figure may cost on an ordinary two-core machine."""
+"""What each figure may cost: ``bench/budgets.toml``, scaled to the speed of this machine."""
 
 from __future__ import annotations
 
-from typing import Final
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import Any, Final, Literal
 
-__all__ = [
-    "CACHED_TOKENS_MEGABYTES",
-    "COLD_OVER_RAW",
-    "DECISION",
-    "FORGED_REFRESH_TOKEN",
-    "GROUPED_SHARE",
-    "HIT",
-    "JUDGE",
-    "KNOWN_KID",
-    "MIDDLEWARE_OVER_BARE",
-    "REFRESHING_AUTH",
-    "REVOCATION_ON_HIT",
-    "ROTATION_OVER_BARE",
-    "SIGNATURES_PER_RENEWAL",
-]
+__all__ = ["Budgets", "Limit", "LimitKind"]
 
-COLD_OVER_RAW: Final = 8.0
-"""Microseconds that a cold verification takes longer than its signature check alone."""
-HIT: Final = 1.5
-"""Microseconds of a cache hit for an 800-byte token, SHA-256 included."""
-MIDDLEWARE_OVER_BARE: Final = 4.0
-"""Microseconds that the middleware adds to a request whose token is cached."""
-DECISION: Final = 0.5
-"""Microseconds to see that a fresh token is not near expiry."""
-CACHED_TOKENS_MEGABYTES: Final = 120.0
-"""Megabytes (10^6 bytes) that 100,000 cached tokens may add to the process."""
-SIGNATURES_PER_RENEWAL: Final = 1.0
-"""Signatures when 500 requests present one near-expiry token at once."""
-KNOWN_KID: Final = 0.3
-"""Microseconds to find a key of a fetched set by its kid."""
-FORGED_REFRESH_TOKEN: Final = 10.0
-"""Microseconds to refuse a refresh token that is not ours, without a store."""
-REVOCATION_ON_HIT: Final = 0.2
-"""Microseconds that looking for a revocation adds to a cache hit."""
-ROTATION_OVER_BARE: Final = 1.3
-"""Bare calls of the driver that a rotation costs, at 50 at once."""
-GROUPED_SHARE: Final = 0.2
-"""What a rotation on SQLite costs, as a share of one with a commit of its own."""
-JUDGE: Final = 2.0
-"""Microseconds of a client to judge the token it holds."""
-REFRESHING_AUTH: Final = 3.0
-"""Percent that `RefreshingAuth` adds to a loopback request with a constant token."""
+LimitKind = Literal["over", "value", "ratio"]
+_KINDS: Final[tuple[LimitKind, ...]] = ("over", "value", "ratio")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limit:
+    """The most that a figure may be, and what of it is compared.
+
+    ``over``: the figure minus its baseline; ``value``: the figure; ``ratio``: figure over baseline.
+    """
+
+    kind: LimitKind
+    most: float
+
+
+class Budgets:
+    """The limits of one file, for a machine where the yardstick takes `yardstick` microseconds."""
+
+    def __init__(self, raw: Mapping[str, Any], yardstick: float) -> None:
+        self.clear_margin: float = raw["clear_margin"]
+        self.scale = yardstick / raw["yardstick_us"]
+        """How much slower this machine is than the one the limits count for."""
+        self._limits = [
+            (pattern, Limit(kind=kind, most=most))
+            for kind in _KINDS
+            for pattern, most in raw.get(kind, {}).items()
+        ]
+
+    @classmethod
+    def load(cls, yardstick: float) -> Budgets:
+        """Read the file: in the package where it was installed, in ``bench/`` of a checkout."""
+        here = Path(__file__)
+        installed = here.with_name("budgets.toml")
+        path = installed if installed.exists() else here.parent.with_name("budgets.toml")
+        return cls(tomllib.loads(path.read_text("utf-8")), yardstick)
+
+    def limit_of(self, figure_id: str, unit: str) -> Limit | None:
+        """Give the limit of a figure; microseconds are scaled, everything else is not.
+
+        A ``*`` in the file stands for one part of an id.
+        """
+        for pattern, limit in self._limits:
+            if figure_id.count(".") == pattern.count(".") and fnmatchcase(figure_id, pattern):
+                if unit == "us" and limit.kind != "ratio":
+                    return Limit(kind=limit.kind, most=limit.most * self.scale)
+                return limit
+        return None

@@ -1,4 +1,4 @@
-"""Suite: what a token costs that was verified a moment ago, and how much memory that takes."""
+"""Suite: what a remembered token costs, and how much memory remembering takes."""
 
 from __future__ import annotations
 
@@ -7,26 +7,31 @@ import json
 import subprocess
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, Final
 
-from linqi import VerifiedCache
-from linqi_bench import budgets
+import pytest
+
+from linqi import KeySet, Verified, VerifiedCache
 from linqi_bench.figures import Figure
 from linqi_bench.recorder import Recorder, run_block
 from linqi_bench.timing import Sample, summarize, time_in_turn
 from linqi_bench.tokens import Case
+from linqi_bench.workloads import afresh
 
 _TOKEN_BYTES: Final = 800
 _TOKENS: Final = 100
-_ENTRIES: Final = 100_000
+_FULL: Final = 2_000
+_NEEDED_BYTES: Final = 3 * 2**30
+"""Free memory without which a million tokens are left out."""
 
 
 def test_hit(recorder: Recorder, benchmark: Any) -> None:
     """A hundred 800-byte tokens in turn, all in the cache, each time as new bytes."""
     case = Case.of("HS256")
     tokens = case.tokens(_TOKENS, at_least_bytes=_TOKEN_BYTES)
-    cache = VerifiedCache(lifetime=3600)
-    verify = _afresh(case.verifier(cache).verify, tokens)
+    cache = recorder.settings.cache(lifetime=3600)
+    verify = afresh(case.verifier(cache).verify, tokens)
     verify()
 
     def digest() -> None:
@@ -39,12 +44,10 @@ def test_hit(recorder: Recorder, benchmark: Any) -> None:
     assert cache.info().misses == _TOKENS
     recorder.add(
         Figure(
-            group="cache",
+            id="cache.hit.800B",
             name="hit, 800-byte token",
             unit="us",
-            sample=sample,
-            budget=budgets.HIT,
-            total=sample.median,
+            value=sample,
             raw=summarize(raw).median,
             raw_is="SHA-256 of the token",
             pyjwt=summarize(pyjwt).median,
@@ -53,48 +56,116 @@ def test_hit(recorder: Recorder, benchmark: Any) -> None:
     )
 
 
-def test_memory_of_cached_tokens(recorder: Recorder) -> None:
-    """How much a fresh process grows while it fills its cache with distinct tokens."""
-    command = [sys.executable, "-m", "linqi_bench.footprint", str(_ENTRIES)]
-    ran = subprocess.run(command, check=True, capture_output=True, text=True)
-    grown = json.loads(ran.stdout)
-    measured = grown["grown_bytes"] / grown["entries"]
-    estimated = grown["estimated_bytes"] / grown["entries"]
+def test_table(recorder: Recorder) -> None:
+    """The table by itself: look-ups, entries into a full one, and entries found expired."""
+    keys, entries = _entries(_FULL)
+    warm, full = VerifiedCache(max_entries=_FULL), VerifiedCache(max_entries=_FULL // 2)
+    now = [0.0]
+    churning = VerifiedCache(max_entries=_FULL, lifetime=60, monotonic=lambda: now[0])
+    for verified in entries:
+        warm.put(verified, keys)
+        full.put(verified, keys)
+
+    def get() -> None:
+        for verified in entries:
+            warm.get(verified.digest)
+
+    def put() -> None:
+        for verified in entries:
+            full.put(verified, keys)
+
+    def churn() -> None:
+        now[0] += 60
+        for verified in entries:
+            assert churning.get(verified.digest) is None
+            churning.put(verified, keys)
+
+    blocks = {
+        "cache.get": ("look-up in the table", get),
+        "cache.put_at_capacity": ("entry into a full table", put),
+        "cache.churn": ("expired entry found, and made anew", churn),
+    }
+    taken = time_in_turn([block for _, block in blocks.values()], _FULL, recorder.seconds)
+    for (figure_id, (name, _)), times in zip(blocks.items(), taken, strict=True):
+        recorder.add(Figure(id=figure_id, name=name, unit="us", value=summarize(times)))
+    assert full.info().entries == _FULL // 2
+
+
+@pytest.mark.parametrize("entries", [1_000, 10_000, 100_000, 1_000_000])
+def test_memory_of_cached_tokens(recorder: Recorder, entries: int) -> None:
+    """How much a fresh process grows while it fills its cache, and what a hit costs then."""
+    if entries > 100_000 and (recorder.is_quick or _free_bytes() < _NEEDED_BYTES):
+        pytest.skip("a million entries take a full run and 3 GiB")
+    grown = _footprint(entries)
     recorder.add(
         Figure(
-            group="cache",
-            name="memory of 100,000 cached tokens",
+            id=f"cache.memory.{entries}",
+            name=f"memory of {entries:,} cached tokens",
             unit="MB",
-            sample=_single(grown["grown_bytes"] / 1e6),
-            budget=budgets.CACHED_TOKENS_MEGABYTES,
-            total=grown["grown_bytes"] / 1e6,
+            value=Sample.single(grown["grown_bytes"] / 1e6),
             details=grown,
         )
     )
     recorder.add(
         Figure(
-            group="cache",
-            name="memory of one cached token",
+            id=f"cache.bytes_per_entry.{entries}",
+            name=f"one of {entries:,} cached tokens",
             unit="bytes",
-            sample=_single(measured),
-            total=measured,
-            raw=estimated,
+            value=Sample.single(grown["grown_bytes"] / entries),
+            raw=grown["estimated_bytes"] / entries,
             raw_is="the cache's own count, info().bytes",
             details=grown,
         )
     )
+    recorder.add(
+        Figure(
+            id=f"cache.hit_among.{entries}",
+            name=f"hit among {entries:,} tokens, each in turn",
+            unit="us",
+            value=Sample.single(grown["hit_us"]),
+            details={"token_bytes": grown["token_bytes"]},
+        )
+    )
 
 
-def _afresh(verify: Callable[[bytes], object], tokens: list[bytes]) -> Callable[[], None]:
-    """Cut each token out of a header's value, as a request does: no hash of it is known yet."""
-    values = [b"Bearer " + token for token in tokens]
+def test_memory_of_long_tokens(recorder: Recorder) -> None:
+    """The same for 800-byte tokens, and after all names in them were read."""
+    if recorder.is_quick:
+        pytest.skip("a quick run measures one size of tokens")
+    for figure_id, name, options in (
+        ("cache.memory_800B.100000", "memory of 100,000 cached tokens of 800 bytes", ["800"]),
+        ("cache.memory_read.100000", "memory of 100,000 cached tokens, names read", ["0", "read"]),
+    ):
+        grown = _footprint(100_000, *options)
+        recorder.add(
+            Figure(
+                id=figure_id,
+                name=name,
+                unit="MB",
+                value=Sample.single(grown["grown_bytes"] / 1e6),
+                details=grown,
+            )
+        )
 
-    def block() -> None:
-        for value in values:
-            verify(value[7:])
 
-    return block
+def _footprint(entries: int, *options: str) -> dict[str, float]:
+    command = [sys.executable, "-m", "linqi_bench.footprint", str(entries), *options]
+    ran = subprocess.run(command, check=True, capture_output=True, text=True)
+    grown: dict[str, float] = json.loads(ran.stdout)
+    return grown
 
 
-def _single(value: float) -> Sample:
-    return Sample(median=value, low=value, high=value, spread=0.0, rounds=1)
+def _entries(count: int) -> tuple[KeySet, list[Verified]]:
+    case = Case.of("HS256")
+    verify: Callable[[bytes], Verified] = case.verifier(None).verify
+    return case.signer.keys, [verify(token) for token in case.tokens(count)]
+
+
+def _free_bytes() -> int:
+    info = Path("/proc/meminfo")
+    if not info.exists():
+        return 0
+    for line in info.read_text("ascii").splitlines():
+        if line.startswith("MemAvailable"):
+            return int(line.split()[1]) * 1024
+    return 0

@@ -28,7 +28,7 @@ __all__ = [
 ]
 
 _WIDTH: Final = 760
-_LEFT, _RIGHT, _TOP, _BOTTOM = 64, 18, 12, 46
+_LEFT, _RIGHT, _TOP, _BOTTOM = 64, 28, 12, 46
 _COLORS: Final = 6
 _DASHES: Final = ("", "6 3", "2 3", "9 3 2 3", "1 3", "12 4")
 _CHARACTER: Final = 6.3

@@ -15,10 +15,9 @@ import pytest
 from linqi.client.httpx2 import RefreshingAuth
 from linqi.client.judge import JudgeSettings, hold, judge
 from linqi.client.tokens import Tokens
-from linqi_bench import budgets
 from linqi_bench.figures import Figure
 from linqi_bench.recorder import Recorder, run_block
-from linqi_bench.timing import summarize, time_in_turn
+from linqi_bench.timing import differences, summarize, time_in_turn
 from linqi_bench.tokens import Case
 from linqi_storm.processes import running
 
@@ -45,12 +44,10 @@ def test_judge(recorder: Recorder, benchmark: Any) -> None:
     assert judge(held, time.time(), time.monotonic()) == "fresh"
     recorder.add(
         Figure(
-            group="client",
+            id="client.judge",
             name="judging a token",
             unit="us",
-            sample=sample,
-            budget=budgets.JUDGE,
-            total=sample.median,
+            value=sample,
         )
     )
 
@@ -70,23 +67,18 @@ def test_refreshing_auth(recorder: Recorder, kind: str) -> None:
         )
         requesting = _requesting if kind == "httpx2.Client" else _requesting_async
         client, blocks = requesting(runner, url, auths)
-        ours, bare = time_in_turn(blocks, _REQUESTS, recorder.seconds * 2)
+        ours, bare = time_in_turn(blocks, _REQUESTS, recorder.seconds)
         runner.run(_closed(client))
-    added = [(a / b - 1) * 100 for a, b in zip(ours, bare, strict=True)]
-    sample, total = summarize(added), summarize(ours)
+    way = "sync" if kind == "httpx2.Client" else "async"
     recorder.add(
         Figure(
-            group="client",
-            name=f"RefreshingAuth on a request of {kind}, added",
-            unit="%",
-            sample=sample,
-            budget=budgets.REFRESHING_AUTH,
-            spread=total.spread,
-            total=sample.median,
-            details={
-                "request_microseconds": total.median,
-                "bare_microseconds": summarize(bare).median,
-            },
+            id=f"client.auth_{way}",
+            name=f"a request of {kind} with RefreshingAuth",
+            unit="us",
+            value=summarize(ours),
+            over=differences(ours, bare),
+            raw=summarize(bare).median,
+            raw_is="the same with a constant token",
         )
     )
 

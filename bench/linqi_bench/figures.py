@@ -1,83 +1,117 @@
-"""What was measured, beside what it may cost."""
+"""What was measured, beside its baseline and what it may cost."""
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Final, Literal
 
+from linqi_bench.budgets import Budgets, Limit
 from linqi_bench.timing import Sample
 
-__all__ = ["CLEAR_MARGIN", "NOISY_SPREAD", "Figure", "Verdict"]
+__all__ = ["NOISY_SPREAD", "Figure", "Verdict"]
 
 NOISY_SPREAD: Final = 0.15
 """An interquartile range above this share of the median marks a figure as noisy."""
-CLEAR_MARGIN: Final = 2.0
-"""A budget counts as broken when even the interval's lower end lies above it times this."""
 
 Verdict = Literal["within", "over", "broken", "none"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Figure:
-    """One measured quantity; `sample` is what `budget` limits.
+    """One measured quantity under a stable `id`, such as ``verify.hit.HS256.1KB``.
 
-    `total`, `raw` and `pyjwt` are in the unit of the figure: our whole call, the baseline named
-    by `raw_is`, and PyJWT's call on the same token, all taken in the same run.
+    `raw` is the baseline named by `raw_is`, `pyjwt` PyJWT's call on the same token, both in the
+    unit of the figure and taken in the same run. `over` is what the figure takes longer than its
+    baseline, measured in pairs where it was.
     """
 
-    group: str
+    id: str
     name: str
     unit: str
-    sample: Sample
-    budget: float | None = None
-    spread: float | None = None
-    """Interquartile range over median of `total`, where `sample` is a difference."""
-    total: float | None = None
+    value: Sample
+    over: Sample | None = None
     raw: float | None = None
     raw_is: str = ""
     pyjwt: float | None = None
     details: dict[str, float] = field(default_factory=dict)
+    limit: Limit | None = None
+    margin: float = 2.0
+    """The limit is broken when the whole interval, and the floor, lie above it times this."""
+
+    @property
+    def group(self) -> str:
+        """The first part of the id."""
+        return self.id.partition(".")[0]
 
     @property
     def is_noisy(self) -> bool:
-        """Whether the machine was too restless for the last digits to mean anything."""
-        return self.restlessness > NOISY_SPREAD
+        """Whether the machine was too restless for the last digits to mean anything.
 
-    @property
-    def restlessness(self) -> float:
-        """The spread that tells noise: of the whole call, not of a small difference."""
-        return self.sample.spread if self.spread is None else self.spread
+        The spread of the whole call decides, not that of a small difference.
+        """
+        return self.value.spread > NOISY_SPREAD
 
     @property
     def verdict(self) -> Verdict:
-        """How the figure stands to its budget."""
-        if self.budget is None:
+        """How the figure stands to its limit."""
+        if self.limit is None:
             return "none"
-        if self.sample.low > self.budget * CLEAR_MARGIN:
+        judged = self._judged()
+        if min(judged.low, judged.floor) > self.limit.most * self.margin:
             return "broken"
-        return "within" if self.sample.median <= self.budget else "over"
+        return "within" if judged.median <= self.limit.most else "over"
 
     @property
     def ratio_to_raw(self) -> float | None:
-        """Our call over the baseline."""
-        return _ratio(self.total, self.raw)
+        """The figure over its baseline."""
+        return self.value.median / self.raw if self.raw else None
 
     @property
     def ratio_to_pyjwt(self) -> float | None:
-        """Our call over PyJWT's; below 1 is faster."""
-        return _ratio(self.total, self.pyjwt)
+        """The figure over PyJWT's; below 1 is faster."""
+        return self.value.median / self.pyjwt if self.pyjwt else None
+
+    def judged(self, budgets: Budgets) -> Figure:
+        """Give the figure with its limit."""
+        limit = budgets.limit_of(self.id, self.unit)
+        return replace(self, limit=limit, margin=budgets.clear_margin)
+
+    def widened(self, share: float) -> Figure:
+        """Give the figure with intervals that reach `share` of it further to either side.
+
+        A figure that was restless itself gets half of what its spread is too large on top: order
+        statistics know how often something was measured, not that a neighbour was busy meanwhile.
+        """
+        restless = max(0.0, self.value.spread - NOISY_SPREAD) / 2
+        by = abs(self.value.median) * (share + restless)
+        over = None if self.over is None else self.over.widened(by)
+        return replace(self, value=self.value.widened(by), over=over)
 
     def as_json(self) -> dict[str, Any]:
         """Give all of it as members of a JSON object."""
         return {
-            **asdict(self),
-            "spread": self.restlessness,
+            "id": self.id,
+            "group": self.group,
+            "name": self.name,
+            "unit": self.unit,
+            "value": asdict(self.value),
+            "over": None if self.over is None else asdict(self.over),
+            "raw": self.raw,
+            "raw_is": self.raw_is,
+            "ratio_to_raw": self.ratio_to_raw,
+            "pyjwt": self.pyjwt,
+            "ratio_to_pyjwt": self.ratio_to_pyjwt,
+            "limit": None if self.limit is None else asdict(self.limit),
             "verdict": self.verdict,
             "noisy": self.is_noisy,
-            "ratio_to_raw": self.ratio_to_raw,
-            "ratio_to_pyjwt": self.ratio_to_pyjwt,
+            "details": self.details,
         }
 
-
-def _ratio(ours: float | None, theirs: float | None) -> float | None:
-    return ours / theirs if ours is not None and theirs else None
+    def _judged(self) -> Sample:
+        """Give what the limit is compared with."""
+        kind = "value" if self.limit is None else self.limit.kind
+        if kind == "over" and self.over is not None:
+            return self.over
+        if kind == "ratio" and self.raw:
+            return self.value.scaled(1 / self.raw)
+        return self.value

@@ -3,17 +3,27 @@
 from __future__ import annotations
 
 import asyncio
+import logging
+import time
 from collections.abc import Callable, MutableMapping
 from typing import Any, Final
 
-from linqi import JWTMiddleware, SlidingRenewal, VerifiedCache
-from linqi_bench import budgets
+import pytest
+
+from linqi import JWTMiddleware, SlidingRenewal, VerifiedCache, Verifier
 from linqi_bench.figures import Figure
 from linqi_bench.recorder import Recorder
 from linqi_bench.timing import differences, summarize, time_in_turn
 from linqi_bench.tokens import Case
 
 _REQUESTS: Final = 100
+_WAYS: Final = {
+    "public": "public path",
+    "hit": "cached token",
+    "miss": "token not cached",
+    "near": "near expiry, successor known",
+    "refused": "refused token",
+}
 _HEADERS: Final = (
     (b"host", b"api.shop.example"),
     (b"user-agent", b"Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0"),
@@ -35,33 +45,74 @@ _BODY: Final = {"type": "http.response.body", "body": b"{}"}
 Message = MutableMapping[str, Any]
 
 
-def test_middleware_on_hit(recorder: Recorder) -> None:
-    """Ten headers, GET, a cached fresh token, renewal on, default hooks, log level WARNING."""
-    case = Case.of("HS256")
+@pytest.mark.parametrize("way", ["public", "hit", "near", "refused"])
+def test_middleware(recorder: Recorder, way: str) -> None:
+    """Ten headers, GET, renewal on, default hooks, log level ERROR, beside the bare app."""
+    case, settings = Case.of("HS256"), recorder.settings.renewal
     tokens = case.tokens(_REQUESTS)
-    verifier = case.verifier(VerifiedCache(lifetime=3600))
-    guarded = JWTMiddleware(_bare, verifier, renewal=SlidingRenewal(case.signer))
+    now = time.time
+    if way == "near":
+        starting = SlidingRenewal(case.signer, settings)
+        begun = [starting.start(f"user-{number}") for number in range(_REQUESTS)]
+        tokens = [issued.token.encode() for issued in begun]
+        near = min(issued.expires_at for issued in begun) - settings.buffer / 2
+        now = lambda: near  # noqa: E731 - a clock
+    elif way == "refused":
+        tokens = [token[:-2] for token in tokens]
+    verifier = Verifier(
+        case.verifier(None).issuers, cache=recorder.settings.cache(lifetime=3600), clock=now
+    )
+    renewal = SlidingRenewal(case.signer, settings, clock=now)
+    guarded = JWTMiddleware(
+        _bare,
+        verifier,
+        renewal=renewal,
+        public=["/orders/17"] if way == "public" else [],
+        clock=now,
+    )
+    _measure(recorder, way, guarded, tokens)
+    assert verifier.cache is not None
+    assert verifier.cache.info().misses == (_REQUESTS if way in ("hit", "near") else 0) or (
+        way == "refused"
+    )
+
+
+def test_middleware_on_miss(recorder: Recorder) -> None:
+    """The same where no cache has the token."""
+    case = Case.of("HS256")
+    guarded = JWTMiddleware(
+        _bare,
+        case.verifier(VerifiedCache(max_entries=_REQUESTS // 2)),  # evicted before it returns
+        renewal=SlidingRenewal(case.signer, recorder.settings.renewal),
+    )
+    _measure(recorder, "miss", guarded, case.tokens(_REQUESTS))
+
+
+def _measure(recorder: Recorder, way: str, guarded: JWTMiddleware, tokens: list[bytes]) -> None:
+    logger = logging.getLogger("linqi")
+    before, level = logger.level, logging.ERROR  # what is logged is the user's own to pay
+    logger.setLevel(level)
     scopes = [_request(token) for token in tokens]
     with asyncio.Runner() as runner:
         blocks = [_serving(runner, app, scopes) for app in (_bare, guarded)]
-        bare, ours = time_in_turn(blocks, _REQUESTS, recorder.seconds)
-    assert verifier.cache is not None
-    assert verifier.cache.info().misses == _REQUESTS
-    total = summarize(ours)
+        bare, ours = time_in_turn(blocks, _REQUESTS, recorder.seconds / 2)
+    logger.setLevel(before)
     recorder.add(
         Figure(
-            group="middleware",
-            name="middleware on a hit",
+            id=f"middleware.{way}",
+            name=f"middleware, {_WAYS[way]}",
             unit="us",
-            sample=differences(ours, bare),
-            budget=budgets.MIDDLEWARE_OVER_BARE,
-            spread=total.spread,
-            total=total.median,
+            value=summarize(ours),
+            over=differences(ours, bare),
             raw=summarize(bare).median,
             raw_is="the bare ASGI app",
             details={"token_bytes": len(tokens[0])},
         )
     )
+    if way == "hit":
+        recorder.add(
+            Figure(id="middleware.bare", name="the bare ASGI app", unit="us", value=summarize(bare))
+        )
 
 
 async def _bare(

@@ -18,6 +18,8 @@ class Section:
     body: str = ""
     figures: Sequence[tuple[str, str]] = ()
     """Pairs of a caption and an SVG."""
+    after: str = ""
+    """HTML below the figures."""
 
 
 def page(title: str, intro: str, sections: Sequence[Section]) -> str:
@@ -36,7 +38,7 @@ def page(title: str, intro: str, sections: Sequence[Section]) -> str:
                 f"<figure><figcaption>{escape(caption)}</figcaption>"
                 f'<div class="wide">{svg}</div></figure>'
             )
-        parts.append("</section>")
+        parts.append(f"{section.after}</section>")
     return "".join([*parts, "</main></body></html>\n"])
 
 

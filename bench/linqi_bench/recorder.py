@@ -2,29 +2,50 @@
 
 from __future__ import annotations
 
+import statistics
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Final
 
 import pytest
 
 from linqi_bench.figures import Figure
+from linqi_bench.settings import Settings
 from linqi_bench.timing import Sample, summarize
+from linqi_bench.yardstick import read_yardstick
 
 __all__ = ["Recorder", "run_block"]
+
+_STEADY: Final = 0.05
+"""A yardstick that varies by less than this is as steady as machines with neighbours are."""
 
 
 class Recorder:
     """Collects figures; suites ask for it as the fixture ``recorder``.
 
-    `seconds` is how long one figure may be measured. `tell` hears the name of each test as it
+    `seconds` is how long one figure may be measured, `is_quick` whether suites leave out what is
+    not needed in a smoke run. `tell` hears how many tests there are, and the name of each as it
     starts.
     """
 
-    def __init__(self, seconds: float, tell: Callable[[str], object]) -> None:
+    def __init__(
+        self,
+        seconds: float,
+        tell: Callable[[int, str], object],
+        *,
+        settings: Settings | None = None,
+        is_quick: bool = False,
+        measure_yardstick: Callable[[], float] = read_yardstick,
+    ) -> None:
         self.seconds = seconds
+        self.settings = settings or Settings()
+        self.is_quick = is_quick
         self.figures: list[Figure] = []
         self.failures: list[str] = []
+        self.skipped: list[str] = []
+        self.yardsticks: list[float] = []
         self._tell = tell
+        self._count = 0
+        self._measure_yardstick = measure_yardstick
 
     @pytest.fixture
     def recorder(self) -> Recorder:
@@ -35,14 +56,39 @@ class Recorder:
         """Keep `figure`."""
         self.figures.append(figure)
 
+    @property
+    def yardstick(self) -> float:
+        """The microseconds of the yardstick over the run, as its median."""
+        return statistics.median(self.yardsticks) if self.yardsticks else 0.0
+
+    @property
+    def drift(self) -> float:
+        """How far the yardstick went from its median in the middle half of the run, as a share."""
+        if len(self.yardsticks) < 2:
+            return 0.0
+        low, _, high = statistics.quantiles(self.yardsticks, n=4)
+        return (high - low) / self.yardstick
+
+    @property
+    def widening(self) -> float:
+        """By which share of a figure its interval is widened: the drift, unless it is small."""
+        return self.drift if self.drift > _STEADY else 0.0
+
+    def pytest_collection_finish(self, session: pytest.Session) -> None:
+        """Learn how many tests there are."""
+        self._count = len(session.items)
+
     def pytest_runtest_logstart(self, nodeid: str, location: object) -> None:
-        """Tell which test runs."""
-        self._tell(nodeid.rpartition("::")[2].removeprefix("test_").replace("_", " "))
+        """Tell which test runs, and see how fast the machine is before it does."""
+        self._tell(self._count, nodeid.rpartition("::")[2].removeprefix("test_").replace("_", " "))
+        self.yardsticks.append(self._measure_yardstick())
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        """Keep why a suite failed."""
+        """Keep why a suite failed, or was left out."""
         if report.failed:
             self.failures.append(f"{report.nodeid} ({report.when})\n{report.longreprtext}")
+        elif report.skipped and isinstance(report.longrepr, tuple):
+            self.skipped.append(str(report.longrepr[2]).removeprefix("Skipped: "))
 
     def pytest_collectreport(self, report: pytest.CollectReport) -> None:
         """Keep why a suite could not be read."""

@@ -6,15 +6,17 @@ import asyncio
 import time
 from typing import Any, Final
 
+import pytest
+
 from linqi import Issued, RenewalSettings, SlidingRenewal, VerifiedCache
-from linqi_bench import budgets
 from linqi_bench.figures import Figure
 from linqi_bench.recorder import Recorder, run_block
-from linqi_bench.timing import Sample, summarize
-from linqi_bench.tokens import Case
+from linqi_bench.timing import Sample, summarize, time_in_turn
+from linqi_bench.tokens import QUICK_CASES, Case
 
 _TOKENS: Final = 100
 _PARALLEL: Final = 500
+_MINTED: Final = 16
 _SETTINGS: Final = RenewalSettings()
 
 
@@ -32,12 +34,10 @@ def test_decision_on_fresh_token(recorder: Recorder, benchmark: Any) -> None:
     sample = run_block(benchmark, block, _TOKENS)
     recorder.add(
         Figure(
-            group="renewal",
+            id="renewal.decision",
             name="decision on a fresh token",
             unit="us",
-            sample=sample,
-            budget=budgets.DECISION,
-            total=sample.median,
+            value=sample,
         )
     )
 
@@ -49,23 +49,46 @@ def test_coalescing(recorder: Recorder) -> None:
     sample = summarize(taken)
     recorder.add(
         Figure(
-            group="renewal",
+            id="renewal.coalesced.signatures",
             name="signatures for 500 requests with one token",
             unit="signatures",
-            sample=Sample(
-                median=signatures, low=signatures, high=signatures, spread=0.0, rounds=rounds
-            ),
-            budget=budgets.SIGNATURES_PER_RENEWAL,
-            total=signatures,
+            value=Sample.single(signatures),
         )
     )
     recorder.add(
         Figure(
-            group="renewal",
+            id="renewal.coalesced.request",
             name="renewal shared by 500 requests, per request",
             unit="us",
-            sample=sample,
-            total=sample.median,
+            value=sample,
+        )
+    )
+
+
+@pytest.mark.parametrize("name", QUICK_CASES)
+def test_mint(recorder: Recorder, name: str) -> None:
+    """Near-expiry tokens become their successors: decision, claims, signature, memo."""
+    case, settings, now = Case.of(name), recorder.settings.renewal, time.time()
+    starting = SlidingRenewal(case.signer, settings, clock=lambda: now)
+    begun = [starting.start(f"user-{number}") for number in range(_MINTED)]
+    verifier = case.verifier(None)
+    verified = [verifier.verify(issued.token) for issued in begun]
+    near = min(issued.expires_at for issued in begun) - settings.buffer / 2
+
+    async def mint() -> None:
+        renewal = SlidingRenewal(case.signer, settings, sign_off_loop=False, clock=lambda: near)
+        for each in verified:
+            await renewal.renew(each)
+        assert renewal.counts.signatures > 0
+
+    with asyncio.Runner() as runner:
+        (times,) = time_in_turn([lambda: runner.run(mint())], _MINTED, recorder.seconds / 3)
+    recorder.add(
+        Figure(
+            id=f"renewal.mint.{name}",
+            name=f"successor of a near-expiry token, {name}",
+            unit="us",
+            value=summarize(times),
         )
     )
 

@@ -13,7 +13,6 @@ from typing import Any, Final
 from linqi import Key, MemoryStore, Revocation, Revocations, VerifiedCache, Verifier
 from linqi.errors import RefreshRefused
 from linqi.sessions.refresh_token import RefreshTokens, new_session_id
-from linqi_bench import budgets
 from linqi_bench.figures import Figure
 from linqi_bench.recorder import Recorder, run_block
 from linqi_bench.timing import Sample, differences, summarize, time_in_turn
@@ -37,12 +36,10 @@ def test_forged_refresh_token(recorder: Recorder, benchmark: Any) -> None:
     sample = run_block(benchmark, refuse, _CALLS)
     recorder.add(
         Figure(
-            group="sessions",
+            id="sessions.forged",
             name="forged refresh token refused",
             unit="us",
-            sample=sample,
-            budget=budgets.FORGED_REFRESH_TOKEN,
-            total=sample.median,
+            value=sample,
         )
     )
 
@@ -62,16 +59,13 @@ def test_revocation_on_hit(recorder: Recorder) -> None:
             blocks.append(case.ours(tokens, verifier))
         without, with_it = time_in_turn(blocks, _CALLS, min(4.0, recorder.seconds))
         runner.run(known.close())
-    total = summarize(with_it)
     recorder.add(
         Figure(
-            group="sessions",
+            id="sessions.revocation_on_hit",
             name="hit with revocation on",
             unit="us",
-            sample=differences(with_it, without),
-            budget=budgets.REVOCATION_ON_HIT,
-            spread=total.spread,
-            total=total.median,
+            value=summarize(with_it),
+            over=differences(with_it, without),
             raw=summarize(without).median,
             raw_is="the same without revocation",
             details={"audience_characters": len(AUDIENCE)},
@@ -95,11 +89,10 @@ def test_memory_of_revoked_sessions(recorder: Recorder) -> None:
     per_entry = taken + sum(sys.getsizeof(r.value) for r in revocations) / _REVOKED
     recorder.add(
         Figure(
-            group="sessions",
+            id="sessions.bytes_per_revoked",
             name="memory of one revoked session",
             unit="bytes",
-            sample=Sample(median=per_entry, low=per_entry, high=per_entry, spread=0.0, rounds=1),
-            total=per_entry,
+            value=Sample.single(per_entry),
         )
     )
 

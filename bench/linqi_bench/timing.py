@@ -8,7 +8,7 @@ import statistics
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 __all__ = ["Sample", "differences", "fitting_batch", "summarize", "time_in_turn"]
@@ -31,6 +31,27 @@ class Sample:
     spread: float
     """Interquartile range over median: how restless the machine was."""
     rounds: int
+    floor: float
+    """What a tenth of the measurements stayed below: neighbours only ever add to a time."""
+
+    @classmethod
+    def single(cls, value: float) -> Sample:
+        """Give the sample of something counted or measured once."""
+        return cls(median=value, low=value, high=value, spread=0.0, rounds=1, floor=value)
+
+    def widened(self, by: float) -> Sample:
+        """Give the sample with an interval that reaches `by` further to either side."""
+        return replace(self, low=self.low - by, high=self.high + by)
+
+    def scaled(self, factor: float) -> Sample:
+        """Give the sample in another unit."""
+        return replace(
+            self,
+            median=self.median * factor,
+            low=self.low * factor,
+            high=self.high * factor,
+            floor=self.floor * factor,
+        )
 
 
 def summarize(values: Sequence[float]) -> Sample:
@@ -46,6 +67,7 @@ def summarize(values: Sequence[float]) -> Sample:
         high=ordered[min(count - 1, math.ceil((count - 1) / 2 + reach))],
         spread=(quartiles[2] - quartiles[0]) / abs(median) if median else 0.0,
         rounds=count,
+        floor=ordered[count // 10],
     )
 
 
@@ -80,8 +102,13 @@ def time_in_turn(
 
 
 def differences(minuends: Sequence[float], subtrahends: Sequence[float]) -> Sample:
-    """Give what one block takes longer than the other, round by round."""
-    return summarize([a - b for a, b in zip(minuends, subtrahends, strict=True)])
+    """Give what one block takes longer than the other, round by round.
+
+    The floor is the difference of the floors: a round in which only the other one was disturbed
+    says nothing of either.
+    """
+    found = summarize([a - b for a, b in zip(minuends, subtrahends, strict=True)])
+    return replace(found, floor=summarize(minuends).floor - summarize(subtrahends).floor)
 
 
 def fitting_batch(

@@ -16,7 +16,16 @@ from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
 
 from linqi import Key, Signer, TrustedIssuer, VerifiedCache, Verifier
 
-__all__ = ["AUDIENCE", "CASES", "ISSUER", "Case", "typical_claims"]
+__all__ = [
+    "AUDIENCE",
+    "CASES",
+    "ISSUER",
+    "QUICK_CASES",
+    "Block",
+    "Case",
+    "brief_claims",
+    "typical_claims",
+]
 
 ISSUER: Final = "https://accounts.shop.example"
 AUDIENCE: Final = "https://api.shop.example"
@@ -41,6 +50,19 @@ CASES: Final = (
     *("Ed25519", "Ed448"),
 )
 """Every algorithm; the last two are the curves of EdDSA."""
+
+
+QUICK_CASES: Final = ("HS256", "RS256", "ES256", "Ed25519")
+"""The four that a quick run measures."""
+
+
+def brief_claims(number: int = 0) -> dict[str, Any]:
+    """Give the fewest claims that a verifier asks for, distinct for each `number`."""
+    now = int(time.time())
+    return {
+        "iss": ISSUER, "aud": AUDIENCE, "sub": f"user-{number:08d}",
+        "exp": now + 86_000, "iat": now,
+    }  # fmt: skip
 
 
 def typical_claims(number: int = 0, *, padding_characters: int = 0) -> dict[str, Any]:
@@ -84,8 +106,13 @@ class Case:
         return self.material if self.alg.startswith("HS") else self.material.public_key()
 
     def tokens(self, count: int, *, at_least_bytes: int = 0) -> list[bytes]:
-        """Sign `count` distinct tokens, each padded to `at_least_bytes` or up to 2 more."""
+        """Sign `count` distinct tokens, each padded to `at_least_bytes` or up to 2 more.
+
+        Below the length of typical claims they have the fewest claims there are.
+        """
         fill = 0
+        if 0 < at_least_bytes < len(self.signer.sign(typical_claims())):
+            return [self.signer.sign(brief_claims(number)).encode() for number in range(count)]
         if at_least_bytes:
             missing = at_least_bytes - len(self.signer.sign(typical_claims()))
             fill = max(0, missing * 3 // 4 - len(',"name":""') + 1)
@@ -142,6 +169,19 @@ class Case:
         def block() -> None:
             for each in arguments:
                 verify(*each)
+
+        return block
+
+    def raw_between(
+        self, tokens: list[bytes], other: Callable[[bytes], object], others: list[bytes]
+    ) -> Block:
+        """Give a block that checks each signature as `raw` does, after one call of `other`."""
+        pairs = [*zip((self.raw([token]) for token in tokens), others, strict=True)]
+
+        def block() -> None:
+            for raw, token in pairs:
+                other(token)
+                raw()
 
         return block
 

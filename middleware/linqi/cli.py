@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from linqi import __version__
-from linqi.commands import check, init, jwks, keygen, login, logout, store, token
+from linqi.commands import bench, check, init, jwks, keygen, login, logout, store, token
 from linqi.errors import LinqiError, TokenError
 from linqi.jose._gate import decode_segment, parse_object, split_token
 from linqi.jose.issuers import TrustedIssuer
@@ -152,6 +152,7 @@ def _parser() -> argparse.ArgumentParser:
     keygen.add_options(_command(commands, "keygen", keygen.run, "make or rotate a key"))
     jwks.add_options(_command(commands, "jwks", jwks.run, "show a published key set and lint it"))
 
+    bench.add_options(_command(commands, "bench", bench.run, bench.DESCRIPTION))
     store.add_options(_command(commands, "store", store.run, "make or tidy a session store"))
 
     login.add_options(_command(commands, "login", login.run, "sign in, for curl and programs"))

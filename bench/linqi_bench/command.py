@@ -1,0 +1,68 @@
+"""What ``linqi bench`` does: measure, print, write, compare, judge."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+from linqi.errors import ConfigurationError
+from linqi_bench.comparing import compare
+from linqi_bench.report import as_markdown, print_comparison, print_report
+from linqi_bench.result_page import result_page
+from linqi_bench.results import Result, ResultError
+from linqi_bench.running import measure
+from linqi_bench.settings import Settings
+
+__all__ = ["run_bench"]
+
+_FAILED = 2
+
+
+def run_bench(arguments: argparse.Namespace) -> int:
+    """Do what `arguments` ask for; 0, or 1 for a broken budget with ``--check``, or 2."""
+    console = Console(width=None if sys.stdout.isatty() else 200)
+    try:
+        settings = Settings.find(arguments.config)
+        old = None if arguments.compare is None else Result.read(arguments.compare)
+    except (ConfigurationError, ResultError, OSError) as error:
+        sys.stderr.write(f"{error}\n")
+        return _FAILED
+    result, failures = _measure(arguments, settings)
+    if failures or not result.figures:
+        sys.stderr.write("\n".join(failures) or "nothing matches --only\n")
+        return _FAILED
+    print_report(console, result)
+    comparison = None if old is None else compare(old, result)
+    if comparison is not None:
+        print_comparison(console, comparison)
+    result.write(arguments.json)
+    arguments.html.write_text(result_page(result, comparison), "utf-8")
+    console.print(f"written: {arguments.json}, {arguments.html}", highlight=False)
+    if arguments.markdown is not None:
+        command = "linqi bench" + (" --quick" if arguments.quick else "")
+        arguments.markdown.write_text(as_markdown(result, command), "utf-8")
+    broken = [figure["name"] for figure in result.figures if figure["verdict"] == "broken"]
+    if arguments.check and broken:
+        sys.stderr.write(f"over budget by a clear margin: {', '.join(broken)}\n")
+        return 1
+    return 0
+
+
+def _measure(arguments: argparse.Namespace, settings: Settings) -> tuple[Result, list[str]]:
+    """Measure, and show how far it is on standard error."""
+    columns = (
+        TextColumn("measuring {task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+    )
+    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+        task = progress.add_task("", total=None)
+
+        def tell(count: int, name: str) -> None:
+            progress.update(task, total=count, description=name, advance=1)
+
+        return measure(settings, is_quick=arguments.quick, only=arguments.only, tell=tell)

@@ -1,0 +1,68 @@
+"""Runs the suites under pytest and gives the result of the run."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final
+
+import pytest
+
+from linqi_bench.budgets import Budgets
+from linqi_bench.machine import describe_machine
+from linqi_bench.recorder import Recorder
+from linqi_bench.results import Result
+from linqi_bench.settings import Settings
+
+__all__ = ["SUITES", "measure"]
+
+SUITES: Final = (
+    "verification", "workloads", "cache", "keys", "middleware", "renewal", "signing", "sessions",
+    "stores", "client", "served",
+)  # fmt: skip
+FULL_SECONDS: Final = 1.8
+QUICK_SECONDS: Final = 0.2
+
+
+def measure(
+    settings: Settings,
+    *,
+    is_quick: bool = False,
+    only: str | None = None,
+    tell: Callable[[int, str], object] = lambda count, name: None,
+) -> tuple[Result, list[str]]:
+    """Run the suites, each figure for a second or two; give the result and what failed.
+
+    `only` is a -k expression of pytest. Neither configuration files nor other plugins of the
+    surroundings take part.
+    """
+    home = Path(__file__).parent
+    machine = describe_machine()  # first, so that the load is not our own
+    started = time.monotonic()
+    seconds = QUICK_SECONDS if is_quick else FULL_SECONDS
+    recorder = Recorder(seconds, tell, settings=settings, is_quick=is_quick)
+    options = [
+        *("-c", os.devnull, "--rootdir", str(home), "--disable-plugin-autoload"),
+        *("-p", "pytest_benchmark.plugin", "-p", "no:cacheprovider", "-p", "no:logging"),
+        *("-p", "no:terminal", "--capture=no", "--assert=plain"),
+        *(f"--benchmark-max-time={seconds}", "--benchmark-quiet"),
+        *(["-k", only] if only else []),
+    ]
+    pytest.main([*options, *(str(home / f"{name}.py") for name in SUITES)], [recorder])
+    budgets = Budgets.load(recorder.yardstick)
+    figures = [each.widened(recorder.widening).judged(budgets) for each in recorder.figures]
+    result = Result(
+        figures=[figure.as_json() for figure in figures],
+        machine=machine,
+        settings=settings.as_json(),
+        quick=is_quick,
+        only=only,
+        took_seconds=round(time.monotonic() - started, 1),
+        yardstick_us=recorder.yardstick,
+        yardstick_drift=recorder.drift,
+        widened_by=recorder.widening,
+        left_out=sorted(set(recorder.skipped)),
+    )
+    return result, recorder.failures
