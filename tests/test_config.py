@@ -457,6 +457,7 @@ def test_building_tells_everything_that_is_missing_at_once(folder: Path) -> None
         (OWN + 'env = "X"\n', ("keys", "env"), "leave one out"),
         (OWN.replace("keys.json", "pem"), ("keys", "file"), "set algorithm"),
         (OWN.replace("keys.json", "weak"), ("keys", "file"), "public list"),
+        (OWN + 'algorithm = "ES256"\n', ("keys", "file"), "leave algorithm out"),
         (OWN.replace("keys.json", "public.json"), ("keys", "file"), "no key of the set can sign"),
         (OWN.replace("keys.json", "."), ("keys", "file"), "cannot be read"),
         (OWN.replace('file = "keys.json"', 'env = "NOPE"'), ("keys", "env"), "is not set"),

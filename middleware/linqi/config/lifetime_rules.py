@@ -8,6 +8,7 @@ from typing import Final
 
 from linqi.config.findings import Facts, Finding
 from linqi.config.lifetimes import RenewalTable
+from linqi.config.setting import settings_of
 from linqi.jose.rotation import USUAL_LEAD
 
 __all__ = ["LIFETIME_RULES", "storm_factor"]
@@ -93,6 +94,46 @@ def _session_cap(facts: Facts) -> Iterator[Finding]:
                 key=key,
                 reason=f"A session can live for {value / _DAY:g} days; a stolen one hardly ends.",
                 mend=f"Choose how long a user may stay signed in, at most {most} days.",
+            )
+
+
+def _unused(facts: Facts) -> Iterator[Finding]:
+    config, renewal = facts.config, facts.config.renewal
+    width = settings_of(RenewalTable)["jitter_width"].default
+    for is_unused, table, key, reason in (
+        (
+            renewal.policy != "jitter" and renewal.jitter_width != width,
+            "renewal",
+            "jitter_width",
+            f'It is for policy = "jitter", and the policy is {renewal.policy}.',
+        ),
+        (
+            config.budget.renewals_per_second is not None and not config.slides,
+            "budget",
+            "renewals_per_second",
+            "There is no sliding renewal to bound.",
+        ),
+        (
+            bool(config.store.secrets_file or config.store.secrets_env) and not config.has_store,
+            "store",
+            "url",
+            "There are secrets of refresh tokens, and no store to keep sessions in.",
+        ),
+        (
+            config.verify.issuer is not None and bool(config.issuers) and not config.has_keys,
+            "verify",
+            "issuer",
+            "It is for keys of our own, and there are none; others stand in [[issuers]].",
+        ),
+    ):
+        if is_unused:
+            yield Finding(
+                code="unused",
+                severity="warning",
+                table=table,
+                key=key,
+                reason=reason,
+                mend="Take it out, or set what it belongs to.",
             )
 
 
@@ -212,6 +253,7 @@ LIFETIME_RULES: Final[tuple[Callable[[Facts], Iterator[Finding]], ...]] = (
     _buffer,
     _policy,
     _session_cap,
+    _unused,
     _cap_spread,
     _times,
     _cache,

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Final
 
 from linqi.config.faults import NotThere
-from linqi.errors import InvalidKey
+from linqi.errors import ConfigurationError, InvalidKey
 from linqi.events import Hook
 from linqi.jose.key import ALGORITHMS, Key
 from linqi.jose.keys import KeySet
@@ -34,6 +34,7 @@ def keys_of_file(
         data = path.read_bytes()
         if data.lstrip().startswith(b"-----BEGIN"):
             return KeySet([_pem(data, algorithm)])
+        _check_needless(algorithm)
         return KeyFile(path, algorithms, check_seconds=check_seconds, hooks=hooks)
     except FileNotFoundError:
         raise NotThere(["there is no such file; `linqi keygen` makes one"]) from None
@@ -45,6 +46,7 @@ def keys_of_text(text: str, algorithm: str | None = None) -> KeySet:
     """Give the keys in the text of a variable: a JWKS, a JWK, a PEM or a secret."""
     if text.lstrip().startswith("{"):
         if '"keys"' in text:
+            _check_needless(algorithm)
             return KeySet.from_jwks(text)
         return KeySet([Key.from_jwk(text, algorithm)])
     if text.lstrip().startswith("-----BEGIN"):
@@ -60,6 +62,11 @@ def text_of(variable: str, environ: Mapping[str, str]) -> str:
     if not text.isascii():
         raise NotThere(["the environment variable that it names holds more than ASCII"])
     return text
+
+
+def _check_needless(algorithm: str | None) -> None:
+    if algorithm is not None:
+        raise ConfigurationError(["a key set names its algorithms itself; leave algorithm out"])
 
 
 def _pem(pem: bytes, algorithm: str | None) -> Key:
