@@ -295,10 +295,12 @@ class Driver:
         """Sign a session out, then see how long its access token is still accepted."""
         gevent.sleep(max(0.0, leaves - self._now()))
         request = self._courier.logout(session.refresh_token)
+        session.revoked_at = self._now()  # from here on a refusal is what the client wants
         answer = self._ask("POST", request, leaves, session=session, good="ok")
         if answer is None or not 200 <= answer.status < 300:
+            session.revoked_at = None
             return
-        session.revoked_at = since = self._now()
+        since = self._now()
         request, last = self._courier.page(session.token), since
         while (now := self._now()) < min(since + _WATCH_SECONDS, session.expires_at):
             try:

@@ -12,13 +12,15 @@ import pybase64
 
 __all__ = ["Forger", "ForgeryKind"]
 
-ForgeryKind = Literal["mixed", "kids", "garbage"]
+ForgeryKind = Literal["mixed", "known_kids", "kids", "garbage"]
 
 _GARBAGE: Final = string.ascii_letters + string.digits + "-_."
 
 
 class Forger:
-    """Makes tokens that must be refused; ``kids`` and ``garbage`` make one kind only.
+    """Makes tokens that must be refused.
+
+    ``kids`` and ``garbage`` make one kind only; ``known_kids`` leaves made-up key ids out.
 
     `refused` are whole tokens that the keys of the run have signed and that still must be
     refused: expired ones, or for another audience.
@@ -27,6 +29,7 @@ class Forger:
     def __init__(self, kind: ForgeryKind = "mixed", refused: Sequence[bytes] = ()) -> None:
         makers: dict[str, tuple[Callable[[random.Random, bytes], bytes], ...]] = {
             "mixed": (self._flipped, self._unsigned, self._swapped_kid, self._garbage, self._kept),
+            "known_kids": (self._flipped, self._unsigned, self._garbage, self._kept),
             "kids": (self._swapped_kid,),
             "garbage": (self._garbage,),
         }

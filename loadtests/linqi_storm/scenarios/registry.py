@@ -8,12 +8,26 @@ from typing import Final
 
 from linqi import ConfigurationError
 from linqi_storm.scenarios.base import Scenario
-from linqi_storm.scenarios.sliding import Naive, Steady, StormSliding
+from linqi_storm.scenarios.dual import LostReplies, Revoke, StoreOutage, StormDual, Tabs
+from linqi_storm.scenarios.outside import IssuerOutage, KeyRotation, KidFlood
+from linqi_storm.scenarios.sliding import (
+    Deploy,
+    GarbageFlood,
+    LostSuccessors,
+    Morning,
+    Naive,
+    Steady,
+    StormSliding,
+)
 
 __all__ = ["SCENARIOS", "find_scenario"]
 
 SCENARIOS: Final[Mapping[str, type[Scenario]]] = {
-    scenario.name: scenario for scenario in (Steady, StormSliding, Naive)
+    scenario.name: scenario
+    for scenario in (
+        *(Steady, StormSliding, StormDual, Tabs, LostReplies, LostSuccessors, KeyRotation),
+        *(IssuerOutage, StoreOutage, KidFlood, GarbageFlood, Revoke, Deploy, Morning, Naive),
+    )
 }
 
 

@@ -9,10 +9,18 @@ from collections.abc import Mapping
 from typing import ClassVar
 
 from linqi import ConfigurationError
-from linqi_storm.scenarios.base import Scenario
+from linqi_storm.scenarios.base import Scenario, Stage
 from linqi_storm.shape import Shape
 
-__all__ = ["Naive", "Steady", "StormSliding"]
+__all__ = [
+    "Deploy",
+    "GarbageFlood",
+    "LostSuccessors",
+    "Morning",
+    "Naive",
+    "Steady",
+    "StormSliding",
+]
 
 
 class Steady(Scenario):
@@ -65,6 +73,59 @@ class Naive(StormSliding):
     name = "naive"
     summary = "the load of storm-sliding against the usual hand-written renewal, to compare with"
     embedded = "naive"
+
+
+class Deploy(StormSliding):
+    """The workers are replaced, one after the other, while tokens fall due."""
+
+    name = "deploy"
+    summary = "a rolling restart of all workers in the middle of the storm"
+    shape = Shape(sessions=1_000, lifetime=30, buffer=10, duration=40, gap=2.5, compression=30)
+    options: ClassVar[Mapping[str, float]] = {"at": 22}
+
+    async def conduct(self, stage: Stage) -> None:
+        """Restart once, when the first tokens are due."""
+        begins = self.settings["at"]
+        await stage.until(begins)
+        stage.say("the workers are being replaced")
+        began = begins
+        await stage.restart_workers()
+        stage.say("all workers are new")
+        stage.mark("restart", began, began + 8)
+
+
+class Morning(StormSliding):
+    """Logins spread over the first minutes, and people who read and go away."""
+
+    name = "morning"
+    summary = "logins spread over a while, real pauses with a heavy tail: what the buffer loses"
+    shape = Shape(
+        sessions=2_000, lifetime=30, buffer=10, duration=90, gap=3, law="reading", pages=False,
+        login_spread=20, compression=30,
+    )  # fmt: skip
+
+
+class LostSuccessors(StormSliding):
+    """Successors get lost on their way: the next request must bring the same one."""
+
+    name = "lost-successors"
+    summary = "storm-sliding, and a share of all answers is lost on the way"
+    shape = Shape(sessions=500, lifetime=30, buffer=10, duration=45, gap=2.5, compression=30)
+    options: ClassVar[Mapping[str, float]] = {"share": 0.05}
+
+    def loses_reply(self, rng: random.Random) -> bool:
+        """Lose the answer by chance."""
+        return rng.random() < self.settings["share"]
+
+
+class GarbageFlood(StormSliding):
+    """Garbage floods in beside honest users."""
+
+    name = "garbage-flood"
+    summary = "garbage of up to 4 KB floods in beside honest users"
+    shape = Shape(sessions=500, lifetime=30, buffer=10, duration=40, gap=2.5, compression=30)
+    hostile_per_second = 200.0
+    forgeries = "garbage"
 
 
 def _zipf_weights(sessions: int) -> list[float]:
