@@ -302,7 +302,7 @@ async def test_near_expiry_one_refreshes_and_the_others_go_on(page: Page) -> Non
 
 
 async def test_a_late_answer_never_replaces_a_newer_token(page: Page) -> None:
-    """A slow response's older successor, an older sequence and another session are dropped."""
+    """Nor does an older sequence, another person's token, or what a redirect elsewhere gave."""
     answer = await run(
         page,
         STUB
@@ -325,6 +325,13 @@ async def test_a_late_answer_never_replaces_a_newer_token(page: Page) -> None:
         await session.fetch('/c')
         answer = () => new Response('', { headers: { 'x-refresh-token': 'garbage' } })
         await session.fetch('/d')
+        const stranger = make(now + 9000, { sid: 'other', sub: 'mallory' })
+        answer = () => new Response('', { headers: { 'x-refresh-token': stranger } })
+        await session.fetch('/e')
+        const redirected = slid(now + 9000)
+        Object.defineProperty(redirected, 'url', { value: 'https://elsewhere.example/' })
+        answer = () => redirected
+        await session.fetch('/f')
         return [newer, kept, byRefresh, session.state.left]
         """,
     )

@@ -112,12 +112,11 @@ export class Session extends EventTarget {
 
   async fetch(input, init) {
     const request = new Request(input, init)
-    if (!this.#origins.includes(new URL(request.url).origin)
-      || request.headers.has('authorization')) return fetch(request)
+    if (!this.#isOurs(request) || request.headers.has('authorization')) return fetch(request)
     const again = init?.body instanceof ReadableStream ? null : request.clone()
     const token = await this.token()
     const response = await this.#send(request, token)
-    const isRefused = response.status === 401
+    const isRefused = response.status === 401 && this.#isOurs(response)
       && response.headers.get('www-authenticate')?.includes('error="invalid_token"')
     if (!again || !token || !isRefused) return response
     const next = await this.token(token).catch(() => '')
@@ -158,7 +157,6 @@ export class Session extends EventTarget {
 
   start(answer, date = null) {
     this.#era += 1
-    this.#held = null
     this.#take(answer, date, 'login')
   }
 
@@ -194,12 +192,17 @@ export class Session extends EventTarget {
     this.token().catch(() => {})
   }
 
+  #isOurs({ url }) {
+    return this.#origins.includes(new URL(url, location).origin)
+  }
+
   async #send(request, token) {
     if (token) request.headers.set('authorization', `Bearer ${token}`)
     const era = this.#era
     const response = await fetch(request)
     const successor = response.headers.get('x-refresh-token')
-    if (token && successor && era === this.#era) {
+    // After a redirect the answer may be somebody else's.
+    if (token && successor && era === this.#era && this.#isOurs(response)) {
       const answer = { access_token: successor, sequence: this.#sequence }
       this.#take(answer, response.headers.get('date'), 'server')
     }
@@ -286,12 +289,12 @@ export class Session extends EventTarget {
   }
 
   #keep({ token, claims, sequence, held, by }) {
-    const isSame = !!this.#held && claims.sid === this.#claims.sid
+    const isSame = !!this.#held && by !== 'login' && claims.sid === this.#claims.sid
     const isOlder = !this.#held || by === 'login' ? false
       : !isSame ? claims.iat < this.#claims.iat
         : sequence === this.#sequence ? claims.exp < this.#claims.exp : sequence < this.#sequence
     if (isOlder || token === this.#token) return held.life > 0
-    if (held.life <= 0) return false
+    if (held.life <= 0 || (by === 'server' && !isSame)) return false
     // A successor comes without a word on its buffer: it is that of the token before.
     if (by === 'server') held.advisory = Math.max(held.mandatory, this.#held.advisory)
     if (!isSame) this.#era += 1
