@@ -235,6 +235,17 @@ def test_secrets_rotate_newest_last() -> None:
         TOKENS.check(made)
 
 
+def test_secrets_that_share_an_id_are_told_apart_by_their_macs() -> None:
+    """The id is one byte: of 60 random secrets some share it nearly always."""
+    secrets = [Key.generate("HS256") for _ in range(60)]
+    session = new_session_id("alice")
+    made = [
+        RefreshTokens(s, issuer="https://shop.example").make(session, 0, START) for s in secrets
+    ]
+    everyone = RefreshTokens(secrets, issuer="https://shop.example")
+    assert all(everyone.check(token).session_id == session for token in made)
+
+
 @pytest.mark.parametrize("secret", [[], Key.generate("ES256"), [SECRET, SECRET]])
 def test_unfit_secrets_are_refused(secret: object) -> None:
     """None at all, public keys, twice the same."""

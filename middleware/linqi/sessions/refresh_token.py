@@ -46,15 +46,16 @@ class RefreshTokens:
         listed = [secrets] if isinstance(secrets, Key | bytes) else [*secrets]
         if not listed:
             raise ConfigurationError(["secrets is empty; give at least one, such as a Key"])
-        self._keys: dict[int, bytes] = {}
+        self._keys: dict[int, tuple[bytes, ...]] = {}
         for secret in listed:
             key = secret if isinstance(secret, Key) else Key.from_secret(secret)
             self._add(key, issuer)
 
     def make(self, session_id: str, counter: int, expires_at: float) -> str:
         """Give token number `counter` of the session; the same arguments give the same token."""
-        body = _BODY.pack(_VERSION, self._newest, _packed(session_id), counter, int(expires_at))
-        mac = _mac(self._keys[self._newest], body)
+        key_id, secret = self._newest
+        body = _BODY.pack(_VERSION, key_id, _packed(session_id), counter, int(expires_at))
+        mac = _mac(secret, body)
         return _PREFIX + pybase64.urlsafe_b64encode(body + mac).decode()
 
     def check(self, token: str | bytes) -> PresentedToken:
@@ -69,17 +70,18 @@ class RefreshTokens:
             raw = pybase64.b64decode(data[len(_PREFIX) :], b"-_", validate=True)
             body, mac = raw[: _BODY.size], raw[_BODY.size :]
             version, key_id, packed, counter, expires_at = _BODY.unpack(body)
-            secret = self._keys[key_id]
+            candidates = self._keys[key_id]
         except (ValueError, KeyError, struct.error):
             raise RefreshRefused("malformed", "not a refresh token of ours") from None
         # In constant time, or the MAC could be guessed byte by byte.
-        if version != _VERSION or not hmac.compare_digest(mac, _mac(secret, body)):
+        is_ours = any(hmac.compare_digest(mac, _mac(secret, body)) for secret in candidates)
+        if version != _VERSION or not is_ours:
             raise RefreshRefused("forged", "the MAC of the refresh token does not fit")
         session_id = pybase64.urlsafe_b64encode(packed).rstrip(b"=").decode()
         return PresentedToken(session_id, counter, float(expires_at))
 
     def __repr__(self) -> str:
-        return f"<RefreshTokens of {len(self._keys)} secrets>"
+        return f"<RefreshTokens of {sum(map(len, self._keys.values()))} secrets>"
 
     def _add(self, key: Key, issuer: str) -> None:
         if key.kty != "oct":
@@ -88,10 +90,11 @@ class RefreshTokens:
             )
         derived = key.sign(b"linqi refresh token v1\n" + issuer.encode())
         key_id = hashlib.sha256(derived).digest()[0]
-        if key_id in self._keys:
-            raise ConfigurationError(["two of the secrets are the same or collide; replace one"])
-        self._keys[key_id] = derived
-        self._newest = key_id
+        known = self._keys.get(key_id, ())
+        if derived in known:
+            raise ConfigurationError(["two of the secrets are the same; remove one"])
+        self._keys[key_id] = (*known, derived)  # of 256 ids, two secrets may well share one
+        self._newest = key_id, derived
 
 
 def new_session_id(subject: str) -> str:
