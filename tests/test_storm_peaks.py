@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from linqi_storm.peaks import noise_floor, peak_of, sliding_peak, window_for
+from linqi_storm.peaks import noise_floor, peak_of, sliding_peak, sliding_rates, window_for
 
 
 @given(
@@ -73,3 +73,21 @@ def test_a_peak_counts_only_its_own_span() -> None:
 def test_the_window_scales_with_the_period() -> None:
     """Compression by 15 leaves the factor alone because the window shrinks with the period."""
     assert window_for(600) / window_for(40) == pytest.approx(15)
+
+
+def test_the_curve_of_rates_never_exceeds_the_peak_and_comes_near_it() -> None:
+    """Windows an eighth apart see at most the fullest window, and most of it."""
+    draw = random.Random(5)
+    renewals = {int(1000 * draw.gauss(12, 0.4)): 1 for _ in range(800)}
+    curve = sliding_rates(renewals, 30, 20)
+    peak = peak_of("first cycle", renewals, 0, 30, sessions=800, period=20)
+    assert curve.window_seconds == peak.window_seconds
+    assert 0.85 * peak.peak_per_second <= max(curve.per_second) <= peak.peak_per_second
+    assert peak.at == pytest.approx(12, abs=0.5)
+
+
+def test_a_window_counts_every_renewal_in_it_once() -> None:
+    """Eight renewals within one window make eight over its length."""
+    curve = sliding_rates({5_000 + ms: 1 for ms in range(8)}, 20, 20)
+    assert max(curve.per_second) == pytest.approx(8)
+    assert sum(rate > 0 for rate in curve.per_second) == 8

@@ -9,13 +9,14 @@ from typing import Final
 
 from linqi_storm.invariants import Facts
 from linqi_storm.ledger import Book, new_histogram, percentiles_of, sparse, spectrum_of
-from linqi_storm.peaks import peak_of
+from linqi_storm.peaks import peak_of, sliding_rates
 from linqi_storm.results import (
     Generator,
     Histogram,
     Lags,
     Latencies,
     Peak,
+    Rates,
     Second,
     SessionCounts,
     Traffic,
@@ -25,19 +26,23 @@ from linqi_storm.sampler import Sample
 from linqi_storm.shape import Shape
 
 __all__ = [
+    "CPU_LIMIT",
+    "LAG_LIMIT_MS",
     "facts_of",
     "generator_of",
     "lags_of",
     "latencies_by_window",
     "not_kept",
     "peaks_of",
+    "rates_of",
     "sessions_of",
     "timeline_of",
     "traffic_of",
 ]
 
-_LAG_LIMIT_MS: Final = 10.0
-_CPU_LIMIT: Final = 0.8
+CPU_LIMIT: Final = 0.8
+LAG_LIMIT_MS: Final = 10.0
+"""Beyond either, in the generator, a run is void."""
 _MOST_SESSIONS: Final = 2_000
 _WARM_UP: Final = 3
 """Seconds of cold caches and new connections that count to no window."""
@@ -136,6 +141,12 @@ def peaks_of(book: Book, shape: Shape) -> tuple[Peak, ...]:
     )
 
 
+def rates_of(book: Book, shape: Shape) -> Rates | None:
+    """Give the renewal rate over the window of the peaks; None without renewals."""
+    renewals = book.tally.renewed_at
+    return sliding_rates(renewals, shape.duration, shape.period) if renewals else None
+
+
 def sessions_of(book: Book, shape: Shape, samples: Sequence[Sample]) -> SessionCounts:
     """Give what became of the honest sessions."""
     tally = book.tally
@@ -193,13 +204,13 @@ def generator_of(book: Book) -> Generator:
     cpu_p95 = cpu[math.ceil(0.95 * len(cpu)) - 1] if cpu else 0.0
     lag_p99 = at(99) / 1000
     faults = []
-    if lag_p99 > _LAG_LIMIT_MS:
+    if lag_p99 > LAG_LIMIT_MS:
         faults.append(
-            f"requests began {lag_p99:.1f} ms late (p99), expected at most {_LAG_LIMIT_MS:g} ms"
+            f"requests began {lag_p99:.1f} ms late (p99), expected at most {LAG_LIMIT_MS:g} ms"
         )
-    if cpu_p95 > _CPU_LIMIT:
+    if cpu_p95 > CPU_LIMIT:
         faults.append(
-            f"the generator used {cpu_p95:.0%} of a core, expected at most {_CPU_LIMIT:.0%}"
+            f"the generator used {cpu_p95:.0%} of a core, expected at most {CPU_LIMIT:.0%}"
         )
     if not book.lag.get_total_count():
         faults.append("no request was sent")

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 import random
 from collections.abc import Mapping, Sequence
 from typing import Final
 
-from linqi_storm.results import Peak
+from linqi_storm.results import Peak, Rates
 
-__all__ = ["noise_floor", "peak_of", "sliding_peak", "window_for"]
+__all__ = ["busiest", "noise_floor", "peak_of", "sliding_peak", "sliding_rates", "window_for"]
 
 _ROUNDS: Final = 200
 _WINDOWS_A_PERIOD: Final = 20
+_STEPS_A_WINDOW: Final = 8
 
 
 def window_for(period: float) -> float:
@@ -28,12 +30,39 @@ def sliding_peak(instants: Sequence[float], window: float) -> int:
 
     The window may begin anywhere: bins at fixed places would cut a peak in two.
     """
-    most = first = 0
+    return busiest(instants, window)[0]
+
+
+def busiest(instants: Sequence[float], window: float) -> tuple[int, float]:
+    """Give how many of `instants` the fullest `window` holds, and the first of them."""
+    most, begins, first = 0, 0.0, 0
     for last, instant in enumerate(instants):
         while instant - instants[first] >= window:
             first += 1
-        most = max(most, last - first + 1)
-    return most
+        if last - first + 1 > most:
+            most, begins = last - first + 1, instants[first]
+    return most, begins
+
+
+def sliding_rates(renewals: Mapping[int, int], duration: float, period: float) -> Rates:
+    """Give the rate at every eighth of a window; `renewals` counts them by millisecond."""
+    window = window_for(period)
+    step = window / _STEPS_A_WINDOW
+    bins = [0] * max(1, math.ceil(duration / step))
+    for millisecond, count in renewals.items():
+        place = int(millisecond / 1000 / step)
+        if 0 <= place < len(bins):
+            bins[place] += count
+    sums = [0, *itertools.accumulate(bins)]
+    whole = max(1, len(bins) - _STEPS_A_WINDOW + 1)
+    return Rates(
+        window_seconds=window,
+        step_seconds=step,
+        per_second=tuple(
+            round((sums[min(first + _STEPS_A_WINDOW, len(bins))] - sums[first]) / window, 3)
+            for first in range(whole)
+        ),
+    )
 
 
 def noise_floor(events: float, span: float, window: float, *, seed: int = 1) -> float:
@@ -75,7 +104,8 @@ def peak_of(
     ]
     window = min(window_for(period), ends - begins)
     floor = sessions / period
-    peak = sliding_peak(instants, window * 1000) / window
+    most, first = busiest(instants, window * 1000)
+    peak = most / window
     return Peak(
         label=label,
         begins=begins,
@@ -86,4 +116,5 @@ def peak_of(
         floor_per_second=floor,
         factor=peak / floor,
         noise95=noise_floor(floor * (ends - begins), ends - begins, window),
+        at=round(first / 1000 + window / 2, 3),
     )

@@ -26,6 +26,7 @@ __all__ = [
     "Load",
     "Peak",
     "Percentiles",
+    "Rates",
     "Second",
     "SessionCounts",
     "Setup",
@@ -246,6 +247,18 @@ class Peak:
     """``peak_per_second / floor_per_second``."""
     noise95: float
     """95 of 100 perfectly spread populations of this size stay below this factor."""
+    at: float | None = None
+    """The middle of the peak's window."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rates:
+    """Renewals per second over the window of the peaks, as it slides from second 0 on."""
+
+    window_seconds: float
+    step_seconds: float
+    per_second: tuple[float, ...]
+    """The window of the n-th begins at ``n * step_seconds``."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -341,6 +354,7 @@ class StormRun:
     windows: tuple[Window, ...]
     peaks: tuple[Peak, ...]
     """The first one is *the* storm factor; empty where nobody renews."""
+    rates: Rates | None = None
     sessions: SessionCounts
     latencies: Latencies
     inside: Latencies | None = None

@@ -273,6 +273,7 @@ def _assemble(
         timeline=assembly.timeline_of(book, samples, stage.begins_at, pids),
         windows=tuple(windows),
         peaks=assembly.peaks_of(book, shape),
+        rates=assembly.rates_of(book, shape),
         sessions=assembly.sessions_of(book, shape, samples),
         latencies=overall,
         inside=inside,
