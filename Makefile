@@ -7,15 +7,17 @@ BIN := $(VENV)/bin
 DEMO_ARGS ?=
 PAGE_ARGS ?=
 BENCH_ARGS ?=
+RIVALS_ARGS ?=
 TEST_ARGS ?=
 
-.PHONY: help demo page test bench lint types format pins clean
+.PHONY: help demo page test bench rivals lint types format pins clean
 
 help:
 	@echo "make demo    run the main job: an issuing server and 30 s of sliding renewal"
 	@echo "make page    serve a page that shows a session at work, on http://localhost:8000/"
 	@echo "make test    run the tests with branch coverage"
 	@echo "make bench   measure verification, renewal and the middleware"
+	@echo "make rivals  measure the same work done by other libraries (installs them; needs Node.js)"
 	@echo "make lint    ruff          make types   mypy --strict"
 	@echo "make pins    renew the pinned requirements          make clean"
 
@@ -33,6 +35,9 @@ test: $(VENV)/dev.stamp
 
 bench: $(VENV)/dev.stamp
 	$(BIN)/linqi bench $(BENCH_ARGS)
+
+rivals: $(VENV)/dev.stamp
+	PYTHONPATH=bench $(BIN)/python -m rivals $(RIVALS_ARGS)
 
 lint: $(VENV)/dev.stamp
 	$(BIN)/ruff check .
@@ -57,7 +62,7 @@ pins:
 	rm -rf $(VENV)-pins
 
 clean:
-	rm -rf $(VENV) $(VENV)-pins build dist .coverage* .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) $(VENV)-pins $(VENV)-rivals bench/rivals/node/node_modules build dist .coverage* .mypy_cache .ruff_cache .pytest_cache .hypothesis
 
 $(BIN)/python:
 	@test -n "$(PYTHON)" || { echo "linqi needs Python 3.11 or newer; none was found on PATH" >&2; exit 1; }

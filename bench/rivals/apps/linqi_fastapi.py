@@ -1,0 +1,24 @@
+"""linqi around a FastAPI application, which reads ``request.user``."""
+
+from fastapi import FastAPI, Request
+
+from linqi import JWTMiddleware
+from rivals.apps import _fastapi
+from rivals.apps.linqi_asgi import decoder, verifier
+from rivals.material import Material
+
+__all__ = ["bare", "decoder", "guarded"]
+
+bare = _fastapi.bare
+
+
+def guarded(material: Material) -> FastAPI:
+    """Give the guarded application."""
+    app = FastAPI()
+    app.add_middleware(JWTMiddleware, verifier=verifier(material))
+
+    @app.get("/me")
+    async def me(request: Request) -> dict[str, str]:
+        return {"sub": request.user.identity}
+
+    return app

@@ -1,0 +1,239 @@
+"""A run as one table, and as lists of what each rival did."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from rich.console import Console
+from rich.table import Table
+
+from linqi_bench.timing import Sample
+from rivals.catalogue import ALGORITHMS, RIVALS, Rival
+from rivals.measuring import Cost
+from rivals.probes import OVERSIZED, PROBES
+from rivals.probing import Observed
+
+__all__ = ["Report", "as_markdown", "print_report", "ranked"]
+
+_COLUMNS: Final = (
+    *("", "rival", "version", "bare", "cold", "x ours", "hot", "x ours"),
+    *("decode cold", "decode hot", "not checked"),
+)
+_LEGEND: Final = (
+    "Microseconds of CPU. bare: one request to the rival's own app without the guard; cold and"
+    " hot: what the guard adds to it, every token distinct or eight of them repeated; decode: one"
+    " call of the library alone, inside its process. ± is half the 95 % interval of the median."
+    " x ours: over linqi around the same framework (around bare ASGI for Litestar and Node.js)."
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Report:
+    """All that a run found."""
+
+    machine: dict[str, Any]
+    command: str
+    versions: dict[str, dict[str, str]]
+    costs: tuple[Cost, ...]
+    observed: tuple[Observed, ...]
+    missing: dict[str, str]
+    """The rivals whose environment could not be had, and why."""
+
+    def as_json(self) -> dict[str, Any]:
+        """Give all of it as members of a JSON object."""
+        return {
+            "format": 1,
+            "machine": self.machine,
+            "command": self.command,
+            "versions": self.versions,
+            "costs": [cost.as_json() for cost in self.costs],
+            "observed": [
+                {
+                    "app": each.app,
+                    "answers": each.answers,
+                    "oversized": each.oversized,
+                    "renewals": each.renewals,
+                }
+                for each in self.observed
+            ],
+            "missing": self.missing,
+        }
+
+    @classmethod
+    def from_json(cls, members: Mapping[str, Any]) -> Report:
+        """Read what `as_json` gave."""
+        return cls(
+            machine=members["machine"],
+            command=members["command"],
+            versions=members["versions"],
+            costs=tuple(map(Cost.from_json, members["costs"])),
+            observed=tuple(
+                Observed(
+                    app=each["app"],
+                    answers=each["answers"],
+                    oversized={name: (way, us) for name, (way, us) in each["oversized"].items()},
+                    renewals=each["renewals"],
+                )
+                for each in members["observed"]
+            ),
+            missing=members["missing"],
+        )
+
+    @classmethod
+    def joined(cls, parts: Sequence[Report]) -> Report:
+        """Give one report of runs that measured different algorithms or rivals."""
+        return cls(
+            machine=parts[0].machine,
+            command="; ".join(dict.fromkeys(part.command for part in parts)),
+            versions={app: found for part in parts for app, found in part.versions.items()},
+            costs=tuple(cost for part in parts for cost in part.costs),
+            observed=tuple(each for part in parts for each in part.observed),
+            missing={app: why for part in parts for app, why in part.missing.items()},
+        )
+
+
+def ranked(costs: Iterable[Cost], alg: str) -> list[Cost]:
+    """Give the costs of `alg`, the smallest cold figure first, what is missing last."""
+    chosen = [cost for cost in costs if cost.alg == alg]
+    return sorted(chosen, key=lambda cost: math.inf if cost.cold is None else cost.cold.median)
+
+
+def print_report(console: Console, report: Report) -> None:
+    """Print the table, then what was observed."""
+    table = Table(title="linqi and its rivals", caption=_LEGEND, caption_justify="left")
+    for column in _COLUMNS:
+        table.add_column(column, justify="left" if column in _LEFT else "right")
+    for row in _rows(report):
+        if row is None:
+            table.add_section()
+        else:
+            table.add_row(*row)
+    if report.costs:
+        console.print(table)
+    for title, lines in _observations(report):
+        console.print(f"\n[bold]{title}[/bold]", highlight=False)
+        for line in lines:
+            console.print(f"  {line}", highlight=False, markup=False)
+    for line in _footnotes(report):
+        console.print(line, highlight=False, markup=False)
+
+
+def as_markdown(report: Report) -> str:
+    """Give the same for a page."""
+    rows = [_COLUMNS, *(row for row in _rows(report) if row is not None)]
+    table = [f"| {' | '.join(row)} |" for row in rows]
+    table.insert(1, "|" + "|".join(" --- " if c in _LEFT else " ---: " for c in _COLUMNS) + "|")
+    parts = ["\n".join(table), _LEGEND] if report.costs else []
+    for title, lines in _observations(report):
+        parts.append(f"### {title}\n\n" + "\n".join(f"- {line}" for line in lines))
+    parts.append("\n".join(f"- {line}" for line in _footnotes(report)))
+    return "\n\n".join(parts) + "\n"
+
+
+_LEFT: Final = ("", "rival", "version", "not checked")
+
+
+def _rows(report: Report) -> Iterable[tuple[str, ...] | None]:
+    rivals = {rival.app: rival for rival in RIVALS}
+    by_key = {(cost.app, cost.alg): cost for cost in report.costs}
+    for alg in ALGORITHMS:
+        for cost in ranked(report.costs, alg):
+            rival = rivals[cost.app]
+            yield _row(rival, cost, by_key.get((rival.beside, alg)), report.versions)
+        yield None
+
+
+def _row(
+    rival: Rival, cost: Cost, ours: Cost | None, versions: Mapping[str, Mapping[str, str]]
+) -> tuple[str, ...]:
+    version = versions.get(rival.app, {}).get(rival.packages[0], "")
+    if cost.note and cost.cold is None:
+        return (cost.alg, rival.name, version, *[""] * 7, cost.note)
+    return (
+        cost.alg,
+        rival.name,
+        version,
+        _number(cost.bare),
+        _number(cost.cold),
+        _ratio(rival, cost.cold, ours.cold if ours else None),
+        _number(cost.hot),
+        _ratio(rival, cost.hot, ours.hot if ours else None),
+        _number(cost.decode_cold),
+        _number(cost.decode_hot),
+        "; ".join(filter(None, (rival.unchecked, cost.note))),
+    )
+
+
+def _number(sample: Sample | None) -> str:
+    if sample is None:
+        return ""
+    return f"{sample.median:.1f} ±{(sample.high - sample.low) / 2:.1f}"
+
+
+def _ratio(rival: Rival, theirs: Sample | None, ours: Sample | None) -> str:
+    """Give theirs over ours; blank for ours, and where ours is not above nothing."""
+    if rival.is_ours or theirs is None or ours is None or ours.median <= 0:
+        return ""
+    return f"{theirs.median / ours.median:.1f}"
+
+
+def _observations(report: Report) -> Iterable[tuple[str, list[str]]]:
+    names = {rival.app: rival.name for rival in RIVALS}
+    if not report.observed:
+        return
+    differing = [
+        f"{probe.name} (wanted: {probe.wanted}; {probe.why}): "
+        + _by_outcome(names, {each.app: each.answers.get(probe.name) for each in report.observed})
+        for probe in PROBES
+    ]
+    yield "What came of each token", differing
+    yield (
+        "What a forged, oversized token costs to refuse, in microseconds",
+        [
+            f"{name}: "
+            + ", ".join(
+                f"{names[each.app]} {each.oversized[name][1]:.0f} ({each.oversized[name][0]})"
+                for each in sorted(report.observed, key=lambda each: each.oversized[name][1])
+            )
+            for name in OVERSIZED
+        ],
+    )
+    questions = dict.fromkeys(question for each in report.observed for question in each.renewals)
+    yield (
+        "Renewal and revocation",
+        [
+            f"{question}: "
+            + _by_outcome(
+                names, {each.app: each.renewals.get(question) for each in report.observed}
+            )
+            for question in questions
+        ],
+    )
+
+
+def _by_outcome(names: Mapping[str, str], outcomes: Mapping[str, str | None]) -> str:
+    """Give who did what; None says that the question does not arise."""
+    groups: dict[str, list[str]] = {}
+    for app, outcome in outcomes.items():
+        if outcome is not None:
+            groups.setdefault(outcome, []).append(names[app])
+    return "; ".join(f"{outcome}: {', '.join(apps)}" for outcome, apps in groups.items())
+
+
+def _footnotes(report: Report) -> list[str]:
+    machine = report.machine
+    names = {rival.app: rival.name for rival in RIVALS}
+    lines = [
+        f"{report.command} at {machine['taken_at']}: {machine['processor']}, {machine['cpus']}"
+        f" CPUs, load {machine['load_1_minute']}, {machine['system']}"
+    ]
+    seen: dict[str, list[str]] = {}
+    for app, found in report.versions.items():
+        text = ", ".join(f"{name} {number}" for name, number in found.items())
+        seen.setdefault(text, []).append(names[app])
+    lines.extend(f"{', '.join(apps)}: {text}" for text, apps in seen.items())
+    lines.extend(f"{names[app]} was left out: {why}" for app, why in report.missing.items())
+    return lines

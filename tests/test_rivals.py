@@ -1,0 +1,306 @@
+"""The comparison with other libraries: how it reads CPU, what it pins, how it ranks."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import jwt
+import pytest
+
+ROOT = Path(__file__).parent.parent
+BENCH = ROOT / "bench"
+sys.path.insert(0, str(BENCH))
+
+from linqi_bench.timing import Sample  # noqa: E402
+from rivals.catalogue import ALGORITHMS, RIVALS  # noqa: E402
+from rivals.load import send_all  # noqa: E402
+from rivals.measuring import Cost  # noqa: E402
+from rivals.probes import PROBES, Stranger  # noqa: E402
+from rivals.probing import Observed, reply_to  # noqa: E402
+from rivals.processes import Died, cpu_nanoseconds, serving  # noqa: E402
+from rivals.report import Report, as_markdown, ranked  # noqa: E402
+from rivals.tokens import TOKEN_BYTES, Mint  # noqa: E402
+
+HERE = BENCH / "rivals"
+PINNED = sorted((HERE / "requirements").glob("*.txt"))
+_BUSY = """
+import subprocess, sys, time
+if len(sys.argv) > 1:
+    subprocess.Popen([sys.executable, "-c", sys.argv[1]])
+else:
+    end = time.process_time() + 0.2
+    while time.process_time() < end: pass
+print(1, flush=True)
+time.sleep(30)
+"""
+_ANSWERS_FOUR = """
+import socket
+listener = socket.create_server(("127.0.0.1", 0))
+print(listener.getsockname()[1], flush=True)
+while True:
+    connection, _ = listener.accept()
+    data = b""
+    for status in (200, 401, 200, 200):
+        while b"\\r\\n\\r\\n" not in data: data += connection.recv(4096)
+        data = data.partition(b"\\r\\n\\r\\n")[2]
+        connection.sendall(b"HTTP/1.1 %d OK\\r\\nContent-" % status)
+        connection.sendall(b"Length: 2\\r\\n\\r\\n{}")
+    connection.close()
+"""
+
+
+def _sample(median: float) -> Sample:
+    return Sample(median=median, low=median - 1, high=median + 1, spread=0.0, rounds=3)
+
+
+def _cost(app: str, cold: float | None, *, note: str = "") -> Cost:
+    sample = None if cold is None else _sample(cold)
+    return Cost(app=app, alg="HS256", cold=sample, hot=sample, note=note)
+
+
+def _report(*costs: Cost, observed: tuple[Observed, ...] = ()) -> Report:
+    machine = {
+        **{"processor": "P", "cpus": 2, "load_1_minute": 0.1, "system": "S"},
+        "taken_at": "2026-01-01T00:00:00Z",
+    }
+    return Report(
+        machine=machine,
+        command="python -m rivals",
+        versions={cost.app: {"python": "3", "PyJWT": "2", "linqi": "1"} for cost in costs},
+        costs=costs,
+        observed=observed,
+        missing={},
+    )
+
+
+def test_cpu_of_another_process_is_read_to_the_nanosecond(tmp_path: Path) -> None:
+    """A process that burnt 200 ms shows them, and shows no more while it sleeps."""
+    with serving([[sys.executable, "-c", _BUSY]], tmp_path / "log") as (server,):
+        first = server.cpu_nanoseconds()
+        assert first > 200_000_000
+        assert first % 10_000_000, "not counted in hundredths of a second"
+        time.sleep(0.05)
+        assert server.cpu_nanoseconds() - first < 20_000_000
+
+
+def test_cpu_of_children_is_included(tmp_path: Path) -> None:
+    """A server whose work is done by a worker it started is charged for it."""
+    burn = "import time\nend = time.process_time() + 0.3\nwhile time.process_time() < end: pass"
+    wait = "\nprint(flush=True); time.sleep(30)"
+    with serving([[sys.executable, "-c", _BUSY, burn + wait]], tmp_path / "log") as (server,):
+        end = time.monotonic() + 20
+        while server.cpu_nanoseconds() < 300_000_000 and time.monotonic() < end:
+            time.sleep(0.05)
+        assert server.cpu_nanoseconds() > 300_000_000
+
+
+def test_own_cpu_is_what_the_process_itself_reads() -> None:
+    """The clock of our own pid is ``process_time``."""
+    before = time.process_time_ns()
+    assert before <= cpu_nanoseconds(os.getpid())
+
+
+def test_server_that_cannot_start_says_why(tmp_path: Path) -> None:
+    """The last line of what it printed is the error, not a wait for a port."""
+    broken = [sys.executable, "-c", "raise SystemExit('no such key')"]
+    with pytest.raises(Died, match="no such key"), serving([broken], tmp_path / "log"):
+        pass
+
+
+def test_pinned_server_stays_on_its_core(tmp_path: Path) -> None:
+    """The measured server and the generator never share a core where there are two."""
+    with serving([[sys.executable, "-c", _BUSY]], tmp_path / "log", core=0) as (server,):
+        assert os.sched_getaffinity(server.pid) == {min(os.sched_getaffinity(0))}
+
+
+def test_generator_counts_every_answer(tmp_path: Path) -> None:
+    """Requests go out one after the other on a connection; a refusal is not taken for a 200."""
+    with serving([[sys.executable, "-c", _ANSWERS_FOUR]], tmp_path / "log") as (server,):
+        request = b"GET / HTTP/1.1\r\n\r\n"
+        assert send_all(server.port, [request] * 4, connections=1) == {"200": 3, "401": 1}
+
+
+def test_generator_gives_up_on_a_silent_server(tmp_path: Path) -> None:
+    """A run ends although a server never answers."""
+    silent = (
+        "import socket, time\nlistener = socket.create_server(('127.0.0.1', 0))\n"
+        "print(listener.getsockname()[1], flush=True)\ntime.sleep(30)"
+    )
+    with (
+        serving([[sys.executable, "-c", silent]], tmp_path / "log") as (server,),
+        pytest.raises(TimeoutError),
+    ):
+        send_all(server.port, [b"GET / HTTP/1.1\r\n\r\n"], seconds=0.2)
+
+
+@pytest.mark.parametrize("path", PINNED, ids=lambda path: path.stem)
+def test_every_requirement_of_a_rival_is_one_exact_version(path: Path) -> None:
+    """A line is ``name==version`` and nothing else: no index, address, path or hash."""
+    for line in path.read_text().splitlines():
+        assert re.fullmatch(r"[A-Za-z0-9._-]+==[A-Za-z0-9.]+", line), line
+
+
+def test_every_npm_package_is_one_exact_version() -> None:
+    """No ranges and no addresses, and no lock file that would hold addresses."""
+    manifest = json.loads((HERE / "node" / "package.json").read_text())
+    for name, version in manifest["dependencies"].items():
+        assert re.fullmatch(r"\d+\.\d+\.\d+", version), f"{name} {version}"
+    assert not list((HERE / "node").glob("*lock*"))
+
+
+def test_every_file_of_a_rival_is_listed() -> None:
+    """No application and no requirements file lies there that no run uses, nor the other way."""
+    shared = {"__init__", "_fastapi", "_one", "serve", "decode", "judge"}
+    python = {rival.app for rival in RIVALS if rival.runtime == "python"}
+    assert {path.stem for path in (HERE / "apps").glob("*.py")} - shared == python
+    shared = {"serve", "decode", "judge", "material", "http_app"}
+    node = {rival.app for rival in RIVALS if rival.runtime == "node"}
+    assert {path.stem for path in (HERE / "node").glob("*.mjs")} - shared == node
+    wanted = {rival.requirements for rival in RIVALS if rival.requirements}
+    assert {path.stem for path in PINNED} == wanted
+
+
+@pytest.mark.parametrize("rival", RIVALS, ids=lambda rival: rival.app)
+def test_what_a_rival_is_named_by_is_pinned(rival) -> None:
+    """The versions that the table shows are those of its own environment."""
+    if rival.runtime == "python" and rival.requirements:
+        text = (HERE / "requirements" / f"{rival.requirements}.txt").read_text().lower()
+        assert all(f"{name.lower()}==" in text for name in rival.packages)
+    assert any(ours.app == rival.beside and ours.is_ours for ours in RIVALS)
+    assert set(rival.unsupported) <= set(ALGORITHMS)
+
+
+def test_all_rivals_share_the_framework_and_the_server() -> None:
+    """Like is compared with like: one version of each in every environment, ours included."""
+    files = [*PINNED, ROOT / "requirements" / "dev.txt"]
+    for name in ("uvicorn", "uvloop", "httptools", "fastapi", "starlette", "PyJWT"):
+        lines = {
+            line for path in files for line in path.read_text().splitlines() if f"{name}==" in line
+        }
+        assert len({line for line in lines if line.startswith(f"{name}==")}) == 1, name
+
+
+def test_smallest_figure_comes_first_and_what_is_missing_last() -> None:
+    """We stand first only where we are first."""
+    costs = [_cost("authx", None, note="why"), _cost("linqi_asgi", 9.0), _cost("oxyjwt", 8.0)]
+    assert [cost.app for cost in ranked(costs, "HS256")] == ["oxyjwt", "linqi_asgi", "authx"]
+    assert ranked(costs, "ES256") == []
+
+
+def test_ratio_is_to_ours_around_the_same_framework() -> None:
+    """A FastAPI dependency is compared with linqi around FastAPI, not around bare ASGI."""
+    report = _report(_cost("linqi_asgi", 4.0), _cost("linqi_fastapi", 10.0), _cost("pyjwt", 50.0))
+    (row,) = [line for line in as_markdown(report).splitlines() if "| PyJWT, FastAPI" in line]
+    assert row.count("| 5.0 |") == 2
+    (ours,) = [line for line in as_markdown(report).splitlines() if "| linqi, bare ASGI" in line]
+    assert "| 4.0 ±1.0 |  |" in ours
+
+
+def test_unsupported_algorithm_is_blank_with_its_reason() -> None:
+    """No figure is made up for what a library cannot do."""
+    report = _report(_cost("python_jose", None, note="lists no EdDSA"))
+    (row,) = [line for line in as_markdown(report).splitlines() if "python-jose" in line][:1]
+    assert row.endswith("|  |  |  |  |  |  | lists no EdDSA |")
+
+
+def test_report_survives_its_json() -> None:
+    """``--show`` prints what was measured, earlier portions joined."""
+    seen = Observed(
+        app="pyjwt",
+        answers={"no exp": "refused"},
+        oversized={},
+        renewals={"one": "none"},
+    )
+    one, other = _report(_cost("pyjwt", 5.0), observed=(seen,)), _report(_cost("linqi_asgi", 4.0))
+    back = [Report.from_json(json.loads(json.dumps(part.as_json()))) for part in (one, other)]
+    assert back == [one, other]
+    joined = Report.joined(back)
+    assert [cost.app for cost in joined.costs] == ["pyjwt", "linqi_asgi"]
+    assert joined.observed == (seen,)
+
+
+@pytest.mark.parametrize("alg", ALGORITHMS)
+def test_tokens_have_the_size_that_all_are_measured_with(alg: str) -> None:
+    """Tokens of every algorithm are about 800 bytes, and no two are the same."""
+    mint = Mint(alg)
+    tokens = {mint.token() for _ in range(3)}
+    assert len(tokens) == 3
+    assert all(abs(len(token) - TOKEN_BYTES) <= 4 for token in tokens)
+
+
+@pytest.mark.parametrize("probe", PROBES, ids=lambda probe: probe.name)
+def test_probe_is_signed_by_the_key_it_claims(probe) -> None:
+    """A refusal then comes from the fault that the probe names, not from a slip in its making."""
+    with_ = Stranger(Mint(probe.alg), Mint(probe.alg))
+    token = probe.make(with_)
+    if "signature" in probe.name or "none" in probe.name or "secret" in probe.name:
+        return  # the signature itself is what is wrong there
+    if probe.allows_both or "trailing" in probe.name or "own header" in probe.name:
+        return
+    material = with_.own.material
+    key = jwt.get_algorithm_by_name(probe.alg).prepare_key(material.verifies_with)
+    data, _, signature = token.rpartition(".")
+    decoded = jwt.utils.base64url_decode(signature)
+    assert jwt.get_algorithm_by_name(probe.alg).verify(data.encode(), key, decoded)
+
+
+def test_answer_that_never_came_is_no_refusal(tmp_path: Path) -> None:
+    """A server that hangs up is reported as that."""
+    hang_up = (
+        "import socket\nlistener = socket.create_server(('127.0.0.1', 0))\n"
+        "print(listener.getsockname()[1], flush=True)\n"
+        "while True: listener.accept()[0].close()"
+    )
+    with serving([[sys.executable, "-c", hang_up]], tmp_path / "log") as (server,):
+        answer = reply_to(server.port, ["token"])
+    assert "refused with nothing" in answer or "connection lost" in answer
+
+
+def test_run_measures_and_probes_what_is_installed_here(tmp_path: Path) -> None:
+    """Ours and the PyJWT rivals, as ``make rivals`` runs them, without installing anything."""
+    ran = subprocess.run(
+        [
+            *(sys.executable, "-m", "rivals", "--here", "--quick", "--algorithms", "HS256"),
+            *("--only", "linqi_fastapi", "--only", "pyjwt", "--json", str(tmp_path / "out.json")),
+        ],
+        cwd=BENCH,
+        capture_output=True,
+        text=True,
+        timeout=100,
+    )
+    assert ran.returncode == 0, ran.stderr
+    report = Report.from_json(json.loads((tmp_path / "out.json").read_text()))
+    assert {cost.app for cost in report.costs} == {"linqi_fastapi", "pyjwt", "starlette_pyjwt"}
+    for cost in report.costs:
+        assert cost.note == ""
+        assert cost.bare is not None
+        assert cost.bare.median > 0
+        assert cost.decode_cold is not None
+        assert cost.decode_cold.median > 0
+    assert report.versions["pyjwt"]["PyJWT"] == jwt.__version__
+
+
+def test_probes_tell_a_cached_token_from_an_expired_one(tmp_path: Path) -> None:
+    """Ours refuses each probe that is to be refused, and mints one successor for twenty."""
+    ran = subprocess.run(
+        [
+            *(sys.executable, "-m", "rivals", "--here", "--part", "behaviour"),
+            *("--only", "linqi_asgi", "--json", str(tmp_path / "out.json")),
+        ],
+        cwd=BENCH,
+        capture_output=True,
+        text=True,
+        timeout=100,
+    )
+    assert ran.returncode == 0, ran.stderr
+    (seen,) = Report.from_json(json.loads((tmp_path / "out.json").read_text())).observed
+    wanted = {probe.name: probe.wanted for probe in PROBES if probe.wanted != "either"}
+    for name, answer in wanted.items():
+        assert seen.answers[name] == answer or seen.answers[name].startswith("not possible"), name
+    assert "1 different in 20 responses" in seen.renewals.values()
