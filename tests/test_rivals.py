@@ -56,7 +56,9 @@ while True:
 
 
 def _sample(median: float) -> Sample:
-    return Sample(median=median, low=median - 1, high=median + 1, spread=0.0, rounds=3)
+    return Sample(
+        median=median, low=median - 1, high=median + 1, spread=0.0, rounds=3, floor=median - 1
+    )
 
 
 def _cost(app: str, cold: float | None, *, note: str = "") -> Cost:
@@ -66,7 +68,7 @@ def _cost(app: str, cold: float | None, *, note: str = "") -> Cost:
 
 def _report(*costs: Cost, observed: tuple[Observed, ...] = ()) -> Report:
     machine = {
-        **{"processor": "P", "cpus": 2, "load_1_minute": 0.1, "system": "S"},
+        **{"processor": "P", "cpus": 2, "load_1_minute": 0.1, "system": "S", "hints": []},
         "taken_at": "2026-01-01T00:00:00Z",
     }
     return Report(
@@ -210,7 +212,7 @@ def test_unsupported_algorithm_is_blank_with_its_reason() -> None:
 
 
 def test_report_survives_its_json() -> None:
-    """``--show`` prints what was measured, earlier portions joined."""
+    """``--show`` prints earlier runs as one; of what was measured twice the later counts."""
     seen = Observed(
         app="pyjwt",
         answers={"no exp": "refused"},
@@ -220,8 +222,8 @@ def test_report_survives_its_json() -> None:
     one, other = _report(_cost("pyjwt", 5.0), observed=(seen,)), _report(_cost("linqi_asgi", 4.0))
     back = [Report.from_json(json.loads(json.dumps(part.as_json()))) for part in (one, other)]
     assert back == [one, other]
-    joined = Report.joined(back)
-    assert [cost.app for cost in joined.costs] == ["pyjwt", "linqi_asgi"]
+    joined = Report.joined([*back, _report(_cost("pyjwt", 6.0))])
+    assert joined.costs == (_cost("pyjwt", 6.0), _cost("linqi_asgi", 4.0))
     assert joined.observed == (seen,)
 
 

@@ -57,6 +57,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _run(rivals: Sequence[Rival], chosen: argparse.Namespace, command: str) -> Report:
+    machine = describe_machine()
     environments: dict[str, Environment] = {}
     missing: dict[str, str] = {}
     for rival in rivals:
@@ -78,7 +79,7 @@ def _run(rivals: Sequence[Rival], chosen: argparse.Namespace, command: str) -> R
         if "behaviour" in parts:
             observed = _observe_all(ready, environments, folder)
     return Report(
-        machine=describe_machine(),
+        machine=machine,
         command=command,
         versions={rival.app: environments[rival.app].versions for rival in ready},
         costs=tuple(costs),

@@ -22,7 +22,7 @@ __all__ = ["Case", "Cost", "Pace", "measure"]
 _HOT_TOKENS: Final = 8
 _WARM_UP: Final = 500
 """Requests with fresh tokens before the first round."""
-_WARM_UP_HOT: Final = {"python": 1000, "node": 6000}
+_WARM_UP_HOT: Final = {"python": 1000, "node": 12_000}
 """Requests with repeated tokens before that: the compiler of Node.js needs many."""
 _MOST_REQUESTS: Final = 700
 _LEAST_REQUESTS: Final = 100

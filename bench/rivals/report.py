@@ -84,13 +84,15 @@ class Report:
 
     @classmethod
     def joined(cls, parts: Sequence[Report]) -> Report:
-        """Give one report of runs that measured different algorithms or rivals."""
+        """Give one report of several runs; of what two of them measured, the later counts."""
+        costs = {(cost.app, cost.alg): cost for part in parts for cost in part.costs}
+        observed = {each.app: each for part in parts for each in part.observed}
         return cls(
             machine=parts[0].machine,
             command="; ".join(dict.fromkeys(part.command for part in parts)),
             versions={app: found for part in parts for app, found in part.versions.items()},
-            costs=tuple(cost for part in parts for cost in part.costs),
-            observed=tuple(each for part in parts for each in part.observed),
+            costs=tuple(costs.values()),
+            observed=tuple(observed.values()),
             missing={app: why for part in parts for app, why in part.missing.items()},
         )
 
@@ -229,6 +231,7 @@ def _footnotes(report: Report) -> list[str]:
     lines = [
         f"{report.command} at {machine['taken_at']}: {machine['processor']}, {machine['cpus']}"
         f" CPUs, load {machine['load_1_minute']}, {machine['system']}"
+        f" ({', '.join(machine['hints'])})"
     ]
     seen: dict[str, list[str]] = {}
     for app, found in report.versions.items():
