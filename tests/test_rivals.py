@@ -204,6 +204,13 @@ def test_ratio_is_to_ours_around_the_same_framework() -> None:
     assert "| 4.0 ±1.0 |  |" in ours
 
 
+def test_ratio_is_blank_where_a_figure_is_not_told_from_nothing() -> None:
+    """A guard whose cost drowns in noise is not called many times quicker or slower than ours."""
+    report = _report(_cost("linqi_fastapi", 10.0), _cost("pyjwt", 0.5))
+    (row,) = [line for line in as_markdown(report).splitlines() if "| PyJWT, FastAPI" in line]
+    assert "| 0.5 ±1.0 |  | 0.5 ±1.0 |  |" in row
+
+
 def test_unsupported_algorithm_is_blank_with_its_reason() -> None:
     """No figure is made up for what a library cannot do."""
     report = _report(_cost("python_jose", None, note="lists no EdDSA"))

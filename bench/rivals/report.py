@@ -26,7 +26,8 @@ _LEGEND: Final = (
     "Microseconds of CPU. bare: one request to the rival's own app without the guard; cold and"
     " hot: what the guard adds to it, every token distinct or eight of them repeated; decode: one"
     " call of the library alone, inside its process. ± is half the 95 % interval of the median."
-    " x ours: over linqi around the same framework (around bare ASGI for Litestar and Node.js)."
+    " x ours: over linqi around the same framework (around bare ASGI for Litestar and Node.js);"
+    " blank where an interval reaches zero."
 )
 
 
@@ -176,8 +177,8 @@ def _number(sample: Sample | None) -> str:
 
 
 def _ratio(rival: Rival, theirs: Sample | None, ours: Sample | None) -> str:
-    """Give theirs over ours; blank for ours, and where ours is not above nothing."""
-    if rival.is_ours or theirs is None or ours is None or ours.median <= 0:
+    """Give theirs over ours; blank for ours, and where an interval reaches down to nothing."""
+    if rival.is_ours or theirs is None or ours is None or min(theirs.low, ours.low) <= 0:
         return ""
     return f"{theirs.median / ours.median:.1f}"
 
