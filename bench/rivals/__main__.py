@@ -10,6 +10,7 @@ import tempfile
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 from typing import Final
 
@@ -29,6 +30,7 @@ __all__ = ["main"]
 
 _QUICK: Final = Pace(rounds=7, block_seconds=0.02, decode_seconds=0.15)
 _QUICK_ALGORITHMS: Final = ("HS256", "RS256")
+_OUTPUTS: Final = {"--json", "--markdown"}
 _WIDTH: Final = 190
 """Columns of the table; a narrower terminal wraps its lines."""
 _AT_ONCE: Final = 3
@@ -47,7 +49,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if not rivals:
             sys.stderr.write(f"no rival has {' or '.join(chosen.only)} in its name\n")
             return 2
-        report = _run(rivals, chosen, f"python -m rivals {shlex.join(given)}".strip())
+        report = _run(rivals, chosen, _command(given))
     print_report(Console(width=max(Console().width, _WIDTH)), report)
     if chosen.json is not None:
         chosen.json.write_text(json.dumps(report.as_json(), indent=1) + "\n", "utf-8")
@@ -118,6 +120,16 @@ def _observe_all(
 
     with ThreadPoolExecutor(_AT_ONCE) as pool:
         return [*pool.map(one, rivals)]
+
+
+def _command(given: Sequence[str]) -> str:
+    """Give the command line without where its output went: a report may be published."""
+    kept = [
+        word
+        for before, word in pairwise(["", *given])
+        if not {before, word} & _OUTPUTS and not word.startswith(tuple(f"{o}=" for o in _OUTPUTS))
+    ]
+    return f"python -m rivals {shlex.join(kept)}".strip()
 
 
 def _is_wanted(rival: Rival, words: Sequence[str]) -> bool:

@@ -49,28 +49,28 @@ _NO_EDDSA: Final = "{} lists no EdDSA"
 
 RIVALS: Final = (
     Rival(
-        name="linqi, bare ASGI",
+        name="linqi (bare ASGI)",
         app="linqi_asgi",
         packages=("linqi", *_UVICORN),
         page="linqi: docs/quickstart.md",
         renews=True,
     ),
     Rival(
-        name="linqi, Starlette",
+        name="linqi (Starlette)",
         app="linqi_starlette",
         packages=("linqi", "starlette", *_UVICORN),
         beside="linqi_starlette",
         page="linqi: docs/quickstart.md",
     ),
     Rival(
-        name="linqi, FastAPI",
+        name="linqi (FastAPI)",
         app="linqi_fastapi",
         packages=("linqi", *_FASTAPI),
         beside="linqi_fastapi",
         page="linqi: docs/examples/fastapi_app.py",
     ),
     Rival(
-        name="PyJWT, FastAPI dependency",
+        name="PyJWT (FastAPI dependency)",
         app="pyjwt",
         requirements="pyjwt",
         packages=("PyJWT", "cryptography", *_FASTAPI),
@@ -78,7 +78,7 @@ RIVALS: Final = (
         page="FastAPI: OAuth2 with Password (and hashing), Bearer with JWT tokens",
     ),
     Rival(
-        name="Starlette AuthenticationMiddleware, PyJWT",
+        name="Starlette AuthenticationMiddleware (PyJWT)",
         app="starlette_pyjwt",
         requirements="pyjwt",
         packages=("PyJWT", "cryptography", "starlette", *_UVICORN),
@@ -118,7 +118,7 @@ RIVALS: Final = (
         page="Litestar: JWT Security Backends",
     ),
     Rival(
-        name="joserfc, FastAPI dependency",
+        name="joserfc (FastAPI dependency)",
         app="joserfc",
         requirements="joserfc",
         packages=("joserfc", "cryptography", *_FASTAPI),
@@ -126,7 +126,7 @@ RIVALS: Final = (
         page="joserfc: JSON Web Token",
     ),
     Rival(
-        name="Authlib, FastAPI dependency",
+        name="Authlib (FastAPI dependency)",
         app="authlib",
         requirements="authlib",
         packages=("Authlib", "cryptography", *_FASTAPI),
@@ -134,16 +134,16 @@ RIVALS: Final = (
         page="Authlib: JSON Web Token (JWT)",
     ),
     Rival(
-        name="python-jose, FastAPI dependency",
+        name="python-jose (FastAPI dependency)",
         app="python_jose",
         requirements="python-jose",
         packages=("python-jose", "cryptography", *_FASTAPI),
         beside="linqi_fastapi",
         unsupported={"EdDSA": _NO_EDDSA.format("python-jose's ALGORITHMS")},
-        page="python-jose: Examples",
+        page="python-jose: JSON Web Token",
     ),
     Rival(
-        name="jwcrypto, FastAPI dependency",
+        name="jwcrypto (FastAPI dependency)",
         app="jwcrypto",
         requirements="jwcrypto",
         packages=("jwcrypto", "cryptography", *_FASTAPI),
@@ -152,7 +152,7 @@ RIVALS: Final = (
         page="JWCrypto: JSON Web Token (JWT)",
     ),
     Rival(
-        name="oxyjwt, FastAPI dependency",
+        name="oxyjwt (FastAPI dependency)",
         app="oxyjwt",
         requirements="oxyjwt",
         packages=("oxyjwt", *_FASTAPI),
@@ -160,7 +160,7 @@ RIVALS: Final = (
         page="OxyJWT: Quick Start",
     ),
     Rival(
-        name="fast-jwt, node:http",
+        name="fast-jwt (node:http)",
         app="fast_jwt",
         runtime="node",
         packages=("fast-jwt",),
@@ -168,7 +168,7 @@ RIVALS: Final = (
         page="fast-jwt: createVerifier",
     ),
     Rival(
-        name="fast-jwt with cache, node:http",
+        name="fast-jwt with cache (node:http)",
         app="fast_jwt_cached",
         runtime="node",
         packages=("fast-jwt",),
@@ -176,7 +176,7 @@ RIVALS: Final = (
         page="fast-jwt: Caching",
     ),
     Rival(
-        name="jose, node:http",
+        name="jose (node:http)",
         app="jose",
         runtime="node",
         packages=("jose",),

@@ -218,12 +218,21 @@ def _observations(report: Report) -> Iterable[tuple[str, list[str]]]:
 
 
 def _by_outcome(names: Mapping[str, str], outcomes: Mapping[str, str | None]) -> str:
-    """Give who did what; None says that the question does not arise."""
+    """Give who did what, the rarest first; None says that the question does not arise."""
     groups: dict[str, list[str]] = {}
     for app, outcome in outcomes.items():
         if outcome is not None:
             groups.setdefault(outcome, []).append(names[app])
-    return "; ".join(f"{outcome}: {', '.join(apps)}" for outcome, apps in groups.items())
+    ordered = sorted(groups.items(), key=lambda group: len(group[1]))
+    told = [f"{outcome}: {', '.join(apps)}" for outcome, apps in ordered]
+    if ordered and len(ordered[-1][1]) > _MANY:
+        outcome, apps = ordered[-1]
+        told[-1] = f"{outcome}: {'the other' if ordered[:-1] else 'all'} {len(apps)}"
+    return "; ".join(told)
+
+
+_MANY: Final = 8
+"""More rivals than this are counted, not named, where they did what most did."""
 
 
 def _footnotes(report: Report) -> list[str]:
