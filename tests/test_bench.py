@@ -21,6 +21,7 @@ from linqi_bench.report import noise_of
 from linqi_bench.result_page import result_page
 from linqi_bench.results import Result, ResultError
 from linqi_bench.settings import Settings
+from linqi_bench.soak import soak
 from linqi_bench.timing import Sample, differences, fitting_batch, summarize, time_in_turn
 
 ROOT = Path(__file__).parent.parent
@@ -329,3 +330,12 @@ def test_server_is_measured_by_its_own_cpu_time(tmp_path: Path) -> None:
     (figure,) = Result.read(tmp_path / "linqi-bench.json").figures
     assert figure["id"] == "served.uvicorn.hit.HS256"
     assert 0 < figure["raw"] < figure["value"]["median"] < 5_000
+
+
+def test_soak_grows_by_no_object() -> None:
+    """Tokens that come and go leave nothing behind: not in caches, memos or tables."""
+    readings = soak(160_000, readings=8)
+    assert len(readings) >= 4
+    first, last = readings[1], readings[-1]
+    assert abs(last.objects - first.objects) < 200
+    assert last.resident_bytes - first.resident_bytes < 8_000_000

@@ -15,15 +15,19 @@ from linqi_bench.result_page import result_page
 from linqi_bench.results import Result, ResultError
 from linqi_bench.running import measure
 from linqi_bench.settings import Settings
+from linqi_bench.soak import Reading, soak
 
 __all__ = ["run_bench"]
 
 _FAILED = 2
+_SLACK_BYTES = 8_000_000
 
 
 def run_bench(arguments: argparse.Namespace) -> int:
     """Do what `arguments` ask for; 0, or 1 for a broken budget with ``--check``, or 2."""
     console = Console(width=None if sys.stdout.isatty() else 200)
+    if arguments.soak is not None:
+        return _soak(console, arguments.soak)
     try:
         settings = Settings.find(arguments.config)
         old = None if arguments.compare is None else Result.read(arguments.compare)
@@ -66,3 +70,19 @@ def _measure(arguments: argparse.Namespace, settings: Settings) -> tuple[Result,
             progress.update(task, total=count, description=name, advance=1)
 
         return measure(settings, is_quick=arguments.quick, only=arguments.only, tell=tell)
+
+
+def _soak(console: Console, requests: int) -> int:
+    """Show how the process stands; 1 where it grew by more than an allocator's slack."""
+
+    def tell(reading: Reading) -> None:
+        console.print(
+            f"{reading.requests:>12,} requests  {reading.resident_bytes / 1e6:8.1f} MB resident"
+            f"  {reading.objects:>8,} objects",
+            highlight=False,
+        )
+
+    readings = soak(requests, tell)
+    grown = readings[-1].resident_bytes - readings[0].resident_bytes
+    console.print(f"grown by {grown / 1e6:.1f} MB since the first reading", highlight=False)
+    return int(grown > _SLACK_BYTES)

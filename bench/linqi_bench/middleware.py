@@ -42,6 +42,8 @@ _START: Final = {
 }
 _BODY: Final = {"type": "http.response.body", "body": b"{}"}
 
+__all__ = ["bare_app", "request_of", "send_nowhere", "take_nothing"]
+
 Message = MutableMapping[str, Any]
 
 
@@ -64,7 +66,7 @@ def test_middleware(recorder: Recorder, way: str) -> None:
     )
     renewal = SlidingRenewal(case.signer, settings, clock=now)
     guarded = JWTMiddleware(
-        _bare,
+        bare_app,
         verifier,
         renewal=renewal,
         public=["/orders/17"] if way == "public" else [],
@@ -81,7 +83,7 @@ def test_middleware_on_miss(recorder: Recorder) -> None:
     """The same where no cache has the token."""
     case = Case.of("HS256")
     guarded = JWTMiddleware(
-        _bare,
+        bare_app,
         case.verifier(VerifiedCache(max_entries=_REQUESTS // 2)),  # evicted before it returns
         renewal=SlidingRenewal(case.signer, recorder.settings.renewal),
     )
@@ -92,9 +94,9 @@ def _measure(recorder: Recorder, way: str, guarded: JWTMiddleware, tokens: list[
     logger = logging.getLogger("linqi")
     before, level = logger.level, logging.ERROR  # what is logged is the user's own to pay
     logger.setLevel(level)
-    scopes = [_request(token) for token in tokens]
+    scopes = [request_of(token) for token in tokens]
     with asyncio.Runner() as runner:
-        blocks = [_serving(runner, app, scopes) for app in (_bare, guarded)]
+        blocks = [_serving(runner, app, scopes) for app in (bare_app, guarded)]
         bare, ours = time_in_turn(blocks, _REQUESTS, recorder.seconds / 2)
     logger.setLevel(before)
     recorder.add(
@@ -115,22 +117,25 @@ def _measure(recorder: Recorder, way: str, guarded: JWTMiddleware, tokens: list[
         )
 
 
-async def _bare(
+async def bare_app(
     scope: MutableMapping[str, Any], receive: Callable[[], Any], send: Callable[[Message], Any]
 ) -> None:
+    """Answer 200 with two bytes."""
     await send(_START)
     await send(_BODY)
 
 
-async def _receive() -> Message:
+async def take_nothing() -> Message:
+    """Give an empty body."""
     return {"type": "http.request", "body": b"", "more_body": False}
 
 
-async def _send(message: Message) -> None:
-    return None
+async def send_nowhere(message: Message) -> None:
+    """Take what an application sends."""
+    return
 
 
-def _request(token: bytes) -> dict[str, Any]:
+def request_of(token: bytes) -> dict[str, Any]:
     """Give the scope that uvicorn makes of a browser's request."""
     headers = [*_HEADERS[:5], (b"authorization", b"Bearer " + token), *_HEADERS[5:]]
     return {
@@ -153,6 +158,6 @@ def _request(token: bytes) -> dict[str, Any]:
 def _serving(runner: asyncio.Runner, app: Any, scopes: list[dict[str, Any]]) -> Callable[[], None]:
     async def serve() -> None:
         for scope in scopes:
-            await app(scope, _receive, _send)
+            await app(scope, take_nothing, send_nowhere)
 
     return lambda: runner.run(serve())

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from html import escape
 from typing import Any, Final
 
@@ -32,6 +32,7 @@ _HEADINGS: Final = {
     "sessions": "Sessions",
     "stores": "Stores",
     "client": "Client",
+    "off_loop": "Signature checks in threads",
     "served": "End to end",
 }
 _KINDS: Final = {"within": "ok", "over": "warn", "broken": "bad"}
@@ -77,12 +78,13 @@ def _card(figure: dict[str, Any] | None, member: str) -> str:
 
 
 def _charts(group: str, figures: Figures) -> list[tuple[str, str]]:
-    charts = {
+    charts: dict[str, Callable[[Figures], list[tuple[str, str]]]] = {
         "verify": _verification,
         "cache": _cache,
         "middleware": _middleware,
         "sign": _signing,
         "stores": _stores,
+        "off_loop": lambda some: _values(some, "What 99 of 100 requests take at the most"),
         "served": _served,
     }
     return charts[group](figures) if group in charts else []

@@ -20,6 +20,7 @@ from linqi.asgi._http import (
     find_header,
 )
 from linqi.asgi.lifespan import Lifespan, Service
+from linqi.asgi.off_loop import OffLoop
 from linqi.asgi.refusals import refuse
 from linqi.asgi.renewing import Renewer, Wanted
 from linqi.asgi.routes import Authenticate
@@ -71,6 +72,8 @@ class JWTMiddleware:
     `skip_cacheable`: leave a response alone that the application marked as cacheable; the
     renewal waits for the next one. `wait_seconds`: how long a response may wait for its
     successor's signature. `check_seconds`: how often an open WebSocket's session is checked.
+    `verify_off_loop`: algorithms whose signatures are checked in threads; whether that helps
+    depends on the load (docs/reference/benchmarks.md).
     `services`: started before the application and closed after it, as the verifier's remote key
     sets are. `hooks`: receive every event; the default logs to the logger ``linqi``.
     """
@@ -89,6 +92,7 @@ class JWTMiddleware:
         skip_cacheable: bool = False,
         wait_seconds: float = 1.0,
         check_seconds: float = 5.0,
+        verify_off_loop: Sequence[str] = (),
         services: Sequence[Service] = (),
         hooks: Sequence[Hook] | None = None,
         clock: Callable[[], float] = time.time,
@@ -111,6 +115,9 @@ class JWTMiddleware:
         self._clock = clock
         for keys in verifier.fetched_keys:
             keys.listen(self._tell)
+        self._off_loop = OffLoop(verifier, verify_off_loop) if verify_off_loop else None
+        if self._off_loop is not None:
+            services = [*services, self._off_loop]
         self._lifespan = Lifespan(
             [*verifier.fetched_keys, *services], None if renewal is None else renewal.close
         )
@@ -182,7 +189,12 @@ class JWTMiddleware:
                 await self.app(_known(scope, ANONYMOUS), receive, send)
                 return
             try:
-                verified = None if token is None else self.verifier.verify(token)
+                if token is None:
+                    verified = None
+                elif self._off_loop is None:
+                    verified = self.verifier.verify(token)
+                else:
+                    verified = await self._off_loop.verify(token)
             except (UnknownKey, Unavailable) as error:
                 verified = await self.verifier.verify_after(error, token or b"")
         except LinqiError as error:

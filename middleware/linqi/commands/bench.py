@@ -29,6 +29,12 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     )  # fmt: skip
     add("--markdown", type=Path, metavar="FILE", help="also write a table there")
     add("--compare", type=Path, metavar="OLD", help="tell what changed since an old result file")
+    add(
+        "--soak",
+        type=int,
+        metavar="REQUESTS",
+        help="instead: serve so many requests in this process and show its memory",
+    )
     add("--check", action="store_true", help="fail when a budget is exceeded by a clear margin")
 
 

@@ -27,7 +27,7 @@ from linqi.jose import claims as rules
 from linqi.jose._gate import decode_segment, parse_object, split_token
 from linqi.jose.cache import VerifiedCache
 from linqi.jose.issuers import Profile, TrustedIssuer, prepare
-from linqi.jose.key import ALGORITHMS
+from linqi.jose.key import ALGORITHMS, Key
 from linqi.jose.keys import FetchedKeys
 from linqi.jose.signer import Signer
 from linqi.jose.verified import Origin, Verified
@@ -68,6 +68,29 @@ class _Header(msgspec.Struct, frozen=True, gc=False):
     alg: str
     kid: str | None
     typ: str | None
+
+
+class Proof(msgspec.Struct, frozen=True):
+    """The check of one signature, apart from everything else about its token."""
+
+    token: bytes
+    digest: bytes
+    """SHA-256 of the token."""
+    key: Key
+    _signed: bytes
+    _signature: bytes
+
+    @property
+    def algorithm(self) -> str:
+        """The algorithm of the key."""
+        return self.key.alg
+
+    def holds(self) -> bool:
+        """Tell whether the signature fits; may be called from any thread."""
+        return self.key.verify(self._signed, self._signature)
+
+    def __repr__(self) -> str:
+        return f"<Proof digest={self.digest.hex()[:8]} {self.algorithm}>"
 
 
 class Verifier:
@@ -128,7 +151,7 @@ class Verifier:
         data = token if type(token) is bytes else _ascii(token)
         cache = self.cache
         if cache is None:
-            return self._verify_cold(data, _sha256(data).digest(), is_signed=False)
+            return self._verify_cold(data, _sha256(data).digest())
         tail = data[-_TAIL:]
         seen = self._seen.get(tail)
         # Compared is the whole token, and the entry is found by a digest of the whole token: a key
@@ -143,9 +166,39 @@ class Verifier:
             if verified is not None:
                 self._keep_digest(tail, data, digest)
         if verified is None:
-            return self._verify_cold(data, digest, is_signed=False)
+            return self._verify_cold(data, digest)
         self.recheck(verified)
         return verified
+
+    def recall(self, token: bytes | str) -> Verified | None:
+        """Give what `token` was verified as a moment ago, checked like any hit, or None."""
+        if self.cache is None:
+            return None
+        verified = self.cache.get(_sha256(_bytes(token)).digest())
+        if verified is not None:
+            self.recheck(verified)
+        return verified
+
+    def proof_of(self, token: bytes | str) -> Proof:
+        """Give what must hold before `accept` may be called; raises as `verify` does.
+
+        All of this is quick; `Proof.holds` is what takes long, and any thread may ask it.
+        """
+        data = _bytes(token)
+        signed, first, second, last = split_token(data, self._most_bytes, self._most_header_bytes)
+        header = self._headers.get(first) or _parse_header(first)
+        claims = parse_object(decode_segment(second), "payload")
+        key = self._profile(claims, header).keys.find(header.alg, header.kid)
+        return Proof(data, _sha256(data).digest(), key, signed, decode_segment(last))
+
+    def accept(self, proof: Proof, *, holds: bool) -> Verified:
+        """Give the verified value of a token whose proof was checked elsewhere.
+
+        Everything else is checked now, and the signature too where its key is another one by now.
+        """
+        if not holds:
+            raise InvalidSignature(f"the {proof.algorithm} signature does not fit the issuer's key")
+        return self._verify_cold(proof.token, proof.digest, proven_by=proof.key)
 
     async def verify_after(self, error: UnknownKey | Unavailable, token: bytes | str) -> Verified:
         """Verify again once the fetch that may mend `error` is over, if there may be one.
@@ -181,22 +234,18 @@ class Verifier:
         data = _ascii(token)
         return self._verify_cold(data, _sha256(data).digest(), is_signed=True)
 
-    def _verify_cold(self, data: bytes, digest: bytes, *, is_signed: bool) -> Verified:
+    def _verify_cold(
+        self, data: bytes, digest: bytes, *, is_signed: bool = False, proven_by: Key | None = None
+    ) -> Verified:
         signed, first, second, last = split_token(data, self._most_bytes, self._most_header_bytes)
         known = self._headers.get(first)
         header = known or _parse_header(first)
         payload = decode_segment(second)
         claims = parse_object(payload, "payload")
-        issuer = claims.get("iss")
-        profile = self._profiles.get(issuer) if type(issuer) is str else None
-        if profile is None:
-            _refuse_issuer(claims)
-        if header.alg not in profile.algorithms:
-            raise AlgorithmNotAllowed("the header's alg is not on the issuer's list")
-        if header.typ not in profile.types:
-            raise UnsupportedToken("the header's typ is not an accepted one")
+        profile = self._profile(claims, header)
         key = profile.keys.find(header.alg, header.kid)
-        if not is_signed and not key.verify(signed, decode_segment(last)):
+        is_proven = is_signed or key is proven_by
+        if not is_proven and not key.verify(signed, decode_segment(last)):
             raise InvalidSignature(f"the {header.alg} signature does not fit the issuer's key")
         origin = profile.origins.get(key) or profile.originate(key)
         verified = _read(claims, payload, digest, origin, profile)
@@ -206,6 +255,18 @@ class Verifier:
         if self.cache is not None:
             self.cache.put(verified, profile.keys)
         return verified
+
+    def _profile(self, claims: dict[str, Any], header: _Header) -> Profile:
+        """Find whose token it is, and whether its issuer may use such a header."""
+        issuer = claims.get("iss")
+        profile = self._profiles.get(issuer) if type(issuer) is str else None
+        if profile is None:
+            _refuse_issuer(claims)
+        if header.alg not in profile.algorithms:
+            raise AlgorithmNotAllowed("the header's alg is not on the issuer's list")
+        if header.typ not in profile.types:
+            raise UnsupportedToken("the header's typ is not an accepted one")
+        return profile
 
     def _keep_digest(self, tail: bytes, token: bytes, digest: bytes) -> None:
         # Only of tokens that were verified and asked for again, so garbage cannot push them out.
@@ -318,6 +379,10 @@ def _faults(
     if on_error == "open" and not hooks:
         faults.append("on_revocation_error='open' tells nobody; pass hooks=[LoggingHook()]")
     return faults
+
+
+def _bytes(token: bytes | str) -> bytes:
+    return token if type(token) is bytes else _ascii(token)
 
 
 def _ascii(token: bytes | str) -> bytes:

@@ -79,7 +79,10 @@ class Revocations:
         """Tell whether `verified` was revoked; `Unavailable` when nobody can tell."""
         if self._monotonic() >= self._trusted_until:
             raise Unavailable(f"revocations are not known: {self._last_error or 'not started'}")
-        if verified.session_id in self._sessions or verified.token_id in self._tokens:
+        # Asked only where there is something to find: each name is read from the claims once.
+        if self._sessions and verified.session_id in self._sessions:
+            return verified.own
+        if self._tokens and verified.token_id in self._tokens:
             return verified.own
         if self._subjects and verified.subject in self._subjects and verified.own:
             return self._is_subject_revoked(verified)

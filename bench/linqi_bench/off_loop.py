@@ -1,0 +1,109 @@
+"""Suite: above which rate of new tokens a thread pool helps or hurts the slowest requests."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import random
+import statistics
+import time
+from typing import Final
+
+import pytest
+
+from linqi import JWTMiddleware
+from linqi_bench.figures import Figure
+from linqi_bench.middleware import bare_app, request_of, send_nowhere, take_nothing
+from linqi_bench.recorder import Recorder
+from linqi_bench.timing import Sample
+from linqi_bench.tokens import Case
+
+_TOKENS: Final = 1_000
+_SHARES: Final = (0.2, 0.5, 0.8)
+"""The rates, as shares of what one core can verify on the loop."""
+_REPEATS: Final = 3
+_WAYS: Final = {"loop": "on the loop", "threads": "in threads"}
+
+
+@pytest.mark.parametrize("name", ["ES256", "Ed25519"])
+def test_off_loop(recorder: Recorder, name: str) -> None:
+    """Requests with new tokens at random instants; how long 99 of 100 take at the most."""
+    if recorder.is_quick:
+        pytest.skip("a quick run leaves out verification in threads")
+    case = Case.of(name)
+    tokens = itertools.cycle(case.tokens(_TOKENS))
+    alg = "EdDSA" if name.startswith("Ed") else name
+    with asyncio.Runner() as runner:
+        capacity = 1 / runner.run(_seconds_of_one(case, next(tokens)))
+        for share in _SHARES:
+            rate = capacity * share
+            waits: dict[str, list[float]] = {"loop": [], "threads": []}
+            for _, way in itertools.product(range(_REPEATS), waits):
+                options = {"verify_off_loop": [alg]} if way == "threads" else {}
+                app = JWTMiddleware(bare_app, case.verifier(recorder.settings.cache()), **options)  # type: ignore[arg-type]
+                drawn = [next(tokens) for _ in range(int(rate * recorder.seconds / 2))]
+                waits[way].append(runner.run(_slowest(app, drawn, rate)))
+            _add(recorder, name, share, rate, waits)
+
+
+def _add(
+    recorder: Recorder, name: str, share: float, rate: float, waits: dict[str, list[float]]
+) -> None:
+    for way, found in waits.items():
+        median = statistics.median(found)
+        sample = Sample(
+            median=median,
+            low=min(found),
+            high=max(found),
+            spread=(max(found) - min(found)) / median,
+            rounds=len(found),
+            floor=min(found),
+        )
+        base = statistics.median(waits["loop"])
+        recorder.add(
+            Figure(
+                id=f"off_loop.{name}.{way}.{round(share * 100)}",
+                name=f"p99, {name} at {share:.0%} of a core, {_WAYS[way]}",
+                unit="us",
+                value=sample,
+                raw=base if way == "threads" else None,
+                raw_is="on the loop" if way == "threads" else "",
+                details={"requests_per_second": rate},
+            )
+        )
+
+
+async def _seconds_of_one(case: Case, token: bytes) -> float:
+    app = JWTMiddleware(bare_app, case.verifier(None))
+    scope = request_of(token)
+    taken = []
+    for _ in range(50):
+        start = time.perf_counter()
+        await app(scope, take_nothing, send_nowhere)
+        taken.append(time.perf_counter() - start)
+    return statistics.median(taken)
+
+
+async def _slowest(app: JWTMiddleware, tokens: list[bytes], rate: float) -> float:
+    """Send requests at random instants; give the 99th percentile in microseconds.
+
+    A request's time begins at the instant it was due, so that one that had to wait for the loop
+    pays for it.
+    """
+    source = random.Random(7)
+    loop = asyncio.get_running_loop()
+    waits: list[float] = []
+
+    async def one(token: bytes, due: float) -> None:
+        await app(request_of(token), take_nothing, send_nowhere)
+        waits.append(loop.time() - due)
+
+    due, running = loop.time() + 0.05, []
+    for token in tokens:
+        due += source.expovariate(rate)
+        while (left := due - loop.time()) > 0:  # noqa: ASYNC110 - nothing to be told by
+            # The timer of a loop is too coarse: the last stretch is spent looking.
+            await asyncio.sleep(left - 0.001 if left > 0.002 else 0)
+        running.append(asyncio.ensure_future(one(token, due)))
+    await asyncio.gather(*running)
+    return statistics.quantiles(waits, n=100)[98] * 1e6

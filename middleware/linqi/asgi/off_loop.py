@@ -1,0 +1,67 @@
+"""Verification whose signature check runs in threads, so that the event loop goes on meanwhile."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+
+from linqi._flight import SingleFlight
+from linqi.errors import ConfigurationError
+from linqi.jose.key import ALGORITHMS
+from linqi.jose.verified import Verified
+from linqi.jose.verifier import Verifier
+
+__all__ = ["OffLoop"]
+
+
+class OffLoop:
+    """Checks the signatures of `algorithms` in at most `threads` threads, each token once.
+
+    Requests that bring one token at the same time share one check. Hits, tokens of other
+    algorithms and everything but the signature stay on the event loop.
+    """
+
+    def __init__(
+        self, verifier: Verifier, algorithms: Sequence[str], threads: int | None = None
+    ) -> None:
+        faults = []
+        if isinstance(algorithms, str) or not set(algorithms) <= set(ALGORITHMS):
+            faults.append(
+                f"verify_off_loop is {algorithms!r}, expected a list of algorithms such as"
+                " ['ES256', 'EdDSA']"
+            )
+        if threads is not None and threads < 1:
+            faults.append(f"threads is {threads}, expected at least 1")
+        if faults:
+            raise ConfigurationError(faults)
+        self._verifier = verifier
+        self._algorithms = frozenset(algorithms)
+        self._most_threads = threads or os.cpu_count() or 1
+        self._threads: ThreadPoolExecutor | None = None
+        self._flight: SingleFlight[bytes, bool] = SingleFlight()
+
+    async def verify(self, token: bytes) -> Verified:
+        """Give the verified value of `token`, or raise as `Verifier.verify` does."""
+        verified = self._verifier.recall(token)
+        if verified is not None:
+            return verified
+        proof = self._verifier.proof_of(token)
+        if proof.algorithm not in self._algorithms:
+            return self._verifier.accept(proof, holds=proof.holds())
+        if self._threads is None:
+            self._threads = ThreadPoolExecutor(self._most_threads, "linqi-verify")
+        loop, threads = asyncio.get_running_loop(), self._threads
+        holds = await self._flight(proof.digest, lambda: loop.run_in_executor(threads, proof.holds))
+        # Whoever shared the check and comes second finds the token remembered.
+        return self._verifier.recall(token) or self._verifier.accept(proof, holds=holds)
+
+    async def start(self) -> None:
+        """Do nothing: threads begin when there is something for them."""
+
+    async def close(self) -> None:
+        """Let the threads end once their checks are done."""
+        if self._threads is not None:
+            self._threads.shutdown(wait=False)
+            self._threads = None
