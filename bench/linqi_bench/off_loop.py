@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-import random
 import statistics
+import sys
 import time
 from collections.abc import Iterator
 from typing import Final
@@ -15,6 +15,7 @@ import pytest
 from linqi import JWTMiddleware
 from linqi_bench.figures import Figure
 from linqi_bench.middleware import bare_app, request_of, send_nowhere, take_nothing
+from linqi_bench.pacing import DUE
 from linqi_bench.recorder import Recorder
 from linqi_bench.timing import Sample
 from linqi_bench.tokens import Case
@@ -91,22 +92,24 @@ async def _slowest(app: JWTMiddleware, tokens: list[bytes], rate: float) -> floa
     """Send requests at random instants; give the 99th percentile in microseconds.
 
     A request's time begins at the instant it was due, so that one that had to wait for the loop
-    pays for it.
+    pays for it. Another process tells when that is.
     """
-    source = random.Random(7)
     loop = asyncio.get_running_loop()
     waits: list[float] = []
 
     async def one(token: bytes, due: float) -> None:
         await app(request_of(token), take_nothing, send_nowhere)
-        waits.append(loop.time() - due)
+        waits.append(time.monotonic() - due)
 
-    due, running = loop.time() + 0.05, []
+    pacer = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "linqi_bench.pacing", str(rate), str(len(tokens))),
+        stdout=asyncio.subprocess.PIPE,
+    )
+    assert pacer.stdout is not None
+    running = []
     for token in tokens:
-        due += source.expovariate(rate)
-        while (left := due - loop.time()) > 0:  # noqa: ASYNC110 - nothing to be told by
-            # The timer of a loop is too coarse: the last stretch is spent looking.
-            await asyncio.sleep(left - 0.001 if left > 0.002 else 0)
-        running.append(asyncio.ensure_future(one(token, due)))
+        (due,) = DUE.unpack(await pacer.stdout.readexactly(DUE.size))
+        running.append(loop.create_task(one(token, due)))
     await asyncio.gather(*running)
+    await pacer.wait()
     return statistics.quantiles(waits, n=100)[98] * 1e6
