@@ -1,0 +1,1 @@
+"""From measured costs and traffic to settings: models without I/O."""

@@ -1,0 +1,364 @@
+"""Storms, queues, caches and times: the formulas, their limits, and independent simulations."""
+
+from __future__ import annotations
+
+import math
+import random
+import statistics
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from linqi.tuner.caching import CacheSize, Tokens, entries_needed, even, hit_ratio, zipf
+from linqi.tuner.gaps import Gaps
+from linqi.tuner.graces import client_thresholds, grace, lost_replies, revocation_lag
+from linqi.tuner.key_sets import Rotation, key_times, kids_to_remember, unknown_kid_wait
+from linqi.tuner.queueing import (
+    Service,
+    mixed,
+    open_window,
+    queued_wait,
+    wait_quantile,
+    workers_needed,
+)
+from linqi.tuner.storms import (
+    Crowd,
+    budget_rate,
+    duplicate_signatures,
+    noise95,
+    plain_peak,
+    recovery,
+    scan_mean,
+    steady_rate,
+    storm_factor,
+)
+from simulated import (
+    clicks_and_reads,
+    exponential,
+    fullest_window,
+    play_cache,
+    play_queue,
+    play_sessions,
+    play_signing_storm,
+)
+
+POISSON = Gaps([-10 * math.log1p(-(n + 0.5) / 4_000) for n in range(4_000)])
+PAGES = [(1.0, 0.8), *((float(c), 0.032) for c in range(2, 7)), (13.0, 0.04)]
+
+
+def requests_of_a_page(rng: random.Random) -> int:
+    """Draw as `PAGES` says."""
+    kind = rng.random()
+    return 1 if kind < 0.8 else rng.randint(2, 6) if kind < 0.96 else 13
+
+
+@pytest.mark.parametrize(
+    ("policy", "width", "spread", "window"),
+    [
+        ("plain", 0, 0, 10),
+        ("plain", 0, 0, 30),
+        ("plain", 0, 120, 30),
+        ("grid", 0, 0, 30),
+        ("jitter", 0.1, 0, 30),
+        ("jitter", 0.25, 0, 10),
+        ("jitter", 0.25, 60, 30),
+        ("jitter", 0.5, 0, 30),
+        ("jitter", 1.0, 0, 30),
+    ],
+)
+def test_the_predicted_storm_factor_is_that_of_a_simulation(
+    policy: str, width: float, spread: float, window: float
+) -> None:
+    """Within 15 % of the mean of three storms, each of 3,000 sessions played one by one."""
+    sessions, factors = 3_000, []
+    for seed in (11, 12, 13):
+        played = play_sessions(
+            sessions=sessions, lifetime=900, buffer=300, until=900, gap=exponential(10), seed=seed,
+            policy=policy, width=width, spread=spread,
+        )  # fmt: skip
+        peak = fullest_window(played.renewals, window) / window
+        factors.append(peak / steady_rate(sessions, 900, 300))
+    crowd = Crowd(sessions=sessions, gaps=POISSON, login_spread=spread)
+    predicted = storm_factor(crowd, 900, 300, policy, window, width)
+    assert predicted == pytest.approx(statistics.mean(factors), rel=0.15)
+
+
+def test_a_storm_of_people_who_read_is_predicted_too() -> None:
+    """Pauses of a heavy tail: those who come back late are missing from the peak."""
+    factors = []
+    for seed in (21, 22, 23):
+        played = play_sessions(
+            sessions=3_000, lifetime=900, buffer=300, until=900, gap=clicks_and_reads, seed=seed,
+            policy="plain",
+        )  # fmt: skip
+        factors.append(fullest_window(played.renewals, 30) / 30 / steady_rate(3_000, 900, 300))
+    rng = random.Random(24)
+    gaps = Gaps([clicks_and_reads(rng) for _ in range(20_000)])
+    predicted = storm_factor(Crowd(sessions=3_000, gaps=gaps), 900, 300, "plain", 30)
+    assert predicted == pytest.approx(statistics.mean(factors), rel=0.15)
+
+
+@settings(max_examples=25)
+@given(st.floats(0.01, 1), st.floats(0.01, 1))
+def test_a_wider_jitter_never_makes_a_higher_first_peak_up_to_half(
+    one: float, other: float
+) -> None:
+    """Up to half the period; beyond, the second renewals of some meet the first of others."""
+    less, more = sorted((one / 2, other / 2))
+    crowd = Crowd(sessions=50_000, gaps=POISSON)
+    tight = storm_factor(crowd, 900, 300, "jitter", 30, less)
+    assert storm_factor(crowd, 900, 300, "jitter", 30, more) <= tight * 1.02
+
+
+@settings(max_examples=30)
+@given(st.integers(200, 100_000), st.floats(1, 60))
+def test_a_grid_is_flattest_and_never_below_its_floor(sessions: int, window: float) -> None:
+    """Its factor is at least 1, within the noise of a spread population, and below plain's."""
+    crowd = Crowd(sessions=sessions, gaps=POISSON)
+    grid = storm_factor(crowd, 900, 300, "grid", window)
+    assert 0.99 <= grid <= noise95(steady_rate(sessions, 900, 300), 900, window) * 1.02
+    assert grid <= storm_factor(crowd, 900, 300, "plain", window) + 1e-9
+
+
+@given(st.integers(1, 100_000), st.floats(0.01, 600), st.floats(0.01, 600))
+def test_a_plain_peak_falls_with_the_window(sessions: int, one: float, other: float) -> None:
+    """A longer window averages over more; at a window near 0 it is sessions times their rate."""
+    less, more = sorted((one, other))
+    peak = plain_peak(sessions, POISSON, more)
+    assert peak <= plain_peak(sessions, POISSON, less) * (1 + 1e-9)
+    assert peak <= sessions / POISSON.mean * (1 + 1e-9)
+
+
+@pytest.mark.parametrize(("rate", "span", "window"), [(2, 600, 30), (33, 300, 10), (0.5, 900, 45)])
+def test_the_fullest_window_of_chance_is_that_of_a_simulation(
+    rate: float, span: float, window: float
+) -> None:
+    """The mean within 3 %, and 95 % of 300 draws within 4 % of the quantile."""
+    rng = random.Random(31)
+    fullest = []
+    for _ in range(300):
+        instants, at = [], rng.expovariate(rate)
+        while at < span:
+            instants.append(at)
+            at += rng.expovariate(rate)
+        fullest.append(fullest_window(instants, window))
+    assert scan_mean(rate, span, window) == pytest.approx(statistics.mean(fullest), rel=0.03)
+    found = noise95(rate, span, window) * rate * window
+    assert found == pytest.approx(sorted(fullest)[284], rel=0.04)
+
+
+@given(st.floats(1, 60), st.integers(1, 64))
+def test_duplicates_lie_between_one_and_both_counts(parallel: float, workers: int) -> None:
+    """A renewal costs at least one signature, at most one per request and one per worker."""
+    found = duplicate_signatures(parallel, workers)
+    assert 1 - 1e-9 <= found <= min(parallel, workers) + 1e-9
+
+
+def test_duplicates_are_those_of_a_simulation() -> None:
+    """Six requests over four workers meet 3.29 of them."""
+    rng = random.Random(41)
+    met = [len({rng.randrange(4) for _ in range(6)}) for _ in range(20_000)]
+    assert duplicate_signatures(6, 4) == pytest.approx(statistics.mean(met), rel=0.01)
+
+
+def test_an_outage_is_followed_by_the_predicted_peak() -> None:
+    """Within 15 % of a simulation: 12 times the steady rate after 180 s."""
+    played = play_sessions(
+        sessions=6_000, lifetime=900, buffer=300, until=2_000, gap=exponential(10), seed=51,
+        outage=(1_300, 1_480),
+    )  # fmt: skip
+    after = [at for at in played.renewals if at >= 1_480]
+    crowd = Crowd(sessions=6_000, gaps=POISSON)
+    predicted = recovery(crowd, 900, 300, 180, 10)
+    assert predicted.peak == pytest.approx(fullest_window(after, 10) / 10, rel=0.15)
+    assert predicted.is_lossless
+
+
+@given(st.floats(1, 800), st.floats(0.5, 5))
+def test_a_budget_bounds_the_recovery(outage: float, factor: float) -> None:
+    """The peak is at most the budget; below the steady rate it never ends."""
+    crowd = Crowd(sessions=6_000, gaps=POISSON)
+    budget = factor * steady_rate(6_000, 900, 300)
+    found = recovery(crowd, 900, 300, outage, 10, budget)
+    assert found.peak <= budget + 1e-9
+    assert found.is_lossless == (outage < 300 and factor >= 1)
+    assert (found.drained_after < math.inf) or factor <= 1
+
+
+@given(st.floats(0.001, 10_000))
+def test_a_budget_leaves_room_above_the_steady_rate(steady: float) -> None:
+    """At least half as much again, more where few renew."""
+    assert budget_rate(steady) >= 1.5 * steady
+    assert budget_rate(steady) >= steady + 4 * math.sqrt(steady) - 1e-9
+
+
+@pytest.mark.parametrize("workers", [1, 2, 4])
+@pytest.mark.parametrize("entries", [60, 200, 1_000])
+@pytest.mark.parametrize("lifetime", [60, 300])
+@pytest.mark.parametrize("law", ["even", "zipf", "reads"])
+def test_the_predicted_hit_ratio_is_that_of_a_simulation(
+    workers: int, entries: int, lifetime: float, law: str
+) -> None:
+    """Within 10 % of LRU caches that are played, for even, Zipf and pausing visitors."""
+    count = 300
+    rates, gaps, draw = [0.1] * count, POISSON, None
+    if law == "zipf":
+        total = sum(1 / rank for rank in range(1, count + 1))
+        rates = [0.1 * count / rank / total for rank in range(1, count + 1)]
+    if law == "reads":
+        rng = random.Random(61)
+        gaps, draw = Gaps([clicks_and_reads(rng) for _ in range(4_000)]), clicks_and_reads
+        rates = [1.0] * count
+    seen = play_cache(
+        rates=rates, parallel=requests_of_a_page, workers=workers, entries=entries,
+        lifetime=lifetime, period=300, until=1_200, warm=400, seed=62, gap=draw,
+    )  # fmt: skip
+    tokens = Tokens(
+        popularity=zipf(count) if law == "zipf" else even(count),
+        gaps=gaps, parallel=PAGES, workers=workers, period=300,
+    )  # fmt: skip
+    found = hit_ratio(tokens, CacheSize(entries=entries, lifetime=lifetime))
+    assert found.share == pytest.approx(seen, rel=0.1)
+
+
+@settings(max_examples=50)
+@given(st.integers(10, 2_000), st.integers(10, 2_000), st.floats(1, 800), st.floats(1, 800))
+def test_a_larger_cache_never_hits_less(one: int, other: int, short: float, long: float) -> None:
+    """More entries or a longer life: the ratio rises, and lies between 0 and 1."""
+    tokens = Tokens(popularity=even(500), gaps=POISSON, workers=1)
+    small = hit_ratio(tokens, CacheSize(entries=min(one, other), lifetime=min(short, long))).share
+    large = hit_ratio(tokens, CacheSize(entries=max(one, other), lifetime=max(short, long))).share
+    assert 0 <= small <= large + 1e-6 <= 1 + 1e-6
+
+
+def test_beyond_the_entries_needed_size_gains_nothing() -> None:
+    """A cache of that size hits within 1 % as often as an endless one."""
+    tokens = Tokens(popularity=even(500), gaps=POISSON, workers=2, parallel=PAGES)
+    enough = entries_needed(tokens, 60)
+    assert 500 <= enough <= 750
+    best = hit_ratio(tokens, CacheSize(entries=1e6, lifetime=60)).share
+    assert hit_ratio(tokens, CacheSize(entries=enough, lifetime=60)).share > 0.99 * best
+    assert hit_ratio(tokens, CacheSize(entries=enough / 5, lifetime=60)).share < 0.9 * best
+
+
+@pytest.mark.parametrize(("load", "law"), [(0.3, "mixed"), (0.7, "mixed"), (0.8, "exponential")])
+def test_the_wait_of_one_worker_is_that_of_a_simulation(load: float, law: str) -> None:
+    """The mean within 10 %, the 99th percentile within 25 %."""
+    if law == "mixed":
+        service = mixed([(0.9, 0.000_2), (0.1, 0.000_5)])
+
+        def draw(rng: random.Random) -> float:
+            return 0.000_2 if rng.random() < 0.9 else 0.000_5
+    else:
+        service, draw = Service(mean=0.001, square=0.000_002), exponential(0.001)
+    rate = load / service.mean
+    waits = play_queue(rate=rate, service=draw, requests=150_000, seed=71)
+    assert queued_wait(rate, service, 1) == pytest.approx(statistics.mean(waits), rel=0.1)
+    p99 = waits[int(0.99 * len(waits))]
+    assert wait_quantile(0.99, rate, service, 1) == pytest.approx(p99, rel=0.25)
+
+
+def test_one_queue_before_three_workers_waits_as_in_a_simulation() -> None:
+    """Within 10 %, for an exponential service time at 70 % load."""
+    service = Service(mean=0.001, square=0.000_002)
+    waits = play_queue(rate=2_100, service=exponential(0.001), requests=150_000, seed=72, workers=3)
+    found = queued_wait(2_100, service, 3, shared=True)
+    assert found == pytest.approx(statistics.mean(waits), rel=0.1)
+
+
+@given(st.floats(1, 900), st.floats(1, 900), st.integers(1, 8))
+def test_more_load_never_waits_less(one: float, other: float, workers: int) -> None:
+    """The wait rises with the rate and is endless where the workers are too few."""
+    service = mixed([(1.0, 0.001)])
+    less, more = sorted((one, other))
+    assert queued_wait(less, service, workers) <= queued_wait(more, service, workers)
+    assert wait_quantile(0.99, 1_000 * workers, service, workers) == math.inf
+
+
+@pytest.mark.parametrize(("sign", "worst"), [(0.000_04, 0.03), (0.000_725, 1.5), (0.001_1, 3.4)])
+def test_the_backlog_of_a_signing_storm_is_that_of_a_simulation(sign: float, worst: float) -> None:
+    """Within a factor of 2 from below, as it is known to be low; harmless ones are harmless."""
+    seen = play_signing_storm(
+        sessions=2_500, page_rate=0.5, request=0.000_4, sign=sign, seed=81, until=12
+    )
+    found = open_window(2_500, 0.5, 1, 0.000_4, sign, 1)
+    assert seen < worst
+    assert found.backlog <= seen
+    assert found.backlog > seen / 2 or seen < 0.05
+
+
+@given(st.floats(0, 0.01), st.floats(0, 0.01))
+def test_dearer_signatures_never_shrink_the_backlog(one: float, other: float) -> None:
+    """It is 0 while the open load is at most 1, and rises from there."""
+    less, more = sorted((one, other))
+    small, large = (open_window(2_000, 0.2, 2, 0.000_3, sign, 2) for sign in (less, more))
+    assert small.backlog <= large.backlog
+    assert (small.open_load > 1) == (small.backlog > 0) or small.backlog < 1e-9
+    assert small.is_safe(3 * small.backlog + 0.001)
+
+
+def test_a_memo_makes_the_open_window_harmless() -> None:
+    """With one signature a renewal and not one a request, the load hardly rises."""
+    without = open_window(5_000, 0.1, 6, 0.000_2, 0.000_725, 2)
+    assert not without.is_safe(2)
+    shared = open_window(5_000, 0.1, 6, 0.000_2, 0.000_725, 2, signatures_per_page=1.97)
+    assert shared.is_safe(2)
+    assert math.isinf(open_window(50_000, 0.1, 6, 0.000_2, 0.001, 2).backlog)
+
+
+@given(st.floats(0.1, 10_000), st.floats(0.1, 1))
+def test_enough_workers_are_busy_no_more_than_asked(rate: float, share: float) -> None:
+    """One fewer would be busier."""
+    service = mixed([(1.0, 0.000_4)])
+    found = workers_needed(rate, service, share)
+    assert rate * service.mean / found <= share * 1.000_001
+    assert found == 1 or rate * service.mean / (found - 1) > share * 0.999_999
+
+
+@given(st.floats(20, 100_000))
+def test_keys_are_fetched_before_they_sign(ahead: float) -> None:
+    """Where the issuer publishes early enough, no unknown key id ever occurs."""
+    times = key_times(Rotation(published_ahead=ahead))
+    assert times.may_meet_unknown == (0.8 * times.lifetime + 10 > ahead)
+    assert 60 <= times.lifetime <= times.most_lifetime <= 3_600
+    assert times.may_meet_unknown is (ahead < 58)
+
+
+def test_a_withdrawn_key_is_bounded() -> None:
+    """A bound on withdrawn keys shortens the lifetime; an outage prolongs what it may do."""
+    times = key_times(Rotation(published_ahead=86_400, withdrawn_within=300, outage=600))
+    assert times.lifetime == 300 == times.most_lifetime
+    assert times.withdrawn_in_outage == times.withdrawn_after + times.stale
+    assert unknown_kid_wait(30, 5) == 35
+    assert kids_to_remember(10, 300) == 3_000
+    assert kids_to_remember(1e9, 300) == 65_536
+
+
+@given(st.floats(0, 100))
+def test_a_grace_has_its_bounds(p999: float) -> None:
+    """From 10 to 60 s, and three times the slowest refresh between them."""
+    found = grace(p999)
+    assert 10 <= found <= 60
+    assert found >= min(60, 3 * p999)
+
+
+def test_lost_replies_add_up() -> None:
+    """A reply in a thousand, 32 refreshes a day: 3 of 100 users."""
+    assert lost_replies(0.001, 32) == pytest.approx(0.032, rel=0.02)
+    assert lost_replies(0, 32) == 0
+    assert lost_replies(1, 1) == 1
+
+
+@given(st.floats(1, 86_400), st.floats(0.1, 40_000), st.floats(0, 10))
+def test_client_thresholds_are_in_order(lifetime: float, buffer: float, p999: float) -> None:
+    """Mandatory comes after advisory, and neither takes the whole life."""
+    found = client_thresholds(lifetime, buffer, p999)
+    assert 0 <= found.mandatory <= found.advisory <= lifetime / 2
+
+
+def test_a_revocation_takes_what_its_feed_takes() -> None:
+    """Without a feed a token lives to its end; with one, until the feed's loss is noticed."""
+    assert revocation_lag(900) == 900
+    assert revocation_lag(900, 0.2, 10) == 10
+    assert revocation_lag(900, 0.2, math.inf) == 900
