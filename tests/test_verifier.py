@@ -1,6 +1,7 @@
 """Verification: what a token must be (V1 to V19), and what a remembered one must still be."""
 
 import base64
+import contextlib
 import json
 from typing import Any
 
@@ -365,6 +366,16 @@ def test_v14_cve_2025_30204_a_flood_of_dots_costs_nothing() -> None:
         verifier_of(KEY).verify("." * 1_000_000)
     with pytest.raises(MalformedToken):
         verifier_of(KEY).verify("." * 16_000)
+
+
+def test_v14_nothing_over_the_limit_is_hashed_or_looked_up() -> None:
+    """A token of a megabyte is refused by its length alone, whatever the cache."""
+    verifier = verifier_of(KEY)
+    assert verifier.cache is not None
+    for ask in (verifier.verify, verifier.recall):
+        with contextlib.suppress(MalformedToken):
+            assert ask("a" * 1_000_000) is None
+    assert verifier.cache.info().misses == 0
 
 
 def test_v14_cve_2025_61920_a_large_header_is_not_decoded() -> None:

@@ -151,7 +151,7 @@ class Verifier:
         data = token if type(token) is bytes else _ascii(token)
         cache = self.cache
         if cache is None:
-            return self._verify_cold(data, _sha256(data).digest())
+            return self._verify_cold(data)
         tail = data[-_TAIL:]
         seen = self._seen.get(tail)
         # Compared is the whole token, and the entry is found by a digest of the whole token: a key
@@ -161,6 +161,8 @@ class Verifier:
             digest = seen[1]
             verified = cache.get(digest)
         else:
+            if len(data) > self._most_bytes:
+                return self._verify_cold(data)  # which refuses it before all of it is read (V14)
             digest = _sha256(data).digest()
             verified = cache.get(digest)
             if verified is not None:
@@ -172,7 +174,7 @@ class Verifier:
 
     def recall(self, token: bytes | str) -> Verified | None:
         """Give what `token` was verified as a moment ago, checked like any hit, or None."""
-        if self.cache is None:
+        if self.cache is None or len(token) > self._most_bytes:
             return None
         verified = self.cache.get(_sha256(_bytes(token)).digest())
         if verified is not None:
@@ -198,7 +200,7 @@ class Verifier:
         """
         if not holds:
             raise InvalidSignature(f"the {proof.algorithm} signature does not fit the issuer's key")
-        return self._verify_cold(proof.token, proof.digest, proven_by=proof.key)
+        return self._verify_cold(proof.token, proof.digest, by=proof.key)
 
     async def verify_after(self, error: UnknownKey | Unavailable, token: bytes | str) -> Verified:
         """Verify again once the fetch that may mend `error` is over, if there may be one.
@@ -231,11 +233,10 @@ class Verifier:
 
         Everything else is checked. The first request with the new token is then a hit.
         """
-        data = _ascii(token)
-        return self._verify_cold(data, _sha256(data).digest(), is_signed=True)
+        return self._verify_cold(_ascii(token), is_signed=True)
 
     def _verify_cold(
-        self, data: bytes, digest: bytes, *, is_signed: bool = False, proven_by: Key | None = None
+        self, data: bytes, digest: bytes = b"", *, is_signed: bool = False, by: Key | None = None
     ) -> Verified:
         signed, first, second, last = split_token(data, self._most_bytes, self._most_header_bytes)
         known = self._headers.get(first)
@@ -244,11 +245,11 @@ class Verifier:
         claims = parse_object(payload, "payload")
         profile = self._profile(claims, header)
         key = profile.keys.find(header.alg, header.kid)
-        is_proven = is_signed or key is proven_by
+        is_proven = is_signed or key is by
         if not is_proven and not key.verify(signed, decode_segment(last)):
             raise InvalidSignature(f"the {header.alg} signature does not fit the issuer's key")
         origin = profile.origins.get(key) or profile.originate(key)
-        verified = _read(claims, payload, digest, origin, profile)
+        verified = _read(claims, payload, digest or _sha256(data).digest(), origin, profile)
         self.recheck(verified)
         if header is not known:
             self._keep_header(first, header)
