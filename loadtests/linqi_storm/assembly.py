@@ -7,37 +7,40 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
-from linqi_storm.invariants import Facts
+from linqi_storm.invariants import Facts, Rules, judge
 from linqi_storm.ledger import Book, new_histogram, percentiles_of, sparse, spectrum_of
+from linqi_storm.machine import describe_machine, library_versions
+from linqi_storm.order import Order
 from linqi_storm.peaks import peak_of, sliding_rates
 from linqi_storm.results import (
     Generator,
     Histogram,
     Lags,
     Latencies,
+    Load,
     Peak,
     Rates,
     Second,
     SessionCounts,
+    Setup,
+    StormRun,
+    Target,
     Traffic,
     Window,
 )
 from linqi_storm.sampler import Sample
+from linqi_storm.scenarios.base import Scenario
 from linqi_storm.shape import Shape
 
 __all__ = [
     "CPU_LIMIT",
     "LAG_LIMIT_MS",
+    "assemble",
     "facts_of",
     "generator_of",
-    "lags_of",
     "latencies_by_window",
-    "not_kept",
-    "peaks_of",
     "rates_of",
-    "sessions_of",
     "timeline_of",
-    "traffic_of",
 ]
 
 CPU_LIMIT: Final = 0.8
@@ -54,7 +57,7 @@ def timeline_of(
     """Give every second, seen from both sides."""
     by_second: defaultdict[int, dict[int, Sample]] = defaultdict(dict)
     for sample in samples:
-        by_second[math.floor(sample.at - begins_at - 0.5)][sample.pid] = sample
+        by_second[max(0, round(sample.at - begins_at) - 1)][sample.pid] = sample
     renewals = Counter[int]()
     for millisecond, count in book.tally.renewed_at.items():
         renewals[millisecond // 1000] += count
@@ -267,4 +270,77 @@ def not_kept(shape: Shape) -> tuple[str, ...]:
             if shape.lifetime >= 60
             else ("whole-second exp: fractions are issued, as rounding would bundle renewals",)
         ),
+    )
+
+
+def assemble(
+    order: Order,
+    scenario: Scenario,
+    target: Target,
+    book: Book,
+    *,
+    begins_at: float,
+    samples: Sequence[Sample] = (),
+    windows: Sequence[Window] = (),
+    notes: Sequence[str] = (),
+    issuer_requests: int | None = None,
+) -> StormRun:
+    """Give the result of a storm; `windows` and `notes` are what came up during it."""
+    shape = order.shape
+    samples = [sample for sample in samples if sample.at >= begins_at]
+    pids = list(dict.fromkeys(sample.pid for sample in samples))
+    every = [*scenario.windows(), *windows]
+    overall, inside, outside = latencies_by_window(book, every, shape.duration)
+    rules = Rules(
+        workers=max(1, target.workers),
+        may_be_unavailable=scenario.may_be_unavailable,
+        most_issuer_requests=scenario.most_issuer_requests(target.workers),
+        is_sliding=scenario.mode == "sliding",
+        is_rival=target.mode == "naive",
+    )
+    return StormRun(
+        setup=Setup(
+            scenario=scenario.name,
+            summary=scenario.summary,
+            load=_load(scenario),
+            target=target,
+            generators=order.generators,
+            began_at=begins_at,
+            machine=describe_machine(),
+            versions=library_versions(),
+            command=order.command,
+        ),
+        timeline=timeline_of(book, samples, begins_at, pids),
+        windows=tuple(every),
+        peaks=peaks_of(book, shape),
+        rates=rates_of(book, shape),
+        sessions=sessions_of(book, shape, samples),
+        latencies=overall,
+        inside=inside,
+        outside=outside,
+        lags=lags_of(book),
+        traffic=traffic_of(book),
+        workers=tuple(f"worker {number}" for number, _ in enumerate(pids, 1)),
+        checks=judge(facts_of(book, samples, issuer_requests), rules),
+        generator=generator_of(book),
+        notes=(*notes, *book.tally.examples),
+    )
+
+
+def _load(scenario: Scenario) -> Load:
+    shape = scenario.size
+    return Load(
+        sessions=shape.sessions,
+        duration_seconds=shape.duration,
+        lifetime_seconds=shape.lifetime,
+        buffer_seconds=shape.buffer,
+        compression=shape.compression,
+        not_kept=not_kept(shape),
+        seed=shape.seed,
+        gaps=str(scenario.gaps),
+        mean_gap_seconds=scenario.gaps.mean,
+        mean_parallel=scenario.pages.mean,
+        login_spread_seconds=shape.login_spread,
+        hostile_per_second=scenario.hostile_per_second,
+        options=scenario.settings,
     )

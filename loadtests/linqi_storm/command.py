@@ -36,7 +36,9 @@ def add_options(parser: argparse.ArgumentParser) -> None:
                         help='instead of --key: {"url": ..., "body": {...}}')  # fmt: skip
     target.add_argument("--workers", type=int, default=2)
     target.add_argument("--store", choices=("sqlite", "valkey", "postgresql"), default="sqlite")
-    target.add_argument("--policy", default="grid", help="grid, plain or 'jitter .25'")
+    target.add_argument(
+        "--policy", default="", help="grid, plain or 'jitter .25'; default: of --config, else grid"
+    )
     target.add_argument("--alg", default="RS256")
     target.add_argument("--bits", type=int, default=2048, help="of an RSA key")
     target.add_argument("--budget-per-second", type=float, help="of renewals, all workers together")
@@ -93,11 +95,18 @@ def run(options: argparse.Namespace) -> int:
 
 def order_of(options: argparse.Namespace) -> Order:
     """Give what the options ask for; `ConfigurationError` when they do not fit."""
+    from linqi.config import load
     from linqi_storm.order import Order
     from linqi_storm.scenarios import find_scenario
 
     scenario = find_scenario(options.scenario)
-    k = options.compress or scenario.shape.compression
+    # What runs already cannot be compressed.
+    k = options.compress or (1.0 if options.url else scenario.shape.compression)
+    told = load(options.config).renewal if options.app and options.config else None
+    policy = options.policy or ("grid" if told is None else _policy_of(told))
+    lifetime, buffer = options.lifetime_seconds, options.buffer_seconds
+    if told is not None:
+        lifetime, buffer = lifetime or told.lifetime_seconds, buffer or told.buffer_seconds
 
     def real(seconds: float | None, usual: float) -> float:
         """Compress what was given, or the scenario's own as it would be at its own factor."""
@@ -109,8 +118,8 @@ def order_of(options: argparse.Namespace) -> Order:
         duration=usual.duration * usual.compression / k
         if options.seconds is None
         else options.seconds,
-        lifetime=real(options.lifetime_seconds, usual.lifetime),
-        buffer=real(options.buffer_seconds, usual.buffer),
+        lifetime=real(lifetime, usual.lifetime),
+        buffer=real(buffer, usual.buffer),
         gap=real(options.gap_seconds, usual.gap),
         login_spread=real(options.login_spread_seconds, usual.login_spread),
         law=options.gaps,
@@ -121,7 +130,7 @@ def order_of(options: argparse.Namespace) -> Order:
         scenario=options.scenario,
         shape=shape,
         options=_settings(options.set),
-        policy=options.policy,
+        policy=policy,
         alg=options.alg,
         bits=options.bits,
         workers=options.workers,
@@ -139,6 +148,11 @@ def order_of(options: argparse.Namespace) -> Order:
         is_own_host=options.i_own_this_host,
         command=("linqi", *sys.argv[1:]),
     )
+
+
+def _policy_of(table: Any) -> str:
+    is_jitter = table.policy == "jitter"
+    return f"jitter {table.jitter_width:g}" if is_jitter else str(table.policy)
 
 
 def _settings(pairs: Sequence[str]) -> dict[str, float]:

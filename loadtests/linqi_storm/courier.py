@@ -7,31 +7,12 @@ from http.cookies import CookieError, SimpleCookie
 from typing import Any, Final
 from urllib.parse import urlsplit
 
-import msgspec
-import pybase64
-
 from linqi_storm.plan import Carrier
 from linqi_storm.wire import Answer
 
-__all__ = ["Courier", "expiry_of"]
+__all__ = ["Courier"]
 
 _AGENT: Final = b"user-agent: linqi-storm\r\naccept: */*\r\n"
-
-
-class _Expiry(msgspec.Struct):
-    exp: float = 0.0
-
-
-_decode_expiry: Final = msgspec.json.Decoder(_Expiry).decode
-
-
-def expiry_of(token: bytes) -> float:
-    """Give ``exp`` of a token, unverified as clients read it; 0 when it cannot be read."""
-    try:
-        payload = token.split(b".", 2)[1]
-        return _decode_expiry(pybase64.urlsafe_b64decode(payload + b"=" * (-len(payload) % 4))).exp
-    except (IndexError, ValueError, msgspec.MsgspecError):
-        return 0.0
 
 
 class Courier:

@@ -13,13 +13,14 @@ import gevent
 from gevent.event import Event
 
 from linqi_storm.client_session import ClientSession, Sent
-from linqi_storm.courier import Courier, expiry_of
+from linqi_storm.courier import Courier
 from linqi_storm.forging import Forger
 from linqi_storm.ledger import Ledger
 from linqi_storm.plan import Credential, Plan
 from linqi_storm.population import Population
 from linqi_storm.scenarios.base import Scenario
 from linqi_storm.sign_in import SignIn
+from linqi_storm.unverified import expiry_of
 from linqi_storm.wire import Answer, BrokenError, Wire
 
 __all__ = ["Driver", "Reporter", "WallClock"]

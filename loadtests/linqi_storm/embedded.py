@@ -11,12 +11,13 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from linqi import (
+    ConfigurationError,
     JWTMiddleware,
     KeySet,
     Person,
@@ -30,11 +31,14 @@ from linqi import (
     SlidingRenewal,
     Verifier,
 )
+from linqi.config import Wired, load
+from linqi.config import build as build_config
 from linqi.stores.opening import open_store
 from linqi_storm.counted_store import CountedStore
 from linqi_storm.naive import NaiveMiddleware
 from linqi_storm.policies import parse_policy
 from linqi_storm.sampler import Sampler
+from linqi_storm.users_app import import_app, stormed
 
 __all__ = ["AppSpec", "build", "build_sessions", "read_spec", "renewal_settings"]
 
@@ -90,7 +94,13 @@ def renewal_settings(spec: AppSpec) -> RenewalSettings:
 
 def build(spec: AppSpec, sampler: Sampler) -> ASGIApp:
     """Give the application of one worker, with `sampler` listening to it."""
-    kinds = {"sliding": _sliding, "naive": _naive, "dual": _dual, "outside": _outside}
+    kinds = {
+        "sliding": _sliding,
+        "naive": _naive,
+        "dual": _dual,
+        "outside": _outside,
+        "app": _users_app,
+    }
     return sampler.around(kinds[spec.kind](spec, sampler))
 
 
@@ -128,6 +138,11 @@ def build_sessions(
     spec: AppSpec, sampler: Sampler | None = None, *, clock: Callable[[], float] = time.time
 ) -> Sessions:
     """Give the service behind dual tokens."""
+    if spec.kind == "app":
+        wired = _wired(spec, hooks=[], clock=clock)
+        if wired.sessions is None:
+            raise ConfigurationError([f"{spec.config} has no sessions in a store"])
+        return wired.sessions
     signer = Signer(
         KeySet.load(Path(spec.jwks)), issuer=spec.issuer, audience=spec.audience, clock=clock
     )
@@ -148,17 +163,40 @@ def build_sessions(
 def _dual(spec: AppSpec, sampler: Sampler) -> ASGIApp:
     sessions = build_sessions(spec, sampler)
     verifier = Verifier.trusting(sessions.signer, is_revoked=sessions.revocations.is_revoked)
+    routes = SessionRoutes(page, sessions, verifier, _authenticator(spec), throttle=None)
+    sampler.watch(cache=verifier.cache)
+    return JWTMiddleware(
+        routes, verifier, public=[*routes.public, "/healthz"], services=[sessions], hooks=[sampler]
+    )
+
+
+def _users_app(spec: AppSpec, sampler: Sampler) -> ASGIApp:
+    wired = _wired(spec, hooks=[sampler])
+    sampler.watch(cache=wired.verifier.cache)
+    authenticate = None if wired.sessions is None else _authenticator(spec)
+    return JWTMiddleware.from_config(import_app(spec.app), wired, authenticate=authenticate)
+
+
+def _wired(spec: AppSpec, **options: Any) -> Wired:
+    config = stormed(
+        load(spec.config),
+        jwks=spec.jwks,
+        secret=spec.secret,
+        store=spec.store,
+        lifetime=spec.lifetime,
+        buffer=spec.buffer,
+    )
+    return build_config(config, **options)
+
+
+def _authenticator(spec: AppSpec) -> Callable[[Mapping[str, str]], Person | None]:
     password = spec.password.encode()
 
     def authenticate(form: Mapping[str, str]) -> Person | None:
         is_right = hmac.compare_digest(form["password"].encode(), password)
         return Person(subject=form["username"]) if is_right else None
 
-    routes = SessionRoutes(page, sessions, verifier, authenticate, throttle=None)
-    sampler.watch(cache=verifier.cache)
-    return JWTMiddleware(
-        routes, verifier, public=[*routes.public, "/healthz"], services=[sessions], hooks=[sampler]
-    )
+    return authenticate
 
 
 def _outside(spec: AppSpec, sampler: Sampler) -> ASGIApp:

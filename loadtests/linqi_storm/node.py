@@ -46,6 +46,7 @@ class Node:
         self._ledger = Ledger()
         self._ready = Event()
         self._driver: Driver | None = None
+        self._is_driven = False
         self._done_by: set[str] = set()
         self._expected = 1
         self.is_done = Event()
@@ -61,6 +62,8 @@ class Node:
     def begin(self, plan: Plan, people: People) -> None:
         """Tell every generator its share; in the master or where there is only one process."""
         runner = self._environment.runner
+        self._done_by.clear()
+        self.is_done.clear()
         if not isinstance(runner, MasterRunner):
             self._prepare(plan, people.begins_at, 0, people.credentials, people.refused, 1, 0)
             return
@@ -83,7 +86,9 @@ class Node:
     def drive(self) -> None:
         """Do the share of this process; returns after the last answer."""
         self._ready.wait()
-        assert self._driver is not None  # noqa: S101 - set before the event
+        if self._driver is None or self._is_driven:
+            return  # another user of this process does it
+        self._is_driven = True
         reporter = None
         runner = self._environment.runner
         if not isinstance(runner, WorkerRunner):
@@ -110,6 +115,7 @@ class Node:
     ) -> None:
         plan = dataclasses.replace(plan, begins_at=begins_at)
         scenario = find_scenario(plan.scenario)(plan.shape, plan.options)
+        self._ledger, self._is_driven = Ledger(), False
         driver = Driver(
             plan,
             scenario,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import math
 import subprocess
 import sys
 import tempfile
@@ -16,22 +17,22 @@ from typing import Any, Final
 import msgspec
 
 from linqi import LinqiError
-from linqi_storm import assembly
-from linqi_storm.embedded_target import EmbeddedTarget
-from linqi_storm.invariants import Rules, judge
+from linqi_storm.assembly import assemble
 from linqi_storm.ledger import Book
-from linqi_storm.machine import describe_machine, library_versions
+from linqi_storm.local_target import LocalTarget
 from linqi_storm.order import Order
 from linqi_storm.plan import People, Plan, write_people, write_plan
-from linqi_storm.results import Load, Setup, StormRun, Window
+from linqi_storm.results import StormRun, Window
 from linqi_storm.scenarios import Scenario, find_scenario
 from linqi_storm.targets import StormTarget
+from linqi_storm.url_target import UrlTarget
 
 __all__ = ["Progress", "StormError", "run_storm"]
 
 _LEAD_SECONDS: Final = 0.7
 """From when everybody has tokens until the barrier, so that every generator is ready."""
 _PATIENCE_SECONDS: Final = 90.0
+_LAST_SAMPLE_SECONDS: Final = 1.2
 
 
 class StormError(LinqiError):
@@ -104,7 +105,7 @@ def run_storm(order: Order, progress: Progress = lambda *_: None) -> StormRun:
 
 def choose_target(order: Order, scenario: Scenario) -> StormTarget:
     """Give the target that the order names."""
-    return EmbeddedTarget(order, scenario)
+    return UrlTarget(order, scenario) if order.url else LocalTarget(order, scenario)
 
 
 @contextlib.contextmanager
@@ -141,7 +142,8 @@ async def _run(
     progress(f"signing in {order.shape.sessions} sessions", -1, Book())
     await _wait_until_ready(folder, generator)
     for patience in (1, 3, 9):
-        begins_at = time.time() + patience * target.people_seconds() + _LEAD_SECONDS
+        # On a whole second, as the workers' samples are: one sample is one second of the run.
+        begins_at = math.ceil(time.time() + patience * target.people_seconds() + _LEAD_SECONDS)
         credentials, refused = await target.people(scenario, begins_at)
         if time.time() < begins_at - _LEAD_SECONDS / 2:
             break
@@ -165,10 +167,21 @@ async def _run(
             await conducting
     if generator.returncode:
         raise StormError(f"the generator ended: {_tail(folder / 'generator.log')}")
+    await asyncio.sleep(_LAST_SAMPLE_SECONDS)
     asked = await target.issuer_requests()
     if asked is not None and asked_before is not None:
         asked -= asked_before
-    return _assemble(order, scenario, target, stage, follower.book, asked)
+    return assemble(
+        order,
+        scenario,
+        target.describe(),
+        follower.book,
+        begins_at=begins_at,
+        samples=target.samples(),
+        windows=stage.windows,
+        notes=stage.notes,
+        issuer_requests=asked,
+    )
 
 
 async def _wait_until_ready(folder: Path, generator: subprocess.Popen[bytes]) -> None:
@@ -220,71 +233,6 @@ class _Follower:
                     break
                 self._offset += len(line)
                 self.book.merge(msgspec.json.decode(line))
-
-
-def _assemble(
-    order: Order,
-    scenario: Scenario,
-    target: StormTarget,
-    stage: _Stage,
-    book: Book,
-    issuer_requests: int | None,
-) -> StormRun:
-    shape = order.shape
-    samples = [s for s in target.samples() if s.at >= stage.begins_at]
-    pids = list(dict.fromkeys(sample.pid for sample in samples))
-    windows = [*scenario.windows(), *stage.windows]
-    described = target.describe()
-    overall, inside, outside = assembly.latencies_by_window(book, windows, shape.duration)
-    rules = Rules(
-        workers=max(1, described.workers),
-        may_be_unavailable=scenario.may_be_unavailable,
-        most_issuer_requests=scenario.most_issuer_requests(described.workers),
-        is_sliding=scenario.mode == "sliding",
-        is_rival=described.mode == "naive",
-    )
-    facts = assembly.facts_of(book, samples, issuer_requests)
-    return StormRun(
-        setup=Setup(
-            scenario=scenario.name,
-            summary=scenario.summary,
-            load=Load(
-                sessions=shape.sessions,
-                duration_seconds=shape.duration,
-                lifetime_seconds=shape.lifetime,
-                buffer_seconds=shape.buffer,
-                compression=shape.compression,
-                not_kept=assembly.not_kept(shape),
-                seed=shape.seed,
-                gaps=str(scenario.gaps),
-                mean_gap_seconds=scenario.gaps.mean,
-                mean_parallel=scenario.pages.mean,
-                login_spread_seconds=shape.login_spread,
-                hostile_per_second=scenario.hostile_per_second,
-                options=scenario.settings,
-            ),
-            target=described,
-            generators=order.generators,
-            began_at=stage.begins_at,
-            machine=describe_machine(),
-            versions=library_versions(),
-            command=order.command,
-        ),
-        timeline=assembly.timeline_of(book, samples, stage.begins_at, pids),
-        windows=tuple(windows),
-        peaks=assembly.peaks_of(book, shape),
-        rates=assembly.rates_of(book, shape),
-        sessions=assembly.sessions_of(book, shape, samples),
-        latencies=overall,
-        inside=inside,
-        outside=outside,
-        lags=assembly.lags_of(book),
-        traffic=assembly.traffic_of(book),
-        workers=tuple(f"worker {number}" for number, _ in enumerate(pids, 1)),
-        checks=judge(facts, rules),
-        generator=assembly.generator_of(book),
-        notes=(*stage.notes, *book.tally.examples),
-    )
 
 
 def _tail(log: Path) -> str:

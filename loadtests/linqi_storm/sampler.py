@@ -72,6 +72,7 @@ class Sampler:
         self._counts: dict[str, int] = {}
         self._totals: tuple[int, int, int] = (0, 0, 0)
         self._longest_lag = 0.0
+        self._tasks: list[asyncio.Task[None]] = []
 
     def watch(
         self, *, cache: VerifiedCache | None = None, store: CountedStore | None = None
@@ -110,27 +111,40 @@ class Sampler:
         self._counts[name] = self._counts.get(name, 0) + 1
 
     def around(self, app: ASGIApp) -> ASGIApp:
-        """Wrap the outermost application: sampling begins and ends with its lifespan."""
+        """Wrap the outermost application: sampling begins when its start-up is over.
+
+        Where an application knows no lifespan it ends with the event loop.
+        """
 
         async def sampled(scope: Scope, receive: Receive, send: Send) -> None:
             if scope["type"] != "lifespan":
                 await app(scope, receive, send)
                 return
-            tasks: list[asyncio.Task[None]] = []
 
             async def send_watching(message: Message) -> None:
                 if message["type"] == "lifespan.startup.complete":
-                    tasks.append(asyncio.create_task(self._probe()))
-                    tasks.append(asyncio.create_task(self._write()))
+                    self._begin()
                 await send(message)
 
             try:
                 await app(scope, receive, send_watching)
-            finally:
-                for task in tasks:
-                    task.cancel()
+            except BaseException:
+                self._begin()
+                raise
+            if self._tasks:
+                self._end()
+            else:
+                self._begin()
 
         return sampled
+
+    def _begin(self) -> None:
+        if not self._tasks:
+            self._tasks = [asyncio.create_task(self._probe()), asyncio.create_task(self._write())]
+
+    def _end(self) -> None:
+        for task in self._tasks:
+            task.cancel()
 
     async def _probe(self) -> None:
         while True:

@@ -10,9 +10,10 @@ from typing import Any, Protocol
 from urllib.parse import urlsplit
 
 from linqi import KeySet, RenewalSettings, Signer, SlidingRenewal
-from linqi_storm.courier import Courier, expiry_of
+from linqi_storm.courier import Courier
 from linqi_storm.plan import Carrier, Credential, Mint
 from linqi_storm.policies import parse_policy
+from linqi_storm.unverified import expiry_of
 from linqi_storm.wire import BrokenError, Wire
 
 __all__ = ["ByEndpoint", "ByKey", "SignIn"]

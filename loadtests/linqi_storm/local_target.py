@@ -1,4 +1,4 @@
-"""The embedded applications as a target, with the servers that stand behind them."""
+"""Applications on this machine as a target, with the servers that stand behind them."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from linqi_storm.embedded import AppSpec, build_sessions
 from linqi_storm.fleet import Fleet
 from linqi_storm.issuer import AUDIENCE
 from linqi_storm.order import Order
-from linqi_storm.plan import Carrier, Credential, Mint
+from linqi_storm.plan import Credential, Mint
 from linqi_storm.processes import running
 from linqi_storm.relay import Relay
 from linqi_storm.results import Target
@@ -27,16 +27,17 @@ from linqi_storm.sampler import Sample
 from linqi_storm.scenarios.base import Scenario
 from linqi_storm.servers import postgres, valkey
 from linqi_storm.targets import mint_sliding, refused_tokens, signing_pace
+from linqi_storm.users_app import carrier_of, users_config
 
-__all__ = ["EmbeddedTarget"]
+__all__ = ["LocalTarget"]
 
 _AT_ONCE: Final = 20
 _SIGN_IN_SECONDS: Final = 0.0006
 """A guess at what a sign-in at a store takes beside its signature."""
 
 
-class EmbeddedTarget:
-    """Workers of `linqi_storm.embedded` on this machine."""
+class LocalTarget:
+    """Workers around an embedded application, or around the user's own with its linqi.toml."""
 
     def __init__(self, order: Order, scenario: Scenario) -> None:
         self._order = order
@@ -48,19 +49,20 @@ class EmbeddedTarget:
         self._database = Path()
         self._issuer_url = ""
         self._spec = AppSpec(kind=scenario.embedded, lifetime=1, buffer=0.1)
+        self._config = users_config(order, scenario) if order.app else None
         self.url = ""
-        self.carrier = Carrier(path=order.path or "/me")
+        self.carrier = carrier_of(self._config, order.path)
         self.mint = Mint()
 
     @contextlib.contextmanager
-    def running(self, folder: Path) -> Iterator[EmbeddedTarget]:
+    def running(self, folder: Path) -> Iterator[LocalTarget]:
         """Serve while the context lasts."""
-        kind, size = self._scenario.embedded, self._scenario.size
+        kind, size, mode = self._scenario.embedded, self._scenario.size, self._scenario.mode
         KeySet([self._key]).save(folder / "key.json")
         KeySet([Key.generate("HS256")]).save(folder / "secret.json")
         with contextlib.ExitStack() as stack:
-            store = stack.enter_context(self._store(folder)) if kind == "dual" else ""
-            issuer = stack.enter_context(self._issuer(folder)) if kind == "outside" else ""
+            store = stack.enter_context(self._store(folder)) if mode == "dual" else ""
+            issuer = stack.enter_context(self._issuer(folder)) if mode == "outside" else ""
             self._issuer_url = issuer
             spec = AppSpec(
                 kind=kind,
@@ -77,6 +79,15 @@ class EmbeddedTarget:
             )
             if issuer:
                 spec = dataclasses.replace(spec, issuer=issuer, audience=AUDIENCE)
+            if self._config is not None:
+                spec = dataclasses.replace(
+                    spec,
+                    kind="app",
+                    app=self._order.app,
+                    config=str(self._order.config),
+                    issuer=self._config.verify.issuer or "",
+                    audience=self._config.verify.audience or "",
+                )
             self._spec = spec
             self._fleet = stack.enter_context(Fleet(self._spec, folder).running())
             self.url = self._fleet.url
@@ -85,11 +96,12 @@ class EmbeddedTarget:
 
     def _minted(self, folder: Path) -> Mint:
         spec = self._spec
-        if spec.kind == "dual":
+        if self._scenario.mode == "dual":
             body = {"username": "again-{n}", "password": spec.password}
             headers = {"x-token-delivery": "body"}
-            return Mint(url=f"{self.url}/login", body=body, headers=headers)
-        if spec.kind == "outside":
+            login = self.carrier.refresh_path.removesuffix("refresh") + "login"
+            return Mint(url=f"{self.url}{login}", body=body, headers=headers)
+        if self._scenario.mode == "outside":
             return Mint(
                 url=f"{spec.issuer}/token", token_field="token", claims_lifetime=spec.lifetime
             )
@@ -122,27 +134,23 @@ class EmbeddedTarget:
         """Tell what is tested."""
         spec, order = self._spec, self._order
         return Target(
-            kind="embedded",
-            name=f"embedded {spec.kind}",
+            kind="app" if order.app else "embedded",
+            name=order.app or f"embedded {spec.kind}",
             mode="naive" if spec.kind == "naive" else self._scenario.mode,
             policy={"naive": "plain", "outside": ""}.get(spec.kind, order.policy),
             algorithm=order.alg,
-            key_bits=order.bits
-            if order.alg.startswith(("RS", "PS"))
-            else int(order.alg[-3:])
-            if order.alg[-3:].isdigit()
-            else 256,
+            key_bits=_bits(order),
             workers=order.workers,
-            store=order.store if spec.kind == "dual" else "",
+            store=order.store if self._scenario.mode == "dual" else "",
             budget_per_second=order.budget_per_second,
         )
 
     def people_seconds(self) -> float:
         """Estimate how long `people` will take."""
         each = signing_pace(self._key)
-        if self._spec.kind == "dual":
+        if self._scenario.mode == "dual":
             each += _SIGN_IN_SECONDS
-        if self._spec.kind == "outside":
+        if self._scenario.mode == "outside":
             each += 0.002
         return self._scenario.size.sessions * (each + 0.00005) * 1.5 + 0.5
 
@@ -150,9 +158,9 @@ class EmbeddedTarget:
         self, scenario: Scenario, begins_at: float
     ) -> tuple[Sequence[Credential], Sequence[str]]:
         """Give what the clients hold at the barrier, and tokens that must be refused."""
-        if self._spec.kind == "outside":
+        if self._scenario.mode == "outside":
             return await self._fetch_all(scenario.size.sessions), ()
-        if self._spec.kind == "dual":
+        if self._scenario.mode == "dual":
             held = await self._sign_in_all(scenario, begins_at)
         else:
             held = await mint_sliding(self.mint, scenario, begins_at)
@@ -250,3 +258,9 @@ class EmbeddedTarget:
         async with httpx2.AsyncClient(base_url=self._issuer_url, timeout=10) as client:
             counts: dict[str, int] = (await client.get("/counts")).raise_for_status().json()
             return sum(counts.values())
+
+
+def _bits(order: Order) -> int:
+    if order.alg.startswith(("RS", "PS")):
+        return order.bits
+    return int(order.alg[-3:]) if order.alg[-3:].isdigit() else 256

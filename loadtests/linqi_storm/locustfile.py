@@ -1,0 +1,161 @@
+r"""A storm for plain ``locust -f``: one machine, ``--processes`` or a master with its workers.
+
+::
+
+    locust -f $(python -m linqi_storm.locustfile) --headless -u 1 -r 1 -H http://127.0.0.1:8000 \
+        --linqi-key keys.json --linqi-issuer https://shop.example --linqi-audience shop
+
+With several workers ``-u`` and ``-r`` are their number: one Locust user drives all the clients of
+its process. The exit code and ``--linqi-output`` are those of ``linqi storm --url``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import time
+from pathlib import Path
+from typing import Any, Final
+
+import gevent
+from gevent.pool import Pool
+from locust import events
+from locust.env import Environment
+from locust.runners import LocalRunner, MasterRunner, WorkerRunner
+
+from linqi_storm.assembly import assemble
+from linqi_storm.ledger import Book
+from linqi_storm.node import Node, StormUser
+from linqi_storm.order import Order
+from linqi_storm.plan import Credential, People, Plan
+from linqi_storm.results import save_run
+from linqi_storm.scenarios import Scenario, find_scenario
+from linqi_storm.sign_in import ByEndpoint
+from linqi_storm.targets import mint_sliding, refused_tokens
+from linqi_storm.url_target import UrlTarget
+from linqi_storm.verdict import EXIT_CODES, show_verdict
+
+__all__ = ["StormUser"]
+
+_LOGINS_AT_ONCE: Final = 16
+_LEAD_SECONDS: Final = 2.0
+
+
+@events.init_command_line_parser.add_listener  # type: ignore[untyped-decorator]
+def _add_options(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("linqi storm")
+    group.add_argument("--linqi-scenario", default="storm-sliding")
+    group.add_argument("--linqi-sessions", type=int)
+    group.add_argument("--linqi-seconds", type=float)
+    group.add_argument("--linqi-lifetime-seconds", type=float, default=900)
+    group.add_argument("--linqi-buffer-seconds", type=float, default=300)
+    group.add_argument("--linqi-gap-seconds", type=float, default=40)
+    group.add_argument("--linqi-policy", default="grid")
+    group.add_argument("--linqi-path", default="/me")
+    group.add_argument("--linqi-key", type=Path)
+    group.add_argument("--linqi-issuer", default="")
+    group.add_argument("--linqi-audience", default="")
+    group.add_argument("--linqi-login", default="{}", help="JSON, as --login of linqi storm")
+    group.add_argument("--linqi-i-own-this-host", action="store_true")
+    group.add_argument("--linqi-output", type=Path, default=Path("storm.json"))
+
+
+@events.init.add_listener  # type: ignore[untyped-decorator]
+def _init(environment: Environment, **_: Any) -> None:
+    if isinstance(environment.runner, WorkerRunner):
+        Node(environment, lambda news: None)
+        return
+    storm = _Storm(environment)
+    environment.events.test_start.add_listener(storm.start)  # type: ignore[no-untyped-call]
+
+
+class _Storm:
+    """What the master, or the only process, does beside Locust."""
+
+    def __init__(self, environment: Environment) -> None:
+        self._environment = environment
+        self._book = Book()
+        self._node = Node(environment, lambda news: self._book.merge(news))
+
+    def start(self, **_: Any) -> None:
+        """Sign everybody in and tell the generators to begin."""
+        self._book = Book()
+        order = _order(self._environment)
+        scenario = find_scenario(order.scenario)(order.shape, order.options)
+        target = UrlTarget(order, scenario)
+        plan = Plan(
+            scenario=order.scenario,
+            options=order.options,
+            url=target.url,
+            mode=scenario.mode,
+            carrier=target.carrier,
+            mint=target.mint,
+            shape=order.shape,
+        )
+        begins_at = time.time() + target.people_seconds() + _LEAD_SECONDS
+        people = _people(plan, scenario, begins_at)
+        self._node.begin(plan, people)
+        gevent.spawn(self._finish, order, scenario, target, people.begins_at)
+
+    def _finish(
+        self, order: Order, scenario: Scenario, target: UrlTarget, begins_at: float
+    ) -> None:
+        from rich.console import Console
+
+        self._node.is_done.wait()
+        run = assemble(order, scenario, target.describe(), self._book, begins_at=begins_at)
+        options: Any = self._environment.parsed_options
+        save_run(run, options.linqi_output)
+        show_verdict(Console(), run)
+        self._environment.process_exit_code = EXIT_CODES[run.verdict]
+        runner = self._environment.runner
+        if options.headless and isinstance(runner, LocalRunner | MasterRunner):
+            runner.quit()
+
+
+def _people(plan: Plan, scenario: Scenario, begins_at: float) -> People:
+    if plan.mint.jwks:
+        held = asyncio.run(mint_sliding(plan.mint, scenario, begins_at))
+        refused = tuple(refused_tokens(plan.mint, begins_at))
+        return People(begins_at=begins_at, credentials=tuple(held), refused=refused)
+    endpoint = ByEndpoint(plan.mint, timeout=plan.timeout, clock=time.time)
+
+    def sign_in(_: int) -> Credential:
+        return endpoint.sign_in()
+
+    signed_in = Pool(_LOGINS_AT_ONCE).map(sign_in, range(plan.shape.sessions))
+    # However long that took, the barrier lies ahead.
+    return People(
+        begins_at=max(begins_at, time.time() + _LEAD_SECONDS), credentials=tuple(signed_in)
+    )
+
+
+def _order(environment: Environment) -> Order:
+    options: Any = environment.parsed_options
+    scenario = find_scenario(options.linqi_scenario)
+    runner = environment.runner
+    return Order(
+        scenario=options.linqi_scenario,
+        shape=scenario.resized(
+            sessions=options.linqi_sessions,
+            duration=options.linqi_seconds,
+            lifetime=options.linqi_lifetime_seconds,
+            buffer=options.linqi_buffer_seconds,
+            gap=options.linqi_gap_seconds,
+            compression=1.0,
+        ),
+        policy=options.linqi_policy,
+        generators=max(1, len(runner.clients.ready)) if isinstance(runner, MasterRunner) else 1,
+        url=environment.host or "",
+        path=options.linqi_path,
+        key=options.linqi_key,
+        issuer=options.linqi_issuer,
+        audience=options.linqi_audience,
+        login=json.loads(options.linqi_login),
+        is_own_host=options.linqi_i_own_this_host,
+    )
+
+
+if __name__ == "__main__":
+    print(__file__)

@@ -1,0 +1,215 @@
+"""Whole storms, small ones, on real servers in processes of their own."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from xml.etree import ElementTree as Xml
+
+import pytest
+
+from linqi import ConfigurationError, Key, KeySet
+from linqi_storm.embedded import AppSpec
+from linqi_storm.fleet import Fleet
+from linqi_storm.order import Order
+from linqi_storm.results import StormRun, load_run
+from linqi_storm.runner import choose_target
+from linqi_storm.scenarios import find_scenario
+from linqi_storm.verdict import EXIT_CODES
+
+SMALL = ["--sessions", "60", "--alg", "ES256", "--gap-seconds", "60"]
+TINY = [*SMALL, "--compress", "120", "--lifetime-seconds", "900", "--buffer-seconds", "300"]
+
+
+def storm(folder: Path, *arguments: str, cwd: Path | None = None) -> tuple[int, StormRun]:
+    """Run ``linqi storm``; give its exit code and what it wrote."""
+    output = folder / "storm.json"
+    done = subprocess.run(
+        [sys.executable, "-m", "linqi", "storm", *arguments, "--output", str(output)],
+        capture_output=True,
+        text=True,
+        timeout=100,
+        check=False,
+        cwd=cwd,
+    )
+    assert output.exists(), done.stderr + done.stdout
+    return done.returncode, load_run(output)
+
+
+def broken(run: StormRun) -> list[str]:
+    """Name the invariants that do not hold."""
+    return [f"{check.name}: {check.seen:g}" for check in run.checks if not check.passed]
+
+
+def test_a_small_storm_keeps_every_invariant_and_tells_all_of_it(tmp_path: Path) -> None:
+    """Both sides are counted, renewals happen, and the exit code is that of the verdict."""
+    junit = tmp_path / "storm.xml"
+    code, run = storm(tmp_path, *TINY, "--seconds", "9", "--junit", str(junit))
+    assert broken(run) == []
+    assert code == EXIT_CODES[run.verdict]
+    assert run.sessions.renewals >= 50
+    assert run.sessions.forced_out == 0
+    assert run.peaks[0].factor < 6
+    assert sum(second.requests for second in run.timeline) == run.traffic.requests > 300
+    assert sum(second.signatures or 0 for second in run.timeline) >= run.sessions.renewals
+    assert run.latencies.intended.count == run.traffic.requests
+    assert run.latencies.intended.at(99) >= run.latencies.service.at(99)
+    assert run.lags.lags.total >= 50
+    assert len(run.workers) == 2
+    assert any(second.cache_hits for second in run.timeline)
+    cases = [case.get("name") for case in Xml.parse(junit).iter("testcase")]  # noqa: S314
+    assert "forced logouts of honest users" in cases
+
+
+def test_the_hand_written_renewal_shows_what_is_wrong_with_it(tmp_path: Path) -> None:
+    """Parallel requests get different successors; two generators together count them.
+
+    Nothing is demanded of the rival, so the run does not fail.
+    """
+    code, run = storm(tmp_path, "naive", *TINY, "--seconds", "7", "--processes", "2")
+    seen = {check.name: check.seen for check in run.checks}
+    assert seen["renewals with two different successors"] > 0
+    assert seen["signatures per renewal"] > 1.2
+    assert code in (0, 3)
+    assert run.setup.generators == 2
+    assert len(run.lags.by_session) > 50
+    assert run.latencies.service.count == run.traffic.requests > 150
+
+
+def test_a_key_withdrawn_too_early_is_found(tmp_path: Path) -> None:
+    """The invariants can fail: tokens whose key is gone are forced logouts."""
+    code, run = storm(
+        tmp_path,
+        *("key-rotation", "--sessions", "40", "--alg", "ES256", "--seconds", "8"),
+        *("--set", "at=2", "--set", "withdraw=2"),
+    )
+    assert "forced logouts of honest users" in {c.name for c in run.checks if not c.passed}
+    assert code in (1, 3)
+
+
+def test_the_users_own_app_is_stormed_under_its_own_configuration(tmp_path: Path) -> None:
+    """Sessions in the run's own store: that of the configuration is not touched."""
+    (tmp_path / "shop.py").write_text(
+        "async def app(scope, receive, send):\n"
+        "    if scope['type'] == 'lifespan':\n        return\n"
+        "    start = {'type': 'http.response.start', 'status': 200, 'headers': []}\n"
+        "    await send(start)\n"
+        "    await send({'type': 'http.response.body', 'body': scope['path'].encode()})\n"
+    )
+    (tmp_path / "linqi.toml").write_text(
+        '[verify]\nissuer = "https://shop.example"\naudience = "shop"\n'
+        '[keys]\nfile = "keys.json"\n'
+        '[store]\nurl = "sqlite:own.db"\nsecrets_file = "refresh.json"\n'
+    )
+    _, run = storm(
+        tmp_path,
+        *("storm-dual", "--app", "shop:app", "--config", "linqi.toml", "--path", "/cart"),
+        *(*SMALL, "--compress", "100", "--seconds", "7"),
+        cwd=tmp_path,
+    )
+    assert broken(run) == []
+    assert run.sessions.renewals >= 60
+    assert (run.setup.target.kind, run.setup.target.name) == ("app", "shop:app")
+    assert run.setup.load.lifetime_seconds == pytest.approx(9)
+    assert not (tmp_path / "own.db").exists()
+
+
+@pytest.fixture
+def fleet(tmp_path: Path) -> Iterator[Fleet]:
+    """Give a running deployment with its key in ``key.json``."""
+    KeySet([Key.generate("ES256")]).save(tmp_path / "key.json")
+    spec = AppSpec(kind="sliding", lifetime=8, buffer=3, jwks=str(tmp_path / "key.json"), workers=1)
+    with Fleet(spec, tmp_path).running() as running:
+        yield running
+
+
+def test_plain_locust_storms_a_running_deployment(tmp_path: Path, fleet: Fleet) -> None:
+    """``locust -f`` with the key of the deployment: nothing of it is sampled, all else holds."""
+    locustfile = Path(sys.modules["linqi_storm"].__path__[0]) / "locustfile.py"
+    output = tmp_path / "storm.json"
+    done = subprocess.run(
+        [
+            *(sys.executable, "-m", "locust", "-f", str(locustfile), "--headless"),
+            *("-u", "1", "-r", "1", "-H", fleet.url, "--only-summary"),
+            *("--linqi-key", str(tmp_path / "key.json")),
+            *("--linqi-issuer", "https://storm.linqi.example"),
+            *("--linqi-audience", "linqi-storm", "--linqi-sessions", "40"),
+            *("--linqi-lifetime-seconds", "8", "--linqi-buffer-seconds", "3"),
+            *("--linqi-gap-seconds", "0.5", "--linqi-seconds", "9"),
+            *("--linqi-output", str(output)),
+        ],
+        capture_output=True,
+        text=True,
+        timeout=100,
+        check=False,
+        env=os.environ | {"PYTHONWARNINGS": "ignore"},
+    )
+    assert output.exists(), done.stderr
+    run = load_run(output)
+    assert broken(run) == []
+    assert done.returncode == EXIT_CODES[run.verdict]
+    assert run.sessions.renewals > 30
+    assert run.workers == ()
+
+
+def url_order(place: str, **changes: object) -> Order:
+    """Give an order for a running deployment."""
+    scenario = find_scenario("storm-sliding")
+    settings: dict[str, object] = {
+        "scenario": "storm-sliding", "shape": scenario.shape, "url": place, "key": Path("k.json"),
+        "issuer": "https://a.example", "audience": "a",
+    }  # fmt: skip
+    return Order(**(settings | changes))  # type: ignore[arg-type]
+
+
+def refused(order: Order) -> str:
+    """Give why an order is refused."""
+    with pytest.raises(ConfigurationError) as caught:
+        choose_target(order, find_scenario(order.scenario)(order.shape))
+    return str(caught.value)
+
+
+def test_a_foreign_host_is_not_stormed_by_mistake() -> None:
+    """Only the loopback is, unless somebody says that the host is theirs."""
+    assert "--i-own-this-host" in refused(url_order("https://shop.example"))
+    for own in (
+        url_order("https://shop.example", is_own_host=True),
+        url_order("http://127.0.0.1:8000"),
+        url_order("http://[::1]:8000"),
+        url_order("http://localhost:8000"),
+    ):
+        choose_target(own, find_scenario(own.scenario)(own.shape))
+
+
+def test_a_foreign_login_is_not_stormed_either() -> None:
+    """The endpoint that signs clients in is a host too."""
+    order = url_order("http://127.0.0.1:1", key=None, login={"url": "https://id.example/token"})
+    assert "id.example" in refused(order)
+
+
+@pytest.mark.parametrize(
+    ("changes", "why"),
+    [
+        ({"key": None}, "--key"),
+        ({"issuer": ""}, "--issuer"),
+        ({"scenario": "storm-dual"}, "--login"),
+        ({"scenario": "key-rotation"}, "servers of its own"),
+        ({"scenario": "naive"}, "servers of its own"),
+        ({"url": "ftp://127.0.0.1"}, "http"),
+    ],
+)
+def test_what_a_running_deployment_cannot_give_is_said_before_the_storm(
+    changes: dict[str, object], why: str
+) -> None:
+    """The order is refused with what is missing."""
+    assert why in refused(url_order("http://127.0.0.1:1", **changes))
+
+
+def test_the_example_results_are_real_ones() -> None:
+    """The files that the report is developed on are read by today's schema."""
+    folder = Path(__file__).parent / "storms"
+    policies = {load_run(path).setup.target.policy for path in folder.glob("*.json")}
+    assert {"grid", "plain"} <= policies
+    assert all(json.loads(path.read_bytes())["schema"] == 1 for path in folder.glob("*.json"))
