@@ -51,6 +51,24 @@ def test_a_gap_breaks_the_line() -> None:
     assert len(lines(svg, "line")) == 2
 
 
+def test_a_series_may_name_its_own_colour_and_dash() -> None:
+    """What means the same looks the same in every chart, whatever else is drawn."""
+    points = [(0, 1), (1, 2)]
+    svg = line_chart(
+        "t",
+        [
+            Series(name="a", points=points),
+            Series(name="bad", points=points, hue="bad", dash=0),
+            Series(name="stack", points=[], band=[(0, 0, 1), (1, 0, 2)], is_area=True, hue="ok"),
+        ],
+        TIME,
+        RATE,
+    )
+    drawn = [line for line in lines(svg, "sbad") if line.tag.endswith("polyline")]
+    assert [line.get("stroke-dasharray") for line in drawn] == [None]
+    assert {element.tag.rpartition("}")[2] for element in lines(svg, "fok")} == {"polygon", "rect"}
+
+
 def test_names_are_text_and_never_markup() -> None:
     """What a user called a figure cannot become an element (Locust, CVE-2020-28364)."""
     evil = "</svg><script>alert(1)</script>"

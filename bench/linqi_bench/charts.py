@@ -39,12 +39,21 @@ _NOTE_ROW: Final = 15
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Series:
-    """A named line; a y of None is a gap. `low` and `high` draw a band around it."""
+    """A named line; a y of None is a gap. `low` and `high` draw a band around it.
+
+    Colour and dash are those of its place among the others unless it names its own.
+    """
 
     name: str
     points: Sequence[tuple[float, float | None]]
     band: Sequence[tuple[float, float, float]] = ()
     """Points (x, low, high) of a shaded interval."""
+    is_area: bool = False
+    """Whether the band is what is shown, as in stacks and histograms, and not an uncertainty."""
+    hue: str = ""
+    """``1`` to ``6``, ``ok``, ``warn``, ``bad`` or ``soft``."""
+    dash: int | None = None
+    """0 for an unbroken line, to 5."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,8 +109,9 @@ def line_chart(
     up = Scale(_with_headroom(y, ys), ys, bottom, top)
     parts = [*_legend(series), *_spans(spans, across, top, bottom)]
     parts += _grid(across, up, top, bottom, x, y)
-    for index, each in enumerate(series):
-        parts += _line(each, index, across, up)
+    styles = [(_hue(each, index), _dash(each, index)) for index, each in enumerate(series)]
+    for each, (hue, dash) in zip(series, styles, strict=True):
+        parts += _line(each, hue, dash, across, up)
     parts += [_stroke("mark", across(m.at), top, across(m.at), bottom) for m in marks]
     parts += [
         _text(at, head + 11 + _NOTE_ROW * row, text, "note", anchor)
@@ -178,29 +188,35 @@ def _vertical_grid(
     return parts
 
 
-def _line(series: Series, index: int, across: Scale, up: Scale) -> list[str]:
-    color = index % _COLORS + 1
+def _line(series: Series, hue: str, dash: str, across: Scale, up: Scale) -> list[str]:
     parts = []
     if series.band:
         there = [f"{across(x):.1f},{up(high):.1f}" for x, _, high in series.band]
         back = [f"{across(x):.1f},{up(low):.1f}" for x, low, _ in reversed(series.band)]
-        parts.append(f'<polygon class="f{color} band" points="{" ".join(there + back)}"/>')
-    dash = _dash(index)
+        kind = "area" if series.is_area else "band"
+        parts.append(f'<polygon class="f{hue} {kind}" points="{" ".join(there + back)}"/>')
     for run in _runs(series.points):
         drawn = [(across(x), up(y)) for x, y in run]
         if len(drawn) == 1:
             (x, y) = drawn[0]
-            parts.append(f'<circle class="f{color}" cx="{x:.1f}" cy="{y:.1f}" r="2.5"/>')
+            parts.append(f'<circle class="f{hue}" cx="{x:.1f}" cy="{y:.1f}" r="2.5"/>')
             continue
         points = " ".join(f"{x:.1f},{y:.1f}" for x, y in drawn)
-        dashed = f' stroke-dasharray="{dash}"' if dash else ""
-        parts.append(f'<polyline class="s{color} line"{dashed} points="{points}"/>')
+        parts.append(f'<polyline class="s{hue} line"{dash} points="{points}"/>')
     return parts
 
 
-def _dash(index: int) -> str:
+def _hue(series: Series, index: int) -> str:
+    return series.hue or str(index % _COLORS + 1)
+
+
+def _dash(series: Series, index: int) -> str:
     """Give another dash for the same colour when colours begin anew."""
-    return _DASHES[(index + index // _COLORS) % len(_DASHES)]
+    usual = index + index // _COLORS
+    if series.is_area:
+        usual = 0
+    dash = _DASHES[(usual if series.dash is None else series.dash) % len(_DASHES)]
+    return f' stroke-dasharray="{dash}"' if dash else ""
 
 
 def _runs(points: Sequence[tuple[float, float | None]]) -> list[list[tuple[float, float]]]:
@@ -305,15 +321,22 @@ def _legend(series: Sequence[Series]) -> list[str]:
     for row, entries in enumerate(_legend_rows(series)):
         at, down = float(_LEFT), _TOP + 6 + 20 * row
         for index, name in entries:
-            dash = _dash(index)
-            dashed = f' stroke-dasharray="{dash}"' if dash else ""
-            parts.append(
-                f'<line class="s{index % _COLORS + 1} line"{dashed}'
-                f' x1="{at:.0f}" y1="{down}" x2="{at + 24:.0f}" y2="{down}"/>'
-            )
+            parts.append(_sample(series[index], index, at, down))
             parts.append(_text(at + 30, down + 4, name, "label"))
             at += 44 + _CHARACTER * len(name)
     return parts
+
+
+def _sample(series: Series, index: int, at: float, down: float) -> str:
+    """Give what a series looks like, for the legend."""
+    hue = _hue(series, index)
+    if series.is_area or (series.band and not series.points):
+        kind = "area" if series.is_area else "band"
+        return f'<rect class="f{hue} {kind}" x="{at:.0f}" y="{down - 5}" width="24" height="10"/>'
+    return (
+        f'<line class="s{hue} line"{_dash(series, index)}'
+        f' x1="{at:.0f}" y1="{down}" x2="{at + 24:.0f}" y2="{down}"/>'
+    )
 
 
 def _described(series: Sequence[Series], x: Axis, y: Axis) -> str:

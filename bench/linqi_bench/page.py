@@ -20,11 +20,13 @@ class Section:
     """Pairs of a caption and an SVG."""
     after: str = ""
     """HTML below the figures."""
+    anchor: str = ""
+    """The id by which links within the page find it."""
 
 
-def page(title: str, intro: str, sections: Sequence[Section]) -> str:
-    """Give the page; `intro` is HTML."""
-    style = Path(__file__).with_name("page.css").read_text("utf-8")
+def page(title: str, intro: str, sections: Sequence[Section], *, style: str = "") -> str:
+    """Give the page; `intro` is HTML, `style` is CSS that comes after that of every page."""
+    style = Path(__file__).with_name("page.css").read_text("utf-8") + style
     parts = [
         '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">',
         '<meta name="viewport" content="width=device-width, initial-scale=1">',
@@ -32,7 +34,8 @@ def page(title: str, intro: str, sections: Sequence[Section]) -> str:
         f"<h1>{escape(title)}</h1>{intro}",
     ]
     for section in sections:
-        parts.append(f"<section><h2>{escape(section.heading)}</h2>{section.body}")
+        anchor = f' id="{escape(section.anchor, quote=True)}"' if section.anchor else ""
+        parts.append(f"<section{anchor}><h2>{escape(section.heading)}</h2>{section.body}")
         for caption, svg in section.figures:
             parts.append(
                 f"<figure><figcaption>{escape(caption)}</figcaption>"
