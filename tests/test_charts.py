@@ -6,7 +6,7 @@ import re
 from xml.etree import ElementTree
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from linqi_bench.axes import Scale, number
@@ -33,6 +33,7 @@ def lines(svg: str, kind: str) -> list[ElementTree.Element]:
 
 
 @given(st.lists(st.tuples(NUMBERS, NUMBERS | st.none()), max_size=20), st.booleans())
+@example([(0.0, 5702.0), (0.0, 3e-305)], True)
 def test_any_numbers_become_a_chart_within_its_frame(
     points: list[tuple[float, float | None]], is_log: bool
 ) -> None:

@@ -58,7 +58,10 @@ class Scale:
         """Give the pixel of `value`; what is below a logarithmic axis lies on its edge."""
         if self.is_log:
             value = max(value, self.low)
-            share = math.log(value / self.low) / math.log(self.high / self.low)
+            # Differences, since the ratio of the largest to the smallest float is infinite.
+            share = (math.log(value) - math.log(self.low)) / (
+                math.log(self.high) - math.log(self.low)
+            )
         else:
             share = (value - self.low) / (self.high - self.low)
         return self._start + share * (self._end - self._start)

@@ -12,7 +12,10 @@ from typing import TYPE_CHECKING, Any
 from linqi import ConfigurationError
 
 if TYPE_CHECKING:
+    from rich.console import Console
+
     from linqi_storm.order import Order
+    from linqi_storm.results import StormRun
 
 __all__ = ["add_options", "run"]
 
@@ -20,7 +23,9 @@ __all__ = ["add_options", "run"]
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Add the options of ``linqi storm``."""
     parser.add_argument("scenario", nargs="?", default="storm-sliding",
-                        help="a name of --list, or module:Class of your own")  # fmt: skip
+                        help="a name of --list, or module:Class of your own;"
+                             " report: show an earlier result again")  # fmt: skip
+    parser.add_argument("result", nargs="?", type=Path, help="of an earlier run, after report")
     parser.add_argument("--list", action="store_true", help="tell the scenarios")
     target = parser.add_argument_group("what is tested (default: an embedded application)")
     target.add_argument("--app", default="", help="module:app, your own ASGI application")
@@ -57,25 +62,37 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     load.add_argument("--processes", type=int, default=1, help="generators")
     output = parser.add_argument_group("the result")
     output.add_argument("--output", type=Path, default=Path("storm.json"))
+    output.add_argument("-o", "--report", type=Path, metavar="FILE.html",
+                        help="the HTML report; default beside the JSON")  # fmt: skip
+    output.add_argument("--against", type=Path, metavar="OTHER.json",
+                        help="an earlier result to compare with, in the report")  # fmt: skip
     output.add_argument("--junit", type=Path, help="also as JUnit XML")
     output.add_argument("--json", action="store_true", help="the result on standard output")
 
 
 def run(options: argparse.Namespace) -> int:
-    """Run a storm; 0 when every invariant held, 1 when not, 3 when the run is void."""
+    """Run a storm; 0 when every invariant held, 1 when not, 3 when the run is void.
+
+    ``report`` shows a result that there is already, with the same exit code.
+    """
     from rich.console import Console
 
-    from linqi_storm.junit import write_junit
     from linqi_storm.processes import ServerDiedError
     from linqi_storm.progress import shown_progress
-    from linqi_storm.results import save_run
+    from linqi_storm.results import load_run, save_run
     from linqi_storm.runner import StormError, run_storm
-    from linqi_storm.verdict import EXIT_CODES, show_verdict
 
     console = Console(stderr=options.json)
     if options.list:
         _list(console)
         return 0
+    against = _earlier(options.against)
+    if options.scenario == "report":
+        if options.result is None:
+            raise ConfigurationError(["report takes the JSON of a run: linqi storm report FILE"])
+        return _show(console, options, load_run(options.result), options.result, against)
+    if options.result is not None:
+        raise ConfigurationError([f"only report takes a result, and {options.result} is given"])
     order = order_of(options)
     try:
         with shown_progress(console, order.shape.duration) as progress:
@@ -84,13 +101,37 @@ def run(options: argparse.Namespace) -> int:
         print(f"linqi storm: {error}", file=sys.stderr)
         return 1
     save_run(result, options.output)
+    return _show(console, options, result, options.output, against)
+
+
+def _show(
+    console: Console,
+    options: argparse.Namespace,
+    result: StormRun,
+    path: Path,
+    against: StormRun | None,
+) -> int:
+    """Tell of a result on the terminal, in the report and wherever else it is asked for."""
+    from linqi_storm.junit import write_junit
+    from linqi_storm.report import write_report
+    from linqi_storm.verdict import EXIT_CODES, show_verdict
+
+    report = options.report or path.with_suffix(".html")
+    write_report(result, report, against)
     if options.junit is not None:
         write_junit([result], options.junit)
     show_verdict(console, result)
-    console.print(f"result: {options.output}", markup=False)
+    console.print(f"result: {path}", markup=False, soft_wrap=True)
+    console.print(f"report: {report}", markup=False, soft_wrap=True)
     if options.json:
-        print(options.output.read_text("utf-8"))
+        print(path.read_text("utf-8"))
     return EXIT_CODES[result.verdict]
+
+
+def _earlier(path: Path | None) -> StormRun | None:
+    from linqi_storm.results import load_run
+
+    return None if path is None else load_run(path)
 
 
 def order_of(options: argparse.Namespace) -> Order:

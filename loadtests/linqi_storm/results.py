@@ -391,6 +391,9 @@ def load_run(path: Path) -> StormRun:
     """Read a run; `ConfigurationError` when the file is none or of a later schema."""
     try:
         content = path.read_bytes()
+    except OSError as error:
+        raise ConfigurationError([f"{path} cannot be read: {error.strerror}"]) from error
+    try:
         found = msgspec.json.decode(content, type=dict[str, msgspec.Raw])
         schema = msgspec.json.decode(found.get("schema", msgspec.Raw(b"null")), type=int)
         if schema != SCHEMA:

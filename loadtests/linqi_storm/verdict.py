@@ -7,11 +7,14 @@ from typing import Final
 
 from rich.console import Console
 
+from linqi_storm.advice import happened, to_do
 from linqi_storm.results import Latencies, StormRun
+from linqi_storm.sparks import timeline_rows
 from linqi_storm.summary import Row, summarize
 
 __all__ = ["EXIT_CODES", "show_verdict"]
 
+_MOST_NOTES: Final = 10
 EXIT_CODES: Final = {"PASS": 0, "FAIL": 1, "VOID": 3}
 """By verdict; 2 is a wrong call."""
 
@@ -21,17 +24,23 @@ def show_verdict(console: Console, run: StormRun) -> None:
     setup, target = run.setup, run.setup.target
     told = " ".join(part for part in (target.policy, target.algorithm, target.store) if part)
     summarize(console, f"{setup.scenario} on {target.name}: {told}", [*_facts(run), *_checks(run)])
-    for note in run.notes:
+    is_ascii = console.encoding.lower() not in ("utf-8", "utf8")
+    for row in timeline_rows(run, console.width, is_ascii=is_ascii):
+        console.print(row, markup=False, highlight=False, no_wrap=True, crop=False)
+    for note in run.notes[:_MOST_NOTES]:
         console.print(f"  {note}", markup=False, highlight=False)
+    if len(run.notes) > _MOST_NOTES:
+        console.print(f"  and {len(run.notes) - _MOST_NOTES} more notes, in the JSON")
     if run.verdict == "VOID":
         console.print("[bold red]VOID[/bold red]: the generator did not keep up with its own plan:")
         for fault in run.generator.faults:
             console.print(f"  {fault}", markup=False)
-        console.print("  nothing can be concluded; use fewer sessions, longer gaps or --processes")
     elif target.mode == "naive":
         console.print("shown to compare with; nothing is demanded of it")
     else:
         console.print("[green]PASS[/green]" if run.has_passed else "[bold red]FAIL[/bold red]")
+    for line in (happened(run), *to_do(run)):
+        console.print(f"  {line}", markup=False, highlight=False)
 
 
 def _facts(run: StormRun) -> Iterator[Row]:
