@@ -6,8 +6,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
 from pathlib import Path
+from typing import TypeAlias
 
-__all__ = ["Section", "page", "table"]
+__all__ = ["Cell", "Section", "page", "table"]
+
+Cell: TypeAlias = "str | tuple[str, str]"
+"""Text, or text with a class, such as ok, warn and bad."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,9 +49,11 @@ def page(title: str, intro: str, sections: Sequence[Section], *, style: str = ""
     return "".join([*parts, "</main></body></html>\n"])
 
 
-def table(columns: Sequence[str], rows: Sequence[Sequence[str | tuple[str, str]]]) -> str:
+def table(
+    columns: Sequence[str | tuple[str, str]], rows: Sequence[Sequence[str | tuple[str, str]]]
+) -> str:
     """Give a table; a cell is text, or text with the class that colours it (ok, warn, bad)."""
-    head = "".join(f"<th>{escape(column)}</th>" for column in columns)
+    head = "".join(_cell(column, "th") for column in columns)
     body = "".join(f"<tr>{''.join(map(_cell, row))}</tr>" for row in rows)
     return (
         f'<div class="wide"><table><thead><tr>{head}</tr></thead>'
@@ -55,8 +61,8 @@ def table(columns: Sequence[str], rows: Sequence[Sequence[str | tuple[str, str]]
     )
 
 
-def _cell(cell: str | tuple[str, str]) -> str:
+def _cell(cell: Cell, tag: str = "td") -> str:
     if isinstance(cell, str):
-        return f"<td>{escape(cell)}</td>"
+        return f"<{tag}>{escape(cell)}</{tag}>"
     text, kind = cell
-    return f'<td class="{escape(kind, quote=True)}">{escape(text)}</td>'
+    return f'<{tag} class="{escape(kind, quote=True)}">{escape(text)}</{tag}>'

@@ -57,7 +57,9 @@ def timeline_of(
     """Give every second, seen from both sides."""
     by_second: defaultdict[int, dict[int, Sample]] = defaultdict(dict)
     for sample in samples:
-        by_second[max(0, round(sample.at - begins_at) - 1)][sample.pid] = sample
+        there = by_second[max(0, round(sample.at - begins_at) - 1)]
+        earlier = there.get(sample.pid)  # where a sample was late, two share a second
+        there[sample.pid] = sample if earlier is None else earlier.joined(sample)
     renewals = Counter[int]()
     for millisecond, count in book.tally.renewed_at.items():
         renewals[millisecond // 1000] += count

@@ -93,7 +93,7 @@ def _word(run: StormRun) -> tuple[str, str]:
 
 
 def _cards(run: StormRun) -> str:
-    cards = []
+    cards: list[tuple[str, str, str]] = []
     if run.peaks:
         peak = run.peaks[0]
         is_storm = peak.factor > UNEVEN * peak.noise95
@@ -113,8 +113,10 @@ def _cards(run: StormRun) -> str:
         cards.append((f"{inside:.1f} ms", f"p99 in the windows; {outside:.1f} outside", kind))
     elif run.latencies.intended.count:
         cards.append((f"{run.latencies.intended.at(99):.1f} ms", "p99", ""))
+    judged = run.verdict != "VOID"  # what says nothing is neither green nor red
     shown = "".join(
-        f'<div class="card {kind}"><b>{escape(value)}</b><span>{escape(label)}</span></div>'
+        f'<div class="card {kind if judged else ""}"><b>{escape(value)}</b>'
+        f"<span>{escape(label)}</span></div>"
         for value, label, kind in cards
     )
     return f'<div class="cards">{shown}</div>'

@@ -78,6 +78,12 @@ def _curve(run: StormRun, value: Callable[[Second], float | None]) -> _Points:
     return [(second.second + 0.5, value(second)) for second in run.timeline]
 
 
+def _until(run: StormRun, points: _Points) -> _Points:
+    """Leave out what lies beyond the time axis, as an earlier run may have been longer."""
+    end = _time(run).high or 0.0
+    return [(at, value) for at, value in points if at <= end]
+
+
 def renewal_figures(run: StormRun, against: StormRun | None = None) -> Iterator[Figure]:
     """Draw renewals a second with the least possible rate, chance's share and the peak."""
     if not run.peaks:
@@ -92,7 +98,9 @@ def renewal_figures(run: StormRun, against: StormRun | None = None) -> Iterator[
         Series(name="chance alone", points=[], hue="3", band=[(0, low, high), (end, low, high)]),
     ]
     if against is not None:
-        series.insert(1, Series(name="before", points=_rates(against), hue="2", dash=1))
+        series.insert(
+            1, Series(name="before", points=_until(run, _rates(against)), hue="2", dash=1)
+        )
     marks = []
     if peak.at is not None:
         marks.append(Mark(at=peak.at, label=f"peak {peak.peak_per_second:.0f}/s"))
@@ -148,9 +156,10 @@ def latency_figures(run: StormRun, against: StormRun | None = None) -> Iterator[
         height=280,
     )
     if against is not None:
+        before = _until(run, _latency(against, "intended", "p99_ms"))
         pair = [
             Series(name="p99 intended", points=_latency(run, "intended", "p99_ms"), dash=0),
-            Series(name="before", points=_latency(against, "intended", "p99_ms"), dash=1),
+            Series(name="before", points=before, dash=1),
         ]
         yield _over_time(run, "p99 from the intended time, beside the run before", pair, axis)
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TypeAlias
 
 from linqi_bench.axes import number
-from linqi_bench.page import table
+from linqi_bench.page import Cell, table
 from linqi_storm.assembly import CPU_LIMIT, LAG_LIMIT_MS
 from linqi_storm.comparison import (
     changes,
@@ -29,7 +29,7 @@ __all__ = [
     "setup_tables",
 ]
 
-_Row: TypeAlias = Sequence["str | tuple[str, str]"]
+_Row: TypeAlias = Sequence[Cell]
 
 
 def checks_table(run: StormRun) -> str:
@@ -53,7 +53,7 @@ def checks_table(run: StormRun) -> str:
         )
         for check in run.checks
     ]
-    return table(("invariant", "limit", "seen", "", "detail"), rows)
+    return table(("invariant", "limit", "seen", "", ("detail", "long")), rows)
 
 
 def peaks_table(run: StormRun) -> str:
@@ -189,7 +189,7 @@ def changes_table(before: StormRun, now: StormRun) -> str:
         )
         for change in changes(before, now)
     ]
-    return table(("what", "before", "now", "now / before", "", "noise is"), rows)
+    return table(("what", "before", "now", "now / before", "", ("noise is", "long")), rows)
 
 
 def _figure(value: float | None, unit: str) -> str:
@@ -206,7 +206,7 @@ def differences_table(before: StormRun, now: StormRun) -> str:
     if not found:
         return '<p class="soft">Both runs had the same settings.</p>'
     rows: list[_Row] = [(name, (old, "long"), (new, "long")) for name, old, new in found]
-    return table(("what was set otherwise", "before", "now"), rows)
+    return table(("what was set otherwise", ("before", "long"), ("now", "long")), rows)
 
 
 def setup_tables(run: StormRun) -> str:
@@ -239,7 +239,7 @@ def setup_tables(run: StormRun) -> str:
         *((f"setting {name}", value) for name, value in load.options.items()),
     ]
     return "".join(
-        table((title, ""), [(name, (str(value), "long")) for name, value in rows])
+        table((title, ("", "long")), [(name, (str(value), "long")) for name, value in rows])
         for title, rows in (
             ("the storm", what),
             ("the machine", list(setup.machine.items())),

@@ -8,7 +8,7 @@ import os
 import time
 from collections import OrderedDict
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import BinaryIO, Final
 
@@ -29,6 +29,7 @@ from linqi_storm.counted_store import CountedStore
 __all__ = ["Sample", "Sampler", "read_samples"]
 
 _PROBE_SECONDS: Final = 0.02
+_PAST_THE_SECOND: Final = 0.005
 _REMEMBERED: Final = 200_000
 
 
@@ -58,6 +59,21 @@ class Sample:
     cache_hits: int
     cache_misses: int
     store_calls: int
+
+    def joined(self, later: Sample) -> Sample:
+        """Give this sample with a `later` one of the same worker added, as if it were one."""
+        return replace(
+            later,
+            cpu=max(self.cpu, later.cpu),
+            loop_lag_ms=max(self.loop_lag_ms, later.loop_lag_ms),
+            **{name: getattr(self, name) + getattr(later, name) for name in _COUNTS},
+        )
+
+
+_COUNTS: Final = (
+    *("renewals", "signatures", "signed_twice", "failed", "families_killed"),
+    *("cache_hits", "cache_misses", "store_calls"),
+)
 
 
 class Sampler:
@@ -157,7 +173,8 @@ class Sampler:
             used, at = time.process_time(), time.perf_counter()
             try:
                 while True:
-                    await asyncio.sleep(1 - time.time() % 1)
+                    # A little past the second: a timer that fires early would end two of them.
+                    await asyncio.sleep(1 - time.time() % 1 + _PAST_THE_SECOND)
                     used_before, before = used, at
                     used, at = time.process_time(), time.perf_counter()
                     self._append(file, (used - used_before) / max(at - before, 1e-3))

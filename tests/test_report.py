@@ -1,0 +1,399 @@
+"""The report of a storm: what it says, what it never does, and that it opens anywhere."""
+
+import re
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+import pytest_asyncio
+from playwright.async_api import Browser
+
+from chrome import Watch, browsing
+from linqi_storm.advice import REMEDIES, happened, lost, to_do
+from linqi_storm.assembly import timeline_of
+from linqi_storm.comparison import changes, cpu_per_request_us, differences, hit_ratio
+from linqi_storm.invariants import Facts, Rules, judge
+from linqi_storm.ledger import Book, Ledger
+from linqi_storm.report import render_report, write_report
+from linqi_storm.results import (
+    Generator,
+    Histogram,
+    Lags,
+    Latencies,
+    Spectrum,
+    StormRun,
+    Traffic,
+    Window,
+    load_run,
+)
+from linqi_storm.sampler import Sample
+from linqi_storm.sparks import spark, timeline_rows
+
+STORMS = Path(__file__).parent / "storms"
+HEADINGS = (
+    *("Renewals", "Requests", "Latency", "Answers", "Signatures", "Renewal lag", "Servers"),
+    *("Percentiles", "Generator", "Configuration"),
+)
+EVIL = "</style></svg><script>alert(1)</script><img src=x onerror=alert(2)>\" onload='x' &amp;"
+
+
+class Texts(HTMLParser):
+    """Collects what a reader sees, the cells of every table, and every tag."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.rows: list[list[str]] = []
+        self.tags: set[str] = set()
+        self.attributes: set[str] = set()
+        self.headings: list[str] = []
+        self._in: str = ""
+        self.feed(html)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        """Note a tag, and begin a row, a cell or a heading."""
+        self.tags.add(tag)
+        self.attributes |= {name for name, _ in attrs}
+        if tag == "tr":
+            self.rows.append([])
+        if tag in ("td", "th"):
+            self.rows[-1].append("")
+        if tag == "h2":
+            self.headings.append("")
+        if tag in ("td", "th", "h2"):
+            self._in = tag
+
+    def handle_endtag(self, tag: str) -> None:
+        """End a cell or a heading."""
+        if tag == self._in:
+            self._in = ""
+
+    def handle_data(self, data: str) -> None:
+        """Add text to what is open."""
+        if self._in == "h2":
+            self.headings[-1] += data
+        elif self._in:
+            self.rows[-1][-1] += data
+
+    def row(self, first: str) -> list[str]:
+        """Give the cells after the one that says `first`."""
+        return next(row[1:] for row in self.rows if row and row[0] == first)
+
+
+def full() -> StormRun:
+    """Give a run of everything: the engine's, valid, beside a store and with a budget."""
+    run = load_run(STORMS / "plain.json")
+    seconds = tuple(replace(s, store_calls=3, budget_queue=2) for s in run.timeline)
+    valid = replace(run.generator, is_valid=True, faults=(), lag_p99_ms=2.5)
+    return replace(run, timeline=seconds, generator=valid)
+
+
+def nearly_empty() -> StormRun:
+    """Give a run in which nothing was sent."""
+    run = load_run(STORMS / "grid.json")
+    none = Spectrum(count=0, mean_ms=0, max_ms=0, percentiles=(), values_ms=(), hdr="")
+    return replace(
+        run,
+        timeline=(),
+        windows=(),
+        peaks=(),
+        rates=None,
+        workers=(),
+        latencies=Latencies(service=none, intended=none),
+        inside=None,
+        outside=None,
+        lags=Lags(lags=Histogram()),
+        traffic=Traffic(gaps=Histogram(), parallel=Histogram(), pages=0, requests=0),
+        checks=(),
+        notes=(),
+        generator=Generator(
+            lag_p50_ms=0, lag_p99_ms=0, lag_max_ms=0, cpu_p95=0, is_valid=False, faults=("none",)
+        ),
+    )
+
+
+def hostile() -> StormRun:
+    """Give a run in which every text, and every key of a mapping, wants to become markup."""
+
+    def spoil(value: Any) -> Any:
+        if isinstance(value, str):
+            return EVIL
+        if isinstance(value, dict):
+            return {key if key in FIELDS else EVIL: spoil(one) for key, one in value.items()}
+        return [spoil(one) for one in value] if isinstance(value, list) else value
+
+    plain = msgspec.to_builtins(full())
+    return msgspec.convert(spoil(plain), StormRun)
+
+
+def _names(value: Any) -> set[str]:
+    if isinstance(value, dict):
+        found = set(value)
+        for key, one in value.items():
+            if key not in ("outcomes", "hostile", "options", "machine", "versions"):
+                found |= _names(one)
+        return found
+    return set().union(*map(_names, value)) if isinstance(value, list) else set()
+
+
+FIELDS = _names(msgspec.to_builtins(full()))
+RUNS = {"full": full, "empty": nearly_empty, "hostile": hostile}
+
+
+@pytest.mark.parametrize("name", RUNS)
+def test_every_section_is_there_in_its_order(name: str) -> None:
+    """A run without figures has the same sections; each then says why it is empty."""
+    assert tuple(Texts(render_report(RUNS[name]())).headings) == HEADINGS
+    compared = Texts(render_report(RUNS[name](), full())).headings
+    assert compared[0] == "Beside the run before"
+
+
+def test_a_full_run_draws_every_chart_and_an_empty_one_none() -> None:
+    """Nothing is drawn of what is not known, and nothing known is left out."""
+    html = render_report(full())
+    assert html.count("<svg") == 16
+    for caption in ("Renewals", "Event-loop lag", "Store round trips", "put off by the budget"):
+        assert caption in html
+    assert "<svg" not in render_report(nearly_empty())
+
+
+@pytest.mark.parametrize("name", RUNS)
+def test_nothing_is_fetched_and_nothing_runs(name: str) -> None:
+    """No script, no address, no import: the file opens offline and can do nothing."""
+    html = render_report(RUNS[name](), hostile())
+    seen = Texts(html)
+    assert not seen.tags & {"script", "link", "img", "iframe", "object", "embed", "base", "form"}
+    assert not {one for one in seen.attributes if one.startswith("on")} | seen.attributes & {"src"}
+    style = html[html.index("<style>") : html.index("</style>")]
+    assert not re.search(r"https?:|url\(|@import", style)
+    assert not re.search(r'href="[^#]', html)
+
+
+def test_hostile_names_are_text() -> None:
+    """The name of an application cannot become an element (Locust, CVE-2020-28364)."""
+    html = render_report(hostile(), hostile())
+    assert "<script" not in html
+    assert "<img" not in html
+    assert "&lt;script&gt;" in html
+    assert html.count("</style>") == 1
+
+
+def test_the_tables_show_the_figures_of_the_json() -> None:
+    """What is read in the report is what the tuner reads in the file."""
+    run = full()
+    seen = Texts(render_report(run))
+    for check in run.checks:
+        row = seen.row(check.name)
+        assert row[:2] == [f"at most {check.limit:g}", f"{check.seen:g}"]
+        assert row[2] == ("ok" if check.passed else "BROKEN")
+    peak = run.peaks[0]
+    assert seen.row("first cycle")[-2:] == [f"{peak.factor:.2f}", f"{peak.noise95:.2f}"]
+    assert seen.row("all, intended")[0] == str(run.latencies.intended.count)
+    assert seen.row("all, intended")[4] == f"{run.latencies.intended.at(99):.2f}"
+    assert run.inside is not None
+    assert seen.row("inside the windows, service")[4] == f"{run.inside.service.at(99):.2f}"
+    assert seen.row("renewals, distinct") == [str(run.sessions.renewals)]
+    assert seen.row("seed") == [str(run.setup.load.seed)]
+    assert seen.row("k, the compression") == ["60"]
+    assert seen.row("began late, p99")[1] == f"{run.generator.lag_p99_ms:.2f} ms"
+    assert seen.row("locust") == [run.setup.versions["locust"]]
+
+
+def test_the_strip_says_the_verdict_first() -> None:
+    """Passed, failed, void and shown-to-compare cannot be mistaken for one another."""
+    run = full()
+    passed = replace(run, checks=tuple(replace(c, passed=True) for c in run.checks))
+    naive = replace(run, setup=replace(run.setup, target=replace(run.setup.target, mode="naive")))
+    for shown, word in (
+        (passed, "PASS: all 9 invariants held"),
+        (run, "FAIL: 3 of 9 invariants broke"),
+        (nearly_empty(), "VOID: nothing can be concluded"),
+        (naive, "SHOWN TO COMPARE WITH"),
+    ):
+        assert f'<div class="word">{word}</div>' in render_report(shown)
+
+
+def test_a_void_run_is_neither_green_nor_red() -> None:
+    """No figure of a run that says nothing is coloured as if it had been judged."""
+    void = load_run(STORMS / "plain.json")
+    html = render_report(void)
+    assert not re.search(r'class="card (ok|warn|bad)"', html)
+    names = {check.name for check in void.checks}
+    rows = [row for row in Texts(html).rows if row[0] in names and len(row) == 5]
+    assert {row[3] for row in rows} == {"void"}
+    assert "says nothing" in happened(void)
+
+
+def test_every_invariant_has_a_remedy() -> None:
+    """Whatever can be red, the report says what to do about it."""
+    facts = Facts(signatures=1, signed_twice=0, families_killed=0, issuer_requests=1)
+    names = {
+        check.name
+        for is_sliding in (True, False)
+        for check in judge(facts, Rules(is_sliding=is_sliding))
+    }
+    assert names == set(REMEDIES)
+
+
+def test_the_sentence_tells_a_storm_from_chance() -> None:
+    """Below the noise floor there is no storm, whatever the factor."""
+    run = full()
+    assert "7.8 times the least possible rate: a storm, where chance alone makes 2.3" in happened(
+        run
+    )
+    assert any('policy = "grid"' in step for step in to_do(run))
+    calm = replace(run, peaks=tuple(replace(peak, factor=2.0) for peak in run.peaks))
+    assert "no storm" in happened(calm)
+    assert not any("grid" in step for step in to_do(calm))
+    grid = replace(run.setup.target, policy="grid")
+    again = replace(run, setup=replace(run.setup, target=grid))
+    assert any("[budget] at 30/s" in step for step in to_do(again))
+
+
+def test_lost_sessions_are_counted_with_their_cause() -> None:
+    """Sessions out by force are told apart from those that the buffer lost."""
+    run = full()
+    assert lost(run) == 3
+    assert "nobody was signed out by force, and 3 sessions came back only after expiry" in happened(
+        run
+    )
+    forced = replace(run, sessions=replace(run.sessions, forced_out=1))
+    assert "1 session signed out without any fault" in happened(forced)
+    assert lost(forced) == 4
+
+
+def test_a_run_beside_itself_has_not_changed() -> None:
+    """Equal figures are never better or worse."""
+    run = full()
+    assert {change.verdict for change in changes(run, run)} == {"as before"}
+    assert differences(run, run) == ()
+
+
+def test_a_change_counts_only_beyond_noise() -> None:
+    """The storm factor of plain is worse than that of grid; a 10 % slower p99 is not a change."""
+    plain, grid = full(), load_run(STORMS / "grid.json")
+    by_name = {change.what: change for change in changes(grid, plain)}
+    assert by_name["storm factor"].verdict == "worse"
+    assert by_name["storm factor"].now == plain.peaks[0].factor
+    assert by_name["storm factor"].before == grid.peaks[0].factor
+    assert ("policy", "grid", "plain") in differences(grid, plain)
+    assert plain.inside is not None
+    slower = replace(
+        plain.inside.intended,
+        values_ms=tuple(value * 1.1 for value in plain.inside.intended.values_ms),
+    )
+    again = replace(plain, inside=replace(plain.inside, intended=slower))
+    changed = {change.what: change for change in changes(plain, again)}
+    assert changed["p99 inside the windows"].verdict == "as before"
+
+
+def test_the_costs_are_those_of_the_timeline() -> None:
+    """CPU per request and the hit ratio are sums over the seconds, by hand the same."""
+    run = full()
+    used = sum(sum(second.cpu) for second in run.timeline)
+    asked = sum(s.requests + sum(s.hostile.values()) for s in run.timeline)
+    assert cpu_per_request_us(run) == pytest.approx(1e6 * used / asked)
+    hits, looked = hit_ratio(run)
+    assert (hits, looked - hits) == (
+        sum(s.cache_hits or 0 for s in run.timeline),
+        sum(s.cache_misses or 0 for s in run.timeline),
+    )
+    assert cpu_per_request_us(nearly_empty()) is None
+
+
+def test_a_timeline_of_the_terminal_never_hides_its_peak() -> None:
+    """However narrow, the highest second is the highest character."""
+    values = [0.0] * 300
+    values[137] = 50.0
+    line = spark(values, 40)
+    assert len(line) == 40
+    assert line[137 * 40 // 300] == "█"
+    assert spark([None, 1.0, None], 3) == " █ "
+    assert spark([], 10) == ""
+    assert spark([0.0, 1.0], 2, is_ascii=True).isascii()
+
+
+def test_the_timeline_marks_the_window() -> None:
+    """The row below shades the seconds that the windows cover."""
+    rows = list(timeline_rows(full(), 80))
+    assert rows[-1].rstrip() == f"{'':<12}{' ' * 10}{'~' * 5}{' ' * 5}  expiry"
+    assert all(len(row) <= 80 for row in rows)
+    assert list(timeline_rows(nearly_empty(), 80)) == []
+
+
+def test_windows_without_a_second_do_not_break_the_report() -> None:
+    """A window beyond the last second is drawn at the edge, not outside the chart."""
+    run = replace(full(), windows=(Window(label="late", begins=500, ends=600),))
+    assert "late" in render_report(run)
+
+
+def test_two_samples_of_one_second_both_count() -> None:
+    """A worker whose timer was late loses no signature in the timeline."""
+    book = Book()
+    ledger = Ledger()
+    ledger.record(3.5, "ok", 0.001, 0.001)
+    book.merge(ledger.delta())
+    usual = Sample(
+        at=1004.0, pid=7, cpu=0.5, loop_lag_ms=3, memory_mb=50, renewals=2, signatures=2,
+        signed_twice=0, failed=0, budget_queue=1, families_killed=0, cache_hits=9, cache_misses=1,
+        store_calls=4,
+    )  # fmt: skip
+    late = replace(usual, at=1004.3, cpu=0.1, loop_lag_ms=9, memory_mb=51, budget_queue=0)
+    (second,) = timeline_of(book, [usual, late], 1000.0, [7])
+    assert (second.signatures, second.cache_hits, second.store_calls) == (4, 18, 8)
+    assert (second.cpu, second.loop_lag_ms, second.memory_mb) == ((0.5,), (9,), (51,))
+    assert second.budget_queue == 0
+
+
+# In a real browser
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def browser() -> AsyncIterator[Browser]:
+    """Give one browser for the module."""
+    async with browsing() as started:
+        yield started
+
+
+@pytest.mark.asyncio(loop_scope="module")
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [1000, 360])
+async def test_it_opens_without_a_fault_and_never_scrolls_sideways(
+    browser: Browser, tmp_path: Path, scheme: Any, width: int
+) -> None:
+    """At a desk and on a phone, by day and by night, hostile names included."""
+    context = await browser.new_context(
+        color_scheme=scheme, viewport={"width": width, "height": 800}, offline=True
+    )
+    watch, page = Watch(context), await context.new_page()
+    for name, make in RUNS.items():
+        path = tmp_path / f"{name}.html"
+        write_report(make(), path, full())
+        await page.goto(path.as_uri())
+        assert await page.evaluate("document.documentElement.scrollWidth") <= width, name
+        background = await page.evaluate("getComputedStyle(document.body).backgroundColor")
+        assert (background == "rgb(255, 255, 255)") == (scheme == "light")
+    assert watch.faults == []
+    assert all(url.startswith("file:") for url in watch.urls)
+    assert len(watch.urls) == len(RUNS)
+    await context.close()
+
+
+@pytest.mark.asyncio(loop_scope="module")
+async def test_it_prints_dark_on_light(browser: Browser, tmp_path: Path) -> None:
+    """On paper the scheme of the screen does not count, and every chart is there."""
+    context = await browser.new_context(color_scheme="dark")
+    page = await context.new_page()
+    path = tmp_path / "storm.html"
+    write_report(full(), path)
+    await page.goto(path.as_uri())
+    await page.emulate_media(media="print")
+    assert await page.evaluate("getComputedStyle(document.body).color") == "rgb(0, 0, 0)"
+    assert await page.evaluate(
+        "[...document.querySelectorAll('svg')].every((each) => each.getBoundingClientRect().width)"
+    )
+    assert (await page.pdf()).startswith(b"%PDF")
+    await context.close()
