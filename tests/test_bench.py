@@ -148,6 +148,8 @@ def test_noisy_run_widens_every_interval_and_says_so() -> None:
     assert (widened.value.low, widened.value.high) == (7, 13)
     assert widened.over is not None
     assert (widened.over.low, widened.over.high) == (-1, 3)
+    counted = Figure(id="a.b", name="n", unit="MB", value=_sample(9, 10, 11))
+    assert counted.widened(0.2) == counted
     result = _result(10, widened_by=0.2)
     assert result.is_noisy
     assert "A noisy run" in noise_of(result)

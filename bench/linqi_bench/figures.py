@@ -82,10 +82,13 @@ class Figure:
         A figure that was restless itself gets half of what its spread is too large on top: order
         statistics know how often something was measured, not that a neighbour was busy meanwhile.
         """
+        if self.unit != "us":
+            return self  # what is counted or weighed does not depend on neighbours
         restless = max(0.0, self.value.spread - NOISY_SPREAD) / 2
         by = abs(self.value.median) * (share + restless)
         over = None if self.over is None else self.over.widened(by)
-        return replace(self, value=self.value.widened(by), over=over)
+        value = self.value.widened(by)
+        return replace(self, value=replace(value, low=max(0.0, value.low)), over=over)
 
     def as_json(self) -> dict[str, Any]:
         """Give all of it as members of a JSON object."""
