@@ -6,7 +6,8 @@ r"""A storm for plain ``locust -f``: one machine, ``--processes`` or a master wi
         --linqi-key keys.json --linqi-issuer https://shop.example --linqi-audience shop
 
 With several workers ``-u`` and ``-r`` are their number: one Locust user drives all the clients of
-its process. The exit code and ``--linqi-output`` are those of ``linqi storm --url``.
+its process. The exit code and ``--linqi-output`` are those of ``linqi storm --url``. Without
+``--headless`` Locust's page has a tab with the figures of the storm, on loopback only.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import argparse
 import asyncio
 import json
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 
@@ -26,9 +28,11 @@ from locust.runners import LocalRunner, MasterRunner, WorkerRunner
 
 from linqi_storm.assembly import assemble
 from linqi_storm.ledger import Book
+from linqi_storm.locust_tab import Row, add_tab, final_rows, live_rows, waiting_rows
 from linqi_storm.node import Node, StormUser
 from linqi_storm.order import Order
 from linqi_storm.plan import Credential, People, Plan
+from linqi_storm.report import write_report
 from linqi_storm.results import save_run
 from linqi_storm.scenarios import Scenario, find_scenario
 from linqi_storm.sign_in import ByEndpoint
@@ -40,6 +44,7 @@ __all__ = ["StormUser"]
 
 _LOGINS_AT_ONCE: Final = 16
 _LEAD_SECONDS: Final = 2.0
+_ROWS_SECONDS: Final = 1.0
 
 
 @events.init_command_line_parser.add_listener  # type: ignore[untyped-decorator]
@@ -68,6 +73,8 @@ def _init(environment: Environment, **_: Any) -> None:
         return
     storm = _Storm(environment)
     environment.events.test_start.add_listener(storm.start)  # type: ignore[no-untyped-call]
+    if environment.web_ui is not None:
+        add_tab(environment.web_ui, storm.rows)
 
 
 class _Storm:
@@ -77,10 +84,20 @@ class _Storm:
         self._environment = environment
         self._book = Book()
         self._node = Node(environment, lambda news: self._book.merge(news))
+        self._rows: Callable[[], list[Row]] = waiting_rows
+        self._kept: tuple[float, list[Row]] = (0.0, [])
+
+    def rows(self) -> list[Row]:
+        """Give what the tab shows, worked out once a second however many look at it."""
+        now = time.monotonic()
+        if now >= self._kept[0]:
+            self._kept = (now + _ROWS_SECONDS, self._rows())
+        return self._kept[1]
 
     def start(self, **_: Any) -> None:
         """Sign everybody in and tell the generators to begin."""
         self._book = Book()
+        self._rows = waiting_rows
         order = _order(self._environment)
         scenario = find_scenario(order.scenario)(order.shape, order.options)
         target = UrlTarget(order, scenario)
@@ -96,6 +113,7 @@ class _Storm:
         begins_at = time.time() + target.people_seconds() + _LEAD_SECONDS
         people = _people(plan, scenario, begins_at)
         self._node.begin(plan, people)
+        self._rows = lambda: live_rows(self._book, order.shape, time.time() - people.begins_at)
         gevent.spawn(self._finish, order, scenario, target, people.begins_at)
 
     def _finish(
@@ -106,7 +124,9 @@ class _Storm:
         self._node.is_done.wait()
         run = assemble(order, scenario, target.describe(), self._book, begins_at=begins_at)
         options: Any = self._environment.parsed_options
+        self._rows = lambda: final_rows(run)
         save_run(run, options.linqi_output)
+        write_report(run, options.linqi_output.with_suffix(".html"))
         show_verdict(Console(), run)
         self._environment.process_exit_code = EXIT_CODES[run.verdict]
         runner = self._environment.runner

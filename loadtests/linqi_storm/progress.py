@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from linqi_storm.ledger import Book
+from linqi_storm.live import live_figures
 from linqi_storm.runner import Progress
 
 __all__ = ["shown_progress"]
@@ -49,16 +50,11 @@ def _clock(second: float, duration: float) -> str:
 
 def _line(second: float, duration: float, book: Book) -> str:
     """Give one line: how far it is, and what the last whole second was like."""
-    known = [known for known in book.seconds if 0 <= known < second - 1]
-    if second < 0 or not known:
+    live = live_figures(book, second)
+    if live is None:
         return f"{_clock(second, duration)} of {duration:.0f} s"
-    latest = known[-1]
-    _, intended = book.latencies([latest])
-    counts, tally = book.counts(latest).outcomes, book.tally
-    renewals = sum(n for at, n in tally.renewed_at.items() if at // 1000 == latest)
-    lost = tally.forced_out + tally.lapsed
-    p99 = intended.get_value_at_percentile(99) / 1000
     return (
-        f"{_clock(second, duration)} of {duration:.0f} s: {sum(counts.values())} requests/s,"
-        f" {renewals} renewals/s, p99 {p99:.0f} ms, lost {lost}, wrong {len(tally.examples)}"
+        f"{_clock(second, duration)} of {duration:.0f} s: {live.requests} requests/s,"
+        f" {live.renewals} renewals/s, p99 {live.p99_ms:.0f} ms,"
+        f" lost {live.forced_out + live.lapsed}, wrong {live.wrong}"
     )

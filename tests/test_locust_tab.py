@@ -1,0 +1,222 @@
+"""The storm's tab in Locust's own page: what it shows, where, and only on loopback."""
+
+import contextlib
+import json
+import os
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx2
+import pytest
+
+from chrome import Watch, browsing
+from linqi import Key, KeySet
+from linqi_storm.embedded import AppSpec
+from linqi_storm.fleet import Fleet
+from linqi_storm.ledger import Book, Ledger
+from linqi_storm.live import live_figures
+from linqi_storm.results import load_run
+
+LOCUSTFILE = Path(sys.modules["linqi_storm"].__path__[0]) / "locustfile.py"
+EVIL = "<img src=x onerror=alert(1)>"
+
+
+def a_book() -> Book:
+    """Give the counts of three seconds."""
+    ledger, book = Ledger(), Book()
+    for intended in (0.1, 0.2, 1.5, 1.6, 1.7, 2.5):
+        ledger.record(intended, "ok", 0.004, 0.005)
+    ledger.record(1.8, "failed", 0.001, 0.001)
+    ledger.note(1, in_flight=3, cpu=0.25)
+    ledger.tally.renewed_at.update({1_200: 2, 1_250: 1, 2_900: 4})
+    ledger.tally.lapsed, ledger.tally.accepted_forged = 2, 1
+    book.merge(ledger.delta())
+    return book
+
+
+def test_live_figures_are_of_the_last_whole_second() -> None:
+    """The second that still goes on is not shown, as it would always be too low."""
+    live = live_figures(a_book(), 2.9)
+    assert live is not None
+    assert (live.second, live.requests, live.renewals, live.unanswered) == (1, 4, 3, 1)
+    assert (live.lapsed, live.forced_out, live.accepted) == (2, 0, 1)
+    assert live.p99_ms == pytest.approx(5, rel=0.01)
+    assert live_figures(a_book(), 0.9) is None
+    assert live_figures(Book(), 5) is None
+
+
+def in_a_process(program: str) -> str:
+    """Give what `program` prints: Locust changes the process that imports it."""
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", program],
+        capture_output=True, text=True, timeout=60, check=True,
+    )  # fmt: skip
+    return done.stdout
+
+
+def test_there_is_no_tab_beyond_loopback() -> None:
+    """An unset host becomes loopback; on another one there is no tab and nothing is told."""
+    program = """
+from locust.env import Environment
+from locust.web import WebUI
+from linqi_storm.locust_tab import add_tab
+for host in ("", "127.0.0.1", "localhost", "::1", "0.0.0.0", "192.0.2.1", "storm.example"):
+    environment = Environment()
+    environment.create_local_runner()
+    page = WebUI(environment, host, 0, delayed_start=True)
+    added = add_tab(page, lambda: [{"what": "x", "seen": "y", "wanted": ""}])
+    answer = page.app.test_client().get("/stats/requests").get_json()
+    assert added == ("extended_stats" in answer) == ("extended_tabs" in page.template_args)
+    print(page.host, added)
+"""
+    assert in_a_process(program).split() == [
+        *("127.0.0.1", "True", "127.0.0.1", "True", "localhost", "True", "::1", "True"),
+        *("0.0.0.0", "False", "192.0.2.1", "False", "storm.example", "False"),  # noqa: S104
+    ]
+
+
+def test_the_rows_are_plain_text_of_the_run() -> None:
+    """Before, during and after a run the tab has rows of three texts each."""
+    storm = Path(__file__).parent / "storms" / "plain.json"
+    program = f"""
+import json, pathlib
+from linqi_storm.locust_tab import final_rows, live_rows, waiting_rows
+from linqi_storm.results import load_run
+from linqi_storm.shape import Shape
+import sys
+sys.path.insert(0, {str(Path(__file__).parent)!r})
+from test_locust_tab import a_book
+shape = Shape(sessions=100, lifetime=30, buffer=10, duration=40)
+run = load_run(pathlib.Path({str(storm)!r}))
+print(json.dumps([waiting_rows(), live_rows(a_book(), shape, 2.9), final_rows(run)]))
+"""
+    waiting, live, final = json.loads(in_a_process(program))
+    assert all(set(row) == {"what", "seen", "wanted"} for row in [*waiting, *live, *final])
+    seen = {row["what"]: row["seen"] for row in live}
+    assert seen["second"] == "1 of 40"
+    assert seen["peak of renewals so far"] == "4/s, factor 0.80"
+    assert seen["tokens accepted that must be refused"] == "1"
+    run = load_run(storm)
+    assert final[0]["seen"] == "VOID"
+    assert {row["what"] for row in final} >= {check.name for check in run.checks}
+
+
+@contextlib.contextmanager
+def in_the_background(program: str) -> Iterator[None]:
+    """Run `program` while the context lasts."""
+    process = subprocess.Popen([sys.executable, "-W", "ignore", "-c", program])
+    try:
+        yield
+    finally:
+        process.terminate()
+        process.wait(15)
+
+
+def free_port() -> int:
+    """Give a port that nobody listens on."""
+    with socket.create_server(("127.0.0.1", 0)) as found:
+        return int(found.getsockname()[1])
+
+
+@contextlib.contextmanager
+def locust(folder: Path, *arguments: str) -> Iterator[tuple[str, subprocess.Popen[str]]]:
+    """Run Locust with its page; give the page's address."""
+    port = free_port()
+    with (folder / "locust.log").open("w") as log:
+        process = subprocess.Popen(
+            [
+                *(sys.executable, "-m", "locust", "-f", str(LOCUSTFILE), "--web-port", str(port)),
+                *arguments,
+            ],
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            text=True,
+            env=os.environ | {"PYTHONWARNINGS": "ignore"},
+        )
+    url = f"http://127.0.0.1:{port}"
+    try:
+        deadline = time.monotonic() + 40
+        while True:
+            with contextlib.suppress(httpx2.TransportError):
+                if httpx2.get(url, timeout=5).status_code == 200:
+                    break
+            assert process.poll() is None, (folder / "locust.log").read_text()
+            assert time.monotonic() < deadline
+            time.sleep(0.1)
+        yield url, process
+    finally:
+        process.terminate()
+        try:
+            process.wait(15)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+
+async def test_the_tab_shows_the_storm_in_chromium(tmp_path: Path) -> None:
+    """A real ``locust -f`` page: figures while the storm goes on, then its verdict."""
+    KeySet([Key.generate("ES256")]).save(tmp_path / "key.json")
+    spec = AppSpec(kind="sliding", lifetime=8, buffer=3, jwks=str(tmp_path / "key.json"), workers=1)
+    output = tmp_path / "storm.json"
+    arguments = (
+        *("-u", "1", "-r", "1", "--autostart", "--linqi-key", str(tmp_path / "key.json")),
+        *("--linqi-issuer", "https://storm.linqi.example", "--linqi-audience", "linqi-storm"),
+        *("--linqi-sessions", "40", "--linqi-lifetime-seconds", "8", "--linqi-buffer-seconds"),
+        *("3", "--linqi-gap-seconds", "0.5", "--linqi-seconds", "10", "--linqi-output"),
+        str(output),
+    )
+    with (
+        Fleet(spec, tmp_path).running() as fleet,
+        locust(tmp_path, "-H", fleet.url, *arguments) as (url, process),
+    ):
+        async with browsing() as browser:
+            context = await browser.new_context()
+            watch, page = Watch(context), await context.new_page()
+            await page.goto(f"{url}/?tab=linqi-storm")
+            await page.get_by_role("tab", name="Token storm").click()
+            await page.get_by_role("cell", name="renewals per second").wait_for(timeout=30_000)
+            row = page.get_by_role("row").filter(has_text="requests per second")
+            assert int(await row.get_by_role("cell").nth(1).inner_text()) >= 0
+            await page.get_by_role("cell", name="verdict").wait_for(timeout=60_000)
+            assert watch.faults == []
+            await context.close()
+        assert process.poll() is None
+        assert output.with_suffix(".html").read_text().startswith("<!doctype html>")
+        run = load_run(output)
+        told = httpx2.get(f"{url}/stats/requests").json()["extended_stats"][0]["data"]
+        assert told[0] == {"what": "verdict", "seen": run.verdict, "wanted": ""}
+
+
+async def test_a_hostile_text_stays_text_in_the_tab() -> None:
+    """Locust's page shows cells as text: a scenario's name cannot become an element."""
+    port = free_port()
+    program = f"""
+import gevent
+from locust.env import Environment
+from linqi_storm.locust_tab import add_tab
+environment = Environment()
+environment.create_local_runner()
+environment.runner.state = "running"
+page = environment.create_web_ui("127.0.0.1", {port}, delayed_start=True)
+add_tab(page, lambda: [{{"what": {EVIL!r}, "seen": {EVIL!r}, "wanted": ""}}])
+page.start()
+gevent.sleep(40)
+"""
+    with in_the_background(program):
+        async with browsing() as browser:
+            context = await browser.new_context()
+            watch, page = Watch(context), await context.new_page()
+            for _ in range(100):
+                with contextlib.suppress(Exception):
+                    await page.goto(f"http://127.0.0.1:{port}/?tab=linqi-storm")
+                    break
+                await page.wait_for_timeout(200)
+            await page.get_by_role("cell", name="onerror").first.wait_for(timeout=15_000)
+            assert await page.locator("img[src=x]").count() == 0
+            assert watch.faults == []
+            await context.close()
