@@ -110,7 +110,7 @@ class Driver:
     def drive(self) -> None:
         """Run until the plan's duration is over and every answer has come or timed out."""
         ends = self._plan.shape.duration
-        self._wire.warm(8)
+        self._wire.warm(max(1, int(self._scenario.connections * self._share)))
         beside = [gevent.spawn(self._watch_self), gevent.spawn(self._attack)]
         for session in self._sessions:
             leaves = self._scenario.signs_out_at(session.index)

@@ -26,7 +26,10 @@ __all__ = ["main"]
 _COMPRESSED_SECONDS: Final = 60
 """Shorter lifetimes are a compressed demonstration, which whole-second times would bundle."""
 
-_EXTRAS: Final = {"httpx2": "client", "keyring": "keyring", "platformdirs": "client"}
+_EXTRAS: Final = {
+    **{"httpx2": "client", "keyring": "keyring", "platformdirs": "client"},
+    **dict.fromkeys(("gevent", "hdrh", "locust", "psutil"), "storm"),
+}
 """What brings a module that is missing, where it is not ``linqi[serve]``."""
 
 

@@ -62,6 +62,8 @@ class Scenario:
     mode: ClassVar[Mode] = "sliding"
     embedded: ClassVar[str] = "sliding"
     """Which of the embedded applications is tested: sliding, naive, dual or outside."""
+    connections: ClassVar[int] = 16
+    """Kept alive from before the barrier; more are opened as they are needed."""
     tabs: ClassVar[int] = 1
     """How many tabs share one session."""
     hostile_per_second: ClassVar[float] = 2.0

@@ -23,6 +23,7 @@ class StormDual(Scenario):
     shape = _SHAPE
     mode = "dual"
     embedded = "dual"
+    connections = 500
     options: ClassVar[Mapping[str, float]] = {"rush": 1.0}
 
     def first_due(self, index: int, rng: random.Random) -> float:

@@ -1,0 +1,125 @@
+"""What several generators count adds up to what one would have counted."""
+
+import json
+import random
+
+import pytest
+
+from linqi_storm.assembly import generator_of, latencies_by_window, timeline_of
+from linqi_storm.ledger import Book, Ledger, percentiles_of, spectrum_of
+from linqi_storm.results import Window
+from linqi_storm.sampler import Sample
+
+
+def shipped(ledger: Ledger) -> dict[str, object]:
+    """Give a ledger's news as they arrive on the other side."""
+    return dict(json.loads(json.dumps(ledger.delta())))
+
+
+def test_histograms_of_several_generators_merge_into_one() -> None:
+    """Percentiles of the whole are those of all values together, not a mean of percentiles."""
+    draw = random.Random(3)
+    values = [draw.expovariate(100) for _ in range(6_000)]
+    alone, parts = Ledger(), [Ledger() for _ in range(3)]
+    for number, value in enumerate(values):
+        alone.record(1.5, "ok", value, value * 2)
+        parts[number % 3].record(1.5, "ok", value, value * 2)
+    whole, merged = Book(), Book()
+    whole.merge(shipped(alone))
+    for part in parts:
+        merged.merge(shipped(part))
+    for seen, wanted in zip(merged.latencies([1]), whole.latencies([1]), strict=True):
+        assert spectrum_of(seen) == spectrum_of(wanted)
+    assert merged.counts(1).outcomes == {"ok": 6_000}
+    service = percentiles_of(merged.latencies([1])[0])
+    assert service is not None
+    assert service.p99_ms == pytest.approx(sorted(values)[5_940] * 1_000, rel=0.02)
+
+
+def test_what_was_told_is_not_told_again() -> None:
+    """A ledger gives only what is new; the driver goes on counting in the same tally."""
+    ledger, book = Ledger(), Book()
+    tally = ledger.tally
+    for renewals in (2, 3):
+        tally.renewals += renewals
+        tally.renewed_at[1_500] += 1
+        tally.lags.append((7, 0.25))
+        ledger.record(0.5, "ok", 0.001, 0.002)
+        book.merge(shipped(ledger))
+    book.merge(shipped(ledger))
+    assert (book.tally.renewals, book.tally.renewed_at) == (5, {1_500: 2})
+    assert book.tally.lags == [(7, 0.25), (7, 0.25)]
+    assert book.counts(0).outcomes == {"ok": 2}
+
+
+def test_hostile_requests_are_in_no_other_figure() -> None:
+    """They have their own counts, and no latency."""
+    ledger, book = Ledger(), Book()
+    ledger.record_hostile(0.1, "refused")
+    book.merge(shipped(ledger))
+    assert book.counts(0).hostile == {"refused": 1}
+    assert not book.counts(0).outcomes
+    assert percentiles_of(book.latencies([0])[0]) is None
+
+
+def test_seconds_belong_to_a_window_by_their_middle_and_the_first_ones_to_none() -> None:
+    """Warm-up counts to the whole only."""
+    ledger, book = Ledger(), Book()
+    for second in range(12):
+        ledger.record(second + 0.2, "ok", 0.001, 0.001)
+    book.merge(shipped(ledger))
+    window = Window(label="expiry", begins=5.4, ends=8)
+    whole, inside, outside = latencies_by_window(book, [window], 12)
+    assert inside is not None
+    assert outside is not None
+    counts = [found.intended.count for found in (whole, inside, outside)]
+    assert counts == [12, 3, 6]
+
+
+def lagging(milliseconds: float, cpu: float) -> Book:
+    """Give the book of a generator that was so late and so busy."""
+    ledger, book = Ledger(), Book()
+    for _ in range(100):
+        ledger.record_lag(milliseconds / 1_000)
+    for second in range(10):
+        ledger.note(second, in_flight=1, cpu=cpu)
+    book.merge(shipped(ledger))
+    return book
+
+
+@pytest.mark.parametrize(
+    ("milliseconds", "cpu", "is_valid"),
+    [(9.9, 0.79, True), (10.2, 0.1, False), (1.0, 0.81, False)],
+)
+def test_a_late_or_busy_generator_makes_a_run_void(
+    milliseconds: float, cpu: float, is_valid: bool
+) -> None:
+    """More than 10 ms late at p99, or more than 80 % of a core, and nothing can be concluded."""
+    assert generator_of(lagging(milliseconds, cpu)).is_valid is is_valid
+
+
+def test_a_run_in_which_nothing_was_sent_is_void() -> None:
+    """Zero violations among zero requests prove nothing."""
+    assert not generator_of(Book()).is_valid
+
+
+def a_sample(at: float, pid: int, signatures: int) -> Sample:
+    """Give one second of one worker."""
+    return Sample(
+        at=at, pid=pid, cpu=0.5, loop_lag_ms=1, memory_mb=50, renewals=0, signatures=signatures,
+        signed_twice=0, failed=0, budget_queue=2, families_killed=0, cache_hits=3, cache_misses=1,
+        store_calls=0,
+    )  # fmt: skip
+
+
+def test_the_samples_of_the_workers_stand_in_their_second_and_their_column() -> None:
+    """A worker that is gone or not there yet leaves a zero in its column, and sums go on."""
+    ledger, book = Ledger(), Book()
+    for second in range(2):
+        ledger.record(second + 0.5, "ok", 0.001, 0.001)
+    book.merge(shipped(ledger))
+    samples = [a_sample(101.01, 1, 4), a_sample(101.02, 2, 5), a_sample(102.01, 2, 6)]
+    rows = timeline_of(book, samples, 100, [1, 2])
+    assert [row.signatures for row in rows] == [9, 6]
+    assert [row.cpu for row in rows] == [(0.5, 0.5), (0.0, 0.5)]
+    assert rows[0].budget_queue == 4

@@ -1,0 +1,222 @@
+"""Scenarios are classes with draws for the generators and a conduct for the servers."""
+
+import asyncio
+import math
+import random
+from argparse import ArgumentParser
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from linqi import ConfigurationError, Key, Signer
+from linqi_storm.command import add_options, order_of
+from linqi_storm.forging import Forger
+from linqi_storm.order import Order
+from linqi_storm.scenarios import SCENARIOS, Scenario, find_scenario
+from linqi_storm.unverified import expiry_of
+
+
+class Recorder:
+    """A stage that notes what a scenario does, and waits for nothing."""
+
+    def __init__(self) -> None:
+        self.done: list[str] = []
+        self.second = 0.0
+
+    async def until(self, second: float) -> None:
+        """Be there."""
+        self.second = max(self.second, second)
+
+    async def restart_workers(self) -> None:
+        """Note it."""
+        self.done.append(f"{self.second:g} restart")
+
+    async def store_down(self) -> None:
+        """Note it."""
+        self.done.append(f"{self.second:g} down")
+
+    async def store_up(self) -> None:
+        """Note it."""
+        self.done.append(f"{self.second:g} up")
+
+    async def issuer(self, **command: Any) -> Mapping[str, Any]:
+        """Note it."""
+        self.done.append(f"{self.second:g} {command['do']} {command.get('kind', '')}".strip())
+        return {"signing": "old"}
+
+    def mark(self, label: str, begins: float, ends: float) -> None:
+        """Note nothing."""
+
+    def say(self, text: str) -> None:
+        """Note nothing."""
+
+
+def made(name: str, **options: float) -> Scenario:
+    """Give a scenario in its own size."""
+    scenario = find_scenario(name)
+    return scenario(scenario.shape, options)
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "done"),
+    [
+        ("deploy", {"at": 5}, ["5 restart"]),
+        ("store-outage", {"at": 4, "seconds": 3}, ["4 down", "7 up"]),
+        ("key-rotation", {"at": 2, "withdraw": 9}, ["2 publish", "2 sign", "11 remove"]),
+        (
+            "issuer-outage",
+            {"at": 3, "seconds": 9},
+            ["3 fault error", "6 fault hang", "9 fault garbage", "12 fault"],
+        ),
+        ("storm-sliding", {}, []),
+    ],
+)
+def test_a_scenario_does_to_the_servers_what_its_settings_say(
+    name: str, options: dict[str, float], done: list[str]
+) -> None:
+    """In this order and at these seconds."""
+    stage = Recorder()
+    asyncio.run(made(name, **options).conduct(stage))
+    assert stage.done == done
+
+
+@pytest.mark.parametrize("name", SCENARIOS)
+def test_every_scenario_fits_its_own_size(name: str) -> None:
+    """Its draws are usable, its windows lie inside the run, and the buffer is seen to close."""
+    scenario, rng = made(name), random.Random(1)
+    assert scenario.summary
+    for index in range(0, scenario.size.sessions, 50):
+        assert scenario.first_due(index, rng) >= 0
+        assert scenario.gap(index, rng) > 0
+        assert 1 <= scenario.parallel(rng) <= 20
+    for window in scenario.windows():
+        assert 0 <= window.begins < window.ends <= scenario.size.duration
+
+
+def test_everybody_comes_within_the_rush() -> None:
+    """The rush of dual tokens is as long as its setting."""
+    rng, scenario = random.Random(1), made("storm-dual", rush=2)
+    dues = [scenario.first_due(index, rng) for index in range(scenario.size.sessions)]
+    assert min(dues) == 0
+    assert 1.9 < max(dues) < 2
+
+
+@pytest.mark.parametrize(("spread", "floor"), [("zipf", 20), ("hot", 50)])
+def test_steady_load_may_be_uneven(spread: str, floor: float) -> None:
+    """The first session comes far oftener than the middle one."""
+    scenario, rng = made("steady", **{spread: 1}), random.Random(1)
+    first, middle = (
+        sum(scenario.gap(index, rng) for _ in range(200)) / 200 for index in (0, 1_000)
+    )
+    assert middle / first > floor
+
+
+def test_a_cold_session_comes_only_once() -> None:
+    """Every request bears a token that nobody has seen."""
+    scenario = made("steady", cold=1)
+    assert scenario.gap(3, random.Random(1)) == math.inf
+
+
+def test_a_share_of_the_replies_gets_lost() -> None:
+    """As large as the setting says."""
+    scenario, rng = made("lost-replies", share=0.2), random.Random(1)
+    assert sum(scenario.loses_reply(rng) for _ in range(5_000)) == pytest.approx(1_000, rel=0.1)
+
+
+def test_a_share_of_the_sessions_signs_out() -> None:
+    """One after the other, within the time that the settings give."""
+    scenario = made("revoke", share=0.25)
+    leaves = [scenario.signs_out_at(index) for index in range(scenario.size.sessions)]
+    gone = [second for second in leaves if second is not None]
+    assert len(gone) == scenario.size.sessions // 4
+    assert all(3 <= second <= 14 for second in gone)
+
+
+def test_a_setting_that_a_scenario_does_not_have_is_refused_with_those_it_has() -> None:
+    """A slip of the pen must not run another storm than was meant."""
+    with pytest.raises(ConfigurationError, match="it has: at"):
+        made("deploy", att=3)
+    with pytest.raises(ConfigurationError, match="choose one"):
+        made("steady", hot=1, cold=1)
+
+
+class Lunch(find_scenario("storm-sliding")):  # type: ignore[misc]
+    """A user's own scenario."""
+
+    name = "lunch"
+
+
+def test_a_scenario_of_ones_own_is_found_by_its_place() -> None:
+    """``module:Class`` names a subclass; anything else is refused."""
+    assert find_scenario(f"{__name__}:Lunch") is Lunch
+    for wrong in ("storm", "nowhere:Lunch", f"{__name__}:Nobody", f"{__name__}:Recorder"):
+        with pytest.raises(ConfigurationError):
+            find_scenario(wrong)
+
+
+def order(*arguments: str) -> Order:
+    """Parse a command line."""
+    parser = ArgumentParser()
+    add_options(parser)
+    return order_of(parser.parse_args(arguments))
+
+
+def test_compression_divides_what_is_real_and_nothing_else() -> None:
+    """Lifetime, buffer, gap and spread by k; sessions and seconds as given."""
+    given = order(
+        *("--sessions", "500", "--seconds", "30", "--compress", "20", "--lifetime-seconds", "900"),
+        *("--buffer-seconds", "300", "--gap-seconds", "30", "--login-spread-seconds", "60"),
+    )
+    shape = given.shape
+    assert (shape.sessions, shape.duration, shape.compression) == (500, 30, 20)
+    assert (shape.lifetime, shape.buffer, shape.gap, shape.login_spread) == (45, 15, 1.5, 3)
+
+
+def test_a_running_deployment_is_not_compressed() -> None:
+    """Its tokens live as long as they live."""
+    shape = order("--url", "http://127.0.0.1:1", "--seconds", "5").shape
+    assert (shape.compression, shape.lifetime) == (1, 900)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("--set", "at"),
+        ("--login", "{"),
+        ("--login", "[]"),
+        ("--sessions", "0"),
+        ("--buffer-seconds", "800"),
+        ("--compress", "0.5"),
+        ("--workers", "0"),
+        ("--sessions", "2", "--processes", "3"),
+        ("--app", "a:b", "--url", "http://127.0.0.1"),
+        ("no-such-scenario",),
+    ],
+)
+def test_a_command_line_that_makes_no_sense_is_refused(arguments: tuple[str, ...]) -> None:
+    """Before anything is started."""
+    with pytest.raises(ConfigurationError):
+        order(*arguments)
+
+
+def test_every_forgery_differs_from_the_token_it_is_made_of() -> None:
+    """Each kind is refused by its own fault, and none is the live token by chance."""
+    live = Signer(Key.generate("ES256"), issuer="https://a.example", audience="a").sign(
+        {"sub": "alice", "iat": 1_000, "exp": 2_000}
+    )
+    rng = random.Random(1)
+    for kind in ("mixed", "known_kids", "kids", "garbage"):
+        forged = {Forger(kind, [b"kept"]).forge(rng, live.encode()) for _ in range(200)}  # type: ignore[arg-type]
+        assert live.encode() not in forged
+        assert len(forged) > 1
+    assert expiry_of(live.encode()) == 2_000
+    assert expiry_of(b"garbage") == expiry_of(b"a.!.c") == 0
+
+
+def test_a_store_that_is_a_server_needs_a_known_name() -> None:
+    """The stores are three."""
+    shape = find_scenario("storm-dual").shape
+    with pytest.raises(ConfigurationError, match="sqlite, valkey or postgresql"):
+        Order(scenario="storm-dual", shape=shape, store="mysql", config=Path())
