@@ -136,13 +136,14 @@ def test_restless_figure_calls_itself_noisy_and_widens_its_interval() -> None:
     assert not _figure(_sample(9, 10, 11), None).widened(0.0).value.low < 9
 
 
-def test_noisy_run_widens_every_interval_and_says_so() -> None:
-    """A yardstick that wanders tells of a machine whose figures wander as far."""
+def test_noisy_run_widens_intervals_and_says_so() -> None:
+    """A yardstick that is slower around a figure tells how far that one may be off."""
     recorder = Recorder(1.0, lambda count, name: None)
-    recorder.yardsticks = [10.0, 10.1, 10.2, 10.1]
-    assert recorder.widening == 0
-    recorder.yardsticks = [10.0, 10.0, 14.0, 14.0, 12.0]
-    assert recorder.widening == pytest.approx(4 / 12, abs=0.01)
+    for reading in (10.0, 10.0, 10.1, 15.0, 10.0):
+        recorder.yardsticks.append(reading)
+        recorder.add(_figure(_sample(9, 10, 11), None))
+    recorder.yardsticks.append(10.0)
+    assert recorder.widenings == [0, 0, pytest.approx(0.5), pytest.approx(0.5), 0]
     figure = Figure(id="a.b", name="n", unit="us", value=_sample(9, 10, 11), over=_sample(1, 1, 1))
     widened = figure.widened(0.2)
     assert (widened.value.low, widened.value.high) == (7, 13)

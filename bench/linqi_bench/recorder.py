@@ -45,6 +45,7 @@ class Recorder:
         self.yardsticks: list[float] = []
         self._tell = tell
         self._count = 0
+        self._began: list[int] = []
         self._measure_yardstick = measure_yardstick
 
     @pytest.fixture
@@ -55,6 +56,7 @@ class Recorder:
     def add(self, figure: Figure) -> None:
         """Keep `figure`."""
         self.figures.append(figure)
+        self._began.append(len(self.yardsticks))
 
     @property
     def yardstick(self) -> float:
@@ -70,9 +72,21 @@ class Recorder:
         return (high - low) / self.yardstick
 
     @property
-    def widening(self) -> float:
-        """By which share of a figure its interval is widened: the drift, unless it is small."""
-        return self.drift if self.drift > _STEADY else 0.0
+    def widenings(self) -> list[float]:
+        """By which share of itself the interval of each figure is widened.
+
+        As much as the yardstick was slower just before or after it than in the run's better
+        quarter; nothing where that is little.
+        """
+        if len(self.yardsticks) < 2:
+            return [0.0] * len(self.figures)
+        quiet = statistics.quantiles(self.yardsticks, n=4)[0]
+        shares = []
+        for began in self._began:
+            around = self.yardsticks[max(0, began - 1) : began + 1]
+            slower = max(around, default=quiet) / quiet - 1
+            shares.append(slower if slower > _STEADY else 0.0)
+        return shares
 
     def pytest_collection_finish(self, session: pytest.Session) -> None:
         """Learn how many tests there are."""

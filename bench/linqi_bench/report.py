@@ -102,8 +102,8 @@ def noise_of(result: Result) -> str:
     said = []
     if result.is_noisy:
         said.append(
-            f"A noisy run: the yardstick varied by {result.yardstick_drift:.0%}, so every interval"
-            f" was widened by {result.widened_by:.0%} of its figure."
+            f"A noisy run: the yardstick varied by {result.yardstick_drift:.0%}, so intervals"
+            f" were widened by up to {result.widened_by:.0%} of their figures."
         )
     noisy = [figure["name"] for figure in result.figures if figure["noisy"]]
     if noisy:

@@ -33,7 +33,7 @@ class Result:
     yardstick_drift: float = 0.0
     """The interquartile range of that over the run, as a share of it."""
     widened_by: float = 0.0
-    """By which share of a figure its intervals were widened, because the machine was restless."""
+    """By which share of themselves intervals were widened at the most: the machine was restless."""
     left_out: list[str] = field(default_factory=list)
     """Why something was not measured."""
 

@@ -15,6 +15,7 @@ from linqi_bench.machine import describe_machine
 from linqi_bench.recorder import Recorder
 from linqi_bench.results import Result
 from linqi_bench.settings import Settings
+from linqi_bench.yardstick import read_yardstick
 
 __all__ = ["SUITES", "measure"]
 
@@ -52,7 +53,12 @@ def measure(
     ]
     pytest.main([*options, *(str(home / f"{name}.py") for name in SUITES)], [recorder])
     budgets = Budgets.load(recorder.yardstick)
-    figures = [each.widened(recorder.widening).judged(budgets) for each in recorder.figures]
+    recorder.yardsticks.append(read_yardstick())
+    widenings = recorder.widenings
+    figures = [
+        figure.widened(share).judged(budgets)
+        for figure, share in zip(recorder.figures, widenings, strict=True)
+    ]
     result = Result(
         figures=[figure.as_json() for figure in figures],
         machine=machine,
@@ -62,7 +68,7 @@ def measure(
         took_seconds=round(time.monotonic() - started, 1),
         yardstick_us=recorder.yardstick,
         yardstick_drift=recorder.drift,
-        widened_by=recorder.widening,
+        widened_by=max(widenings, default=0.0),
         left_out=sorted(set(recorder.skipped)),
     )
     return result, recorder.failures
