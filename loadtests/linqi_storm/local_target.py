@@ -15,6 +15,8 @@ from typing import Any, Final
 import httpx2
 
 from linqi import Key, KeySet
+from linqi.stores.opening import open_store
+from linqi.stores.postgres import PostgresStore
 from linqi_storm.embedded import AppSpec, build_sessions
 from linqi_storm.fleet import Fleet
 from linqi_storm.issuer import AUDIENCE
@@ -122,6 +124,9 @@ class LocalTarget:
         server = valkey if self._order.store == "valkey" else postgres
         with server() as url, Relay(url) as relay:
             self._relay = relay
+            made = open_store(relay.url)
+            if isinstance(made, PostgresStore):
+                asyncio.run(made.initialize())  # its schema is not the workers' to make
             yield relay.url
 
     @contextlib.contextmanager
