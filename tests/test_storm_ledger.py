@@ -2,10 +2,16 @@
 
 import json
 import random
+from dataclasses import replace
 
 import pytest
 
-from linqi_storm.assembly import generator_of, latencies_by_window, timeline_of
+from linqi_storm.assembly import (
+    generator_of,
+    latencies_by_window,
+    memory_growth,
+    timeline_of,
+)
 from linqi_storm.ledger import Book, Ledger, percentiles_of, spectrum_of
 from linqi_storm.results import Window
 from linqi_storm.sampler import Sample
@@ -110,6 +116,14 @@ def a_sample(at: float, pid: int, signatures: int) -> Sample:
         signed_twice=0, failed=0, budget_queue=2, families_killed=0, cache_hits=3, cache_misses=1,
         store_calls=0,
     )  # fmt: skip
+
+
+@pytest.mark.parametrize(("step", "growth"), [(0.0, 0.0), (0.1, 0.21)])
+def test_memory_that_goes_on_growing_is_found(step: float, growth: float) -> None:
+    """The last fifth of a long run is held against the middle one; a short run says nothing."""
+    samples = [replace(a_sample(at, 1, 0), memory_mb=80 + at * step) for at in range(600)]
+    assert memory_growth(samples) == pytest.approx(growth, abs=0.02)
+    assert memory_growth(samples[:299]) is None
 
 
 def test_the_samples_of_the_workers_stand_in_their_second_and_their_column() -> None:

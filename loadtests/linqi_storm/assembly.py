@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import statistics
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
@@ -39,6 +40,7 @@ __all__ = [
     "facts_of",
     "generator_of",
     "latencies_by_window",
+    "memory_growth",
     "rates_of",
     "timeline_of",
 ]
@@ -47,6 +49,7 @@ CPU_LIMIT: Final = 0.8
 LAG_LIMIT_MS: Final = 10.0
 """Beyond either, in the generator, a run is void."""
 _MOST_SESSIONS: Final = 2_000
+_SOAK_SECONDS: Final = 300
 _WARM_UP: Final = 3
 """Seconds of cold caches and new connections that count to no window."""
 
@@ -255,8 +258,28 @@ def facts_of(book: Book, samples: Sequence[Sample], issuer_requests: int | None)
         accepted_revoked=tally.accepted_revoked,
         accepted_forged=tally.accepted_forged,
         hostile=sum(hostile.values()),
+        memory_growth=memory_growth(samples),
         issuer_requests=issuer_requests,
     )
+
+
+def memory_growth(samples: Sequence[Sample]) -> float | None:
+    """Give how much the memory of a worker grew after the first half of its life, at most.
+
+    The median of its last fifth over that of the middle one; None where no worker lived for five
+    minutes, because caches fill up in the beginning.
+    """
+    by_worker: defaultdict[int, list[float]] = defaultdict(list)
+    for sample in samples:
+        by_worker[sample.pid].append(sample.memory_mb)
+    growths = [
+        statistics.median(seen[-len(seen) // 5 :])
+        / statistics.median(seen[2 * len(seen) // 5 : 3 * len(seen) // 5])
+        - 1
+        for seen in by_worker.values()
+        if len(seen) >= _SOAK_SECONDS
+    ]
+    return max(growths, default=None)
 
 
 def not_kept(shape: Shape) -> tuple[str, ...]:

@@ -35,6 +35,8 @@ class Facts:
     accepted_forged: int = 0
     hostile: int = 0
     """Requests that had to be refused."""
+    memory_growth: float | None = None
+    """Of the worker that grew most, as a share; None in runs too short to tell."""
     issuer_requests: int | None = None
     """Fetches of the outside issuer's documents; None without one."""
 
@@ -81,5 +83,7 @@ def _counted(facts: Facts, rules: Rules) -> Iterator[tuple[str, float, float, st
         yield "revoked tokens accepted past the bound", 0, facts.accepted_revoked, ""
     if not rules.is_sliding and facts.families_killed is not None:
         yield "refresh families killed without theft", 0, facts.families_killed, ""
+    if facts.memory_growth is not None:
+        yield "growth of a worker's memory, per cent", 5, round(facts.memory_growth * 100, 2), ""
     if facts.issuer_requests is not None:
         yield "requests to the issuer", rules.most_issuer_requests, facts.issuer_requests, ""
