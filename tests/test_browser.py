@@ -5,10 +5,11 @@ import os
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 import pytest_asyncio
-from playwright.async_api import Browser, BrowserContext, Page
+from playwright.async_api import Browser, BrowserContext, Page, Route
 
 from chrome import Watch, browsing, run
 from linqi_storm.processes import running
@@ -476,3 +477,167 @@ async def test_a_jump_of_the_wall_clock_costs_one_refresh(page: Page) -> None:
         """,
     )
     assert answer == 1
+
+
+async def test_who_aborts_a_request_waits_for_no_refresh(page: Page) -> None:
+    """AbortError at once, before the first try and before the second; the refresh goes on."""
+    answer = await run(
+        page,
+        STUB
+        + """
+        let release
+        const gate = new Promise((done) => { release = done })
+        const sent = []
+        const invalid = { 'www-authenticate': 'Bearer error="invalid_token"' }
+        answer = async (url) => {
+          if (url.endsWith('/refresh')) { await gate; return refreshed(now + 900, 1) }
+          sent.push(url)
+          return new Response('', { status: 401, headers: invalid })
+        }
+        const name = (promise) => promise.then(() => 'answered', (error) => error.name)
+        const leaving = new AbortController()
+        const refused = name(session.fetch('/late', { signal: leaving.signal }))
+        await wait(50)
+        pass(1000)
+        const early = name(session.fetch('/early', { signal: leaving.signal }))
+        const stays = session.token()
+        await wait(50)
+        leaving.abort()
+        const aborted = await Promise.race([Promise.all([refused, early]), wait(2000)])
+        const never = await name(session.fetch('/x', { signal: AbortSignal.abort() }))
+        const timed = await name(session.fetch('/y', { signal: AbortSignal.timeout(20) }))
+        release()
+        const renewed = await stays
+        return [aborted, never, timed, sent.length, !!renewed, posts.length, told.at(-1)]
+        """,
+    )
+    aborted = ["AbortError", "AbortError"]
+    assert answer == [aborted, "AbortError", "TimeoutError", 1, True, 1, ["renewed", "refresh"]]
+
+
+async def test_what_one_person_asked_for_is_never_sent_again_as_another(page: Page) -> None:
+    """Somebody else signed in while a request was refused: the 401 is the answer."""
+    answer = await run(
+        page,
+        STUB
+        + """
+        const sent = []
+        const invalid = { 'www-authenticate': 'Bearer error="invalid_token"' }
+        answer = (url, request) => {
+          sent.push(request.headers.get('authorization'))
+          const access_token = make(now + 900, { sub: 'bob', sid: 'other' })
+          session.start({ access_token, sequence: 0 })
+          return new Response('', { status: 401, headers: invalid })
+        }
+        const { status } = await session.fetch('/transfer', { method: 'POST', body: 'all of it' })
+        return [status, sent.length, posts.length, session.state.subject]
+        """,
+    )
+    assert answer == [401, 1, 0, "bob"]
+
+
+async def test_a_tab_that_keeps_the_lock_stops_nobody(page: Page) -> None:
+    """As a frozen one does: after the time of one post the others refresh without the lock."""
+    answer = await run(
+        page,
+        STUB
+        + """
+        const real = AbortSignal.timeout.bind(AbortSignal), asked = []
+        AbortSignal.timeout = (ms) => { asked.push(ms); return real(ms / 50) }
+        navigator.locks.request('linqi:session:refresh', () => new Promise(() => {}))
+        answer = () => refreshed(now + 900, 1)
+        pass(1000)
+        const token = await session.token()
+        return [!!token, posts.length, asked[0]]
+        """,
+    )
+    assert answer == [True, 1, 10_000]
+
+
+async def test_a_refresh_that_is_cut_in_the_middle_is_tried_again(page: Page) -> None:
+    """The status came and the body did not: as lost as an answer that never came."""
+    answer = await run(
+        page,
+        STUB
+        + """
+        const cut = () => new Response(new ReadableStream({
+          pull(body) { body.error(new TypeError('cut')) },
+        }))
+        answer = () => posts.length < 3 ? cut() : refreshed(now + 900, 1)
+        pass(1000)
+        return [!!(await session.token()), posts.length]
+        """,
+    )
+    assert answer == [True, 3]
+
+
+async def test_no_post_follows_a_redirect(page: Page, context: BrowserContext, server: str) -> None:
+    """Neither a password nor a word on the session goes where an answer points to."""
+    watch = Watch(context)
+    other = server.replace("127.0.0.1", "localhost")
+
+    async def redirect(route: Route) -> None:
+        path = urlsplit(route.request.url).path
+        await route.fulfill(status=307, headers={"location": f"{other}{path}"})
+
+    for path in ("refresh", "login", "logout"):
+        await page.route(f"{server}/{path}", redirect)
+    answer = await run(
+        page,
+        OPEN
+        + """
+        const name = (promise) => promise.then(() => 'done', (error) => error.name)
+        const signedIn = await name(session.signIn({ username: 'alice', password: 'x' }))
+        return [signedIn, await name(session.token()), await name(session.signOut())]
+        """,
+    )
+    assert answer == ["TypeError"] * 3
+    assert [url for url in watch.urls if url.startswith(other)] == []
+
+
+async def test_a_machine_without_a_network_still_asks_its_own_server(page: Page) -> None:
+    """`navigator.onLine` is false on a train, and the server on localhost answers: one try."""
+    answer = await run(
+        page,
+        STUB
+        + """
+        Object.defineProperty(navigator, 'onLine', { get: () => false })
+        answer = () => Promise.reject(new TypeError('Failed to fetch'))
+        pass(1000)
+        const failed = await session.token().catch((error) => error.name)
+        const tries = posts.length
+        answer = () => refreshed(now + 900, 1)
+        pass(60)
+        return [failed, tries, !!(await session.token()), posts.length]
+        """,
+    )
+    assert answer == ["TypeError", 1, True, 2]
+
+
+async def test_a_sign_out_everywhere_without_a_server_ends_the_session_here(page: Page) -> None:
+    """The token is over and the server away: it is said, and nobody is signed in any more."""
+    answer = await run(
+        page,
+        STUB
+        + """
+        answer = () => Promise.reject(new TypeError('Failed to fetch'))
+        pass(1000)
+        const failed = await session.signOut({ everywhere: true }).catch((error) => error.name)
+        return [failed, session.state.isSignedIn, told.at(-1)]
+        """,
+    )
+    assert answer == ["TypeError", False, ["signedout", "signed out"]]
+
+
+async def test_a_login_whose_token_is_over_is_said_so(page: Page) -> None:
+    """A clock that is wrong by hours, and no Date to see it by: nobody is signed in silently."""
+    answer = await run(
+        page,
+        STUB
+        + """
+        const access_token = make(now - 1, { sid: 'new' })
+        answer = () => json({ access_token, sequence: 0 })
+        return session.signIn({ username: 'a', password: 'b' }).catch((e) => [e.name, e.message])
+        """,
+    )
+    assert answer == ["TypeError", "the access token is over"]

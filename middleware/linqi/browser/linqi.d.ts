@@ -140,22 +140,29 @@ export class Session extends EventTarget {
    * Send a request as `fetch` does, with a living access token where it goes to the page's origin
    * or one of `origins` and has no Authorization of its own. After a 401 that says `invalid_token`
    * the session is refreshed and the request sent once more, unless its body is a stream. Without
-   * a session the request goes without a token. TypeError, as from `fetch`, when the network fails.
+   * a session the request goes without a token. TypeError, as from `fetch`, when the network fails;
+   * `init.signal` also ends the wait for a refresh, which goes on for the others.
    */
   fetch(input: RequestInfo | URL, init?: RequestInit): Promise<Response>
 
   /** Give a living access token, for a WebSocket say; '' when nobody is signed in. */
   token(refused?: string): Promise<string>
 
-  /** Post `fields` (username, password) to `loginUrl`; SignInError when they are refused. */
+  /**
+   * Post `fields` (username, password) to `loginUrl`; SignInError when they are refused. No post
+   * of a session follows a redirect: TypeError.
+   */
   signIn(fields: Record<string, string>): Promise<void>
 
-  /** Begin a session with the token response (RFC 6749, section 5.1) of a login of your own. */
+  /**
+   * Begin a session with the token response (RFC 6749, section 5.1) of a login of your own.
+   * TypeError when the token is over already: mostly a clock that is wrong, where `date` is not given.
+   */
   start(answer: Record<string, unknown>, date?: string | null): void
 
   /**
    * End the session in all tabs and at the server; `everywhere`: on all devices of the person.
-   * Rejects when the server could not be told: the cookie is then still good.
+   * Rejects when the server could not be told: the session is over here, the cookie still good.
    */
   signOut(options?: { everywhere?: boolean }): Promise<void>
 

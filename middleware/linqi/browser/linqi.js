@@ -2,17 +2,17 @@
 
 export const DEFAULTS = Object.freeze({ advisory: 300, mandatory: 30, share: 0.5, jitter: 0.1 })
 
-const TRIES = [0, 200, 600] // milliseconds before each; a lost reply is answered with the same pair
+const TRIES = [0, 200, 600] // milliseconds before each
 const AWAY = [429, 502, 503, 504]
 const TIMEOUT = 10_000
-const NEWS = 150 // milliseconds that tabs get to answer before one of them refreshes
+const NEWS = 150 // milliseconds for other tabs to answer
 const LONGEST_TIMER = 2 ** 31 - 1
 
 export function hold({
   issuedAt = null, expiresAt, wall, monotonic, date = null, refreshIn = null, chance = 0, settings,
 }) {
   const { advisory, mandatory, share, jitter } = { ...DEFAULTS, ...settings }
-  // A Date is whole seconds. `iat` alone only tells that the server's clock is not behind it.
+  // A Date is whole seconds; `iat` only tells that the server's clock is not behind it.
   const offset = date !== null ? date + 0.5 - wall : Math.max(0, (issuedAt ?? wall) - wall)
   const life = Math.max(0, expiresAt - (wall + offset))
   const most = life * share
@@ -23,7 +23,7 @@ export function hold({
 }
 
 export function secondsLeft(held, wall, monotonic) {
-  // The shorter by either clock: one jumps, the other stands still while the machine sleeps.
+  // One clock jumps, the other stands still while the machine sleeps.
   return Math.min(held.life - (monotonic - held.monotonic), held.expiresAt - (wall + held.offset))
 }
 
@@ -46,6 +46,12 @@ export class SignInError extends Error {
 }
 
 const sleep = (milliseconds) => new Promise((done) => setTimeout(done, milliseconds))
+
+// Who aborts a request stops waiting; the refresh goes on.
+const orAborted = (promise, { signal }) => Promise.race([promise, new Promise((_, leave) => {
+  signal.throwIfAborted()
+  signal.onabort = () => leave(signal.reason)
+})])
 
 function claimsOf(token) {
   const text = atob(token.split('.')[1].replaceAll('-', '+').replaceAll('_', '/'))
@@ -89,7 +95,6 @@ export class Session extends EventTarget {
       this.#channel.onmessage = ({ data }) => this.#hear(data)
       this.#say({ kind: 'ask' })
     }
-    // A tab that was hidden, asleep or offline renews what came near expiry meanwhile.
     const wake = () => {
       this.#retryAt = 0
       if (this.#held && globalThis.document?.visibilityState !== 'hidden') this.#look()
@@ -114,13 +119,15 @@ export class Session extends EventTarget {
     const request = new Request(input, init)
     if (!this.#isOurs(request) || request.headers.has('authorization')) return fetch(request)
     const again = init?.body instanceof ReadableStream ? null : request.clone()
-    const token = await this.token()
+    const token = await orAborted(this.token(), request)
+    const era = this.#era
     const response = await this.#send(request, token)
     const isRefused = response.status === 401 && this.#isOurs(response)
       && response.headers.get('www-authenticate')?.includes('error="invalid_token"')
     if (!again || !token || !isRefused) return response
-    const next = await this.token(token).catch(() => '')
-    return next && next !== token ? this.#send(again, next) : response
+    const next = await orAborted(this.token(token).catch(() => ''), request)
+    // Never sends what one person asked for as another.
+    return next && next !== token && era === this.#era ? this.#send(again, next) : response
   }
 
   async token(refused) {
@@ -157,16 +164,15 @@ export class Session extends EventTarget {
 
   start(answer, date = null) {
     this.#era += 1
-    this.#take(answer, date, 'login')
+    if (!this.#take(answer, date, 'login')) throw new TypeError('the access token is over')
   }
 
   async signOut({ everywhere = false } = {}) {
     const { refreshUrl, logoutUrl, logoutAllUrl } = this.#options
-    const token = everywhere ? await this.token() : this.#token
+    const token = everywhere ? await this.token().catch(() => '') : this.#token
     this.#end('signed out', true)
     const { response } = await this.#call(everywhere ? logoutAllUrl : logoutUrl, {
       headers: token ? { authorization: `Bearer ${token}` } : {},
-      // Where there is no refresh token, the access token is what is revoked (RFC 7009).
       body: refreshUrl || everywhere ? undefined : new URLSearchParams({ token }),
     })
     if (!response.ok) throw new TypeError(`the server answered the sign-out ${response.status}`)
@@ -209,13 +215,16 @@ export class Session extends EventTarget {
     return response
   }
 
-  async #call(url, { headers, body } = {}) {
+  async #call(url, { headers, body: sent } = {}) {
     const delivery = this.#options.refreshUrl ? { 'x-token-delivery': 'cookie' } : {}
     const response = await fetch(url, {
-      method: 'POST', credentials: 'include', cache: 'no-store', body,
+      method: 'POST', credentials: 'include', cache: 'no-store', redirect: 'error', body: sent,
       headers: { ...delivery, ...headers }, signal: AbortSignal.timeout(TIMEOUT),
     })
-    return { response, body: await response.json().catch(() => null) }
+    const body = await response.json().catch((error) => {
+      if (error.name !== 'SyntaxError') throw error // the answer was cut
+    })
+    return { response, body }
   }
 
   #renew(mustWait) {
@@ -228,14 +237,16 @@ export class Session extends EventTarget {
     const before = this.#token
     const era = this.#era
     const work = async (lock) => {
-      if (lock === null) return // another tab is at it, and the token at hand still lives
+      if (lock === null) return // another tab is at it
       if (this.#hasPeers || !before) await this.#news(before)
       if (era === this.#era && this.#token === before) await this.#post(era)
     }
     if (navigator.locks) {
-      return navigator.locks.request(`${name}:refresh`, { ifAvailable: !mustWait }, work)
+      // A frozen tab keeps its lock.
+      const options = mustWait ? { signal: AbortSignal.timeout(TIMEOUT) } : { ifAvailable: true }
+      return navigator.locks.request(`${name}:refresh`, options, work).catch(work)
     }
-    // Without locks, two tabs that collide are given the same pair.
+    // Without a lock, tabs that collide get one pair.
     if (this.#channel) await sleep(chance() * NEWS)
     const wait = (this.#busyUntil - monotonic()) * 1000
     if (wait > 0) await this.#news(before, wait)
@@ -246,7 +257,8 @@ export class Session extends EventTarget {
   async #post(era) {
     const { refreshUrl, chance, monotonic } = this.#options
     let answer = {}
-    for (const pause of navigator.onLine === false ? [] : TRIES) {
+    // Offline, a local server still answers.
+    for (const pause of navigator.onLine === false ? [0] : TRIES) {
       await sleep(pause)
       answer = await this.#call(refreshUrl).catch(() => ({}))
       if (answer.response && !AWAY.includes(answer.response.status)) break
@@ -289,13 +301,13 @@ export class Session extends EventTarget {
   }
 
   #keep({ token, claims, sequence, held, by }) {
-    const isSame = !!this.#held && by !== 'login' && claims.sid === this.#claims.sid
-    const isOlder = !this.#held || by === 'login' ? false
-      : !isSame ? claims.iat < this.#claims.iat
-        : sequence === this.#sequence ? claims.exp < this.#claims.exp : sequence < this.#sequence
+    const follows = this.#held && by !== 'login'
+    const isSame = follows && claims.sid === this.#claims.sid
+    const isOlder = follows && (!isSame ? claims.iat < this.#claims.iat
+      : sequence === this.#sequence ? claims.exp < this.#claims.exp : sequence < this.#sequence)
     if (isOlder || token === this.#token) return held.life > 0
     if (held.life <= 0 || (by === 'server' && !isSame)) return false
-    // A successor comes without a word on its buffer: it is that of the token before.
+    // A successor's buffer is that of the token before.
     if (by === 'server') held.advisory = Math.max(held.mandatory, this.#held.advisory)
     if (!isSame) this.#era += 1
     this.#token = token
@@ -351,7 +363,7 @@ export class Session extends EventTarget {
     if (kind !== 'token') return
     const claims = claimsOf(token)
     if (claims.sid === this.#overId) return
-    // Tabs share the machine's wall clock; each has a monotonic one of its own.
+    // Each tab has a monotonic clock of its own.
     const life = Math.max(0, held.expiresAt - wall() - held.offset)
     this.#keep({
       token, claims, sequence, held: { ...held, life, monotonic: monotonic() }, by: 'tab',
@@ -373,7 +385,7 @@ export class Session extends EventTarget {
     if (!this.#hasWarned) {
       later(end - ending, () => {
         const left = end - wall() - this.#held.offset
-        if (left > ending) return this.#watch() // it is further off than a timer can wait
+        if (left > ending) return this.#watch() // too far for one timer
         this.#hasWarned = true
         this.#emit('ending', { left })
       })
