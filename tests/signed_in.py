@@ -8,6 +8,8 @@ from typing import Any
 
 import httpx2
 
+from linqi.client.flow import RefreshingFlow
+from linqi.client.httpx import RefreshingAuth as HttpxAuth
 from linqi.client.httpx2 import RefreshingAuth
 from linqi.client.posting import Answer
 from linqi.client.tokens import Tokens, tokens_of
@@ -58,7 +60,7 @@ def expire(auth: Any) -> None:
     auth.renewing._wall = Elsewhen(10_000)
 
 
-class Counting(RefreshingAuth):
+class _Counted(RefreshingFlow):
     """Counts how often a refresh token is posted."""
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
@@ -71,3 +73,11 @@ class Counting(RefreshingAuth):
         if not self.keeps_the_clock:
             self.renewing._wall = time.time
         return await super()._posted(client)
+
+
+class Counting(_Counted, RefreshingAuth):
+    """Counts for httpx2."""
+
+
+class CountingHttpx(_Counted, HttpxAuth):
+    """Counts for httpx."""

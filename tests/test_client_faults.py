@@ -10,14 +10,16 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import httpx
 import httpx2
 import pytest
 
 from chaos import Proxy
+from linqi.client.flow import RefreshingFlow
 from linqi.client.httpx2 import RefreshingAuth
 from linqi.client.tokens import FileStorage, Tokens
 from linqi.errors import Unavailable
-from signed_in import Counting, Elsewhen, expire, forged, login
+from signed_in import Counting, CountingHttpx, Elsewhen, expire, forged, login
 
 Send = Callable[..., Any]
 
@@ -30,18 +32,30 @@ async def proxy(dual_server: str) -> AsyncIterator[Proxy]:
         yield relay
 
 
+@pytest.fixture(params=[httpx2, httpx], ids=["httpx2", "httpx"])
+def library(request: pytest.FixtureRequest) -> Any:
+    """Give each of the libraries that have a door."""
+    return request.param
+
+
+@pytest.fixture
+def counting(library: Any) -> Any:
+    """Give the class that keeps its requests signed in, and counts."""
+    return Counting if library is httpx2 else CountingHttpx
+
+
 @pytest.fixture(params=["async", "sync"])
-def send(request: pytest.FixtureRequest, proxy: Proxy) -> Send:
+def send(request: pytest.FixtureRequest, proxy: Proxy, library: Any) -> Send:
     """Give a way to send requests at once, by the client of either kind."""
     base = f"http://127.0.0.1:{proxy.port}"
 
     async def sending(auth: Any, method: str, count: int) -> list[Any]:
-        async with httpx2.AsyncClient(base_url=base, auth=auth, timeout=20) as client:
+        async with library.AsyncClient(base_url=base, auth=auth, timeout=20) as client:
             calls = [client.request(method, "/me") for _ in range(count)]
             return await asyncio.gather(*calls, return_exceptions=True)
 
     async def sending_sync(auth: Any, method: str, count: int) -> list[Any]:
-        with httpx2.Client(base_url=base, auth=auth, timeout=20) as client:
+        with library.Client(base_url=base, auth=auth, timeout=20) as client:
             calls = [asyncio.to_thread(client.request, method, "/me") for _ in range(count)]
             return await asyncio.gather(*calls, return_exceptions=True)
 
@@ -50,7 +64,7 @@ def send(request: pytest.FixtureRequest, proxy: Proxy) -> Send:
         how = sending if request.param == "async" else sending_sync
         results = await how(auth, method, count)
         return [
-            result.status_code if isinstance(result, httpx2.Response) else type(result)
+            result.status_code if isinstance(result, library.Response) else type(result)
             for result in results
         ]
 
@@ -58,12 +72,12 @@ def send(request: pytest.FixtureRequest, proxy: Proxy) -> Send:
 
 
 @pytest.fixture
-def auth(dual_server: str, proxy: Proxy) -> Counting:
+def auth(dual_server: str, proxy: Proxy, counting: Any) -> Any:
     """Give a client that signed in a moment ago."""
-    return Counting(f"http://127.0.0.1:{proxy.port}/refresh", login(dual_server))
+    return counting(f"http://127.0.0.1:{proxy.port}/refresh", login(dual_server))
 
 
-def sequence(auth: RefreshingAuth) -> int:
+def sequence(auth: RefreshingFlow) -> int:
     """Give that of the tokens at hand: how often the session was rotated."""
     assert auth.renewing.tokens is not None
     return auth.renewing.tokens.sequence
@@ -130,12 +144,12 @@ async def test_a_server_that_is_away_too_long_is_one_clear_error(
 @pytest.mark.parametrize("method", ["GET", "POST"])
 @pytest.mark.parametrize("mode", ["lose_reply", "cut"])
 async def test_a_lost_request_is_said_and_never_sent_twice(
-    proxy: Proxy, auth: Counting, send: Send, mode: str, method: str
+    proxy: Proxy, auth: Counting, send: Send, library: Any, mode: str, method: str
 ) -> None:
     """Whether it was done nobody knows: that is the caller's to judge. The session goes on."""
     proxy.set(mode, only=b"/me", times=1)
     (error,) = await send(auth, method)
-    assert issubclass(error, httpx2.TransportError)
+    assert issubclass(error, library.TransportError)
     assert [line for line in proxy.seen if b"/me" in line] == [f"{method} /me HTTP/1.1".encode()]
     assert await send(auth) == [200]
     assert sequence(auth) == 0
@@ -149,7 +163,7 @@ async def test_a_slow_reply_is_only_slow(proxy: Proxy, auth: Counting, send: Sen
 
 
 async def test_a_lost_reply_of_the_second_try_is_not_tried_again(
-    proxy: Proxy, auth: Counting, send: Send
+    proxy: Proxy, auth: Counting, send: Send, library: Any
 ) -> None:
     """After a 401 there is one more try, and its fate is told."""
     tokens = auth.renewing.tokens
@@ -164,15 +178,15 @@ async def test_a_lost_reply_of_the_second_try_is_not_tried_again(
 
     auth._posted = posted  # type: ignore[method-assign]
     (error,) = await send(auth)
-    assert issubclass(error, httpx2.TransportError)
+    assert issubclass(error, library.TransportError)
     assert len([line for line in proxy.seen if b"/me" in line]) == 2
 
 
 async def test_a_late_answer_does_not_overwrite_a_newer_one(
-    proxy: Proxy, dual_server: str, send: Send
+    proxy: Proxy, dual_server: str, send: Send, counting: Any
 ) -> None:
     """The first refresh hangs and is given up, two more are answered, then its reply arrives."""
-    auth = Counting(
+    auth = counting(
         f"http://127.0.0.1:{proxy.port}/refresh", login(dual_server), longest_flight=0.4
     )
     settled: list[int] = []
