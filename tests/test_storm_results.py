@@ -109,6 +109,12 @@ def test_something_else_is_not_taken_for_a_run(tmp_path: Path, text: str) -> Non
         load_run(path)
 
 
+def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
+    """A wrong path is a wrong call, not a crash."""
+    with pytest.raises(ConfigurationError, match=r"missing\.json"):
+        load_run(tmp_path / "missing.json")
+
+
 def test_a_later_schema_is_refused(tmp_path: Path) -> None:
     """A run of another schema is refused rather than misread."""
     save_run(replace(a_run(), schema=2), tmp_path / "run.json")

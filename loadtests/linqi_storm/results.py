@@ -253,12 +253,11 @@ class Peak:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rates:
-    """Renewals per second over the window of the peaks, as it slides from second 0 on."""
+    """Renewals per second; the window of the n-th value begins at ``n * step_seconds``."""
 
     window_seconds: float
     step_seconds: float
     per_second: tuple[float, ...]
-    """The window of the n-th begins at ``n * step_seconds``."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -321,7 +320,6 @@ class Check:
     """An invariant: what was counted, and how much of it may be."""
 
     name: str
-    """Such as ``forced logouts``."""
     limit: float | None
     """The most that passes; None for a figure that is only shown."""
     seen: float
@@ -391,9 +389,6 @@ def load_run(path: Path) -> StormRun:
     """Read a run; `ConfigurationError` when the file is none or of a later schema."""
     try:
         content = path.read_bytes()
-    except OSError as error:
-        raise ConfigurationError([f"{path} cannot be read: {error.strerror}"]) from error
-    try:
         found = msgspec.json.decode(content, type=dict[str, msgspec.Raw])
         schema = msgspec.json.decode(found.get("schema", msgspec.Raw(b"null")), type=int)
         if schema != SCHEMA:
@@ -401,5 +396,5 @@ def load_run(path: Path) -> StormRun:
                 [f"{path} has the schema {schema}; this version of linqi reads {SCHEMA}"]
             )
         return msgspec.json.decode(content, type=StormRun)
-    except msgspec.MsgspecError as error:
+    except (OSError, msgspec.MsgspecError) as error:
         raise ConfigurationError([f"{path} is no storm result: {error}"]) from error
