@@ -13,6 +13,7 @@ __all__ = ["SAME_MACHINE", "Change", "changes", "differences"]
 
 SAME_MACHINE: Final = 0.2
 """Latency and CPU of two equal runs on one machine differ by up to this share: a judgement."""
+_SIGNATURES: Final = "signatures per renewal"
 _DEVIATIONS: Final = 1.96
 """95 % of a normal distribution."""
 
@@ -213,19 +214,18 @@ def _hits(before: StormRun, now: StormRun) -> Change:
 
 
 def signatures_per_renewal(run: StormRun) -> float | None:
-    """Give how many signatures a renewal took; None where nobody counted or nothing renewed."""
-    counted = [s.signatures for s in run.timeline if s.signatures is not None]
-    return sum(counted) / run.sessions.renewals if counted and run.sessions.renewals else None
+    """Give how many signatures a renewal took; None where nobody counted."""
+    return next((check.seen for check in run.checks if check.name == _SIGNATURES), None)
 
 
 def _signatures(before: StormRun, now: StormRun) -> Change:
     old, new = signatures_per_renewal(before), signatures_per_renewal(now)
     is_beyond = False
-    if old is not None and new is not None:
-        renewals = min(before.sessions.renewals, now.sessions.renewals)
+    renewals = min(before.sessions.renewals, now.sessions.renewals)
+    if old is not None and new is not None and renewals:
         is_beyond = abs(old - new) > _DEVIATIONS * math.sqrt((old + new) / renewals)
     return Change(
-        what="signatures per renewal",
+        what=_SIGNATURES,
         unit="",
         before=old,
         now=new,

@@ -13,7 +13,6 @@ from linqi_storm.comparison import (
     cpu_per_request_us,
     differences,
     hit_ratio,
-    signatures_per_renewal,
 )
 from linqi_storm.results import Spectrum, StormRun
 
@@ -135,7 +134,6 @@ def sessions_table(run: StormRun) -> str:
 def server_table(run: StormRun) -> str:
     """Give what the servers used in all."""
     cost, (hits, asked) = cpu_per_request_us(run), hit_ratio(run)
-    signed = signatures_per_renewal(run)
     calls = sum(second.store_calls or 0 for second in run.timeline)
     memory = [sum(s.memory_mb) for s in run.timeline if s.memory_mb and all(s.memory_mb)]
     rows: list[_Row] = []
@@ -143,8 +141,6 @@ def server_table(run: StormRun) -> str:
         rows.append(("CPU per request, all workers", f"{cost:.0f} us"))
     if asked:
         rows.append(("verified-token cache", f"{hits / asked:.2%} of {asked} look-ups hit"))
-    if signed is not None:
-        rows.append(("signatures per renewal", f"{signed:.3f}"))
     if calls:
         rows.append(("store round trips", str(calls)))
     if memory:
