@@ -9,6 +9,7 @@ from rich.console import Console
 
 from linqi_storm.order import Order
 from linqi_storm.progress import shown_progress
+from linqi_storm.report import write_report
 from linqi_storm.results import StormRun, save_run
 from linqi_storm.runner import run_storm
 from linqi_storm.shape import Shape
@@ -25,7 +26,8 @@ def run_plain_then_grid(
 ) -> tuple[StormRun, StormRun]:
     """Storm the embedded application twice, half of `seconds` each; write both results.
 
-    The files are ``storm-plain.json`` and ``storm-grid.json`` in `folder`. Lifetimes of 15 minutes
+    The files are ``storm-plain.json`` and ``storm-grid.json`` in `folder`, with their reports
+    beside them; that of the grid compares it with plain. Lifetimes of 15 minutes
     are compressed to 15 seconds; `seconds` must leave room for one of them in each half.
     """
     shape = Shape(
@@ -41,6 +43,9 @@ def run_plain_then_grid(
         _run(console, Order(scenario="storm-sliding", shape=shape, policy=policy), folder)
         for policy in ("plain", "grid")
     )
+    write_report(plain, folder / "storm-plain.html")
+    write_report(grid, folder / "storm-grid.html", against=plain)
+    console.print(f"report: {folder / 'storm-grid.html'}", markup=False, soft_wrap=True)
     return plain, grid
 
 
