@@ -38,6 +38,7 @@ DOORS = {
         "linqi.client.keyring",
         "linqi.client.logins",
         "linqi.client.tokens",
+        "linqi.jose._shape",
         "linqi.jose.cache",
         "linqi.jose.issuers",
         "linqi.jose.verifier",

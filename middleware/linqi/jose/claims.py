@@ -13,6 +13,7 @@ from msgspec import Meta
 from linqi.errors import InvalidClaim, MissingClaim, TokenExpired, TokenNotYetValid
 
 __all__ = [
+    "SHAPES",
     "Registered",
     "check_audience",
     "check_times",
@@ -52,6 +53,15 @@ class Registered(msgspec.Struct, frozen=True, gc=False):
     auth_time: _Time = None  # type: ignore[assignment]
     session_end: _Time = None  # type: ignore[assignment]
     scope: str | list[str] = ""
+
+
+SHAPES: Final[Mapping[str, Any]] = {
+    "aud": str | int | float | bool | None,
+    **dict.fromkeys(("iss", "sub", "jti", "sid"), _Text),
+    **dict.fromkeys(("exp", "nbf", "iat", "auth_time", "session_end"), _Time),
+    "scope": str,
+}
+"""The same claims, and the audience, where none of them is a list."""
 
 
 def read_registered(claims: Mapping[str, Any], payload: bytes) -> Registered:

@@ -9,6 +9,7 @@ from typing import Final
 import msgspec
 
 from linqi.errors import ConfigurationError
+from linqi.jose._shape import Written
 from linqi.jose.key import ALGORITHMS, Key
 from linqi.jose.keys import KeySet, KeySource
 from linqi.jose.verified import Origin
@@ -104,6 +105,10 @@ class Profile(msgspec.Struct, frozen=True):
     own: bool
     origins: dict[Key, Origin]
     """What the tokens of each key share. One issuer's: two may trust the same key."""
+
+    def is_met_by(self, read: Written) -> bool:
+        """Tell whether the audience fits and no further claim is required."""
+        return not self.required and (self.audience is None or read.aud in self.audience)
 
     def originate(self, key: Key) -> Origin:
         """Give what all tokens of `key` will share."""

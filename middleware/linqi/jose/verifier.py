@@ -6,7 +6,7 @@ import hashlib
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Final, Literal, NoReturn
+from typing import Any, Final, Literal
 
 import msgspec
 
@@ -25,7 +25,10 @@ from linqi.errors import (
 from linqi.events import Hook, RevocationFailed
 from linqi.jose import claims as rules
 from linqi.jose._gate import decode_segment, parse_object, split_token
+from linqi.jose._header import Header, parse_header
+from linqi.jose._shape import Written
 from linqi.jose.cache import VerifiedCache
+from linqi.jose.claims import Registered
 from linqi.jose.issuers import Profile, TrustedIssuer, prepare
 from linqi.jose.key import ALGORITHMS, Key
 from linqi.jose.keys import FetchedKeys
@@ -34,9 +37,8 @@ from linqi.jose.verified import Origin, Verified
 
 __all__ = ["Limits", "Verifier", "own_issuer"]
 
-_FORBIDDEN_MEMBERS: Final = frozenset({"crit", "b64", "zip", "cty", "enc"})
-_LONGEST_KID: Final = 256
 _MOST_HEADERS: Final = 256
+_ABSENT: Final = object()
 _MOST_SEEN: Final = 1_024
 _LONGEST_SEEN: Final = 4_096
 _TAIL: Final = 24
@@ -62,12 +64,6 @@ class Limits:
             faults.append(f"header_bytes is {self.header_bytes}, expected 64 to token_bytes")
         if faults:
             raise ConfigurationError(faults)
-
-
-class _Header(msgspec.Struct, frozen=True, gc=False):
-    alg: str
-    kid: str | None
-    typ: str | None
 
 
 class Proof(msgspec.Struct, frozen=True):
@@ -125,7 +121,7 @@ class Verifier:
         self._most_bytes, self._most_header_bytes = chosen.token_bytes, chosen.header_bytes
         self.issuers = listed
         self._profiles = {trusted.issuer: prepare(trusted) for trusted in listed}
-        self._headers: dict[bytes, _Header] = {}
+        self._headers: dict[bytes, Header] = {}
         self._seen: dict[bytes, tuple[bytes, bytes]] = {}
         self._is_revoked = is_revoked
         self._serves_on_error = on_revocation_error == "open"
@@ -188,9 +184,9 @@ class Verifier:
         """
         data = _bytes(token)
         signed, first, second, last = split_token(data, self._most_bytes, self._most_header_bytes)
-        header = self._headers.get(first) or _parse_header(first)
+        header = self._headers.get(first) or parse_header(first)
         claims = parse_object(decode_segment(second), "payload")
-        key = self._profile(claims, header).keys.find(header.alg, header.kid)
+        key = self._profile(claims.get("iss", _ABSENT), header).keys.find(header.alg, header.kid)
         return Proof(data, _sha256(data).digest(), key, signed, decode_segment(last))
 
     def accept(self, proof: Proof, *, holds: bool) -> Verified:
@@ -240,16 +236,27 @@ class Verifier:
     ) -> Verified:
         signed, first, second, last = split_token(data, self._most_bytes, self._most_header_bytes)
         known = self._headers.get(first)
-        header = known or _parse_header(first)
+        header = known or parse_header(first)
         payload = decode_segment(second)
-        claims = parse_object(payload, "payload")
-        profile = self._profile(claims, header)
+        written = header.shape.read(payload)
+        if written is None:
+            claims = parse_object(payload, "payload")
+            issuer = claims.get("iss", _ABSENT)
+        else:
+            claims, issuer = {}, written.iss
+        profile = self._profile(issuer, header)
         key = profile.keys.find(header.alg, header.kid)
         is_proven = is_signed or key is by
         if not is_proven and not key.verify(signed, decode_segment(last)):
             raise InvalidSignature(f"the {header.alg} signature does not fit the issuer's key")
+        read: Written | Registered
+        if written is not None and profile.is_met_by(written):
+            read = written
+        else:
+            read = _checked(claims or parse_object(payload, "payload"), payload, profile)
+            header.shape.learn(claims, payload)
         origin = profile.origins.get(key) or profile.originate(key)
-        verified = _read(claims, payload, digest or _sha256(data).digest(), origin, profile)
+        verified = _verified(read, payload, digest or _sha256(data).digest(), origin)
         self.recheck(verified)
         if header is not known:
             self._keep_header(first, header)
@@ -257,12 +264,13 @@ class Verifier:
             self.cache.put(verified, profile.keys)
         return verified
 
-    def _profile(self, claims: dict[str, Any], header: _Header) -> Profile:
+    def _profile(self, issuer: object, header: Header) -> Profile:
         """Find whose token it is, and whether its issuer may use such a header."""
-        issuer = claims.get("iss")
         profile = self._profiles.get(issuer) if type(issuer) is str else None
         if profile is None:
-            _refuse_issuer(claims)
+            if issuer is _ABSENT:
+                raise MissingClaim("the claim iss is missing", "iss")
+            raise UnknownIssuer("the claim iss names no trusted issuer")
         if header.alg not in profile.algorithms:
             raise AlgorithmNotAllowed("the header's alg is not on the issuer's list")
         if header.typ not in profile.types:
@@ -277,7 +285,7 @@ class Verifier:
             self._seen.clear()
         self._seen[tail] = (token, digest)
 
-    def _keep_header(self, segment: bytes, header: _Header) -> None:
+    def _keep_header(self, segment: bytes, header: Header) -> None:
         # Only headers of verified tokens are kept, so garbage cannot push them out.
         if len(self._headers) >= _MOST_HEADERS:
             self._headers.clear()
@@ -315,54 +323,30 @@ def own_issuer(signer: Signer) -> TrustedIssuer:
     )
 
 
-def _parse_header(segment: bytes) -> _Header:
-    members = parse_object(decode_segment(segment), "header")
-    if not _FORBIDDEN_MEMBERS.isdisjoint(members):
-        found = ", ".join(sorted(_FORBIDDEN_MEMBERS & members.keys()))
-        raise UnsupportedToken(f"the header has {found}, which is never honoured")
-    alg = members.get("alg")
-    if type(alg) is not str or alg not in ALGORITHMS:
-        raise AlgorithmNotAllowed("the header's alg is not a signature algorithm known here")
-    kid = members.get("kid")
-    if "kid" in members and (type(kid) is not str or not 0 < len(kid) <= _LONGEST_KID):
-        raise MalformedToken(f"the header's kid is not a string of 1 to {_LONGEST_KID} characters")
-    typ = members.get("typ")
-    if "typ" in members:
-        if type(typ) is not str:
-            raise MalformedToken("the header's typ is not a string")
-        typ = typ.lower().removeprefix("application/")
-    return _Header(alg, kid, typ)
-
-
-def _read(
-    claims: dict[str, Any], payload: bytes, digest: bytes, origin: Origin, profile: Profile
-) -> Verified:
-    accepted = profile.audience
-    if accepted is not None:
-        audience = claims.get("aud")
-        if type(audience) is not str or audience not in accepted:  # else the usual case
-            rules.check_audience(claims, accepted)
+def _checked(claims: dict[str, Any], payload: bytes, profile: Profile) -> Registered:
+    """Check what may be asked of claims besides their times; the types come with it."""
+    if profile.audience is not None:
+        rules.check_audience(claims, profile.audience)
     if profile.required:
         rules.require_claims(claims, profile.required)
-    registered = rules.read_registered(claims, payload)
-    issued_at = valid_from = registered.iat
-    if registered.nbf is not None:
-        valid_from = max(registered.nbf, issued_at or 0)
+    return rules.read_registered(claims, payload)
+
+
+def _verified(
+    read: Written | Registered, payload: bytes, digest: bytes, origin: Origin
+) -> Verified:
+    issued_at = valid_from = read.iat
+    if read.nbf is not None:
+        valid_from = max(read.nbf, issued_at or 0)
     return Verified(  # by position, in the order of its fields
         origin,
-        registered.exp,
+        read.exp,
         issued_at,
         valid_from or 0,
-        rules.split_scope(registered.scope) if registered.scope else (),
+        rules.split_scope(read.scope) if read.scope else (),
         digest,
         payload,
     )
-
-
-def _refuse_issuer(claims: dict[str, Any]) -> NoReturn:
-    if "iss" not in claims:
-        raise MissingClaim("the claim iss is missing", "iss")
-    raise UnknownIssuer("the claim iss names no trusted issuer")
 
 
 def _faults(

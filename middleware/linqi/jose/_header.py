@@ -1,0 +1,45 @@
+"""The protected header of a token: which algorithm, which key, which kind (RFC 7515, section 4)."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from linqi.errors import AlgorithmNotAllowed, MalformedToken, UnsupportedToken
+from linqi.jose._gate import decode_segment, parse_object
+from linqi.jose._shape import Shape
+from linqi.jose.key import ALGORITHMS
+
+__all__ = ["Header", "parse_header"]
+
+_FORBIDDEN_MEMBERS: Final = frozenset({"crit", "b64", "zip", "cty", "enc"})
+_LONGEST_KID: Final = 256
+
+
+class Header:
+    """A checked header; tokens with the same one share the way their claims are written."""
+
+    __slots__ = ("alg", "kid", "shape", "typ")
+
+    def __init__(self, alg: str, kid: str | None, typ: str | None) -> None:
+        self.alg, self.kid, self.typ = alg, kid, typ
+        self.shape = Shape()
+
+
+def parse_header(segment: bytes) -> Header:
+    """Read an encoded header; what is critical, unknown or of a wrong type is refused."""
+    members = parse_object(decode_segment(segment), "header")
+    if not _FORBIDDEN_MEMBERS.isdisjoint(members):
+        found = ", ".join(sorted(_FORBIDDEN_MEMBERS & members.keys()))
+        raise UnsupportedToken(f"the header has {found}, which is never honoured")
+    alg = members.get("alg")
+    if type(alg) is not str or alg not in ALGORITHMS:
+        raise AlgorithmNotAllowed("the header's alg is not a signature algorithm known here")
+    kid = members.get("kid")
+    if "kid" in members and (type(kid) is not str or not 0 < len(kid) <= _LONGEST_KID):
+        raise MalformedToken(f"the header's kid is not a string of 1 to {_LONGEST_KID} characters")
+    typ = members.get("typ")
+    if "typ" in members:
+        if type(typ) is not str:
+            raise MalformedToken("the header's typ is not a string")
+        typ = typ.lower().removeprefix("application/")
+    return Header(alg, kid, typ)
