@@ -70,7 +70,7 @@ class LocalTarget:
                 kind=kind,
                 lifetime=size.lifetime,
                 buffer=size.buffer,
-                policy=self._order.policy,
+                policy="plain" if kind == "naive" else self._order.policy,
                 jwks=str(folder / "key.json"),
                 secret=str(folder / "secret.json"),
                 password=secrets.token_urlsafe(16),
