@@ -35,7 +35,7 @@ from linqi.jose.keys import FetchedKeys
 from linqi.jose.signer import Signer
 from linqi.jose.verified import Origin, Verified
 
-__all__ = ["Limits", "Verifier", "own_issuer"]
+__all__ = ["Limits", "Proof", "Verifier", "own_issuer"]
 
 _MOST_HEADERS: Final = 256
 _ABSENT: Final = object()
