@@ -24,8 +24,10 @@ FLOORS = [
     ("linqi.asgi", 4),
     ("linqi.stores", 4),
     ("linqi.tuner", 4),
+    ("linqi.evidence", 5),
     ("linqi.config", 5),
     ("linqi.testing", 5),
+    ("linqi.tuning", 7),
     ("linqi.commands", 8),
     ("linqi.cli", 9),
     ("linqi.__main__", 10),
@@ -68,9 +70,10 @@ DOORS = {
     "httpx2": {"linqi.client.httpx2", "linqi.client.signing_in", "linqi.jwks.fetching"},
     "keyring": {"linqi.client.keyring"},
     "platformdirs": {"linqi.client.logins"},
-    "linqi_bench": {"linqi.commands.bench"},
-    "linqi_storm": {"linqi.cli"},
-    "rich": {"linqi.cli"},
+    "prometheus_client": {"linqi.evidence.metrics", "linqi.instrumentation.prometheus"},
+    "linqi_bench": {"linqi.commands.bench", "linqi.evidence.bench_result", "linqi.tuning.page"},
+    "linqi_storm": {"linqi.cli", "linqi.evidence.storm_result"},
+    "rich": {"linqi.cli", "linqi.commands.tune", "linqi.tuning.tables"},
     "redis": {"linqi.stores.valkey"},
     "asyncpg": {"linqi.stores.postgres"},
     "limits": {"linqi.asgi.throttle"},
@@ -80,10 +83,15 @@ DOORS = {
 LAZY = {
     "linqi_bench",
     *("asyncpg", "filelock", "httpx2", "limits", "linqi_storm", "platformdirs", "redis"),
-    "tomlkit",
+    *("prometheus_client", "rich", "tomlkit"),
 }
 # Nobody imports these but a program that has the library.
-EAGER = {"linqi.client.httpx", "linqi.client.httpx2", "linqi.client.keyring"}
+EAGER = {
+    "linqi.client.httpx",
+    "linqi.client.httpx2",
+    "linqi.client.keyring",
+    "linqi.instrumentation.prometheus",
+}
 CLOCKS = {
     *("time.time", "time.time_ns", "time.monotonic", "time.monotonic_ns"),
     *("datetime.datetime.now", "datetime.datetime.utcnow", "datetime.date.today"),

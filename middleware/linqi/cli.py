@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from linqi import __version__
-from linqi.commands import bench, check, init, jwks, keygen, login, logout, store, token
+from linqi.commands import bench, check, init, jwks, keygen, login, logout, store, token, tune
 from linqi.errors import LinqiError, TokenError
 from linqi.jose._gate import decode_segment, parse_object, split_token
 from linqi.jose.issuers import TrustedIssuer
@@ -155,6 +155,7 @@ def _parser() -> argparse.ArgumentParser:
     keygen.add_options(_command(commands, "keygen", keygen.run, "make or rotate a key"))
     jwks.add_options(_command(commands, "jwks", jwks.run, "show a published key set and lint it"))
 
+    tune.add_options(_command(commands, "tune", tune.run, tune.DESCRIPTION))
     bench.add_options(_command(commands, "bench", bench.run, bench.DESCRIPTION))
     store.add_options(_command(commands, "store", store.run, "make or tidy a session store"))
 

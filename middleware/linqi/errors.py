@@ -162,10 +162,14 @@ class MissingClaim(InvalidClaim):
 
 
 class TokenExpired(TokenError):
-    """The time is ``exp`` or later (RFC 7519, section 4.1.4)."""
+    """The time is ``exp`` or later (RFC 7519, section 4.1.4), by ``seconds``."""
 
     code = "token_expired"
     hint = "The access token expired"
+
+    def __init__(self, detail: str, *, seconds: float) -> None:
+        super().__init__(detail)
+        self.seconds = seconds
 
 
 class TokenNotYetValid(TokenError):

@@ -45,6 +45,8 @@ class TokenRefused:
     path: str
     token_digest: str
     """First eight hex digits of the SHA-256 of what was presented; empty when nothing was."""
+    expired_for: float | None = None
+    """Seconds since ``exp``, for a token whose signature is good and whose time is over."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

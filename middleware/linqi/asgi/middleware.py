@@ -31,6 +31,7 @@ from linqi.errors import (
     InvalidRequest,
     LinqiError,
     TokenError,
+    TokenExpired,
     Unavailable,
     UnknownKey,
 )
@@ -275,6 +276,7 @@ class JWTMiddleware:
                 detail="no token was presented" if error is None else str(error),
                 path=scope["path"],
                 token_digest=hashlib.sha256(token).hexdigest()[:8] if token else "",
+                expired_for=error.seconds if isinstance(error, TokenExpired) else None,
             )
         )
         await refusal.send(scope, receive, send)

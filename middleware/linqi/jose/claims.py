@@ -104,7 +104,8 @@ def check_times(expires_at: float, valid_from: float, now: float, leeway: float)
     for clocks that differ.
     """
     if now >= expires_at + leeway:
-        raise TokenExpired(f"expired {now - expires_at:.3f} s ago (leeway {leeway:g} s)")
+        ago = now - expires_at
+        raise TokenExpired(f"expired {ago:.3f} s ago (leeway {leeway:g} s)", seconds=ago)
     if now < valid_from - leeway:
         raise TokenNotYetValid(
             f"nbf or iat lies {valid_from - now:.3f} s ahead (leeway {leeway:g} s)"

@@ -12,7 +12,7 @@ __all__ = ["Interval", "bootstrap", "most_with_none_seen", "trials_needed", "wil
 
 _Z: Final = 1.959964
 _ROUNDS: Final = 400
-T = TypeVar("T")
+_T = TypeVar("_T")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,7 +59,7 @@ def trials_needed(share: float) -> float:
 
 
 def bootstrap(
-    clusters: Sequence[T], estimate: Callable[[Sequence[T]], float], *, seed: int = 1
+    clusters: Sequence[_T], estimate: Callable[[Sequence[_T]], float], *, seed: int = 1
 ) -> Interval:
     """Give `estimate` of all clusters with the percentile interval of 400 resamples.
 

@@ -7,6 +7,7 @@ import itertools
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TypeAlias
 
 from linqi.tuner.gaps import Gaps
 from linqi.tuner.intervals import Interval, bootstrap, most_with_none_seen, wilson
@@ -51,48 +52,52 @@ def loss_by_gaps(gaps: Gaps, lifetime: float, buffer: float) -> tuple[float, flo
     survival function from ``buffer`` to ``lifetime`` over the one from 0 to A: the residual life
     of renewal theory (Cox, 1962), capped. Gaps above the lifetime add ``A`` each to both sums.
     """
-    period = lifetime - buffer
-    due = gaps.restricted_mean(period)
-    if not gaps.total or due <= 0:
-        return 0.0, 0.0, 0.0
-    lost = gaps.restricted_mean(lifetime) - gaps.restricted_mean(buffer)
-    beyond = gaps.share_above(lifetime) * period
-    return max(0.0, lost - beyond) / due, beyond / due, gaps.total * due / period
+    return _shares([_sums(gaps, lifetime, buffer)], lifetime - buffer)
 
 
-def losses(groups: Sequence[Gaps], lifetime: float, buffer: float) -> Loss:
+def losses(
+    groups: Sequence[Gaps], lifetime: float, buffer: float, *, with_interval: bool = True
+) -> Loss:
     """Give the loss with its interval; `groups` are the gaps of disjoint sets of sessions.
 
     With one group there is nothing to draw from: the interval is that of so many independent
     cycles, which is too narrow where the gaps of a session resemble each other. It never ends
-    below what none in so many cycles would show.
+    below what none in so many cycles would show. Without the interval it is 0 to 1, and quick.
     """
-    savable, beyond, cycles = loss_by_gaps(
-        groups[0] if len(groups) == 1 else Gaps.merged(groups), lifetime, buffer
-    )
-    if len(groups) < 2:
+    period = lifetime - buffer
+    sums = [_sums(group, lifetime, buffer) for group in groups]
+    savable, beyond, cycles = _shares(sums, period)
+    if not with_interval:
+        interval = Interval(value=savable, low=0.0, high=1.0)
+    elif len(groups) < 2:
         interval = wilson(savable * cycles, cycles)
     else:
-        interval = _clustered(groups, lifetime, buffer, cycles)
+        drawn = bootstrap(sums, lambda some: _shares(some, period)[0])
+        high = max(drawn.high, min(1.0, savable + most_with_none_seen(cycles)))
+        interval = Interval(value=savable, low=drawn.low, high=high)
     return Loss(savable=interval, beyond=beyond, cycles=cycles)
 
 
-def _clustered(groups: Sequence[Gaps], lifetime: float, buffer: float, cycles: float) -> Interval:
+_Sums: TypeAlias = tuple[float, float, float]
+"""Seconds of gaps that are lost though a buffer could save them, lost anyhow, and due at all."""
+
+
+def _sums(gaps: Gaps, lifetime: float, buffer: float) -> _Sums:
     period = lifetime - buffer
-    sums = []
-    for group in groups:
-        due = group.restricted_mean(period)
-        lost = group.restricted_mean(lifetime) - group.restricted_mean(buffer)
-        savable = max(0.0, lost - group.share_above(lifetime) * period)
-        sums.append((savable * group.total, due * group.total))
+    lost = gaps.restricted_mean(lifetime) - gaps.restricted_mean(buffer) if gaps.total else 0.0
+    beyond = gaps.share_above(lifetime) * period
+    due = gaps.restricted_mean(period) if gaps.total else 0.0
+    return max(0.0, lost - beyond) * gaps.total, beyond * gaps.total, due * gaps.total
 
-    def share(drawn: Sequence[tuple[float, float]]) -> float:
-        due = sum(part for _, part in drawn)
-        return sum(part for part, _ in drawn) / due if due else 0.0
 
-    found = bootstrap(sums, share)
-    high = max(found.high, min(1.0, found.value + most_with_none_seen(cycles)))
-    return Interval(value=found.value, low=found.low, high=high)
+def _shares(sums: Sequence[_Sums], period: float) -> tuple[float, float, float]:
+    """Give the shares of both losses, and the cycles."""
+    savable = beyond = due = 0.0
+    for one in sums:
+        savable, beyond, due = savable + one[0], beyond + one[1], due + one[2]
+    if due <= 0:
+        return 0.0, 0.0, 0.0
+    return savable / due, beyond / due, due / period
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

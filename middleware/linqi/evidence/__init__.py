@@ -1,0 +1,1 @@
+"""What was measured, read from where it lies: results, logs and metrics."""

@@ -1,0 +1,349 @@
+"""The settings of a plan, each with its reason, its inputs and what would change it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any, Final
+
+from linqi.tuner.advice import Recommendation
+from linqi.tuner.graces import client_thresholds, grace
+from linqi.tuner.intervals import Interval
+from linqi.tuner.key_sets import Rotation, key_times, kids_to_remember, unknown_kid_wait
+from linqi.tuner.lifetimes import Life
+from linqi.tuner.plans import Outcome, Plan, Predictor, costs_of
+from linqi.tuner.storms import recovery, steady_rate
+
+__all__ = ["recommendations_of"]
+
+_JWKS_TIMEOUT: Final = 5.0
+_MADE_UP_KIDS: Final = 10.0
+"""A second: a flood that a cache of unknown key ids shall take."""
+_KID_SECONDS: Final = 300.0
+_SPREAD: Final = 0.1
+
+
+def recommendations_of(
+    predictor: Predictor, plan: Plan, outcome: Outcome, life: Life
+) -> tuple[Recommendation, ...]:
+    """Give every setting of `plan`."""
+    return (
+        *_renewal(predictor, plan, outcome, life),
+        *_signing(predictor, plan, outcome),
+        *_cache(predictor, plan, outcome),
+        *_store(predictor, plan),
+        *_keys(predictor),
+        _workers(predictor, plan, outcome),
+    )
+
+
+def _number(value: float) -> int | float:
+    return int(value) if float(value).is_integer() else round(value, 3)
+
+
+def _evidence(predictor: Predictor) -> tuple[str, ...]:
+    facts = predictor.facts
+    if predictor.is_gap_known and facts.visitors is not None:
+        return (f"gaps of {facts.visitors.source or 'visitors'}",)
+    if facts.lags is not None:
+        return (f"lags of {facts.lags_source or 'renewals'}",)
+    return ("no evidence of visits",)
+
+
+def _renewal(
+    predictor: Predictor, plan: Plan, outcome: Outcome, life: Life
+) -> Iterator[Recommendation]:
+    targets, current = predictor.facts.targets, predictor.facts.current
+    evidence = _evidence(predictor)
+    savable: Interval | None = life.loss.savable if life.loss else None
+    if plan.lifetime == current.lifetime:
+        why = "The lifetime in force is kept: a buffer within it does what is wanted."
+    elif plan.lifetime < current.lifetime:
+        why = f"A stolen or revoked token may be good for at most {plan.lifetime:g} s."
+    else:
+        why = f"It is the shortest that has room for a buffer of {plan.buffer:g} s, under its half."
+    if not life.is_met:
+        why = "No lifetime that is allowed loses as little as is wanted; this one loses least."
+    if life.loss is None:
+        why = "Nothing is known of how people come, so it stays."
+    yield Recommendation(
+        table="renewal", key="lifetime_seconds", value=_number(plan.lifetime), unit="seconds",
+        reason=why, inputs=(*evidence, "--max-lost", "--max-lifetime-seconds"),
+        interval=savable, interval_of="share of renewals lost, of those a buffer can save",
+        would_change="another --max-lifetime-seconds or --revocation-seconds, or longer pauses",
+    )  # fmt: skip
+    met = "at most the target of" if life.is_met else "more than the target of"
+    lost = (
+        "Nothing is known of how people come, so it stays."
+        if savable is None
+        else f"So many come back within it that {savable.value:.2g} of renewals are lost, {met}"
+        f" {targets.max_lost:.2g}."
+    )
+    yield Recommendation(
+        table="renewal", key="buffer_seconds", value=_number(plan.buffer), unit="seconds",
+        reason=lost, inputs=(*evidence, "--max-lost"), interval=savable,
+        interval_of="share of renewals lost, of those a buffer can save",
+        would_change="another --max-lost, or people who pause otherwise",
+    )  # fmt: skip
+    plain = predictor.factor(replace(plan, policy="plain"))
+    yield Recommendation(
+        table="renewal", key="policy", value="grid", unit="",
+        reason=f"People who sign in together renew apart: the highest rate is"
+        f" {outcome.storm_factor:.2f} times the steady one, where a plain threshold has"
+        f" {plain:.0f} times.",
+        inputs=("sessions", *evidence, "login spread"),
+        interval=Interval(value=outcome.storm_factor, low=1.0, high=outcome.noise95),
+        interval_of="storm factor, up to what chance alone makes of spread sessions",
+        would_change="nothing: no policy is flatter at the same lifetime and buffer",
+    )  # fmt: skip
+    yield Recommendation(
+        table="renewal", key="jitter_width", value=None, unit="share",
+        reason="The grid spreads all of the period, so no jitter is added.", inputs=("policy",),
+        would_change="the policy jitter, which needs half the period or more to be as flat",
+    )  # fmt: skip
+    margin = _margin(predictor, plan)
+    yield Recommendation(
+        table="renewal", key="hard_margin_seconds", value=_number(margin), unit="seconds",
+        reason="With less life left than a slow answer and a retry take, a renewal never waits.",
+        inputs=("p99.9 of answers", "buffer"),
+        would_change="slower answers, or a shorter buffer",
+    )  # fmt: skip
+    yield from _session(predictor, plan)
+    yield from _budget(predictor, plan, outcome)
+
+
+def _p999(predictor: Predictor) -> float:
+    served = predictor.facts.served
+    return served.p999 if served is not None else 1.0
+
+
+def _margin(predictor: Predictor, plan: Plan) -> float:
+    wanted = max(10.0, math.ceil(3 * _p999(predictor)))
+    return wanted if wanted < plan.buffer / 4 else plan.buffer / 4
+
+
+def _session(predictor: Predictor, plan: Plan) -> Iterator[Recommendation]:
+    targets, current = predictor.facts.targets, predictor.facts.current
+    cap = max(targets.session_cap or current.max_session, plan.lifetime)
+    yield Recommendation(
+        table="renewal", key="max_session_seconds", value=_number(cap), unit="seconds",
+        reason="So long a session may slide before somebody has to sign in again.",
+        inputs=("--session-cap-seconds",) if targets.session_cap else ("settings in force",),
+        would_change="another --session-cap-seconds",
+    )  # fmt: skip
+    yield Recommendation(
+        table="renewal", key="cap_spread", value=_SPREAD, unit="share",
+        reason=f"Sessions of one morning end within {_SPREAD * cap:g} s of each other and not in"
+        " one second.",
+        inputs=("session cap",), would_change="a storm of sign-ins where the caps end",
+    )  # fmt: skip
+
+
+def _budget(predictor: Predictor, plan: Plan, outcome: Outcome) -> Iterator[Recommendation]:
+    outage = predictor.facts.targets.outage
+    total = plan.budget or outcome.renewals_per_second * 1.5
+    found = recovery(predictor.crowd(), plan.lifetime, plan.buffer, outage, outcome.window, total)
+    each = max(0.1, math.ceil(total / plan.workers * 10) / 10)
+    safe = "nobody is lost" if found.is_lossless else "those due in its beginning are lost"
+    yield Recommendation(
+        table="budget", key="renewals_per_second", value=_number(each),
+        unit="renewals per second of each process",
+        reason=f"It is {total / outcome.renewals_per_second:.2g} times the steady rate, so after an"
+        f" outage of {outage:g} s the renewals come at {found.peak:.3g} a second at most, are done"
+        f" {_for(found.drained_after)} later, and {safe}.",
+        inputs=("sessions", "lifetime", "buffer", "workers", "--outage-seconds"),
+        interval=Interval(value=outcome.renewals_per_second / plan.workers, low=each / 3, high=each)
+        if outcome.renewals_per_second / plan.workers >= each / 3
+        else None,
+        interval_of="steady renewals per second of each process",
+        would_change="more sessions than were counted: near the steady rate a budget loses some",
+    )  # fmt: skip
+    yield Recommendation(
+        table="budget", key="burst", value=max(10, math.ceil(each)), unit="renewals",
+        reason="A second's worth may come at once, at least ten: pages ask in parallel.",
+        inputs=("budget",), would_change="another budget",
+    )  # fmt: skip
+
+
+def _for(seconds: float) -> str:
+    return "never" if math.isinf(seconds) else f"{seconds:.0f} s"
+
+
+def _signing(predictor: Predictor, plan: Plan, outcome: Outcome) -> Iterator[Recommendation]:
+    verify, sign = costs_of(predictor.facts.costs, plan.algorithm)
+    is_auto = plan.algorithm.startswith(("RS", "PS")) == plan.off_loop
+    yield Recommendation(
+        table="signing", key="off_loop", value="auto" if is_auto else plan.off_loop, unit="",
+        reason=f"A signature of {plan.algorithm} takes {sign * 1e6:.0f} us: "
+        + (
+            "in a thread it does not hold up the others on the loop."
+            if plan.off_loop
+            else "less than a thread's hop would cost."
+        ),
+        inputs=(f"costs of {predictor.facts.costs.source}",),
+        would_change="another algorithm or key size",
+    )  # fmt: skip
+    yield _algorithm(predictor, plan, outcome, verify, sign)
+
+
+def _algorithm(
+    predictor: Predictor, plan: Plan, outcome: Outcome, verify: float, sign: float
+) -> Recommendation:
+    """Advise on the algorithm by what it costs at this load; the keys decide, not the file."""
+    timeout = predictor.facts.targets.timeout
+    misses = (1 - outcome.hit_ratio) * predictor.peak_rps
+    signed = outcome.renewals_per_second * outcome.signatures_per_renewal
+
+    def load(costs: tuple[float, float]) -> float:
+        return misses * costs[0] + signed * costs[1]
+
+    choices = {
+        name: load(costs_of(predictor.facts.costs, name))
+        for name in ("RS256", "ES256", "EdDSA")
+        if name in predictor.facts.costs.sign or name == "EdDSA"
+    }
+    cheapest = min(choices, key=lambda name: choices[name])
+    own = load((verify, sign))
+    bare = predictor.without_memo(plan)
+    wins = own > 1.5 * choices[cheapest] and own > 0.02
+    return Recommendation(
+        table="", key="algorithm", value=cheapest if wins else plan.algorithm, unit="",
+        reason=f"At the busiest second {plan.algorithm} takes {own:.2%} of a core,"
+        f" {cheapest} {choices[cheapest]:.2%}; without a memo of successors an expiry window of"
+        f" {plan.algorithm} would pile up {_piled(bare.backlog)}"
+        + (", which would collapse." if not bare.is_safe(timeout) else "."),
+        inputs=(f"costs of {predictor.facts.costs.source}", "requests", "renewals", "hit ratio"),
+        interval=Interval(
+            value=own, low=min(own, *choices.values()), high=max(own, *choices.values())
+        ),
+        interval_of="share of a core, over the algorithms",
+        would_change="clients or partners that need another one; keys are changed by rotation",
+    )  # fmt: skip
+
+
+def _piled(backlog: float) -> str:
+    return "work without end" if math.isinf(backlog) else f"{backlog:.2g} s of work"
+
+
+def _cache(predictor: Predictor, plan: Plan, outcome: Outcome) -> Iterator[Recommendation]:
+    size = plan.cache_entries * predictor.facts.costs.entry_bytes
+    hits = Interval(value=outcome.hit_ratio, low=max(0.0, outcome.hit_ratio * 0.85),
+                    high=min(1.0, outcome.hit_ratio * 1.15))  # fmt: skip
+    yield Recommendation(
+        table="cache", key="max_entries", value=plan.cache_entries, unit="tokens in each process",
+        reason=f"{outcome.entries_needed:,.0f} tokens are in use within a cache lifetime,"
+        f" replaced ones included; {outcome.hit_ratio:.1%} of verifications are hits.",
+        inputs=("sessions", *_evidence(predictor), "workers", "--memory-mb"),
+        interval=hits, interval_of="hit ratio, with the 15 % by which the model may be off",
+        would_change="more sessions, other visits, or another --memory-mb",
+    )  # fmt: skip
+    yield Recommendation(
+        table="cache", key="max_bytes", value=_bytes(size * 1.5), unit="bytes in each process",
+        reason=f"A token takes {predictor.facts.costs.entry_bytes:,.0f} bytes, with room for larger"
+        " ones.",
+        inputs=(f"costs of {predictor.facts.costs.source}",),
+        would_change="larger tokens",
+    )  # fmt: skip
+    yield Recommendation(
+        table="cache", key="lifetime_seconds", value=_number(plan.cache_lifetime), unit="seconds",
+        reason="A longer one would be worth less than 1 % of hits; exp and revocations are looked"
+        " at on every hit all the same.",
+        inputs=_evidence(predictor), would_change="people who come more seldom",
+    )  # fmt: skip
+
+
+def _bytes(size: float) -> int:
+    """Round up to whole MiB."""
+    return max(1, math.ceil(size / 2**20)) * 2**20
+
+
+def _store(predictor: Predictor, plan: Plan) -> Iterator[Recommendation]:
+    current, targets = predictor.facts.current, predictor.facts.targets
+    if not current.has_store:
+        return
+    p999 = _p999(predictor)
+    bound = targets.revocation if targets.revocation is not None else current.stale_after
+    yield _rec("store", "stale_after_seconds", max(2.0, min(bound, plan.lifetime)), "seconds",
+               "While the feed of revocations is lost, a revoked token is accepted for at most"
+               " so long; then requests get 503.",
+               ("--revocation-seconds",), "another --revocation-seconds")  # fmt: skip
+    yield _rec("sessions", "grace_seconds", grace(p999), "seconds",
+               f"Three times the slowest refresh ({p999:.2g} s at p99.9), at least 10 s: a first"
+               " try, a timeout and a second try get the same successor.",
+               ("p99.9 of answers",), "slower refreshes; 60 s is the most")  # fmt: skip
+    yield _rec("sessions", "after_grace", "recover", "",
+               "A reply lost for longer signs nobody out, and a thief is still found by the"
+               " superseded token.", ("security model",), "a policy that forbids it")  # fmt: skip
+    thresholds = client_thresholds(plan.lifetime, plan.buffer, p999)
+    yield _rec("client", "advisory_seconds", thresholds.advisory, "seconds",
+               "Clients begin to renew with the server's buffer left.", ("buffer",),
+               "another buffer")  # fmt: skip
+    yield _rec("client", "mandatory_seconds", thresholds.mandatory, "seconds",
+               "With less left than two slow refreshes and the clocks' skew, nobody sends it.",
+               ("p99.9 of answers", "lifetime"), "slower refreshes")  # fmt: skip
+    yield _rec("client", "jitter", thresholds.jitter, "share",
+               "Timers that were started together part.", ("judgement",),
+               "clients that are told refresh_in by the server")  # fmt: skip
+
+
+def _rec(
+    table: str, key: str, value: Any, unit: str, reason: str, inputs: tuple[str, ...], change: str
+) -> Recommendation:
+    if isinstance(value, float):
+        value = _number(value)
+    return Recommendation(
+        table=table, key=key, value=value, unit=unit, reason=reason, inputs=inputs,
+        would_change=change,
+    )  # fmt: skip
+
+
+def _keys(predictor: Predictor) -> Iterator[Recommendation]:
+    targets = predictor.facts.targets
+    if not predictor.facts.current.has_issuers:
+        return
+    rotation = Rotation(
+        published_ahead=targets.published_ahead,
+        withdrawn_within=targets.revocation,
+        outage=max(3_600.0, targets.outage),
+    )
+    times = key_times(rotation, _JWKS_TIMEOUT)
+    known = targets.published_ahead is not None
+    inputs = ("--key-overlap-seconds",) if known else ("nothing known of the rotation",)
+    if times.may_meet_unknown:
+        wait = unknown_kid_wait(times.cooldown, _JWKS_TIMEOUT)
+        why = f"A new key may sign before it is fetched; it is refused for at most {wait:g} s."
+    else:
+        why = (
+            "A key is fetched before it signs, with time for a slow answer and clocks that differ."
+        )
+    yield _rec("jwks", "lifetime_seconds", times.lifetime, "seconds", why, inputs,
+               "another overlap of the issuer's keys")  # fmt: skip
+    yield _rec("jwks", "most_lifetime_seconds", times.most_lifetime, "seconds",
+               f"A withdrawn key verifies for at most so long; {times.withdrawn_in_outage:g} s in"
+               " an outage of the issuer.", ("--revocation-seconds",),
+               "another --revocation-seconds")  # fmt: skip
+    yield _rec("jwks", "cooldown_seconds", times.cooldown, "seconds",
+               "So seldom made-up key ids can make us ask the issuer.", inputs,
+               "an issuer that counts requests, or one that rotates without notice")  # fmt: skip
+    yield _rec("jwks", "stale_seconds", times.stale, "seconds",
+               f"An outage of the issuer of {rotation.outage:g} s refuses nobody.",
+               ("--outage-seconds",), "a stricter bound on withdrawn keys")  # fmt: skip
+    yield _rec("jwks_limits", "unknown_kids", kids_to_remember(_MADE_UP_KIDS, _KID_SECONDS), "ids",
+               f"{_MADE_UP_KIDS:g} made-up key ids a second are remembered for"
+               f" {_KID_SECONDS:g} s.", ("judgement",), "a larger flood")  # fmt: skip
+
+
+def _workers(predictor: Predictor, plan: Plan, outcome: Outcome) -> Recommendation:
+    steady = steady_rate(predictor.sessions, plan.lifetime, plan.buffer)
+    return Recommendation(
+        table="", key="workers", value=plan.workers, unit="processes",
+        reason=f"{predictor.peak_rps:,.0f} requests and {steady:.3g} renewals a second keep each"
+        f" {outcome.cpu_share:.0%} busy, and 99 of 100 wait at most"
+        f" {outcome.p99_wait * 1e3:.2g} ms for it.",
+        inputs=("requests", "processor time of a request", "--cpu-share"),
+        interval=Interval(value=outcome.cpu_share, low=outcome.cpu_share * 0.8,
+                          high=outcome.cpu_share * 1.2),
+        interval_of="share of a core, with the 20 % by which the model may be off",
+        would_change="more requests, a dearer application, or another --cpu-share",
+    )  # fmt: skip

@@ -1,0 +1,1 @@
+"""The tuner at work: facts gathered, advice shown, written, and proved."""

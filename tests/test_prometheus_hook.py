@@ -1,0 +1,157 @@
+"""Events as Prometheus metrics."""
+
+from __future__ import annotations
+
+import typing
+
+import pytest
+from prometheus_client import CollectorRegistry, generate_latest
+
+from linqi import JWTMiddleware, Key, Signer, SlidingRenewal, Verifier
+from linqi.events import (
+    Event,
+    KeysNotFetched,
+    RenewalDeferred,
+    RevocationFeedLost,
+    RevocationFeedRestored,
+    SessionRefreshed,
+    TokenRefused,
+    TokenRenewed,
+)
+from linqi.instrumentation.prometheus import PrometheusHook
+
+
+def renewed(lag: float, *, signed: bool = True) -> TokenRenewed:
+    """Give a renewal."""
+    return TokenRenewed(
+        user="alice@example.com",
+        session="SESSION-ID",
+        old_expires_at=0,
+        new_expires_at=0,
+        buffer=300,
+        lag=lag,
+        signed=signed,
+    )
+
+
+def refused(digest: str, expired_for: float | None = None) -> TokenRefused:
+    """Give a refusal."""
+    return TokenRefused(
+        status=401,
+        code="invalid_token" if expired_for is None else "token_expired",
+        detail="detail of a token",
+        path="/secret/path",
+        token_digest=digest,
+        expired_for=expired_for,
+    )
+
+
+def test_lags_are_counted_once_for_a_signature() -> None:
+    """Parallel requests share a successor, and its lag."""
+    registry = CollectorRegistry()
+    hook = PrometheusHook(registry)
+    for signed in (True, False, False):
+        hook(renewed(12.0, signed=signed))
+    assert registry.get_sample_value("linqi_renewals_total") == 3
+    assert registry.get_sample_value("linqi_renewal_signatures_total") == 1
+    assert registry.get_sample_value("linqi_renewal_lag_seconds_count") == 1
+    assert registry.get_sample_value("linqi_renewal_lag_seconds_bucket", {"le": "10.0"}) == 0
+    assert registry.get_sample_value("linqi_renewal_lag_seconds_bucket", {"le": "20.0"}) == 1
+
+
+def test_an_expired_token_is_a_lag_beyond_the_buffer_and_counts_once() -> None:
+    """It fell due a buffer before its expiry; presented again it tells nothing new."""
+    registry = CollectorRegistry()
+    hook = PrometheusHook(registry)
+    hook(renewed(1.0))
+    for _ in range(3):
+        hook(refused("aaaaaaaa", expired_for=100.0))
+    hook(refused("bbbbbbbb"))
+    assert registry.get_sample_value("linqi_expired_presented_total") == 1
+    assert registry.get_sample_value("linqi_renewal_lag_seconds_sum") == pytest.approx(401.0)
+    labels = {"status": "401", "code": "token_expired"}
+    assert registry.get_sample_value("linqi_refusals_total", labels) == 3
+
+
+def test_an_expired_token_before_any_renewal_needs_the_buffer() -> None:
+    """Without one nobody knows when it was due; given, it is used from the start."""
+    registry = CollectorRegistry()
+    PrometheusHook(registry)(refused("aaaaaaaa", expired_for=100.0))
+    assert registry.get_sample_value("linqi_renewal_lag_seconds_count") == 0
+    registry = CollectorRegistry()
+    PrometheusHook(registry, buffer=60)(refused("aaaaaaaa", expired_for=100.0))
+    assert registry.get_sample_value("linqi_renewal_lag_seconds_sum") == 160.0
+
+
+def test_no_label_holds_a_user_a_session_a_path_or_a_token() -> None:
+    """Such labels would leak, and make a time series for everybody."""
+    registry = CollectorRegistry()
+    hook = PrometheusHook(registry)
+    for event_type in typing.get_args(Event):
+        values = {
+            name: {"int": 1, "float": 1.0, "bool": True}.get(str(kind), "SECRET")
+            for name, kind in event_type.__annotations__.items()
+        }
+        fixed = {"reason", "code", "cause", "outcome", "issuer"} & set(values)
+        hook(event_type(**values | dict.fromkeys(fixed, "fixed")))
+    hook(refused("cafebabe", expired_for=1.0))
+    hook(renewed(1.0))
+    text = generate_latest(registry).decode()
+    for secret in ("SECRET", "alice", "SESSION", "secret/path", "cafebabe", "detail"):
+        assert secret not in text
+
+
+def test_refreshes_fetches_and_the_feed_are_counted() -> None:
+    """Each by its outcome."""
+    registry = CollectorRegistry()
+    hook = PrometheusHook(registry)
+    hook(SessionRefreshed(user="a", session="s", outcome="replayed", sequence=1))
+    hook(RenewalDeferred(user="a", session="s", reason="budget", seconds_left=1))
+    hook(KeysNotFetched(issuer="https://i", detail="x", failures=1, retry_in=1.0, trusted_for=1.0))
+    hook(RevocationFeedLost(detail="x", served_for=1.0))
+    value = registry.get_sample_value
+    assert value("linqi_refreshes_total", {"outcome": "replayed"}) == 1
+    assert value("linqi_renewals_deferred_total", {"reason": "budget"}) == 1
+    assert value("linqi_key_fetches_total", {"issuer": "https://i", "outcome": "failed"}) == 1
+    assert value("linqi_revocation_feed_up") == 0
+    hook(RevocationFeedRestored())
+    assert value("linqi_revocation_feed_up") == 1
+
+
+async def test_the_middleware_tells_how_long_a_token_had_been_expired() -> None:
+    """A token with a good signature whose time is over; a forged one tells nothing."""
+    now = [1_000_000.0]
+    signer = Signer(Key.generate("ES256"), issuer="https://i", audience="a", clock=lambda: now[0])
+    renewal = SlidingRenewal(signer, clock=lambda: now[0])
+    token = renewal.start("alice").token
+    events: list[Event] = []
+
+    async def app(scope: object, receive: object, send: object) -> None:
+        raise AssertionError("nobody gets here")
+
+    verifier = Verifier.trusting(signer, clock=lambda: now[0])
+    guarded = JWTMiddleware(
+        app, verifier, renewal=renewal, hooks=[events.append], clock=lambda: now[0]
+    )
+
+    async def ask(presented: str) -> None:
+        scope = {
+            "type": "http", "method": "GET", "path": "/", "scheme": "http", "query_string": b"",
+            "headers": [(b"authorization", b"Bearer " + presented.encode())],
+        }  # fmt: skip
+
+        async def receive() -> dict[str, object]:
+            return {"type": "http.request", "body": b"", "more_body": False}
+
+        async def send(message: object) -> None:
+            pass
+
+        await guarded(scope, receive, send)
+
+    now[0] += 2_000
+    await ask(token)
+    await ask(token[:-4] + ("AAAA" if not token.endswith("AAAA") else "BBBB"))
+    expired, forged = (event for event in events if isinstance(event, TokenRefused))
+    assert expired.expired_for is not None
+    assert 1_100 <= expired.expired_for <= 1_700
+    assert forged.expired_for is None

@@ -1,0 +1,208 @@
+"""``linqi tune``: what it reads, shows, writes, and leaves alone."""
+
+from __future__ import annotations
+
+import json
+import tomllib
+from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree
+
+import pytest
+
+from linqi.cli import main
+from linqi.config.reading import load
+from test_evidence import write_log
+
+VOID = Path(__file__).parent / "storms" / "plain.json"
+"""Taken on a busy machine, and so told of itself."""
+CONFIG = """\
+# ours
+[renewal]
+lifetime_seconds = 900  # a quarter of an hour
+buffer_seconds = 60
+policy = "plain"
+jitter_width = 0.3
+
+[cache]
+max_entries = 100
+"""
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> Path:
+    """Write a bad configuration."""
+    path = tmp_path / "linqi.toml"
+    path.write_text(CONFIG)
+    return path
+
+
+@pytest.fixture
+def storm(tmp_path: Path) -> Path:
+    """Give the same storm as if the generator had kept up."""
+    told = json.loads(VOID.read_bytes())
+    told["generator"].update(is_valid=True, faults=[])
+    path = tmp_path / "storm.json"
+    path.write_text(json.dumps(told))
+    return path
+
+
+def tune(capsys: pytest.CaptureFixture[str], *arguments: str | Path) -> dict[str, Any]:
+    """Run with --json; give the document."""
+    assert main(["tune", "--json", *map(str, arguments)]) == 0
+    document: dict[str, Any] = json.loads(capsys.readouterr().out)
+    return document
+
+
+def test_a_storm_becomes_settings_with_comments_kept(
+    storm: Path, config: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What is written is what was advised, and what a person wrote beside it stays."""
+    document = tune(
+        capsys, "--storm", storm, "--config", config, "--yes", "--max-lost", "0.02",
+        "--workers", "2",
+    )  # fmt: skip
+    text = config.read_text()
+    assert document["written"] is True
+    assert "# ours" in text
+    assert "# a quarter of an hour" in text
+    assert "jitter_width" not in text
+    loaded = load(config)
+    assert loaded.renewal.policy == "grid"
+    plan = next(o["plan"] for o in document["options"] if o["name"] == "balanced")
+    assert loaded.renewal.buffer_seconds == plan["buffer_seconds"] > 60
+    assert loaded.cache.max_entries == plan["cache_entries"] > 100
+    assert document["changes"]["renewal"]["policy"] == "grid"
+    again = tune(
+        capsys, "--storm", storm, "--config", config, "--yes", "--max-lost", "0.02",
+        "--workers", "2",
+    )  # fmt: skip
+    assert again["changes"] == {}
+    assert again["written"] is False
+
+
+def test_a_dry_run_shows_the_change_and_writes_nothing(
+    storm: Path, config: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The diff is printed; the file stays, to the byte."""
+    assert main(["tune", "--storm", str(storm), "--config", str(config), "--dry-run"]) == 0
+    printed = capsys.readouterr().out
+    assert '-policy = "plain"' in printed
+    assert '+policy = "grid"' in printed
+    assert config.read_text() == CONFIG
+
+
+def test_without_a_terminal_nothing_is_written_unasked(
+    storm: Path, config: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A pipeline has to say --yes."""
+    assert main(["tune", "--storm", str(storm), "--config", str(config)]) == 0
+    assert "--yes" in capsys.readouterr().out
+    assert config.read_text() == CONFIG
+
+
+@pytest.mark.parametrize(("answer", "is_written"), [("y", True), ("", False), ("n", False)])
+def test_at_a_terminal_one_is_asked(
+    storm: Path, config: Path, monkeypatch: pytest.MonkeyPatch, answer: str, is_written: bool
+) -> None:
+    """Only a yes writes."""
+    monkeypatch.setattr("sys.stdin.isatty", lambda: True, raising=False)
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True, raising=False)
+    monkeypatch.setattr("builtins.input", lambda _: answer)
+    assert main(["tune", "--storm", str(storm), "--config", str(config)]) == 0
+    assert (config.read_text() != CONFIG) is is_written
+
+
+def test_the_document_has_its_schema_and_units_in_its_names(
+    storm: Path, config: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A program can rely on it: kind, version, and no number without a unit that has one."""
+    document = tune(capsys, "--storm", storm, "--config", config, "--dry-run")
+    assert (document["schema"], document["kind"]) == (1, "linqi-tune")
+    assert {o["name"] for o in document["options"]} == {"safer", "balanced", "leaner"}
+    assert document["chosen"] == "balanced"
+    for name in document["current"]["outcome"]:
+        assert name.endswith(
+            ("_seconds", "_share", "_second", "_factor", "_noise95", "_mb", "_ms", "_request",
+             "_worker", "_renewal", "_needed", "_load", "_seen")
+        ), name  # fmt: skip
+    json.dumps(document, allow_nan=False)
+
+
+def test_a_log_decides_over_a_storm_and_the_storm_over_defaults(
+    storm: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Real people come first; the servers are those of the storm; without a file its settings."""
+    log = tmp_path / "access.log"
+    write_log(log)
+    document = tune(
+        capsys, "--storm", storm, "--log", log, "--log-format", "json", "--log-session", "sid",
+        "--config", tmp_path / "none.toml", "--dry-run",
+    )  # fmt: skip
+    assert document["sources"]["visitors"] == "access.log"
+    assert document["sources"]["servers"] == "storm.json"
+    assert document["current"]["plan"]["policy"] == "plain"
+    lost = document["current"]["outcome"]["lost_share"]["value"]
+    assert 0.1 < lost < 0.22
+    assert not (tmp_path / "none.toml").exists()
+
+
+def test_contradictions_fail_only_where_that_is_asked(
+    storm: Path, config: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """With --check the exit code is 1; each names the target to relax."""
+    arguments = ["tune", "--storm", str(storm), "--config", str(config), "--dry-run"]
+    assert main(arguments) == 0
+    capsys.readouterr()
+    assert main([*arguments, "--check"]) == 1
+    assert "cheapest to relax: --max-lost" in capsys.readouterr().out
+    assert main([*arguments, "--check", "--max-lost", "0.05"]) == 0
+
+
+def test_the_page_fetches_nothing_and_marks_the_chosen_point(
+    storm: Path, config: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """One file with the recommendations and three curves."""
+    page = tmp_path / "tune.html"
+    assert (
+        main(["tune", "--storm", str(storm), "--config", str(config), "--dry-run",
+              "--html", str(page)])
+        == 0
+    )  # fmt: skip
+    html = page.read_text()
+    for absent in ("<script", "http://", "https://", "url("):
+        assert absent not in html
+    charts = html.split("<svg")[1:]
+    assert len(charts) == 3
+    for chart in charts:
+        ElementTree.fromstring("<svg" + chart.split("</svg>")[0] + "</svg>")  # noqa: S314 - ours
+    assert html.count("chosen: ") >= 2
+    assert "renewal.buffer_seconds" in html
+
+
+def test_a_wrong_call_is_one_line(
+    tmp_path: Path, config: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A log without its session field, a missing file, no storm, no metrics, a void storm."""
+    log = tmp_path / "a.log"
+    log.write_text("x\n")
+    for arguments in (
+        ["--log", str(log)],
+        ["--log", str(tmp_path / "no.log"), "--log-session", "user"],
+        ["--storm", str(config)],
+        ["--storm", str(VOID)],
+        ["--metrics", str(log)],
+    ):
+        assert main(["tune", "--dry-run", "--config", str(config), *arguments]) == 2
+        assert capsys.readouterr().err.startswith("linqi: ")
+
+
+def test_the_written_file_says_what_a_person_can_read(
+    storm: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Whole numbers stay whole, and a file that was not there is made."""
+    path = tmp_path / "new.toml"
+    tune(capsys, "--storm", storm, "--config", path, "--yes", "--max-lost", "0.2")
+    raw = tomllib.loads(path.read_text())
+    assert isinstance(raw["renewal"]["buffer_seconds"], int)
+    assert isinstance(raw["cache"]["max_entries"], int)

@@ -1,0 +1,253 @@
+"""What is recommended: options, reasons, contradictions, and that none is hard-coded."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import replace
+
+import pytest
+
+from linqi.tuner.advice import Advice
+from linqi.tuner.choosing import advise
+from linqi.tuner.facts import REFERENCE_COSTS, Current, Facts, Served, Targets, Visitors
+from linqi.tuner.gaps import Gaps
+from linqi.tuner.lifetimes import buffers_for, lifetimes_for
+from linqi.tuner.losses import LagCounts
+from linqi.tuner.plans import Predictor
+from simulated import clicks_and_reads, exponential
+
+
+def visitors(mean: float = 30.0, count: int = 40_000, sessions: int = 5_000) -> Visitors:
+    """Give people who come by a Poisson process, as 40 groups of sessions."""
+    rng = random.Random(3)
+    draw = exponential(mean)
+    groups = [Gaps([draw(rng) for _ in range(count // 40)]) for _ in range(40)]
+    return Visitors(
+        groups=groups, parallel=[(1.0, 0.8), (4.0, 0.2)], sessions=sessions, source="a log"
+    )
+
+
+def readers(sessions: int = 5_000) -> Visitors:
+    """Give people who click, read and go away."""
+    rng = random.Random(4)
+    groups = [Gaps([clicks_and_reads(rng) for _ in range(2_000)]) for _ in range(40)]
+    return Visitors(groups=groups, sessions=sessions, source="a log")
+
+
+BAD = Current(
+    lifetime=900, buffer=60, policy="plain", algorithm="RS256", cache_entries=100, off_loop=False
+)
+WELL_KNOWN = Facts(visitors=visitors(), current=BAD, targets=Targets(max_lost=1e-2))
+
+
+@pytest.fixture(scope="module")
+def advice() -> Advice:
+    """Give the advice on a bad configuration."""
+    return advise(WELL_KNOWN)
+
+
+def codes(found: Advice) -> set[str]:
+    """Give the contradictions' codes."""
+    return {one.code for one in found.contradictions}
+
+
+def test_a_bad_configuration_is_mended(advice: Advice) -> None:
+    """Grid, a buffer that keeps the target, RS256 off the loop, a cache that holds everybody."""
+    plan, outcome = advice.option("balanced").plan, advice.option("balanced").outcome
+    assert advice.outcome.storm_factor > 10
+    assert outcome.storm_factor < 1.5
+    assert plan.policy == "grid"
+    assert plan.off_loop
+    assert 60 < plan.buffer < plan.lifetime / 2
+    assert outcome.loss is not None
+    assert outcome.loss.savable.value <= 1e-2
+    assert outcome.hit_ratio > 0.95 > 0.5 > advice.outcome.hit_ratio
+    assert codes(advice) == set()
+
+
+def test_each_setting_has_all_that_was_asked_for(advice: Advice) -> None:
+    """A value with its unit, one sentence of reason, inputs, and what would change it."""
+    for option in advice.options:
+        keys = [(one.table, one.key) for one in option.recommendations]
+        assert len(keys) == len(set(keys))
+        for one in option.recommendations:
+            assert one.reason.endswith(".")
+            assert one.inputs
+            assert one.would_change
+            if one.interval:
+                assert one.interval_of
+                assert one.interval.contains(one.interval.value)
+
+
+def test_no_option_is_better_than_another_in_everything(advice: Advice) -> None:
+    """Safer loses less; leaner costs fewer renewals or less memory; balanced lies between."""
+    safer, balanced, leaner = advice.options
+    assert [option.name for option in advice.options] == ["safer", "balanced", "leaner"]
+    assert safer.outcome.loss is not None
+    assert balanced.outcome.loss is not None
+    assert leaner.outcome.loss is not None
+    assert safer.outcome.loss.savable.value <= balanced.outcome.loss.savable.value
+    assert balanced.outcome.loss.savable.value <= leaner.outcome.loss.savable.value
+    assert safer.plan.cache_entries > balanced.plan.cache_entries > leaner.plan.cache_entries
+    assert safer.plan.workers > balanced.plan.workers
+    assert leaner.outcome.renewals_per_second <= balanced.outcome.renewals_per_second
+
+
+@pytest.mark.parametrize(
+    ("change", "key", "rises"),
+    [
+        ({"max_lost": 1e-3}, "buffer_seconds", True),
+        ({"max_lost": 0.1}, "buffer_seconds", False),
+        ({"sessions": 50_000}, "max_entries", True),
+        ({"sessions": 50_000}, "renewals_per_second", True),
+        ({"memory_mb": 1.0}, "max_entries", False),
+        ({"peak_rps": 20_000.0}, "workers", True),
+        ({"session_cap": 3_600.0}, "max_session_seconds", False),
+        ({"most_lifetime": 600.0}, "lifetime_seconds", False),
+    ],
+)
+def test_a_target_moves_its_setting(
+    advice: Advice, change: dict[str, float], key: str, rises: bool
+) -> None:
+    """Every target is read, and in the right direction."""
+
+    def value(of: Advice) -> float:
+        found = next(r for r in of.option("balanced").recommendations if r.key == key)
+        return float(found.value)
+
+    other = advise(replace(WELL_KNOWN, targets=replace(WELL_KNOWN.targets, **change)))
+    assert (value(other) > value(advice)) == rises
+    assert value(other) != value(advice)
+
+
+def test_people_who_read_need_a_longer_life_or_get_a_contradiction() -> None:
+    """Their loss at 900 s is too high for any buffer: the lifetime rises, or a target must give."""
+    found = advise(Facts(visitors=readers(), current=BAD, targets=Targets(max_lost=0.05)))
+    plan = found.option("balanced").plan
+    assert plan.lifetime > 900
+    strict = advise(
+        Facts(visitors=readers(), current=BAD, targets=Targets(max_lost=1e-3, most_lifetime=900))
+    )
+    contradiction = next(one for one in strict.contradictions if one.code == "losses")
+    assert contradiction.cheapest is not None
+    assert contradiction.cheapest.target == "--max-lifetime-seconds"
+    assert {way.target for way in contradiction.ways} == {"--max-lifetime-seconds", "--max-lost"}
+    assert contradiction.cheapest.factor == min(way.factor for way in contradiction.ways)
+    assert any("longer lifetime or a refresh token" in note for note in found.notes)
+    assert any("mean rate alone" in note for note in found.notes)
+
+
+def test_little_evidence_is_a_contradiction_of_its_own() -> None:
+    """A thousand gaps cannot show one loss in ten thousand, however good they look."""
+    few = Facts(visitors=visitors(count=4_000), current=BAD, targets=Targets(max_lost=1e-4))
+    found = advise(few)
+    assert "evidence" in codes(found)
+    (one,) = [one for one in found.contradictions if one.code == "evidence"]
+    assert one.cheapest is not None
+    assert one.cheapest.eased > 1e-3
+    assert found.option("balanced").plan.buffer > 200
+
+
+def test_memory_workers_and_revocation_can_contradict() -> None:
+    """Each names what to relax, and by how much it suffices."""
+    targets = Targets(
+        max_lost=1e-2, memory_mb=0.5, workers=1, peak_rps=10_000, revocation=30.0, cpu_share=0.5
+    )
+    found = advise(replace(WELL_KNOWN, targets=targets))
+    assert {"memory", "workers"} <= codes(found)
+    for one in found.contradictions:
+        assert one.cheapest is not None
+        assert one.what.endswith(".")
+    eased = next(one for one in found.contradictions if one.code == "memory").ways[0].eased
+    enough = advise(replace(WELL_KNOWN, targets=replace(targets, memory_mb=eased * 1.01)))
+    assert "memory" not in codes(enough)
+    workers = next(w for one in found.contradictions for w in one.ways if w.target == "--workers")
+    enough = advise(replace(WELL_KNOWN, targets=replace(targets, workers=int(workers.eased))))
+    assert "workers" not in codes(enough)
+
+
+def test_a_bound_on_revocation_without_a_store_is_a_bound_on_the_lifetime() -> None:
+    """The token of a revoked session lives to its end, so it must end in time."""
+    tight = replace(WELL_KNOWN.targets, revocation=300.0, max_lost=0.5)
+    found = advise(replace(WELL_KNOWN, targets=tight))
+    assert found.option("balanced").plan.lifetime == 300
+    stored = replace(WELL_KNOWN, current=replace(BAD, has_store=True), targets=tight)
+    found = advise(stored)
+    assert found.option("balanced").plan.lifetime == 900
+    changes = found.option("balanced").changes()
+    assert changes["store"]["stale_after_seconds"] == 300
+    assert {"sessions", "client"} <= set(changes)
+
+
+def test_outside_issuers_get_their_times() -> None:
+    """Against the overlap of the issuer's keys, where it is known."""
+    facts = replace(
+        WELL_KNOWN,
+        current=replace(BAD, has_issuers=True),
+        targets=replace(WELL_KNOWN.targets, published_ahead=300.0),
+    )
+    changes = advise(facts).option("balanced").changes()
+    assert changes["jwks"]["lifetime_seconds"] == 362
+    assert 0.8 * 362 + 10 <= 300
+    assert "jwks" not in advise(WELL_KNOWN).option("balanced").changes()
+
+
+def test_without_evidence_lifetime_and_buffer_stay() -> None:
+    """Nothing is made up; the notes say what to give."""
+    found = advise(Facts(current=replace(BAD, policy="grid")))
+    plan = found.option("balanced").plan
+    assert (plan.lifetime, plan.buffer) == (900, 60)
+    assert found.outcome.loss is None
+    assert any("access log" in note for note in found.notes)
+
+
+def test_lags_alone_choose_a_buffer() -> None:
+    """Where no gap is known, the share above a buffer is the loss."""
+    lags = LagCounts(
+        bounds=(30.0, 60.0, 120.0, 240.0, 300.0, 900.0),
+        counts=(80_000.0, 97_000.0, 99_500.0, 99_990.0, 99_999.0, 100_000.0),
+        total=100_000.0,
+    )
+    facts = Facts(lags=lags, lags_source="metrics", current=BAD, targets=Targets(max_lost=1e-3))
+    found = advise(facts)
+    assert found.option("balanced").plan.buffer == 240
+    assert any("renewal lags" in note for note in found.notes)
+
+
+def test_a_storm_of_costly_signatures_without_memo_is_named() -> None:
+    """The advice on the algorithm tells what would happen without a memo."""
+    costs = replace(REFERENCE_COSTS, sign={**REFERENCE_COSTS.sign, "RS256": 20_000.0})
+    served = Served(
+        request_seconds=0.0003, p99=0.02, p999=0.05, hit_ratio=0.9, storm_factor=10.0, window=30.0,
+        policy="plain", algorithm="RS256", workers=2, lost=0.1, cycles=1_000, compression=1,
+    )  # fmt: skip
+    facts = replace(
+        WELL_KNOWN,
+        costs=costs,
+        served=served,
+        targets=replace(WELL_KNOWN.targets, workers=2, timeout=0.5),
+    )
+    found = advise(facts)
+    advised = next(r for r in found.option("balanced").recommendations if r.key == "algorithm")
+    assert advised.value in ("ES256", "EdDSA")
+    assert "collapse" in advised.reason
+    assert not advised.is_written
+
+
+def test_a_request_costs_what_the_storm_showed() -> None:
+    """The part that is not ours is taken from the storm, and ours is predicted anew."""
+    served = Served(
+        request_seconds=0.0004, p99=0.02, p999=0.05, hit_ratio=None, storm_factor=10.0, window=30.0,
+        policy="plain", algorithm="RS256", workers=1, lost=0.1, cycles=1_000, compression=1,
+    )  # fmt: skip
+    predictor = Predictor(replace(WELL_KNOWN, served=served))
+    assert predictor.outcome(predictor.current()).request_seconds == pytest.approx(0.0004)
+
+
+def test_buffers_and_lifetimes_are_what_the_middleware_takes() -> None:
+    """Every buffer is under half its lifetime, and the current lifetime comes first."""
+    for lifetime in (1.0, 15.0, 900.0, 3_600.0):
+        assert all(0 < buffer < lifetime / 2 for buffer in buffers_for(lifetime))
+    assert lifetimes_for(900, 3_600)[0] == 900
+    assert lifetimes_for(900, 300) == [300]
+    assert lifetimes_for(900, 1_000) == [900, 1_000]
