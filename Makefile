@@ -9,6 +9,7 @@ PAGE_ARGS ?=
 BENCH_ARGS ?=
 RIVALS_ARGS ?=
 TEST_ARGS ?=
+TEST_JOBS ?= 3
 
 .PHONY: help demo page test bench rivals lint types format pins clean
 
@@ -29,8 +30,7 @@ page: $(VENV)/demo.stamp
 
 test: $(VENV)/dev.stamp
 	$(BIN)/coverage erase
-	$(BIN)/coverage run -m pytest $(TEST_ARGS)
-	$(BIN)/coverage combine -q
+	$(BIN)/pytest -n $(TEST_JOBS) --dist loadfile --cov --cov-report= $(TEST_ARGS)
 	$(BIN)/coverage report
 
 bench: $(VENV)/dev.stamp

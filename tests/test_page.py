@@ -24,6 +24,8 @@ from linqi_storm.serve import PASSWORD_VARIABLE
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
+expect.set_options(timeout=20_000)
+
 PASSWORD = "correct horse"
 LIFETIME, BUFFER = 6.0, 2.0
 JOIN = """
@@ -350,6 +352,7 @@ async def opened(context: BrowserContext, server: Server, path: str = "/") -> Pa
     """Open the page, and sign alice in with the keyboard alone."""
     page = await context.new_page()
     await page.goto(server.url + path)
+    await expect(page.get_by_role("button", name="Sign in")).to_be_enabled()
     await page.get_by_label("Password").focus()
     await page.keyboard.type(PASSWORD)
     await page.keyboard.press("Enter")

@@ -22,7 +22,9 @@ from rich.progress_bar import ProgressBar
 from rich.text import Text
 
 from linqi_storm.outage import run_outage
+from linqi_storm.plain_then_grid import run_plain_then_grid
 from linqi_storm.processes import ServerDiedError, running
+from linqi_storm.results import StormRun
 from linqi_storm.serve import PASSWORD_VARIABLE
 from linqi_storm.summary import Row, summarize
 from linqi_storm.theft import run_theft
@@ -50,10 +52,13 @@ class _Session:
     lines: deque[str] = field(default_factory=lambda: deque(maxlen=14))
 
 
-def run_demo(*, seconds: float, lifetime: float, buffer: float, alg: str) -> int:
+def run_demo(
+    *, seconds: float, lifetime: float, buffer: float, alg: str, storm_seconds: float, results: Path
+) -> int:
     """Run the demo; 0 if all that must hold held, 1 if not.
 
-    Raises `OSError` when the server cannot be started.
+    The storms' results and reports stay in the folder `results`; 0 `storm_seconds` leaves them
+    out. Raises `OSError` when the server cannot be started.
     """
     console = Console()
     with tempfile.TemporaryDirectory(prefix="linqi-demo-") as folder:
@@ -62,14 +67,45 @@ def run_demo(*, seconds: float, lifetime: float, buffer: float, alg: str) -> int
                 is_kept = asyncio.run(_run(console, base, password, seconds, lifetime, buffer))
             is_caught = run_theft(console, Path(folder))
             is_up = run_outage(console, Path(folder))
+            is_calm = storm_seconds == 0 or _storm(console, results, storm_seconds)
             console.print(
                 "\nto watch a session in a browser: make page (or linqi serve"
                 " --lifetime-seconds 20 --buffer-seconds 8), then open http://localhost:8000/"
             )
-            return 0 if is_kept and is_caught and is_up else 1
+            return 0 if is_kept and is_caught and is_up and is_calm else 1
         except (ServerDiedError, httpx2.TransportError) as error:
             console.print(f"[red]the demo ended early:[/red] {error}")
             return 1
+
+
+def _storm(console: Console, results: Path, seconds: float) -> bool:
+    """Let everybody's tokens expire together, twice; tell whether the invariants held."""
+    results.mkdir(parents=True, exist_ok=True)
+    plain, grid = run_plain_then_grid(console, results, seconds=seconds)
+    return summarize(
+        console,
+        "everybody signs in at once: the plain threshold, then the grid",
+        [
+            (
+                "storm factor, peak over mean renewals: plain, grid",
+                ", ".join(f"{run.peaks[0].factor:.1f}" for run in (plain, grid)),
+                None,
+            ),
+            (
+                "signed out although they asked in time: plain, grid",
+                f"{plain.sessions.forced_out}, {grid.sessions.forced_out}",
+                plain.sessions.forced_out == grid.sessions.forced_out == 0,
+            ),
+            ("invariants, plain", _held(plain), plain.has_passed),
+            ("invariants, grid", _held(grid), grid.has_passed),
+        ],
+    )
+
+
+def _held(run: StormRun) -> str:
+    """Say how many invariants held, and whether the generator kept up with its plan."""
+    late = "" if run.generator.is_valid else "; the generator was late, so no latency counts"
+    return f"{sum(check.passed for check in run.checks)} of {len(run.checks)}{late}"
 
 
 async def _run(

@@ -124,6 +124,8 @@ def _demo(arguments: argparse.Namespace) -> int:
         lifetime=arguments.lifetime_seconds,
         buffer=arguments.buffer_seconds,
         alg=arguments.alg,
+        storm_seconds=arguments.storm_seconds,
+        results=arguments.results,
     )
 
 
@@ -185,6 +187,8 @@ def _parser() -> argparse.ArgumentParser:
     serve.add_argument("--private-key", type=Path, help="the PEM file of its private key")
     demo = _command(commands, "demo", _demo, "run the main job: a server, a user, renewals")
     demo.add_argument("--seconds", type=float, default=30)
+    demo.add_argument("--storm-seconds", type=float, default=45, help="of both storms; 0: none")
+    demo.add_argument("--results", type=Path, default=Path("results"), help="folder of reports")
     with contextlib.suppress(ModuleNotFoundError):  # a copy of the middleware alone
         from linqi_storm import command as storm
 

@@ -190,6 +190,7 @@ element('form').addEventListener('submit', async (event) => {
     button.disabled = false
   }
 })
+element('form').querySelector('button').disabled = false // before this nobody would hear it
 for (const radio of document.querySelectorAll('input[name=mode]')) {
   radio.addEventListener('change', () => {
     mode = radio.value

@@ -80,6 +80,7 @@ export class Session extends EventTarget {
   #channel = null
   #hasPeers = false
   #busyUntil = 0
+  #claim = 2
   #heard = () => {}
   #hasWarned = false
   #timers = []
@@ -246,11 +247,15 @@ export class Session extends EventTarget {
       const options = mustWait ? { signal: AbortSignal.timeout(TIMEOUT) } : { ifAvailable: true }
       return navigator.locks.request(`${name}:refresh`, options, work).catch(work)
     }
-    // Without a lock, tabs that collide get one pair.
-    if (this.#channel) await sleep(chance() * NEWS)
+    // Without a lock the lowest claim goes first.
+    if (this.#busyUntil <= monotonic()) {
+      this.#claim = chance()
+      this.#say({ kind: 'busy', claim: this.#claim })
+      await this.#news(before)
+    }
     const wait = (this.#busyUntil - monotonic()) * 1000
     if (wait > 0) await this.#news(before, wait)
-    this.#say({ kind: 'busy' })
+    this.#claim = 2
     return work()
   }
 
@@ -354,11 +359,11 @@ export class Session extends EventTarget {
     })
   }
 
-  #hear({ kind, token, sequence, held, reason, sid }) {
+  #hear({ kind, claim, token, sequence, held, reason, sid }) {
     const { wall, monotonic } = this.#options
     this.#hasPeers = true
     if (kind === 'ask' && this.#held) this.#tell()
-    if (kind === 'busy') this.#busyUntil = monotonic() + TIMEOUT / 1000
+    if (kind === 'busy' && claim < this.#claim) this.#busyUntil = monotonic() + TIMEOUT / 1000
     if (kind === 'out' && sid === this.#claims.sid) this.#end(reason, false)
     if (kind !== 'token') return
     const claims = claimsOf(token)
