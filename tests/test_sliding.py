@@ -13,12 +13,15 @@ from asgi import App, call, http
 from clock import FakeClock
 from linqi import (
     ConfigurationError,
+    Jitter,
     JWTMiddleware,
     Key,
+    Policy,
     RenewalBudget,
     RenewalSettings,
     Signer,
     SlidingRenewal,
+    Threshold,
     Verified,
     Verifier,
 )
@@ -96,6 +99,18 @@ async def test_500_parallel_requests_share_one_signature(clock: FakeClock, key: 
     assert (stack.renewal.counts.signatures, stack.renewal.counts.coalesced) == (1, 499)
     assert sum(event.signed for event in stack.heard_of(TokenRenewed)) == 1
     stack.renewal.close()
+
+
+@pytest.mark.parametrize("policy", [Threshold(), Jitter(0.25)])
+async def test_one_token_has_one_successor_off_the_grid(clock: FakeClock, policy: Policy) -> None:
+    """R6: a request half a second later gets what the first one got, under every policy."""
+    stack = Stack(clock, settings=RenewalSettings(policy=policy, whole_seconds=False))
+    token = stack.near_expiry()
+    first = await call(stack.middleware, http(token=token))
+    clock.move(0.5)
+    second = await call(stack.middleware, http(token=token))
+    assert first.successor == second.successor is not None
+    assert stack.renewal.counts.signatures == 1
 
 
 async def test_a_slow_signature_begins_before_the_application_runs(clock: FakeClock) -> None:

@@ -321,6 +321,7 @@ def assemble(
         may_be_unavailable=scenario.may_be_unavailable,
         most_issuer_requests=scenario.most_issuer_requests(target.workers),
         is_sliding=scenario.mode == "sliding",
+        is_agreed=scenario.mode != "sliding" or target.policy in ("", "grid"),
         is_rival=target.mode == "naive",
     )
     return StormRun(

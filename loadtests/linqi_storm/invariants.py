@@ -49,6 +49,8 @@ class Rules:
     may_be_unavailable: bool = False
     most_issuer_requests: int = 0
     is_sliding: bool = True
+    is_agreed: bool = True
+    """Whether workers make equal successors without a word: on the grid alone."""
     is_rival: bool = False
     """Somebody else's middleware: its figures are shown, and nothing is demanded of it."""
 
@@ -57,20 +59,21 @@ def judge(facts: Facts, rules: Rules) -> tuple[Check, ...]:
     """Give every invariant that applies, with what was seen."""
     return tuple(
         Check(name=name, limit=None, seen=seen, passed=True, detail=detail)
-        if rules.is_rival
+        if rules.is_rival or limit is None
         else Check(name=name, limit=limit, seen=seen, passed=seen <= limit, detail=detail)
         for name, limit, seen, detail in _counted(facts, rules)
     )
 
 
-def _counted(facts: Facts, rules: Rules) -> Iterator[tuple[str, float, float, str]]:
+def _counted(facts: Facts, rules: Rules) -> Iterator[tuple[str, float | None, float, str]]:
     yield "forced logouts of honest users", 0, facts.forced_out, ""
     unintended = 0 if rules.may_be_unavailable else facts.unavailable
     intended = f"{facts.unavailable} intended 503" if rules.may_be_unavailable else ""
     yield "5xx other than an intended 503", 0, facts.failed + unintended, intended
     yield "honest requests without an answer", 0, facts.unanswered, ""
     yield "honest requests told to slow down", 0, facts.limited, ""
-    yield "renewals with two different successors", 0, facts.duplicate_successors, ""
+    same = 0 if rules.is_agreed else None
+    yield "renewals with two different successors", same, facts.duplicate_successors, ""
     if rules.is_sliding and facts.signatures is not None:
         ratio = facts.signatures / facts.renewals if facts.renewals else 0.0
         told = f"{facts.signatures} for {facts.renewals} renewals, {rules.workers} workers"

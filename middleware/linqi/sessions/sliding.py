@@ -131,8 +131,8 @@ class SlidingRenewal:
         self._on_issue = on_issue
         self._sign_off_loop = sign_off_loop
         self._memo_seconds = memo_seconds
-        self._memo: LRUCache[tuple[bytes, float], tuple[Issued, float]] = LRUCache(memo_entries)
-        self._flight: SingleFlight[tuple[bytes, float], Issued] = SingleFlight()
+        self._memo: LRUCache[bytes, tuple[Issued, float]] = LRUCache(memo_entries)
+        self._flight: SingleFlight[bytes, Issued] = SingleFlight()
         self._threads: ThreadPoolExecutor | None = None
         self._clock = clock
 
@@ -183,7 +183,8 @@ class SlidingRenewal:
 
     def begin(self, verified: Verified, due: Due, now: float) -> Begun | None:
         """Give the successor or the task that makes it; None where the budget puts it off."""
-        key = (verified.digest, due.span.expires_at)
+        # The token alone: off the grid each instant has its own successor, and the first stays.
+        key = verified.digest
         known = self._memo.get(key)
         if known is not None and now - known[1] < self._memo_seconds:
             self.counts.coalesced += 1
@@ -235,7 +236,7 @@ class SlidingRenewal:
             self._threads.shutdown(wait=False)
             self._threads = None
 
-    async def _make(self, verified: Verified, due: Due, key: tuple[bytes, float]) -> Issued:
+    async def _make(self, verified: Verified, due: Due, key: bytes) -> Issued:
         self.check_revocation(verified)
         replaced = await self._ask(verified)
         claims = {
