@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from linqi import ConfigurationError
 from linqi_storm.population import Population
 from linqi_storm.traffic import ClicksAndReads, Exponential, Pages, parse_gaps
 
@@ -65,6 +66,6 @@ def test_pages_have_one_to_twenty_requests_and_the_mean_they_name() -> None:
 
 
 def test_an_unknown_law_is_refused() -> None:
-    """The words on the command line are two."""
-    with pytest.raises(ValueError, match="exponential or reading"):
+    """The message names those that there are."""
+    with pytest.raises(ConfigurationError, match="exponential, reading or measured"):
         parse_gaps("uniform", 1)

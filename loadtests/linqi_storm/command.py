@@ -53,7 +53,8 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     load.add_argument("--lifetime-seconds", type=float, help="the real one, before compression")
     load.add_argument("--buffer-seconds", type=float, help="the real one")
     load.add_argument("--gap-seconds", type=float, help="the real mean pause between pages")
-    load.add_argument("--gaps", choices=("exponential", "reading"), help="the law of the pauses")
+    load.add_argument("--gaps", metavar="LAW",
+                      help="of the pauses: exponential, reading or measured:FILE")  # fmt: skip
     load.add_argument("--login-spread-seconds", type=float, help="the real one")
     load.add_argument("--compress", type=float, metavar="K", help="divide all these by K")
     load.add_argument("--seed", type=int)

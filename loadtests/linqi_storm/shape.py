@@ -20,7 +20,7 @@ class Shape:
     gap: float = 2.6
     """Mean pause between pages of one session."""
     law: str = "exponential"
-    """Of the pauses: ``exponential`` or ``reading``."""
+    """Of the pauses: ``exponential``, ``reading`` or ``measured:PATH``."""
     pages: bool = True
     """Whether a page is 1 to 20 parallel requests, or one."""
     login_spread: float = 0.0

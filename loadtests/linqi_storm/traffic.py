@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import itertools
 import math
+import operator
 import random
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Final, Protocol
 
-__all__ = ["ClicksAndReads", "Exponential", "Gaps", "Pages", "Single", "parse_gaps"]
+import msgspec
+
+from linqi import ConfigurationError
+
+__all__ = ["ClicksAndReads", "Exponential", "Gaps", "Measured", "Pages", "Single", "parse_gaps"]
 
 
 class Gaps(Protocol):
@@ -73,13 +80,54 @@ class ClicksAndReads:
         return f"clicks, reads and absences (heavy tail), mean {self.mean:g} s"
 
 
+class Measured:
+    """Pauses as they were measured, scaled to a mean.
+
+    `path` is a JSON file with ``gaps_seconds``, rising, and ``counts``, how often each was seen.
+    """
+
+    def __init__(self, path: Path, mean: float) -> None:
+        try:
+            told = msgspec.json.decode(path.read_bytes(), type=_MeasuredFile)
+        except (OSError, msgspec.MsgspecError) as error:
+            raise ConfigurationError([f"{path} holds no measured gaps: {error}"]) from error
+        weight = sum(told.counts)
+        if len(told.counts) != len(told.gaps_seconds) or weight <= 0 or min(told.counts) < 0:
+            raise ConfigurationError([f"{path}: every gap needs its count, and some be above 0"])
+        real = sum(map(operator.mul, told.gaps_seconds, told.counts)) / weight
+        self.mean = mean
+        self._path = path
+        self._values = [gap * mean / real for gap in told.gaps_seconds]
+        self._weights = list(itertools.accumulate(told.counts))
+
+    def draw(self, rng: random.Random) -> float:
+        """Give one pause."""
+        return float(rng.choices(self._values, cum_weights=self._weights)[0])
+
+    def __str__(self) -> str:
+        return f"measured ({self._path.name}), mean {self.mean:g} s"
+
+
+class _MeasuredFile(msgspec.Struct):
+    gaps_seconds: list[float]
+    counts: list[float]
+
+
 def parse_gaps(law: str, mean: float) -> Gaps:
-    """Give the law ``exponential`` or ``reading`` with a mean in seconds; else `ValueError`."""
+    """Give a law with a mean in seconds: ``exponential``, ``reading`` or ``measured:PATH``.
+
+    `ConfigurationError` for another, and for a file that holds none.
+    """
     if law == "exponential":
         return Exponential(mean)
     if law == "reading":
         return ClicksAndReads(mean)
-    raise ValueError(f"the law of gaps is {law!r}, expected exponential or reading")
+    kind, _, path = law.partition(":")
+    if kind == "measured" and path:
+        return Measured(Path(path), mean)
+    raise ConfigurationError(
+        [f"the law of gaps is {law!r}, expected exponential, reading or measured:PATH"]
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ import argparse
 import json
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -17,12 +17,18 @@ from linqi.tuner.facts import Targets
 from linqi.tuning.changes import diff_of, real_changes
 from linqi.tuning.document import as_json
 from linqi.tuning.gathering import Gathered, Sources, gather
+from linqi.tuning.proof import Proof
+from linqi.tuning.proof_tables import proof_as_json, proof_section, show_proof
+from linqi.tuning.proving import ProofOrder, measured, proved
 from linqi.tuning.tables import show
+from linqi.tuning.trial import Shown, VoidStorm
 
 __all__ = ["DESCRIPTION", "add_options", "run"]
 
 DESCRIPTION = "recommend settings from what was measured, and write them to linqi.toml"
 _DEFAULTS = Targets()
+_VOID = 3
+"""As ``linqi storm`` ends."""
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -48,7 +54,22 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     output.add_argument("--yes", action="store_true", help="write without asking")
     output.add_argument("--json", action="store_true", help="the advice on standard output")
     output.add_argument("--html", type=Path, metavar="FILE", help="the page with the curves")
+    _add_proof(parser.add_argument_group("the proof, by storms before and after the change"))
     output.add_argument("--check", action="store_true", help="fail where targets contradict")
+
+
+def _add_proof(proof: Any) -> None:
+    proof.add_argument("--prove", action="store_true",
+                       help="storm the old and the new settings; the ones in force first, where"
+                       " --storm is not given")  # fmt: skip
+    proof.add_argument("--app", metavar="MODULE:APP", help="your own application")
+    proof.add_argument("--path", help="the page to ask for")
+    proof.add_argument("--prove-sessions", type=int, help="in the storm")
+    proof.add_argument("--compress", type=float, metavar="K", help="divide real times by K")
+    proof.add_argument("--repeat", type=int, default=1, metavar="N", help="storms of each side")
+    proof.add_argument("--seed", type=int, help="the first seed, to do a proof again")
+    proof.add_argument("--prove-folder", type=Path, default=Path("linqi-proof"), metavar="FOLDER",
+                       help="for the results and reports (default: %(default)s)")  # fmt: skip
 
 
 def _add_targets(wanted: Any) -> None:
@@ -75,32 +96,56 @@ def _add_targets(wanted: Any) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Tune; 0 when done, 1 when targets contradict and ``--check`` is given, 2 for a wrong call."""
+    """Tune; 0 when done, 2 for a wrong call, 3 when a storm was void.
+
+    With ``--check`` 1 when targets contradict or the proof does not hold.
+    """
+    try:
+        return _tune(arguments)
+    except VoidStorm as error:
+        print(f"linqi tune: {error}", file=sys.stderr)
+        return _VOID
+
+
+def _tune(arguments: argparse.Namespace) -> int:
     from rich.console import Console
 
     # What is no tty has no width of its own: 80 columns would fold every reason.
     console = Console(stderr=arguments.json, width=None if sys.stdout.isatty() else 160)
+    sources, targets, order = _sources(arguments), _targets(arguments), _order(arguments)
     with _reading(console) as progress:
-        gathered = gather(_sources(arguments), _targets(arguments), progress)
+        gathered = gather(sources, targets, progress)
+    if order is not None:
+        shown = _shown(console)
+        gathered, sources, load, seed = measured(order, sources, targets, gathered, shown)
     advice = advise(gathered.facts)
     option = advice.option(arguments.choose)
     show(console, advice, option.name, gathered.remarks)
     document = as_json(advice, gathered, option.name)
+    proof = None
+    if order is not None:
+        proof = proved(order, sources, gathered, advice, option.name, load, seed, shown, console)
+        show_proof(console, proof)
+        document["proof"] = proof_as_json(proof)
     changes = real_changes(arguments.config, option.changes())
     document["written"] = _write(arguments, console, changes)
     document["changes"] = changes
     if arguments.html is not None:
-        _write_page(arguments.html, advice, gathered, option)
+        _write_page(arguments.html, advice, gathered, option, proof)
         console.print(f"page: {arguments.html}", markup=False, highlight=False)
     if arguments.json:
         print(json.dumps(document, indent=1))
-    return 1 if arguments.check and advice.contradictions else 0
+    is_off = bool(advice.contradictions) or (proof is not None and not proof.holds)
+    return 1 if arguments.check and is_off else 0
 
 
-def _write_page(path: Path, advice: Advice, gathered: Gathered, option: Option) -> None:
+def _write_page(
+    path: Path, advice: Advice, gathered: Gathered, option: Option, proof: Proof | None
+) -> None:
     from linqi.tuning.page import tuning_page
 
-    path.write_text(tuning_page(advice, gathered, option.name), "utf-8")
+    more = [] if proof is None else [proof_section(proof)]
+    path.write_text(tuning_page(advice, gathered, option.name, more), "utf-8")
 
 
 def _write(arguments: argparse.Namespace, console: Any, changes: dict[str, dict[str, Any]]) -> bool:
@@ -135,6 +180,30 @@ def _reading(console: Any) -> Iterator[Callable[[int, int], object]]:
             bar.update(task, completed=done, total=total, visible=True)
 
         yield progress
+
+
+def _shown(console: Any) -> Shown:
+    from linqi_storm.progress import shown_progress
+
+    def shown(name: str, seconds: float) -> AbstractContextManager[Any]:
+        console.print(f"storming, {name}: {seconds:.0f} s", markup=False, highlight=False)
+        return shown_progress(console, seconds)
+
+    return shown
+
+
+def _order(arguments: argparse.Namespace) -> ProofOrder | None:
+    if not arguments.prove:
+        return None
+    return ProofOrder(
+        folder=arguments.prove_folder,
+        sessions=arguments.prove_sessions,
+        compression=arguments.compress,
+        app=arguments.app,
+        path=arguments.path,
+        repeats=max(1, arguments.repeat),
+        seed=arguments.seed,
+    )
 
 
 def _sources(arguments: argparse.Namespace) -> Sources:

@@ -189,13 +189,22 @@ class Predictor:
         """Give the entries a worker needs so that only age ends them."""
         return self._hit(plan)[1]
 
-    def _authentication(self, plan: Plan, hits: float) -> float:
-        """Give the mean processor time of verification and renewal in a request, in seconds."""
+    def _authentication(self, plan: Plan, hits: float, renewals: float | None = None) -> float:
+        """Give the mean processor time of verification and renewal in a request, in seconds.
+
+        `renewals`: per second of one session; by default one a period.
+        """
         verify, sign = costs_of(self.facts.costs, plan.algorithm)
-        requests = self.sessions / self.gaps.mean * self.per_page
-        renewals = steady_rate(self.sessions, plan.lifetime, plan.buffer) / requests
-        signed = min(1.0, renewals * self.duplicates(plan)) * sign
-        return self.facts.costs.hit * _MICRO + (1 - hits) * verify + signed
+        each = 1 / plan.period if renewals is None else renewals
+        signed = each * self.duplicates(plan) * self.gaps.mean / self.per_page
+        return self.facts.costs.hit * _MICRO + (1 - hits) * verify + min(1.0, signed) * sign
+
+    def request_cost(self, plan: Plan, hits: float, renewals: float) -> float:
+        """Give a request's processor time in seconds, for hits and renewals that are known.
+
+        `renewals`: per second of one session.
+        """
+        return self.base_seconds + self._authentication(plan, hits, renewals)
 
     def duplicates(self, plan: Plan) -> float:
         """Give the signatures that one renewal costs, a memo in each worker."""

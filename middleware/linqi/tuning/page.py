@@ -33,7 +33,7 @@ def tuning_page(
     intro = "".join(f"<p>{escape(text)}</p>" for text in gathered.remarks)
     sections = [
         Section(heading="The choice", body=_choice(advice, chosen, table)),
-        Section(heading=f"Settings, {chosen}", body=_settings(option, table)),
+        Section(heading=f"Settings, {chosen}", body=_settings(option)),
         *([Section(heading="Contradictions", body=_contradictions(advice, table))]
           if advice.contradictions else []),
         *more,
@@ -54,16 +54,18 @@ def _choice(advice: Advice, chosen: str, table: Any) -> str:
     return str(table(["", "in force", *names], rows))
 
 
-def _settings(option: Option, table: Any) -> str:
-    rows = []
+def _settings(option: Option) -> str:
+    """Give each setting as an entry of a list: its reason is a sentence, no cell."""
+    parts = []
     for one in option.recommendations:
-        sure = f"{one.interval_of}: {_interval(one)}" if one.interval else ""
-        rows.append([
-            f"{one.table}.{one.key}" if one.table else one.key,
-            f"{shown_value(one.value)} {one.unit}".strip(),
-            one.reason, ", ".join(one.inputs), sure, one.would_change,
-        ])  # fmt: skip
-    return str(table(["key", "value", "why", "by", "interval", "would change with"], rows))
+        name = f"{one.table}.{one.key}" if one.table else one.key
+        value = f"{shown_value(one.value)} {one.unit}".strip()
+        parts.append(f"<dt><code>{escape(name)}</code> <strong>{escape(value)}</strong></dt>")
+        said = f"{one.reason} Decided by {', '.join(one.inputs)}."
+        if one.interval:
+            said += f" {one.interval_of[:1].upper()}{one.interval_of[1:]}: {_interval(one)}."
+        parts.append(f"<dd>{escape(said)} Would change with {escape(one.would_change)}.</dd>")
+    return f"<dl>{''.join(parts)}</dl>"
 
 
 def _interval(one: Any) -> str:

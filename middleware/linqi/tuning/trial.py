@@ -1,0 +1,240 @@
+"""Storms of two configurations under the same load: before and after."""
+
+from __future__ import annotations
+
+import json
+import math
+import random
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from linqi.config.schema import Config
+from linqi.config.writing import changed
+from linqi.errors import ConfigurationError, LinqiError
+from linqi.tuner.facts import Visitors
+from linqi.tuner.gaps import Gaps
+from linqi.tuner.plans import Plan
+
+if TYPE_CHECKING:
+    from linqi_storm.results import StormRun
+    from linqi_storm.runner import Progress
+
+__all__ = [
+    "Load",
+    "Shown",
+    "Trial",
+    "VoidStorm",
+    "fresh_seeds",
+    "load_of_storm",
+    "load_of_visitors",
+]
+
+Shown = Callable[[str, float], "AbstractContextManager[Progress]"]
+"""Shows the progress of a storm: what it is called, and how many seconds it lasts."""
+
+_RUN_LIFETIME: Final = 60.0
+"""Seconds: as short as tokens can be with whole-second times."""
+_CYCLES: Final = 4 / 3
+"""Lifetimes of a run: the first window of expiry, and time for the late to come back."""
+_ISSUER, _AUDIENCE = "https://tune.linqi.example", "linqi-tune"
+_PLAIN_APP: Final = "linqi_storm.embedded:page"
+_KEY_BITS: Final = 2048
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Load:
+    """The people of a storm, in real seconds."""
+
+    sessions: int
+    """In the run: each stands for `compression` real ones."""
+    compression: float
+    law: str
+    """Of the pauses, as `linqi_storm.traffic.parse_gaps` takes it."""
+    mean_gap: float
+    login_spread: float = 0.0
+    workers: int = 2
+    app: str = _PLAIN_APP
+    path: str = ""
+    bits: int = _KEY_BITS
+    """Of an RSA key."""
+
+
+def load_of_storm(run: StormRun, **changes: Any) -> Load:
+    """Give the load of an earlier storm; `changes` that are None are left out."""
+    told, target = run.setup.load, run.setup.target
+    k = told.compression
+    words = told.gaps.partition(",")[0]
+    laws = {"exponential": "exponential", "clicks": "reading"}
+    if words not in laws:
+        raise ConfigurationError([f"a storm of {told.gaps} cannot be done again from its result"])
+    found = Load(
+        sessions=told.sessions,
+        compression=k,
+        law=laws[words],
+        mean_gap=told.mean_gap_seconds * k,
+        login_spread=told.login_spread_seconds * k,
+        workers=max(1, target.workers),
+        bits=target.key_bits if target.algorithm.startswith(("RS", "PS")) else _KEY_BITS,
+    )
+    return replace(found, **{name: value for name, value in changes.items() if value is not None})
+
+
+def load_of_visitors(
+    visitors: Visitors | None, folder: Path, lifetime: float, **changes: Any
+) -> Load:
+    """Give the load of people who were measured; their gaps are written into `folder`.
+
+    Where nothing is known of them they pause 40 s on average, by a Poisson process.
+    """
+    law, mean = "exponential", 40.0
+    if visitors is not None and visitors.gaps.total:
+        thick = _thinned_out(visitors.gaps)
+        path = folder / "gaps.json"
+        path.write_text(json.dumps({"gaps_seconds": [v for v, _ in thick],
+                                    "counts": [c for _, c in thick]}), "utf-8")  # fmt: skip
+        law, mean = f"measured:{path}", visitors.gaps.mean
+    found = Load(
+        sessions=500, compression=max(1.0, lifetime / _RUN_LIFETIME), law=law, mean_gap=mean
+    )
+    return replace(found, **{name: value for name, value in changes.items() if value is not None})
+
+
+def _thinned_out(gaps: Gaps) -> list[tuple[float, float]]:
+    """Give at most about 2,000 values: those that are near each other as their mean."""
+    pairs = list(gaps.items())
+    step = math.ceil(len(pairs) / 2_000)
+    found = []
+    for start in range(0, len(pairs), step):
+        some = pairs[start : start + step]
+        count = sum(c for _, c in some)
+        found.append((sum(v * c for v, c in some) / count, count))
+    return found
+
+
+def fresh_seeds(count: int, taken: Sequence[int]) -> list[int]:
+    """Give seeds that nothing was tuned on."""
+    draw = random.SystemRandom()
+    seeds: list[int] = []
+    while len(seeds) < count:
+        seed = draw.randrange(1, 1_000_000)
+        if seed not in taken and seed not in seeds:
+            seeds.append(seed)
+    return seeds
+
+
+class VoidStorm(LinqiError):
+    """A storm that shows nothing, as its generator did not keep up; the message says why."""
+
+    code = "void_storm"
+
+
+class Trial:
+    """Runs storms of one load under any plan; everything it writes goes into `folder`.
+
+    The plans are run by ``linqi.toml`` files that are made here from the user's own text: what is
+    not tuned stays as it is, keys and stores are the storm's own. `storm` runs one of them
+    (`linqi_storm.runner.run_storm`).
+    """
+
+    def __init__(
+        self,
+        load: Load,
+        config: Config | None,
+        text: str,
+        folder: Path,
+        shown: Shown,
+        storm: Callable[[Any, Any], StormRun],
+    ) -> None:
+        if config is not None and config.has_store and config.renewal.sliding is not True:
+            raise ConfigurationError(
+                ["--prove storms sliding sessions; this deployment keeps refresh tokens, which"
+                 " `linqi storm storm-dual` storms"]
+            )  # fmt: skip
+        self.load = load
+        self._text = text
+        self._folder = folder
+        self._shown = shown
+        self._storm = storm
+
+    def duration(self, plans: Sequence[Plan]) -> float:
+        """Give the seconds of a run that sees a whole cycle of each of `plans`."""
+        return max(plan.lifetime for plan in plans) * _CYCLES / self.load.compression
+
+    def run(self, name: str, plan: Plan, seed: int, duration: float) -> StormRun:
+        """Storm `plan`; the result and its report are written as `name`.
+
+        `VoidStorm` when the generator did not keep up: such a run shows nothing.
+        """
+        from linqi_storm.order import Order
+        from linqi_storm.report import write_report
+        from linqi_storm.results import save_run
+        from linqi_storm.shape import Shape
+
+        load, k = self.load, self.load.compression
+        path = self._folder / f"{name}.toml"
+        path.write_text(self.text_of(plan), "utf-8")
+        order = Order(
+            scenario="storm-sliding",
+            shape=Shape(
+                sessions=load.sessions,
+                lifetime=plan.lifetime / k,
+                buffer=plan.buffer / k,
+                duration=duration,
+                gap=load.mean_gap / k,
+                law=load.law,
+                login_spread=load.login_spread / k,
+                compression=k,
+                seed=seed,
+            ),
+            policy=f"jitter {plan.jitter_width:g}" if plan.policy == "jitter" else plan.policy,
+            alg=plan.algorithm,
+            bits=load.bits,
+            workers=load.workers,
+            app=load.app,
+            config=path,
+            path=load.path,
+        )
+        with self._shown(name, duration) as progress:
+            run = self._storm(order, progress)
+        save_run(run, self._folder / f"{name}.json")
+        write_report(run, self._folder / f"{name}.html")
+        if not run.generator.is_valid:
+            raise VoidStorm(
+                f"the storm {name} is void, so nothing is proved:"
+                f" {'; '.join(run.generator.faults)}; run it on a quieter machine, or with"
+                " fewer --prove-sessions"
+            )
+        return run
+
+    def text_of(self, plan: Plan) -> str:
+        """Give the linqi.toml of a run.
+
+        The storm compresses lifetime, buffer and margin itself; the cache is compressed here.
+        """
+        k = self.load.compression
+        tables: dict[str, dict[str, Any]] = {
+            "verify": {"issuer": _ISSUER, "audience": _AUDIENCE},
+            "keys": {"file": "made-for-the-run.json", "env": None, "algorithm": None},
+            "renewal": {
+                "lifetime_seconds": plan.lifetime,
+                "buffer_seconds": plan.buffer,
+                "policy": plan.policy,
+                "jitter_width": plan.jitter_width,
+                "max_session_seconds": max(28_800, plan.lifetime),
+                "hard_margin_seconds": None,
+            },
+            "budget": {"renewals_per_second": _each(plan.budget, self.load.workers)},
+            "cache": {
+                "max_entries": max(1, round(plan.cache_entries / k)),
+                "lifetime_seconds": plan.cache_lifetime / k,
+            },
+            "signing": {"off_loop": plan.off_loop},
+        }
+        return changed(self._text, tables)
+
+
+def _each(budget: float | None, workers: int) -> float | None:
+    return None if budget is None else max(0.1, budget / workers)

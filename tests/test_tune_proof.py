@@ -1,0 +1,272 @@
+"""The proof: what is stormed, what is compared, and what it may be said to show."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import random
+import tomllib
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from linqi.cli import main
+from linqi.config.reading import load
+from linqi.errors import ConfigurationError
+from linqi.evidence.storm_result import facts_of
+from linqi.tuner.choosing import advise
+from linqi.tuner.facts import Facts, Targets, Visitors
+from linqi.tuner.gaps import Gaps
+from linqi.tuner.plans import Plan
+from linqi.tuning.proof import Proof, prove
+from linqi.tuning.proof_tables import proof_as_json, proof_section, show_proof
+from linqi.tuning.trial import Load, Trial, VoidStorm, load_of_storm, load_of_visitors
+from linqi_storm.results import StormRun, load_run
+from linqi_storm.traffic import parse_gaps
+
+STORMS = Path(__file__).parent / "storms"
+PLAIN = Plan(lifetime=900, buffer=300, policy="plain", algorithm="RS256", workers=2,
+             cache_entries=10_000 * 60, cache_lifetime=60 * 60)  # fmt: skip
+GRID = replace(PLAIN, policy="grid", budget=40.0)
+LOAD = Load(sessions=200, compression=60, law="exponential", mean_gap=60)
+
+
+def stormed(name: str, **changes: Any) -> StormRun:
+    """Give a storm that was run once, as if its generator had kept up."""
+    run = load_run(STORMS / f"{name}.json")
+    return replace(run, generator=replace(run.generator, is_valid=True, faults=()), **changes)
+
+
+class FakeStorms:
+    """Answers an order with the recorded storm of its policy."""
+
+    def __init__(self, **changes: Any) -> None:
+        self.orders: list[Any] = []
+        self._changes = changes
+
+    def __call__(self, order: Any, progress: Any) -> StormRun:
+        """Give the run."""
+        self.orders.append(order)
+        return stormed(order.policy, **self._changes)
+
+
+@contextlib.contextmanager
+def silent(name: str, seconds: float) -> Iterator[Any]:
+    """Show no progress."""
+    yield lambda *_: None
+
+
+def trial(tmp_path: Path, storms: FakeStorms, load: Load = LOAD, text: str = "") -> Trial:
+    """Give a trial without servers."""
+    return Trial(load, None, text, tmp_path, silent, storms)
+
+
+@pytest.fixture
+def facts() -> Facts:
+    """Give what the recorded plain storm told."""
+    told = facts_of(stormed("plain"), "plain.json")
+    return Facts(visitors=told.visitors, served=told.served, targets=Targets(workers=2))
+
+
+@pytest.fixture
+def proof(tmp_path: Path, facts: Facts) -> Proof:
+    """Prove the change from plain to grid by the recorded storms."""
+    return prove(trial(tmp_path, FakeStorms()), facts, PLAIN, GRID, tuned_on=[1], seeds=[7, 8])
+
+
+def test_both_sides_are_stormed_in_turn_with_the_same_fresh_seeds(
+    tmp_path: Path, facts: Facts
+) -> None:
+    """Pairs of equal people; none of the seeds was tuned on."""
+    storms = FakeStorms()
+    found = prove(trial(tmp_path, storms), facts, PLAIN, GRID, tuned_on=[1], repeats=3)
+    assert [order.policy for order in storms.orders] == ["plain", "grid"] * 3
+    seeds = [order.shape.seed for order in storms.orders]
+    assert seeds[::2] == seeds[1::2] == list(found.seeds)
+    assert len(set(found.seeds)) == 3
+    assert 1 not in found.seeds
+    assert {order.shape.duration for order in storms.orders} == {20.0}
+
+
+def test_predicted_stands_beside_measured_with_the_tuners_error(proof: Proof) -> None:
+    """Every figure that was asked for, on both sides, each with its rule."""
+    for side in (proof.before, proof.after):
+        names = [line.what for line in side.lines]
+        assert names == [
+            "storm factor", "sessions lost", "cache hits", "processor per request",
+            "p99 in the expiry window", "p99 outside it",
+        ]  # fmt: skip
+        for line in side.lines[:4]:
+            assert line.measured is not None
+            assert line.predicted is not None
+            assert line.rule
+    factor = proof.before.line("storm factor")
+    run = stormed("plain")
+    assert factor.measured == pytest.approx(run.peaks[0].factor)
+    assert factor.predicted == pytest.approx(factor.measured, rel=0.15)
+    assert factor.holds
+    assert factor.error == pytest.approx((factor.predicted or 0) / run.peaks[0].factor - 1)
+    assert proof.after.line("storm factor").predicted == pytest.approx(
+        proof.after.line("storm factor").measured, rel=0.25
+    )
+
+
+def test_a_wrong_prediction_is_shown_as_off(tmp_path: Path, facts: Facts) -> None:
+    """Facts of other people do not hold, and the proof says where."""
+    assert facts.visitors is not None
+    slow = replace(facts, visitors=replace(facts.visitors, groups=[Gaps([20.0, 2_000.0])]))
+    found = prove(trial(tmp_path, FakeStorms()), slow, PLAIN, GRID, tuned_on=[1], seeds=[7])
+    assert not found.holds
+    assert found.before.line("sessions lost").holds is False
+    assert found.before.line("storm factor").holds is False
+
+
+def test_zero_losses_show_no_more_than_three_in_n(proof: Proof, tmp_path: Path) -> None:
+    """The text says what so few cycles can show."""
+    none = replace(proof, after=replace(proof.after, lost=0, cycles=300))
+    assert "0.0099 (3/n" in none.shows
+    some = replace(proof, after=replace(proof.after, lost=3, cycles=300))
+    assert "3 of 300" in some.shows
+
+
+def test_a_void_storm_proves_nothing(tmp_path: Path, facts: Facts) -> None:
+    """A generator that did not keep up measured itself."""
+    run = load_run(STORMS / "plain.json")
+    void = replace(run.generator, is_valid=False, faults=("late",))
+
+    class Void(FakeStorms):
+        def __call__(self, order: Any, progress: Any) -> StormRun:
+            return replace(run, generator=void)
+
+    with pytest.raises(VoidStorm, match="late"):
+        prove(trial(tmp_path, Void()), facts, PLAIN, GRID, tuned_on=[], seeds=[7])
+
+
+def test_a_run_has_the_plan_and_all_else_of_the_users_file(tmp_path: Path) -> None:
+    """The cache is compressed with the sessions; what is not tuned stays."""
+    text = "[http]\nsuccessor_header = 'X-Mine'\n[renewal]\ncap_spread = 0.2\nbuffer_seconds = 9\n"
+    path = tmp_path / "run.toml"
+    path.write_text(trial(tmp_path, FakeStorms(), text=text).text_of(GRID))
+    config = load(path)
+    assert config.http.successor_header == "X-Mine"
+    assert config.renewal.cap_spread == 0.2
+    assert config.renewal.buffer_seconds == 300
+    assert config.cache.max_entries == 10_000
+    assert config.cache.lifetime_seconds == 60
+    assert config.budget.renewals_per_second == 20
+    assert config.slides
+
+
+def test_a_storm_names_the_load_to_do_again(tmp_path: Path) -> None:
+    """In real seconds; what the caller says comes first."""
+    found = load_of_storm(stormed("plain"), sessions=77, workers=None)
+    assert found.sessions == 77
+    assert found.workers == 2
+    assert found.mean_gap == pytest.approx(60)
+    assert found.law == "exponential"
+    load_setup = stormed("plain").setup
+    odd = replace(load_setup, load=replace(load_setup.load, gaps="measured (x.json), mean 1 s"))
+    with pytest.raises(ConfigurationError):
+        load_of_storm(stormed("plain", setup=odd))
+
+
+def test_measured_people_come_in_the_storm_as_they_came_in_the_log(tmp_path: Path) -> None:
+    """Their gaps are written for the generators, and drawn from there."""
+    rng = random.Random(5)
+    gaps = Gaps([rng.expovariate(1 / 50) for _ in range(9_000)] + [700.0] * 1_000)
+    found = load_of_visitors(Visitors(groups=[gaps]), tmp_path, 900.0)
+    assert found.compression == 15
+    assert found.mean_gap == pytest.approx(gaps.mean)
+    law = parse_gaps(found.law, found.mean_gap / found.compression)
+    drawn = Gaps([law.draw(rng) * found.compression for _ in range(20_000)])
+    assert drawn.mean == pytest.approx(gaps.mean, rel=0.05)
+    assert drawn.share_above(600) == pytest.approx(0.1, rel=0.1)
+    assert "gaps.json" in str(law)
+    assert load_of_visitors(None, tmp_path, 30.0).law == "exponential"
+    assert load_of_visitors(None, tmp_path, 30.0).compression == 1
+
+
+@pytest.mark.parametrize(
+    "content", ["{}", '{"gaps_seconds": [1], "counts": []}', '{"gaps_seconds": [1], "counts": [0]}']
+)
+def test_a_file_without_gaps_is_refused(tmp_path: Path, content: str) -> None:
+    """Before any server starts."""
+    path = tmp_path / "gaps.json"
+    path.write_text(content)
+    for law in (f"measured:{path}", f"measured:{path}.none", "measured:", "lunch"):
+        with pytest.raises(ConfigurationError):
+            parse_gaps(law, 1.0)
+
+
+def test_a_deployment_of_dual_tokens_is_not_proved_by_sliding_storms(tmp_path: Path) -> None:
+    """Its storm is another one."""
+    path = tmp_path / "dual.toml"
+    path.write_text('[store]\nurl = "memory:"\n[keys]\nfile = "k.json"\n')
+    with pytest.raises(ConfigurationError, match="storm-dual"):
+        Trial(LOAD, load(path), "", tmp_path, silent, FakeStorms())
+
+
+def test_the_proof_is_shown_drawn_and_told_as_json(proof: Proof) -> None:
+    """All three say the same."""
+
+    class Console:
+        def __init__(self) -> None:
+            self.said: list[Any] = []
+
+        def print(self, what: Any, **_: Any) -> None:
+            self.said.append(what)
+
+    console = Console()
+    show_proof(console, proof)
+    assert any("seeds 7, 8; tuned on 1" in str(text) for text in console.said)
+    told = proof_as_json(proof)
+    json.dumps(told, allow_nan=False)
+    assert told["seeds"] == [7, 8]
+    assert told["before"]["lines"][0]["what"] == "storm factor"
+    section = proof_section(proof)
+    assert len(section.figures) == 3
+    assert "before, predicted" in section.figures[0][1]
+
+
+def test_the_whole_loop_mends_a_bad_configuration_for_real(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Storm, tune, storm twice: real servers, small numbers; a void run is no failure here."""
+    monkeypatch.chdir(tmp_path)
+    config = tmp_path / "linqi.toml"
+    config.write_text(
+        '[renewal]\nlifetime_seconds = 900\nbuffer_seconds = 60\npolicy = "plain"\n'
+        '[cache]\nmax_entries = 100\n[signing]\noff_loop = false\n'
+        '[keys]\nfile = "k.json"\nalgorithm = "RS256"\n'
+    )  # fmt: skip
+    code = main(
+        ["tune", "--prove", "--config", str(config), "--compress", "100", "--prove-sessions", "60",
+         "--max-lost", "0.05", "--yes", "--json", "--html", "tune.html"]
+    )  # fmt: skip
+    if code == 3:
+        assert config.read_text().count("plain") == 1
+        return
+    assert code == 0
+    document = json.loads(capsys.readouterr().out)
+    before, after = document["proof"]["before"], document["proof"]["after"]
+    assert before["cycles"] > 40
+    assert after["cycles"] > 40
+    assert after["lost"] < before["lost"]
+    factors = [side["lines"][0]["measured"] for side in (before, after)]
+    assert factors[1] < factors[0] / 2
+    assert set(document["proof"]["seeds"]).isdisjoint(document["proof"]["tuned_on_seeds"])
+    raw = tomllib.loads(config.read_text())
+    assert raw["renewal"]["policy"] == "grid"
+    assert raw["renewal"]["buffer_seconds"] > 60
+    assert "Predicted against measured" in (tmp_path / "tune.html").read_text()
+    assert {path.name for path in (tmp_path / "linqi-proof").glob("*.json")} == {
+        "training.json", "before-1.json", "after-1.json",
+    }  # fmt: skip
+
+
+def test_settings_in_force_are_those_that_are_advised_on(facts: Facts) -> None:
+    """What is stormed as `before` is what the advice calls in force."""
+    assert advise(facts).plan.buffer == facts.current.buffer

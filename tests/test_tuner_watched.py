@@ -1,0 +1,61 @@
+"""What a run of limited length sees, against simulations that end."""
+
+from __future__ import annotations
+
+import random
+
+import pytest
+
+from linqi.tuner.facts import Facts, Visitors
+from linqi.tuner.gaps import Gaps
+from linqi.tuner.plans import Plan, Predictor
+from linqi.tuner.watched import compressed_facts, compressed_plan, watched
+from simulated import Draw, clicks_and_reads, exponential, play_sessions
+
+
+@pytest.mark.parametrize(
+    ("policy", "width"), [("grid", 0.0), ("plain", 0.0), ("jitter", 0.25), ("jitter", 0.8)]
+)
+@pytest.mark.parametrize(("buffer", "duration"), [(60.0, 1_200.0), (300.0, 1_200.0), (60.0, 4e3)])
+@pytest.mark.parametrize("draw", [exponential(40), clicks_and_reads])
+def test_a_short_run_loses_what_is_predicted_of_it(
+    policy: str, width: float, buffer: float, duration: float, draw: Draw
+) -> None:
+    """Cycles and losses within 15 % of a simulation that ends when the run does."""
+    played = play_sessions(
+        sessions=3_000, lifetime=900, buffer=buffer, until=duration, gap=draw, seed=91,
+        policy=policy, width=width,
+    )  # fmt: skip
+    rng = random.Random(92)
+    gaps = Gaps([draw(rng) for _ in range(40_000)])
+    plan = Plan(lifetime=900, buffer=buffer, policy=policy, jitter_width=width)
+    found = watched(gaps, plan, duration)
+    assert found.cycles * 3_000 == pytest.approx(played.cycles, rel=0.15)
+    if played.lost > 100:
+        assert found.share == pytest.approx(played.lost / played.cycles, rel=0.2)
+
+
+def test_the_end_of_a_run_hides_losses() -> None:
+    """A run hardly longer than a lifetime sees fewer losses than a long one; none are invented."""
+    gaps = Gaps([5.0] * 90 + [200.0] * 10)
+    plan = Plan(lifetime=900, buffer=60)
+    short, long = watched(gaps, plan, 1_000), watched(gaps, plan, 40_000)
+    assert short.share < long.share
+    assert watched(gaps, plan, 50).lost == 0
+
+
+def test_compression_keeps_rates_and_shares() -> None:
+    """Divided by k, everything but noise is predicted to be as it was."""
+    rng = random.Random(93)
+    gaps = Gaps([clicks_and_reads(rng) for _ in range(20_000)])
+    facts = Facts(visitors=Visitors(groups=[gaps], sessions=6_000))
+    plan = Plan(lifetime=900, buffer=120, cache_entries=3_000, cache_lifetime=60, workers=2)
+    real = Predictor(facts).outcome(plan)
+    run = Predictor(compressed_facts(facts, 30, 200)).outcome(compressed_plan(plan, 30))
+    assert run.renewals_per_second == pytest.approx(real.renewals_per_second)
+    assert run.loss is not None
+    assert real.loss is not None
+    assert run.loss.total == pytest.approx(real.loss.total)
+    assert run.hit_ratio == pytest.approx(real.hit_ratio, rel=0.02)
+    assert run.request_seconds == pytest.approx(real.request_seconds, rel=0.01)
+    assert run.noise95 > real.noise95
