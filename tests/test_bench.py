@@ -87,6 +87,21 @@ def test_quick_calls_are_timed_in_batches(took_ns: int, calls: int) -> None:
     assert fitting_batch(clock.pass_by, clock=clock.now) == calls
 
 
+def test_budget_that_is_not_met_yet_fails_above_its_own_value() -> None:
+    """It reads over up to that value, and broken beyond it; others keep the clear margin."""
+    raw = {"clear_margin": 2.0, "yardstick_us": 1.0, "over": {"a.*": 10.0, "b.x": 10.0},
+           "unmet": {"a.*": 50.0}}  # fmt: skip
+    budgets = Budgets(raw, 2.0)
+    limits = [budgets.limit_of(name, "us") for name in ("a.x", "b.x")]
+    assert limits == [
+        Limit(kind="over", most=20.0, fails_above=100.0), Limit(kind="over", most=20.0)
+    ]  # fmt: skip
+    for level, verdict in ((15.0, "within"), (90.0, "over"), (101.0, "broken")):
+        sample = _sample(level, level, level)
+        figure = replace(_figure(sample, None), over=sample, limit=limits[0])
+        assert figure.verdict == verdict
+
+
 @pytest.mark.parametrize(
     ("sample", "verdict"),
     [

@@ -57,7 +57,8 @@ class Figure:
         if self.limit is None:
             return "none"
         judged = self._judged()
-        if min(judged.low, judged.floor) > self.limit.most * self.margin:
+        broken_above = max(self.limit.most * self.margin, self.limit.fails_above)
+        if min(judged.low, judged.floor) > broken_above:
             return "broken"
         return "within" if judged.median <= self.limit.most else "over"
 
