@@ -25,7 +25,7 @@ from linqi.tuning.proof import Proof, prove
 from linqi.tuning.proof_tables import proof_as_json, proof_section, show_proof
 from linqi.tuning.trial import Load, Trial, VoidStorm, load_of_storm, load_of_visitors
 from linqi_storm.results import StormRun, load_run
-from linqi_storm.traffic import parse_gaps
+from linqi_storm.traffic import parse_gaps, parse_pages
 
 STORMS = Path(__file__).parent / "storms"
 PLAIN = Plan(lifetime=900, buffer=300, policy="plain", algorithm="RS256", workers=2,
@@ -96,10 +96,11 @@ def test_predicted_stands_beside_measured_with_the_tuners_error(proof: Proof) ->
     for side in (proof.before, proof.after):
         names = [line.what for line in side.lines]
         assert names == [
-            "storm factor", "sessions lost", "cache hits", "processor per request",
+            "storm factor", "sessions lost", "signed out though they asked", "cache hits",
+            "processor per request",
             "p99 in the expiry window", "p99 outside it",
         ]  # fmt: skip
-        for line in side.lines[:4]:
+        for line in side.lines[:5]:
             assert line.measured is not None
             assert line.predicted is not None
             assert line.rule
@@ -139,10 +140,13 @@ def test_a_void_storm_proves_nothing(tmp_path: Path, facts: Facts) -> None:
 
     class Void(FakeStorms):
         def __call__(self, order: Any, progress: Any) -> StormRun:
+            self.orders.append(order)
             return replace(run, generator=void)
 
+    storms = Void()
     with pytest.raises(VoidStorm, match="late"):
-        prove(trial(tmp_path, Void()), facts, PLAIN, GRID, tuned_on=[], seeds=[7])
+        prove(trial(tmp_path, storms), facts, PLAIN, GRID, tuned_on=[], seeds=[7])
+    assert len(storms.orders) == 3
 
 
 def test_a_run_has_the_plan_and_all_else_of_the_users_file(tmp_path: Path) -> None:
@@ -177,7 +181,8 @@ def test_measured_people_come_in_the_storm_as_they_came_in_the_log(tmp_path: Pat
     """Their gaps are written for the generators, and drawn from there."""
     rng = random.Random(5)
     gaps = Gaps([rng.expovariate(1 / 50) for _ in range(9_000)] + [700.0] * 1_000)
-    found = load_of_visitors(Visitors(groups=[gaps]), tmp_path, 900.0)
+    people = Visitors(groups=[gaps], parallel=[(1.0, 3.0), (5.0, 1.0)])
+    found = load_of_visitors(people, tmp_path, 900.0)
     assert found.compression == 15
     assert found.mean_gap == pytest.approx(gaps.mean)
     law = parse_gaps(found.law, found.mean_gap / found.compression)
@@ -185,12 +190,22 @@ def test_measured_people_come_in_the_storm_as_they_came_in_the_log(tmp_path: Pat
     assert drawn.mean == pytest.approx(gaps.mean, rel=0.05)
     assert drawn.share_above(600) == pytest.approx(0.1, rel=0.1)
     assert "gaps.json" in str(law)
+    pages = parse_pages(found.law, has_pages=True)
+    assert pages.mean == 2
+    assert {pages.draw(rng) for _ in range(200)} == {1, 5}
+    assert parse_pages(found.law, has_pages=False).mean == 1
     assert load_of_visitors(None, tmp_path, 30.0).law == "exponential"
     assert load_of_visitors(None, tmp_path, 30.0).compression == 1
 
 
 @pytest.mark.parametrize(
-    "content", ["{}", '{"gaps_seconds": [1], "counts": []}', '{"gaps_seconds": [1], "counts": [0]}']
+    "content",
+    [
+        "{}",
+        '{"gaps_seconds": [1], "gap_counts": []}',
+        '{"gaps_seconds": [1], "gap_counts": [0]}',
+        '{"gaps_seconds": [1], "gap_counts": [1], "parallel": [1], "parallel_counts": []}',
+    ],
 )
 def test_a_file_without_gaps_is_refused(tmp_path: Path, content: str) -> None:
     """Before any server starts."""

@@ -10,6 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from linqi.sessions.budget import RenewalBudget
+from linqi.tuner.budgets import budget_rate, burst_for, put_off, recovery
 from linqi.tuner.caching import CacheSize, Tokens, entries_needed, even, hit_ratio, zipf
 from linqi.tuner.gaps import Gaps
 from linqi.tuner.graces import client_thresholds, grace, lost_replies, revocation_lag
@@ -24,13 +26,12 @@ from linqi.tuner.queueing import (
 )
 from linqi.tuner.storms import (
     Crowd,
-    budget_rate,
     duplicate_signatures,
     noise95,
     plain_peak,
-    recovery,
     scan_mean,
     steady_rate,
+    storm_chance,
     storm_factor,
 )
 from simulated import (
@@ -82,6 +83,23 @@ def test_the_predicted_storm_factor_is_that_of_a_simulation(
     crowd = Crowd(sessions=sessions, gaps=POISSON, login_spread=spread)
     predicted = storm_factor(crowd, 900, 300, policy, window, width)
     assert predicted == pytest.approx(statistics.mean(factors), rel=0.15)
+
+
+@pytest.mark.parametrize("policy", ["plain", "grid"])
+def test_chance_puts_a_small_storm_where_it_is_said_to(policy: str) -> None:
+    """Of 40 storms of 150 sessions at most 6 lie outside the range that holds 95 of 100."""
+    crowd = Crowd(sessions=150, gaps=POISSON)
+    found = storm_chance(crowd, 900, 300, policy, 30)
+    outside = 0
+    for seed in range(40):
+        played = play_sessions(
+            sessions=150, lifetime=900, buffer=300, until=900, gap=exponential(10),
+            seed=200 + seed, policy=policy,
+        )  # fmt: skip
+        factor = fullest_window(played.renewals, 30) / 30 / steady_rate(150, 900, 300)
+        outside += not found.contains(factor)
+    assert outside <= 6
+    assert found.low < found.value < found.high
 
 
 def test_a_storm_of_people_who_read_is_predicted_too() -> None:
@@ -191,6 +209,29 @@ def test_a_budget_leaves_room_above_the_steady_rate(steady: float) -> None:
     """At least half as much again, more where few renew."""
     assert budget_rate(steady) >= 1.5 * steady
     assert budget_rate(steady) >= steady + 4 * math.sqrt(steady) - 1e-9
+
+
+@pytest.mark.parametrize(("load", "burst"), [(0.5, 10), (2 / 3, 10), (0.9, 20), (0.9, 60)])
+def test_the_middlewares_budget_puts_off_about_as_many_as_predicted(
+    load: float, burst: float
+) -> None:
+    """Within a factor of 2: the class itself, asked by a Poisson process of renewals just due."""
+    rng = random.Random(95)
+    budget, now, deferred = RenewalBudget(10.0, burst=burst), 0.0, 0
+    for _ in range(60_000):
+        now += rng.expovariate(10.0 * load)
+        deferred += not budget.take(now, 299.0, 300.0, 10.0)
+    seen = deferred / 60_000
+    assert seen <= put_off(load, burst) * 2 + 1e-4
+    assert seen >= put_off(load, burst) / 2 - 1e-4
+
+
+@given(st.floats(0.05, 0.99), st.floats(1e-6, 0.1))
+def test_a_burst_keeps_its_chance(load: float, chance: float) -> None:
+    """The burst that is given puts off at most as many, and one of half the size more."""
+    burst = burst_for(load, chance)
+    assert put_off(load, burst) <= chance * (1 + 1e-9)
+    assert burst == 10 or put_off(load, burst - 1.01) > chance
 
 
 @pytest.mark.parametrize("workers", [1, 2, 4])

@@ -6,6 +6,7 @@ import itertools
 import math
 import operator
 import random
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Protocol
@@ -14,7 +15,19 @@ import msgspec
 
 from linqi import ConfigurationError
 
-__all__ = ["ClicksAndReads", "Exponential", "Gaps", "Measured", "Pages", "Single", "parse_gaps"]
+__all__ = [
+    "ClicksAndReads",
+    "Exponential",
+    "Gaps",
+    "Measured",
+    "MeasuredPages",
+    "Pages",
+    "Single",
+    "parse_gaps",
+    "parse_pages",
+]
+
+_MOST_PARALLEL: Final = 100
 
 
 class Gaps(Protocol):
@@ -83,22 +96,18 @@ class ClicksAndReads:
 class Measured:
     """Pauses as they were measured, scaled to a mean.
 
-    `path` is a JSON file with ``gaps_seconds``, rising, and ``counts``, how often each was seen.
+    `path` is a JSON file with ``gaps_seconds`` and ``gap_counts``, how often each was seen; it may
+    have ``parallel`` and ``parallel_counts`` too (`MeasuredPages`).
     """
 
     def __init__(self, path: Path, mean: float) -> None:
-        try:
-            told = msgspec.json.decode(path.read_bytes(), type=_MeasuredFile)
-        except (OSError, msgspec.MsgspecError) as error:
-            raise ConfigurationError([f"{path} holds no measured gaps: {error}"]) from error
-        weight = sum(told.counts)
-        if len(told.counts) != len(told.gaps_seconds) or weight <= 0 or min(told.counts) < 0:
-            raise ConfigurationError([f"{path}: every gap needs its count, and some be above 0"])
-        real = sum(map(operator.mul, told.gaps_seconds, told.counts)) / weight
+        told = _read_measured(path)
+        weight = sum(told.gap_counts)
+        real = sum(map(operator.mul, told.gaps_seconds, told.gap_counts)) / weight
         self.mean = mean
         self._path = path
         self._values = [gap * mean / real for gap in told.gaps_seconds]
-        self._weights = list(itertools.accumulate(told.counts))
+        self._weights = list(itertools.accumulate(told.gap_counts))
 
     def draw(self, rng: random.Random) -> float:
         """Give one pause."""
@@ -110,7 +119,23 @@ class Measured:
 
 class _MeasuredFile(msgspec.Struct):
     gaps_seconds: list[float]
-    counts: list[float]
+    gap_counts: list[float]
+    parallel: list[int] = []
+    parallel_counts: list[float] = []
+
+
+def _read_measured(path: Path) -> _MeasuredFile:
+    """Read a file of measured people; `ConfigurationError` where it is none."""
+    try:
+        told = msgspec.json.decode(path.read_bytes(), type=_MeasuredFile)
+    except (OSError, msgspec.MsgspecError) as error:
+        raise ConfigurationError([f"{path} holds no measured gaps: {error}"]) from error
+    lengths = [len(told.gaps_seconds), len(told.parallel)]
+    if lengths != [len(told.gap_counts), len(told.parallel_counts)]:
+        raise ConfigurationError([f"{path}: every value needs its count"])
+    if not sum(told.gap_counts) > 0 or min([*told.gap_counts, *told.parallel_counts]) < 0:
+        raise ConfigurationError([f"{path}: counts are not below 0, and some gap was seen"])
+    return told
 
 
 def parse_gaps(law: str, mean: float) -> Gaps:
@@ -153,3 +178,26 @@ class Pages:
         if kind < 0.8:
             return 1
         return rng.randint(2, 6) if kind < 0.96 else rng.randint(7, 20)
+
+
+class MeasuredPages:
+    """Requests per page as they were measured, at most 100."""
+
+    def __init__(self, sizes: Sequence[int], counts: Sequence[float]) -> None:
+        self._sizes = [min(size, _MOST_PARALLEL) for size in sizes]
+        self._weights = list(itertools.accumulate(counts))
+        self.mean = sum(map(operator.mul, self._sizes, counts)) / self._weights[-1]
+
+    def draw(self, rng: random.Random) -> int:
+        """Give the requests of one page."""
+        return int(rng.choices(self._sizes, cum_weights=self._weights)[0])
+
+
+def parse_pages(law: str, *, has_pages: bool) -> Pages | Single | MeasuredPages:
+    """Give the requests per page that go with a law of gaps: measured ones where it has some."""
+    kind, _, path = law.partition(":")
+    if kind == "measured" and has_pages:
+        told = _read_measured(Path(path))
+        if sum(told.parallel_counts) > 0:
+            return MeasuredPages(told.parallel, told.parallel_counts)
+    return Pages() if has_pages else Single()

@@ -12,7 +12,7 @@ from linqi_storm.forging import ForgeryKind
 from linqi_storm.plan import Mode
 from linqi_storm.results import Window
 from linqi_storm.shape import Shape
-from linqi_storm.traffic import Gaps, Pages, Single, parse_gaps
+from linqi_storm.traffic import Gaps, parse_gaps, parse_pages
 
 __all__ = ["Scenario", "Shape", "Stage"]
 
@@ -85,7 +85,7 @@ class Scenario:
         self.size = shape
         self.settings = {**self.options, **(options or {})}
         self.gaps: Gaps = parse_gaps(shape.law, shape.gap)
-        self.pages = Pages() if shape.pages else Single()
+        self.pages = parse_pages(shape.law, has_pages=shape.pages)
 
     # How clients behave
 

@@ -7,13 +7,14 @@ from dataclasses import replace
 from typing import Final
 
 from linqi.tuner.advice import Advice, Name, Option
+from linqi.tuner.budgets import budget_rate, burst_for
 from linqi.tuner.contradictions import contradictions_of
 from linqi.tuner.facts import Facts
 from linqi.tuner.lifetimes import Life, choose_life, lifetimes_for
 from linqi.tuner.notes import notes_of
 from linqi.tuner.plans import Plan, Predictor, costs_of
 from linqi.tuner.reasons import recommendations_of
-from linqi.tuner.storms import budget_rate, steady_rate
+from linqi.tuner.storms import steady_rate
 
 __all__ = ["advise", "longest_lifetime"]
 
@@ -23,6 +24,9 @@ _CACHE_LIVES: Final = (10.0, 30.0, 60.0, 120.0, 300.0, 600.0, 900.0, 1_800.0, 3_
 _ENTRIES: Final = {"safer": 1.5, "balanced": 1.1, "leaner": 0.6}
 """Times the entries that only age would end."""
 _BUDGETS: Final = {"safer": 2.0, "balanced": 1.5, "leaner": 1.5}
+_SHARE_OF_TARGET: Final = 0.1
+"""Of the loss that is allowed, what the budget may cause: not all it puts off come again."""
+_MOST_PUT_OFF: Final = 1e-3
 _LEAST_ENTRIES: Final = 100
 _OFF_LOOP_SECONDS: Final = 150e-6
 """Of a signature: beyond it a thread's hop is the lesser delay for the others on the loop."""
@@ -105,8 +109,12 @@ def _plan(predictor: Predictor, name: Name, life: Life) -> Plan:
     plan = replace(plan, workers=targets.workers or predictor.workers_for(plan) + (name == "safer"))
     plan = replace(plan, cache_lifetime=_cache_lifetime(predictor, plan))
     plan = replace(plan, cache_entries=_entries(predictor, name, plan))
-    steady = steady_rate(predictor.sessions, plan.lifetime, plan.buffer)
-    return replace(plan, budget=budget_rate(steady, _BUDGETS[name]))
+    signed = steady_rate(predictor.sessions, plan.lifetime, plan.buffer) * predictor.duplicates(
+        plan
+    )
+    budget = budget_rate(signed, _BUDGETS[name])
+    chance = min(_MOST_PUT_OFF, targets.max_lost * _SHARE_OF_TARGET)
+    return replace(plan, budget=budget, burst=float(burst_for(signed / budget, chance)))
 
 
 def _cache_lifetime(predictor: Predictor, plan: Plan) -> float:

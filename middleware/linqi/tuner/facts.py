@@ -107,7 +107,8 @@ class Current:
     cache_bytes: int = 64 * 2**20
     cache_lifetime: float = 60.0
     budget: float | None = None
-    """Renewals per second of one process."""
+    """Signatures of successors per second of one process."""
+    burst: float = 10.0
     off_loop: bool | None = None
     """None: threads for RSA only."""
     has_store: bool = False

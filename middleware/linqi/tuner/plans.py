@@ -47,7 +47,9 @@ class Plan:
     cache_entries: int = 10_000
     cache_lifetime: float = 60.0
     budget: float | None = None
-    """Renewals per second of all processes."""
+    """Signatures of successors per second, of all processes."""
+    burst: float = 10.0
+    """Of the budget of each process."""
     workers: int = 1
     off_loop: bool = False
     is_primed: bool = True
@@ -306,4 +308,4 @@ class Predictor:
             else now.off_loop,
         )  # fmt: skip
         budget = None if now.budget is None else now.budget * plan.workers
-        return replace(plan, budget=budget)
+        return replace(plan, budget=budget, burst=now.burst)

@@ -8,12 +8,13 @@ from dataclasses import replace
 from typing import Any, Final
 
 from linqi.tuner.advice import Recommendation
+from linqi.tuner.budgets import put_off, recovery
 from linqi.tuner.graces import client_thresholds, grace
 from linqi.tuner.intervals import Interval
 from linqi.tuner.key_sets import Rotation, key_times, kids_to_remember, unknown_kid_wait
 from linqi.tuner.lifetimes import Life
 from linqi.tuner.plans import Outcome, Plan, Predictor, costs_of
-from linqi.tuner.storms import recovery, steady_rate
+from linqi.tuner.storms import steady_rate
 
 __all__ = ["recommendations_of"]
 
@@ -142,27 +143,34 @@ def _session(predictor: Predictor, plan: Plan) -> Iterator[Recommendation]:
 
 def _budget(predictor: Predictor, plan: Plan, outcome: Outcome) -> Iterator[Recommendation]:
     outage = predictor.facts.targets.outage
-    total = plan.budget or outcome.renewals_per_second * 1.5
-    found = recovery(predictor.crowd(), plan.lifetime, plan.buffer, outage, outcome.window, total)
+    signed = outcome.renewals_per_second * outcome.signatures_per_renewal
+    total = plan.budget or signed * 1.5
+    allowed = total / outcome.signatures_per_renewal
+    found = recovery(predictor.crowd(), plan.lifetime, plan.buffer, outage, outcome.window, allowed)
     each = max(0.1, math.ceil(total / plan.workers * 10) / 10)
-    safe = "nobody is lost" if found.is_lossless else "those due in its beginning are lost"
+    safe = (
+        "nobody who goes on asking is lost"
+        if found.is_lossless
+        else "those due in its beginning are lost"
+    )
     yield Recommendation(
         table="budget", key="renewals_per_second", value=_number(each),
-        unit="renewals per second of each process",
-        reason=f"It is {total / outcome.renewals_per_second:.2g} times the steady rate, so after an"
-        f" outage of {outage:g} s the renewals come at {found.peak:.3g} a second at most, are done"
+        unit="signatures per second of each process",
+        reason=f"It is {total / signed:.2g} times the steady rate, so after an outage of"
+        f" {outage:g} s the renewals come at {found.peak:.3g} a second at most, are done"
         f" {_for(found.drained_after)} later, and {safe}.",
         inputs=("sessions", "lifetime", "buffer", "workers", "--outage-seconds"),
-        interval=Interval(value=outcome.renewals_per_second / plan.workers, low=each / 3, high=each)
-        if outcome.renewals_per_second / plan.workers >= each / 3
-        else None,
-        interval_of="steady renewals per second of each process",
+        interval=Interval(value=signed / plan.workers, low=0.0, high=each),
+        interval_of="steady signatures per second of each process, up to the budget",
         would_change="more sessions than were counted: near the steady rate a budget loses some",
     )  # fmt: skip
+    load = signed / plan.workers / each
     yield Recommendation(
-        table="budget", key="burst", value=max(10, math.ceil(each)), unit="renewals",
-        reason="A second's worth may come at once, at least ten: pages ask in parallel.",
-        inputs=("budget",), would_change="another budget",
+        table="budget", key="burst", value=_number(plan.burst), unit="signatures at once",
+        reason=f"With so many in reserve chance puts off at most {put_off(load, plan.burst):.1g} of"
+        " the renewals in quiet times; some of those who are put off do not come again.",
+        inputs=("budget", "--max-lost"),
+        would_change="another --max-lost, or a budget nearer to the steady rate",
     )  # fmt: skip
 
 

@@ -9,18 +9,17 @@ from dataclasses import dataclass
 from typing import Final
 
 from linqi.tuner.gaps import Gaps
+from linqi.tuner.intervals import Interval
 
 __all__ = [
     "Crowd",
-    "Recovery",
-    "budget_rate",
     "duplicate_signatures",
     "noise95",
     "plain_peak",
-    "recovery",
     "scan_mean",
     "scan_quantile",
     "steady_rate",
+    "storm_chance",
     "storm_factor",
 ]
 
@@ -54,14 +53,6 @@ def duplicate_signatures(parallel: float, workers: float) -> float:
     return workers * -math.expm1(parallel * math.log1p(-1 / workers)) if workers > 1 else 1.0
 
 
-def budget_rate(steady: float, factor: float = 1.5) -> float:
-    """Give the renewals per second to allow: ``max(factor N/A, N/A + 4 sqrt(N/A))``.
-
-    The second term leaves chance its room where few renew. Both constants are a judgement.
-    """
-    return max(factor * steady, steady + 4 * math.sqrt(steady))
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Crowd:
     """Sessions that signed in together, and the law by which they come back.
@@ -86,6 +77,28 @@ def storm_factor(
     rate is level for longer than a window, chance makes one of many windows fuller still
     (`scan_mean`).
     """
+    rate, span = _fullest(crowd, lifetime, buffer, policy, window, width)
+    most = scan_mean(rate, span, window)
+    return most / window / steady_rate(crowd.sessions, lifetime, buffer)
+
+
+def storm_chance(
+    crowd: Crowd, lifetime: float, buffer: float, policy: str, window: float, width: float = 0.0
+) -> Interval:
+    """Give `storm_factor` with the range in which 95 of 100 storms lie by chance alone."""
+    rate, span = _fullest(crowd, lifetime, buffer, policy, window, width)
+    steady = steady_rate(crowd.sessions, lifetime, buffer) * window
+    low, high = (scan_quantile(share, rate, span, window) for share in (0.025, 0.975))
+    value = scan_mean(rate, span, window)
+    return Interval(
+        value=value / steady, low=min(low, value) / steady, high=max(high, value) / steady
+    )
+
+
+def _fullest(
+    crowd: Crowd, lifetime: float, buffer: float, policy: str, window: float, width: float
+) -> tuple[float, float]:
+    """Give the highest expected rate over `window`, and for how many seconds it is level."""
     period = lifetime - buffer
     step = lifetime / _STEPS
     shares = _renewals(crowd, period, policy, width, step)
@@ -94,8 +107,7 @@ def storm_factor(
     near = [at for share, at in level if share * crowd.sessions >= _NEAR * expected]
     if policy == "grid":  # level from the first second on, less the time that people take to come
         near = [0.0, lifetime - window]
-    most = scan_mean(expected / window, max(near) - min(near) + window, window)
-    return most / window / steady_rate(crowd.sessions, lifetime, buffer)
+    return expected / window, max(near) - min(near) + window
 
 
 def _renewals(crowd: Crowd, period: float, policy: str, width: float, step: float) -> list[float]:
@@ -222,53 +234,3 @@ def noise95(rate: float, span: float, window: float) -> float:
     A storm factor under it is none: chance alone makes the fullest window so full.
     """
     return scan_quantile(0.95, rate, span, window) / (rate * window) if rate > 0 else math.inf
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Recovery:
-    """What comes after an outage; rates in renewals per second."""
-
-    overdue: float
-    """Sessions that fell due meanwhile."""
-    peak: float
-    """The highest rate, over the window that was asked for."""
-    drained_after: float
-    """Seconds until the overdue ones have renewed: infinity where the budget never gets there."""
-    is_lossless: bool
-    """Whether every overdue session that comes back in time is still renewed in time."""
-
-
-def recovery(
-    crowd: Crowd,
-    lifetime: float,
-    buffer: float,
-    outage: float,
-    window: float,
-    budget: float | None = None,
-) -> Recovery:
-    """Give what happens when the service is back after `outage` seconds.
-
-    ``N outage / A`` sessions are overdue and return by their residual gaps, beside the steady
-    ones: no policy prevents that peak, a budget of `budget` per second does. The most urgent come
-    first, and those overdue expire no faster than they fell due, ``N / A`` a second, so nobody is
-    lost while the outage is shorter than the buffer and the budget at least the steady rate.
-    """
-    period = lifetime - buffer
-    steady = steady_rate(crowd.sessions, lifetime, buffer)
-    overdue = crowd.sessions * min(1.0, outage / period)
-    open_peak = overdue * crowd.gaps.residual_below(window) / window + steady
-    is_short = outage < buffer
-    if budget is None or budget >= open_peak:
-        return Recovery(
-            overdue=overdue,
-            peak=open_peak,
-            drained_after=crowd.gaps.quantile(0.99),
-            is_lossless=is_short,
-        )
-    spare = budget - steady
-    return Recovery(
-        overdue=overdue,
-        peak=budget,
-        drained_after=overdue / spare if spare > 0 else math.inf,
-        is_lossless=is_short and spare >= 0,
-    )

@@ -100,17 +100,19 @@ def _spread(
     return [(n, mass) for n, mass in enumerate(found) if mass > 0]
 
 
-def compressed_plan(plan: Plan, k: float) -> Plan:
+def compressed_plan(plan: Plan, k: float, people: float = 1.0) -> Plan:
     """Give `plan` as a storm compressed by `k` runs it.
 
-    Durations and the sessions that a cache holds are divided; rates per second stay.
+    Durations and the sessions that a cache holds are divided; rates per second stay. `people`: how
+    many times as many the storm has as the plan was made for; cache and budget grow with them.
     """
     return replace(
         plan,
         lifetime=plan.lifetime / k,
         buffer=plan.buffer / k,
-        cache_entries=max(1, round(plan.cache_entries / k)),
+        cache_entries=max(1, round(plan.cache_entries / k * people)),
         cache_lifetime=plan.cache_lifetime / k,
+        budget=None if plan.budget is None else plan.budget * people,
     )
 
 

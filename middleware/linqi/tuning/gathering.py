@@ -122,6 +122,7 @@ def current_of(config: Config) -> Current:
         cache_bytes=cache.max_bytes,
         cache_lifetime=float(cache.lifetime_seconds),
         budget=config.budget.renewals_per_second,
+        burst=float(config.budget.burst),
         off_loop=None if config.signing.off_loop == "auto" else config.signing.off_loop,
         has_store=config.has_store,
         has_issuers=bool(config.issuers),

@@ -90,6 +90,8 @@ def proved(
     """Give the proof of the chosen option."""
     if gathered.facts.visitors is None:
         raise ConfigurationError(["nothing is known of how people come, so nothing can be proved"])
+    real = Predictor(gathered.facts).sessions
+    load = replace(load, people=load.sessions * load.compression / real)
     seeds: list[int] = []
     if order.seed is not None:
         seeds = [order.seed + number for number in range(1, order.repeats + 1)]

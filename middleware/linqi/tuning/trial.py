@@ -17,6 +17,7 @@ from linqi.errors import ConfigurationError, LinqiError
 from linqi.tuner.facts import Visitors
 from linqi.tuner.gaps import Gaps
 from linqi.tuner.plans import Plan
+from linqi.tuner.watched import compressed_plan
 
 if TYPE_CHECKING:
     from linqi_storm.results import StormRun
@@ -42,6 +43,8 @@ _CYCLES: Final = 4 / 3
 _ISSUER, _AUDIENCE = "https://tune.linqi.example", "linqi-tune"
 _PLAIN_APP: Final = "linqi_storm.embedded:page"
 _KEY_BITS: Final = 2048
+_ATTEMPTS: Final = 3
+"""At a storm that comes out void: on a shared machine a neighbour may have been busy."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,6 +58,8 @@ class Load:
     """Of the pauses, as `linqi_storm.traffic.parse_gaps` takes it."""
     mean_gap: float
     login_spread: float = 0.0
+    people: float = 1.0
+    """How many times as many they stand for as the plans were made for."""
     workers: int = 2
     app: str = _PLAIN_APP
     path: str = ""
@@ -93,8 +98,13 @@ def load_of_visitors(
     if visitors is not None and visitors.gaps.total:
         thick = _thinned_out(visitors.gaps)
         path = folder / "gaps.json"
-        path.write_text(json.dumps({"gaps_seconds": [v for v, _ in thick],
-                                    "counts": [c for _, c in thick]}), "utf-8")  # fmt: skip
+        measured = {
+            "gaps_seconds": [value for value, _ in thick],
+            "gap_counts": [count for _, count in thick],
+            "parallel": [round(size) for size, _ in visitors.parallel],
+            "parallel_counts": [count for _, count in visitors.parallel],
+        }
+        path.write_text(json.dumps(measured), "utf-8")
         law, mean = f"measured:{path}", visitors.gaps.mean
     found = Load(
         sessions=500, compression=max(1.0, lifetime / _RUN_LIFETIME), law=law, mean_gap=mean
@@ -166,7 +176,8 @@ class Trial:
     def run(self, name: str, plan: Plan, seed: int, duration: float) -> StormRun:
         """Storm `plan`; the result and its report are written as `name`.
 
-        `VoidStorm` when the generator did not keep up: such a run shows nothing.
+        A run in which the generator did not keep up shows nothing and is done again, three times at
+        most; then `VoidStorm`.
         """
         from linqi_storm.order import Order
         from linqi_storm.report import write_report
@@ -197,8 +208,13 @@ class Trial:
             config=path,
             path=load.path,
         )
-        with self._shown(name, duration) as progress:
-            run = self._storm(order, progress)
+        # Whether a run is void is told by the generator alone, never by what came out of it.
+        for attempt in range(_ATTEMPTS):
+            title = f"{name}, again, as the last was void" if attempt else name
+            with self._shown(title, duration) as progress:
+                run = self._storm(order, progress)
+            if run.generator.is_valid:
+                break
         save_run(run, self._folder / f"{name}.json")
         write_report(run, self._folder / f"{name}.html")
         if not run.generator.is_valid:
@@ -214,7 +230,7 @@ class Trial:
 
         The storm compresses lifetime, buffer and margin itself; the cache is compressed here.
         """
-        k = self.load.compression
+        small = compressed_plan(plan, self.load.compression, self.load.people)
         tables: dict[str, dict[str, Any]] = {
             "verify": {"issuer": _ISSUER, "audience": _AUDIENCE},
             "keys": {"file": "made-for-the-run.json", "env": None, "algorithm": None},
@@ -226,10 +242,13 @@ class Trial:
                 "max_session_seconds": max(28_800, plan.lifetime),
                 "hard_margin_seconds": None,
             },
-            "budget": {"renewals_per_second": _each(plan.budget, self.load.workers)},
+            "budget": {
+                "renewals_per_second": _each(small.budget, self.load.workers),
+                "burst": small.burst,
+            },
             "cache": {
-                "max_entries": max(1, round(plan.cache_entries / k)),
-                "lifetime_seconds": plan.cache_lifetime / k,
+                "max_entries": small.cache_entries,
+                "lifetime_seconds": small.cache_lifetime,
             },
             "signing": {"off_loop": plan.off_loop},
         }
