@@ -12,7 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, Final, TypeAlias
 
-from cachetools import LRUCache
+from cachetools import TTLCache
 
 from linqi._flight import SingleFlight
 from linqi.errors import ConfigurationError, RenewalRefused, SigningError
@@ -130,8 +130,7 @@ class SlidingRenewal:
         self._is_revoked = is_revoked
         self._on_issue = on_issue
         self._sign_off_loop = sign_off_loop
-        self._memo_seconds = memo_seconds
-        self._memo: LRUCache[bytes, tuple[Issued, float]] = LRUCache(memo_entries)
+        self._memo: TTLCache[bytes, Issued] = TTLCache(memo_entries, memo_seconds, clock)
         self._flight: SingleFlight[bytes, Issued] = SingleFlight()
         self._threads: ThreadPoolExecutor | None = None
         self._clock = clock
@@ -186,9 +185,9 @@ class SlidingRenewal:
         # The token alone: off the grid each instant has its own successor, and the first stays.
         key = verified.digest
         known = self._memo.get(key)
-        if known is not None and now - known[1] < self._memo_seconds:
+        if known is not None:
             self.counts.coalesced += 1
-            return Begun(known[0], is_first=False)
+            return Begun(known, is_first=False)
         if not self._flight.has(key) and self._budget is not None:
             left = verified.expires_at - now
             settings = self.settings
@@ -258,7 +257,7 @@ class SlidingRenewal:
             self.counts.failed += 1
             raise
         self.counts.signatures += 1
-        self._memo[key] = (issued, now)
+        self._memo[key] = issued
         self._tell(issued)
         return issued
 
