@@ -30,7 +30,7 @@ def visitors(mean: float = 30.0, count: int = 40_000, sessions: int = 5_000) -> 
 def readers(sessions: int = 5_000) -> Visitors:
     """Give people who click, read and go away."""
     rng = random.Random(4)
-    groups = [Gaps([clicks_and_reads(rng) for _ in range(2_000)]) for _ in range(40)]
+    groups = [Gaps([clicks_and_reads(rng) for _ in range(500)]) for _ in range(40)]
     return Visitors(groups=groups, sessions=sessions, source="a log")
 
 

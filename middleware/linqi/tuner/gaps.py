@@ -24,7 +24,7 @@ class Gaps:
     the integral of the survival function from 0 to x.
     """
 
-    __slots__ = ("_counts", "_moments", "_values", "mean", "total")
+    __slots__ = ("_counts", "_moments", "_thin", "_values", "mean", "total")
 
     def __init__(self, values: Sequence[float], counts: Sequence[float] | None = None) -> None:
         pairs = sorted(zip(values, counts or itertools.repeat(1.0), strict=counts is not None))
@@ -34,6 +34,7 @@ class Gaps:
         self._values = [value for value, _ in pairs]
         self._counts = [0.0, *itertools.accumulate(count for _, count in pairs)]
         self._moments = [0.0, *itertools.accumulate(value * count for value, count in pairs)]
+        self._thin: dict[tuple[float, int], Gaps] = {}
         self.total = self._counts[-1]
         """How many gaps were seen."""
         self.mean = self._moments[-1] / self.total if self.total else math.inf
@@ -110,8 +111,21 @@ class Gaps:
         place = bisect.bisect_left(self._counts, share * self.total, 1)
         return self._values[min(place, len(self._values)) - 1] if self._values else math.inf
 
+    def condensed(self, most: int = 1_000) -> Gaps:
+        """Give a law of at most about `most` values: neighbours as their mean, which keeps means."""
+        step = math.ceil(len(self._values) / most)
+        if step <= 1:
+            return self
+        starts = range(0, len(self._values), step)
+        ends = [min(start + step, len(self._values)) for start in starts]
+        counts = [self._counts[e] - self._counts[s] for s, e in zip(starts, ends, strict=True)]
+        sums = [self._moments[e] - self._moments[s] for s, e in zip(starts, ends, strict=True)]
+        return Gaps([total / count for total, count in zip(sums, counts, strict=True)], counts)
+
     def scaled(self, factor: float) -> Gaps:
         """Give the same law with every gap `factor` times as long."""
+        if factor == 1:
+            return self
         return Gaps(
             [value * factor for value in self._values],
             [b - a for a, b in itertools.pairwise(self._counts)],
@@ -125,6 +139,11 @@ class Gaps:
         """
         if share >= 1 or not self.total:
             return self
+        if (share, seed) not in self._thin:
+            self._thin[share, seed] = self._drawn(share, seed)
+        return self._thin[share, seed]
+
+    def _drawn(self, share: float, seed: int) -> Gaps:
         draw = random.Random(seed)  # noqa: S311 - a simulation
         # Each quantile in turn, in a random order: long gaps come as often as they should.
         drawn = self._strata(draw)

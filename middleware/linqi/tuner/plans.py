@@ -98,7 +98,7 @@ class Predictor:
         self.facts = facts
         visitors = facts.visitors
         law = visitors.gaps if visitors is not None and visitors.gaps.total else None
-        self.gaps = law or Gaps([_ASSUMED_GAP])
+        self.gaps = law.condensed() if law else Gaps([_ASSUMED_GAP])
         self.is_gap_known = law is not None
         self.parallel = visitors.parallel if visitors is not None else ((1.0, 1.0),)
         self.popularity = visitors.popularity if visitors is not None else ((1.0, 1.0),)

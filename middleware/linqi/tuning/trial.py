@@ -96,7 +96,7 @@ def load_of_visitors(
     """
     law, mean = "exponential", 40.0
     if visitors is not None and visitors.gaps.total:
-        thick = _thinned_out(visitors.gaps)
+        thick = list(visitors.gaps.condensed(2_000).items())
         path = folder / "gaps.json"
         measured = {
             "gaps_seconds": [value for value, _ in thick],
@@ -110,18 +110,6 @@ def load_of_visitors(
         sessions=500, compression=max(1.0, lifetime / _RUN_LIFETIME), law=law, mean_gap=mean
     )
     return replace(found, **{name: value for name, value in changes.items() if value is not None})
-
-
-def _thinned_out(gaps: Gaps) -> list[tuple[float, float]]:
-    """Give at most about 2,000 values: those that are near each other as their mean."""
-    pairs = list(gaps.items())
-    step = math.ceil(len(pairs) / 2_000)
-    found = []
-    for start in range(0, len(pairs), step):
-        some = pairs[start : start + step]
-        count = sum(c for _, c in some)
-        found.append((sum(v * c for v, c in some) / count, count))
-    return found
 
 
 def fresh_seeds(count: int, taken: Sequence[int]) -> list[int]:
