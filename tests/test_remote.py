@@ -270,6 +270,8 @@ async def test_j2_an_outage_of_fifty_minutes_refuses_nobody(issuer: Issuer) -> N
         for _ in range(60):
             times.move(1)
             await asyncio.sleep(0)
+            while keys._flight:  # an attempt takes no time in this world
+                await asyncio.sleep(0.001)
         try:
             await verified(verifier, tokens[minute])
         except TokenError:

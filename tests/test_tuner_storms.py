@@ -129,7 +129,7 @@ def test_a_wider_jitter_never_makes_a_higher_first_peak_up_to_half(
     assert storm_factor(crowd, 900, 300, "jitter", 30, more) <= tight * 1.02
 
 
-@settings(max_examples=30)
+@settings(max_examples=15)
 @given(st.integers(200, 100_000), st.floats(1, 60))
 def test_a_grid_is_flattest_and_never_below_its_floor(sessions: int, window: float) -> None:
     """Its factor is at least 1, within the noise of a spread population, and below plain's."""
@@ -263,7 +263,7 @@ def test_the_predicted_hit_ratio_is_that_of_a_simulation(
     assert found.share == pytest.approx(seen, rel=0.1)
 
 
-@settings(max_examples=50)
+@settings(max_examples=25)
 @given(st.integers(10, 2_000), st.integers(10, 2_000), st.floats(1, 800), st.floats(1, 800))
 def test_a_larger_cache_never_hits_less(one: int, other: int, short: float, long: float) -> None:
     """More entries or a longer life: the ratio rises, and lies between 0 and 1."""

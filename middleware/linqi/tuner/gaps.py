@@ -112,7 +112,7 @@ class Gaps:
         return self._values[min(place, len(self._values)) - 1] if self._values else math.inf
 
     def condensed(self, most: int = 1_000) -> Gaps:
-        """Give a law of at most about `most` values: neighbours as their mean, which keeps means."""
+        """Give a law of about `most` values: neighbours as their mean, which keeps means."""
         step = math.ceil(len(self._values) / most)
         if step <= 1:
             return self

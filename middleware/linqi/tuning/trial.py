@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 import random
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
@@ -15,7 +14,6 @@ from linqi.config.schema import Config
 from linqi.config.writing import changed
 from linqi.errors import ConfigurationError, LinqiError
 from linqi.tuner.facts import Visitors
-from linqi.tuner.gaps import Gaps
 from linqi.tuner.plans import Plan
 from linqi.tuner.watched import compressed_plan
 
