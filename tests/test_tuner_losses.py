@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from linqi.errors import ConfigurationError
 from linqi.tuner.gaps import Gaps
-from linqi.tuner.intervals import bootstrap, most_with_none_seen, trials_needed, wilson
+from linqi.tuner.intervals import bootstrap, exact, most_with_none_seen, trials_needed, wilson
 from linqi.tuner.losses import LagCounts, loss_by_gaps, loss_by_lags, loss_by_rate, losses
 from simulated import Draw, clicks_and_reads, exponential, play_sessions
 
@@ -184,6 +184,17 @@ def test_an_interval_holds_its_value(trials: int, data: st.DataObject) -> None:
     seen = data.draw(st.integers(0, trials))
     found = wilson(seen, trials)
     assert 0 <= found.low <= found.value <= found.high <= 1
+
+
+def test_an_exact_interval_is_the_published_one() -> None:
+    """2 of 1,922, 0 of 30 and 5 of 20 as the tables of Clopper and Pearson have them."""
+    found = exact(2, 1_922)
+    assert (found.low, found.high) == pytest.approx((0.000126, 0.003754), rel=0.01)
+    assert exact(0, 30).high == pytest.approx(0.1157, rel=0.001)
+    five = exact(5, 20)
+    assert (five.low, five.high) == pytest.approx((0.0866, 0.4910), rel=0.001)
+    assert (exact(20, 20).high, exact(0, 20).low) == (1.0, 0.0)
+    assert exact(0, 0).high == 1.0
 
 
 def test_zero_in_n_shows_three_over_n() -> None:

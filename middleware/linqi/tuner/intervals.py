@@ -8,9 +8,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final, TypeVar
 
-__all__ = ["Interval", "bootstrap", "most_with_none_seen", "trials_needed", "wilson"]
+__all__ = ["Interval", "bootstrap", "exact", "most_with_none_seen", "trials_needed", "wilson"]
 
 _Z: Final = 1.959964
+_TAIL: Final = 0.025
 _ROUNDS: Final = 400
 _T = TypeVar("_T")
 
@@ -43,6 +44,36 @@ def wilson(seen: float, trials: float) -> Interval:
     half = _Z / (1 + z2 / trials) * math.sqrt(share * (1 - share) / trials + z2 / 4 / trials**2)
     low, high = max(0.0, min(share, middle - half)), min(1.0, max(share, middle + half))
     return Interval(value=share, low=low, high=high)
+
+
+def exact(seen: int, trials: int) -> Interval:
+    """Give the share ``seen / trials`` with its exact interval (Clopper and Pearson, 1934).
+
+    Its ends are the shares at which so few, or so many, have a chance of 2.5 %. Where few are
+    counted the score interval leaves out shares that would give the count in 1 case of 14.
+    """
+    if trials <= 0:
+        return Interval(value=0.0, low=0.0, high=1.0)
+
+    def at_most(count: int, share: float) -> float:
+        return math.fsum(
+            math.exp(
+                math.lgamma(trials + 1) - math.lgamma(n + 1) - math.lgamma(trials - n + 1)
+                + n * math.log(share) + (trials - n) * math.log1p(-share)
+            )
+            for n in range(count + 1)
+        )  # fmt: skip
+
+    def root(is_below: Callable[[float], bool]) -> float:
+        low, high = 0.0, 1.0
+        for _ in range(60):
+            middle = (low + high) / 2
+            low, high = (middle, high) if is_below(middle) else (low, middle)
+        return (low + high) / 2
+
+    low = 0.0 if seen == 0 else root(lambda share: 1 - at_most(seen - 1, share) < _TAIL)
+    high = 1.0 if seen == trials else root(lambda share: at_most(seen, share) > _TAIL)
+    return Interval(value=seen / trials, low=low, high=high)
 
 
 def most_with_none_seen(trials: float) -> float:

@@ -12,7 +12,7 @@ from linqi.evidence.storm_result import hit_ratio as measured_hits
 from linqi.evidence.storm_result import request_seconds
 from linqi.tuner.caching import CacheSize, hit_ratio
 from linqi.tuner.facts import Facts
-from linqi.tuner.intervals import Interval, most_with_none_seen, wilson
+from linqi.tuner.intervals import Interval, exact, most_with_none_seen
 from linqi.tuner.plans import Plan, Predictor
 from linqi.tuner.queueing import mixed, wait_quantile
 from linqi.tuner.storms import storm_chance
@@ -102,7 +102,7 @@ class Proof:
         if side.lost:
             return (
                 f"{side.lost} of {side.cycles:,} cycles were lost after the change:"
-                f" {_percent(wilson(side.lost, side.cycles))} at 95 %."
+                f" {_percent(exact(side.lost, side.cycles))} at 95 %."
             )
         return (
             f"None of {side.cycles:,} cycles was lost after the change, which shows a loss below"
@@ -166,7 +166,7 @@ def _side(
     expected = watched(predictor.gaps, small, duration, load.login_spread / load.compression)
     cycles = sum(run.sessions.cycles for run in runs)
     lost = sum(run.sessions.lapsed for run in runs)
-    forced = wilson(sum(run.sessions.forced_out for run in runs), cycles)
+    forced = exact(sum(run.sessions.forced_out for run in runs), cycles)
     lines = (
         _factor_line(predictor, small, runs),
         _lost_line(expected, cycles, lost),
@@ -227,7 +227,7 @@ def _range(values: list[float]) -> Interval | None:
 
 
 def _lost_line(expected: Watched, cycles: int, lost: int) -> Line:
-    measured = wilson(lost, cycles)
+    measured = exact(lost, cycles)
     inside = measured.contains(expected.share)
     by_factor = lost > 0 and 1 / _LOST <= expected.share / measured.value <= _LOST
     return Line(
