@@ -6,8 +6,11 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 
 import pytest
+import pytest_asyncio
 from hypothesis import HealthCheck, settings
+from playwright.async_api import Browser, BrowserContext
 
+from chrome import browsing
 from clock import FakeClock
 from linqi.sessions.store import SessionStore
 from linqi.stores.memory import MemoryStore
@@ -80,3 +83,18 @@ async def store(make_store: Callable[[], SessionStore]) -> AsyncIterator[Session
     await store.start()
     yield store
     await store.close()
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def browser() -> AsyncIterator[Browser]:
+    """Give one browser for the module."""
+    async with browsing() as started:
+        yield started
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def context(browser: Browser) -> AsyncIterator[BrowserContext]:
+    """Give an empty browser profile."""
+    made = await browser.new_context()
+    yield made
+    await made.close()

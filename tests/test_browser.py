@@ -2,16 +2,16 @@
 
 import json
 import os
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
 import pytest_asyncio
-from playwright.async_api import Browser, BrowserContext, Page, Route
+from playwright.async_api import BrowserContext, Page, Route
 
-from chrome import Watch, browsing, run
+from chrome import Watch, run
 from linqi_storm.processes import running
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -34,21 +34,6 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     environment = {"PYTHONPATH": os.pathsep.join([str(Path(__file__).parent)])}
     with running(["echo_app", "0"], log, health="/", environment=environment) as url:
         yield url
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def browser() -> AsyncIterator[Browser]:
-    """Give one browser for the module."""
-    async with browsing() as started:
-        yield started
-
-
-@pytest_asyncio.fixture(loop_scope="module")
-async def context(browser: Browser) -> AsyncIterator[BrowserContext]:
-    """Give an empty browser profile."""
-    made = await browser.new_context()
-    yield made
-    await made.close()
 
 
 @pytest_asyncio.fixture(loop_scope="module")
@@ -358,6 +343,86 @@ async def test_an_answer_that_comes_after_the_sign_out_brings_nobody_back(page: 
         """,
     )
     assert answer == [False, "", ["signedout", "signed out"]]
+
+
+@pytest.mark.parametrize("refreshes", ["/refresh", None])
+async def test_a_sign_in_is_not_lost_to_what_the_page_asked_when_it_loaded(
+    page: Page, refreshes: str | None
+) -> None:
+    """A slow login wins over a refresh that finds no cookie, and nobody refreshes meanwhile."""
+    answer = await run(
+        page,
+        STUB
+        + """
+        session.close()
+        const fresh = createSession({ wall: () => now, ...argument, name: 'load' })
+        const seen = []
+        answer = async (url) => {
+          seen.push(url)
+          if (!url.endsWith('/login')) {
+            await wait(60)
+            return json({ error: 'invalid_grant' }, { status: 400 })
+          }
+          await wait(400)
+          return json({ access_token: make(now + 900), sequence: 0 })
+        }
+        const loading = fresh.token()
+        await wait(20)
+        const login = fresh.signIn({ username: 'alice', password: 'x' })
+        await wait(150)
+        const meanwhile = fresh.refresh()
+        await Promise.all([login, loading, meanwhile])
+        return [fresh.state.subject, seen]
+        """,
+        {"refreshUrl": refreshes},
+    )
+    assert answer == ["alice", ["/refresh", "/login"] if refreshes else ["/login"]]
+
+
+async def test_a_sign_in_wins_over_what_another_tab_says_meanwhile(page: Page) -> None:
+    """The cookie is the new person's, so the token is too, whatever is heard while it travels."""
+    answer = await run(
+        page,
+        STUB
+        + """
+        session.close()
+        const other = new BroadcastChannel('linqi:meanwhile')
+        const fresh = createSession({ wall: () => now, name: 'meanwhile' })
+        answer = async () => {
+          other.postMessage({
+            kind: 'token', token: make(now + 900, { sub: 'alice', sid: 'a' }), sequence: 0,
+            held: { expiresAt: now + 900, offset: 0, life: 900, advisory: 300, mandatory: 30 },
+          })
+          await wait(100)
+          return json({ access_token: make(now + 900, { sub: 'bob', sid: 'b' }), sequence: 0 })
+        }
+        const seen = []
+        fresh.addEventListener('signedin', ({ detail }) => seen.push([detail.by, detail.subject]))
+        await fresh.signIn({ username: 'bob', password: 'x' })
+        return seen
+        """,
+    )
+    assert answer == [["tab", "alice"], ["login", "bob"]]
+
+
+async def test_a_tab_that_holds_no_token_yet_signs_out_all(page: Page) -> None:
+    """It asks the others first, so that they are told which session is over."""
+    answer = await run(
+        page,
+        STUB
+        + """
+        session.close()
+        const [first, second] = [0, 1].map(() => createSession({ wall: () => now, name: 'two' }))
+        answer = async () => json({ access_token: make(now + 900, { sid: 'a' }), sequence: 0 })
+        const fresh = createSession({ wall: () => now, name: 'two' })
+        first.start({ access_token: make(now + 900, { sid: 'a' }), sequence: 0 })
+        const late = createSession({ wall: () => now, name: 'two' })
+        await late.signOut()
+        await wait(100)
+        return [first, second, fresh, late].map(({ state }) => state.isSignedIn)
+        """,
+    )
+    assert answer == [False] * 4
 
 
 async def test_while_the_server_is_away_the_old_token_serves_and_attempts_part(page: Page) -> None:

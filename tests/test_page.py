@@ -1,32 +1,24 @@
 """The page of ``linqi serve`` in real Chromium: tabs, outages, sleep, sign-out, theft, TLS."""
 
 import asyncio
-import contextlib
-import os
 import re
 import signal
-import socket
-import subprocess
-import sys
-import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import httpx2
 import pytest
-import pytest_asyncio
 import trustme
-from playwright.async_api import Browser, BrowserContext, Page, expect
+from playwright.async_api import BrowserContext, Page, expect
 
-from chrome import Watch, browsing, run
-from linqi_storm.serve import PASSWORD_VARIABLE
+from chrome import Watch, run
+from served import Server
+from signed_in import PASSWORD
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 expect.set_options(timeout=20_000)
 
-PASSWORD = "correct horse"
 LIFETIME, BUFFER = 6.0, 2.0
 JOIN = """
 const { createSession } = await import('/linqi.js')
@@ -53,67 +45,18 @@ return statuses
 """
 
 
-class Server:
-    """`linqi serve` on a port of its own, which can be killed and started again."""
-
-    def __init__(self, data: Path, *more: str) -> None:
-        with socket.create_server(("127.0.0.1", 0)) as free:
-            self.port = free.getsockname()[1]
-        self._arguments = [
-            *(sys.executable, "-m", "linqi", "serve", "--port", str(self.port)),
-            *("--data", str(data), "--log-level", "warning"),
-            *("--lifetime-seconds", str(LIFETIME), "--buffer-seconds", str(BUFFER), *more),
-        ]
-        self._log = data.with_suffix(".log")
-        scheme = "https" if "--certificate" in more else "http"
-        self.url = f"{scheme}://localhost:{self.port}"
-
-    def start(self) -> None:
-        """Start it and wait until it answers."""
-        with self._log.open("ab") as output:
-            self._process = subprocess.Popen(
-                self._arguments,
-                env={**os.environ, PASSWORD_VARIABLE: PASSWORD},
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=subprocess.STDOUT,
-            )
-        for _ in range(400):
-            assert self._process.poll() is None, self._log.read_text()
-            with contextlib.suppress(httpx2.TransportError):
-                httpx2.get(f"{self.url}/healthz", verify=False, timeout=2)
-                return
-            time.sleep(0.05)
-        raise AssertionError(self._log.read_text())
-
-    def end(self, how: int = signal.SIGTERM) -> None:
-        """End the process."""
-        self._process.send_signal(how)
-        self._process.wait(15)
+def serving(data: Path, *more: str) -> Server:
+    """Start a server whose access tokens live 2 to 6 s."""
+    lives = ("--lifetime-seconds", str(LIFETIME), "--buffer-seconds", str(BUFFER))
+    return Server(data, "--log-level", "warning", *lives, *more).start()
 
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """Give a server whose access tokens live 2 to 6 s."""
-    running = Server(tmp_path_factory.mktemp("page") / "data")
-    running.start()
+    running = serving(tmp_path_factory.mktemp("page") / "data")
     yield running
-    running.end()
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def browser() -> AsyncIterator[Browser]:
-    """Give one browser for the module."""
-    async with browsing() as started:
-        yield started
-
-
-@pytest_asyncio.fixture(loop_scope="module")
-async def context(browser: Browser) -> AsyncIterator[BrowserContext]:
-    """Give an empty browser profile."""
-    made = await browser.new_context()
-    yield made
-    await made.close()
+    running.stop()
 
 
 async def tab(context: BrowserContext, url: str, script: str = "") -> Page:
@@ -202,15 +145,14 @@ async def test_tabs_go_on_without_locks_or_channel(
 
 async def test_a_killed_server_ends_no_session(context: BrowserContext, tmp_path: Path) -> None:
     """Kill -9 past an expiry and a restart: requests fail meanwhile, none is refused after."""
-    server = Server(tmp_path / "data")
-    server.start()
+    server = serving(tmp_path / "data")
     try:
         watch = Watch(context)
         pages = await tabs_of(context, server.url)
         work = {"count": 130, "pause": 100}
         using = asyncio.gather(*[run(page, USE, work) for page in pages])
         await asyncio.sleep(3)
-        server.end(signal.SIGKILL)
+        server.stop(signal.SIGKILL)
         await asyncio.sleep(LIFETIME)
         server.start()
         statuses = await using
@@ -218,7 +160,7 @@ async def test_a_killed_server_ends_no_session(context: BrowserContext, tmp_path
             *[run(page, USE, {"count": 20, "pause": 50}) for page in pages]
         )
     finally:
-        server.end()
+        server.stop()
     assert [set(found) for found in statuses] == [{200, "TypeError"}] * 3
     assert [set(found) for found in after] == [{200}] * 3
     assert watch.refused("/auth/me") == 0
@@ -304,8 +246,9 @@ async def test_the_cookie_over_tls_is_as_strict_as_can_be(
     issued.private_key_pem.write_to_path(key)
     for blob in issued.cert_chain_pems:
         blob.write_to_path(certificate, append=True)
-    server = Server(tmp_path / "data", "--certificate", str(certificate), "--private-key", str(key))
-    server.start()
+    server = serving(
+        tmp_path / "data", "--certificate", str(certificate), "--private-key", str(key)
+    )
     assert context.browser is not None
     trusting = await context.browser.new_context(ignore_https_errors=True)
     try:
@@ -315,7 +258,7 @@ async def test_the_cookie_over_tls_is_as_strict_as_can_be(
         (cookie,) = await trusting.cookies()
         plain = await trusting.cookies(server.url.replace("https", "http"))
     finally:
-        server.end()
+        server.stop()
     assert cookie["name"] == "__Host-refresh"
     assert (cookie["secure"], cookie["httpOnly"], cookie["sameSite"]) == (True, True, "Strict")
     assert (cookie["domain"], cookie["path"]) == ("localhost", "/")

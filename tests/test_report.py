@@ -1,7 +1,6 @@
 """The report of a storm: what it says, what it never does, and that it opens anywhere."""
 
 import re
-from collections.abc import AsyncIterator
 from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
@@ -9,10 +8,9 @@ from typing import Any
 
 import msgspec
 import pytest
-import pytest_asyncio
 from playwright.async_api import Browser
 
-from chrome import Watch, browsing
+from chrome import Watch
 from linqi_storm.advice import REMEDIES, happened, lost, to_do
 from linqi_storm.assembly import timeline_of
 from linqi_storm.comparison import changes, cpu_per_request_us, differences, hit_ratio
@@ -349,13 +347,6 @@ def test_two_samples_of_one_second_both_count() -> None:
 
 
 # In a real browser
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def browser() -> AsyncIterator[Browser]:
-    """Give one browser for the module."""
-    async with browsing() as started:
-        yield started
 
 
 @pytest.mark.asyncio(loop_scope="module")

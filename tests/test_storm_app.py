@@ -1,11 +1,7 @@
 """The issuing app on a real server: login, keys, limits, and what it keeps to itself."""
 
-import os
 import re
 import stat
-import subprocess
-import sys
-import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -15,57 +11,15 @@ import pytest
 
 from linqi import ConfigurationError, Key, KeySet, TrustedIssuer, Verifier
 from linqi_storm.first_start import prepare
-from linqi_storm.serve import PASSWORD_VARIABLE, ServeOptions
-
-PASSWORD = "correct horse"
-
-
-class Server:
-    """A running `linqi serve`."""
-
-    def __init__(self, data: Path, *arguments: str, password: str | None = PASSWORD) -> None:
-        self.log = data.with_suffix(".log")
-        environment = dict(os.environ)
-        environment.pop(PASSWORD_VARIABLE, None)
-        if password is not None:
-            environment[PASSWORD_VARIABLE] = password
-        with self.log.open("wb") as output:
-            self.process = subprocess.Popen(
-                [sys.executable, "-m", "linqi", "serve", "--port", "0", "--data", str(data),
-                 *arguments],
-                env=environment, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT,
-            )  # fmt: skip
-        self.base = self._wait()
-
-    def _wait(self) -> str:
-        for _ in range(400):
-            found = re.search(r"serving on (\S+)", self.log.read_text())
-            if found:
-                try:
-                    httpx2.get(f"{found[1]}/healthz", timeout=2)
-                except httpx2.TransportError:
-                    pass
-                else:
-                    return found[1]
-            assert self.process.poll() is None, self.log.read_text()
-            time.sleep(0.05)
-        raise AssertionError(self.log.read_text())
-
-    def stop(self) -> None:
-        """End the process."""
-        self.process.terminate()
-        self.process.wait(15)
-
-    def login(self, username: str = "alice", password: str = PASSWORD) -> httpx2.Response:
-        """Post a login."""
-        fields = {"username": username, "password": password}
-        return httpx2.post(f"{self.base}/login", json=fields, timeout=20)
+from linqi_storm.serve import ServeOptions
+from served import Server
+from signed_in import PASSWORD
 
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """Give one server for the module."""
-    running = Server(tmp_path_factory.mktemp("app") / "data", "--timed")
+    running = Server(tmp_path_factory.mktemp("app") / "data", "--timed").start()
     yield running
     running.stop()
 
@@ -188,14 +142,14 @@ def test_secrets_stay_private(server: Server) -> None:
 
 def test_a_password_made_up_is_shown_once_and_keys_survive(tmp_path: Path) -> None:
     """The first start prints it, the second does not, and old tokens stay good."""
-    first = Server(tmp_path / "data", password=None)
+    first = Server(tmp_path / "data", password=None).start()
     try:
         found = re.search(r"password (\S+) \(shown once\)", first.log.read_text())
         assert found
         token = first.login(password=found[1]).json()["access_token"]
     finally:
         first.stop()
-    second = Server(tmp_path / "data", "--workers", "2", password=None)
+    second = Server(tmp_path / "data", "--workers", "2", password=None).start()
     try:
         assert "password" not in second.log.read_text()
         for _ in range(4):

@@ -150,7 +150,8 @@ export class Session extends EventTarget {
 
   /**
    * Post `fields` (username, password) to `loginUrl`; SignInError when they are refused. No post
-   * of a session follows a redirect: TypeError.
+   * of a session follows a redirect: TypeError. It waits for a refresh under way, and none starts
+   * meanwhile; of `signIn`, `start` and `signOut` in this tab the last one called decides.
    */
   signIn(fields: Record<string, string>): Promise<void>
 

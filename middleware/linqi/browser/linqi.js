@@ -1,11 +1,11 @@
-// Keeps a browser's session signed in. What each part promises stands in linqi.d.ts.
+// Keeps a browser's session signed in; linqi.d.ts says how.
 
 export const DEFAULTS = Object.freeze({ advisory: 300, mandatory: 30, share: 0.5, jitter: 0.1 })
 
-const TRIES = [0, 200, 600] // milliseconds before each
+const TRIES = [0, 200, 600] // milliseconds
 const AWAY = [429, 502, 503, 504]
 const TIMEOUT = 10_000
-const NEWS = 150 // milliseconds for other tabs to answer
+const NEWS = 150 // for other tabs to answer
 const LONGEST_TIMER = 2 ** 31 - 1
 
 export function hold({
@@ -23,7 +23,7 @@ export function hold({
 }
 
 export function secondsLeft(held, wall, monotonic) {
-  // One clock jumps, the other stands still while the machine sleeps.
+  // One clock jumps, the other sleeps with the machine.
   return Math.min(held.life - (monotonic - held.monotonic), held.expiresAt - (wall + held.offset))
 }
 
@@ -47,7 +47,7 @@ export class SignInError extends Error {
 
 const sleep = (milliseconds) => new Promise((done) => setTimeout(done, milliseconds))
 
-// Who aborts a request stops waiting; the refresh goes on.
+// Who aborts stops waiting; the refresh goes on.
 const orAborted = (promise, { signal }) => Promise.race([promise, new Promise((_, leave) => {
   signal.throwIfAborted()
   signal.onabort = () => leave(signal.reason)
@@ -74,6 +74,7 @@ export class Session extends EventTarget {
   #over = '' // why there is no session
   #overId = '' // what another tab still says of it is dropped
   #era = 0 // answers to an earlier session are dropped
+  #login = null // the one that counts
   #flight = null
   #failures = 0
   #retryAt = 0
@@ -144,7 +145,7 @@ export class Session extends EventTarget {
       if (mayTry) {
         await this.#renew(true)
       } else if (verdict === 'mandatory') {
-        break // the server slides it, or is away while it lives
+        break // it lives
       } else if (refreshUrl) {
         throw new TypeError('the session cannot be refreshed: the server is away')
       } else if (!(await this.#news(this.#token))) {
@@ -155,22 +156,29 @@ export class Session extends EventTarget {
   }
 
   async signIn(fields) {
-    const era = this.#era += 1
-    const { response, body } = await this.#call(this.#options.loginUrl, {
+    while (this.#flight) await this.#flight.catch(() => {})
+    const login = this.#login = this.#call(this.#options.loginUrl, {
       headers: { 'content-type': 'application/json' }, body: JSON.stringify(fields),
     })
+    // No refresh meanwhile.
+    this.#flight = login.catch(() => {}).finally(() => { this.#flight = null })
+    const { response, body } = await login
     if (!response.ok) throw new SignInError(response, body)
-    if (era === this.#era) this.start(body, response.headers.get('date'))
+    if (login === this.#login) this.start(body, response.headers.get('date'))
   }
 
   start(answer, date = null) {
+    this.#login = null
     this.#era += 1
     if (!this.#take(answer, date, 'login')) throw new TypeError('the access token is over')
   }
 
   async signOut({ everywhere = false } = {}) {
     const { refreshUrl, logoutUrl, logoutAllUrl } = this.#options
+    if (!this.#held) await this.#news('')
     const token = everywhere ? await this.token().catch(() => '') : this.#token
+    this.#login = null
+    this.#era += 1
     this.#end('signed out', true)
     const { response } = await this.#call(everywhere ? logoutAllUrl : logoutUrl, {
       headers: token ? { authorization: `Bearer ${token}` } : {},
@@ -208,7 +216,7 @@ export class Session extends EventTarget {
     const era = this.#era
     const response = await fetch(request)
     const successor = response.headers.get('x-refresh-token')
-    // After a redirect the answer may be somebody else's.
+    // A redirect may lead elsewhere.
     if (token && successor && era === this.#era && this.#isOurs(response)) {
       const answer = { access_token: successor, sequence: this.#sequence }
       this.#take(answer, response.headers.get('date'), 'server')
@@ -262,7 +270,7 @@ export class Session extends EventTarget {
   async #post(era) {
     const { refreshUrl, chance, monotonic } = this.#options
     let answer = {}
-    // Offline, a local server still answers.
+    // Offline, localhost still answers.
     for (const pause of navigator.onLine === false ? [0] : TRIES) {
       await sleep(pause)
       answer = await this.#call(refreshUrl).catch(() => ({}))
@@ -280,7 +288,7 @@ export class Session extends EventTarget {
     this.#retryAt = monotonic() + Math.max(backoff, asked)
   }
 
-  // Ask the other tabs; tell whether `before` is out of date.
+  // Ask the other tabs whether `before` is out of date.
   async #news(before, milliseconds = NEWS) {
     if (!this.#channel) return false
     this.#say({ kind: 'ask' })
@@ -288,7 +296,7 @@ export class Session extends EventTarget {
     return this.#token !== before
   }
 
-  // Take up a token response; false where it is of no use.
+  // False where the answer is of no use.
   #take(answer, date, by) {
     try {
       const { access_token: token, sequence = -1, refresh_in: refreshIn } = answer
@@ -330,12 +338,12 @@ export class Session extends EventTarget {
   #end(reason, isOurs) {
     this.#over = 'absent'
     if (this.#held) {
+      this.#era += 1
       const { sid } = this.#claims
       this.#over = reason
       this.#overId = sid
       if (isOurs) this.#say({ kind: 'out', reason, sid })
     }
-    this.#era += 1
     this.#token = ''
     this.#claims = {}
     this.#held = null
@@ -390,7 +398,7 @@ export class Session extends EventTarget {
     if (!this.#hasWarned) {
       later(end - ending, () => {
         const left = end - wall() - this.#held.offset
-        if (left > ending) return this.#watch() // too far for one timer
+        if (left > ending) return this.#watch()
         this.#hasWarned = true
         this.#emit('ending', { left })
       })
