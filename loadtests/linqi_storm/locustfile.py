@@ -36,7 +36,7 @@ from linqi_storm.report import write_report
 from linqi_storm.results import save_run
 from linqi_storm.scenarios import Scenario, find_scenario
 from linqi_storm.sign_in import ByEndpoint
-from linqi_storm.targets import mint_sliding, refused_tokens
+from linqi_storm.targets import mint_sliding, plan_of, refused_tokens
 from linqi_storm.url_target import UrlTarget
 from linqi_storm.verdict import EXIT_CODES, show_verdict
 
@@ -101,15 +101,7 @@ class _Storm:
         order = _order(self._environment)
         scenario = find_scenario(order.scenario)(order.shape, order.options)
         target = UrlTarget(order, scenario)
-        plan = Plan(
-            scenario=order.scenario,
-            options=order.options,
-            url=target.url,
-            mode=scenario.mode,
-            carrier=target.carrier,
-            mint=target.mint,
-            shape=order.shape,
-        )
+        plan = plan_of(order, scenario, target)
         begins_at = time.time() + target.people_seconds() + _LEAD_SECONDS
         people = _people(plan, scenario, begins_at)
         self._node.begin(plan, people)

@@ -21,10 +21,10 @@ from linqi_storm.assembly import assemble
 from linqi_storm.ledger import Book
 from linqi_storm.local_target import LocalTarget
 from linqi_storm.order import Order
-from linqi_storm.plan import People, Plan, write_people, write_plan
+from linqi_storm.plan import People, write_people, write_plan
 from linqi_storm.results import StormRun, Window
 from linqi_storm.scenarios import Scenario, find_scenario
-from linqi_storm.targets import StormTarget
+from linqi_storm.targets import StormTarget, plan_of
 from linqi_storm.url_target import UrlTarget
 
 __all__ = ["Progress", "StormError", "run_storm"]
@@ -89,15 +89,7 @@ def run_storm(order: Order, progress: Progress = lambda *_: None) -> StormRun:
         folder = Path(name)
         progress("starting the servers", -1, Book())
         with target.running(folder):
-            plan = Plan(
-                scenario=order.scenario,
-                options=order.options,
-                url=target.url,
-                mode=scenario.mode,
-                carrier=target.carrier,
-                mint=target.mint,
-                shape=order.shape,
-            )
+            plan = plan_of(order, scenario, target)
             write_plan(plan, folder / "plan.json")
             with _generator(folder, order.generators) as generator:
                 return asyncio.run(_run(order, scenario, target, folder, generator, progress))

@@ -10,13 +10,14 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from linqi import Key, KeySet, RenewalSettings, Signer, SlidingRenewal
-from linqi_storm.plan import Carrier, Credential, Mint
+from linqi_storm.order import Order
+from linqi_storm.plan import Carrier, Credential, Mint, Plan
 from linqi_storm.policies import parse_policy
 from linqi_storm.results import Target
 from linqi_storm.sampler import Sample
 from linqi_storm.scenarios.base import Scenario
 
-__all__ = ["StormTarget", "mint_sliding", "refused_tokens", "signing_pace"]
+__all__ = ["StormTarget", "mint_sliding", "plan_of", "refused_tokens", "signing_pace"]
 
 
 class StormTarget(Protocol):
@@ -71,6 +72,19 @@ class StormTarget(Protocol):
     async def issuer_requests(self) -> int | None:
         """Tell how often its documents were asked for; None without one."""
         ...
+
+
+def plan_of(order: Order, scenario: Scenario, target: StormTarget) -> Plan:
+    """Give what the generators of `order` are told, the barrier left open."""
+    return Plan(
+        scenario=order.scenario,
+        options=order.options,
+        url=target.url,
+        mode=scenario.mode,
+        carrier=target.carrier,
+        mint=target.mint,
+        shape=order.shape,
+    )
 
 
 def signing_pace(key: Key) -> float:

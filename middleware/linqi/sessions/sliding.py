@@ -194,7 +194,7 @@ class SlidingRenewal:
             if not self._budget.take(now, left, settings.buffer, settings.margin):
                 self.counts.deferred += 1
                 return None
-        task, started = self._flight.start(key, lambda: self._make(verified, due, key))
+        task, started = self._flight.start(key, lambda: self._make(verified, due))
         if not started:
             self.counts.coalesced += 1
         return Begun(task, is_first=started)
@@ -235,7 +235,7 @@ class SlidingRenewal:
             self._threads.shutdown(wait=False)
             self._threads = None
 
-    async def _make(self, verified: Verified, due: Due, key: bytes) -> Issued:
+    async def _make(self, verified: Verified, due: Due) -> Issued:
         self.check_revocation(verified)
         replaced = await self._ask(verified)
         claims = {
@@ -257,7 +257,7 @@ class SlidingRenewal:
             self.counts.failed += 1
             raise
         self.counts.signatures += 1
-        self._memo[key] = issued
+        self._memo[verified.digest] = issued
         self._tell(issued)
         return issued
 
