@@ -14,10 +14,13 @@ from linqi import ConfigurationError, Key, KeySet
 from linqi_storm.embedded import AppSpec
 from linqi_storm.fleet import Fleet
 from linqi_storm.order import Order
+from linqi_storm.plan import Login
 from linqi_storm.results import StormRun, load_run
 from linqi_storm.runner import choose_target
 from linqi_storm.scenarios import find_scenario
 from linqi_storm.verdict import EXIT_CODES
+from served import Server
+from signed_in import PASSWORD
 
 SMALL = ["--sessions", "60", "--alg", "ES256", "--gap-seconds", "60"]
 TINY = [*SMALL, "--compress", "120", "--lifetime-seconds", "900", "--buffer-seconds", "300"]
@@ -156,6 +159,30 @@ def test_plain_locust_storms_a_running_deployment(tmp_path: Path, fleet: Fleet) 
     assert run.workers == ()
 
 
+def test_a_login_endpoint_of_a_running_deployment_is_stormed(tmp_path: Path) -> None:
+    """Everybody signs in there, and renews where it says: all get tokens, nobody is lost."""
+    server = Server(tmp_path / "data", "--lifetime-seconds", "8", "--buffer-seconds", "3").start()
+    login = {
+        "url": f"{server.base}/auth/login",
+        "body": {"username": "alice", "password": PASSWORD},
+        "headers": {"x-token-delivery": "body"},
+        "refresh_path": "/auth/refresh",
+        "logout_path": "/auth/logout",
+    }
+    try:
+        _, run = storm(
+            tmp_path,
+            *("storm-dual", "--url", server.base, "--path", "/auth/me", "--sessions", "20"),
+            *("--lifetime-seconds", "8", "--buffer-seconds", "3", "--gap-seconds", "1"),
+            *("--seconds", "9", "--login", json.dumps(login)),
+        )
+    finally:
+        server.stop()
+    assert broken(run) == []
+    assert run.sessions.renewals >= 30
+    assert run.sessions.logins == 0
+
+
 def url_order(place: str, **changes: object) -> Order:
     """Give an order for a running deployment."""
     scenario = find_scenario("storm-sliding")
@@ -187,7 +214,7 @@ def test_a_foreign_host_is_not_stormed_by_mistake() -> None:
 
 def test_a_foreign_login_is_not_stormed_either() -> None:
     """The endpoint that signs clients in is a host too."""
-    order = url_order("http://127.0.0.1:1", key=None, login={"url": "https://id.example/token"})
+    order = url_order("http://127.0.0.1:1", key=None, login=Login(url="https://id.example/token"))
     assert "id.example" in refused(order)
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -37,8 +36,9 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     target.add_argument("--key", type=Path, help="JWKS file with the signing key of --url")
     target.add_argument("--issuer", default="", help="iss of the tokens for --url")
     target.add_argument("--audience", default="", help="aud of the tokens for --url")
-    target.add_argument("--login", default="",
-                        help='instead of --key: {"url": ..., "body": {...}}')  # fmt: skip
+    target.add_argument(
+        "--login", default="", help='instead of --key: {"url": ..., "body": {...}, ...}'
+    )
     target.add_argument("--workers", type=int, default=2)
     target.add_argument("--store", choices=("sqlite", "valkey", "postgresql"), default="sqlite")
     target.add_argument(
@@ -138,6 +138,7 @@ def _earlier(path: Path | None) -> StormRun | None:
 def order_of(options: argparse.Namespace) -> Order:
     """Give what the options ask for; `ConfigurationError` when they do not fit."""
     from linqi.config import load
+    from linqi_storm.logins import read_login
     from linqi_storm.order import Order
     from linqi_storm.scenarios import find_scenario
 
@@ -186,7 +187,7 @@ def order_of(options: argparse.Namespace) -> Order:
         key=options.key,
         issuer=options.issuer,
         audience=options.audience,
-        login=_login(options.login),
+        login=read_login(options.login),
         is_own_host=options.i_own_this_host,
         command=("linqi", *sys.argv[1:]),
     )
@@ -205,18 +206,6 @@ def _settings(pairs: Sequence[str]) -> dict[str, float]:
             found[name] = float(value)
         except ValueError:
             raise ConfigurationError([f"--set takes NAME=NUMBER, not {pair!r}"]) from None
-    return found
-
-
-def _login(text: str) -> dict[str, Any]:
-    if not text:
-        return {}
-    try:
-        found = json.loads(text)
-    except ValueError as error:
-        raise ConfigurationError([f"--login is no JSON: {error}"]) from None
-    if not isinstance(found, dict) or "url" not in found:
-        raise ConfigurationError(['--login takes a JSON object with a member "url"'])
     return found
 
 

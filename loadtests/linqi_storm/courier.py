@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from http.cookies import CookieError, SimpleCookie
-from typing import Any, Final
+from typing import Final
 from urllib.parse import urlsplit
 
 from linqi_storm.plan import Carrier
@@ -53,24 +54,24 @@ class Courier:
     def refresh(self, refresh_token: str) -> bytes:
         """Give the request that redeems a refresh token."""
         body = {"grant_type": "refresh_token", "refresh_token": refresh_token}
-        return self.post(self._carrier.refresh_path, body, {"x-token-delivery": "body"})
+        return self._post_json(self._carrier.refresh_path, body, {"x-token-delivery": "body"})
 
     def logout(self, refresh_token: str) -> bytes:
         """Give the request that ends a session."""
-        return self.post(self._carrier.logout_path, {"refresh_token": refresh_token})
+        return self._post_json(self._carrier.logout_path, {"refresh_token": refresh_token}, {})
 
-    def post(self, path: str, body: Any, headers: Any = None) -> bytes:
-        """Give a request with a JSON body."""
-        content = json.dumps(body).encode()
-        lines = [
-            f"{name}: {value}\r\n".encode("latin-1") for name, value in (headers or {}).items()
-        ]
+    def post(self, path: str, content: bytes, media_type: str, headers: Mapping[str, str]) -> bytes:
+        """Give a request with a body."""
+        lines = [f"{name}: {value}\r\n".encode("latin-1") for name, value in headers.items()]
         return b"".join(
             [
                 *(b"POST ", self._base, path.encode("ascii"), b" HTTP/1.1\r\n"),
                 *(self._host, _AGENT, *lines),
-                b"content-type: application/json\r\n",
+                f"content-type: {media_type}\r\n".encode("ascii"),
                 f"content-length: {len(content)}\r\n\r\n".encode("ascii"),
                 content,
             ]
         )
+
+    def _post_json(self, path: str, body: object, headers: Mapping[str, str]) -> bytes:
+        return self.post(path, json.dumps(body).encode("ascii"), "application/json", headers)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import random
 import time
 from collections.abc import Callable, Sequence
@@ -16,6 +15,7 @@ from linqi_storm.client_session import ClientSession, Sent
 from linqi_storm.courier import Courier
 from linqi_storm.forging import Forger
 from linqi_storm.ledger import Ledger
+from linqi_storm.logins import read_credential
 from linqi_storm.plan import Credential, Plan
 from linqi_storm.population import Population
 from linqi_storm.scenarios.base import Scenario
@@ -240,22 +240,21 @@ class Driver:
             "POST", self._courier.refresh(presented), due, session=session, good="refreshed"
         )
         now = self._now()
-        if answer is not None and answer.status == 200:
-            told = json.loads(answer.body)
-            token = told["access_token"].encode()
+        got = self._pair_in(answer, presented, session.sequence + 1)
+        if got is not None:
             session.refreshed(
                 presented,
-                token,
-                expiry_of(token) - self._plan.begins_at,
-                told["refresh_token"],
-                now + told["refresh_token_timeout"],
-                told["sequence"],
+                got.token.encode(),
+                got.expires_at - self._plan.begins_at,
+                got.refresh_token,
+                got.refresh_expires_at,
+                got.sequence,
                 now,
                 self._tally,
             )
             return True
         if answer is not None and answer.status in (400, 401):
-            reason = answer.headers.get(b"x-refresh-outcome", b"?").decode("latin-1")
+            reason = f"{answer.status} {answer.body[:200].decode('utf-8', 'replace')}"
             if session.refresh_refused(presented, now, reason, self._tally) == "lost":
                 self._login(session)
             return True
@@ -265,6 +264,18 @@ class Driver:
         longest = min(_LATEST_RETRY, _SOONEST_RETRY * 2 ** min(session.retries, 8))
         session.retry_at = now + least + self._rng.random() * longest
         return False
+
+    def _pair_in(self, answer: Answer | None, presented: str, sequence: int) -> Credential | None:
+        """Read the answer to a refresh; an answer without a token is no better than none."""
+        if answer is None or answer.status != 200:
+            return None
+        try:
+            return read_credential(
+                answer.body, self._now(), "access_token", sequence=sequence, refresh_token=presented
+            )
+        except ValueError as error:
+            self._tally.blame(f"a refresh was answered 200: {error}")
+            return None
 
     def _fetch(self, session: ClientSession) -> bool:
         try:

@@ -21,7 +21,7 @@ from linqi_storm.embedded import AppSpec, build_sessions
 from linqi_storm.fleet import Fleet
 from linqi_storm.issuer import AUDIENCE
 from linqi_storm.order import Order
-from linqi_storm.plan import Credential, Mint
+from linqi_storm.plan import Credential, Login, Mint
 from linqi_storm.processes import running
 from linqi_storm.relay import Relay
 from linqi_storm.results import Target
@@ -101,12 +101,11 @@ class LocalTarget:
         if self._scenario.mode == "dual":
             body = {"username": "again-{n}", "password": spec.password}
             headers = {"x-token-delivery": "body"}
-            login = self.carrier.refresh_path.removesuffix("refresh") + "login"
-            return Mint(url=f"{self.url}{login}", body=body, headers=headers)
+            path = self.carrier.refresh_path.removesuffix("refresh") + "login"
+            return Mint(login=Login(url=f"{self.url}{path}", body=body, headers=headers))
         if self._scenario.mode == "outside":
-            return Mint(
-                url=f"{spec.issuer}/token", token_field="token", claims_lifetime=spec.lifetime
-            )
+            login = Login(url=f"{spec.issuer}/token", token_field="token")
+            return Mint(login=login, claims_lifetime=spec.lifetime)
         return Mint(
             jwks=str(folder / "key.json"),
             issuer=spec.issuer,

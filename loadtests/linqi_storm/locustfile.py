@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import json
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -29,6 +28,7 @@ from locust.runners import LocalRunner, MasterRunner, WorkerRunner
 from linqi_storm.assembly import assemble
 from linqi_storm.ledger import Book
 from linqi_storm.locust_tab import Row, add_tab, final_rows, live_rows, waiting_rows
+from linqi_storm.logins import read_login
 from linqi_storm.node import Node, StormUser
 from linqi_storm.order import Order
 from linqi_storm.plan import Credential, People, Plan
@@ -37,7 +37,7 @@ from linqi_storm.results import save_run
 from linqi_storm.scenarios import Scenario, find_scenario
 from linqi_storm.sign_in import ByEndpoint
 from linqi_storm.targets import mint_sliding, plan_of, refused_tokens
-from linqi_storm.url_target import UrlTarget
+from linqi_storm.url_target import UrlTarget, at_barrier
 from linqi_storm.verdict import EXIT_CODES, show_verdict
 
 __all__ = ["StormUser"]
@@ -61,7 +61,7 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--linqi-key", type=Path)
     group.add_argument("--linqi-issuer", default="")
     group.add_argument("--linqi-audience", default="")
-    group.add_argument("--linqi-login", default="{}", help="JSON, as --login of linqi storm")
+    group.add_argument("--linqi-login", default="", help="JSON, as --login of linqi storm")
     group.add_argument("--linqi-i-own-this-host", action="store_true")
     group.add_argument("--linqi-output", type=Path, default=Path("storm.json"))
 
@@ -127,20 +127,20 @@ class _Storm:
 
 
 def _people(plan: Plan, scenario: Scenario, begins_at: float) -> People:
-    if plan.mint.jwks:
+    login = plan.mint.login
+    if login is None:
         held = asyncio.run(mint_sliding(plan.mint, scenario, begins_at))
         refused = tuple(refused_tokens(plan.mint, begins_at))
         return People(begins_at=begins_at, credentials=tuple(held), refused=refused)
-    endpoint = ByEndpoint(plan.mint, timeout=plan.timeout, clock=time.time)
+    endpoint = ByEndpoint(login, plan.mint.claims_lifetime, timeout=plan.timeout, clock=time.time)
 
     def sign_in(_: int) -> Credential:
         return endpoint.sign_in()
 
     signed_in = Pool(_LOGINS_AT_ONCE).map(sign_in, range(plan.shape.sessions))
     # However long that took, the barrier lies ahead.
-    return People(
-        begins_at=max(begins_at, time.time() + _LEAD_SECONDS), credentials=tuple(signed_in)
-    )
+    barrier = max(begins_at, time.time() + _LEAD_SECONDS)
+    return People(begins_at=barrier, credentials=at_barrier(signed_in, scenario, barrier))
 
 
 def _order(environment: Environment) -> Order:
@@ -164,7 +164,7 @@ def _order(environment: Environment) -> Order:
         key=options.linqi_key,
         issuer=options.linqi_issuer,
         audience=options.linqi_audience,
-        login=json.loads(options.linqi_login),
+        login=read_login(options.linqi_login),
         is_own_host=options.linqi_i_own_this_host,
     )
 

@@ -184,6 +184,8 @@ class StormUser(User):
 
 
 def _sign_in(plan: Plan) -> SignIn:
-    if plan.mint.url:
-        return ByEndpoint(plan.mint, timeout=plan.timeout, clock=time.time)
+    if plan.mint.login:
+        return ByEndpoint(
+            plan.mint.login, plan.mint.claims_lifetime, timeout=plan.timeout, clock=time.time
+        )
     return ByKey(plan.mint, lifetime=plan.shape.lifetime, buffer=plan.shape.buffer, clock=time.time)

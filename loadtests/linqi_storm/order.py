@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from linqi import ConfigurationError
+from linqi_storm.plan import Login
 from linqi_storm.shape import Shape
 
 __all__ = ["Order"]
@@ -41,8 +41,8 @@ class Order:
     """The signing key of `url`."""
     issuer: str = ""
     audience: str = ""
-    login: Mapping[str, Any] = field(default_factory=dict)
-    """The login endpoint of `url`: ``url``, ``body``, ``token_field``."""
+    login: Login | None = None
+    """The login endpoint of `url`."""
     is_own_host: bool = False
     command: tuple[str, ...] = ()
 

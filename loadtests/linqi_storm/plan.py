@@ -14,6 +14,7 @@ from linqi_storm.shape import Shape
 __all__ = [
     "Carrier",
     "Credential",
+    "Login",
     "Mint",
     "Mode",
     "People",
@@ -43,24 +44,32 @@ class Carrier:
     logout_path: str = "/logout"
 
 
+class Login(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """An endpoint that signs a client in, and the paths where it renews and signs out."""
+
+    url: str
+    body: Mapping[str, str] = {}
+    """What is posted; ``{n}`` in a value becomes the number of the client."""
+    encoding: Literal["json", "form"] = "json"
+    headers: Mapping[str, str] = {}
+    token_field: str = "access_token"
+    """The member of the answer that holds the token."""
+    refresh_path: str = "/refresh"
+    logout_path: str = "/logout"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Mint:
-    """Where a client that has to sign in gets a token.
-
-    Either ``jwks``, the path of a file with the signing key of sliding sessions, or ``url``, an
-    endpoint that answers ``POST`` of ``body`` with the token in the member ``token_field``.
-    """
+    """Where a client that has to sign in gets a token: signed with a key, or from a login."""
 
     jwks: str = ""
+    """The path of a file with the signing key of sliding sessions."""
     issuer: str = ""
     audience: str = ""
     policy: str = "grid"
-    url: str = ""
-    body: Mapping[str, str] = field(default_factory=dict)
-    token_field: str = "access_token"
+    login: Login | None = None
     claims_lifetime: float | None = None
     """Ask for tokens of this life by a member ``claims``, as `linqi_storm.issuer` takes it."""
-    headers: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import itertools
-import json
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 from urllib.parse import urlsplit
 
 from linqi import KeySet, RenewalSettings, Signer, SlidingRenewal
 from linqi_storm.courier import Courier
-from linqi_storm.plan import Carrier, Credential, Mint
+from linqi_storm.logins import login_content, read_credential
+from linqi_storm.plan import Carrier, Credential, Login, Mint
 from linqi_storm.policies import parse_policy
-from linqi_storm.unverified import expiry_of
 from linqi_storm.wire import BrokenError, Wire
 
 __all__ = ["ByEndpoint", "ByKey", "SignIn"]
@@ -54,34 +53,30 @@ class ByKey:
 class ByEndpoint:
     """Asks a login or token endpoint."""
 
-    def __init__(self, mint: Mint, *, timeout: float, clock: Callable[[], float]) -> None:
-        self._mint = mint
-        self._wire = Wire(mint.url, timeout=timeout)
-        parts = urlsplit(mint.url)
+    def __init__(
+        self,
+        login: Login,
+        claims_lifetime: float | None,
+        *,
+        timeout: float,
+        clock: Callable[[], float],
+    ) -> None:
+        self._login = login
+        self._lifetime = claims_lifetime
+        self._wire = Wire(login.url, timeout=timeout)
+        parts = urlsplit(login.url)
         self._path = parts.path or "/"
         self._courier = Courier(f"{parts.scheme}://{parts.netloc}", Carrier())
         self._clock = clock
         self._numbers = itertools.count()
 
     def sign_in(self) -> Credential:
-        """Give the tokens of a new session; ``{n}`` in the body becomes a rising number."""
-        number = str(next(self._numbers))
-        body: dict[str, Any] = {
-            name: value.replace("{n}", number) for name, value in self._mint.body.items()
-        }
-        if self._mint.claims_lifetime is not None:
-            body["claims"] = {"exp": self._clock() + self._mint.claims_lifetime}
-        request = self._courier.post(self._path, body, self._mint.headers)
+        """Give the tokens of a new session."""
+        claims = {} if self._lifetime is None else {"exp": self._clock() + self._lifetime}
+        content, media_type = login_content(self._login, next(self._numbers), claims)
+        request = self._courier.post(self._path, content, media_type, self._login.headers)
         answer = self._wire.exchange(request)
         try:
-            told: dict[str, Any] = json.loads(answer.body)
-            token = str(told[self._mint.token_field])
-        except (ValueError, KeyError, TypeError):
-            raise BrokenError(f"the login answered {answer.status}, without a token") from None
-        return Credential(
-            token=token,
-            expires_at=expiry_of(token.encode()),
-            refresh_token=str(told.get("refresh_token", "")),
-            refresh_expires_at=self._clock() + float(told.get("refresh_token_timeout", 1e9)),
-            sequence=int(told.get("sequence", 0)),
-        )
+            return read_credential(answer.body, self._clock(), self._login.token_field)
+        except ValueError as error:
+            raise BrokenError(f"the login answered {answer.status}: {error}") from None

@@ -7,20 +7,31 @@ from typing import Final
 import msgspec
 import pybase64
 
-__all__ = ["expiry_of"]
+__all__ = ["expiry_of", "life_of"]
 
 
-class _Expiry(msgspec.Struct):
+class _Times(msgspec.Struct):
     exp: float = 0.0
+    iat: float | None = None
 
 
-_decode: Final = msgspec.json.Decoder(_Expiry).decode
+_decode: Final = msgspec.json.Decoder(_Times).decode
 
 
 def expiry_of(token: bytes) -> float:
     """Give ``exp``, in Unix seconds; 0 when it cannot be read."""
+    return _times_of(token).exp
+
+
+def life_of(token: bytes, now: float) -> float:
+    """Give the seconds from ``iat``, or from `now` where there is none, to ``exp``."""
+    times = _times_of(token)
+    return times.exp - (now if times.iat is None else times.iat)
+
+
+def _times_of(token: bytes) -> _Times:
     try:
         payload = token.split(b".", 2)[1]
-        return _decode(pybase64.urlsafe_b64decode(payload + b"=" * (-len(payload) % 4))).exp
+        return _decode(pybase64.urlsafe_b64decode(payload + b"=" * (-len(payload) % 4)))
     except (IndexError, ValueError, msgspec.MsgspecError):
-        return 0.0
+        return _Times()

@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import ipaddress
-import json
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final, NoReturn
 from urllib.parse import urlsplit
@@ -15,19 +15,25 @@ from urllib.parse import urlsplit
 import httpx2
 
 from linqi import ConfigurationError, KeySet
+from linqi_storm.logins import login_content, read_credential
 from linqi_storm.order import Order
-from linqi_storm.plan import Carrier, Credential, Mint
+from linqi_storm.plan import Carrier, Credential, Login, Mint
 from linqi_storm.results import Target
 from linqi_storm.sampler import Sample
 from linqi_storm.scenarios.base import Scenario
 from linqi_storm.targets import mint_sliding, refused_tokens, signing_pace
-from linqi_storm.unverified import expiry_of
+from linqi_storm.unverified import life_of
 
-__all__ = ["UrlTarget", "is_on_this_machine"]
+__all__ = ["UrlTarget", "at_barrier", "is_on_this_machine"]
 
 _AT_ONCE: Final = 16
 _LOGIN_SECONDS: Final = 0.1
 """A password hash at the other end, many at a time."""
+_LIFE_TOLERANCE: Final = 1.1
+_MANY: Final = 20
+_LEAST_OF_MANY: Final = 2 / 3
+"""Of the lifetime; the longest first token of 20 sessions on a grid falls short of it once in
+10,000 times at most."""
 
 
 def is_on_this_machine(url: str) -> bool:
@@ -39,6 +45,41 @@ def is_on_this_machine(url: str) -> bool:
         return host == "localhost"
 
 
+def at_barrier(
+    held: Sequence[Credential], scenario: Scenario, begins_at: float
+) -> tuple[Credential, ...]:
+    """Give what the clients hold when they come.
+
+    `ConfigurationError` where that is not what the storm reckons with: tokens of another life, or
+    no refresh tokens.
+    """
+    size = scenario.size
+    longest = max(life_of(each.token.encode(), time.time()) for each in held)
+    # On a grid the first token of a session is shorter, by chance.
+    least = size.lifetime * _LEAST_OF_MANY if len(held) >= _MANY else size.buffer
+    if not least <= longest <= size.lifetime * _LIFE_TOLERANCE:
+        raise ConfigurationError(
+            [
+                f"the login gives tokens of {longest:g} s, and the storm reckons with"
+                f" {size.lifetime:g}: say the lifetime and the buffer of the servers"
+            ]
+        )
+    if scenario.mode == "dual" and not all(each.refresh_token for each in held):
+        raise ConfigurationError(
+            [f"{scenario.name} needs refresh tokens, and the login's answer holds none"]
+        )
+    is_expired = scenario.is_expired_at_start()
+    return tuple(
+        replace(
+            each,
+            # Clients of a rush take their tokens for expired and refresh at once.
+            expires_at=begins_at - 1 if is_expired else each.expires_at,
+            begins_at=begins_at + scenario.login_at(index),
+        )
+        for index, each in enumerate(held)
+    )
+
+
 class UrlTarget:
     """Clients of a service that runs already, with its signing key or its login endpoint."""
 
@@ -48,7 +89,7 @@ class UrlTarget:
         self._order = order
         self._scenario = scenario
         self.url = order.url.rstrip("/")
-        self.carrier = Carrier(path=order.path or "/me")
+        self.carrier = _carrier(order)
         self.mint = _mint(order)
 
     @contextlib.contextmanager
@@ -80,7 +121,8 @@ class UrlTarget:
         self, scenario: Scenario, begins_at: float
     ) -> tuple[Sequence[Credential], Sequence[str]]:
         """Sign the tokens, or sign everybody in."""
-        if self._order.key:
+        login = self.mint.login
+        if login is None:
             held = await mint_sliding(self.mint, scenario, begins_at)
             return held, refused_tokens(self.mint, begins_at)
         gate = asyncio.Semaphore(_AT_ONCE)
@@ -88,32 +130,23 @@ class UrlTarget:
 
             async def sign_in(index: int) -> Credential:
                 async with gate:
-                    return await self._sign_in(client, index, begins_at)
+                    return await self._sign_in(client, login, index)
 
-            return await asyncio.gather(*map(sign_in, range(scenario.size.sessions))), ()
+            held = await asyncio.gather(*map(sign_in, range(scenario.size.sessions)))
+        return at_barrier(held, scenario, begins_at), ()
 
-    async def _sign_in(
-        self, client: httpx2.AsyncClient, index: int, begins_at: float
-    ) -> Credential:
-        body = {name: value.replace("{n}", str(index)) for name, value in self.mint.body.items()}
-        answer = await client.post(self.mint.url, json=body, headers=dict(self.mint.headers))
+    async def _sign_in(self, client: httpx2.AsyncClient, login: Login, index: int) -> Credential:
+        content, media_type = login_content(login, index, {})
+        headers = {**login.headers, "content-type": media_type}
+        answer = await client.post(login.url, content=content, headers=headers)
         try:
-            told = json.loads(answer.raise_for_status().content)
-            token = str(told[self.mint.token_field])
-        except (httpx2.HTTPStatusError, ValueError, KeyError, TypeError) as error:
+            return read_credential(
+                answer.raise_for_status().content, time.time(), login.token_field
+            )
+        except (httpx2.HTTPStatusError, ValueError) as error:
             raise ConfigurationError(
-                [f"the login answered {answer.status_code} without a token: {error}"]
+                [f"{login.url} answered {answer.status_code}: {error}"]
             ) from None
-        is_expired = self._scenario.is_expired_at_start()
-        return Credential(
-            token=token,
-            # Clients of a rush take their tokens for expired and refresh at once.
-            expires_at=begins_at - 1 if is_expired else expiry_of(token.encode()),
-            refresh_token=str(told.get("refresh_token", "")),
-            refresh_expires_at=time.time() + float(told.get("refresh_token_timeout", 1e9)),
-            sequence=int(told.get("sequence", 0)),
-            begins_at=begins_at + self._scenario.login_at(index),
-        )
 
     def samples(self) -> Sequence[Sample]:
         """Give nothing: its workers are not ours."""
@@ -144,7 +177,7 @@ class UrlTarget:
 
 
 def _faults(order: Order, scenario: Scenario) -> Iterator[str]:
-    for url in (order.url, str(order.login.get("url", order.url))):
+    for url in (order.url, order.login.url if order.login else order.url):
         if urlsplit(url).scheme not in ("http", "https"):
             yield f"{url!r} is no http(s) URL"
         elif not is_on_this_machine(url) and not order.is_own_host:
@@ -170,12 +203,16 @@ def _mint(order: Order) -> Mint:
             audience=order.audience,
             policy=order.policy,
         )
-    login = order.login
-    return Mint(
-        url=str(login["url"]),
-        body=login.get("body", {}),
-        token_field=login.get("token_field", "access_token"),
-        headers=login.get("headers", {}),
+    return Mint(login=order.login)
+
+
+def _carrier(order: Order) -> Carrier:
+    if order.login is None:
+        return Carrier(path=order.path or "/me")
+    return Carrier(
+        path=order.path or "/me",
+        refresh_path=order.login.refresh_path,
+        logout_path=order.login.logout_path,
     )
 
 

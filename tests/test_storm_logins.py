@@ -1,0 +1,95 @@
+"""How clients of a storm sign in at a running deployment."""
+
+import json
+
+import pytest
+
+from linqi import ConfigurationError, Key, RenewalSettings, Signer, SlidingRenewal
+from linqi_storm.logins import login_content, read_credential, read_login
+from linqi_storm.plan import Credential, Login
+from linqi_storm.policies import parse_policy
+from linqi_storm.scenarios import find_scenario
+from linqi_storm.url_target import at_barrier
+
+NOW = 1_800_000_000.0
+LOGIN = Login(url="http://127.0.0.1:1/login", body={"username": "load-{n}", "password": "p&p"})
+
+
+def token(lifetime: float = 900, buffer: float = 300) -> str:
+    """Give the first token of a session that begins now."""
+    signer = Signer(Key.generate("HS256"), issuer="i", audience="a", clock=lambda: NOW)
+    settings = RenewalSettings(lifetime=lifetime, buffer=buffer, policy=parse_policy("plain"))
+    return SlidingRenewal(signer, settings, clock=lambda: NOW).start("alice").token
+
+
+def answer(**members: object) -> bytes:
+    """Give a token response."""
+    return json.dumps({"access_token": token(), **members}).encode()
+
+
+def test_a_login_is_described_in_full_or_refused_by_name() -> None:
+    """What is not known is named; nothing at all is no login."""
+    assert read_login("") is None
+    found = read_login('{"url": "http://a/login", "refresh_path": "/auth/refresh"}')
+    assert found == Login(url="http://a/login", refresh_path="/auth/refresh")
+    with pytest.raises(ConfigurationError, match="refresh_url"):
+        read_login('{"url": "http://a/login", "refresh_url": "/auth/refresh"}')
+    with pytest.raises(ConfigurationError, match="url"):
+        read_login("{}")
+
+
+def test_each_client_has_a_name_of_its_own_in_either_encoding() -> None:
+    """The number goes into every value; a form is escaped."""
+    content, media_type = login_content(LOGIN, 7, {})
+    assert json.loads(content) == {"username": "load-7", "password": "p&p"}
+    assert media_type == "application/json"
+    form = Login(url=LOGIN.url, body=LOGIN.body, encoding="form")
+    assert login_content(form, 8, {}) == (
+        b"username=load-8&password=p%26p",
+        "application/x-www-form-urlencoded",
+    )
+
+
+def test_a_token_response_is_read_with_what_it_has() -> None:
+    """What linqi adds is taken; where a plain one lacks it, what the client knows stands."""
+    full = read_credential(
+        answer(refresh_token="r1", refresh_token_timeout=60, sequence=4), 10.0, "access_token"
+    )
+    assert (full.refresh_token, full.refresh_expires_at, full.sequence) == ("r1", 70.0, 4)
+    assert full.expires_at == NOW + 900
+    plain = read_credential(answer(), 10.0, "access_token", sequence=2, refresh_token="r0")
+    assert (plain.refresh_token, plain.sequence) == ("r0", 2)
+    assert plain.refresh_expires_at > 1e8
+
+
+@pytest.mark.parametrize("body", [b"", b"<html>", b"[]", b"{}", b'{"access_token": "opaque"}'])
+def test_a_response_without_a_readable_token_is_refused(body: bytes) -> None:
+    """By one kind of error, whatever is wrong."""
+    with pytest.raises(ValueError, match=r".+"):
+        read_credential(body, 0.0, "access_token")
+
+
+def held(count: int, **changes: object) -> list[Credential]:
+    """Give what `count` logins gave."""
+    made: dict[str, object] = {"token": token(), "expires_at": NOW + 900, "refresh_token": "r"}
+    return [Credential(**(made | changes)) for _ in range(count)]  # type: ignore[arg-type]
+
+
+def test_clients_of_a_rush_take_their_tokens_for_expired() -> None:
+    """So a rush at a deployment whose clock is not ours is a rush all the same."""
+    scenario = find_scenario("storm-dual")(find_scenario("storm-dual").resized(
+        sessions=20, compression=1.0, lifetime=900, buffer=300, gap=40))  # fmt: skip
+    people = at_barrier(held(20), scenario, NOW)
+    assert {each.expires_at for each in people} == {NOW - 1}
+
+
+def test_tokens_that_the_storm_does_not_reckon_with_end_it_before_it_begins() -> None:
+    """Another lifetime would make forced logouts out of nothing; so would no refresh token."""
+    kinds = {name: find_scenario(name) for name in ("storm-sliding", "storm-dual")}
+    sizes = {"sessions": 3, "compression": 1.0, "lifetime": 900, "buffer": 300, "gap": 40}
+    sliding, dual = (kind(kind.resized(**sizes)) for kind in kinds.values())
+    assert len(at_barrier(held(3), sliding, NOW)) == 3
+    with pytest.raises(ConfigurationError, match="tokens of 60 s, and the storm reckons with 900"):
+        at_barrier(held(3, token=token(60, 20)), sliding, NOW)
+    with pytest.raises(ConfigurationError, match="holds none"):
+        at_barrier(held(3, refresh_token=""), dual, NOW)
