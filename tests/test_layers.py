@@ -64,7 +64,7 @@ DOORS = {
         "linqi.sessions.refresh_token",
         "linqi.sessions.renewal",
     },
-    "cachetools": {"linqi.jwks.remote", "linqi.sessions.sliding"},
+    "cachetools": {"linqi.jwks.remote", "linqi.sessions.sliding", "linqi_storm.sampler"},
     "filelock": {"linqi.jwks.sharing"},
     "httpx": {"linqi.client.httpx"},
     "httpx2": {"linqi.client.httpx2", "linqi.client.signing_in", "linqi.jwks.fetching"},

@@ -83,8 +83,9 @@ class Ledger:
     Latencies are recorded in microseconds, from the second in which a request was intended.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, number: int = 0) -> None:
         self.tally = Tally()
+        self._number = number
         self._clear()
 
     def _clear(self) -> None:
@@ -124,6 +125,7 @@ class Ledger:
         tally = asdict(self.tally)
         tally["renewed_at"] = list(self.tally.renewed_at.items())
         news = {
+            "generator": self._number,
             "seconds": [
                 {
                     "second": second,
@@ -169,6 +171,7 @@ class Book:
         self.gaps = new_histogram()
         self.parallel: Counter[int] = Counter()
         self._seconds: defaultdict[int, _Kept] = defaultdict(_Kept)
+        self._latest: dict[int, int] = {}
 
     def merge(self, news: Mapping[str, Any]) -> None:
         """Add what one ledger gave by `Ledger.delta`."""
@@ -180,6 +183,8 @@ class Book:
             kept.cpu = max(kept.cpu, row["cpu"])
             kept.service.append(row["service"])
             kept.intended.append(row["intended"])
+            told_before = self._latest.get(news["generator"], -1)
+            self._latest[news["generator"]] = max(told_before, row["second"])
         self.lag.decode_and_add(news["lag"])
         self.gaps.decode_and_add(news["gaps"])
         self.parallel.update(dict(news["parallel"]))
@@ -189,6 +194,11 @@ class Book:
     def seconds(self) -> list[int]:
         """The seconds of which something is known, in order."""
         return sorted(self._seconds)
+
+    def latest_whole_second(self) -> int | None:
+        """Give the last known second before the one up to which every generator has told."""
+        goes_on = min(self._latest.values(), default=0)
+        return max((known for known in self._seconds if 0 <= known < goes_on), default=None)
 
     def counts(self, second: int) -> _Kept:
         """Give the plain counts of a second."""

@@ -32,12 +32,11 @@ class Live:
     generator_lag_p99_ms: float
 
 
-def live_figures(book: Book, second: float) -> Live | None:
-    """Give the figures at a `second` of the run; None before its first second is whole."""
-    known = [known for known in book.seconds if 0 <= known < second - 1]
-    if not known:
+def live_figures(book: Book) -> Live | None:
+    """Give the figures of the last whole second; None before the first one is."""
+    latest = book.latest_whole_second()
+    if latest is None:
         return None
-    latest = known[-1]
     _, intended = book.latencies([latest])
     outcomes, tally = book.counts(latest).outcomes, book.tally
     at = intended.get_value_at_percentile

@@ -70,9 +70,9 @@ def waiting_rows() -> list[Row]:
     return [_row("storm", "signing in, or not begun")]
 
 
-def live_rows(book: Book, shape: Shape, second: float) -> list[Row]:
-    """Give what is shown at a `second` of the run."""
-    live = live_figures(book, second)
+def live_rows(book: Book, shape: Shape) -> list[Row]:
+    """Give what is shown while it goes on."""
+    live = live_figures(book)
     if live is None:
         return waiting_rows()
     floor = shape.sessions / shape.period

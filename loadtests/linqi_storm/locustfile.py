@@ -105,7 +105,7 @@ class _Storm:
         begins_at = time.time() + target.people_seconds() + _LEAD_SECONDS
         people = _people(plan, scenario, begins_at)
         self._node.begin(plan, people)
-        self._rows = lambda: live_rows(self._book, order.shape, time.time() - people.begins_at)
+        self._rows = lambda: live_rows(self._book, order.shape)
         gevent.spawn(self._finish, order, scenario, target, people.begins_at)
 
     def _finish(

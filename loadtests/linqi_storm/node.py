@@ -115,7 +115,7 @@ class Node:
     ) -> None:
         plan = dataclasses.replace(plan, begins_at=begins_at)
         scenario = find_scenario(plan.scenario)(plan.shape, plan.options)
-        self._ledger, self._is_driven = Ledger(), False
+        self._ledger, self._is_driven = Ledger(number), False
         driver = Driver(
             plan,
             scenario,

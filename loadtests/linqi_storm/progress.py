@@ -50,7 +50,7 @@ def _clock(second: float, duration: float) -> str:
 
 def _line(second: float, duration: float, book: Book) -> str:
     """Give one line: how far it is, and what the last whole second was like."""
-    live = live_figures(book, second)
+    live = live_figures(book)
     if live is None:
         return f"{_clock(second, duration)} of {duration:.0f} s"
     return (

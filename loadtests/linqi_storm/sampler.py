@@ -6,7 +6,6 @@ import asyncio
 import contextlib
 import os
 import time
-from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -14,6 +13,7 @@ from typing import BinaryIO, Final
 
 import msgspec
 import psutil
+from cachetools import TLRUCache
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from linqi import VerifiedCache
@@ -30,7 +30,11 @@ __all__ = ["Sample", "Sampler", "read_samples"]
 
 _PROBE_SECONDS: Final = 0.02
 _PAST_THE_SECOND: Final = 0.005
+_LEEWAY_SECONDS: Final = 10.0
+"""After its expiry nobody renews a token any more."""
 _REMEMBERED: Final = 200_000
+"""Renewals that may be due at a time; what is over is forgotten, so that the memory of a worker is
+that of what it runs."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,7 +87,9 @@ class Sampler:
         self._path = path
         self._cache: VerifiedCache | None = None
         self._store: CountedStore | None = None
-        self._signed: OrderedDict[tuple[str, float], None] = OrderedDict()
+        self._signed: TLRUCache[tuple[str, float], None] = TLRUCache(
+            _REMEMBERED, ttu=lambda renewal, _, now: renewal[1] + _LEEWAY_SECONDS, timer=time.time
+        )
         self._waiting: set[str] = set()
         self._counts: dict[str, int] = {}
         self._totals: tuple[int, int, int] = (0, 0, 0)
@@ -120,8 +126,6 @@ class Sampler:
         if renewal in self._signed:
             self._count("signed_twice")
         self._signed[renewal] = None
-        if len(self._signed) > _REMEMBERED:
-            self._signed.popitem(last=False)
 
     def _count(self, name: str) -> None:
         self._counts[name] = self._counts.get(name, 0) + 1

@@ -1,0 +1,55 @@
+"""What a worker under test counts of itself."""
+
+import asyncio
+import time
+from pathlib import Path
+
+from linqi.events import TokenRenewed
+from linqi_storm.sampler import Sampler, read_samples
+
+
+def signed(session: str, old_expires_at: float) -> TokenRenewed:
+    """Give the event of a renewal that was signed for."""
+    return TokenRenewed(
+        user="alice",
+        session=session,
+        old_expires_at=old_expires_at,
+        new_expires_at=old_expires_at + 900,
+        buffer=300,
+        lag=1,
+        signed=True,
+    )
+
+
+async def test_a_second_signature_of_a_renewal_is_seen_while_the_token_lives(
+    tmp_path: Path,
+) -> None:
+    """What is over is forgotten, so that counting takes no memory that grows with the run."""
+    sampler = Sampler(tmp_path / "samples.jsonl")
+    inbox: asyncio.Queue[dict[str, str]] = asyncio.Queue()
+
+    async def app(scope: object, receive: object, send: object) -> None:
+        await inbox.get()
+        await send({"type": "lifespan.startup.complete"})  # type: ignore[operator]
+        await inbox.get()
+
+    async def send(message: object) -> None:
+        pass
+
+    served = asyncio.create_task(
+        sampler.around(app)({"type": "lifespan"}, inbox.get, send)  # type: ignore[arg-type]
+    )
+    await inbox.put({"type": "lifespan.startup"})
+    await asyncio.sleep(0)
+    now = time.time()
+    for event in (
+        *(signed("a", now + 9), signed("a", now + 9), signed("a", now + 8), signed("b", now + 9)),
+        *(signed("c", now - 99), signed("c", now - 99)),
+    ):
+        sampler(event)
+    await asyncio.sleep(1.2)
+    await inbox.put({"type": "lifespan.shutdown"})
+    await served
+    samples = read_samples([tmp_path / "samples.jsonl"])
+    assert sum(sample.signatures for sample in samples) == 6
+    assert sum(sample.signed_twice for sample in samples) == 1
