@@ -68,8 +68,8 @@ def test_hostile_requests_are_in_no_other_figure() -> None:
     assert percentiles_of(book.latencies([0])[0]) is None
 
 
-def test_seconds_belong_to_a_window_by_their_middle_and_the_first_ones_to_none() -> None:
-    """Warm-up counts to the whole only."""
+def test_seconds_belong_to_a_window_by_their_middle() -> None:
+    """Warm-up counts to the whole only, unless the window is a rush that begins with it."""
     ledger, book = Ledger(), Book()
     for second in range(12):
         ledger.record(second + 0.2, "ok", 0.001, 0.001)
@@ -80,6 +80,10 @@ def test_seconds_belong_to_a_window_by_their_middle_and_the_first_ones_to_none()
     assert outside is not None
     counts = [found.intended.count for found in (whole, inside, outside)]
     assert counts == [12, 3, 6]
+    rush = Window(label="rush", begins=0, ends=5)
+    counts = [0 if found is None else found.intended.count
+              for found in latencies_by_window(book, [rush], 12)]  # fmt: skip
+    assert counts == [12, 5, 7]
 
 
 def lagging(milliseconds: float, cpu: float) -> Book:

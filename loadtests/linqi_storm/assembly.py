@@ -111,13 +111,19 @@ def latencies_by_window(
 ) -> tuple[Latencies, Latencies | None, Latencies | None]:
     """Give the latencies of everything, of what lies inside `windows`, and of the rest.
 
-    A second belongs to a window if its middle does; the first seconds, when caches are cold and
-    connections new, belong to neither.
+    A second belongs to a window if its middle does. The first seconds, when caches are cold and
+    connections new, belong to neither, but to a window that begins with them: a rush.
     """
     seconds = [second for second in book.seconds if 0 <= second < math.ceil(duration)]
-    warm = [second for second in seconds if second >= _WARM_UP]
-    inside = [second for second in warm if _is_inside(second, windows)]
-    outside = [second for second in warm if not _is_inside(second, windows)]
+    rushes = [window for window in windows if window.begins < _WARM_UP]
+    inside = [
+        second
+        for second in seconds
+        if _is_inside(second, windows if second >= _WARM_UP else rushes)
+    ]
+    outside = [
+        second for second in seconds if second >= _WARM_UP and not _is_inside(second, windows)
+    ]
     return (
         _latencies(book, seconds),
         _latencies(book, inside) if inside else None,
