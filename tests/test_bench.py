@@ -159,17 +159,23 @@ def test_noisy_run_widens_intervals_and_says_so() -> None:
         recorder.add(_figure(_sample(9, 10, 11), None))
     recorder.yardsticks.append(10.0)
     assert recorder.widenings == [0, 0, pytest.approx(0.5), pytest.approx(0.5), 0]
-    figure = Figure(id="a.b", name="n", unit="us", value=_sample(9, 10, 11), over=_sample(1, 1, 1))
-    widened = figure.widened(0.2)
+    widened = _figure(_sample(9, 10, 11), None).widened(0.2)
     assert (widened.value.low, widened.value.high) == (7, 13)
-    assert widened.over is not None
-    assert (widened.over.low, widened.over.high) == (-1, 3)
     counted = Figure(id="a.b", name="n", unit="MB", value=_sample(9, 10, 11))
     assert counted.widened(0.2) == counted
     result = _result(10, widened_by=0.2)
     assert result.is_noisy
     assert "A noisy run" in noise_of(result)
     assert not noise_of(_result(10))
+
+
+def test_difference_is_widened_by_its_own_size() -> None:
+    """A machine that is slower by half makes what was added dearer by half, not by half of all."""
+    pairs = differences([54.0, 108.0, 56.0], [40.0, 94.0, 42.0])  # the second was disturbed
+    figure = Figure(id="a.b", name="n", unit="us", value=_sample(53, 54, 55), over=pairs)
+    widened = figure.widened(0.5).over
+    assert widened is not None
+    assert (widened.low, widened.median, widened.high) == (7, 14, 21)
 
 
 def test_budgets_of_times_are_scaled_to_the_machine() -> None:

@@ -78,18 +78,22 @@ class Figure:
         return replace(self, limit=limit, margin=budgets.clear_margin)
 
     def widened(self, share: float) -> Figure:
-        """Give the figure with intervals that reach `share` of it further to either side.
+        """Give the figure with intervals that reach `share` of each further to either side.
 
         A figure that was restless itself gets half of what its spread is too large on top: order
         statistics know how often something was measured, not that a neighbour was busy meanwhile.
+        A difference is widened by its own size, not by that of the two it lies between: what slows
+        the machine down slows both, and how far the pairs differ is in its interval already.
         """
         if self.unit != "us":
             return self  # what is counted or weighed does not depend on neighbours
         restless = max(0.0, self.value.spread - NOISY_SPREAD) / 2
-        by = abs(self.value.median) * (share + restless)
-        over = None if self.over is None else self.over.widened(by)
-        value = self.value.widened(by)
-        return replace(self, value=replace(value, low=max(0.0, value.low)), over=over)
+        value = self.value.widened(share + restless)
+        return replace(
+            self,
+            value=replace(value, low=max(0.0, value.low)),
+            over=None if self.over is None else self.over.widened(share + restless),
+        )
 
     def as_json(self) -> dict[str, Any]:
         """Give all of it as members of a JSON object."""

@@ -39,8 +39,9 @@ class Sample:
         """Give the sample of something counted or measured once."""
         return cls(median=value, low=value, high=value, spread=0.0, rounds=1, floor=value)
 
-    def widened(self, by: float) -> Sample:
-        """Give the sample with an interval that reaches `by` further to either side."""
+    def widened(self, share: float) -> Sample:
+        """Give the sample with an interval that reaches `share` of the median further each way."""
+        by = abs(self.median) * share
         return replace(self, low=self.low - by, high=self.high + by)
 
     def scaled(self, factor: float) -> Sample:
