@@ -2,12 +2,16 @@
 
 Reads JSON lines: first the tokens, then one order after another, ``{"port": .., "requests": ..}``,
 each answered with the seconds it took. Anything but 200 ends it.
+
+It never sleeps while it waits for answers: the kernel would charge the server with waking it up,
+and the more so the longer the server takes, 5 to 20 us for a request.
 """
 
 from __future__ import annotations
 
 import itertools
 import json
+import os
 import selectors
 import socket
 import sys
@@ -19,6 +23,8 @@ __all__ = ["Load"]
 
 _CONNECTIONS: Final = 16
 _TIMEOUT: Final = 10.0
+_PATIENCE: Final = 0 if (os.cpu_count() or 1) > 1 else _TIMEOUT
+"""Seconds to sleep for an answer: none where the server has another processor."""
 
 
 class _Connection:
@@ -70,15 +76,16 @@ class Load:
             for connection in open_ones:
                 waiting.register(connection.socket, selectors.EVENT_READ, connection)
                 connection.send(next(self._requests))
-            sent, answered = len(open_ones), 0
+            sent, answered, heard = len(open_ones), 0, start
             while answered < requests:
-                ready = waiting.select(_TIMEOUT)
-                if not ready:
+                ready = waiting.select(_PATIENCE)
+                if not ready and time.perf_counter() - heard > _TIMEOUT:
                     raise TimeoutError(f"no answer within {_TIMEOUT:g} s")
                 for chosen, _ in ready:
                     if not chosen.data.is_answered():
                         continue
                     answered += 1
+                    heard = time.perf_counter()
                     if sent < requests:
                         sent += 1
                         chosen.data.send(next(self._requests))
