@@ -18,7 +18,7 @@ KEYS = KeySet([Key.generate("HS256"), Key.generate("HS256")])
 def entry(number: int, size: int = 100) -> Verified:
     """Give a verified value that is told apart by its digest."""
     digest = number.to_bytes(32, "big")
-    return Verified(ORIGIN, 2e9, None, 0, (), digest, b"x" * size)
+    return Verified(ORIGIN, 2e9, None, 0, (), b"x" * size, digest)
 
 
 def test_every_fault_of_the_settings_is_reported() -> None:

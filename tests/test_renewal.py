@@ -42,7 +42,7 @@ def verified(expires_at: float, own: bool = True, **claims: Any) -> Verified:
     } | claims  # fmt: skip
     kept = {name: value for name, value in payload.items() if value is not ...}
     encoded = json.dumps(kept, separators=(",", ":")).encode()
-    return Verified(Origin("i", "ES256", "k", own), expires_at, NOW, NOW, (), b"", encoded)
+    return Verified(Origin("i", "ES256", "k", own), expires_at, NOW, NOW, (), encoded, b"")
 
 
 @given(some_settings(), SESSION, INSTANT)

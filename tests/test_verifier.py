@@ -2,6 +2,7 @@
 
 import base64
 import contextlib
+import hashlib
 import json
 from typing import Any
 
@@ -476,9 +477,37 @@ def test_a_repeated_token_is_a_hit() -> None:
     """The second verification gives the very same value, and the counters tell."""
     verifier = verifier_of(KEY)
     assert verifier.verify(GOOD) is verifier.verify(GOOD)
+    verifier.verify(make(KEY, good_claims(sub="bob")))
     assert verifier.cache is not None
     info = verifier.cache.info()
-    assert (info.hits, info.misses, info.entries) == (1, 1, 1)
+    assert (info.hits, info.misses, info.entries) == (1, 1, 2)
+
+
+def test_garbage_does_not_ask_the_cache() -> None:
+    """What has a header that no verified token had is not there: it gets no digest either."""
+    verifier = verifier_of(KEY)
+    verifier.verify(GOOD)
+    for garbage in ("x" * 500, GOOD.replace(".", " "), f"{GOOD.split('.')[1]}.{GOOD}", "." + GOOD):
+        with pytest.raises(TokenError):
+            verifier.verify(garbage)
+    assert verifier.cache is not None
+    assert verifier.cache.info().misses == 0
+
+
+def test_algorithm_that_no_issuer_may_use_is_refused_by_the_header_alone() -> None:
+    """The payload is not decoded for it, whatever it holds."""
+    header, _, signature = make(Key.generate("ES384"), good_claims()).split(".")
+    with pytest.raises(AlgorithmNotAllowed):
+        verifier_of(KEY).verify(f"{header}.!.{signature}")
+
+
+def test_digest_is_that_of_the_token_with_or_without_a_cache() -> None:
+    """A verifier without a cache makes it when somebody asks, and once."""
+    expected = hashlib.sha256(GOOD.encode()).digest()
+    for options in ({}, {"cache": None}):
+        verified = verifier_of(KEY, **options).verify(GOOD)
+        assert verified.digest == expected
+        assert verified.digest is verified.digest
 
 
 def test_k1_cve_2026_35030_a_token_that_shares_a_prefix_or_suffix_is_another_one() -> None:

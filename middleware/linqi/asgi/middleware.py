@@ -47,7 +47,7 @@ from linqi.events import (
 from linqi.instrumentation.logging import LoggingHook
 from linqi.jose.verified import ANONYMOUS, Anonymous, Verified
 from linqi.jose.verifier import Verifier
-from linqi.sessions.renewal import NOT_DUE, Due, Kept
+from linqi.sessions.renewal import Due, Kept
 from linqi.sessions.sliding import SlidingRenewal
 
 __all__ = ["JWTMiddleware"]
@@ -57,6 +57,7 @@ if TYPE_CHECKING:
 
 _logger = logging.getLogger("linqi")
 _NEVER_RENEWED: Final = frozenset({"HEAD", "OPTIONS"})
+_GUARDED, _OPTIONAL, _PUBLIC = Access.GUARDED, Access.OPTIONAL, Access.PUBLIC
 
 
 class JWTMiddleware:
@@ -173,20 +174,24 @@ class JWTMiddleware:
             return
         if kind not in ("http", "websocket"):
             raise LinqiError(f"ASGI scope type {kind!r} is not guarded, so it is not let through")
-        access = Access.GUARDED if self._rules.is_empty else self._rules.access(scope)
+        access = _GUARDED if self._rules.is_empty else self._rules.access(scope)
         headers: Headers = scope["headers"]
         if type(headers) is not list:
             headers = list(headers)  # ASGI allows any iterable, even one that runs out
             scope = {**scope, "headers": headers}
-        if access is Access.PUBLIC or (
+        if access is _PUBLIC or (
             kind == "http" and scope["method"] == "OPTIONS" and _is_preflight(headers)
         ):
             await self.app(_known(scope, ANONYMOUS), receive, send)
             return
         token = None
         try:
-            transport, token = self._read(scope, headers)
-            if token is None and access is Access.OPTIONAL:
+            transport = self._only
+            if transport is None:
+                transport, token = self._read(scope, headers)
+            else:
+                token = transport.read(scope, headers)
+            if token is None and access is _OPTIONAL:
                 await self.app(_known(scope, ANONYMOUS), receive, send)
                 return
             try:
@@ -208,23 +213,22 @@ class JWTMiddleware:
         elif self._renewer is None or scope["method"] in _NEVER_RENEWED:
             await self.app(_known(scope, verified), receive, send)
         else:
-            now = self._clock()
-            decision = self._renewer.renewal.decide(verified, now)
-            if isinstance(decision, Due):
+            now, buffer = self._clock(), self._renewer.buffer
+            # What `decide` asks first, without two calls: most tokens are not near expiry.
+            if verified.expires_at - now >= buffer:
+                if self._verbose_hooks:
+                    self._tell_not_due(verified, now, buffer)
+            elif isinstance(decision := self._renewer.renewal.decide(verified, now), Due):
                 send = self._renewer.wrap(
                     send,
                     Wanted(verified, decision, transport, find_header(headers, b"origin"), now),
                 )
-            elif decision is not NOT_DUE:
+            else:
                 self._tell_cap(verified, decision)
-            elif self._verbose_hooks:
-                self._tell_not_due(verified, now, self._renewer.renewal.settings.buffer)
             await self.app(_known(scope, verified), receive, send)
 
     def _read(self, scope: Scope, headers: Headers) -> tuple[Transport, bytes | None]:
         """Find the one token of a request, and the transport it came by."""
-        if self._only is not None:
-            return self._only, self._only.read(scope, headers)
         found: tuple[Transport, bytes | None] = (self._transports[0], None)
         for transport in self._transports:
             token = transport.read(scope, headers)
@@ -314,7 +318,9 @@ class JWTMiddleware:
 
 def _known(scope: Scope, who: Verified | Anonymous) -> Scope:
     """Copy `scope` with the caller in it; what an outer program put there is overwritten (H4)."""
-    return {**scope, "linqi": who, "user": who, "auth": who}
+    known = dict(scope)  # 0.1 us less than a display, which makes a dictionary of its own first
+    known["linqi"] = known["user"] = known["auth"] = who
+    return known
 
 
 def _is_preflight(headers: Headers) -> bool:

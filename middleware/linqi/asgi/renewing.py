@@ -55,6 +55,7 @@ class Renewer:
         clock: Callable[[], float],
     ) -> None:
         self.renewal = renewal
+        self.buffer = renewal.settings.buffer
         self._expose_to = expose_to
         self._skip_cacheable = skip_cacheable
         self._wait_seconds = wait_seconds

@@ -121,6 +121,7 @@ class Verifier:
         self._most_bytes, self._most_header_bytes = chosen.token_bytes, chosen.header_bytes
         self.issuers = listed
         self._profiles = {trusted.issuer: prepare(trusted) for trusted in listed}
+        self._algorithms = frozenset(name for trusted in listed for name in trusted.algorithms)
         self._headers: dict[bytes, Header] = {}
         self._seen: dict[bytes, tuple[bytes, bytes]] = {}
         self._is_revoked = is_revoked
@@ -157,8 +158,10 @@ class Verifier:
             digest = seen[1]
             verified = cache.get(digest)
         else:
-            if len(data) > self._most_bytes:
-                return self._verify_cold(data)  # which refuses it before all of it is read (V14)
+            if len(data) > self._most_bytes or data[: data.find(b".")] not in self._headers:
+                # Refused before all of it is read (V14), or not in the cache for sure, since the
+                # headers of those that are there are known: garbage is not worth a digest.
+                return self._verify_cold(data)
             digest = _sha256(data).digest()
             verified = cache.get(digest)
             if verified is not None:
@@ -184,10 +187,20 @@ class Verifier:
         """
         data = _bytes(token)
         signed, first, second, last = split_token(data, self._most_bytes, self._most_header_bytes)
-        header = self._headers.get(first) or parse_header(first)
+        header = self._headers.get(first) or self._read_header(first)
+        signature = decode_segment(last)
         claims = parse_object(decode_segment(second), "payload")
         key = self._profile(claims.get("iss", _ABSENT), header).keys.find(header.alg, header.kid)
-        return Proof(data, _sha256(data).digest(), key, signed, decode_segment(last))
+        return Proof(data, _sha256(data).digest(), key, signed, signature)
+
+    def algorithm_of(self, token: bytes | str) -> str:
+        """Give the ``alg`` that the header of `token` names; nothing else of it is believed yet."""
+        first = split_token(_bytes(token), self._most_bytes, self._most_header_bytes)[1]
+        return (self._headers.get(first) or self._read_header(first)).alg
+
+    def verify_anew(self, token: bytes | str) -> Verified:
+        """Give the verified value of a token that `recall` did not know; raises as `verify`."""
+        return self._verify_cold(_bytes(token))
 
     def accept(self, proof: Proof, *, holds: bool) -> Verified:
         """Give the verified value of a token whose proof was checked elsewhere.
@@ -236,7 +249,8 @@ class Verifier:
     ) -> Verified:
         signed, first, second, last = split_token(data, self._most_bytes, self._most_header_bytes)
         known = self._headers.get(first)
-        header = known or parse_header(first)
+        header = known or self._read_header(first)
+        signature = b"" if is_signed else decode_segment(last)
         payload = decode_segment(second)
         written = header.shape.read(payload)
         if written is None:
@@ -247,7 +261,7 @@ class Verifier:
         profile = self._profile(issuer, header)
         key = profile.keys.find(header.alg, header.kid)
         is_proven = is_signed or key is by
-        if not is_proven and not key.verify(signed, decode_segment(last)):
+        if not is_proven and not key.verify(signed, signature):
             raise InvalidSignature(f"the {header.alg} signature does not fit the issuer's key")
         read: Written | Registered
         if written is not None and profile.is_met_by(written):
@@ -256,13 +270,20 @@ class Verifier:
             read = _checked(claims or parse_object(payload, "payload"), payload, profile)
             header.shape.learn(claims, payload)
         origin = profile.origins.get(key) or profile.originate(key)
-        verified = _verified(read, payload, digest or _sha256(data).digest(), origin)
+        verified = _verified(read, payload, digest or data, origin)
         self.recheck(verified)
         if header is not known:
             self._keep_header(first, header)
         if self.cache is not None:
             self.cache.put(verified, profile.keys)
         return verified
+
+    def _read_header(self, segment: bytes) -> Header:
+        """Read a header that is not known yet, and refuse an ``alg`` that no issuer may use."""
+        header = parse_header(segment)
+        if header.alg not in self._algorithms:
+            raise AlgorithmNotAllowed("the header's alg is on no issuer's list")
+        return header
 
     def _profile(self, issuer: object, header: Header) -> Profile:
         """Find whose token it is, and whether its issuer may use such a header."""
@@ -332,9 +353,7 @@ def _checked(claims: dict[str, Any], payload: bytes, profile: Profile) -> Regist
     return rules.read_registered(claims, payload)
 
 
-def _verified(
-    read: Written | Registered, payload: bytes, digest: bytes, origin: Origin
-) -> Verified:
+def _verified(read: Written | Registered, payload: bytes, mark: bytes, origin: Origin) -> Verified:
     issued_at = valid_from = read.iat
     if read.nbf is not None:
         valid_from = max(read.nbf, issued_at or 0)
@@ -344,8 +363,8 @@ def _verified(
         issued_at,
         valid_from or 0,
         rules.split_scope(read.scope) if read.scope else (),
-        digest,
         payload,
+        mark,
     )
 
 
