@@ -226,6 +226,23 @@ async def a_long_header(trial: Trial) -> object:
     return await trial.status(make(KEYS["ES256"].keys[0], good_claims(), header))
 
 
+@case("verify.off_loop", OWN, ([], ["ES256"]), (False, True))
+async def a_signature_in_a_thread(trial: Trial) -> object:
+    """Tell whether it is checked elsewhere than on the event loop."""
+    threads = []
+    verify = Key.verify
+
+    def watched(key: Key, data: bytes, signature: bytes) -> bool:
+        threads.append(threading.current_thread())
+        return verify(key, data, signature)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Key, "verify", watched)
+        assert await trial.status(make(KEYS["ES256"].keys[0], good_claims())) == 200
+    (thread,) = threads
+    return thread is not threading.main_thread()
+
+
 @case("verify.on_revocation_error", DUAL, ("closed", "open"), (503, 200))
 async def an_unknown_revocation(trial: Trial) -> object:
     """Tell the status while the store was never heard."""

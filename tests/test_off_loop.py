@@ -13,6 +13,7 @@ from clock import FakeClock
 from linqi import ConfigurationError, JWTMiddleware, Key, KeySet, TrustedIssuer, Verifier
 from linqi.asgi.off_loop import OffLoop
 from linqi.errors import InvalidSignature, MalformedToken, TokenError, TokenExpired, UnknownKey
+from linqi.jose._gate import decode_segment
 from tokens import AUDIENCE, ISSUER, good_claims, make
 
 KEY = Key.generate("ES256")
@@ -68,6 +69,21 @@ async def test_other_algorithms_stay_on_the_loop(monkeypatch: pytest.MonkeyPatch
     off_loop = OffLoop(verifier_of(KeySet([KEY, OTHER])), ["ES256"])
     assert (await off_loop.verify(make(OTHER, good_claims()).encode())).algorithm == "EdDSA"
     assert watch.threads == [threading.main_thread().name]
+
+
+async def test_tokens_of_other_algorithms_are_read_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is checked on the loop is read as it is without threads: its payload decoded once."""
+    off_loop = OffLoop(verifier_of(KeySet([KEY, OTHER])), ["ES256"])
+    token = make(OTHER, good_claims()).encode()
+    payload, read = token.split(b".")[1], []
+
+    def counted(segment: bytes) -> bytes:
+        read.append(segment)
+        return decode_segment(segment)
+
+    monkeypatch.setattr("linqi.jose.verifier.decode_segment", counted)
+    await off_loop.verify(token)
+    assert read.count(payload) == 1
 
 
 @pytest.mark.parametrize("algorithms", [["ES256"], ["EdDSA"]])

@@ -47,9 +47,9 @@ class OffLoop:
         verified = self._verifier.recall(token)
         if verified is not None:
             return verified
+        if self._verifier.algorithm_of(token) not in self._algorithms:
+            return self._verifier.verify_anew(token)
         proof = self._verifier.proof_of(token)
-        if proof.algorithm not in self._algorithms:
-            return self._verifier.accept(proof, holds=proof.holds())
         if self._threads is None:
             self._threads = ThreadPoolExecutor(self._most_threads, "linqi-verify")
         loop, threads = asyncio.get_running_loop(), self._threads

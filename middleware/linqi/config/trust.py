@@ -62,6 +62,12 @@ class VerifyTable:
         "The same for its encoded header; at most token_max_bytes.",
         of=(Limits, "header_bytes"),
     )
+    off_loop: tuple[str, ...] = key(
+        Texts(f"a list of {', '.join(ALGORITHMS)}", ALGORITHMS),
+        "Algorithms whose signatures are checked in threads; measure first whether that helps.",
+        default=(),
+        example=("ES256",),
+    )
 
     def settings(self) -> Limits:
         """Give the limits of the verifier."""
