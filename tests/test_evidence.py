@@ -276,6 +276,9 @@ def test_costs_come_from_a_benchmark_and_the_rest_from_the_reference(tmp_path: P
         figure("verify.cold.ES256.4KB", 99.0),
         figure("verify.cold.ES256.1KB", 77.0),
         figure("sign.ES256", 33.0),
+        figure("verify.cold.Ed25519", 88.0),
+        figure("sign.Ed25519", 44.0),
+        figure("verify.cold.RS256", 21.0),
         figure("cache.bytes_per_entry.1000", 1234.0, "bytes"),
     ]
     path = tmp_path / "bench.json"
@@ -286,6 +289,10 @@ def test_costs_come_from_a_benchmark_and_the_rest_from_the_reference(tmp_path: P
     assert costs.sign["ES256"] == 33.0
     assert costs.entry_bytes == 1234.0
     assert "reference figures for hit" in costs.source
+    assert (costs.verify["EdDSA"], costs.sign["EdDSA"]) == (88.0, 44.0)
+    assert costs.sign_between["ES256"] == (33.0, 33.0)
+    assert {"ES256", "EdDSA"}.isdisjoint(costs.assumed)
+    assert {"RS256", "PS256"} <= set(costs.assumed)  # RS256 has no signature in this run
     path.write_text(json.dumps({"kind": "linqi-bench", "format": 2, "figures": [], "machine": {}}))
     with pytest.raises(ConfigurationError):
         read_bench(path)

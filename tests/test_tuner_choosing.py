@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import pytest
 
+from linqi.errors import ConfigurationError
 from linqi.tuner.advice import Advice
 from linqi.tuner.choosing import advise
 from linqi.tuner.facts import REFERENCE_COSTS, Current, Facts, Served, Targets, Visitors
@@ -251,3 +252,132 @@ def test_buffers_and_lifetimes_are_what_the_middleware_takes() -> None:
     assert lifetimes_for(900, 3_600)[0] == 900
     assert lifetimes_for(900, 300) == [300]
     assert lifetimes_for(900, 1_000) == [900, 1_000]
+
+
+DUAL = Current(
+    lifetime=900, buffer=60, policy="plain", algorithm="ES256", has_store=True, slides=False
+)
+
+
+def test_refresh_tokens_lose_nobody_and_their_buffer_outlasts_an_outage() -> None:
+    """Pauses decide nothing; a token due as the store goes away lives until it is back."""
+    for outage, buffer in ((120.0, 120.0), (200.0, 210.0), (10.0, 10.0)):
+        found = advise(
+            Facts(visitors=readers(), current=DUAL, targets=Targets(outage=outage, max_lost=1e-9))
+        )
+        balanced = found.option("balanced")
+        assert balanced.plan.buffer == buffer
+        assert balanced.plan.policy == "grid"
+        assert balanced.plan.lifetime == 900
+        assert balanced.outcome.loss is not None
+        assert balanced.outcome.loss.total == 0
+        assert found.option("safer").plan.buffer >= 2 * outage
+        assert codes(found) == set()
+
+
+def test_an_outage_beyond_half_a_lifetime_is_a_contradiction() -> None:
+    """It is named with the outage that the longest buffer does outlast."""
+    found = advise(
+        Facts(visitors=readers(), current=DUAL, targets=Targets(outage=1_000.0, max_lost=0.1))
+    )
+    assert codes(found) == {"outage"}
+    way = found.contradictions[0].cheapest
+    assert way is not None
+    assert way.target == "--outage-seconds"
+    assert way.eased == found.option("balanced").plan.buffer == 441
+
+
+def test_what_only_sliding_sessions_have_is_not_advised_for_refreshed_ones() -> None:
+    """No budget of renewals, no signatures in threads; the session's end is that of the store."""
+    targets = Targets(session_cap=86_400.0)
+    found = advise(Facts(visitors=visitors(), current=DUAL, targets=targets))
+    keys = {(one.table, one.key): one for one in found.option("balanced").recommendations}
+    assert not {table for table, _ in keys} & {"budget", "signing"}
+    assert ("renewal", "max_session_seconds") not in keys
+    assert keys[("sessions", "absolute_seconds")].value == 86_400
+    assert keys[("sessions", "idle_seconds")].value == 86_400
+    assert keys[("client", "advisory_seconds")].value == found.option("balanced").plan.buffer
+
+
+def test_without_any_people_nothing_that_depends_on_their_number_is_advised() -> None:
+    """No crowd is invented: cache, budget and workers stay, and a note says what is missing."""
+    found = advise(Facts(current=BAD))
+    balanced = found.option("balanced")
+    assert balanced.plan.cache_entries == BAD.cache_entries
+    assert balanced.plan.budget is None
+    tables = {one.table for one in balanced.recommendations}
+    assert not tables & {"cache", "budget", ""}
+    assert any("--sessions" in note for note in found.notes)
+    told = advise(Facts(current=BAD, targets=Targets(sessions=9_000)))
+    assert told.option("balanced").plan.cache_entries > 9_000
+    assert any("mean pause" in note for note in told.notes)
+
+
+def test_the_reason_of_a_buffer_says_where_the_evidence_ends() -> None:
+    """A target that so few cycles cannot show is not said to be kept without more ado."""
+    few = Visitors(groups=[Gaps([20.0] * 400)], sessions=50)
+    found = advise(Facts(visitors=few, current=BAD, targets=Targets(max_lost=1e-4)))
+    (one,) = (o for o in found.option("balanced").recommendations if o.key == "buffer_seconds")
+    assert "cycles can tell" in one.reason
+    sure = next(
+        o for o in advise(WELL_KNOWN).option("balanced").recommendations
+        if o.key == "buffer_seconds"
+    )  # fmt: skip
+    assert "cycles can tell" not in sure.reason
+
+
+def test_a_buffer_outlasts_the_outage_that_is_to_lose_nobody() -> None:
+    """People who come every 2 s need no long buffer for themselves, and one for an outage."""
+    quick = visitors(mean=2.0)
+    for outage, buffer in ((5.0, 20.0), (200.0, 210.0)):
+        targets = Targets(max_lost=1e-2, outage=outage)
+        found = advise(Facts(visitors=quick, current=BAD, targets=targets))
+        assert found.option("balanced").plan.buffer <= buffer
+        assert found.option("balanced").plan.buffer >= outage
+        assert "outage" not in codes(found)
+    far = advise(Facts(visitors=quick, current=BAD, targets=Targets(max_lost=1e-2, outage=2_000.0)))
+    assert "outage" in codes(far)
+
+
+def test_a_contradiction_names_the_target_that_binds() -> None:
+    """A bound on revocation that shortens lifetimes is the one to relax, not the lifetime."""
+    targets = Targets(max_lost=1e-2, revocation=100.0)
+    found = advise(Facts(visitors=visitors(), current=BAD, targets=targets))
+    ways = {way.target for one in found.contradictions for way in one.ways}
+    assert "--revocation-seconds" in ways
+    assert "--max-lifetime-seconds" not in ways
+
+
+def test_work_without_end_has_no_timeout_that_would_be_long_enough() -> None:
+    """Nothing infinite is offered as a way out."""
+    targets = Targets(max_lost=1e-2, workers=1, peak_rps=1e6)
+    found = advise(Facts(visitors=visitors(), current=BAD, targets=targets))
+    assert {"workers", "backlog"} <= codes(found)
+    assert all(way.eased < 1e9 for one in found.contradictions for way in one.ways)
+
+
+def test_a_log_of_few_makes_no_budget_that_loses_the_others() -> None:
+    """One session asks for almost nothing; what a process may do costs next to nothing."""
+    one = Visitors(groups=[Gaps([30.0] * 500)], sessions=1)
+    found = advise(Facts(visitors=one, current=BAD, targets=Targets(max_lost=0.1)))
+    plan = found.option("balanced").plan
+    assert (plan.budget or 0) / plan.workers >= 10
+    assert plan.cache_entries >= 1_000
+    assert any("--log-session" in note for note in found.notes)
+
+
+def test_the_cache_stays_within_the_memory_that_is_allowed() -> None:
+    """Rounding takes, it does not add."""
+    for memory in (0.05, 0.5, 3.0):
+        targets = Targets(max_lost=1e-2, memory_mb=memory)
+        found = advise(Facts(visitors=visitors(), current=BAD, targets=targets))
+        entries = found.option("balanced").plan.cache_entries
+        assert 1 <= entries * REFERENCE_COSTS.entry_bytes <= memory * 1e6
+
+
+def test_targets_that_cannot_be_are_all_named_at_once() -> None:
+    """By their options, with what was expected; not a number is none of them."""
+    with pytest.raises(ConfigurationError) as caught:
+        Targets(max_lost=0.0, cpu_share=0.0, sessions=-1, peak_rps=float("nan"), outage=-1.0)
+    for name in ("--max-lost", "--cpu-share", "--sessions", "--peak-rps", "--outage-seconds"):
+        assert name in str(caught.value)

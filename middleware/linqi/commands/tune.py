@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
@@ -110,8 +111,9 @@ def run(arguments: argparse.Namespace) -> int:
 def _tune(arguments: argparse.Namespace) -> int:
     from rich.console import Console
 
-    # What is no tty has no width of its own: 80 columns would fold every reason.
-    console = Console(stderr=arguments.json, width=None if sys.stdout.isatty() else 160)
+    # What is no tty has no width of its own: 80 columns would fold the tables.
+    has_width = sys.stdout.isatty() or "COLUMNS" in os.environ
+    console = Console(stderr=arguments.json, width=None if has_width else 160)
     sources, targets, order = _sources(arguments), _targets(arguments), _order(arguments)
     with _reading(console) as progress:
         gathered = gather(sources, targets, progress)

@@ -71,7 +71,9 @@ def read_logs(
         before += path.stat().st_size
     progress(total, total)
     names = ", ".join(path.name for path in paths)
-    if lines == 0 or malformed > lines * _MOST_MALFORMED:
+    if lines == 0:
+        raise UnreadableLog(f"{names}: there is no line in it")
+    if malformed > lines * _MOST_MALFORMED:
         raise UnreadableLog(
             f"{names}: {malformed} of {lines} lines are not of the format; expected the combined"
             " format of Apache and nginx, or one JSON object a line (--log-format json)"

@@ -26,8 +26,8 @@ def read_bench(path: Path) -> Costs:
         figures = Result.read(path).by_id
     except ResultError as error:
         raise ConfigurationError([str(error)]) from error
-    verify = _by_algorithm(figures, "verify.cold.")
-    sign = _by_algorithm(figures, "sign.")
+    verify, _ = _by_algorithm(figures, "verify.cold.")
+    sign, sign_between = _by_algorithm(figures, "sign.")
     if not verify and not sign:
         raise ConfigurationError([f"{path} has no figure of verification or signing"])
     hit = _over(figures.get("middleware.hit"))
@@ -41,20 +41,33 @@ def read_bench(path: Path) -> Costs:
         verify={**REFERENCE_COSTS.verify, **verify},
         sign={**REFERENCE_COSTS.sign, **sign},
         entry_bytes=REFERENCE_COSTS.entry_bytes if entry is None else entry,
+        sign_between=sign_between,
+        assumed=sorted({*REFERENCE_COSTS.verify, *REFERENCE_COSTS.sign} - ({*verify} & {*sign})),
         source=path.name + (f" (reference figures for {', '.join(missing)})" if missing else ""),
     )
 
 
-def _by_algorithm(figures: Mapping[str, Mapping[str, Any]], prefix: str) -> dict[str, float]:
-    """Give microseconds by algorithm; of several sizes of token the typical one."""
-    found: dict[str, tuple[int, float]] = {}
+def _by_algorithm(
+    figures: Mapping[str, Mapping[str, Any]], prefix: str
+) -> tuple[dict[str, float], dict[str, tuple[float, float]]]:
+    """Give microseconds by algorithm, and their intervals; of sizes of token the typical one.
+
+    A benchmark names a curve of EdDSA, a token only the algorithm.
+    """
+    found: dict[str, tuple[int, float, tuple[float, float]]] = {}
     for name, figure in figures.items():
         algorithm, _, size = name.removeprefix(prefix).partition(".")
         if not name.startswith(prefix) or figure["unit"] != "us":
             continue
         rank = _SIZES.index(size) if size in _SIZES else len(_SIZES)
-        found[algorithm] = min(found.get(algorithm, (99, 0.0)), (rank, _median(figure)))
-    return {algorithm: value for algorithm, (_, value) in found.items()}
+        value = figure["value"]
+        told = (rank, _median(figure), (float(value["low"]), float(value["high"])))
+        for name in (algorithm, "EdDSA") if algorithm == "Ed25519" else (algorithm,):
+            found[name] = min(found.get(name, told), told)
+    return (
+        {name: value for name, (_, value, _) in found.items()},
+        {name: between for name, (_, _, between) in found.items()},
+    )
 
 
 def _median(figure: Mapping[str, Any]) -> float:

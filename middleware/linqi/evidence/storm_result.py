@@ -30,6 +30,8 @@ class StormFacts:
     served: Served
     lifetime: float
     buffer: float
+    mode: str
+    """``sliding``, ``dual``, ``outside`` or ``naive``."""
     is_valid: bool
     """Whether the generator kept up; if not, its figures mean nothing."""
 
@@ -65,6 +67,7 @@ def facts_of(run: StormRun, source: str) -> StormFacts:
         served=_served(run, source),
         lifetime=load.lifetime_seconds * k,
         buffer=load.buffer_seconds * k,
+        mode=run.setup.target.mode,
         is_valid=run.generator.is_valid,
     )
 

@@ -9,7 +9,7 @@ from typing import Any, Literal, TypeAlias
 from linqi.tuner.intervals import Interval
 from linqi.tuner.plans import Outcome, Plan
 
-__all__ = ["Advice", "Contradiction", "Name", "Option", "Recommendation", "Relaxation"]
+__all__ = ["Advice", "Contradiction", "Name", "Option", "Recommendation", "Relaxation", "advised"]
 
 Name: TypeAlias = Literal["safer", "balanced", "leaner"]
 
@@ -38,6 +38,18 @@ class Recommendation:
     def is_written(self) -> bool:
         """Whether it is a key of linqi.toml."""
         return bool(self.table)
+
+
+def advised(
+    table: str, key: str, value: Any, unit: str, reason: str, inputs: tuple[str, ...], change: str
+) -> Recommendation:
+    """Give a recommendation that rests on a bound or a judgement, and so has no interval."""
+    if isinstance(value, float):
+        value = int(value) if value.is_integer() else round(value, 3)
+    return Recommendation(
+        table=table, key=key, value=value, unit=unit, reason=reason, inputs=inputs,
+        would_change=change,
+    )  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

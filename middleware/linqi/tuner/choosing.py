@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Final
 
@@ -10,24 +11,29 @@ from linqi.tuner.advice import Advice, Name, Option
 from linqi.tuner.budgets import budget_rate, burst_for
 from linqi.tuner.contradictions import contradictions_of
 from linqi.tuner.facts import Facts
-from linqi.tuner.lifetimes import Life, choose_life, lifetimes_for
+from linqi.tuner.lifetimes import Life, choose_life, lifetimes_for, longest_lifetime, outlasting
 from linqi.tuner.notes import notes_of
 from linqi.tuner.plans import Plan, Predictor, costs_of
 from linqi.tuner.reasons import recommendations_of
 from linqi.tuner.storms import steady_rate
 
-__all__ = ["advise", "longest_lifetime"]
+__all__ = ["advise"]
 
 _SAFER_LOSS: Final = 0.2
 """Of the target: room for tomorrow's visitors."""
 _CACHE_LIVES: Final = (10.0, 30.0, 60.0, 120.0, 300.0, 600.0, 900.0, 1_800.0, 3_600.0)
 _ENTRIES: Final = {"safer": 1.5, "balanced": 1.1, "leaner": 0.6}
 """Times the entries that only age would end."""
+_OUTAGES: Final[Mapping[Name, float]] = {"safer": 2.0, "balanced": 1.0, "leaner": 0.5}
+"""Times the outage of the store that clients shall outlast."""
 _BUDGETS: Final = {"safer": 2.0, "balanced": 1.5, "leaner": 1.5}
 _SHARE_OF_TARGET: Final = 0.1
 """Of the loss that is allowed, what the budget may cause: not all it puts off come again."""
 _MOST_PUT_OFF: Final = 1e-3
-_LEAST_ENTRIES: Final = 100
+_LEAST_ENTRIES: Final = 1_000
+_LEAST_BUDGET: Final = 10.0
+"""Entries and signatures per second of a process that cost next to nothing: a log that shows only
+some of the people must not make a budget that loses the others."""
 _OFF_LOOP_SECONDS: Final = 150e-6
 """Of a signature: beyond it a thread's hop is the lesser delay for the others on the loop."""
 _WORTH_HAVING: Final = 0.01
@@ -63,30 +69,25 @@ def advise(facts: Facts) -> Advice:
     )
 
 
-def longest_lifetime(facts: Facts) -> float:
-    """Give the longest access token's life that the targets allow, in seconds."""
-    most = facts.targets.most_lifetime
-    if facts.targets.revocation is not None and not facts.current.has_store:
-        most = min(most, facts.targets.revocation)
-    if facts.targets.session_cap is not None:
-        most = min(most, facts.targets.session_cap)
-    return max(most, 1.0)
-
-
 def _lives_of(predictor: Predictor) -> dict[Name, Life]:
     """Give the lifetime and the buffer of each option."""
     facts = predictor.facts
-    lifetimes = lifetimes_for(facts.current.lifetime, longest_lifetime(facts))
+    most, _ = longest_lifetime(facts)
+    outage = facts.targets.outage
+    if not facts.current.slides:
+        lifetime = min(facts.current.lifetime, most)
+        return {name: outlasting(lifetime, outage * share) for name, share in _OUTAGES.items()}
+    lifetimes = lifetimes_for(facts.current.lifetime, most)
     target = facts.targets.max_lost
-    balanced = choose_life(predictor, lifetimes, target)
-    safer = choose_life(predictor, lifetimes, target * _SAFER_LOSS)
+    balanced = choose_life(predictor, lifetimes, target, least=outage)
+    safer = choose_life(predictor, lifetimes, target * _SAFER_LOSS, least=outage)
     if not safer.is_met:
         # As good as the evidence allows at the lifetime that the balanced one needs.
         at = [lifetime for lifetime in lifetimes if lifetime <= balanced.lifetime][-1:]
-        safer = choose_life(predictor, at, target * _SAFER_LOSS)
-    leaner = choose_life(predictor, lifetimes, target, by_upper=False)
+        safer = choose_life(predictor, at, target * _SAFER_LOSS, least=outage)
+    leaner = choose_life(predictor, lifetimes, target, least=outage, by_upper=False)
     if not leaner.is_met:
-        leaner = choose_life(predictor, lifetimes[:1], target, by_upper=False)
+        leaner = choose_life(predictor, lifetimes[:1], target, least=outage, by_upper=False)
     return {"safer": safer, "balanced": balanced, "leaner": leaner}
 
 
@@ -105,14 +106,20 @@ def _plan(predictor: Predictor, name: Name, life: Life) -> Plan:
         off_loop=sign > _OFF_LOOP_SECONDS,
         cache_entries=10**9,
     )
+    if not predictor.is_crowd_known:  # what depends on how many there are stays
+        return replace(
+            plan, cache_entries=current.cache_entries, workers=targets.workers or current.workers
+        )
     # The safer option has one worker to lose.
     plan = replace(plan, workers=targets.workers or predictor.workers_for(plan) + (name == "safer"))
     plan = replace(plan, cache_lifetime=_cache_lifetime(predictor, plan))
     plan = replace(plan, cache_entries=_entries(predictor, name, plan))
+    if not facts.current.slides:
+        return replace(plan, budget=None)
     signed = steady_rate(predictor.sessions, plan.lifetime, plan.buffer) * predictor.duplicates(
         plan
     )
-    budget = budget_rate(signed, _BUDGETS[name])
+    budget = max(budget_rate(signed, _BUDGETS[name]), _LEAST_BUDGET * plan.workers)
     chance = min(_MOST_PUT_OFF, targets.max_lost * _SHARE_OF_TARGET)
     return replace(plan, budget=budget, burst=float(burst_for(signed / budget, chance)))
 
@@ -131,9 +138,10 @@ def _cache_lifetime(predictor: Predictor, plan: Plan) -> float:
 
 def _entries(predictor: Predictor, name: Name, plan: Plan) -> int:
     """Give the entries of each worker's cache, within the memory that is allowed."""
-    needed = predictor.entries(plan) * _ENTRIES[name]
+    needed = max(float(_LEAST_ENTRIES), predictor.entries(plan) * _ENTRIES[name])
     memory = predictor.facts.targets.memory_mb
-    if memory is not None:
-        needed = min(needed, memory * 1e6 / predictor.facts.costs.entry_bytes)
-    digits = int(10 ** max(0, math.floor(math.log10(max(needed, 1))) - 1))
-    return max(_LEAST_ENTRIES, min(100_000_000, math.ceil(needed / digits) * digits))
+    room = math.inf if memory is None else memory * 1e6 / predictor.facts.costs.entry_bytes
+    digits = int(10 ** max(0, math.floor(math.log10(max(min(needed, room), 1))) - 1))
+    if room < needed:
+        return max(1, math.floor(room / digits) * digits)
+    return min(100_000_000, math.ceil(needed / digits) * digits)

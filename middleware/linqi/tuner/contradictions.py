@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 
 from linqi.tuner.advice import Contradiction, Relaxation
 from linqi.tuner.graces import revocation_lag
 from linqi.tuner.intervals import most_with_none_seen, trials_needed
-from linqi.tuner.lifetimes import Life, choose_life, lifetimes_for
+from linqi.tuner.lifetimes import Life, choose_life, lifetimes_for, longest_lifetime
 from linqi.tuner.plans import Outcome, Plan, Predictor
 
 __all__ = ["contradictions_of"]
@@ -20,6 +21,7 @@ def contradictions_of(
 ) -> tuple[Contradiction, ...]:
     """Give what cannot hold together under the balanced plan, each with the ways out."""
     found = [
+        *_outage(predictor, life),
         *_losses(predictor, life),
         *_evidence(predictor, life),
         *_revocation(predictor, plan),
@@ -36,7 +38,7 @@ def _sorted(ways: list[Relaxation]) -> tuple[Relaxation, ...]:
 
 def _losses(predictor: Predictor, life: Life) -> Iterator[Contradiction]:
     """Hold the target of lost sessions against the longest lifetime."""
-    if life.is_met or life.loss is None:
+    if life.is_met or life.loss is None or not predictor.facts.current.slides:
         return
     targets = predictor.facts.targets
     ways = [
@@ -48,7 +50,7 @@ def _losses(predictor: Predictor, life: Life) -> Iterator[Contradiction]:
     if longer.is_met:
         ways.append(
             Relaxation(
-                target="--max-lifetime-seconds",
+                target=longest_lifetime(predictor.facts)[1],
                 wanted=life.lifetime,
                 eased=longer.lifetime,
                 unit="seconds",
@@ -63,6 +65,23 @@ def _losses(predictor: Predictor, life: Life) -> Iterator[Contradiction]:
             f" {life.loss.savable.high:.2g}); refresh tokens (dual tokens) would lose none."
         ),
         ways=_sorted(ways),
+    )
+
+
+def _outage(predictor: Predictor, life: Life) -> Iterator[Contradiction]:
+    """Hold the outage that is to lose nobody against the buffer, under half a lifetime."""
+    outage = predictor.facts.targets.outage
+    if life.buffer >= outage or life.loss is None:
+        return
+    yield Contradiction(
+        code="outage",
+        what=(
+            f"No buffer under half a lifetime of {life.lifetime:g} s outlasts an outage of"
+            f" {outage:g} s: with {life.buffer:g} s, tokens due in its beginning expire in it."
+        ),
+        ways=(
+            Relaxation(target="--outage-seconds", wanted=outage, eased=life.buffer, unit="seconds"),
+        ),
     )
 
 
@@ -165,14 +184,23 @@ def _storm(predictor: Predictor, plan: Plan, outcome: Outcome) -> Iterator[Contr
     timeout = predictor.facts.targets.timeout
     if outcome.storm.is_safe(timeout):
         return
+    is_endless = math.isinf(outcome.storm.backlog)
+    piled = "work without end" if is_endless else f"{outcome.storm.backlog:.2g} s of work"
     yield Contradiction(
         code="backlog",
         what=(
-            f"An expiry window piles up {outcome.storm.backlog:.2g} s of work; above a third of the"
-            f" clients' timeout of {timeout:g} s it feeds itself."
+            f"An expiry window piles up {piled}; above a third of the clients' timeout of"
+            f" {timeout:g} s it feeds itself."
         ),
         ways=(
             Relaxation(
+                target="--workers",
+                wanted=float(plan.workers),
+                eased=float(predictor.workers_for(plan)),
+                unit="workers",
+            )
+            if is_endless
+            else Relaxation(
                 target="--timeout-seconds",
                 wanted=timeout,
                 eased=3.2 * outcome.storm.backlog,

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
+from linqi.errors import ConfigurationError
 from linqi.tuner.gaps import Gaps
 from linqi.tuner.losses import LagCounts
 
@@ -24,6 +26,10 @@ class Costs:
     """A successor, by algorithm."""
     entry_bytes: float
     """Memory of one cached token."""
+    sign_between: Mapping[str, tuple[float, float]] = field(default_factory=dict)
+    """The interval of a signature's cost, where it was measured."""
+    assumed: Collection[str] = ()
+    """Algorithms whose costs are not of this machine."""
     source: str
     """Where the figures come from."""
 
@@ -112,6 +118,12 @@ class Current:
     off_loop: bool | None = None
     """None: threads for RSA only."""
     has_store: bool = False
+    slides: bool = True
+    """Whether the server hands successors back; else clients redeem refresh tokens."""
+    idle: float = 604_800.0
+    """Of a refresh token."""
+    absolute: float = 2_592_000.0
+    """The end of a session that is refreshed."""
     has_issuers: bool = False
     stale_after: float = 10.0
     grace: float = 10.0
@@ -119,7 +131,10 @@ class Current:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Targets:
-    """What is wanted; None where the user said nothing."""
+    """What is wanted; None where the user said nothing.
+
+    `ConfigurationError` names every one that cannot be, as the command line calls it.
+    """
 
     sessions: int | None = None
     peak_rps: float | None = None
@@ -143,6 +158,41 @@ class Targets:
     published_ahead: float | None = None
     """How long outside issuers publish a key before it signs, in seconds."""
     algorithm: str | None = None
+
+    def __post_init__(self) -> None:
+        above = ("peak_rps", "memory_mb", "revocation", "session_cap", "timeout")
+        checks: list[tuple[str, str, Callable[[float], bool]]] = [
+            *((name, "above 0", lambda value: value > 0) for name in above),
+            *((name, "at least 1", lambda value: value >= 1)
+              for name in ("sessions", "workers", "most_lifetime")),
+            *((name, "at least 0", lambda value: value >= 0)
+              for name in ("outage", "published_ahead")),
+            ("max_lost", "above 0 and below 1", lambda value: 0 < value < 1),
+            ("cpu_share", "above 0 and at most 1", lambda value: 0 < value <= 1),
+        ]  # fmt: skip
+        faults = []
+        for name, expected, holds in checks:
+            value = getattr(self, name)
+            if value is not None and not (math.isfinite(value) and holds(value)):
+                faults.append(f"{_OPTIONS[name]} is {value:g}, expected {expected}")
+        if faults:
+            raise ConfigurationError(faults)
+
+
+_OPTIONS: Final = {
+    "sessions": "--sessions",
+    "peak_rps": "--peak-rps",
+    "workers": "--workers",
+    "memory_mb": "--memory-mb",
+    "max_lost": "--max-lost",
+    "cpu_share": "--cpu-share",
+    "revocation": "--revocation-seconds",
+    "session_cap": "--session-cap-seconds",
+    "most_lifetime": "--max-lifetime-seconds",
+    "timeout": "--timeout-seconds",
+    "outage": "--outage-seconds",
+    "published_ahead": "--key-overlap-seconds",
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,11 +5,20 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
+from linqi.tuner.facts import Facts
 from linqi.tuner.intervals import most_with_none_seen
 from linqi.tuner.losses import Loss
 from linqi.tuner.plans import Predictor
 
-__all__ = ["Life", "buffers_for", "choose_life", "lifetimes_for", "reachable"]
+__all__ = [
+    "Life",
+    "buffers_for",
+    "choose_life",
+    "lifetimes_for",
+    "longest_lifetime",
+    "outlasting",
+    "reachable",
+]
 
 _NICE: Final = (
     *(
@@ -85,18 +94,37 @@ def reachable(target: float, loss: Loss) -> float:
     return max(target, most_with_none_seen(loss.cycles) * _ROOM)
 
 
+def longest_lifetime(facts: Facts) -> tuple[float, str]:
+    """Give the longest access token's life that the targets allow, in seconds, and which it is."""
+    targets = facts.targets
+    bounds = [(targets.most_lifetime, "--max-lifetime-seconds")]
+    if targets.revocation is not None and not facts.current.has_store:
+        bounds.append((targets.revocation, "--revocation-seconds"))
+    if targets.session_cap is not None:
+        bounds.append((targets.session_cap, "--session-cap-seconds"))
+    most, name = min(bounds)
+    return max(most, 1.0), name
+
+
 def choose_life(
-    predictor: Predictor, lifetimes: list[float], target: float, *, by_upper: bool = True
+    predictor: Predictor,
+    lifetimes: list[float],
+    target: float,
+    *,
+    least: float = 0.0,
+    by_upper: bool = True,
 ) -> Life:
     """Give the first lifetime of `lifetimes` that has a buffer with a loss of at most `target`.
 
-    Its shortest such buffer, as each second of buffer costs renewals. `by_upper`: the upper end of
-    the interval must keep the target, as far as the evidence reaches; else the estimate itself.
+    Its shortest such buffer of at least `least` seconds, as each second of buffer costs renewals;
+    where half a lifetime has no room for that, its longest. `by_upper`: the upper end of the
+    interval must keep the target, as far as the evidence reaches; else the estimate itself.
     Without one, the longest lifetime with the buffer that loses least.
     """
     best = (2.0, lifetimes[0], 0.0)
     for lifetime in lifetimes:
-        for buffer in buffers_for(lifetime):
+        buffers = buffers_for(lifetime)
+        for buffer in [long for long in buffers if long >= least] or buffers[-1:]:
             seen = predictor.quick_loss(lifetime, buffer)
             if seen is None:
                 return _unknown(predictor, lifetime)
@@ -109,6 +137,17 @@ def choose_life(
     _, lifetime, buffer = best
     loss = predictor.loss(lifetime, buffer)
     return Life(lifetime=lifetime, buffer=buffer, loss=loss, is_met=False)
+
+
+def outlasting(lifetime: float, outage: float) -> Life:
+    """Give the shortest buffer that is at least `outage`, for clients that refresh by themselves.
+
+    A token falls due with the buffer left, so an outage that is no longer expires none that its
+    client goes on trying to replace. Without such a buffer under half the lifetime, the longest.
+    """
+    buffers = buffers_for(lifetime)
+    found = next((buffer for buffer in buffers if buffer >= outage), buffers[-1])
+    return Life(lifetime=lifetime, buffer=found, loss=Loss.none(), is_met=found >= outage)
 
 
 def _unknown(predictor: Predictor, lifetime: float) -> Life:

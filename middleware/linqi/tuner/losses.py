@@ -33,6 +33,11 @@ class Loss:
         """Both together."""
         return self.savable.value + self.beyond
 
+    @classmethod
+    def none(cls) -> Loss:
+        """Give the loss of sessions with refresh tokens, which outlive every pause."""
+        return cls(savable=Interval(value=0.0, low=0.0, high=0.0), beyond=0.0, cycles=math.inf)
+
 
 def loss_by_rate(rate: float, buffer: float) -> float:
     """Give ``exp(-rate * buffer)``: the loss of visits that come by a Poisson process.

@@ -10,6 +10,7 @@ from linqi.tuner.plans import Outcome, Predictor
 __all__ = ["notes_of"]
 
 _FEW_GROUPS = 10
+_FEW_SESSIONS = 10
 _NOTABLE = 1e-3
 _FAR = 2.0
 
@@ -22,10 +23,25 @@ def notes_of(predictor: Predictor, outcome: Outcome) -> tuple[str, ...]:
 def _evidence(predictor: Predictor) -> Iterator[str]:
     facts = predictor.facts
     visitors = facts.visitors
-    if not predictor.is_gap_known and facts.lags is None:
+    if not predictor.is_gap_known and facts.lags is None and facts.current.slides:
         yield (
             "Nothing is known of how people come, so lifetime and buffer stay as they are; give an"
             " access log, a storm or the exported metrics."
+        )
+    if not predictor.is_crowd_known:
+        yield (
+            "Nothing is known of how many people there are, so cache, budget and workers stay as"
+            " they are; give --sessions, an access log or a storm."
+        )
+    elif not predictor.is_gap_known:
+        yield (
+            f"A mean pause of {predictor.gaps.mean:g} s is assumed where hits and waits depend on"
+            " it; give an access log or a storm."
+        )
+    if visitors is not None and 0 < visitors.sessions < _FEW_SESSIONS:
+        yield (
+            f"Only {visitors.sessions:,} sessions were active at once: does the log show everybody,"
+            " and does --log-session name what tells them apart?"
         )
     if visitors is not None and predictor.is_gap_known:
         if len(visitors.groups) < _FEW_GROUPS:
@@ -87,6 +103,12 @@ def _servers(predictor: Predictor) -> Iterator[str]:
         yield (
             "No storm told what a request costs the servers: 200 us are assumed, so workers and"
             " waits are rough."
+        )
+    algorithm = facts.current.algorithm
+    if algorithm in facts.costs.assumed:
+        yield (
+            f"The benchmark has no figure of {algorithm}, so that of another machine stands in; run"
+            " `linqi bench` without --quick."
         )
     if "another machine" in facts.costs.source:
         yield "Costs are those of another machine; run `linqi bench` on yours."

@@ -103,6 +103,7 @@ class Predictor:
         self.parallel = visitors.parallel if visitors is not None else ((1.0, 1.0),)
         self.popularity = visitors.popularity if visitors is not None else ((1.0, 1.0),)
         targets = facts.targets
+        self.is_crowd_known = bool(targets.sessions or (visitors and visitors.sessions))
         self.sessions = targets.sessions or (visitors.sessions if visitors else 0) or 1_000
         weight = sum(share for _, share in self.parallel)
         self.per_page = sum(size * share for size, share in self.parallel) / weight
@@ -136,6 +137,8 @@ class Predictor:
     def quick_loss(self, lifetime: float, buffer: float) -> float | None:
         """Give the estimate of the savable loss alone; None where nothing is known."""
         facts = self.facts
+        if not facts.current.slides:
+            return 0.0
         if facts.visitors is not None and self.is_gap_known:
             return losses(
                 facts.visitors.groups, lifetime, buffer, with_interval=False
@@ -145,6 +148,8 @@ class Predictor:
 
     def _loss(self, lifetime: float, buffer: float) -> Loss | None:
         facts = self.facts
+        if not facts.current.slides:
+            return Loss.none()
         if facts.visitors is not None and self.is_gap_known:
             return losses(facts.visitors.groups, lifetime, buffer)
         if facts.lags is None or not facts.lags.total:
@@ -209,7 +214,9 @@ class Predictor:
         return self.base_seconds + self._authentication(plan, hits, renewals)
 
     def duplicates(self, plan: Plan) -> float:
-        """Give the signatures that one renewal costs, a memo in each worker."""
+        """Give the signatures that one renewal costs: a memo in each worker, or one refresh."""
+        if not self.facts.current.slides:
+            return 1.0
         weight = sum(share for _, share in self.parallel)
         return (
             sum(share * duplicate_signatures(size, plan.workers) for size, share in self.parallel)

@@ -5,12 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import replace
-from typing import Any, Final
+from typing import Final
 
-from linqi.tuner.advice import Recommendation
+from linqi.tuner.advice import Recommendation, advised
 from linqi.tuner.budgets import put_off, recovery
-from linqi.tuner.graces import client_thresholds, grace
-from linqi.tuner.intervals import Interval
+from linqi.tuner.dual_reasons import refreshing, stored
+from linqi.tuner.intervals import Interval, most_with_none_seen
 from linqi.tuner.key_sets import Rotation, key_times, kids_to_remember, unknown_kid_wait
 from linqi.tuner.lifetimes import Life
 from linqi.tuner.plans import Outcome, Plan, Predictor, costs_of
@@ -29,13 +29,19 @@ def recommendations_of(
     predictor: Predictor, plan: Plan, outcome: Outcome, life: Life
 ) -> tuple[Recommendation, ...]:
     """Give every setting of `plan`."""
+    slides = predictor.facts.current.slides
+    is_known = predictor.is_crowd_known
     return (
-        *_renewal(predictor, plan, outcome, life),
+        *(
+            _renewal(predictor, plan, outcome, life)
+            if slides
+            else refreshing(predictor, plan, outcome, life)
+        ),
         *_signing(predictor, plan, outcome),
-        *_cache(predictor, plan, outcome),
-        *_store(predictor, plan),
+        *(_cache(predictor, plan, outcome) if is_known else ()),
+        *stored(predictor, plan, _p999(predictor)),
         *_keys(predictor),
-        _workers(predictor, plan, outcome),
+        *([_workers(predictor, plan, outcome)] if is_known else []),
     )
 
 
@@ -78,14 +84,15 @@ def _renewal(
     lost = (
         "Nothing is known of how people come, so it stays."
         if savable is None
-        else f"So many come back within it that {savable.value:.2g} of renewals are lost, {met}"
-        f" {targets.max_lost:.2g}."
+        else f"{_percent(savable.value)} of renewals come later than this and are lost, {met}"
+        f" {_percent(targets.max_lost)}{_as_far_as(predictor, life)}."
     )
     yield Recommendation(
         table="renewal", key="buffer_seconds", value=_number(plan.buffer), unit="seconds",
-        reason=lost, inputs=(*evidence, "--max-lost"), interval=savable,
+        reason=lost, inputs=(*evidence, "--max-lost", "--outage-seconds"), interval=savable,
         interval_of="share of renewals lost, of those a buffer can save",
-        would_change="another --max-lost, or people who pause otherwise",
+        would_change="another --max-lost or --outage-seconds, which it outlasts where it can, or"
+        " people who pause otherwise",
     )  # fmt: skip
     plain = predictor.factor(replace(plan, policy="plain"))
     yield Recommendation(
@@ -111,7 +118,25 @@ def _renewal(
         would_change="slower answers, or a shorter buffer",
     )  # fmt: skip
     yield from _session(predictor, plan)
-    yield from _budget(predictor, plan, outcome)
+    if predictor.is_crowd_known:
+        yield from _budget(predictor, plan, outcome)
+
+
+def _percent(share: float) -> str:
+    return f"{share * 100:.2g} %"
+
+
+def _as_far_as(predictor: Predictor, life: Life) -> str:
+    """Say where the evidence ends before the target does."""
+    if life.loss is None or not life.is_met:
+        return ""
+    shown = most_with_none_seen(life.loss.cycles)
+    if shown <= predictor.facts.targets.max_lost:
+        return ""
+    return (
+        f" as far as {life.loss.cycles:,.0f} cycles can tell, which show no less than"
+        f" {_percent(shown)}"
+    )
 
 
 def _p999(predictor: Predictor) -> float:
@@ -180,6 +205,10 @@ def _for(seconds: float) -> str:
 
 def _signing(predictor: Predictor, plan: Plan, outcome: Outcome) -> Iterator[Recommendation]:
     verify, sign = costs_of(predictor.facts.costs, plan.algorithm)
+    if not predictor.facts.current.slides:  # off_loop is of successors
+        if predictor.is_crowd_known:
+            yield _algorithm(predictor, plan, outcome, verify, sign)
+        return
     is_auto = plan.algorithm.startswith(("RS", "PS")) == plan.off_loop
     yield Recommendation(
         table="signing", key="off_loop", value="auto" if is_auto else plan.off_loop, unit="",
@@ -190,9 +219,17 @@ def _signing(predictor: Predictor, plan: Plan, outcome: Outcome) -> Iterator[Rec
             else "less than a thread's hop would cost."
         ),
         inputs=(f"costs of {predictor.facts.costs.source}",),
+        interval=_signature(predictor, plan, sign),
+        interval_of="us that a signature takes",
         would_change="another algorithm or key size",
     )  # fmt: skip
-    yield _algorithm(predictor, plan, outcome, verify, sign)
+    if predictor.is_crowd_known:
+        yield _algorithm(predictor, plan, outcome, verify, sign)
+
+
+def _signature(predictor: Predictor, plan: Plan, sign: float) -> Interval | None:
+    between = predictor.facts.costs.sign_between.get(plan.algorithm)
+    return between and Interval(value=sign * 1e6, low=between[0], high=between[1])
 
 
 def _algorithm(
@@ -218,7 +255,9 @@ def _algorithm(
     return Recommendation(
         table="", key="algorithm", value=cheapest if wins else plan.algorithm, unit="",
         reason=f"At the busiest second {plan.algorithm} takes {own:.2%} of a core,"
-        f" {cheapest} {choices[cheapest]:.2%}; without a memo of successors an expiry window of"
+        + (" and none less" if cheapest == plan.algorithm
+           else f" {cheapest} {choices[cheapest]:.2%}")
+        + f"; without a memo of successors an expiry window of"
         f" {plan.algorithm} would pile up {_piled(bare.backlog)}"
         + (", which would collapse." if not bare.is_safe(timeout) else "."),
         inputs=(f"costs of {predictor.facts.costs.source}", "requests", "renewals", "hit ratio"),
@@ -231,6 +270,8 @@ def _algorithm(
 
 
 def _piled(backlog: float) -> str:
+    if backlog <= 0:
+        return "no work"
     return "work without end" if math.isinf(backlog) else f"{backlog:.2g} s of work"
 
 
@@ -257,53 +298,15 @@ def _cache(predictor: Predictor, plan: Plan, outcome: Outcome) -> Iterator[Recom
         table="cache", key="lifetime_seconds", value=_number(plan.cache_lifetime), unit="seconds",
         reason="A longer one would be worth less than 1 % of hits; exp and revocations are looked"
         " at on every hit all the same.",
-        inputs=_evidence(predictor), would_change="people who come more seldom",
+        inputs=_evidence(predictor), interval=hits,
+        interval_of="hit ratio, with the 15 % by which the model may be off",
+        would_change="people who come more seldom",
     )  # fmt: skip
 
 
 def _bytes(size: float) -> int:
     """Round up to whole MiB."""
     return max(1, math.ceil(size / 2**20)) * 2**20
-
-
-def _store(predictor: Predictor, plan: Plan) -> Iterator[Recommendation]:
-    current, targets = predictor.facts.current, predictor.facts.targets
-    if not current.has_store:
-        return
-    p999 = _p999(predictor)
-    bound = targets.revocation if targets.revocation is not None else current.stale_after
-    yield _rec("store", "stale_after_seconds", max(2.0, min(bound, plan.lifetime)), "seconds",
-               "While the feed of revocations is lost, a revoked token is accepted for at most"
-               " so long; then requests get 503.",
-               ("--revocation-seconds",), "another --revocation-seconds")  # fmt: skip
-    yield _rec("sessions", "grace_seconds", grace(p999), "seconds",
-               f"Three times the slowest refresh ({p999:.2g} s at p99.9), at least 10 s: a first"
-               " try, a timeout and a second try get the same successor.",
-               ("p99.9 of answers",), "slower refreshes; 60 s is the most")  # fmt: skip
-    yield _rec("sessions", "after_grace", "recover", "",
-               "A reply lost for longer signs nobody out, and a thief is still found by the"
-               " superseded token.", ("security model",), "a policy that forbids it")  # fmt: skip
-    thresholds = client_thresholds(plan.lifetime, plan.buffer, p999)
-    yield _rec("client", "advisory_seconds", thresholds.advisory, "seconds",
-               "Clients begin to renew with the server's buffer left.", ("buffer",),
-               "another buffer")  # fmt: skip
-    yield _rec("client", "mandatory_seconds", thresholds.mandatory, "seconds",
-               "With less left than two slow refreshes and the clocks' skew, nobody sends it.",
-               ("p99.9 of answers", "lifetime"), "slower refreshes")  # fmt: skip
-    yield _rec("client", "jitter", thresholds.jitter, "share",
-               "Timers that were started together part.", ("judgement",),
-               "clients that are told refresh_in by the server")  # fmt: skip
-
-
-def _rec(
-    table: str, key: str, value: Any, unit: str, reason: str, inputs: tuple[str, ...], change: str
-) -> Recommendation:
-    if isinstance(value, float):
-        value = _number(value)
-    return Recommendation(
-        table=table, key=key, value=value, unit=unit, reason=reason, inputs=inputs,
-        would_change=change,
-    )  # fmt: skip
 
 
 def _keys(predictor: Predictor) -> Iterator[Recommendation]:
@@ -325,19 +328,20 @@ def _keys(predictor: Predictor) -> Iterator[Recommendation]:
         why = (
             "A key is fetched before it signs, with time for a slow answer and clocks that differ."
         )
-    yield _rec("jwks", "lifetime_seconds", times.lifetime, "seconds", why, inputs,
+    yield advised("jwks", "lifetime_seconds", times.lifetime, "seconds", why, inputs,
                "another overlap of the issuer's keys")  # fmt: skip
-    yield _rec("jwks", "most_lifetime_seconds", times.most_lifetime, "seconds",
+    yield advised("jwks", "most_lifetime_seconds", times.most_lifetime, "seconds",
                f"A withdrawn key verifies for at most so long; {times.withdrawn_in_outage:g} s in"
                " an outage of the issuer.", ("--revocation-seconds",),
                "another --revocation-seconds")  # fmt: skip
-    yield _rec("jwks", "cooldown_seconds", times.cooldown, "seconds",
+    yield advised("jwks", "cooldown_seconds", times.cooldown, "seconds",
                "So seldom made-up key ids can make us ask the issuer.", inputs,
                "an issuer that counts requests, or one that rotates without notice")  # fmt: skip
-    yield _rec("jwks", "stale_seconds", times.stale, "seconds",
+    yield advised("jwks", "stale_seconds", times.stale, "seconds",
                f"An outage of the issuer of {rotation.outage:g} s refuses nobody.",
                ("--outage-seconds",), "a stricter bound on withdrawn keys")  # fmt: skip
-    yield _rec("jwks_limits", "unknown_kids", kids_to_remember(_MADE_UP_KIDS, _KID_SECONDS), "ids",
+    kids = kids_to_remember(_MADE_UP_KIDS, _KID_SECONDS)
+    yield advised("jwks_limits", "unknown_kids", kids, "ids",
                f"{_MADE_UP_KIDS:g} made-up key ids a second are remembered for"
                f" {_KID_SECONDS:g} s.", ("judgement",), "a larger flood")  # fmt: skip
 
@@ -345,10 +349,12 @@ def _keys(predictor: Predictor) -> Iterator[Recommendation]:
 def _workers(predictor: Predictor, plan: Plan, outcome: Outcome) -> Recommendation:
     steady = steady_rate(predictor.sessions, plan.lifetime, plan.buffer)
     return Recommendation(
-        table="", key="workers", value=plan.workers, unit="processes",
+        table="", key="workers", value=plan.workers,
+        unit="process" if plan.workers == 1 else "processes",
         reason=f"{predictor.peak_rps:,.0f} requests and {steady:.3g} renewals a second keep each"
         f" {outcome.cpu_share:.0%} busy, and 99 of 100 wait at most"
-        f" {outcome.p99_wait * 1e3:.2g} ms for it.",
+        f" {outcome.p99_wait * 1e3:.2g} ms for it"
+        + ("." if plan.workers > 1 else "; a second one is for restarts."),
         inputs=("requests", "processor time of a request", "--cpu-share"),
         interval=Interval(value=outcome.cpu_share, low=outcome.cpu_share * 0.8,
                           high=outcome.cpu_share * 1.2),

@@ -10,7 +10,7 @@ from linqi.tuner.facts import Facts
 from linqi.tuner.gaps import Gaps
 from linqi.tuner.plans import Plan
 
-__all__ = ["Watched", "compressed_facts", "compressed_plan", "watched"]
+__all__ = ["Watched", "compressed_facts", "compressed_plan", "refreshed", "watched"]
 
 _STEPS: Final = 400
 
@@ -56,6 +56,15 @@ def watched(gaps: Gaps, plan: Plan, duration: float, login_spread: float = 0.0) 
         renewed += dues * min(seen, within)
         lost += dues * max(0.0, seen - within)
     return Watched(renewed=renewed, lost=lost)
+
+
+def refreshed(gaps: Gaps, plan: Plan, duration: float, rush: float) -> float:
+    """Give the refreshes of one session in a run that begins with its token expired.
+
+    One when it comes back, within the first `rush` seconds, and then one for each due token whose
+    session comes again before the end: a refresh token outlives every pause.
+    """
+    return 1.0 + watched(gaps, plan, duration, rush).cycles
 
 
 def _dues(

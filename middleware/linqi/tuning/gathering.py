@@ -101,6 +101,8 @@ def _current(config: Config | None, storm: StormFacts | None, targets: Targets) 
             buffer=storm.buffer,
             policy=policy or "grid",
             jitter_width=float(width) if width else current.jitter_width,
+            has_store=storm.mode == "dual",
+            slides=storm.mode != "dual",
         )
     if config is None or not config.keys.algorithm:
         current = replace(current, algorithm=storm.served.algorithm)
@@ -125,6 +127,9 @@ def current_of(config: Config) -> Current:
         burst=float(config.budget.burst),
         off_loop=None if config.signing.off_loop == "auto" else config.signing.off_loop,
         has_store=config.has_store,
+        slides=config.renewal.sliding is True or not config.has_store,
+        idle=float(config.sessions.idle_seconds),
+        absolute=float(config.sessions.absolute_seconds),
         has_issuers=bool(config.issuers),
         stale_after=float(config.store.stale_after_seconds),
         grace=float(config.sessions.grace_seconds),

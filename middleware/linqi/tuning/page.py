@@ -12,7 +12,7 @@ from linqi.tuner.lifetimes import buffers_for
 from linqi.tuner.losses import loss_by_rate
 from linqi.tuner.plans import Predictor
 from linqi.tuning.gathering import Gathered
-from linqi.tuning.tables import outcome_rows, percent, shown_value
+from linqi.tuning.tables import decided_by, outcome_rows, shown_interval, shown_value
 
 if TYPE_CHECKING:
     from linqi_bench.page import Section
@@ -37,7 +37,8 @@ def tuning_page(
         *([Section(heading="Contradictions", body=_contradictions(advice, table))]
           if advice.contradictions else []),
         *more,
-        Section(heading="Loss against buffer", figures=_losses(predictor, option)),
+        *([Section(heading="Loss against buffer", figures=losses)]
+          if (losses := _losses(predictor, option)) else []),
         Section(heading="Storm peak against policy", figures=_storms(predictor, advice, option)),
         Section(heading="Cache hits against entries", figures=_hits(predictor, option)),
         Section(heading="Before these figures are believed", body=_notes(advice)),
@@ -60,18 +61,14 @@ def _settings(option: Option) -> str:
     for one in option.recommendations:
         name = f"{one.table}.{one.key}" if one.table else one.key
         value = f"{shown_value(one.value)} {one.unit}".strip()
+        value = "taken out" if one.value is None else value
         parts.append(f"<dt><code>{escape(name)}</code> <strong>{escape(value)}</strong></dt>")
-        said = f"{one.reason} Decided by {', '.join(one.inputs)}."
+        said = decided_by(one)
         if one.interval:
-            said += f" {one.interval_of[:1].upper()}{one.interval_of[1:]}: {_interval(one)}."
-        parts.append(f"<dd>{escape(said)} Would change with {escape(one.would_change)}.</dd>")
+            between = f"{one.interval_of[:1].upper()}{one.interval_of[1:]}: {shown_interval(one)}."
+            said = f"{between} {said}"
+        parts.append(f'<dd>{escape(one.reason)}</dd><dd class="soft">{escape(said)}</dd>')
     return f"<dl>{''.join(parts)}</dl>"
-
-
-def _interval(one: Any) -> str:
-    if "share" in one.interval_of or "ratio" in one.interval_of:
-        return percent(one.interval)
-    return f"{one.interval.value:.3g} ({one.interval.low:.3g} to {one.interval.high:.3g})"
 
 
 def _contradictions(advice: Advice, table: Any) -> str:
@@ -94,7 +91,7 @@ def _losses(predictor: Predictor, option: Option) -> list[tuple[str, str]]:
     plan = option.plan
     found = [(b, predictor.loss(plan.lifetime, b)) for b in buffers_for(plan.lifetime)]
     known = [(b, loss) for b, loss in found if loss is not None]
-    if not known:
+    if not known or not predictor.facts.current.slides:
         return []
     rate = 1 / predictor.gaps.mean
     series = [
@@ -108,8 +105,9 @@ def _losses(predictor: Predictor, option: Option) -> list[tuple[str, str]]:
     if predictor.is_gap_known:
         naive = [(b, loss_by_rate(rate, b)) for b, _ in known]
         series.append(Series(name="what the mean rate alone would say", points=naive))
-    least = max(1e-6, min((v for one in series[:1] for _, v in one.points if v), default=1e-4) / 3)
     target = predictor.facts.targets.max_lost
+    series.append(Series(name="target", points=[(b, target) for b in (known[0][0], known[-1][0])]))
+    least = max(1e-6, min((v for one in series[:1] for _, v in one.points if v), default=1e-4) / 3)
     svg = line_chart(
         "Loss against buffer", series, Axis(label="buffer", unit="s"),
         Axis(label="share of renewals lost", is_log=True, low=min(least, target / 2), high=1.0),
@@ -125,11 +123,17 @@ def _storms(predictor: Predictor, advice: Advice, option: Option) -> list[tuple[
     from linqi_bench.charts import Axis, Bar, bar_chart
 
     plan = option.plan
-    tried = [("plain threshold", replace(plan, policy="plain"))]
+    now = advice.plan.policy
+    in_force = {now: " (in force)"} if now in ("plain", "grid") else {}
+    tried = [(f"plain threshold{in_force.get('plain', '')}", replace(plan, policy="plain"))]
     tried += [
         (f"jitter {width:.2g}", replace(plan, policy="jitter", jitter_width=width))
         for width in _WIDTHS
     ]
+    if now == "jitter":
+        width = advice.plan.jitter_width
+        one = replace(plan, policy="jitter", jitter_width=width)
+        tried.append((f"jitter {width:.2g} (in force)", one))
     tried.append(("grid (chosen)", replace(plan, policy="grid")))
     bars = [
         Bar(label=name, value=factor, limit=option.outcome.noise95,
@@ -145,12 +149,14 @@ def _hits(predictor: Predictor, option: Option) -> list[tuple[str, str]]:
     from linqi_bench.charts import Axis, Mark, Series, line_chart
 
     plan, needed = option.plan, option.outcome.entries_needed
-    sizes = sorted({max(1, round(needed * 2.0 ** (step / 2))) for step in range(-12, 5)})
-    points = [(float(n), predictor.hit(replace(plan, cache_entries=n))) for n in sizes]
     now = predictor.facts.current.cache_entries
-    marks = [Mark(at=plan.cache_entries, label=f"chosen: {plan.cache_entries:,}")]
-    if sizes[0] <= now <= sizes[-1]:
-        marks.append(Mark(at=now, label="in force"))
+    tried = {max(1, round(needed * 2.0 ** (step / 2))) for step in range(-12, 5)}
+    sizes = sorted(tried | {now, plan.cache_entries})
+    points = [(float(n), predictor.hit(replace(plan, cache_entries=n))) for n in sizes]
+    marks = [
+        Mark(at=plan.cache_entries, label=f"chosen: {plan.cache_entries:,}"),
+        Mark(at=now, label=f"in force: {now:,}"),
+    ]
     svg = line_chart(
         "Cache hits against entries", [Series(name="hits", points=points)],
         Axis(label="entries in each worker", is_log=True, low=sizes[0], high=sizes[-1]),

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
-from linqi.tuner.advice import Advice, Option
+from linqi.tuner.advice import Advice, Option, Recommendation
 from linqi.tuner.intervals import Interval
+from linqi.tuner.losses import Loss
 from linqi.tuner.plans import Outcome, Plan
 
-__all__ = ["outcome_rows", "percent", "show", "shown_value"]
+__all__ = ["decided_by", "outcome_rows", "percent", "show", "shown_interval", "shown_value"]
 
 
 def show(console: Any, advice: Advice, chosen: str, remarks: tuple[str, ...]) -> None:
@@ -16,7 +18,7 @@ def show(console: Any, advice: Advice, chosen: str, remarks: tuple[str, ...]) ->
     for remark in remarks:
         console.print(remark, highlight=False, markup=False)
     console.print(_choice(advice, chosen))
-    console.print(_settings(advice.option(chosen)))
+    _show_settings(console, advice.option(chosen))
     for one in advice.contradictions:
         console.print(f"contradiction: {one.what}", style="yellow", highlight=False, markup=False)
         if (way := one.cheapest) is not None:
@@ -51,7 +53,7 @@ def outcome_rows(plan: Plan, outcome: Outcome) -> list[tuple[str, str]]:
     return [
         ("lifetime / buffer (s)", f"{plan.lifetime:g} / {plan.buffer:g}"),
         ("policy", plan.policy),
-        ("lost, of those a buffer can save", percent(loss.savable) if loss else "unknown"),
+        ("lost, of those a buffer can save", _lost(loss)),
         ("lost to gaps beyond the lifetime", f"{loss.beyond:.2%}" if loss else "unknown"),
         ("renewals per second", f"{outcome.renewals_per_second:.3g}"),
         ("storm factor (chance alone)", f"{outcome.storm_factor:.2f} ({outcome.noise95:.2f})"),
@@ -64,22 +66,50 @@ def outcome_rows(plan: Plan, outcome: Outcome) -> list[tuple[str, str]]:
     ]
 
 
+def _lost(loss: Loss | None) -> str:
+    if loss is None:
+        return "unknown"
+    return percent(loss.savable) if math.isfinite(loss.cycles) else "none: refresh tokens"
+
+
 def percent(interval: Interval) -> str:
     """Give a share with its interval in per cent."""
     return f"{interval.value:.2%} ({interval.low:.2%} to {interval.high:.2%})"
 
 
-def _settings(option: Option) -> Any:
-    from rich.table import Table
+def _show_settings(console: Any, option: Option) -> None:
+    """Print each setting as an entry: its reason is a sentence, which no column is wide enough for.
 
-    table = Table(title=f"settings, {option.name}", title_justify="left")
-    for column in ("key", "value", "why", "by", "would change with"):
-        table.add_column(column)
+    Names are bold, what belongs to them is indented, and lines fold at the terminal's own width.
+    """
+    from rich.padding import Padding
+    from rich.text import Text
+
+    console.print(Text(f"settings, {option.name}", style="italic"))
     for one in option.recommendations:
-        name = f"{one.table}.{one.key}" if one.table else f"({one.key})"
-        value = f"{shown_value(one.value)} {one.unit}".strip()
-        table.add_row(name, value, one.reason, ", ".join(one.inputs), one.would_change)
-    return table
+        name = f"{one.table}.{one.key} = " if one.table else f"({one.key}) "
+        value = "taken out" if one.value is None else f"{shown_value(one.value)} {one.unit}"
+        console.print(Text(f"{name}{value}".rstrip(), style="bold"))
+        for text in (one.reason, *_of_interval(one), decided_by(one)):
+            console.print(Padding(Text(text), (0, 0, 0, 4), expand=False))
+
+
+def _of_interval(one: Recommendation) -> tuple[str, ...]:
+    return (f"{one.interval_of}: {shown_interval(one)}",) if one.interval else ()
+
+
+def decided_by(one: Recommendation) -> str:
+    """Give what decided a setting, and what would change it."""
+    return f"By {', '.join(one.inputs)}. Would change with {one.would_change}."
+
+
+def shown_interval(one: Recommendation) -> str:
+    """Give the interval of a setting, shares in per cent."""
+    if one.interval is None:
+        return ""
+    if "share" in one.interval_of or "ratio" in one.interval_of:
+        return percent(one.interval)
+    return f"{one.interval.value:.3g} ({one.interval.low:.3g} to {one.interval.high:.3g})"
 
 
 def shown_value(value: object) -> str:
