@@ -18,13 +18,13 @@ from linqi.config.reading import load
 from linqi.errors import ConfigurationError
 from linqi.evidence.storm_result import facts_of
 from linqi.tuner.choosing import advise
-from linqi.tuner.facts import Facts, Targets, Visitors
+from linqi.tuner.facts import Current, Facts, Targets, Visitors
 from linqi.tuner.gaps import Gaps
 from linqi.tuner.plans import Plan
 from linqi.tuning.proof import Proof, prove
 from linqi.tuning.proof_tables import proof_as_json, proof_section, show_proof
 from linqi.tuning.trial import Load, Trial, VoidStorm, load_of_storm, load_of_visitors
-from linqi_storm.results import StormRun, load_run
+from linqi_storm.results import StormRun, load_run, save_run
 from linqi_storm.traffic import parse_gaps, parse_pages
 
 STORMS = Path(__file__).parent / "storms"
@@ -50,7 +50,8 @@ class FakeStorms:
     def __call__(self, order: Any, progress: Any) -> StormRun:
         """Give the run."""
         self.orders.append(order)
-        return stormed(order.policy, **self._changes)
+        name = {"storm-dual": "dual", "tabs": "dual-tabs"}.get(order.scenario, order.policy)
+        return stormed(name, **self._changes)
 
 
 @contextlib.contextmanager
@@ -216,12 +217,81 @@ def test_a_file_without_gaps_is_refused(tmp_path: Path, content: str) -> None:
             parse_gaps(law, 1.0)
 
 
-def test_a_deployment_of_dual_tokens_is_not_proved_by_sliding_storms(tmp_path: Path) -> None:
-    """Its storm is another one."""
+DUAL_CONFIG = """\
+[store]
+url = "valkey://sessions.example:6379/0"
+[keys]
+file = "k.json"
+algorithm = "ES256"
+[sessions]
+grace_seconds = 0
+"""
+
+
+@pytest.fixture
+def dual(tmp_path: Path) -> Proof:
+    """Prove a change of refreshed sessions by recorded storms."""
+    told = facts_of(stormed("dual"), "dual.json")
+    current = Current(buffer=120, has_store=True, slides=False)
+    known = Facts(visitors=told.visitors, served=told.served, current=current)
+    load = load_of_storm(stormed("dual"))
+    assert load.mode == "dual"
+    storms = FakeStorms()
+    plan = Plan(lifetime=900, buffer=120, policy="grid", algorithm="ES256", workers=2,
+                cache_entries=36_000, cache_lifetime=600)  # fmt: skip
+    found = prove(
+        trial(tmp_path, storms, load, DUAL_CONFIG), known, plan, plan, tuned_on=[1], seeds=[7],
+        changes={"sessions": {"grace_seconds": 10}},
+    )  # fmt: skip
+    assert [order.scenario for order in storms.orders] == ["storm-dual", "tabs"] * 2
+    assert storms.orders[1].shape.sessions * 4 == storms.orders[0].shape.sessions
+    return found
+
+
+def test_refreshed_sessions_are_proved_by_a_rush_and_by_tabs(dual: Proof) -> None:
+    """How often they refresh, whether they do so together again, and what tabs meet."""
+    line = dual.after.line
+    assert line("refreshes of a session").predicted == pytest.approx(
+        line("refreshes of a session").measured, rel=0.05
+    )
+    assert line("storm factor").predicted == pytest.approx(line("storm factor").measured, rel=0.2)
+    # The rush itself, which no setting levels, would be 20 times the steady rate.
+    assert (line("storm factor").measured or 99) < 3
+    assert line("cache hits").holds
+    assert line("sessions lost").measured == line("signed out by their own tabs").measured == 0
+    assert dual.holds
+    assert [one.what for one in dual.changes] == ["storm factor, after"]
+
+
+def test_a_proof_of_refreshed_sessions_says_what_it_does_not_show(dual: Proof) -> None:
+    """With the storm that would."""
+    texts = proof_section(dual).body
+    for storm in ("lost-replies", "store-outage", "revoke"):
+        assert f"linqi storm {storm}" in texts
+
+
+def test_advice_beside_the_plan_is_stormed_only_after_the_change(
+    tmp_path: Path, dual: Proof
+) -> None:
+    """A grace is no part of a plan, and still one of the new settings."""
+    assert dual.after.cycles
+    assert load(tmp_path / "before-1.toml").sessions.grace_seconds == 0
+    after = load(tmp_path / "after-1-tabs.toml")
+    assert after.sessions.grace_seconds == 10
+    assert after.store.url == "memory:"
+
+
+def test_a_storm_of_other_sessions_is_not_taken_for_these(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Sliding storms tell nothing of refreshes; the message says what to do."""
     path = tmp_path / "dual.toml"
-    path.write_text('[store]\nurl = "memory:"\n[keys]\nfile = "k.json"\n')
-    with pytest.raises(ConfigurationError, match="storm-dual"):
-        Trial(LOAD, load(path), "", tmp_path, silent, FakeStorms())
+    path.write_text(DUAL_CONFIG)
+    storm = tmp_path / "storm.json"
+    save_run(stormed("plain"), storm)
+    arguments = ["--config", str(path), "--storm", str(storm), "--prove", "--dry-run"]
+    assert main(["tune", *arguments, "--prove-folder", str(tmp_path / "proof")]) == 2
+    assert "leave --storm out" in capsys.readouterr().err
 
 
 def test_the_proof_is_shown_drawn_and_told_as_json(proof: Proof) -> None:

@@ -2,58 +2,35 @@
 
 from __future__ import annotations
 
-import math
-import statistics
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 
-from linqi.evidence.storm_result import hit_ratio as measured_hits
-from linqi.evidence.storm_result import request_seconds
-from linqi.tuner.caching import CacheSize, hit_ratio
 from linqi.tuner.facts import Facts
 from linqi.tuner.intervals import Interval, exact, most_with_none_seen
 from linqi.tuner.plans import Plan, Predictor
-from linqi.tuner.queueing import mixed, wait_quantile
-from linqi.tuner.storms import storm_chance
-from linqi.tuner.watched import Watched, compressed_facts, compressed_plan, watched
-from linqi.tuning.trial import Load, Trial, fresh_seeds
+from linqi.tuner.watched import compressed_facts, compressed_plan, watched
+from linqi.tuning.dual_lines import TABS_SECONDS, dual_lines
+from linqi.tuning.proof_lines import (
+    Line,
+    cpu_line,
+    factor_line,
+    forced_line,
+    hits_line,
+    lost_line,
+    p99_lines,
+)
+from linqi.tuning.trial import NO_CHANGES, Changes, Load, Trial, fresh_seeds
 
 if TYPE_CHECKING:
     from linqi_storm.results import StormRun
 
-__all__ = ["Line", "Proof", "Side", "prove"]
+__all__ = ["Proof", "Side", "prove"]
 
-_FACTOR, _HITS, _CPU = 0.15, 0.15, 0.20
-"""How far off the tuner may be, as a share."""
-_LOST: Final = 2.0
-"""The same for lost sessions, as a factor; or inside the interval."""
 _CALM: Final = 1.5
 """A storm factor that is none any more."""
 _SAME_P99: Final = 0.2
 """Latencies of equal runs on one machine differ by up to this share."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Line:
-    """One figure: what was predicted, what was seen, and how far apart they may be."""
-
-    what: str
-    unit: str
-    predicted: float | None
-    measured: float | None
-    interval: Interval | None = None
-    """Of what was measured; for the storm factor where chance alone puts a run."""
-    rule: str = ""
-    holds: bool | None = None
-    """None for a figure that is only shown."""
-
-    @property
-    def error(self) -> float | None:
-        """The tuner's own error, as a share of what was measured."""
-        if self.predicted is None or not self.measured:
-            return None
-        return self.predicted / self.measured - 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -123,20 +100,29 @@ def prove(
     tuned_on: Sequence[int],
     repeats: int = 1,
     seeds: Sequence[int] = (),
+    changes: Changes = NO_CHANGES,
     say: Callable[[str], object] = lambda _: None,
 ) -> Proof:
     """Storm `before` and `after` in turn, `repeats` times, and hold `facts` against it.
 
     Both sides of a pair have the same seed, so the same people come at the same times; no seed is
-    one of `tuned_on`.
+    one of `tuned_on`. `changes`: what the advice changes beside the plan. With dual tokens each
+    side is stormed once more by tabs that share a session without a lock among them.
     """
     chosen = list(seeds) or fresh_seeds(repeats, tuned_on)
     duration = trial.duration([before, after])
     runs: dict[str, list[StormRun]] = {"before": [], "after": []}
+    tabs: dict[str, list[StormRun]] = {"before": [], "after": []}
     for number, seed in enumerate(chosen, 1):
         for name, plan in (("before", before), ("after", after)):
             say(f"storm {number} of {len(chosen)}, {name} the change, seed {seed}")
-            runs[name].append(trial.run(f"{name}-{number}", plan, seed, duration))
+            new = changes if name == "after" else NO_CHANGES
+            runs[name].append(trial.run(f"{name}-{number}", plan, seed, duration, changes=new))
+            if trial.load.mode == "dual":
+                tabs[name].append(
+                    trial.run(f"{name}-{number}-tabs", plan, seed, TABS_SECONDS, changes=new,
+                              is_tabs=True)
+                )  # fmt: skip
     load = trial.load
     seen = compressed_facts(facts, load.compression, load.sessions)
     if seen.visitors is not None:
@@ -144,7 +130,7 @@ def prove(
         seen = replace(seen, visitors=replace(seen.visitors, login_spread=spread))
     predictor = Predictor(seen)
     sides = [
-        _side(name, predictor, plan, runs[name], load, duration)
+        _side(name, predictor, plan, runs[name], tabs[name], load, duration)
         for name, plan in (("before", before), ("after", after))
     ]
     return Proof(
@@ -154,34 +140,35 @@ def prove(
         tuned_on=tuple(tuned_on),
         load=load,
         duration=duration,
-        changes=_changes(*sides),
+        changes=_changes(*sides) if load.mode == "sliding" else (_calm_line(sides[1]),),
     )
 
 
 def _side(
-    name: str, predictor: Predictor, plan: Plan, runs: list[StormRun], load: Load, duration: float
+    name: str,
+    predictor: Predictor,
+    plan: Plan,
+    runs: list[StormRun],
+    tabs: list[StormRun],
+    load: Load,
+    duration: float,
 ) -> Side:
     small = compressed_plan(plan, load.compression, load.people)
     small = replace(small, workers=load.workers)
     expected = watched(predictor.gaps, small, duration, load.login_spread / load.compression)
     cycles = sum(run.sessions.cycles for run in runs)
     lost = sum(run.sessions.lapsed for run in runs)
-    forced = exact(sum(run.sessions.forced_out for run in runs), cycles)
     lines = (
-        _factor_line(predictor, small, runs),
-        _lost_line(expected, cycles, lost),
-        Line(
-            what="signed out though they asked",
-            unit="share",
-            predicted=0.0,
-            measured=forced.value,
-            interval=forced,
-            rule="none",
-            holds=forced.value == 0,
-        ),
-        _hits_line(predictor, small, runs, expected, duration),
-        _cpu_line(predictor, small, runs, expected, duration),
-        *_p99_lines(predictor, small, runs),
+        dual_lines(predictor, small, runs, tabs, duration)
+        if load.mode == "dual"
+        else (
+            factor_line(predictor, small, runs),
+            lost_line(expected, cycles, lost),
+            forced_line(runs),
+            hits_line(predictor, small, runs, expected, duration),
+            cpu_line(predictor, small, runs, expected, duration),
+            *p99_lines(predictor, small, runs),
+        )
     )
     return Side(
         name=name,
@@ -192,122 +179,21 @@ def _side(
         forced_out=sum(run.sessions.forced_out for run in runs),
         noise95=max((run.peaks[0].noise95 for run in runs if run.peaks), default=1.0),
         broken=tuple(
-            f"{check.name}: {check.seen:g}" for run in runs for check in run.checks
+            f"{check.name}: {check.seen:g}" for run in (*runs, *tabs) for check in run.checks
             if not check.passed
         ),
     )  # fmt: skip
 
 
-def _near(predicted: float | None, measured: float | None, share: float) -> bool | None:
-    if predicted is None or measured is None:
-        return None
-    return abs(predicted - measured) <= share * measured
-
-
-def _factor_line(predictor: Predictor, plan: Plan, runs: list[StormRun]) -> Line:
-    seen = [run.peaks[0].factor for run in runs if run.peaks]
-    chance = storm_chance(
-        predictor.crowd(), plan.lifetime, plan.buffer, plan.policy, runs[0].peaks[0].window_seconds
-        if runs[0].peaks else plan.period / 20, plan.jitter_width,
-    )  # fmt: skip
-    measured = statistics.fmean(seen) if seen else None
-    holds = None if measured is None else chance.contains(measured)
+def _calm_line(after: Side) -> Line:
+    factor = after.line("storm factor")
+    most = max(_CALM, after.noise95)
     return Line(
-        what="storm factor", unit="", predicted=chance.value, measured=measured, interval=chance,
-        rule="within 15 %, or where chance puts a run",
-        holds=holds or _near(chance.value, measured, _FACTOR),
+        what="storm factor, after", unit="", predicted=factor.predicted,
+        measured=factor.measured, interval=factor.interval,
+        rule=f"at most {most:.2f}: {_CALM:g}, or what chance alone makes here",
+        holds=None if factor.measured is None else factor.measured <= most,
     )  # fmt: skip
-
-
-def _range(values: list[float]) -> Interval | None:
-    """Give the span of a few runs, which is no confidence interval."""
-    if len(values) < 2:
-        return None
-    return Interval(value=statistics.fmean(values), low=min(values), high=max(values))
-
-
-def _lost_line(expected: Watched, cycles: int, lost: int) -> Line:
-    measured = exact(lost, cycles)
-    inside = measured.contains(expected.share)
-    by_factor = lost > 0 and 1 / _LOST <= expected.share / measured.value <= _LOST
-    return Line(
-        what="sessions lost", unit="share", predicted=expected.share, measured=measured.value,
-        interval=measured, rule="within a factor of 2, or inside the interval",
-        holds=inside or by_factor,
-    )  # fmt: skip
-
-
-def _hits(predictor: Predictor, plan: Plan, expected: Watched, duration: float) -> float:
-    """Give the hits of a run: tokens are replaced as often as its length allows."""
-    period = duration / expected.cycles if expected.cycles else plan.period
-    tokens = replace(predictor.tokens(plan), period=period)
-    life = min(plan.cache_lifetime, plan.lifetime)
-    return hit_ratio(tokens, CacheSize(entries=plan.cache_entries, lifetime=life)).share
-
-
-def _hits_line(
-    predictor: Predictor, plan: Plan, runs: list[StormRun], expected: Watched, duration: float
-) -> Line:
-    seen = [hits for run in runs if (hits := measured_hits(run)) is not None]
-    # Tokens that must be refused are looked up too, and never found.
-    honest = statistics.fmean(_honest_share(run) for run in runs)
-    predicted = _hits(predictor, plan, expected, duration) * honest
-    measured = statistics.fmean(seen) if seen else None
-    return Line(
-        what="cache hits", unit="share", predicted=predicted, measured=measured,
-        interval=_range(seen), rule="within 15 %", holds=_near(predicted, measured, _HITS),
-    )  # fmt: skip
-
-
-def _honest_share(run: StormRun) -> float:
-    honest = sum(second.requests for second in run.timeline)
-    hostile = sum(sum(second.hostile.values()) for second in run.timeline)
-    return honest / (honest + hostile) if honest else 1.0
-
-
-def _cpu_line(
-    predictor: Predictor, plan: Plan, runs: list[StormRun], expected: Watched, duration: float
-) -> Line:
-    seen = [request_seconds(run) * 1e6 for run in runs]
-    measured = statistics.fmean(seen)
-    predicted = None
-    if predictor.facts.served is not None and measured:
-        hits = _hits(predictor, plan, expected, duration)
-        predicted = predictor.request_cost(plan, hits, expected.renewed / duration) * 1e6
-    return Line(
-        what="processor per request", unit="us", predicted=predicted, measured=measured or None,
-        interval=_range(seen), rule="within 20 %", holds=_near(predicted, measured or None, _CPU),
-    )  # fmt: skip
-
-
-def _p99_lines(predictor: Predictor, plan: Plan, runs: list[StormRun]) -> tuple[Line, ...]:
-    """Give p99 of the expiry window and of the rest.
-
-    No prediction of the whole: of a latency here, most is the machine. Predicted is what queues
-    for the workers add inside the window.
-    """
-    inside = [run.inside.intended.at(99) for run in runs if run.inside]
-    outside = [run.outside.intended.at(99) for run in runs if run.outside]
-    lines = []
-    for what, seen in (("p99 in the expiry window", inside), ("p99 outside it", outside)):
-        measured = statistics.median(seen) if seen else None
-        predicted = None
-        if what.startswith("p99 in") and outside:
-            predicted = statistics.median(outside) + _added_wait(predictor, plan) * 1e3
-        lines.append(Line(what=what, unit="ms", predicted=predicted, measured=measured,
-                          interval=_range(seen), rule="shown"))  # fmt: skip
-    return tuple(lines)
-
-
-def _added_wait(predictor: Predictor, plan: Plan) -> float:
-    outcome = predictor.outcome(plan)
-    if outcome.storm.backlog > 0 or outcome.storm.open_load >= 1:
-        return outcome.storm.backlog if math.isfinite(outcome.storm.backlog) else 0.0
-    service = mixed([(1.0, outcome.request_seconds)])
-    busy = predictor.peak_rps * outcome.storm.open_load / max(outcome.storm.steady_load, 1e-9)
-    return wait_quantile(0.99, busy, service, plan.workers) - wait_quantile(
-        0.99, predictor.peak_rps, service, plan.workers
-    )
 
 
 def _changes(before: Side, after: Side) -> tuple[Line, ...]:
@@ -324,15 +210,8 @@ def _changes(before: Side, after: Side) -> tuple[Line, ...]:
         after.line(what).measured for what in ("p99 in the expiry window", "p99 outside it")
     )
     level = _ratio(inside, outside)
-    factor = after.line("storm factor")
-    most = max(_CALM, after.noise95)
     return (
-        Line(
-            what="storm factor, after", unit="", predicted=factor.predicted,
-            measured=factor.measured, interval=factor.interval,
-            rule=f"at most {most:.2f}: {_CALM:g}, or what chance alone makes here",
-            holds=None if factor.measured is None else factor.measured <= most,
-        ),
+        _calm_line(after),
         Line(
             what="sessions lost, after over before", unit="", predicted=expected,
             measured=measured, interval=sure, rule="inside the interval",

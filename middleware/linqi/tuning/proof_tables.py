@@ -5,14 +5,17 @@ from __future__ import annotations
 from html import escape
 from typing import TYPE_CHECKING, Any
 
-from linqi.tuning.proof import Line, Proof, Side
+from linqi.tuning.dual_lines import NOT_SHOWN
+from linqi.tuning.proof import Proof, Side
+from linqi.tuning.proof_lines import Line
 
 if TYPE_CHECKING:
     from linqi_bench.page import Section
 
-__all__ = ["proof_as_json", "proof_section", "show_proof"]
+__all__ = ["proof_as_json", "proof_section", "show_proof", "show_proof_briefly"]
 
 _COLUMNS = ("", "", "predicted", "measured", "interval or range", "tuner's error", "rule", "")
+_PAGE_COLUMNS = ("", "predicted", "measured", "interval or range", "tuner's error", "", "rule")
 
 
 def show_proof(console: Any, proof: Proof) -> None:
@@ -31,6 +34,30 @@ def show_proof(console: Any, proof: Proof) -> None:
     console.print(table)
     for text in _texts(proof):
         console.print(text, markup=False, highlight=False)
+
+
+def show_proof_briefly(console: Any, proof: Proof) -> None:
+    """Print what was measured on both sides with the tuner's prediction behind it, and no more."""
+    from rich.table import Table
+
+    table = Table(title="measured (predicted)", title_justify="left")
+    for column in ("", "before", "after", "off by more than may be"):
+        table.add_column(column)
+    for old, new in zip(proof.before.lines, proof.after.lines, strict=True):
+        off = [
+            f"{side.name}, {line.error:+.0%}" if line.error is not None else side.name
+            for side, line in ((proof.before, old), (proof.after, new))
+            if line.holds is False
+        ]
+        table.add_row(old.what, _both(old), _both(new), "; ".join(off))
+    console.print(table)
+    for text in _texts(proof):
+        console.print(text, markup=False, highlight=False)
+
+
+def _both(line: Line) -> str:
+    measured, predicted = (_shown(value, line.unit) for value in (line.measured, line.predicted))
+    return f"{measured or 'unknown'} ({predicted})" if predicted else measured
 
 
 def _cells(name: str, line: Line) -> list[str]:
@@ -59,10 +86,13 @@ def _texts(proof: Proof) -> list[str]:
     load = proof.load
     said = [
         proof.shows,
+        f"Predicted are runs of that length on {load.workers} workers.",
         f"{load.sessions:,} sessions, compressed {load.compression:g} times, {proof.duration:.0f} s"
         f" a run, seeds {', '.join(map(str, proof.seeds))}; tuned on"
         f" {', '.join(map(str, proof.tuned_on)) or 'no storm'}.",
     ]
+    if load.mode == "dual":
+        said.append(NOT_SHOWN)
     for side in (proof.before, proof.after):
         if side.forced_out:
             said.append(f"{side.name}: {side.forced_out} sessions were signed out by force.")
@@ -78,12 +108,11 @@ def proof_section(proof: Proof) -> Section:
     named = [(side.name, line) for side in (proof.before, proof.after) for line in side.lines]
     named += [("change", line) for line in proof.changes]
     for name, line in named:
-        cells: list[str | tuple[str, str]] = [*_cells(name, line)]
-        if line.holds is not None:
-            cells[-1] = (str(cells[-1]), "ok" if line.holds else "bad")
-        rows.append(cells)
+        _, what, *figures, rule, mark = _cells(name, line)
+        verdict = (mark, "ok" if line.holds else "bad") if mark else ""
+        rows.append([f"{name}: {what}", *figures, verdict, (rule, "long")])
     texts = "".join(f"<p>{escape(text)}</p>" for text in _texts(proof))
-    body = table(_COLUMNS, rows) + texts
+    body = table(_PAGE_COLUMNS, rows) + texts
     return Section(heading="Predicted against measured", body=body, figures=_charts(proof))
 
 

