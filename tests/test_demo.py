@@ -5,6 +5,8 @@ import sys
 
 import pytest
 
+from linqi.cli import main
+
 
 @pytest.mark.parametrize("alg", ["ES256", "RS256"])
 def test_the_demo_renews_and_proves_it(alg: str) -> None:
@@ -30,3 +32,9 @@ def test_a_demo_whose_server_cannot_start_says_why() -> None:
     )  # fmt: skip
     assert done.returncode == 1
     assert "lifetime is 0.5 s" in done.stdout
+
+
+def test_a_demo_too_short_for_a_renewal_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    """One line that says how long it must be, before any server starts."""
+    assert main(["demo", "--seconds", "4"]) == 2
+    assert "lifetime - buffer = 12 s" in capsys.readouterr().err

@@ -21,6 +21,7 @@ from rich.live import Live
 from rich.progress_bar import ProgressBar
 from rich.text import Text
 
+from linqi import ConfigurationError
 from linqi_storm.outage import run_outage
 from linqi_storm.plain_then_grid import run_plain_then_grid
 from linqi_storm.processes import ServerDiedError, running
@@ -28,6 +29,7 @@ from linqi_storm.results import StormRun
 from linqi_storm.serve import PASSWORD_VARIABLE
 from linqi_storm.summary import Row, summarize
 from linqi_storm.theft import run_theft
+from linqi_storm.tuned import run_tuning
 
 __all__ = ["run_demo"]
 
@@ -58,8 +60,14 @@ def run_demo(
     """Run the demo; 0 if all that must hold held, 1 if not.
 
     The storms' results and reports stay in the folder `results`; 0 `storm_seconds` leaves them
-    out. Raises `OSError` when the server cannot be started.
+    out. Raises `OSError` when the server cannot be started, `ConfigurationError` when no token
+    would fall due.
     """
+    if seconds <= lifetime - buffer:
+        raise ConfigurationError(
+            [f"the demo lasts {seconds:g} s, expected more than lifetime - buffer ="
+             f" {lifetime - buffer:g} s: no token falls due before that"]
+        )  # fmt: skip
     console = Console()
     with tempfile.TemporaryDirectory(prefix="linqi-demo-") as folder:
         try:
@@ -79,10 +87,10 @@ def run_demo(
 
 
 def _storm(console: Console, results: Path, seconds: float) -> bool:
-    """Let everybody's tokens expire together, twice; tell whether the invariants held."""
+    """Let everybody's tokens expire together, twice, then tune; tell whether all held."""
     results.mkdir(parents=True, exist_ok=True)
     plain, grid = run_plain_then_grid(console, results, seconds=seconds)
-    return summarize(
+    is_calm = summarize(
         console,
         "everybody signs in at once: the plain threshold, then the grid",
         [
@@ -100,6 +108,7 @@ def _storm(console: Console, results: Path, seconds: float) -> bool:
             ("invariants, grid", _held(grid), grid.has_passed),
         ],
     )
+    return run_tuning(console, results, plain) and is_calm
 
 
 def _held(run: StormRun) -> str:

@@ -187,8 +187,12 @@ def _parser() -> argparse.ArgumentParser:
     serve.add_argument("--private-key", type=Path, help="the PEM file of its private key")
     demo = _command(commands, "demo", _demo, "run the main job: a server, a user, renewals")
     demo.add_argument("--seconds", type=float, default=30)
-    demo.add_argument("--storm-seconds", type=float, default=45, help="of both storms; 0: none")
-    demo.add_argument("--results", type=Path, default=Path("results"), help="folder of reports")
+    demo.add_argument(
+        "--storm-seconds", type=float, default=45, help="of both storms; 0: none, and no tuning"
+    )
+    demo.add_argument(
+        "--results", type=Path, default=Path("results"), help="folder of reports and settings"
+    )
     with contextlib.suppress(ModuleNotFoundError):  # a copy of the middleware alone
         from linqi_storm import command as storm
 

@@ -1,0 +1,124 @@
+"""What continuous integration and the demo do with the tuner."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from rich.console import Console
+
+from linqi.config.reading import load
+from linqi.tuner.facts import REFERENCE_COSTS
+from linqi_storm.results import StormRun, load_run, save_run
+from linqi_storm.tune_smoke import main, played_loss, visits_of
+from linqi_storm.tuned import run_tuning
+
+STORMS = Path(__file__).parent / "storms"
+
+
+def kept_up(name: str) -> StormRun:
+    """Give a storm that was run once, as if its generator had kept up."""
+    run = load_run(STORMS / f"{name}.json")
+    return replace(run, generator=replace(run.generator, is_valid=True, faults=()))
+
+
+def write_bench(path: Path, verify: Mapping[str, float], sign: Mapping[str, float]) -> None:
+    """Write a result of the benchmarks."""
+    figures = [
+        {"id": name, "unit": "us", "value": {"low": us, "median": us, "high": us}}
+        for name, us in (
+            *((f"verify.cold.{alg}", us) for alg, us in verify.items()),
+            *((f"sign.{alg}", us) for alg, us in sign.items()),
+            ("middleware.hit", 3.0),
+        )
+    ]
+    figures.append(
+        {"id": "cache.bytes_per_entry.1", "unit": "bytes",
+         "value": {"low": 9.0, "median": 900.0, "high": 9.0}}
+    )  # fmt: skip
+    told = {"kind": "linqi-bench", "format": 2, "figures": figures, "machine": {}}
+    path.write_text(json.dumps(told))
+
+
+@pytest.fixture
+def results(tmp_path: Path) -> Path:
+    """Give the folder of a demo, with a result of the benchmarks beside it."""
+    write_bench(tmp_path / "bench.json", REFERENCE_COSTS.verify, REFERENCE_COSTS.sign)
+    folder = tmp_path / "results"
+    folder.mkdir()
+    save_run(load_run(STORMS / "plain.json"), folder / "storm-plain.json")
+    save_run(kept_up("grid"), folder / "storm-grid.json")
+    return folder
+
+
+def test_the_tuner_passes_on_results_of_every_kind(
+    results: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A void storm is passed over, and the loss is the one that the people of the log meet."""
+    assert main([str(results.parent / "bench.json"), str(results)]) == 0
+    assert "predicted" in capsys.readouterr().out
+
+
+def test_a_tuner_that_cannot_read_fails_the_run(
+    results: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """No exit code of it is swallowed."""
+    (results.parent / "bench.json").write_text("{}")
+    assert main([str(results.parent / "bench.json"), str(results)]) == 1
+    assert "failed: the exit code is 2" in capsys.readouterr().out
+
+
+def test_visits_that_are_played_lose_what_comes_after_expiry() -> None:
+    """Due at 840 s, expired at 900 s: a visit between renews, one at 900 s is lost."""
+    assert played_loss([[0.0, 850.0], [0.0, 839.0, 900.0], [0.0, 10.0]]) == 0.5
+    assert visits_of() == visits_of()
+
+
+def storms(console: Console, results: Path, **generator: Any) -> list[Any]:
+    """Give what the demo's end makes of recorded storms."""
+    orders: list[Any] = []
+
+    def run_storm(order: Any, progress: Any) -> StormRun:
+        orders.append(order)
+        run = kept_up("plain" if order.policy == "plain" else "grid")
+        return replace(run, generator=replace(run.generator, **generator))
+
+    return [orders, run_storm]
+
+
+def test_the_demo_ends_with_settings_and_their_proof(
+    results: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The bad file is written, tuned, and left with the page and the storms of both sides."""
+    console = Console(record=True, width=80)
+    orders, run_storm = storms(console, results)
+    monkeypatch.setattr("linqi_storm.runner.run_storm", run_storm)
+    save_run(kept_up("plain"), results / "storm-plain.json")
+    run_tuning(console, results, kept_up("plain"))
+    assert [order.policy for order in orders] == ["plain", "grid"]
+    assert {order.shape.sessions for order in orders} == {200}
+    config = load(results / "linqi.toml")
+    assert config.renewal.policy == "grid"
+    assert config.renewal.buffer_seconds > 60
+    assert "Predicted against measured" in (results / "tuning.html").read_text()
+    printed = console.export_text()
+    for text in ('-policy = "plain"', "measured (predicted)", "storm factor, at most half",
+                 "before-1.html", "tuning.html"):  # fmt: skip
+        assert text in printed
+
+
+def test_a_demo_whose_storms_are_void_says_so_and_does_not_fail(
+    results: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It storms the bad settings first, three times at most; a busy machine is no fault of ours."""
+    console = Console(record=True, width=80)
+    orders, run_storm = storms(console, results, is_valid=False, faults=("late",))
+    monkeypatch.setattr("linqi_storm.runner.run_storm", run_storm)
+    assert run_tuning(console, results, load_run(STORMS / "plain.json"))
+    assert len(orders) == 3
+    assert "void" in console.export_text()
+    assert load(results / "linqi.toml").renewal.policy == "plain"
