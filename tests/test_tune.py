@@ -206,3 +206,27 @@ def test_the_written_file_says_what_a_person_can_read(
     raw = tomllib.loads(path.read_text())
     assert isinstance(raw["renewal"]["buffer_seconds"], int)
     assert isinstance(raw["cache"]["max_entries"], int)
+
+
+def test_what_cannot_be_written_is_told_before_anything_is_stormed(
+    tmp_path: Path, config: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Both files are named; a dry run needs no place for the settings."""
+    nowhere = tmp_path / "none"
+    arguments = ["tune", "--prove", "--html", str(nowhere / "x.html")]
+    assert main([*arguments, "--config", str(nowhere / "linqi.toml")]) == 2
+    told = capsys.readouterr().err
+    assert "x.html" in told
+    assert "linqi.toml" in told
+    assert main([*arguments, "--config", str(config), "--dry-run"]) == 2
+    assert "linqi.toml" not in capsys.readouterr().err
+
+
+def test_a_storm_of_another_version_is_refused(
+    storm: Path, config: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """One line with both versions."""
+    told = json.loads(storm.read_bytes())
+    storm.write_text(json.dumps(told | {"schema": 2}))
+    assert main(["tune", "--dry-run", "--config", str(config), "--storm", str(storm)]) == 2
+    assert "schema 2" in capsys.readouterr().err

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from linqi.config.writing import update
+from linqi.errors import ConfigurationError
 from linqi.tuner.advice import Advice, Option
 from linqi.tuner.choosing import advise
 from linqi.tuner.facts import Targets
@@ -115,6 +116,7 @@ def _tune(arguments: argparse.Namespace) -> int:
     has_width = sys.stdout.isatty() or "COLUMNS" in os.environ
     console = Console(stderr=arguments.json, width=None if has_width else 160)
     sources, targets, order = _sources(arguments), _targets(arguments), _order(arguments)
+    _check_folders(arguments)
     with _reading(console) as progress:
         gathered = gather(sources, targets, progress)
     if order is not None:
@@ -139,6 +141,22 @@ def _tune(arguments: argparse.Namespace) -> int:
         print(json.dumps(document, indent=1))
     is_off = bool(advice.contradictions) or (proof is not None and not proof.holds)
     return 1 if arguments.check and is_off else 0
+
+
+def _check_folders(arguments: argparse.Namespace) -> None:
+    """Find out before minutes of storms whether their end can be written.
+
+    What is written replaces its file whole, so it is the folder that must take it.
+    """
+    wanted = [arguments.html] if arguments.html is not None else []
+    wanted += [] if arguments.dry_run else [arguments.config]
+    faults = [
+        f"{path} cannot be written: {path.resolve().parent} takes no new file"
+        for path in wanted
+        if not os.access(path.resolve().parent, os.W_OK)
+    ]
+    if faults:
+        raise ConfigurationError(faults)
 
 
 def _write_page(
