@@ -251,15 +251,15 @@ def _algorithm(
     cheapest = min(choices, key=lambda name: choices[name])
     own = load((verify, sign))
     bare = predictor.without_memo(plan)
+    memo = f"; without a memo of successors an expiry window would pile up {_piled(bare.backlog)}"
+    memo += "" if bare.is_safe(timeout) else ", which would collapse"
     wins = own > 1.5 * choices[cheapest] and own > 0.02
     return Recommendation(
         table="", key="algorithm", value=cheapest if wins else plan.algorithm, unit="",
         reason=f"At the busiest second {plan.algorithm} takes {own:.2%} of a core,"
         + (" and none less" if cheapest == plan.algorithm
            else f" {cheapest} {choices[cheapest]:.2%}")
-        + f"; without a memo of successors an expiry window of"
-        f" {plan.algorithm} would pile up {_piled(bare.backlog)}"
-        + (", which would collapse." if not bare.is_safe(timeout) else "."),
+        + (f"{memo}." if predictor.facts.current.slides else "."),
         inputs=(f"costs of {predictor.facts.costs.source}", "requests", "renewals", "hit ratio"),
         interval=Interval(
             value=own, low=min(own, *choices.values()), high=max(own, *choices.values())
