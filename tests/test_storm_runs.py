@@ -130,14 +130,22 @@ def fleet(tmp_path: Path) -> Iterator[Fleet]:
         yield running
 
 
-def test_plain_locust_storms_a_running_deployment(tmp_path: Path, fleet: Fleet) -> None:
-    """``locust -f`` with the key of the deployment: nothing of it is sampled, all else holds."""
+@pytest.mark.parametrize("processes", [1, 2])
+def test_plain_locust_storms_a_running_deployment(
+    tmp_path: Path, fleet: Fleet, processes: int
+) -> None:
+    """``locust -f`` with the key of the deployment: nothing of it is sampled, all else holds.
+
+    Two processes are a master with two workers, as they would be on two machines.
+    """
+    users = str(processes)
+    several = ["--processes", users] if processes > 1 else []
     locustfile = Path(sys.modules["linqi_storm"].__path__[0]) / "locustfile.py"
     output = tmp_path / "storm.json"
     done = subprocess.run(
         [
             *(sys.executable, "-m", "locust", "-f", str(locustfile), "--headless"),
-            *("-u", "1", "-r", "1", "-H", fleet.url, "--only-summary"),
+            *("-u", users, "-r", users, "-H", fleet.url, "--only-summary", *several),
             *("--linqi-key", str(tmp_path / "key.json")),
             *("--linqi-issuer", "https://storm.linqi.example"),
             *("--linqi-audience", "linqi-storm", "--linqi-sessions", "40"),
@@ -156,7 +164,9 @@ def test_plain_locust_storms_a_running_deployment(tmp_path: Path, fleet: Fleet) 
     assert broken(run) == []
     assert done.returncode == EXIT_CODES[run.verdict]
     assert run.sessions.renewals > 30
+    assert run.sessions.total == 40
     assert run.workers == ()
+    assert run.setup.generators == processes
 
 
 def test_a_login_endpoint_of_a_running_deployment_is_stormed(tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from typing import Any, Final
 
 import httpx2
 
-from linqi import Key, KeySet
+from linqi import ConfigurationError, Key, KeySet
 from linqi.stores.opening import open_store
 from linqi.stores.postgres import PostgresStore
 from linqi_storm.embedded import AppSpec, build_sessions
@@ -115,18 +115,21 @@ class LocalTarget:
 
     @contextlib.contextmanager
     def _store(self, folder: Path) -> Iterator[str]:
-        """Give a store's URL; a server's goes by a relay that can be shut."""
+        """Give a store's URL; that of a server to be shut leads through a relay."""
         if self._order.store == "sqlite":
             self._database = folder / "sessions.db"
             yield f"sqlite:{self._database}"
             return
         server = valkey if self._order.store == "valkey" else postgres
-        with server() as url, Relay(url) as relay:
-            self._relay = relay
-            made = open_store(relay.url)
+        with contextlib.ExitStack() as stack:
+            url = stack.enter_context(server())
+            if self._scenario.shuts_store:
+                self._relay = stack.enter_context(Relay(url))
+                url = self._relay.url
+            made = open_store(url)
             if isinstance(made, PostgresStore):
                 asyncio.run(made.initialize())  # its schema is not the workers' to make
-            yield relay.url
+            yield url
 
     @contextlib.contextmanager
     def _issuer(self, folder: Path) -> Iterator[str]:
@@ -226,6 +229,8 @@ class LocalTarget:
 
     async def store_down(self) -> None:
         """Shut the relay, or lock the database of SQLite for everybody else."""
+        if not self._scenario.shuts_store:
+            raise ConfigurationError([f"{self._scenario.name} shuts the store: set shuts_store"])
         if self._relay is not None:
             self._relay.shut()
             return

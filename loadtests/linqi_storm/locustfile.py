@@ -49,6 +49,7 @@ _ROWS_SECONDS: Final = 1.0
 
 @events.init_command_line_parser.add_listener  # type: ignore[untyped-decorator]
 def _add_options(parser: argparse.ArgumentParser) -> None:
+    # Plain types only: a master sends the options to its workers.
     group = parser.add_argument_group("linqi storm")
     group.add_argument("--linqi-scenario", default="storm-sliding")
     group.add_argument("--linqi-sessions", type=int)
@@ -58,12 +59,12 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--linqi-gap-seconds", type=float, default=40)
     group.add_argument("--linqi-policy", default="grid")
     group.add_argument("--linqi-path", default="/me")
-    group.add_argument("--linqi-key", type=Path)
+    group.add_argument("--linqi-key", default="")
     group.add_argument("--linqi-issuer", default="")
     group.add_argument("--linqi-audience", default="")
     group.add_argument("--linqi-login", default="", help="JSON, as --login of linqi storm")
     group.add_argument("--linqi-i-own-this-host", action="store_true")
-    group.add_argument("--linqi-output", type=Path, default=Path("storm.json"))
+    group.add_argument("--linqi-output", default="storm.json")
 
 
 @events.init.add_listener  # type: ignore[untyped-decorator]
@@ -117,8 +118,9 @@ class _Storm:
         run = assemble(order, scenario, target.describe(), self._book, begins_at=begins_at)
         options: Any = self._environment.parsed_options
         self._rows = lambda: final_rows(run)
-        save_run(run, options.linqi_output)
-        write_report(run, options.linqi_output.with_suffix(".html"))
+        output = Path(options.linqi_output)
+        save_run(run, output)
+        write_report(run, output.with_suffix(".html"))
         show_verdict(Console(), run)
         self._environment.process_exit_code = EXIT_CODES[run.verdict]
         runner = self._environment.runner
@@ -161,7 +163,7 @@ def _order(environment: Environment) -> Order:
         generators=max(1, len(runner.clients.ready)) if isinstance(runner, MasterRunner) else 1,
         url=environment.host or "",
         path=options.linqi_path,
-        key=options.linqi_key,
+        key=Path(options.linqi_key) if options.linqi_key else None,
         issuer=options.linqi_issuer,
         audience=options.linqi_audience,
         login=read_login(options.linqi_login),

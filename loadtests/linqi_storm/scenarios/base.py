@@ -72,6 +72,8 @@ class Scenario:
     """What the hostile ones present."""
     may_be_unavailable: ClassVar[bool] = False
     """Whether answers of 503 are right, because something behind the servers is down."""
+    shuts_store: ClassVar[bool] = False
+    """Whether `conduct` shuts the store: a server is then reached by a relay, which costs time."""
     options: ClassVar[Mapping[str, float]] = {}
     """The scenario's own settings and their defaults."""
 

@@ -75,6 +75,7 @@ class StoreOutage(Scenario):
     mode = "dual"
     embedded = "dual"
     may_be_unavailable = True
+    shuts_store = True
     options: ClassVar[Mapping[str, float]] = {"at": 12, "seconds": 8}
 
     async def conduct(self, stage: Stage) -> None:
