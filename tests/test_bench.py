@@ -23,6 +23,7 @@ from linqi_bench.results import Result, ResultError
 from linqi_bench.settings import Settings
 from linqi_bench.soak import soak
 from linqi_bench.timing import Sample, differences, fitting_batch, summarize, time_in_turn
+from linqi_bench.yardstick import read_yardstick
 
 ROOT = Path(__file__).parent.parent
 
@@ -167,6 +168,20 @@ def test_noisy_run_widens_intervals_and_says_so() -> None:
     assert result.is_noisy
     assert "A noisy run" in noise_of(result)
     assert not noise_of(_result(10))
+
+
+def test_one_burst_of_a_neighbour_does_not_make_the_machine_slow() -> None:
+    """The yardstick is read three times, and the middle one counts."""
+    now, speed = [0], [10_000]
+
+    def clock() -> int:
+        now[0] += speed[0]
+        return now[0]
+
+    def sleep(seconds: float) -> None:
+        speed[0] = 90_000 if speed[0] == 10_000 else 11_000
+
+    assert read_yardstick(clock, sleep) == pytest.approx(11_000 / 20 / 1000)
 
 
 def test_difference_is_widened_by_its_own_size() -> None:

@@ -40,7 +40,10 @@ class _Connection:
 
     def is_answered(self) -> bool:
         """Read what there is; tell whether the answer is whole."""
-        self._got += self.socket.recv(65_536)
+        received = self.socket.recv(65_536)
+        if not received:
+            raise ConnectionError("the server closed a connection that was to stay open")
+        self._got += received
         head, end, body = self._got.partition(b"\r\n\r\n")
         if not end:
             return False
