@@ -18,8 +18,11 @@ _REQUESTS: Final = 1_500
 """Requests in one turn: about 60 ms of a server."""
 _DISTINCT: Final = 10_000
 _KNOWN: Final = 100
-_QUICK_ROUNDS: Final = 8
-_ROUNDS: Final = 16
+_ROUNDS: Final = 4
+_QUICK_STARTS: Final = 2
+_STARTS: Final = 5
+"""How often the servers are started anew, for as many rounds each: where a process happens to lie
+in memory makes a request dearer or cheaper by some microseconds for all of its life."""
 
 
 @pytest.mark.parametrize("server", SERVERS)
@@ -88,22 +91,23 @@ def _served(
     """Start an app for each of `wishes`, and load them in turn."""
     if not at_hand(server):
         pytest.skip(f"{server} is not installed")
-    rounds = _QUICK_ROUNDS if recorder.is_quick else _ROUNDS
+    taken: list[list[float]] = [[] for _ in wishes]
     with ExitStack() as stack:
-        ports = [stack.enter_context(served(server, wish)) for wish in wishes]
         loads = [stack.enter_context(LoadProcess(tokens)) for _ in wishes]
-        return _in_turn(loads, ports, rounds)
+        for _ in range(_QUICK_STARTS if recorder.is_quick else _STARTS):
+            with ExitStack() as started:
+                ports = [started.enter_context(served(server, wish)) for wish in wishes]
+                _in_turn(loads, ports, taken)
+    return taken
 
 
-def _in_turn(loads: list[LoadProcess], ports: list[int], rounds: int) -> list[list[float]]:
-    """Load one server after the other; give CPU microseconds per request, a value a round."""
-    taken: list[list[float]] = [[] for _ in ports]
+def _in_turn(loads: list[LoadProcess], ports: list[int], taken: list[list[float]]) -> None:
+    """Load one server after the other; add CPU microseconds per request, a value a round."""
     turns: list[tuple[Any, ...]] = [*zip(loads, ports, taken, strict=True)]
     for load, port, _ in turns:
         load.send(port, _REQUESTS)
-    for number in range(rounds):
+    for number in range(_ROUNDS):
         for load, port, values in turns if number % 2 else reversed(turns):
             before = cpu_microseconds(port)
             load.send(port, _REQUESTS)
             values.append((cpu_microseconds(port) - before) / _REQUESTS)
-    return taken

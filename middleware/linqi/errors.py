@@ -95,9 +95,11 @@ class TokenError(LinqiError):
     code = "invalid_token"
     hint: ClassVar[str] = "The access token is invalid"
 
-    def __init__(self, detail: str) -> None:
-        super().__init__(detail)
-        self.detail = detail
+    # A property: a constructor written in Python takes 0.3 us of each refusal.
+    @property
+    def detail(self) -> str:
+        """What was wrong, without anything of the token."""
+        return str(self.args[0])
 
 
 class MalformedToken(TokenError):
