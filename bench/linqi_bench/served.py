@@ -22,7 +22,8 @@ _ROUNDS: Final = 4
 _QUICK_STARTS: Final = 2
 _STARTS: Final = 5
 """How often the servers are started anew, for as many rounds each: where a process happens to lie
-in memory makes a request dearer or cheaper by some microseconds for all of its life."""
+in memory makes a request dearer or cheaper by some microseconds for all of its life. 7,500 requests
+on 16 connections for each start: hypercorn ends a connection after 1,000."""
 
 
 @pytest.mark.parametrize("server", SERVERS)
