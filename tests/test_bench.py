@@ -371,6 +371,16 @@ def test_server_is_measured_by_its_own_cpu_time(tmp_path: Path) -> None:
     assert 0 < figure["raw"] < figure["value"]["median"] < 5_000
 
 
+def test_a_call_is_measured_after_other_work_too(tmp_path: Path) -> None:
+    """What surroundings cost is seen on a call that is none of ours, in a full run."""
+    ran = _bench(tmp_path, "--only", "test_after_other_work and sha256")
+    assert ran.returncode == 0, ran.stderr
+    figures = Result.read(tmp_path / "linqi-bench.json").figures
+    works = ["nothing", "socket", "copy", "both"]
+    assert [figure["id"] for figure in figures] == [f"surroundings.sha256.{work}" for work in works]
+    assert all(0 < figure["value"]["median"] < 500 for figure in figures)
+
+
 def test_soak_grows_by_no_object() -> None:
     """Tokens that come and go leave nothing behind: not in caches, memos or tables."""
     readings = soak(160_000, readings=8)

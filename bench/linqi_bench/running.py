@@ -21,7 +21,7 @@ __all__ = ["SUITES", "measure"]
 
 SUITES: Final = (
     "verification", "workloads", "cache", "keys", "middleware", "renewal", "signing", "sessions",
-    "stores", "client", "off_loop", "served",
+    "stores", "client", "surroundings", "off_loop", "served",
 )  # fmt: skip
 FULL_SECONDS: Final = 1.8
 QUICK_SECONDS: Final = 0.2
