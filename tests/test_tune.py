@@ -214,7 +214,7 @@ def test_what_cannot_be_written_is_told_before_anything_is_stormed(
     """Both files are named; a dry run needs no place for the settings."""
     nowhere = tmp_path / "none"
     arguments = ["tune", "--prove", "--html", str(nowhere / "x.html")]
-    assert main([*arguments, "--config", str(nowhere / "linqi.toml")]) == 2
+    assert main([*arguments, "--yes", "--config", str(nowhere / "linqi.toml")]) == 2
     told = capsys.readouterr().err
     assert "x.html" in told
     assert "linqi.toml" in told

@@ -149,7 +149,8 @@ def _check_folders(arguments: argparse.Namespace) -> None:
     What is written replaces its file whole, so it is the folder that must take it.
     """
     wanted = [arguments.html] if arguments.html is not None else []
-    wanted += [] if arguments.dry_run else [arguments.config]
+    may_write = not arguments.dry_run and (arguments.yes or _can_ask())
+    wanted += [arguments.config] if may_write else []
     faults = [
         f"{path} cannot be written: {path.resolve().parent} takes no new file"
         for path in wanted
@@ -157,6 +158,10 @@ def _check_folders(arguments: argparse.Namespace) -> None:
     ]
     if faults:
         raise ConfigurationError(faults)
+
+
+def _can_ask() -> bool:
+    return sys.stdin.isatty() and sys.stdout.isatty()
 
 
 def _write_page(
@@ -177,7 +182,7 @@ def _write(arguments: argparse.Namespace, console: Any, changes: dict[str, dict[
     if arguments.dry_run:
         return False
     if not arguments.yes:
-        if not (sys.stdin.isatty() and sys.stdout.isatty()):
+        if not _can_ask():
             console.print("nothing was written: --yes writes without asking", markup=False)
             return False
         if input(f"write this to {arguments.config}? [y/N] ").strip().lower() not in ("y", "yes"):
