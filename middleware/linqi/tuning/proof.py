@@ -78,7 +78,8 @@ class Proof:
         side = self.after
         if side.lost:
             return (
-                f"{side.lost} of {side.cycles:,} cycles were lost after the change:"
+                f"{side.lost} of {side.cycles:,} cycles"
+                f" {'was' if side.lost == 1 else 'were'} lost after the change:"
                 f" {_percent(exact(side.lost, side.cycles))} at 95 %."
             )
         return (
