@@ -18,12 +18,11 @@ _REQUESTS: Final = 1_500
 """Requests in one turn: about 60 ms of a server."""
 _DISTINCT: Final = 10_000
 _KNOWN: Final = 100
-_ROUNDS: Final = 4
-_QUICK_STARTS: Final = 2
-_STARTS: Final = 5
-"""How often the servers are started anew, for as many rounds each: where a process happens to lie
-in memory makes a request dearer or cheaper by some microseconds for all of its life. 7,500 requests
-on 16 connections for each start: hypercorn ends a connection after 1,000."""
+_STARTS, _ROUNDS = 5, 4
+"""How often the servers are started anew, for how many rounds each: where a process happens to lie
+in memory makes a request dearer or cheaper by some microseconds for all of its life. At most 9
+rounds, since hypercorn ends each of 16 connections after 1,000 requests."""
+_QUICK_STARTS, _QUICK_ROUNDS = 1, 8
 
 
 @pytest.mark.parametrize("server", SERVERS)
@@ -92,22 +91,26 @@ def _served(
     """Start an app for each of `wishes`, and load them in turn."""
     if not at_hand(server):
         pytest.skip(f"{server} is not installed")
+    quick = (_QUICK_STARTS, _QUICK_ROUNDS)
+    starts, rounds = quick if recorder.is_quick else (_STARTS, _ROUNDS)
     taken: list[list[float]] = [[] for _ in wishes]
     with ExitStack() as stack:
         loads = [stack.enter_context(LoadProcess(tokens)) for _ in wishes]
-        for _ in range(_QUICK_STARTS if recorder.is_quick else _STARTS):
+        for _ in range(starts):
             with ExitStack() as started:
                 ports = [started.enter_context(served(server, wish)) for wish in wishes]
-                _in_turn(loads, ports, taken)
+                _in_turn(loads, ports, taken, rounds)
     return taken
 
 
-def _in_turn(loads: list[LoadProcess], ports: list[int], taken: list[list[float]]) -> None:
+def _in_turn(
+    loads: list[LoadProcess], ports: list[int], taken: list[list[float]], rounds: int
+) -> None:
     """Load one server after the other; add CPU microseconds per request, a value a round."""
     turns: list[tuple[Any, ...]] = [*zip(loads, ports, taken, strict=True)]
     for load, port, _ in turns:
         load.send(port, _REQUESTS)
-    for number in range(_ROUNDS):
+    for number in range(rounds):
         for load, port, values in turns if number % 2 else reversed(turns):
             before = cpu_microseconds(port)
             load.send(port, _REQUESTS)
