@@ -4,6 +4,7 @@ import base64
 import contextlib
 import hashlib
 import json
+import pickle
 from typing import Any
 
 import pytest
@@ -502,12 +503,13 @@ def test_algorithm_that_no_issuer_may_use_is_refused_by_the_header_alone() -> No
 
 
 def test_digest_is_that_of_the_token_with_or_without_a_cache() -> None:
-    """A verifier without a cache makes it when somebody asks, and once."""
+    """And nothing else of the token stands in the value: encoders and pickles show all of it."""
     expected = hashlib.sha256(GOOD.encode()).digest()
     for options in ({}, {"cache": None}):
         verified = verifier_of(KEY, **options).verify(GOOD)
         assert verified.digest == expected
-        assert verified.digest is verified.digest
+        assert GOOD.encode() not in pickle.dumps(verified)
+        assert GOOD.rpartition(".")[2].encode() not in pickle.dumps(verified)
 
 
 def test_k1_cve_2026_35030_a_token_that_shares_a_prefix_or_suffix_is_another_one() -> None:
@@ -703,6 +705,20 @@ def test_a_signers_verifier_follows_a_rotation_to_another_algorithm() -> None:
         verifier.verify(make(Key.generate("EdDSA"), good_claims()))
     with pytest.raises(UnsupportedToken):
         verifier.verify(make(KEY, good_claims(), {"alg": "ES256", "kid": KEY.kid, "typ": "JWT"}))
+
+
+def test_tokens_are_found_in_the_cache_however_many_headers_there_are() -> None:
+    """An issuer may put into each header what it likes; no more of them are remembered than 256."""
+    verifier = verifier_of(SECRET)
+    tokens = [
+        make(SECRET, good_claims(), {"alg": "HS256", "kid": SECRET.kid, "x": number})
+        for number in range(300)
+    ]
+    for _ in range(2):
+        for token in tokens:
+            verifier.verify(token)
+    assert verifier.cache is not None
+    assert verifier.cache.info().hits >= 300
 
 
 def test_headers_of_garbage_are_not_kept() -> None:

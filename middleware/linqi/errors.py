@@ -99,7 +99,7 @@ class TokenError(LinqiError):
     @property
     def detail(self) -> str:
         """What was wrong, without anything of the token."""
-        return str(self.args[0])
+        return str(self)
 
 
 class MalformedToken(TokenError):

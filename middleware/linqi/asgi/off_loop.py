@@ -44,11 +44,11 @@ class OffLoop:
 
     async def verify(self, token: bytes) -> Verified:
         """Give the verified value of `token`, or raise as `Verifier.verify` does."""
+        if self._verifier.algorithm_of(token) not in self._algorithms:
+            return self._verifier.verify(token)
         verified = self._verifier.recall(token)
         if verified is not None:
             return verified
-        if self._verifier.algorithm_of(token) not in self._algorithms:
-            return self._verifier.verify_anew(token)
         proof = self._verifier.proof_of(token)
         if self._threads is None:
             self._threads = ThreadPoolExecutor(self._most_threads, "linqi-verify")

@@ -123,6 +123,7 @@ class Verifier:
         self._profiles = {trusted.issuer: prepare(trusted) for trusted in listed}
         self._algorithms = frozenset(name for trusted in listed for name in trusted.algorithms)
         self._headers: dict[bytes, Header] = {}
+        self._knows_all_headers = True
         self._seen: dict[bytes, tuple[bytes, bytes]] = {}
         self._is_revoked = is_revoked
         self._serves_on_error = on_revocation_error == "open"
@@ -158,9 +159,11 @@ class Verifier:
             digest = seen[1]
             verified = cache.get(digest)
         else:
-            if len(data) > self._most_bytes or data[: data.find(b".")] not in self._headers:
-                # Refused before all of it is read (V14), or not in the cache for sure, since the
-                # headers of those that are there are known: garbage is not worth a digest.
+            if len(data) > self._most_bytes or (
+                self._knows_all_headers and data[: data.find(b".")] not in self._headers
+            ):
+                # Refused before all of it is read (V14), or not in the cache for sure, as long as
+                # the headers of all that are there are known: garbage is not worth a digest.
                 return self._verify_cold(data)
             digest = _sha256(data).digest()
             verified = cache.get(digest)
@@ -197,10 +200,6 @@ class Verifier:
         """Give the ``alg`` that the header of `token` names; nothing else of it is believed yet."""
         first = split_token(_bytes(token), self._most_bytes, self._most_header_bytes)[1]
         return (self._headers.get(first) or self._read_header(first)).alg
-
-    def verify_anew(self, token: bytes | str) -> Verified:
-        """Give the verified value of a token that `recall` did not know; raises as `verify`."""
-        return self._verify_cold(_bytes(token))
 
     def accept(self, proof: Proof, *, holds: bool) -> Verified:
         """Give the verified value of a token whose proof was checked elsewhere.
@@ -270,7 +269,7 @@ class Verifier:
             read = _checked(claims or parse_object(payload, "payload"), payload, profile)
             header.shape.learn(claims, payload)
         origin = profile.origins.get(key) or profile.originate(key)
-        verified = _verified(read, payload, digest or data, origin)
+        verified = _verified(read, payload, digest or _sha256(data).digest(), origin)
         self.recheck(verified)
         if header is not known:
             self._keep_header(first, header)
@@ -310,6 +309,7 @@ class Verifier:
         # Only headers of verified tokens are kept, so garbage cannot push them out.
         if len(self._headers) >= _MOST_HEADERS:
             self._headers.clear()
+            self._knows_all_headers = False
         self._headers[segment] = header
 
     def _check_times(self, verified: Verified, now: float) -> None:
@@ -353,18 +353,18 @@ def _checked(claims: dict[str, Any], payload: bytes, profile: Profile) -> Regist
     return rules.read_registered(claims, payload)
 
 
-def _verified(read: Written | Registered, payload: bytes, mark: bytes, origin: Origin) -> Verified:
+def _verified(read: Written | Registered, payload: bytes, digest: bytes, by: Origin) -> Verified:
     issued_at = valid_from = read.iat
     if read.nbf is not None:
         valid_from = max(read.nbf, issued_at or 0)
     return Verified(  # by position, in the order of its fields
-        origin,
+        by,
         read.exp,
         issued_at,
         valid_from or 0,
         rules.split_scope(read.scope) if read.scope else (),
         payload,
-        mark,
+        digest,
     )
 
 
