@@ -57,12 +57,17 @@ def test_a_token_response_is_read_with_what_it_has() -> None:
     )
     assert (full.refresh_token, full.refresh_expires_at, full.sequence) == ("r1", 70.0, 4)
     assert full.expires_at == NOW + 900
-    plain = read_credential(answer(), 10.0, "access_token", sequence=2, refresh_token="r0")
-    assert (plain.refresh_token, plain.sequence) == ("r0", 2)
-    assert plain.refresh_expires_at > 1e8
+    empty = dict.fromkeys(("refresh_token", "refresh_token_timeout", "sequence"))
+    for body in (answer(), answer(**empty)):
+        plain = read_credential(body, 10.0, "access_token", sequence=2, refresh_token="r0")
+        assert (plain.refresh_token, plain.sequence) == ("r0", 2)
+        assert plain.refresh_expires_at > 1e8
 
 
-@pytest.mark.parametrize("body", [b"", b"<html>", b"[]", b"{}", b'{"access_token": "opaque"}'])
+@pytest.mark.parametrize(
+    "body",
+    [b"", b"<html>", b"[]", b"{}", b'{"access_token": "opaque"}', answer(sequence="first")],
+)
 def test_a_response_without_a_readable_token_is_refused(body: bytes) -> None:
     """By one kind of error, whatever is wrong."""
     with pytest.raises(ValueError, match=r".+"):

@@ -252,3 +252,23 @@ def test_the_example_results_are_real_ones() -> None:
     policies = {load_run(path).setup.target.policy for path in folder.glob("*.json")}
     assert {"grid", "plain"} <= policies
     assert all(json.loads(path.read_bytes())["schema"] == 1 for path in folder.glob("*.json"))
+
+
+def test_a_storm_that_locust_cannot_begin_ends_with_its_reason(tmp_path: Path) -> None:
+    """Nobody waits for clients that never come."""
+    locustfile = Path(sys.modules["linqi_storm"].__path__[0]) / "locustfile.py"
+    done = subprocess.run(
+        [
+            *(sys.executable, "-m", "locust", "-f", str(locustfile), "--headless", "-u", "1"),
+            *("-H", "http://127.0.0.1:1", "--only-summary", "--linqi-login", '{"adress": "x"}'),
+        ],
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=False,
+        cwd=tmp_path,
+        env=os.environ | {"PYTHONWARNINGS": "ignore"},
+    )
+    assert done.returncode == 2
+    assert "no storm" in done.stderr
+    assert "adress" in done.stderr

@@ -174,6 +174,17 @@ def test_compression_divides_what_is_real_and_nothing_else() -> None:
     assert (shape.lifetime, shape.buffer, shape.gap, shape.login_spread) == (45, 15, 1.5, 3)
 
 
+def test_the_password_of_a_login_is_not_in_results(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The command line is shown, but not what signs in."""
+    login = '{"url": "http://127.0.0.1:1", "body": {"password": "hunter2"}}'
+    for given in (["--login", login], [f"--login={login}"]):
+        arguments = ("--url", "http://127.0.0.1:1", *given, "--seconds", "5")
+        monkeypatch.setattr("sys.argv", ["linqi", "storm", *arguments])
+        command = order(*arguments).command
+        assert "hunter2" not in " ".join(command)
+        assert command[-2:] == ("--seconds", "5")
+
+
 def test_a_running_deployment_is_not_compressed() -> None:
     """Its tokens live as long as they live."""
     shape = order("--url", "http://127.0.0.1:1", "--seconds", "5").shape

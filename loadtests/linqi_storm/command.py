@@ -189,13 +189,25 @@ def order_of(options: argparse.Namespace) -> Order:
         audience=options.audience,
         login=read_login(options.login),
         is_own_host=options.i_own_this_host,
-        command=("linqi", *sys.argv[1:]),
+        command=("linqi", *_without_secrets(sys.argv[1:])),
     )
 
 
 def _policy_of(table: Any) -> str:
     is_jitter = table.policy == "jitter"
     return f"jitter {table.jitter_width:g}" if is_jitter else str(table.policy)
+
+
+def _without_secrets(arguments: Sequence[str]) -> list[str]:
+    """Give the command line as results show it: a login holds a password."""
+    shown, is_login = [], False
+    for argument in arguments:
+        name, given, _ = argument.partition("=")
+        shown.append(
+            "..." if is_login else f"{name}=..." if name == "--login" and given else argument
+        )
+        is_login = argument == "--login"
+    return shown
 
 
 def _settings(pairs: Sequence[str]) -> dict[str, float]:

@@ -15,7 +15,7 @@ from linqi_storm.client_session import ClientSession, Sent
 from linqi_storm.courier import Courier
 from linqi_storm.forging import Forger
 from linqi_storm.ledger import Ledger
-from linqi_storm.logins import read_credential
+from linqi_storm.logins import read_credential, refusal_of
 from linqi_storm.plan import Credential, Plan
 from linqi_storm.population import Population
 from linqi_storm.scenarios.base import Scenario
@@ -254,7 +254,7 @@ class Driver:
             )
             return True
         if answer is not None and answer.status in (400, 401):
-            reason = f"{answer.status} {answer.body[:200].decode('utf-8', 'replace')}"
+            reason = refusal_of(answer)
             if session.refresh_refused(presented, now, reason, self._tally) == "lost":
                 self._login(session)
             return True

@@ -21,7 +21,7 @@ from linqi_storm.live import live_figures, peak_so_far
 from linqi_storm.results import StormRun
 from linqi_storm.shape import Shape
 
-__all__ = ["TAB_KEY", "Row", "add_tab", "final_rows", "live_rows", "waiting_rows"]
+__all__ = ["TAB_KEY", "Row", "add_tab", "final_rows", "live_rows", "refused_rows", "waiting_rows"]
 
 Row: TypeAlias = dict[str, str]
 """What is looked at, what was seen, and what it should be."""
@@ -68,6 +68,11 @@ def add_tab(web_ui: WebUI, rows: Callable[[], Sequence[Row]]) -> bool:
 def waiting_rows() -> list[Row]:
     """Give what is shown before the barrier."""
     return [_row("storm", "signing in, or not begun")]
+
+
+def refused_rows(why: str) -> list[Row]:
+    """Give what is shown where the storm cannot begin."""
+    return [_row("storm", f"refused: {why}")]
 
 
 def live_rows(book: Book, shape: Shape) -> list[Row]:

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import logging
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -25,9 +26,17 @@ from locust import events
 from locust.env import Environment
 from locust.runners import LocalRunner, MasterRunner, WorkerRunner
 
+from linqi import ConfigurationError
 from linqi_storm.assembly import assemble
 from linqi_storm.ledger import Book
-from linqi_storm.locust_tab import Row, add_tab, final_rows, live_rows, waiting_rows
+from linqi_storm.locust_tab import (
+    Row,
+    add_tab,
+    final_rows,
+    live_rows,
+    refused_rows,
+    waiting_rows,
+)
 from linqi_storm.logins import read_login
 from linqi_storm.node import Node, StormUser
 from linqi_storm.order import Order
@@ -39,9 +48,11 @@ from linqi_storm.sign_in import ByEndpoint
 from linqi_storm.targets import mint_sliding, plan_of, refused_tokens
 from linqi_storm.url_target import UrlTarget, at_barrier
 from linqi_storm.verdict import EXIT_CODES, show_verdict
+from linqi_storm.wire import BrokenError
 
 __all__ = ["StormUser"]
 
+_logger = logging.getLogger("linqi")
 _LOGINS_AT_ONCE: Final = 16
 _LEAD_SECONDS: Final = 2.0
 _ROWS_SECONDS: Final = 1.0
@@ -96,6 +107,17 @@ class _Storm:
         return self._kept[1]
 
     def start(self, **_: Any) -> None:
+        """Begin the storm; where that cannot be, say why and end with exit code 2."""
+        try:
+            self._begin()
+        except (ConfigurationError, BrokenError) as error:
+            why = str(error)
+            _logger.error("no storm: %s", why)
+            self._rows = lambda: refused_rows(why)
+            self._environment.process_exit_code = 2
+            gevent.spawn(self._leave)
+
+    def _begin(self) -> None:
         """Sign everybody in and tell the generators to begin."""
         self._book = Book()
         self._rows = waiting_rows
@@ -123,6 +145,11 @@ class _Storm:
         write_report(run, output.with_suffix(".html"))
         show_verdict(Console(), run)
         self._environment.process_exit_code = EXIT_CODES[run.verdict]
+        self._leave()
+
+    def _leave(self) -> None:
+        """End Locust where nobody looks at its page."""
+        options: Any = self._environment.parsed_options
         runner = self._environment.runner
         if options.headless and isinstance(runner, LocalRunner | MasterRunner):
             runner.quit()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlencode
 
 import msgspec
@@ -13,10 +13,27 @@ from linqi import ConfigurationError
 from linqi_storm.plan import Credential, Login
 from linqi_storm.unverified import expiry_of
 
-__all__ = ["login_content", "read_credential", "read_login"]
+if TYPE_CHECKING:
+    from linqi_storm.wire import Answer
+
+__all__ = ["login_content", "read_credential", "read_login", "refusal_of"]
 
 _FOREVER: Final = 1e9
 """Seconds that a refresh token lives which does not say how long."""
+
+
+class _Added(msgspec.Struct):
+    """What stands beside the access token; null is as good as absent."""
+
+    refresh_token: str | None = None
+    refresh_token_timeout: float | None = None
+    sequence: int | None = None
+
+
+class _Refused(msgspec.Struct):
+    """What a refusal says (RFC 6749, section 5.2)."""
+
+    error: str = ""
 
 
 def read_login(text: str) -> Login | None:
@@ -57,10 +74,22 @@ def read_credential(
     expires_at = expiry_of(token.encode())
     if not expires_at:
         raise ValueError(f"{token_field!r} is no JWT with an exp")
+    added = msgspec.convert(told, _Added)
+    timeout = added.refresh_token_timeout
     return Credential(
         token=token,
         expires_at=expires_at,
-        refresh_token=str(told.get("refresh_token", refresh_token)),
-        refresh_expires_at=now + float(told.get("refresh_token_timeout", _FOREVER)),
-        sequence=int(told.get("sequence", sequence)),
+        refresh_token=refresh_token if added.refresh_token is None else added.refresh_token,
+        refresh_expires_at=now + (_FOREVER if timeout is None else timeout),
+        sequence=sequence if added.sequence is None else added.sequence,
     )
+
+
+def refusal_of(answer: Answer) -> str:
+    """Give the status and the codes of a refusal; no other word of the body."""
+    try:
+        code = msgspec.json.decode(answer.body, type=_Refused).error[:40]
+    except msgspec.MsgspecError:
+        code = ""
+    outcome = answer.headers.get(b"x-refresh-outcome", b"").decode("latin-1")[:40]
+    return " ".join(filter(None, (str(answer.status), code, outcome)))

@@ -33,7 +33,7 @@ _LIFE_TOLERANCE: Final = 1.1
 _MANY: Final = 20
 _LEAST_OF_MANY: Final = 2 / 3
 """Of the lifetime; the longest first token of 20 sessions on a grid falls short of it once in
-10,000 times at most."""
+3,000 times at most."""
 
 
 def is_on_this_machine(url: str) -> bool:
