@@ -151,10 +151,12 @@ def _check_folders(arguments: argparse.Namespace) -> None:
     wanted = [arguments.html] if arguments.html is not None else []
     may_write = not arguments.dry_run and (arguments.yes or _can_ask())
     wanted += [arguments.config] if may_write else []
+    folders = [(path, path.resolve().parent) for path in wanted]
     faults = [
-        f"{path} cannot be written: {path.resolve().parent} takes no new file"
-        for path in wanted
-        if not os.access(path.resolve().parent, os.W_OK)
+        f"{path} cannot be written: {folder}"
+        f" {'takes no new file' if folder.is_dir() else 'does not exist'}; --dry-run shows only"
+        for path, folder in folders
+        if not os.access(folder, os.W_OK)
     ]
     if faults:
         raise ConfigurationError(faults)

@@ -9,7 +9,16 @@ from typing import Any, Literal, TypeAlias
 from linqi.tuner.intervals import Interval
 from linqi.tuner.plans import Outcome, Plan
 
-__all__ = ["Advice", "Contradiction", "Name", "Option", "Recommendation", "Relaxation", "advised"]
+__all__ = [
+    "Advice",
+    "Contradiction",
+    "Name",
+    "Option",
+    "Recommendation",
+    "Relaxation",
+    "advised",
+    "number",
+]
 
 Name: TypeAlias = Literal["safer", "balanced", "leaner"]
 
@@ -40,15 +49,18 @@ class Recommendation:
         return bool(self.table)
 
 
+def number(value: float) -> int | float:
+    """Give a number as linqi.toml has it: whole where it is, else to three decimals."""
+    return int(value) if float(value).is_integer() else round(value, 3)
+
+
 def advised(
     table: str, key: str, value: Any, unit: str, reason: str, inputs: tuple[str, ...], change: str
 ) -> Recommendation:
     """Give a recommendation that rests on a bound or a judgement, and so has no interval."""
-    if isinstance(value, float):
-        value = int(value) if value.is_integer() else round(value, 3)
     return Recommendation(
-        table=table, key=key, value=value, unit=unit, reason=reason, inputs=inputs,
-        would_change=change,
+        table=table, key=key, value=number(value) if isinstance(value, float) else value,
+        unit=unit, reason=reason, inputs=inputs, would_change=change,
     )  # fmt: skip
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import Final
 
-from linqi.tuner.advice import Recommendation, advised
+from linqi.tuner.advice import Recommendation, advised, number
 from linqi.tuner.graces import client_thresholds, grace
 from linqi.tuner.intervals import Interval
 from linqi.tuner.lifetimes import Life
@@ -24,7 +24,7 @@ def refreshing(
     targets, current = predictor.facts.targets, predictor.facts.current
     kept = plan.lifetime == current.lifetime
     yield Recommendation(
-        table="renewal", key="lifetime_seconds", value=_number(plan.lifetime), unit="seconds",
+        table="renewal", key="lifetime_seconds", value=number(plan.lifetime), unit="seconds",
         reason="The lifetime in force is kept: refresh tokens outlive every pause, so a longer one"
         " saves nobody." if kept
         else f"A stolen or revoked token may be good for at most {plan.lifetime:g} s.",
@@ -34,7 +34,7 @@ def refreshing(
     )  # fmt: skip
     what = "outlasts" if life.is_met else "is the longest under half a life, and does not outlast"
     yield Recommendation(
-        table="renewal", key="buffer_seconds", value=_number(plan.buffer), unit="seconds",
+        table="renewal", key="buffer_seconds", value=number(plan.buffer), unit="seconds",
         reason=f"Clients are told to refresh with so much life left: it {what} an outage of the"
         f" store of {targets.outage:g} s, in which they go on with the token they hold.",
         inputs=("--outage-seconds", "lifetime"),
@@ -62,12 +62,12 @@ def _ends(predictor: Predictor) -> Iterator[Recommendation]:
     absolute = targets.session_cap or current.absolute
     inputs = ("--session-cap-seconds",) if targets.session_cap else ("settings in force",)
     yield Recommendation(
-        table="sessions", key="absolute_seconds", value=_number(absolute), unit="seconds",
+        table="sessions", key="absolute_seconds", value=number(absolute), unit="seconds",
         reason="So long a session may be refreshed before somebody has to sign in again.",
         inputs=inputs, would_change="another --session-cap-seconds",
     )  # fmt: skip
     yield Recommendation(
-        table="sessions", key="idle_seconds", value=_number(min(current.idle, absolute)),
+        table="sessions", key="idle_seconds", value=number(min(current.idle, absolute)),
         unit="seconds",
         reason="Whoever stays away for longer signs in again; it is no longer than the session.",
         inputs=inputs, would_change="people who shall stay signed in for longer pauses",
@@ -110,7 +110,3 @@ def stored(predictor: Predictor, plan: Plan, p999: float) -> Iterator[Recommenda
     yield advised("client", "jitter", thresholds.jitter, "share",
                "Timers that were started together part.", ("judgement",),
                "clients that are told refresh_in by the server")  # fmt: skip
-
-
-def _number(value: float) -> int | float:
-    return int(value) if float(value).is_integer() else round(value, 3)

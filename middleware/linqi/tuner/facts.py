@@ -160,13 +160,14 @@ class Targets:
     algorithm: str | None = None
 
     def __post_init__(self) -> None:
-        above = ("peak_rps", "memory_mb", "revocation", "session_cap", "timeout")
+        above = ("peak_rps", "memory_mb", "revocation", "timeout")
         checks: list[tuple[str, str, Callable[[float], bool]]] = [
             *((name, "above 0", lambda value: value > 0) for name in above),
             *((name, "at least 1", lambda value: value >= 1)
               for name in ("sessions", "workers", "most_lifetime")),
             *((name, "at least 0", lambda value: value >= 0)
               for name in ("outage", "published_ahead")),
+            ("session_cap", "at least 60", lambda value: value >= 60),
             ("max_lost", "above 0 and below 1", lambda value: 0 < value < 1),
             ("cpu_share", "above 0 and at most 1", lambda value: 0 < value <= 1),
         ]  # fmt: skip

@@ -6,10 +6,19 @@ import math
 from dataclasses import dataclass
 from typing import Final
 
-__all__ = ["ClientThresholds", "client_thresholds", "grace", "lost_replies", "revocation_lag"]
+__all__ = [
+    "LEAST_LEFT",
+    "ClientThresholds",
+    "client_thresholds",
+    "grace",
+    "lost_replies",
+    "revocation_lag",
+]
 
 _LEAST_GRACE, _MOST_GRACE = 10.0, 60.0
 _SKEW: Final = 2.0
+LEAST_LEFT: Final = 10.0
+"""Seconds of life below which a client refreshes before it sends, where a token lives for long."""
 
 
 def grace(refresh_p999: float) -> float:
@@ -49,7 +58,7 @@ def client_thresholds(lifetime: float, buffer: float, refresh_p999: float) -> Cl
     clocks, at most a tenth of the life. A jitter spreads timers that were started together.
     """
     advisory = min(buffer, lifetime / 2)
-    mandatory = min(max(10.0, 2 * refresh_p999 + _SKEW), lifetime / 10, advisory)
+    mandatory = min(max(LEAST_LEFT, 2 * refresh_p999 + _SKEW), lifetime / 10, advisory)
     return ClientThresholds(advisory=advisory, mandatory=mandatory, jitter=0.1)
 
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from linqi.tuner.facts import Facts
+from linqi.tuner.graces import LEAST_LEFT
 from linqi.tuner.intervals import most_with_none_seen
 from linqi.tuner.losses import Loss
 from linqi.tuner.plans import Predictor
@@ -143,9 +144,11 @@ def outlasting(lifetime: float, outage: float) -> Life:
     """Give the shortest buffer that is at least `outage`, for clients that refresh by themselves.
 
     A token falls due with the buffer left, so an outage that is no longer expires none that its
-    client goes on trying to replace. Without such a buffer under half the lifetime, the longest.
+    client goes on trying to replace. Without such a buffer under half the lifetime, the longest;
+    and never less than clients need to have a token refreshed before they send it.
     """
     buffers = buffers_for(lifetime)
+    outage = max(outage, LEAST_LEFT)
     found = next((buffer for buffer in buffers if buffer >= outage), buffers[-1])
     return Life(lifetime=lifetime, buffer=found, loss=Loss.none(), is_met=found >= outage)
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import Final
 
-from linqi.tuner.advice import Recommendation, advised
+from linqi.tuner.advice import Recommendation, advised, number
 from linqi.tuner.budgets import put_off, recovery
 from linqi.tuner.dual_reasons import refreshing, stored
 from linqi.tuner.intervals import Interval, most_with_none_seen
@@ -45,10 +45,6 @@ def recommendations_of(
     )
 
 
-def _number(value: float) -> int | float:
-    return int(value) if float(value).is_integer() else round(value, 3)
-
-
 def _evidence(predictor: Predictor) -> tuple[str, ...]:
     facts = predictor.facts
     if predictor.is_gap_known and facts.visitors is not None:
@@ -75,7 +71,7 @@ def _renewal(
     if life.loss is None:
         why = "Nothing is known of how people come, so it stays."
     yield Recommendation(
-        table="renewal", key="lifetime_seconds", value=_number(plan.lifetime), unit="seconds",
+        table="renewal", key="lifetime_seconds", value=number(plan.lifetime), unit="seconds",
         reason=why, inputs=(*evidence, "--max-lost", "--max-lifetime-seconds"),
         interval=savable, interval_of="share of renewals lost, of those a buffer can save",
         would_change="another --max-lifetime-seconds or --revocation-seconds, or longer pauses",
@@ -88,7 +84,7 @@ def _renewal(
         f" {_percent(targets.max_lost)}{_as_far_as(predictor, life)}."
     )
     yield Recommendation(
-        table="renewal", key="buffer_seconds", value=_number(plan.buffer), unit="seconds",
+        table="renewal", key="buffer_seconds", value=number(plan.buffer), unit="seconds",
         reason=lost, inputs=(*evidence, "--max-lost", "--outage-seconds"), interval=savable,
         interval_of="share of renewals lost, of those a buffer can save",
         would_change="another --max-lost or --outage-seconds, which it outlasts where it can, or"
@@ -112,7 +108,7 @@ def _renewal(
     )  # fmt: skip
     margin = _margin(predictor, plan)
     yield Recommendation(
-        table="renewal", key="hard_margin_seconds", value=_number(margin), unit="seconds",
+        table="renewal", key="hard_margin_seconds", value=number(margin), unit="seconds",
         reason="With less life left than a slow answer and a retry take, a renewal never waits.",
         inputs=("p99.9 of answers", "buffer"),
         would_change="slower answers, or a shorter buffer",
@@ -153,7 +149,7 @@ def _session(predictor: Predictor, plan: Plan) -> Iterator[Recommendation]:
     targets, current = predictor.facts.targets, predictor.facts.current
     cap = max(targets.session_cap or current.max_session, plan.lifetime)
     yield Recommendation(
-        table="renewal", key="max_session_seconds", value=_number(cap), unit="seconds",
+        table="renewal", key="max_session_seconds", value=number(cap), unit="seconds",
         reason="So long a session may slide before somebody has to sign in again.",
         inputs=("--session-cap-seconds",) if targets.session_cap else ("settings in force",),
         would_change="another --session-cap-seconds",
@@ -179,7 +175,7 @@ def _budget(predictor: Predictor, plan: Plan, outcome: Outcome) -> Iterator[Reco
         else "those due in its beginning are lost"
     )
     yield Recommendation(
-        table="budget", key="renewals_per_second", value=_number(each),
+        table="budget", key="renewals_per_second", value=number(each),
         unit="signatures per second of each process",
         reason=f"It is {total / signed:.2g} times the steady rate, so after an outage of"
         f" {outage:g} s the renewals come at {found.peak:.3g} a second at most, are done"
@@ -191,7 +187,7 @@ def _budget(predictor: Predictor, plan: Plan, outcome: Outcome) -> Iterator[Reco
     )  # fmt: skip
     load = signed / plan.workers / each
     yield Recommendation(
-        table="budget", key="burst", value=_number(plan.burst), unit="signatures at once",
+        table="budget", key="burst", value=number(plan.burst), unit="signatures at once",
         reason=f"With so many in reserve chance puts off at most {put_off(load, plan.burst):.1g} of"
         " the renewals in quiet times; some of those who are put off do not come again.",
         inputs=("budget", "--max-lost"),
@@ -295,7 +291,7 @@ def _cache(predictor: Predictor, plan: Plan, outcome: Outcome) -> Iterator[Recom
         would_change="larger tokens",
     )  # fmt: skip
     yield Recommendation(
-        table="cache", key="lifetime_seconds", value=_number(plan.cache_lifetime), unit="seconds",
+        table="cache", key="lifetime_seconds", value=number(plan.cache_lifetime), unit="seconds",
         reason="A longer one would be worth less than 1 % of hits; exp and revocations are looked"
         " at on every hit all the same.",
         inputs=_evidence(predictor), interval=hits,

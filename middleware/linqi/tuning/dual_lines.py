@@ -104,7 +104,8 @@ def _tabs_lines(runs: list[StormRun]) -> tuple[Line, ...]:
     Without a grace each of them gets a successor of its own, of which all but one are superseded.
     """
     cycles = sum(run.sessions.cycles for run in runs)
-    wrong = sum(run.sessions.forced_out + run.sessions.families_killed for run in runs)
+    # The client's side and the store's tell of the same sessions.
+    wrong = sum(max(run.sessions.forced_out, run.sessions.families_killed) for run in runs)
     share = exact(min(wrong, cycles), cycles)
     twice = exact(min(sum(run.sessions.duplicate_successors for run in runs), cycles), cycles)
     return (

@@ -127,6 +127,7 @@ def current_of(config: Config) -> Current:
         burst=float(config.budget.burst),
         off_loop=None if config.signing.off_loop == "auto" else config.signing.off_loop,
         has_store=config.has_store,
+        # Not `Config.slides`: without a store there is nothing else to advise on than sliding.
         slides=config.renewal.sliding is True or not config.has_store,
         idle=float(config.sessions.idle_seconds),
         absolute=float(config.sessions.absolute_seconds),

@@ -161,7 +161,7 @@ class Trial:
         storm: Callable[[Any, Any], StormRun],
     ) -> None:
         self.load = load
-        self._store = "sqlite" if config is None else _kind_of(config.store.url)
+        self._store = "sqlite" if config is None else _kind_of(_url_of(config))
         self._text = text
         self._folder = folder
         self._shown = shown
@@ -269,6 +269,12 @@ class Trial:
             # What keeps the sessions of a run is made for it; so are its secrets.
             tables["store"] = {"url": "memory:", "url_env": None, "secrets_env": None}
         return changed(changed(self._text, changes), tables)
+
+
+def _url_of(config: Config) -> str | None:
+    """Give the store's URL, from the environment where the file says so."""
+    store = config.store
+    return store.url or (os.environ.get(store.url_env) if store.url_env else None)
 
 
 def _kind_of(url: str | None) -> str:
