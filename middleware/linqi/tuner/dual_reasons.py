@@ -12,7 +12,7 @@ from linqi.tuner.intervals import Interval
 from linqi.tuner.lifetimes import Life
 from linqi.tuner.plans import Outcome, Plan, Predictor
 
-__all__ = ["refreshing", "stored"]
+__all__ = ["refreshing", "spread_ends", "stored"]
 
 _SPREAD: Final = 0.1
 
@@ -72,10 +72,15 @@ def _ends(predictor: Predictor) -> Iterator[Recommendation]:
         reason="Whoever stays away for longer signs in again; it is no longer than the session.",
         inputs=inputs, would_change="people who shall stay signed in for longer pauses",
     )  # fmt: skip
-    yield Recommendation(
-        table="sessions", key="cap_spread", value=_SPREAD, unit="share",
-        reason=f"Sessions of one morning end within {_SPREAD * absolute:g} s of each other and not"
-        " in one second.",
+    yield spread_ends("sessions", absolute)
+
+
+def spread_ends(table: str, cap: float) -> Recommendation:
+    """Give by how much sessions with a `cap` in seconds end apart."""
+    return Recommendation(
+        table=table, key="cap_spread", value=_SPREAD, unit="share",
+        reason=f"Sessions of one morning end within {_SPREAD * cap:g} s of each other and not in"
+        " one second.",
         inputs=("session cap",), would_change="a storm of sign-ins where the caps end",
     )  # fmt: skip
 

@@ -9,7 +9,7 @@ from typing import Final
 
 from linqi.tuner.advice import Recommendation, advised, number
 from linqi.tuner.budgets import put_off, recovery
-from linqi.tuner.dual_reasons import refreshing, stored
+from linqi.tuner.dual_reasons import refreshing, spread_ends, stored
 from linqi.tuner.intervals import Interval, most_with_none_seen
 from linqi.tuner.key_sets import Rotation, key_times, kids_to_remember, unknown_kid_wait
 from linqi.tuner.lifetimes import Life
@@ -22,7 +22,6 @@ _JWKS_TIMEOUT: Final = 5.0
 _MADE_UP_KIDS: Final = 10.0
 """A second: a flood that a cache of unknown key ids shall take."""
 _KID_SECONDS: Final = 300.0
-_SPREAD: Final = 0.1
 
 
 def recommendations_of(
@@ -154,12 +153,7 @@ def _session(predictor: Predictor, plan: Plan) -> Iterator[Recommendation]:
         inputs=("--session-cap-seconds",) if targets.session_cap else ("settings in force",),
         would_change="another --session-cap-seconds",
     )  # fmt: skip
-    yield Recommendation(
-        table="renewal", key="cap_spread", value=_SPREAD, unit="share",
-        reason=f"Sessions of one morning end within {_SPREAD * cap:g} s of each other and not in"
-        " one second.",
-        inputs=("session cap",), would_change="a storm of sign-ins where the caps end",
-    )  # fmt: skip
+    yield spread_ends("renewal", cap)
 
 
 def _budget(predictor: Predictor, plan: Plan, outcome: Outcome) -> Iterator[Recommendation]:
