@@ -44,7 +44,7 @@ from linqi_storm.plan import Credential, People, Plan
 from linqi_storm.report import write_report
 from linqi_storm.results import save_run
 from linqi_storm.scenarios import Scenario, find_scenario
-from linqi_storm.sign_in import ByEndpoint
+from linqi_storm.sign_in import sign_in_of
 from linqi_storm.targets import mint_sliding, plan_of, refused_tokens
 from linqi_storm.url_target import UrlTarget, at_barrier
 from linqi_storm.verdict import EXIT_CODES, show_verdict
@@ -156,12 +156,11 @@ class _Storm:
 
 
 def _people(plan: Plan, scenario: Scenario, begins_at: float) -> People:
-    login = plan.mint.login
-    if login is None:
+    if plan.mint.login is None:
         held = asyncio.run(mint_sliding(plan.mint, scenario, begins_at))
         refused = tuple(refused_tokens(plan.mint, begins_at))
         return People(begins_at=begins_at, credentials=tuple(held), refused=refused)
-    endpoint = ByEndpoint(login, plan.mint.claims_lifetime, timeout=plan.timeout, clock=time.time)
+    endpoint = sign_in_of(plan)
 
     def sign_in(_: int) -> Credential:
         return endpoint.sign_in()

@@ -6,7 +6,6 @@ Works on one machine and with Locust's own master and workers alike.
 from __future__ import annotations
 
 import dataclasses
-import time
 from collections.abc import Callable
 from typing import Any, Final
 from weakref import WeakKeyDictionary
@@ -24,7 +23,7 @@ from linqi_storm.forging import Forger
 from linqi_storm.ledger import Ledger
 from linqi_storm.plan import Credential, People, Plan
 from linqi_storm.scenarios import find_scenario
-from linqi_storm.sign_in import ByEndpoint, ByKey, SignIn
+from linqi_storm.sign_in import sign_in_of
 
 __all__ = ["Node", "StormUser"]
 
@@ -119,7 +118,7 @@ class Node:
         driver = Driver(
             plan,
             scenario,
-            _sign_in(plan),
+            sign_in_of(plan),
             self._ledger,
             forger=Forger(scenario.forgeries, [token.encode() for token in refused]),
             share=1 / generators,
@@ -181,11 +180,3 @@ class StormUser(User):
         """Drive the clients, once."""
         _NODES[self.environment].drive()
         raise StopUser
-
-
-def _sign_in(plan: Plan) -> SignIn:
-    if plan.mint.login:
-        return ByEndpoint(
-            plan.mint.login, plan.mint.claims_lifetime, timeout=plan.timeout, clock=time.time
-        )
-    return ByKey(plan.mint, lifetime=plan.shape.lifetime, buffer=plan.shape.buffer, clock=time.time)

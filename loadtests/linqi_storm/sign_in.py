@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Protocol
@@ -11,11 +12,11 @@ from urllib.parse import urlsplit
 from linqi import KeySet, RenewalSettings, Signer, SlidingRenewal
 from linqi_storm.courier import Courier
 from linqi_storm.logins import login_content, read_credential
-from linqi_storm.plan import Carrier, Credential, Login, Mint
+from linqi_storm.plan import Carrier, Credential, Login, Mint, Plan
 from linqi_storm.policies import parse_policy
 from linqi_storm.wire import BrokenError, Wire
 
-__all__ = ["ByEndpoint", "ByKey", "SignIn"]
+__all__ = ["SignIn", "sign_in_of"]
 
 
 class SignIn(Protocol):
@@ -26,7 +27,7 @@ class SignIn(Protocol):
         ...
 
 
-class ByKey:
+class _ByKey:
     """Signs tokens of sliding sessions with the key of the deployment, as its login would."""
 
     def __init__(
@@ -50,7 +51,7 @@ class ByKey:
         return Credential(token=issued.token, expires_at=issued.expires_at)
 
 
-class ByEndpoint:
+class _ByEndpoint:
     """Asks a login or token endpoint."""
 
     def __init__(
@@ -80,3 +81,11 @@ class ByEndpoint:
             return read_credential(answer.body, self._clock(), self._login.token_field)
         except ValueError as error:
             raise BrokenError(f"the login answered {answer.status}: {error}") from None
+
+
+def sign_in_of(plan: Plan) -> SignIn:
+    """Give what signs the clients of `plan` in."""
+    mint, shape = plan.mint, plan.shape
+    if mint.login is None:
+        return _ByKey(mint, lifetime=shape.lifetime, buffer=shape.buffer, clock=time.time)
+    return _ByEndpoint(mint.login, mint.claims_lifetime, timeout=plan.timeout, clock=time.time)

@@ -6,12 +6,12 @@ import math
 from dataclasses import dataclass
 from typing import Final
 
+from linqi.tuner.roots import crossing_above
 from linqi.tuner.storms import Crowd, steady_rate
 
 __all__ = ["Recovery", "budget_rate", "burst_for", "put_off", "recovery"]
 
 _LEAST_BURST: Final = 10
-_HALVINGS: Final = 60
 
 
 def budget_rate(steady: float, factor: float = 1.5) -> float:
@@ -44,13 +44,7 @@ def burst_for(load: float, chance: float) -> int:
 
 def _theta(load: float) -> float:
     """Give the positive root of ``load (exp(theta) - 1) = theta``."""
-    low, high = 0.0, 1.0
-    while load * math.expm1(high) < high:
-        high *= 2
-    for _ in range(_HALVINGS):
-        middle = (low + high) / 2
-        low, high = (middle, high) if load * math.expm1(middle) < middle else (low, middle)
-    return high
+    return crossing_above(lambda theta: load * math.expm1(theta) < theta)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from linqi.tuner.gaps import Gaps
+from linqi.tuner.roots import crossing_above
 
 __all__ = ["CacheSize", "HitRatio", "Tokens", "entries_needed", "even", "hit_ratio", "zipf"]
 
@@ -142,13 +143,7 @@ def _held(tokens: Tokens, visits: Gaps, keep: float) -> float:
 
 def _keep(tokens: Tokens, visits: Gaps, entries: float) -> float:
     """Give the characteristic time: the one at which the expected entries fill the cache."""
-    low, high = 0.0, 1.0
-    while _held(tokens, visits, high) < entries and high < 1e9:
-        high *= 2
-    for _ in range(50):
-        middle = (low + high) / 2
-        low, high = (middle, high) if _held(tokens, visits, middle) < entries else (low, middle)
-    return high
+    return crossing_above(lambda keep: _held(tokens, visits, keep) < entries, most=1e9)
 
 
 def _hits_after_a_miss(law: Gaps, keep: float, lifetime: float, period: float) -> float:

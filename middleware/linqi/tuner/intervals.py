@@ -8,6 +8,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final, TypeVar
 
+from linqi.tuner.roots import crossing
+
 __all__ = ["Interval", "bootstrap", "exact", "most_with_none_seen", "trials_needed", "wilson"]
 
 _Z: Final = 1.959964
@@ -64,15 +66,11 @@ def exact(seen: int, trials: int) -> Interval:
             for n in range(count + 1)
         )  # fmt: skip
 
-    def root(is_below: Callable[[float], bool]) -> float:
-        low, high = 0.0, 1.0
-        for _ in range(60):
-            middle = (low + high) / 2
-            low, high = (middle, high) if is_below(middle) else (low, middle)
-        return (low + high) / 2
-
-    low = 0.0 if seen == 0 else root(lambda share: 1 - at_most(seen - 1, share) < _TAIL)
-    high = 1.0 if seen == trials else root(lambda share: at_most(seen, share) > _TAIL)
+    low, high = 0.0, 1.0
+    if seen > 0:
+        low = crossing(lambda share: 1 - at_most(seen - 1, share) < _TAIL, 0.0, 1.0)
+    if seen < trials:
+        high = crossing(lambda share: at_most(seen, share) > _TAIL, 0.0, 1.0)
     return Interval(value=seen / trials, low=low, high=high)
 
 
