@@ -212,6 +212,20 @@ def test_what_is_no_refresh_token_is_refused(token: str) -> None:
     assert caught.value.reason in ("malformed", "forged")
 
 
+def test_d1_a_token_has_one_spelling() -> None:
+    """``+`` and ``/`` stand for the same bits as ``-`` and ``_``, and are refused like padding."""
+    tokens = (TOKENS.make(new_session_id("alice"), 7, START) for _ in range(1000))
+    token = next(token for token in tokens if "-" in token and token.count("_") > 1)
+    assert TOKENS.check(token)
+    head, body = token[:4], token[4:]
+    for old, new in (("-", "+"), ("_", "/")):
+        with pytest.raises(RefreshRefused) as caught:
+            TOKENS.check(head + body.replace(old, new))
+        assert caught.value.reason == "malformed"
+    with pytest.raises(RefreshRefused, match="not a refresh token"):
+        TOKENS.check(token[:-1] + "=")
+
+
 def test_d1_a_token_is_bound_to_its_issuer_and_secret() -> None:
     """Another deployment with the same secret, and another secret, refuse it."""
     token = TOKENS.make(new_session_id("alice"), 0, START)

@@ -135,6 +135,50 @@ def test_keygen_refuses_what_would_break_a_running_service(
     assert "rotate again after that" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    ("kind", "is_there"),
+    [
+        ("same", False),
+        ("same", True),
+        ("dotted", False),
+        ("dotted", True),
+        ("symbolic", False),
+        ("symbolic", True),
+        ("hard", True),
+        ("folder", False),
+        ("folder", True),
+        ("case", False),
+    ],
+)
+def test_keygen_keeps_the_private_and_the_public_file_apart(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], kind: str, is_there: bool
+) -> None:
+    """One file under two names would lose the private key: refused before anything is written."""
+    out = tmp_path / "k.json"
+    common = ["keygen", "--out", str(out), "--public-out"]
+    if is_there:
+        assert main([*common[:-1], "--kid", "a"]) == 0
+    other = {
+        "same": out,
+        "dotted": tmp_path / "nowhere" / ".." / "k.json",
+        "folder": tmp_path / "alias" / "k.json",
+        "case": tmp_path / "K.json",
+    }.get(kind, tmp_path / "other.json")
+    if kind == "symbolic":
+        other.symlink_to(out)
+    elif kind == "hard":
+        other.hardlink_to(out)
+    elif kind == "folder":
+        (tmp_path / "alias").symlink_to(tmp_path)
+    before = out.read_bytes() if is_there else None
+    names = sorted(path.name for path in tmp_path.iterdir())
+    for change in ([], ["--rotate"], ["--remove", "a"]):
+        assert main([*common, str(other), *change]) == 2
+        assert "are the same file" in capsys.readouterr().err
+    assert sorted(path.name for path in tmp_path.iterdir()) == names
+    assert (out.read_bytes() if out.exists() else None) == before
+
+
 def test_keygen_removes_a_key_at_once(tmp_path: Path) -> None:
     """After a theft nobody waits: the key is gone, and a pending one signs early."""
     out = tmp_path / "keys.json"

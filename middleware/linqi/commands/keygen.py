@@ -56,6 +56,11 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace, clock: Callable[[], float] = time.time) -> int:
     """Make, rotate or remove; 0, or `LinqiError` and `OSError` with nothing written."""
     now = clock()
+    if arguments.public_out is not None and _is_one_file(arguments.out, arguments.public_out):
+        raise InvalidKey(
+            f"--public-out {arguments.public_out} and --out {arguments.out} are the same file, and"
+            " the private keys would be overwritten; give the public set a file of its own"
+        )
     if arguments.rotate:
         return _rotate(arguments, now)
     if arguments.remove is not None:
@@ -114,6 +119,22 @@ def _remove(arguments: argparse.Namespace, now: float) -> int:
 
 def _generated(arguments: argparse.Namespace, alg: str) -> Key:
     return Key.generate(alg, kid=arguments.kid, bits=arguments.bits, curve=arguments.curve)
+
+
+def _is_one_file(one: Path, other: Path) -> bool:
+    """Return whether two paths lead to the same file, which need not exist yet.
+
+    By symbolic and hard links too, and by names that differ in upper and lower case only: some
+    file systems do not tell those apart.
+    """
+    if one.exists() and other.exists():
+        return one.samefile(other)
+    real, other_real = one.resolve(), other.resolve()
+    if real.name.casefold() != other_real.name.casefold():
+        return False
+    if real.parent.exists() and other_real.parent.exists():
+        return real.parent.samefile(other_real.parent)
+    return real.parent == other_real.parent
 
 
 def _check_public_out(keys: KeySet, public_out: Path | None) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 
 from linqi.errors import InvalidKey
 from linqi.jose._jws import Algorithm, rsa_numbers
+from linqi.jose._roca import has_roca_fingerprint
 
 __all__ = ["check_material", "check_members", "is_known_secret"]
 
@@ -54,11 +55,17 @@ def _check_secret(algorithm: Algorithm, secret: bytes) -> None:
 
 
 def _check_rsa(material: Any) -> None:
-    bits, exponent = rsa_numbers(material)
+    modulus, exponent = rsa_numbers(material)
+    bits = modulus.bit_length()
     if not 2048 <= bits <= 8192:
         raise InvalidKey(f"the RSA key has {bits} bits, expected 2048 to 8192 (RFC 7518, 3.3)")
     if exponent < 65537:
         raise InvalidKey(f"the RSA exponent is {exponent}, expected at least 65537")
+    if has_roca_fingerprint(modulus):
+        raise InvalidKey(
+            "the RSA modulus was made by a faulty library, and its factors can be found"
+            " (ROCA, CVE-2017-15361); make another key, outside the chip or card that made this one"
+        )
 
 
 @cache

@@ -204,9 +204,9 @@ def can_sign(material: Any) -> bool:
 
 
 def rsa_numbers(material: Any) -> tuple[int, int]:
-    """Give the modulus in bits and the exponent of an RSA key."""
-    public = public_material(material)
-    return public.key_size, public.public_numbers().e
+    """Return the modulus and the exponent of an RSA key."""
+    numbers = public_material(material).public_numbers()
+    return numbers.n, numbers.e
 
 
 def signature_bytes(algorithm: Algorithm, material: Any) -> int:
@@ -214,7 +214,8 @@ def signature_bytes(algorithm: Algorithm, material: Any) -> int:
     if algorithm.kty == "oct":
         return algorithm.hash_bytes
     if algorithm.kty == "RSA":
-        return (rsa_numbers(material)[0] + 7) // 8
+        bits: int = public_material(material).key_size
+        return (bits + 7) // 8
     if algorithm.curve is not None:
         return 2 * ((algorithm.curve().key_size + 7) // 8)
     return 64 if isinstance(public_material(material), ed25519.Ed25519PublicKey) else 114

@@ -25,6 +25,9 @@ _BODY: Final = struct.Struct(">BB22sQQ")
 _MAC_BYTES: Final = 26
 _LENGTH: Final = len(_PREFIX) + (_BODY.size + _MAC_BYTES) * 4 // 3
 _TAG_BYTES, _RANDOM_BYTES = 6, 16
+_OTHER_SPELLINGS: Final = frozenset(b"+/=")
+"""Characters that the decoder takes and `RefreshTokens.make` never writes: a token has one spelling
+(RFC 4648, section 3.5), so that what counts or compares tokens as text counts each once."""
 
 
 class PresentedToken(msgspec.Struct, frozen=True):
@@ -66,6 +69,8 @@ class RefreshTokens:
         try:
             data = token.encode("ascii") if isinstance(token, str) else token
             if len(data) != _LENGTH or not data.startswith(_PREFIX.encode()):
+                raise ValueError
+            if _OTHER_SPELLINGS.intersection(data):
                 raise ValueError
             raw = pybase64.b64decode(data[len(_PREFIX) :], b"-_", validate=True)
             body, mac = raw[: _BODY.size], raw[_BODY.size :]
