@@ -1,7 +1,12 @@
 """ASGI by hand: scopes to send, applications to wrap, and what came back."""
 
-from collections.abc import Iterable
+import asyncio
+import contextlib
+import socket
+from collections.abc import AsyncIterator, Iterable
 from typing import Any
+
+import uvicorn
 
 from linqi import JWTMiddleware
 
@@ -88,3 +93,19 @@ async def call(app: JWTMiddleware | Any, scope: dict[str, Any]) -> Answer:
     answer = Answer()
     await app(scope, nothing, answer.send)
     return answer
+
+
+@contextlib.asynccontextmanager
+async def served(app: Any) -> AsyncIterator[int]:
+    """Serve `app` on real uvicorn on a free port of the loopback."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        config = uvicorn.Config(app, log_level="error", ws="websockets-sansio")
+        server = uvicorn.Server(config)
+        task = asyncio.create_task(server.serve([listener]))
+        while not server.started:
+            await asyncio.sleep(0.01)
+        try:
+            yield listener.getsockname()[1]
+        finally:
+            server.should_exit = True
+            await task

@@ -2,18 +2,16 @@
 
 import asyncio
 import contextlib
-import socket
 import time
-from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
-import uvicorn
 import websockets
 from starlette.applications import Starlette
 from starlette.routing import WebSocketRoute
 from starlette.websockets import WebSocket
 
+from asgi import served
 from clock import FakeClock
 from linqi import (
     CookieTransport,
@@ -238,22 +236,6 @@ async def test_public_sockets_need_no_token(clock: FakeClock) -> None:
     peer.incoming.put_nowait({"type": "websocket.disconnect", "code": 1000})
     await peer.run(wrap(echo, clock, public=["/ws"]))
     assert peer.sent == [{"type": "websocket.accept"}]
-
-
-@contextlib.asynccontextmanager
-async def served(app: Any) -> AsyncIterator[int]:
-    """Serve `app` on real uvicorn on a free port of the loopback."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        config = uvicorn.Config(app, log_level="error", ws="websockets-sansio")
-        server = uvicorn.Server(config)
-        task = asyncio.create_task(server.serve([listener]))
-        while not server.started:
-            await asyncio.sleep(0.01)
-        try:
-            yield listener.getsockname()[1]
-        finally:
-            server.should_exit = True
-            await task
 
 
 async def test_a_real_server_closes_a_real_socket_at_expiry() -> None:

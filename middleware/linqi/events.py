@@ -78,12 +78,13 @@ class RenewalDeferred:
     """A renewal waits for a later request.
 
     ``budget``: the renewal budget has none to give yet; ``slow``: the signature was not ready in
-    time; ``response``: the application's answer may not carry one.
+    time; ``response``: the application's answer may not carry one; ``cacheable``: it may be kept by
+    a cache, and ``skip_cacheable`` leaves it alone.
     """
 
     user: str
     session: str
-    reason: Literal["budget", "slow", "response"]
+    reason: Literal["budget", "slow", "response", "cacheable"]
     seconds_left: float
 
 

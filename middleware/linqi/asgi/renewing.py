@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Final, Literal
+from typing import Literal
 
 from linqi.asgi._http import Message, Send, merge_list
+from linqi.asgi.caching import is_cache_field, is_cacheable
 from linqi.asgi.transports import Transport
 from linqi.errors import LinqiError, RenewalRefused
 from linqi.events import Event, RenewalDeferred, RenewalDenied, RenewalFailed, TokenRenewed
@@ -16,13 +17,6 @@ from linqi.sessions.renewal import Due
 from linqi.sessions.sliding import Begun, Issued, SlidingRenewal
 
 __all__ = ["Renewer", "Wanted"]
-
-# A shared cache that stored a response with a successor would hand out a bearer token; these
-# fields can allow that in spite of ``no-store`` (RFC 9111, section 5.2; RFC 9213).
-_CACHE_FIELDS: Final = frozenset(
-    {b"cache-control", b"cdn-cache-control", b"surrogate-control", b"expires", b"pragma"}
-)
-_CACHEABLE: Final = (b"public", b"max-age", b"s-maxage")
 
 
 @dataclass(slots=True)
@@ -86,8 +80,8 @@ class Renewer:
     async def _renewed(self, wanted: Wanted, message: Message, is_early: bool) -> Message:
         """Give the response start with the successor, or as it was when there is none."""
         headers = [(bytes(name), bytes(value)) for name, value in message.get("headers", ())]
-        if self._skip_cacheable and _is_cacheable(headers):
-            self._defer(wanted, "response")
+        if self._skip_cacheable and is_cacheable(headers, self._clock()):
+            self._defer(wanted, "cacheable")
             return message
         begun = wanted.begun if is_early else self._begin(wanted)
         if begun is None:
@@ -127,14 +121,18 @@ class Renewer:
         """
         if not wanted.transport.deliver(issued, headers, self._clock()):
             return False
-        headers[:] = [header for header in headers if header[0].lower() not in _CACHE_FIELDS]
+        # A cache that stored it would hand out a bearer token, and some fields allow that in
+        # spite of no-store (RFC 9213).
+        headers[:] = [header for header in headers if not is_cache_field(header[0].lower())]
         headers.append((b"cache-control", b"no-store"))
         exposed = wanted.transport.successor_header
         if exposed is not None and wanted.origin in self._expose_to:
             merge_list(headers, b"access-control-expose-headers", (exposed,))
         return True
 
-    def _defer(self, wanted: Wanted, reason: Literal["budget", "slow", "response"]) -> None:
+    def _defer(
+        self, wanted: Wanted, reason: Literal["budget", "slow", "response", "cacheable"]
+    ) -> None:
         user, session = _who(wanted)
         left = wanted.verified.expires_at - wanted.now
         self._tell(RenewalDeferred(user=user, session=session, reason=reason, seconds_left=left))
@@ -155,8 +153,3 @@ class Renewer:
 
 def _who(wanted: Wanted) -> tuple[str, str]:
     return wanted.verified.identity, wanted.verified.session_id or ""
-
-
-def _is_cacheable(headers: list[tuple[bytes, bytes]]) -> bool:
-    control = b",".join(value.lower() for name, value in headers if name.lower() in _CACHE_FIELDS)
-    return any(word in control for word in _CACHEABLE) and b"no-store" not in control
