@@ -96,7 +96,7 @@ async def test_a_cache_that_ignores_no_store_can_be_told_of_the_successor(
 async def test_x_accel_redirect_and_buffering_are_not_touched(
     clock: FakeClock, tmp_path: Path
 ) -> None:
-    """They say where the body is, not who may keep it: nginx sends the file, without a successor."""
+    """They say where the body is, not who may keep it: nginx sends the file, with no successor."""
     site = Site(clock, [(b"X-Accel-Redirect", b"/hidden/file"), (b"X-Accel-Expires", b"60")])
     async with served(site.app) as port:
         with nginx(tmp_path / "n", f"http://127.0.0.1:{port}") as url:
