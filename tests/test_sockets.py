@@ -110,6 +110,68 @@ async def test_a_socket_is_closed_with_4401_when_its_token_expires(clock: FakeCl
     assert heard == [SocketClosed(user="alice", code="token_expired", path="/ws")]
 
 
+class SlowPeer(Peer):
+    """A server that needs a while to send, and whose peer may be lost."""
+
+    def __init__(self, token: str, *, is_lost: bool = False) -> None:
+        super().__init__(token, ended=[])
+        self.is_lost = is_lost
+
+    async def send(self, message: Any) -> None:
+        """Take what the application sends, after other tasks had their turns."""
+        for _ in range(5):
+            await asyncio.sleep(0)
+        if self.is_lost and message["type"] == "websocket.close":
+            raise ConnectionResetError("the peer is gone")
+        await super().send(message)
+
+
+async def test_the_close_is_sent_although_the_application_returns_at_once(clock: FakeClock) -> None:
+    """The application hears of the end after the close is sent, and its return cancels nothing."""
+    heard: list[Any] = []
+    peer = SlowPeer(token_for(clock))
+    serving = asyncio.create_task(peer.run(wrap(echo, clock, heard)))
+    while not peer.sent:
+        await asyncio.sleep(0.001)
+    clock.move(1000)
+    await serving
+    assert peer.sent[-1] == {"type": "websocket.close", "code": 4401, "reason": "token expired"}
+    assert [type(event) for event in heard] == [SocketClosed]
+    assert peer.scope["ended"] == [4401]
+
+
+async def test_a_close_that_was_not_sent_is_no_event(clock: FakeClock) -> None:
+    """A peer that is gone was closed by nobody; the application still hears of the end."""
+    heard: list[Any] = []
+    peer = SlowPeer(token_for(clock), is_lost=True)
+    serving = asyncio.create_task(peer.run(wrap(echo, clock, heard)))
+    while not peer.sent:
+        await asyncio.sleep(0.001)
+    clock.move(1000)
+    await serving
+    assert heard == []
+    assert peer.scope["ended"] == [4401]
+
+
+async def test_a_message_that_comes_after_the_end_is_not_delivered(clock: FakeClock) -> None:
+    """While the close is being sent the application receives nothing but the disconnect."""
+    peer = SlowPeer(token_for(clock))
+    got: list[Any] = []
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        await receive()
+        await send({"type": "websocket.accept"})
+        clock.move(1000)
+        with contextlib.suppress(SocketClosedError):
+            while True:
+                await send({"type": "websocket.send", "text": "tick"})
+        peer.incoming.put_nowait({"type": "websocket.receive", "text": "late"})
+        got.append(await receive())
+
+    await peer.run(wrap(app, clock))
+    assert got == [{"type": "websocket.disconnect", "code": 4401, "reason": ""}]
+
+
 async def test_a_revoked_session_closes_its_sockets(clock: FakeClock) -> None:
     """is_revoked is asked while the socket is open."""
     revoked = False

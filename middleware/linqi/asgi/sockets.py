@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Final
 
 from linqi.asgi._http import ASGIApp, Message, Receive, Scope, Send
 from linqi.errors import InvalidClaim, TokenError, TokenExpired, Unavailable
@@ -14,8 +15,12 @@ from linqi.jose.verifier import Verifier
 
 __all__ = ["SocketClosedError", "SocketSession"]
 
-CLOSE_CODE = 4401
+_logger = logging.getLogger("linqi")
+
+CLOSE_CODE: Final = 4401
 """The close code for an ended token: 401 in the range for private use (RFC 6455, 7.4.2)."""
+CLOSE_SECONDS: Final = 5.0
+"""How long a peer that does not read may delay the application's end."""
 
 
 class SocketClosedError(OSError):
@@ -50,6 +55,8 @@ class SocketSession:
         self._check_seconds = check_seconds
         self._subprotocol = subprotocol
         self._ended: asyncio.Future[TokenError] = asyncio.get_running_loop().create_future()
+        self._is_closing = False
+        self._is_closed = False
         self._changed = asyncio.Event()
         self._pending: asyncio.Future[Message] | None = None
         self._is_over = False
@@ -72,10 +79,19 @@ class SocketSession:
         return verified
 
     async def run(self, app: ASGIApp, scope: Scope) -> TokenError | None:
-        """Run `app` on the socket; give the reason if its token ended first."""
+        """Run `app` on the socket.
+
+        Returns:
+            The reason if the socket was closed with 4401; None if it ended in any other way, also
+            where the close could no longer be sent.
+
+        """
         watcher = asyncio.create_task(self._watch())
         try:
             await app(scope, self.receive, self.send)
+            if self._is_closing:
+                # The application heard of the end first; a server drops what is not sent by now.
+                await asyncio.wait([watcher])
         finally:
             self._is_over = True
             watcher.cancel()
@@ -83,25 +99,26 @@ class SocketSession:
                 self._pending.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await watcher
-        return self._ended.result() if self._ended.done() else None
+        return self._ended.result() if self._is_closed else None
 
     async def receive(self) -> Message:
-        """Give the next message; a disconnect with 4401 once the token has ended."""
-        if not self._ended.done():
+        """Return the next message; a disconnect with 4401 once the token has ended."""
+        if not self._is_closing:
             # The read goes on if the application stops waiting, so that no message is lost.
             pending = self._pending = self._pending or asyncio.ensure_future(self._receive())
             waits: set[asyncio.Future[Any]] = {pending, self._ended}
             await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
-            if not self._ended.done():
+            if not self._is_closing:
                 self._pending = None
                 message = pending.result()
                 self._is_over = message["type"] == "websocket.disconnect"
                 return message
+        await asyncio.wait([self._ended])
         return {"type": "websocket.disconnect", "code": CLOSE_CODE, "reason": ""}
 
     async def send(self, message: Message) -> None:
         """Send `message`, unless the socket was closed."""
-        if self._ended.done():
+        if self._is_closing:
             raise SocketClosedError("the socket was closed with 4401: its token ended")
         if message["type"] == "websocket.accept" and self._subprotocol is not None:
             if message.get("subprotocol") is None:
@@ -121,11 +138,20 @@ class SocketSession:
                     self._changed.wait(), max(0.001, min(left, self._check_seconds))
                 )
         if not self._is_over:
+            await self._close(reason)
+
+    async def _close(self, reason: TokenError) -> None:
+        """Send the close, then let the application hear of it."""
+        self._is_closing = self._is_over = True
+        text = "token expired" if isinstance(reason, TokenExpired) else "session ended"
+        message = {"type": "websocket.close", "code": CLOSE_CODE, "reason": text}
+        try:
+            await asyncio.wait_for(self._send(message), CLOSE_SECONDS)
+            self._is_closed = True
+        except Exception as error:  # noqa: BLE001 - for a lost peer each server has its own
+            _logger.debug("a socket could not be closed with 4401: %s", type(error).__name__)
+        finally:
             self._ended.set_result(reason)
-            self._is_over = True
-            text = "token expired" if isinstance(reason, TokenExpired) else "session ended"
-            with contextlib.suppress(OSError, RuntimeError):  # the peer may have gone just now
-                await self._send({"type": "websocket.close", "code": CLOSE_CODE, "reason": text})
 
     def _check(self) -> TokenError | None:
         try:
