@@ -4,9 +4,10 @@ import json
 
 import pytest
 
-from asgi import call, http
+from asgi import Answer, call, http, nothing
 from clock import FakeClock
 from linqi import ConfigurationError, Key, KeySet, jwks_route, rotate
+from linqi.errors import LinqiError
 
 KEYS = [Key.generate("ES256", kid=f"k{n}") for n in range(2)]
 
@@ -52,6 +53,15 @@ async def test_head_has_no_body_and_other_methods_are_refused() -> None:
     assert (head.status, head.messages[1]["body"]) == (200, b"")
     post = await call(route, http("/jwks", method="POST"))
     assert (post.status, post.header("allow")) == (405, "GET, HEAD")
+
+
+async def test_a_websocket_is_refused_before_it_is_accepted() -> None:
+    """The route answers HTTP only; a handshake is closed, which servers answer as 403."""
+    route, answer = jwks_route(KeySet(KEYS[:1])), Answer()
+    await route({"type": "websocket", "path": "/jwks", "headers": []}, nothing, answer.send)
+    assert answer.messages == [{"type": "websocket.close", "code": 1008, "reason": ""}]
+    with pytest.raises(LinqiError, match="lifespan"):
+        await route({"type": "lifespan"}, nothing, answer.send)
 
 
 async def test_a_key_past_its_time_is_not_published(clock: FakeClock) -> None:

@@ -146,6 +146,27 @@ async def test_forms_are_taken_too(site: Site) -> None:
         (b"x" * 9000, b"application/json", 413),
         (b"[" * 8000, b"application/json", 400),
         (b"", b"application/json", 400),
+        ('{"username":"alice","password":"right"}'.encode("utf-16"), b"application/json", 400),
+        ('{"username":"alice","password":"right"}'.encode("utf-16-le"), b"application/json", 400),
+        ('{"username":"alice","password":"right"}'.encode("utf-32"), b"application/json", 400),
+        ('{"username":"alice","password":"right"}'.encode("utf-8-sig"), b"application/json", 400),
+        (
+            "username=alice&password=right".encode("utf-8-sig"),
+            b"application/x-www-form-urlencoded",
+            400,
+        ),
+        (
+            b'{"username":"alice","password":"right"}',
+            b"application/json; charset=utf-16",
+            415,
+        ),
+        (
+            b"username=alice&password=right",
+            b'application/x-www-form-urlencoded; charset="ISO-8859-1"',
+            415,
+        ),
+        (b'{"username":"alice\\u0000","password":"right"}', b"application/json", 400),
+        (b"username=alice&password=right%00", b"application/x-www-form-urlencoded", 400),
     ],
 )
 async def test_hostile_bodies_are_refused_by_name(
@@ -230,6 +251,32 @@ async def test_d9_a_cookie_counts_only_from_our_own_pages(
         assert logout.status == 400
     refreshed = await site.post("/refresh", None, COOKIE, SAME, carrying(cookie))
     assert refreshed.status == (400 if status == 200 else 200)
+
+
+@pytest.mark.parametrize("path", ["/login", "/refresh", "/logout", "/revoke"])
+@pytest.mark.parametrize(
+    ("name", "first", "second"),
+    [
+        ("origin", ORIGIN, "https://evil.example"),
+        ("sec-fetch-site", "same-origin", "cross-site"),
+        ("content-type", "application/json", "application/json"),
+        ("x-token-delivery", "cookie", "body"),
+    ],
+)
+async def test_d9_a_header_that_decides_stands_there_once(
+    site: Site, path: str, name: str, first: str, second: str
+) -> None:
+    """A proxy may read the other of the two: neither counts, whatever their order."""
+    cookie = (await site.login(COOKIE, SAME)).cookie
+    body = json.dumps({"username": "alice", "password": "right", "token": "x"}).encode()
+    given = {"content-type": "application/json", "x-token-delivery": "cookie", "origin": ORIGIN}
+    given |= {"sec-fetch-site": "same-origin"}
+    for values in ((first, second), (second, first)):
+        twice = [(name.encode(), value.encode()) for value in values]
+        once = [(key.encode(), value.encode()) for key, value in given.items() if key != name]
+        reply = await site.post(path, body, *once, *twice, carrying(cookie))
+        assert (reply.status, reply.json["error"]) == (400, "invalid_request")
+    assert (await site.post("/refresh", None, COOKIE, SAME, carrying(cookie))).status == 200
 
 
 async def test_two_refresh_cookies_are_refused(site: Site) -> None:

@@ -93,6 +93,8 @@ async def test_h3_two_places_at_once_are_refused(clock: FakeClock) -> None:
         ("POST", [(b"sec-fetch-site", b"same-site")], 400),
         ("DELETE", [(b"sec-fetch-site", b"cross-site")], 400),
         ("GET", [(b"sec-fetch-site", b"cross-site")], 200),
+        ("POST", [(b"origin", b"https://evil.test"), (b"origin", ORIGIN.encode())], 400),
+        ("POST", [(b"sec-fetch-site", b"cross-site"), (b"sec-fetch-site", b"same-origin")], 400),
     ],
 )
 async def test_a_cookie_from_elsewhere_changes_nothing(

@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable, Iterable, MutableMapping, Seque
 from enum import Enum
 from typing import Any, TypeAlias
 
-from linqi.errors import ConfigurationError
+from linqi.errors import ConfigurationError, InvalidRequest
 
 __all__ = [
     "ASGIApp",
@@ -18,6 +18,7 @@ __all__ = [
     "Scope",
     "Send",
     "find_header",
+    "find_single",
     "merge_list",
 ]
 
@@ -95,6 +96,23 @@ def find_header(headers: Headers, wanted: bytes) -> bytes | None:
         if name == wanted:
             return value
     return None
+
+
+def find_single(headers: Headers, wanted: bytes) -> bytes | None:
+    """Return the one value of the header `wanted`, in lower case, or None.
+
+    Raises:
+        InvalidRequest: The header stands there more than once. Two programs on the way of one
+            request may read different values, so none of them is trusted.
+
+    """
+    found = None
+    for name, value in headers:
+        if name == wanted:
+            if found is not None:
+                raise InvalidRequest(f"more than one {wanted.decode('ascii')} header")
+            found = value
+    return found
 
 
 def merge_list(headers: list[tuple[bytes, bytes]], name: bytes, values: Iterable[bytes]) -> None:

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import Final
 
 from linqi.asgi._http import ASGIApp, Receive, Scope, Send, find_header
-from linqi.errors import ConfigurationError, InvalidKey
+from linqi.errors import ConfigurationError, InvalidKey, LinqiError
 from linqi.jose.keys import KeySet
 
 __all__ = ["jwks_route"]
@@ -48,7 +48,12 @@ class _Route:
         ]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer one HTTP request."""
+        """Answer one HTTP request; a WebSocket is refused before it is accepted."""
+        if scope["type"] == "websocket":
+            await send({"type": "websocket.close", "code": 1008, "reason": ""})
+            return
+        if scope["type"] != "http":
+            raise LinqiError(f"jwks_route serves no ASGI scope of type {scope['type']!r}")
         if scope["method"] not in _METHODS:
             headers = [(b"allow", b"GET, HEAD"), (b"content-length", b"0")]
             await send({"type": "http.response.start", "status": 405, "headers": headers})

@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, TypeAlias
 
-from linqi.asgi._http import ASGIApp, Receive, Scope, Send, find_header
+from linqi.asgi._http import ASGIApp, Receive, Scope, Send, find_header, find_single
 from linqi.asgi.forms import BodyFault, read_form
 from linqi.asgi.session_cookie import SessionCookie
 from linqi.asgi.throttle import LoginThrottle
@@ -46,6 +46,8 @@ Authenticate: TypeAlias = Callable[[Mapping[str, str]], Person | Awaitable[Perso
 password even where there is no such user, in a thread: it takes tens of milliseconds."""
 
 _SESSION_ID: Final = re.compile(r"[A-Za-z0-9_-]{30}")
+_SINGLE_HEADERS: Final = (b"content-type", b"origin", b"sec-fetch-site", b"x-token-delivery")
+"""What decides who asks, and how the body is read: twice there, a request is refused."""
 
 
 class SessionRoutes:
@@ -113,6 +115,8 @@ class SessionRoutes:
             await _Answer(405, None, [(b"allow", allowed.encode())]).send(send)
             return
         try:
+            for name in _SINGLE_HEADERS:
+                find_single(scope["headers"], name)
             if is_one:
                 answer = await self._end(scope, path.removeprefix("/sessions/"))
             else:

@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 from typing import Final
 
-from linqi.asgi._http import Scope, find_header
+from linqi.asgi._http import Scope, find_single
 from linqi.errors import ConfigurationError, InvalidRequest
 
 __all__ = ["SessionCookie"]
@@ -35,7 +35,7 @@ class SessionCookie:
 
     def is_wanted(self, scope: Scope) -> bool:
         """Tell whether the client wants the cookie: ``X-Token-Delivery: cookie``."""
-        return find_header(scope["headers"], _DELIVERY) == b"cookie"
+        return find_single(scope["headers"], _DELIVERY) == b"cookie"
 
     def check(self, scope: Scope) -> None:
         """Raise `InvalidRequest` unless a page of ours sent the request.
@@ -44,12 +44,12 @@ class SessionCookie:
         sibling on the same site is somebody else. That ``X-Token-Delivery`` is there tells that a
         script sent it, which a foreign one could not without asking first (CORS).
         """
-        site = find_header(scope["headers"], b"sec-fetch-site")
+        site = find_single(scope["headers"], b"sec-fetch-site")
         if site is not None:
             if site != b"same-origin":
                 raise InvalidRequest("the request comes from a foreign page")
             return
-        origin = find_header(scope["headers"], b"origin")
+        origin = find_single(scope["headers"], b"origin")
         if origin is None or origin not in self._origins:
             raise InvalidRequest("the request names no origin that is listed")
 

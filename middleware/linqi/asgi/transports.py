@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 from typing import Final, Protocol
 
-from linqi.asgi._http import Headers, Scope, merge_list
+from linqi.asgi._http import Headers, Scope, find_single, merge_list
 from linqi.errors import ConfigurationError, InvalidRequest
 from linqi.sessions.sliding import Issued
 
@@ -139,12 +139,8 @@ class CookieTransport:
         is_socket = scope["type"] == "websocket"
         if not is_socket and scope["method"] in _UNSAFE_FREE:
             return
-        origin = site = None
-        for name, value in headers:
-            if name == b"origin":
-                origin = value
-            elif name == b"sec-fetch-site":
-                site = value
+        origin = find_single(headers, b"origin")
+        site = find_single(headers, b"sec-fetch-site")
         if origin in self._origins:
             return
         if is_socket or origin is not None or site not in (None, b"same-origin", b"none"):
