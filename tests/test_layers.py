@@ -50,6 +50,7 @@ DOORS = {
         "linqi.jose.verified",
         "linqi.jwks.asking",
         "linqi.jwks.snapshot",
+        "linqi.sessions.attempts",
         "linqi.sessions.record",
         "linqi.sessions.refresh",
         "linqi.sessions.refresh_token",
@@ -93,8 +94,8 @@ DOORS = {
         "linqi.tuning.proof_tables",
         "linqi.tuning.tables",
     },
-    "redis": {"linqi.stores.valkey"},
-    "asyncpg": {"linqi.stores.postgres"},
+    "redis": {"linqi.stores._redis", "linqi.stores.valkey", "linqi.stores.valkey_attempts"},
+    "asyncpg": {"linqi.stores._asyncpg", "linqi.stores.postgres", "linqi.stores.postgres_attempts"},
     "limits": {"linqi.asgi.throttle"},
     "tomlkit": {"linqi.config.writing"},
 }

@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 
+from linqi.sessions.attempts import AttemptStore
 from linqi.sessions.record import Outcome, Revocation, SessionRecord
 from linqi.sessions.refresh import SessionSettings, judge, revoked
 from linqi.sessions.store import Take
+from linqi.stores.memory_attempts import MemoryAttempts
 
 __all__ = ["MemoryStore"]
 
@@ -22,6 +24,11 @@ class MemoryStore:
         self._by_subject: dict[str, dict[str, None]] = {}
         self._revocations: dict[tuple[str, str, str], Revocation] = {}
         self._followers: set[asyncio.Queue[Sequence[Revocation]]] = set()
+        self._attempts = MemoryAttempts()
+
+    def attempts(self) -> AttemptStore:
+        """Return the counters of sign-ins in this process; see `CountsAttempts`."""
+        return self._attempts
 
     async def start(self) -> None:
         """Do nothing: it is there."""

@@ -11,9 +11,12 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 
 from linqi.errors import ConfigurationError, Unavailable
+from linqi.sessions.attempts import AttemptStore
 from linqi.sessions.record import Outcome, Revocation, SessionRecord
 from linqi.sessions.refresh import SessionSettings
 from linqi.sessions.store import Take
+from linqi.stores._asyncpg import as_unavailable, driver
+from linqi.stores.postgres_attempts import ATTEMPTS_SQL, PostgresAttempts
 
 if TYPE_CHECKING:
     import asyncpg
@@ -57,6 +60,11 @@ class PostgresStore:
         self._is_own = pool is None
         self._timeout = timeout
         self._most_connections = most_connections
+        self._attempts = PostgresAttempts(dsn, pool=pool, timeout=timeout)
+
+    def attempts(self) -> AttemptStore:
+        """Return the counters of sign-ins in this database; see `CountsAttempts`."""
+        return self._attempts
 
     async def initialize(self) -> int:
         """Make the schema or bring it up to date; give its version.
@@ -72,6 +80,7 @@ class PostgresStore:
                 if version == 0:
                     sql = files("linqi.stores").joinpath("postgres.sql").read_text()
                     await connection.execute(sql)
+                await connection.execute(ATTEMPTS_SQL.read_text())
         finally:
             await self._leave(connection)
         return _VERSION
@@ -89,6 +98,7 @@ class PostgresStore:
 
     async def close(self) -> None:
         """Close the connections, unless the caller's own pool has them."""
+        await self._attempts.close()
         if self._is_own and self._pool is not None:
             pool, self._pool = self._pool, None
             try:
@@ -233,12 +243,11 @@ class PostgresStore:
                 rows: list[Any] = await connection.fetch(sql, *arguments)
                 return rows
         except Exception as error:
-            raise _unavailable(error, self._timeout) from error
+            raise as_unavailable(error, self._timeout) from error
 
     async def _make_pool(self) -> Any:
-        asyncpg = _driver()
         async with self._in_time():
-            return await asyncpg.create_pool(
+            return await driver().create_pool(
                 self._dsn,
                 min_size=1,
                 max_size=self._most_connections,
@@ -250,7 +259,7 @@ class PostgresStore:
         async with self._in_time():
             if self._dsn is None:
                 return await self._pool.acquire()
-            return await _driver().connect(self._dsn, timeout=self._timeout)
+            return await driver().connect(self._dsn, timeout=self._timeout)
 
     async def _leave(self, connection: Any) -> None:
         """End a connection of our own; nothing waits for a server that is gone."""
@@ -264,25 +273,7 @@ class PostgresStore:
             async with asyncio.timeout(self._timeout):
                 yield
         except Exception as error:
-            raise _unavailable(error, self._timeout) from error
-
-
-def _unavailable(error: Exception, timeout: float) -> Exception:
-    if isinstance(error, (Unavailable, ConfigurationError)):
-        return error
-    if isinstance(error, TimeoutError):
-        return Unavailable(f"PostgreSQL took more than {timeout:g} s")
-    return Unavailable(f"PostgreSQL: {type(error).__name__}: {error}")
-
-
-def _driver() -> Any:
-    try:
-        import asyncpg
-    except ModuleNotFoundError:
-        raise ConfigurationError(
-            ["asyncpg is not installed; pip install 'linqi[postgres]'"]
-        ) from None
-    return asyncpg
+            raise as_unavailable(error, self._timeout) from error
 
 
 async def _version(connection: Any) -> int:

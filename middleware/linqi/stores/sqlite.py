@@ -11,10 +11,12 @@ from pathlib import Path
 from typing import Any, Final, TypeVar
 
 from linqi.errors import ConfigurationError, Unavailable
+from linqi.sessions.attempts import AttemptStore
 from linqi.sessions.record import Outcome, Revocation, SessionRecord
 from linqi.sessions.refresh import SessionSettings, judge, revoked
 from linqi.sessions.store import Take
 from linqi.stores._writer import Writer
+from linqi.stores.sqlite_attempts import SQLiteAttempts
 
 __all__ = ["SQLiteStore"]
 
@@ -73,6 +75,11 @@ class SQLiteStore:
         self._timeout = timeout
         self._poll_seconds = poll_seconds
         self._writer = Writer(self._open, _MOST_AT_ONCE if is_grouped else 1)
+        self._attempts = SQLiteAttempts(f"{path}-attempts", timeout=timeout)
+
+    def attempts(self) -> AttemptStore:
+        """Return the counters of sign-ins in a file beside this one; see `CountsAttempts`."""
+        return self._attempts
 
     async def start(self) -> None:
         """Open the file and make its tables; `Unavailable` when that cannot be done."""
@@ -82,6 +89,7 @@ class SQLiteStore:
 
     async def close(self) -> None:
         """Finish what was asked and close the file."""
+        await self._attempts.close()
         await self._writer.close()
 
     async def create(self, record: SessionRecord, most_sessions: int) -> Sequence[str]:

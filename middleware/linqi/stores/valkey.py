@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-import hashlib
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from importlib.resources import files
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
 from linqi.errors import ConfigurationError, Unavailable
+from linqi.sessions.attempts import AttemptStore
 from linqi.sessions.record import Outcome, Revocation, SessionRecord
 from linqi.sessions.refresh import SessionSettings
 from linqi.sessions.refresh_token import subject_tag
 from linqi.sessions.store import Take
+from linqi.stores._redis import Script, as_unavailable, connect
+from linqi.stores.valkey_attempts import ValkeyAttempts
 
 if TYPE_CHECKING:
     from redis.asyncio import Redis
@@ -68,12 +69,17 @@ class ValkeyStore:
         self._gate = asyncio.Semaphore(most_connections)
         self._prefix = prefix
         self._stream = f"{prefix}:revocations"
-        self._scripts = {name: _Script(name) for name in ("create", "present", "revoke")}
+        self._scripts = {name: Script(name) for name in ("create", "present", "revoke")}
+        self._attempts = ValkeyAttempts(url, client=client, timeout=timeout, prefix=prefix)
+
+    def attempts(self) -> AttemptStore:
+        """Return the counters of sign-ins on this server; see `CountsAttempts`."""
+        return self._attempts
 
     async def start(self) -> None:
         """Connect; `Unavailable` when the server cannot be reached or would evict sessions."""
         if self._client is None:
-            self._client = _client(str(self._url), self._timeout, self._most_connections)
+            self._client = connect(str(self._url), self._timeout, self._most_connections)
         async with self._in_time():
             found = await self._client.info("memory")
         if found.get("maxmemory") and found.get("maxmemory_policy") != "noeviction":
@@ -86,6 +92,7 @@ class ValkeyStore:
 
     async def close(self) -> None:
         """Close the connections, unless the caller's own client has them."""
+        await self._attempts.close()
         if self._is_own and self._client is not None:
             client, self._client = self._client, None
             await client.aclose()
@@ -168,7 +175,7 @@ class ValkeyStore:
                         {self._stream: last}, count=_AT_ONCE, block=int(_BLOCK_SECONDS * 1000)
                     )
             except Exception as error:
-                raise _unavailable(error, self._timeout) from error
+                raise as_unavailable(error, self._timeout) from error
             _check_cancelled()
             entries = [entry for _, listed in found for entry in listed]
             if entries:
@@ -191,7 +198,7 @@ class ValkeyStore:
             async with asyncio.timeout(self._timeout), self._gate:
                 return await self._scripts[name].run(self._started(), keys, arguments)
         except Exception as error:
-            raise _unavailable(error, self._timeout) from error
+            raise as_unavailable(error, self._timeout) from error
 
     def _started(self) -> Any:
         if self._client is None:
@@ -205,7 +212,7 @@ class ValkeyStore:
             async with asyncio.timeout(self._timeout), self._gate:
                 yield
         except Exception as error:
-            raise _unavailable(error, self._timeout) from error
+            raise as_unavailable(error, self._timeout) from error
 
     def _key(self, session_id: str) -> str:
         return self._rows(session_id[:8]) + session_id
@@ -218,40 +225,11 @@ class ValkeyStore:
         return f"{self._prefix}:{{{tag}}}"
 
 
-def _client(url: str, timeout: float, most_connections: int) -> Redis:
-    try:
-        from redis.asyncio import ConnectionPool, Redis
-    except ModuleNotFoundError:
-        raise ConfigurationError(["redis is not installed; pip install 'linqi[valkey]'"]) from None
-    # One more for `follow`, and one for a second that begins before the first has ended.
-    pool = ConnectionPool.from_url(
-        url, max_connections=most_connections + 2, socket_connect_timeout=timeout
-    )
-    return Redis(connection_pool=pool)
-
-
 def _check_cancelled() -> None:
     """Raise what the driver swallowed: seen when the task is cancelled as a read begins."""
     task = asyncio.current_task()
     if task is not None and task.cancelling():
         raise asyncio.CancelledError
-
-
-class _Script:
-    """A Lua script beside this module, called by its digest."""
-
-    def __init__(self, name: str) -> None:
-        self._text = files("linqi.stores").joinpath(f"{name}.lua").read_text()
-        self._digest = hashlib.sha1(self._text.encode(), usedforsecurity=False).hexdigest()
-
-    async def run(self, client: Any, keys: Sequence[str], arguments: Sequence[Any]) -> Any:
-        """Run the script, sending its text where the server does not know it (yet, or any more)."""
-        try:
-            return await client.evalsha(self._digest, len(keys), *keys, *arguments)
-        except Exception as error:
-            if type(error).__name__ != "NoScriptError":
-                raise
-        return await client.eval(self._text, len(keys), *keys, *arguments)
 
 
 class _Rest(msgspec.Struct, array_like=True):
@@ -298,11 +276,3 @@ def _record(row: bytes) -> SessionRecord:
 
 def _texts(names: Sequence[bytes]) -> list[str]:
     return [name.decode() for name in names]
-
-
-def _unavailable(error: Exception, timeout: float) -> Exception:
-    if isinstance(error, (Unavailable, ConfigurationError)):
-        return error
-    if isinstance(error, TimeoutError):
-        return Unavailable(f"Valkey took more than {timeout:g} s")
-    return Unavailable(f"Valkey: {type(error).__name__}: {error}")

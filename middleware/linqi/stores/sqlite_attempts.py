@@ -1,0 +1,139 @@
+"""Counters of attempts in a SQLite file, for the workers of one machine."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import sqlite3
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+from linqi.errors import Unavailable
+from linqi.sessions.attempts import Counter, Full, full_counter
+from linqi.stores._writer import Writer
+
+__all__ = ["SQLiteAttempts"]
+
+_MOST_AT_ONCE: Final = 256
+_MOST_ENTRIES: Final = 1_000_000
+_SWEPT_AT_ONCE: Final = 8
+_SCHEMA: Final = """
+CREATE TABLE IF NOT EXISTS attempts (
+    number INTEGER PRIMARY KEY, counter TEXT NOT NULL, attempt TEXT NOT NULL,
+    at REAL NOT NULL, until REAL NOT NULL
+);
+CREATE UNIQUE INDEX IF NOT EXISTS attempts_by_counter ON attempts (counter, attempt);
+CREATE INDEX IF NOT EXISTS attempts_by_end ON attempts (until);
+"""
+
+
+class SQLiteAttempts:
+    """An `AttemptStore` in the file `path`, made with mode 0600 where it is not there yet.
+
+    It is a file of its own, because SQLite knows one writer a file: attempts beside the sessions
+    would hold up their refreshes. A commit does not wait for the disk, so a machine that loses its
+    power may forget the last attempts; a killed process forgets none. `timeout` seconds are
+    granted to each operation, waiting included.
+    """
+
+    def __init__(
+        self, path: str | Path, *, timeout: float = 5.0, most_entries: int = _MOST_ENTRIES
+    ) -> None:
+        self._path = Path(path)
+        self._timeout = timeout
+        self._most_entries = most_entries
+        self._writer = Writer(self._open, _MOST_AT_ONCE)
+
+    async def reserve(
+        self, attempt: str, counters: Sequence[Counter], now: float
+    ) -> Sequence[Full]:
+        """Count the attempt in all `counters` or in none; see `AttemptStore`."""
+
+        def reserve(connection: sqlite3.Connection) -> list[Full]:
+            full = [
+                found
+                for counter in counters
+                if (found := _full(connection, counter, attempt, now)) is not None
+            ]
+            if not full:
+                rows = [(c.key, attempt, now, now + c.limit.seconds) for c in counters]
+                connection.executemany(
+                    "INSERT OR IGNORE INTO attempts (counter, attempt, at, until)"
+                    " VALUES (?, ?, ?, ?)",
+                    rows,
+                )
+                _sweep(connection, now, self._most_entries)
+            return full
+
+        found: list[Full] = await self._run(reserve)
+        return found
+
+    async def release(self, attempt: str, counters: Sequence[Counter]) -> None:
+        """Take back what `attempt` counted; see `AttemptStore`."""
+        rows = [(counter.key, attempt) for counter in counters]
+        await self._run(
+            lambda connection: connection.executemany(
+                "DELETE FROM attempts WHERE counter = ? AND attempt = ?", rows
+            )
+        )
+
+    async def close(self) -> None:
+        """Finish what was asked and close the file."""
+        await self._writer.close()
+
+    async def _run(self, work: Callable[[sqlite3.Connection], Any]) -> Any:
+        if not self._writer.is_running:
+            self._writer.start()
+        try:
+            async with asyncio.timeout(self._timeout):
+                return await self._writer.ask(work)
+        except TimeoutError:
+            raise Unavailable(f"SQLite took more than {self._timeout:g} s") from None
+        except sqlite3.Error as error:
+            raise Unavailable(f"SQLite: {error} ({self._path})") from error
+
+    def _open(self) -> sqlite3.Connection:
+        if not self._path.exists():
+            with contextlib.suppress(OSError):
+                os.close(os.open(self._path, os.O_CREAT | os.O_WRONLY, 0o600))
+        connection = sqlite3.connect(
+            self._path, timeout=self._timeout, isolation_level=None, check_same_thread=False
+        )
+        try:
+            connection.execute("PRAGMA journal_mode = WAL")
+            connection.execute("PRAGMA synchronous = NORMAL")  # no wait for the disk at a commit
+            for statement in _SCHEMA.split(";"):
+                connection.execute(statement)
+        except BaseException:
+            connection.close()
+            raise
+        return connection
+
+
+def _full(
+    connection: sqlite3.Connection, counter: Counter, attempt: str, now: float
+) -> Full | None:
+    connection.execute(
+        "DELETE FROM attempts WHERE counter = ? AND abs(at - ?) >= ?",
+        (counter.key, now, counter.limit.seconds),
+    )
+    rows = connection.execute(
+        "SELECT at FROM attempts WHERE counter = ? AND attempt != ?", (counter.key, attempt)
+    )
+    return full_counter(counter, [at for (at,) in rows], now)
+
+
+def _sweep(connection: sqlite3.Connection, now: float, most: int) -> None:
+    """Delete a few entries that are over, and a few of the oldest if there are too many."""
+    connection.execute(
+        "DELETE FROM attempts WHERE number IN"
+        " (SELECT number FROM attempts WHERE until <= ? LIMIT ?)",
+        (now, _SWEPT_AT_ONCE),
+    )
+    connection.execute(
+        "DELETE FROM attempts WHERE number IN (SELECT number FROM attempts"
+        " WHERE number <= (SELECT max(number) FROM attempts) - ? ORDER BY number LIMIT ?)",
+        (most, _SWEPT_AT_ONCE),
+    )

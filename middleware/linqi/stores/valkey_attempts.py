@@ -1,0 +1,97 @@
+"""Counters of attempts in Valkey or Redis, for the workers of several machines."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, Final
+
+from linqi.sessions.attempts import Counter, Full
+from linqi.stores._redis import Script, as_unavailable, connect
+
+if TYPE_CHECKING:
+    from redis.asyncio import Redis
+
+__all__ = ["ValkeyAttempts"]
+
+_MOST_COUNTERS: Final = 200_000
+"""About 40 MB at the worst."""
+
+
+class ValkeyAttempts:
+    """An `AttemptStore` in the Valkey or Redis server or cluster at `url`.
+
+    All counters lie in one hash slot, so that an attempt is one script on one node. It has
+    `most_connections` connections of its own. `client`: a `redis.asyncio` client of your own in
+    the place of `url`; it is not closed. A failover may forget the last attempts.
+    """
+
+    def __init__(
+        self,
+        url: str | None = None,
+        *,
+        client: Redis | Any = None,
+        timeout: float = 2.0,
+        most_connections: int = 8,
+        prefix: str = "linqi",
+        most_counters: int = _MOST_COUNTERS,
+    ) -> None:
+        self._url = url
+        self._is_own = client is None
+        self._client: Any = client
+        self._timeout = timeout
+        self._most_connections = most_connections
+        self._gate = asyncio.Semaphore(most_connections)
+        self._prefix = f"{prefix}:{{attempts}}"
+        self._most_counters = most_counters
+        self._script = Script("reserve")
+
+    async def reserve(
+        self, attempt: str, counters: Sequence[Counter], now: float
+    ) -> Sequence[Full]:
+        """Count the attempt in all `counters` or in none; see `AttemptStore`."""
+        keys = [*(self._key(counter) for counter in counters), self._prefix]
+        arguments: list[Any] = [attempt, repr(float(now)), self._most_counters]
+        for counter in counters:
+            arguments += [counter.limit.most, repr(float(counter.limit.seconds))]
+        answer = await self._in_time(self._script.run(self._connected(), keys, arguments))
+        return [
+            _full(counters[int(place) - 1], float(at), now)
+            for place, at in zip(answer[::2], answer[1::2], strict=True)
+        ]
+
+    async def release(self, attempt: str, counters: Sequence[Counter]) -> None:
+        """Take back what `attempt` counted; see `AttemptStore`."""
+        pipe = self._connected().pipeline(transaction=False)
+        for counter in counters:
+            pipe.zrem(self._key(counter), attempt)
+        await self._in_time(pipe.execute())
+
+    async def close(self) -> None:
+        """Close the connections, unless the caller's own client has them."""
+        if self._is_own and self._client is not None:
+            client, self._client = self._client, None
+            await client.aclose()
+            await client.connection_pool.disconnect()
+
+    def _connected(self) -> Any:
+        if self._client is None:
+            self._client = connect(str(self._url), self._timeout, self._most_connections)
+        return self._client
+
+    async def _in_time(self, asked: Any) -> Any:
+        try:
+            async with asyncio.timeout(self._timeout), self._gate:
+                return await asked
+        except Exception as error:
+            raise as_unavailable(error, self._timeout) from error
+        finally:
+            asked.close()
+
+    def _key(self, counter: Counter) -> str:
+        return f"{self._prefix}:{counter.key}"
+
+
+def _full(counter: Counter, at: float, now: float) -> Full:
+    seconds = counter.limit.seconds
+    return Full(counter.key, min(seconds, at + seconds - now))
