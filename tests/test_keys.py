@@ -19,6 +19,7 @@ from linqi.jose._hygiene import is_known_secret
 from linqi.jose._jws import der_of
 
 RSA_KEY = Key.generate("RS256")
+RSA_ALGS = ("RS256", "PS256")
 
 
 @pytest.mark.parametrize("alg", ALGORITHMS)
@@ -230,12 +231,65 @@ def test_v4_an_unknown_kid_is_never_any_key() -> None:
             KeySet([key]).find(alg, kid)
 
 
+def test_v16_one_kid_for_two_algorithms_is_two_keys() -> None:
+    """Each is found by kid and alg together, and withdrawn by the kid that they share."""
+    rsa_pair = [Key.from_jwk(RSA_KEY.private_jwk() | {"alg": alg, "kid": "a"}) for alg in RSA_ALGS]
+    keys = KeySet([*rsa_pair, Key.generate("ES256", kid="b")])
+    for key in rsa_pair:
+        assert keys.find(key.alg, "a") is key
+    with pytest.raises(UnknownKey):
+        keys.find("ES256", "a")
+    keys.replace([keys.keys[1], keys.keys[2]])
+    assert keys.generation == 1, "the key for RS256 is gone, though its kid is not"
+    keys.remove("a")
+    assert [key.kid for key in keys.keys] == ["b"]
+
+
+def test_v5_the_only_key_without_a_kid_fits_whatever_kid_a_token_names() -> None:
+    """A PEM or a JWK without kid cannot know what its issuer calls it; the alg still decides."""
+    material = RSA_KEY.public_jwk()
+    bare = {name: value for name, value in material.items() if name != "kid"}
+    key = Key.from_jwk(bare)
+    keys = KeySet([key])
+    assert keys.find("RS256", "whatever") is keys.find("RS256", key.kid) is key
+    for alg in ("PS256", "ES256"):
+        with pytest.raises(UnknownKey):
+            keys.find(alg, "whatever")
+    named = KeySet([Key.from_jwk(material)])
+    with pytest.raises(UnknownKey):
+        named.find("RS256", "whatever")
+    keys.add(Key.generate("ES256", kid="other"))
+    with pytest.raises(UnknownKey):
+        keys.find("RS256", "whatever")
+    assert keys.find("RS256", key.kid) is key
+    for again in (key.with_tenure(signs_from=5, published_until=None), key.public_half()):
+        assert not again.is_named
+    assert Key.generate("ES256").is_named
+
+
+def test_null_members_of_a_jwk_count_as_absent() -> None:
+    """Some libraries write every member they know, null where there is nothing to say."""
+    nulls = dict.fromkeys(("use", "key_ops", "kid", "d", "signs_from", "published_until", "x5c"))
+    key = Key.from_jwk(RSA_KEY.public_jwk() | nulls | {"alg": None}, "RS256")
+    assert (key.can_sign, key.is_named, key.thumbprint) == (False, False, RSA_KEY.thumbprint)
+    jwks = json.dumps({"keys": [RSA_KEY.public_jwk() | nulls | {"alg": None}]})
+    assert KeySet.from_jwks(jwks, ["RS256"]).keys[0].alg == "RS256"
+
+
+@pytest.mark.parametrize("kind", [str, bytes])
+def test_a_byte_order_mark_before_a_jwks_is_skipped(kind: type[str] | type[bytes]) -> None:
+    """Editors on Windows write one (RFC 8259, section 8.1)."""
+    text = "\ufeff" + json.dumps({"keys": [RSA_KEY.public_jwk()]})
+    jwks = text if kind is str else text.encode()
+    assert KeySet.from_jwks(jwks).keys[0].kid == RSA_KEY.kid
+
+
 def test_v3_v16_a_set_reports_every_fault_together() -> None:
-    """Secrets beside asymmetric keys, and two keys of one kid, in one error."""
+    """Secrets beside asymmetric keys, and two keys of one kid and alg, in one error."""
     secret = Key.generate("HS256", kid="a")
-    pair = Key.generate("ES256", kid="a")
-    with pytest.raises(ConfigurationError) as caught:
-        KeySet([secret, pair])
+    pairs = [Key.generate("ES256", kid="a") for _ in range(2)]
+    with pytest.raises(ConfigurationError, match="for ES256 share kid 'a'") as caught:
+        KeySet([secret, *pairs])
     assert len(caught.value.faults) == 2
     with pytest.raises(ConfigurationError, match="empty"):
         KeySet([])

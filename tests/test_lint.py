@@ -51,7 +51,7 @@ def test_an_rsa_key_without_alg_is_usable_as_entra_publishes_it() -> None:
     [
         ({"kty": "oct", "k": "AAAA", "kid": "s"}, "secret", "can be used by anybody"),
         (KEY.private_jwk() | {"kid": "p"}, "private", "private half is published"),
-        (KEY.public_jwk(), "duplicate", "same kid"),
+        (KEY.public_jwk(), "duplicate", "same kid and alg"),
         (KEY.public_jwk() | {"kid": "b", "x": "AA"}, "broken", "not a key for ES256"),
         (7, "broken", "not a JSON object"),
     ],

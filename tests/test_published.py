@@ -56,11 +56,38 @@ def test_j3_a_key_that_is_not_for_us_is_skipped_alone(
 
 
 def test_v16_the_first_of_two_keys_with_one_kid_counts() -> None:
-    """A second one is reported, whichever it is."""
+    """A second one for the same alg is reported, whichever it is."""
     other = Key.generate("ES256", kid="ec")
     found = read(EC.public_jwk(), other.public_jwk())
     assert found.keys[0].is_same(EC)
     assert found.skipped[0].reason == "duplicate"
+
+
+def test_v16_one_kid_for_two_algorithms_is_two_keys() -> None:
+    """An RSA key published for RS256 and for PS256 under one kid verifies both."""
+    both = [RSA.public_jwk() | {"alg": alg} for alg in ("RS256", "PS256")]
+    found = read(*both, algorithms=["RS256", "PS256", "ES256"])
+    assert [(key.kid, key.alg) for key in found.keys][:2] == [("rsa", "RS256"), ("rsa", "PS256")]
+    assert not found.skipped
+
+
+def test_null_members_count_as_absent() -> None:
+    """Also those that would make a key private, or one for encryption."""
+    nulls = dict.fromkeys(("alg", "use", "key_ops", "d", "p", "q", "k", "x5t", "signs_from"))
+    found = read(RSA.public_jwk() | nulls)
+    assert [(key.kid, key.alg) for key in found.keys] == [("rsa", "RS256"), ("good", "ES256")]
+    assert not found.skipped
+    body = json.dumps({"keys": [EC.public_jwk() | {"kid": None}]}).encode()
+    bare = read_published(body, ["ES256"], 8)
+    assert [key.is_named for key in bare.keys] == [False]
+
+
+def test_a_byte_order_mark_is_skipped() -> None:
+    """One, at the beginning; anything else before the object is no JSON."""
+    body = json.dumps({"keys": [EC.public_jwk()]}).encode()
+    assert read_published(b"\xef\xbb\xbf" + body, ["ES256"], 8).keys[0].kid == "ec"
+    with pytest.raises(InvalidKey, match="strict JSON"):
+        read_published(b"\xef\xbb\xbf" * 2 + body, ["ES256"], 8)
 
 
 def test_a_key_without_alg_takes_the_only_allowed_one() -> None:

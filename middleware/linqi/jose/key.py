@@ -14,8 +14,9 @@ import pybase64
 from linqi.errors import InvalidKey
 from linqi.jose import _hygiene, _jws
 from linqi.jose._jws import ALGORITHMS
+from linqi.jose._members import read_object, without_nulls
 
-__all__ = ["ALGORITHMS", "Key", "read_object"]
+__all__ = ["ALGORITHMS", "Key"]
 
 _THUMBPRINT_MEMBERS: Final = {
     "oct": ("k", "kty"),
@@ -29,8 +30,9 @@ _LONGEST_KID: Final = 256
 class Key:
     """A key bound to one algorithm, checked to be strong enough when it is made.
 
-    ``kid`` is the given id, or the first 16 characters of ``thumbprint`` (RFC 7638). A key is
-    immutable, and its ``repr`` shows neither secret nor key material.
+    ``kid`` is the given id, or the first 16 characters of ``thumbprint`` (RFC 7638). ``is_named``
+    tells which: an id that was computed here says nothing about what others call the key. A key
+    is immutable, and its ``repr`` shows neither secret nor key material.
 
     A key that is rotated in has a tenure: it is published at once, signs from ``signs_from`` on,
     and need not be published after ``published_until``, both in Unix seconds.
@@ -44,6 +46,7 @@ class Key:
         "_width",
         "alg",
         "can_sign",
+        "is_named",
         "kid",
         "kty",
         "published_until",
@@ -54,6 +57,7 @@ class Key:
     kid: str
     kty: str
     can_sign: bool
+    is_named: bool
     signs_from: float
     published_until: float | None
     _algorithm: _jws.Algorithm
@@ -83,6 +87,7 @@ class Key:
         put(self, "alg", found.name)
         put(self, "kty", found.kty)
         put(self, "can_sign", _jws.can_sign(material))
+        put(self, "is_named", kid is not None)
         put(self, "kid", _checked_kid(kid) if kid is not None else self.thumbprint[:16])
         put(self, "signs_from", _checked_instant(signs_from, "signs_from"))
         if published_until is not None:
@@ -116,8 +121,11 @@ class Key:
         *,
         kid: str | None = None,
     ) -> Key:
-        """Read a JWK (RFC 7517); `alg` is needed where the JWK has none, and must agree with it."""
-        members = read_object(jwk, "JWK")
+        """Read a JWK (RFC 7517); `alg` is needed where the JWK has none, and must agree with it.
+
+        Members that are null count as absent.
+        """
+        members = without_nulls(read_object(jwk, "JWK"))
         _hygiene.check_members(members)
         named = members.get("alg", alg)
         if named is None:
@@ -145,14 +153,9 @@ class Key:
         cls, alg: str, *, kid: str | None = None, bits: int = 2048, curve: str = "Ed25519"
     ) -> Key:
         """Make a fresh key; `bits` is read for RSA only, `curve` for EdDSA only."""
-        found = _jws.algorithm(alg)
-        if found.kty == "oct":
-            return cls(secrets.token_bytes(found.hash_bytes), alg, kid=kid)
-        if found.kty == "OKP" and curve == "Ed448":
-            return cls(_jws.generate_ed448(), alg, kid=kid)
-        if curve != "Ed25519":
-            raise InvalidKey(f"unknown curve {curve!r} for EdDSA; use 'Ed25519' or 'Ed448'")
-        return cls(found.generate(bits), alg, kid=kid)
+        material = _fresh(_jws.algorithm(alg), bits, curve)
+        # Its thumbprint is its name from here on: no one can have called it otherwise.
+        return cls(material, alg, kid=cls(material, alg).kid if kid is None else kid)
 
     @property
     def thumbprint(self) -> str:
@@ -185,7 +188,7 @@ class Key:
         return Key(
             self._material,
             self.alg,
-            kid=self.kid,
+            kid=self._given_kid,
             signs_from=signs_from,
             published_until=published_until,
         )
@@ -200,7 +203,7 @@ class Key:
         """Give the key that verifies only; `InvalidKey` for a secret."""
         if self.kty == "oct":
             raise InvalidKey("an HMAC secret has no public half")
-        return Key(self._public, self.alg, kid=self.kid)
+        return Key(self._public, self.alg, kid=self._given_kid)
 
     def sign(self, data: bytes) -> bytes:
         """Give the signature of `data`; `SigningError` when it cannot be made."""
@@ -232,8 +235,22 @@ class Key:
     def __reduce__(self) -> NoReturn:
         raise TypeError("a Key is not pickled: hand on its JWK")
 
+    @property
+    def _given_kid(self) -> str | None:
+        return self.kid if self.is_named else None
+
     def _labelled(self, jwk: dict[str, Any]) -> dict[str, Any]:
         return jwk | {"alg": self.alg, "kid": self.kid, "use": "sig"}
+
+
+def _fresh(algorithm: _jws.Algorithm, bits: int, curve: str) -> Any:
+    if algorithm.kty == "oct":
+        return secrets.token_bytes(algorithm.hash_bytes)
+    if algorithm.kty == "OKP" and curve == "Ed448":
+        return _jws.generate_ed448()
+    if curve != "Ed25519":
+        raise InvalidKey(f"unknown curve {curve!r} for EdDSA; use 'Ed25519' or 'Ed448'")
+    return algorithm.generate(bits)
 
 
 def _checked_kid(kid: object) -> str:
@@ -253,15 +270,3 @@ def _family(alg: str, *types: str) -> _jws.Algorithm:
     if found.kty not in types:
         raise InvalidKey(f"{alg} takes a key of type {found.kty}, not of {' or '.join(types)}")
     return found
-
-
-def read_object(source: Mapping[str, Any] | str | bytes, what: str) -> dict[str, Any]:
-    """Give `source`, a mapping or JSON text, as a dict; `InvalidKey` when it is neither."""
-    if isinstance(source, str | bytes):
-        try:
-            source = json.loads(source)
-        except (ValueError, RecursionError):
-            raise InvalidKey(f"the {what} is not JSON") from None
-    if not isinstance(source, Mapping):
-        raise InvalidKey(f"a {what} is a JSON object, not {type(source).__name__}")
-    return dict(source)

@@ -12,8 +12,9 @@ from linqi.errors import ConfigurationError, InvalidKey, UnknownKey
 from linqi.events import Hook
 from linqi.jose import _jws
 from linqi.jose._jws import ALGORITHMS
+from linqi.jose._members import read_object
 from linqi.jose._whole_file import PRIVATE, write_whole
-from linqi.jose.key import Key, read_object
+from linqi.jose.key import Key
 
 __all__ = ["FetchedKeys", "KeySet", "KeySource", "only_fit"]
 
@@ -55,7 +56,8 @@ class FetchedKeys(KeySource, Protocol):
 class KeySet:
     """Keys of one issuer, oldest first: all verify, the last whose turn it is signs.
 
-    Symmetric and asymmetric keys never share a set, and no two keys share a ``kid``.
+    Symmetric and asymmetric keys never share a set, and no two keys share both ``kid`` and
+    ``alg``: keys of one ``kid`` for two algorithms are two keys, as some issuers publish them.
     ``generation`` rises whenever a key is removed, so that whoever remembers a verification can
     tell that its key may be gone.
     """
@@ -65,8 +67,9 @@ class KeySet:
 
     def __init__(self, keys: Iterable[Key]) -> None:
         self._keys: tuple[Key, ...] = ()
-        self._by_kid: dict[str, Key] = {}
+        self._by_name: dict[tuple[str, str], Key] = {}
         self._alone: dict[str, Key | None] = {}
+        self._nameless: Key | None = None
         self.generation = 0
         self._put(tuple(keys))
 
@@ -118,10 +121,14 @@ class KeySet:
     def find(self, alg: str, kid: str | None) -> Key:
         """Give the one key for a header; `UnknownKey` when none or several fit.
 
-        An unknown ``kid`` is never "any key", and an absent one fits only where the set holds
-        exactly one key for `alg` (RFC 7515, section 4.1.4).
+        An absent ``kid`` fits only where the set holds exactly one key for `alg` (RFC 7515,
+        section 4.1.4). An unknown ``kid`` is never "any key": it fits only the one key of a set
+        that came without a ``kid`` of its own, where there is nothing to choose from.
         """
-        key = self._alone.get(alg) if kid is None else self._by_kid.get(kid)
+        if kid is None:
+            key = self._alone.get(alg)
+        else:
+            key = self._by_name.get((kid, alg)) or self._nameless
         if key is None or key.alg != alg:
             raise UnknownKey(
                 f"no key for alg {alg} with that kid"
@@ -130,16 +137,19 @@ class KeySet:
             )
         return key
 
-    def has(self, kid: str) -> bool:
-        """Tell whether a key is called `kid`."""
-        return kid in self._by_kid
+    def has(self, kid: str, alg: str) -> bool:
+        """Return whether a key for `alg` is called `kid`."""
+        return (kid, alg) in self._by_name
 
     def add(self, key: Key) -> None:
         """Append `key`: it verifies at once, and signs if it can."""
         self._put((*self._keys, key))
 
     def remove(self, kid: str) -> None:
-        """Withdraw the key `kid`; tokens it signed stop verifying, cached ones included."""
+        """Withdraw the key `kid`; tokens it signed stop verifying, cached ones included.
+
+        Keys that share the ``kid`` are all withdrawn, whatever they are for.
+        """
         kept = tuple(key for key in self._keys if key.kid != kid)
         if len(kept) == len(self._keys):
             raise InvalidKey(f"no key has kid {kid!r}")
@@ -149,8 +159,9 @@ class KeySet:
         """Put `keys` in the place of all; tokens of those not among them stop verifying."""
         before, after = self._keys, tuple(keys)
         self._put(after)
-        kept = {key.kid: key for key in after}
-        if not all(key.kid in kept and key.is_same(kept[key.kid]) for key in before):
+        kept = self._by_name
+        names = [(key.kid, key.alg) for key in before]
+        if not all(n in kept and k.is_same(kept[n]) for n, k in zip(names, before, strict=True)):
             self.generation += 1
 
     def public_jwks(self, now: float = -math.inf) -> dict[str, Any]:
@@ -182,18 +193,19 @@ class KeySet:
         for key in keys:
             by_alg.setdefault(key.alg, []).append(key)
         self._keys = keys
-        self._by_kid = {key.kid: key for key in keys}
+        self._by_name = {(key.kid, key.alg): key for key in keys}
         self._alone = {alg: ks[0] if len(ks) == 1 else None for alg, ks in by_alg.items()}
+        self._nameless = keys[0] if len(keys) == 1 and not keys[0].is_named else None
 
 
 def _check_together(keys: Sequence[Key]) -> None:
     faults = []
     if not keys:
         faults.append("the key set is empty; give at least one key")
-    kids = [key.kid for key in keys]
+    names = [(key.kid, key.alg) for key in keys]
     faults += [
-        f"several keys share kid {kid!r}; give each its own"
-        for kid in sorted({kid for kid in kids if kids.count(kid) > 1})
+        f"several keys for {alg} share kid {kid!r}; give each its own"
+        for kid, alg in sorted({name for name in names if names.count(name) > 1})
     ]
     if len({key.kty == "oct" for key in keys}) > 1:
         faults.append("secrets and asymmetric keys share a set; use one set for each")
@@ -203,7 +215,7 @@ def _check_together(keys: Sequence[Key]) -> None:
 
 def only_fit(entry: object, algorithms: Sequence[str]) -> str | None:
     """Give the one algorithm that an ``alg``-less JWK can be for; None when it says or none is."""
-    if not isinstance(entry, Mapping) or "alg" in entry:
+    if not isinstance(entry, Mapping) or entry.get("alg") is not None:
         return None
     curves = {"P-256": "ES256", "P-384": "ES384", "P-521": "ES512"}
     if entry.get("kty") == "EC":

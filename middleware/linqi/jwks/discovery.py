@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from codecs import BOM_UTF8
 from dataclasses import dataclass
 
 from linqi.errors import FetchFailed, MalformedToken
@@ -39,7 +40,8 @@ async def discover(fetch: Fetch, issuer: str) -> str:
     answer = await fetch(discovery_url(issuer), {})
     _check_status(answer, "the discovery document")
     try:
-        metadata = parse_object(answer.body, "discovery document", most_members=_MOST_MEMBERS)
+        text = answer.body.removeprefix(BOM_UTF8)
+        metadata = parse_object(text, "discovery document", most_members=_MOST_MEMBERS)
     except MalformedToken as error:
         raise FetchFailed(str(error)) from None
     if metadata.get("issuer") != issuer:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from codecs import BOM_UTF8
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Literal, TypeAlias
 
 from linqi.errors import InvalidKey, MalformedToken
 from linqi.jose._gate import parse_object
+from linqi.jose._members import without_nulls
 from linqi.jose.key import ALGORITHMS, Key
 from linqi.jose.keys import only_fit
 
@@ -30,7 +32,7 @@ _SECRET_MEMBERS: Final = frozenset({"d", "p", "q", "dp", "dq", "qi", "oth", "k"}
 _LONGEST_SHOWN: Final = 64
 _DUPLICATE: Final[tuple[Reason, str]] = (
     "duplicate",
-    "an earlier key of the set has the same kid",
+    "an earlier key of the set has the same kid and alg",
 )
 
 
@@ -76,26 +78,31 @@ def read_published(body: bytes, algorithms: Sequence[str], most_keys: int) -> Pu
 
 
 def read_entries(body: bytes, most_keys: int) -> list[object]:
-    """Give the members of the ``keys`` array, whatever they are; `InvalidKey` without one."""
+    """Return the members of the ``keys`` array, whatever they are; `InvalidKey` without one.
+
+    A byte order mark before the text is skipped (RFC 8259, section 8.1), and members of a key that
+    are null count as absent: several issuers publish either.
+    """
+    text = body.removeprefix(BOM_UTF8)
     try:
-        entries = parse_object(body, "JWKS", most_members=64 * most_keys).get("keys")
+        entries = parse_object(text, "JWKS", most_members=64 * most_keys).get("keys")
     except MalformedToken as error:
         raise InvalidKey(str(error)) from None
     if not isinstance(entries, list):
         raise InvalidKey('a JWKS is an object with a "keys" array')
     if len(entries) > most_keys:
         raise InvalidKey(f"the JWKS has {len(entries)} keys, at most {most_keys} are read")
-    return entries
+    return [without_nulls(e) if isinstance(e, Mapping) else e for e in entries]
 
 
 def sort_entries(entries: Sequence[object], algorithms: Sequence[str]) -> Published:
     """Part the keys to use for `algorithms` from the others."""
-    keys: dict[str, Key] = {}
+    keys: dict[tuple[str, str], Key] = {}
     skipped = []
     for position, entry in enumerate(entries):
         found = _read(entry, algorithms)
         if isinstance(found, Key):
-            if keys.setdefault(found.kid, found) is found:
+            if keys.setdefault((found.kid, found.alg), found) is found:
                 continue
             reason, detail = _DUPLICATE
         else:

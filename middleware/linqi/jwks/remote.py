@@ -131,7 +131,7 @@ class RemoteKeys:
         self._schedule = Schedule(settings=refresh or RefreshSettings())
         self._held: KeySet | None = None
         self._skipped: tuple[SkippedKey, ...] = ()
-        self._unknown: TTLCache[str, bool] = TTLCache(
+        self._unknown: TTLCache[tuple[str, str], bool] = TTLCache(
             self._limits.unknown_kids, self._limits.unknown_seconds, monotonic
         )
         self._refused = 0
@@ -169,7 +169,7 @@ class RemoteKeys:
         try:
             return held.find(alg, kid)
         except UnknownKey as error:
-            raise UnknownKey(error.detail, seek=self._seeker(held, kid)) from None
+            raise UnknownKey(error.detail, seek=self._seeker(held, alg, kid)) from None
 
     async def start(self) -> None:
         """Fetch the set if there is none, and keep it fresh from now on.
@@ -221,18 +221,19 @@ class RemoteKeys:
     def __repr__(self) -> str:
         return f"<RemoteKeys {self.issuer} {self._schedule.status(self._monotonic())}>"
 
-    def _seeker(self, held: KeySet, kid: str | None) -> Callable[[], Awaitable[None]] | None:
-        """Give the wait for a fetch that may bring `kid`, if there may be one now.
+    def _seeker(
+        self, held: KeySet, alg: str, kid: str | None
+    ) -> Callable[[], Awaitable[None]] | None:
+        """Return the wait for a fetch that may bring `kid` for `alg`, if there may be one now.
 
-        Not for a kid that is there for another algorithm, nor for none at all: a set whose keys
-        have no ids is renewed by schedule.
+        Not for no kid at all: a set whose keys have no ids is renewed by schedule.
         """
-        if kid is None or held.has(kid):
+        if kid is None:
             return None
-        if kid not in self._unknown and (
+        if (kid, alg) not in self._unknown and (
             len(self._flight) or self._schedule.may_force(self._monotonic())
         ):
-            return functools.partial(self._seek, kid)
+            return functools.partial(self._seek, kid, alg)
         self._refused += 1
         return None
 
@@ -251,8 +252,8 @@ class RemoteKeys:
         self._keep_here()
         await self._fly(is_forced=False)
 
-    async def _seek(self, kid: str) -> None:
-        """Wait for a fetch that may bring `kid`.
+    async def _seek(self, kid: str, alg: str) -> None:
+        """Wait for a fetch that may bring `kid` for `alg`.
 
         One that was under way already may have asked before the key was there: then once more.
         """
@@ -262,10 +263,10 @@ class RemoteKeys:
             if not is_joined and not self._schedule.may_force(self._monotonic()):
                 return
             is_answer = await self._fly(is_forced=True)
-            if self._held is not None and self._held.has(kid):
+            if self._held is not None and self._held.has(kid, alg):
                 return
             if is_answer and not is_joined:
-                self._unknown[kid] = True
+                self._unknown[kid, alg] = True
                 return
 
     def _keep_here(self) -> None:
