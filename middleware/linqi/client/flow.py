@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import concurrent.futures
 import threading
-from collections.abc import AsyncGenerator, Awaitable, Callable, Generator
+from collections.abc import AsyncGenerator, Awaitable, Callable, Generator, Iterable
 from concurrent.futures import Future
 from typing import Any, Final, TypeAlias
 from urllib.parse import urlsplit
@@ -28,14 +28,23 @@ _RENEWAL_SECONDS: Final = 20.0
 _PORTS: Final = {"http": 80, "https": 443}
 
 _Run: TypeAlias = Callable[[Callable[[], Any]], Awaitable[Any]]
+_Origin: TypeAlias = tuple[str, str, int]
 
 
 class RefreshingFlow:
     """What the ``Auth`` classes of httpx2 and httpx share.
 
-    `refresh_url`: where the refresh token is posted; only requests to its origin carry a token.
-    `make_client`: gives the asynchronous client that posts it, for proxies or certificates of
-    your own; synchronous programs use it, too, for a renewal runs beside their requests.
+    Args:
+        refresh_url: Where the refresh token is posted. Only requests to its origin and to
+            `origins` carry an access token.
+        origins: Other origins whose requests carry the access token, such as
+            ``https://api.shop.example``: scheme, host and, where it is not the usual one, port.
+            Default none. The refresh token goes to `refresh_url` only.
+        make_client: Returns the asynchronous client that posts the refresh token, for proxies or
+            certificates of your own. Synchronous programs use it, too: a renewal runs beside
+            their requests.
+        longest_flight: Seconds after which a renewal that did not end is given up. Default 30.
+
     """
 
     def __init__(
@@ -45,18 +54,21 @@ class RefreshingFlow:
         *,
         storage: TokenStorage | None = None,
         settings: JudgeSettings | None = None,
+        origins: Iterable[str] = (),
         make_client: Callable[[], Any],
         replayable: type[Any],
+        multipart: type[Any],
         longest_flight: float = _RENEWAL_SECONDS * 1.5,
         sleep: Callable[[float], Awaitable[object]] = asyncio.sleep,
     ) -> None:
-        self._origin = _origin_of(refresh_url)
+        self._origins = _origins_of(refresh_url, origins)
         self.renewing = Renewing(
             tokens, storage=storage, settings=settings, longest_flight=longest_flight
         )
         self._url = refresh_url
         self._make_client = make_client
         self._replayable = replayable
+        self._multipart = multipart
         self._longest_flight = longest_flight
         self._sleep = sleep
         self._tasks: set[asyncio.Task[None]] = set()
@@ -116,7 +128,10 @@ class RefreshingFlow:
         response = yield _signed(request, token)
         if self._adopt(response):
             yield self.renewing.save
-        if self._wants_retry(request, response):
+        if self._is_refused(response):
+            if not self._is_replayable(request.stream):
+                self.renewing.doubt(token)
+                return
             try:
                 token = yield from self._asking(token)
             except Unavailable:
@@ -145,7 +160,7 @@ class RefreshingFlow:
             return
         if plan.is_leader:
             thread = threading.Thread(
-                target=lambda: asyncio.run(self._renew(flight, _at_once)), name="linqi-renewal"
+                target=self._renew_in_thread, args=(flight,), name="linqi-renewal"
             )
             try:
                 thread.start()
@@ -153,6 +168,22 @@ class RefreshingFlow:
                 self.renewing.settle(flight, Answer(status=0, detail="no thread"))
         if not plan.token:
             concurrent.futures.wait([flight], timeout=self._longest_flight)
+
+    def _renew_in_thread(self, flight: Future[None]) -> None:
+        """Renew on an event loop of its own; the flight is settled even where that cannot run.
+
+        Under gevent's monkey patching this thread is a greenlet, and ``asyncio.run`` raises where
+        another greenlet of the same thread runs an event loop.
+        """
+        work = self._renew(flight, _at_once)
+        detail = "ended"
+        try:
+            asyncio.run(work)
+        except Exception as error:  # noqa: BLE001 - a thread has no caller to raise it to
+            detail = type(error).__name__
+        finally:
+            work.close()
+            self.renewing.settle(flight, Answer(status=0, detail=detail))
 
     async def _async_follow(self, plan: Plan) -> None:
         """Begin a renewal in a task of its own, or wait for one; who leaves cancels nothing."""
@@ -216,9 +247,9 @@ class RefreshingFlow:
             headers["x-refresh-token"], instant(response.headers.get("date", ""))
         )
 
-    def _wants_retry(self, request: Any, response: Any) -> bool:
-        """Tell whether a 401 is about the token, and the request can be sent a second time."""
-        if response.status_code != 401 or not isinstance(request.stream, self._replayable):
+    def _is_refused(self, response: Any) -> bool:
+        """Check whether a 401 is about the token, and a renewal may bring a better one."""
+        if response.status_code != 401:
             return False
         tokens = self.renewing.tokens
         return (
@@ -227,8 +258,17 @@ class RefreshingFlow:
             and (tokens is None or bool(tokens.refresh_token))
         )
 
+    def _is_replayable(self, stream: Any) -> bool:
+        """Check whether a body can be sent a second time.
+
+        The libraries rewind each file of a multipart body before they read it.
+        """
+        if isinstance(stream, self._multipart):
+            return all(_rewinds(getattr(field, "file", b"")) for field in stream.fields)
+        return isinstance(stream, self._replayable)
+
     def _is_ours(self, url: Any) -> bool:
-        return (url.scheme, url.host, url.port or _PORTS.get(url.scheme)) == self._origin
+        return (url.scheme, url.host, url.port or _PORTS.get(url.scheme)) in self._origins
 
 
 async def _at_once(call: Callable[[], Any]) -> Any:
@@ -239,14 +279,40 @@ async def _at_once(call: Callable[[], Any]) -> Any:
     return call()
 
 
-def _origin_of(url: str) -> tuple[str, str, int]:
+def _rewinds(file: Any) -> bool:
+    if isinstance(file, str | bytes):
+        return True
+    seekable = getattr(file, "seekable", None)
+    return seekable is not None and bool(seekable())
+
+
+def _origins_of(refresh_url: str, origins: Iterable[str]) -> frozenset[_Origin]:
+    """Return the origins that a token may be sent to; `ConfigurationError` with every fault."""
+    if isinstance(origins, str):
+        raise ConfigurationError(["origins is a string, expected a list of origins"])
+    found = [_origin_of(refresh_url)]
+    faults = [] if found[0] else ["refresh_url is no URL of http or https with a host"]
+    for position, text in enumerate(origins):
+        origin, rest = _origin_of(text), text.partition("://")[2]
+        if origin is None or any(mark in rest for mark in "/?#@"):
+            faults.append(  # without the text, which may hold a password
+                f"origins[{position}] is no origin, expected scheme, host and port only,"
+                " such as https://api.shop.example"
+            )
+        found.append(origin)
+    if faults:
+        raise ConfigurationError(faults)
+    return frozenset(origin for origin in found if origin is not None)
+
+
+def _origin_of(url: str) -> _Origin | None:
     try:
         parts = urlsplit(url)
         port = parts.port
     except ValueError:
-        parts, port = urlsplit(""), None
+        return None
     if parts.scheme not in _PORTS or not parts.hostname:
-        raise ConfigurationError(["refresh_url is no URL of http or https with a host"])
+        return None
     return (parts.scheme, parts.hostname, port or _PORTS[parts.scheme])
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 import httpx2
 
@@ -10,6 +10,9 @@ from linqi.client.flow import RefreshingFlow
 from linqi.client.tokens import Tokens
 
 __all__ = ["RefreshingAuth"]
+
+_MULTIPART: Final = type(httpx2.Request("POST", "http://x", files={"file": b""}).stream)
+"""The class of multipart bodies, which has no public name."""
 
 
 class RefreshingAuth(RefreshingFlow, httpx2.Auth):
@@ -26,4 +29,6 @@ class RefreshingAuth(RefreshingFlow, httpx2.Auth):
     def __init__(self, refresh_url: str, tokens: Tokens | None = None, **options: Any) -> None:
         """Take the tokens of a login, or those that ``storage`` has kept; see `RefreshingFlow`."""
         options.setdefault("make_client", httpx2.AsyncClient)
-        super().__init__(refresh_url, tokens, replayable=httpx2.ByteStream, **options)
+        super().__init__(
+            refresh_url, tokens, replayable=httpx2.ByteStream, multipart=_MULTIPART, **options
+        )

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import logging
+import os
 import random
 import threading
 import time
+import weakref
 from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import dataclass
@@ -29,6 +31,8 @@ _FIRST_BACKOFF, _LONGEST_BACKOFF = 1.0, 30.0
 _LONGEST_RETRY_AFTER: Final = 300.0
 """A server that asks for more is not believed: its sessions would end meanwhile."""
 _log: Final = logging.getLogger("linqi.client")
+_living: Final[weakref.WeakSet[Renewing]] = weakref.WeakSet()
+"""Who begins anew in a child after ``fork``."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,9 +86,11 @@ class Renewing:
         self._claims: AccessClaims | None = None
         self._held: HeldToken | None = None
         self._sendable: tuple[str, HeldToken] | None = None  # replaced whole: read without the lock
+        self._doubted = ""
         self._kept: Tokens | None = None
         self.renewals = 0
         """How often new tokens were taken up."""
+        _living.add(self)
         if tokens is not None:
             self.sign_in(tokens)
         elif (found := self._storage.load()) is not None:
@@ -119,9 +125,10 @@ class Renewing:
             now = self._monotonic()
             verdict = "expired" if held is None else judge(held, self._wall(), now)
             token = tokens.access_token
-            if verdict == "fresh" and token != refused:
+            is_refused = token in (refused, self._doubted)
+            if verdict == "fresh" and not is_refused:
                 return Plan(token=token)
-            if token == refused:
+            if is_refused:
                 verdict = "expired"
             if not tokens.refresh_token:
                 if verdict == "expired":
@@ -138,6 +145,18 @@ class Renewing:
                 "the access token is over and no new one could be had",
                 retry_after=self._retry_at - now,
             )
+
+    def doubt(self, token: str) -> None:
+        """Remember that the server refused `token`: the next request renews before it is sent.
+
+        For a request that cannot be sent a second time. Without effect where `token` is no longer
+        the one at hand, or no refresh token could bring another.
+        """
+        with self._lock:
+            tokens = self._tokens
+            if tokens is not None and tokens.access_token == token and tokens.refresh_token:
+                self._doubted = token
+                self._sendable = None
 
     def settle(self, flight: Future[None], answer: Answer) -> None:
         """End a flight with what the refresh route answered; a second time does nothing."""
@@ -229,6 +248,15 @@ class Renewing:
                 return 0.0
             return seconds_left(self._held, self._wall(), self._monotonic())
 
+    def begin_anew(self) -> None:
+        """Leave to the parent what it was doing when this process was forked from it.
+
+        A lock may be held and a flight led by a thread that this process does not have.
+        """
+        self._lock = threading.Lock()
+        self._saving = threading.Lock()
+        self._flight = None
+
     def _lead(self, sendable: str, now: float) -> Plan:
         given_up = self._flight
         self._flight = Future()
@@ -304,7 +332,10 @@ class Renewing:
             self.renewals += 1
         self._tokens, self._claims = tokens, claims
         self._held = None if claims is None else self._hold(claims, tokens.refresh_in, date)
-        self._sendable = None if self._held is None else (tokens.access_token, self._held)
+        if self._held is None or tokens.access_token == self._doubted:
+            self._sendable = None
+        else:
+            self._sendable = (tokens.access_token, self._held)
 
     def _hold(
         self, claims: AccessClaims, refresh_in: float | None, date: float | None
@@ -337,3 +368,14 @@ class Renewing:
             if found is None or kept is None or found.refresh_token == kept.refresh_token:
                 self._storage.save(tokens)
             self._kept = tokens
+
+
+def _begin_anew() -> None:
+    for renewing in list(_living):
+        renewing.begin_anew()
+
+
+# Not a comparison of process ids: that is paid by every request, and two threads of the child may
+# both find another id, and each make a lock. This runs while the child has a single thread.
+if hasattr(os, "register_at_fork"):  # not on Windows, which has no fork
+    os.register_at_fork(after_in_child=_begin_anew)

@@ -1,0 +1,90 @@
+"""The Python client after ``fork``, and under gevent's monkey patching."""
+
+import subprocess
+import sys
+
+from signed_in import login
+
+FORKED = """
+import os, sys, threading
+import httpx2
+from linqi.client.httpx2 import RefreshingAuth
+from linqi.client.tokens import Tokens
+server, access_token, refresh_token = sys.argv[1:]
+parent, is_over, begins = os.getpid(), threading.Event(), threading.Event()
+
+def make_client():
+    if os.getpid() == parent:  # the parent's renewal goes on for as long as the child lives
+        begins.set()
+        is_over.wait()
+    return httpx2.AsyncClient()
+
+tokens = Tokens(access_token=access_token, refresh_token=refresh_token)
+auth = RefreshingAuth(f"{server}/refresh", tokens, make_client=make_client)
+plan = auth.renewing.plan(refused=access_token)
+threading.Thread(target=auth._follow, args=(plan,)).start()
+begins.wait()
+held = threading.Thread(target=lambda: (auth.renewing._lock.acquire(), begins.clear(),
+                                        is_over.wait(), auth.renewing._lock.release()))
+held.start()
+while begins.is_set():
+    pass
+child = os.fork()
+if child == 0:
+    auth.renewing.doubt(access_token)
+    with httpx2.Client(base_url=server, auth=auth) as client:
+        print(client.get("/me").status_code, auth.renewing.renewals, flush=True)
+    os._exit(0)
+_, status = os.waitpid(child, 0)
+is_over.set()
+held.join()
+os._exit(os.waitstatus_to_exitcode(status))
+"""
+
+
+def test_a_child_after_fork_renews_without_its_parents_threads(dual_server: str) -> None:
+    """A lock that another thread held, and a renewal that was under way, stay with the parent.
+
+    Without the handler of ``fork`` the child waits for that lock for ever.
+    """
+    tokens = login(dual_server)
+    command = [sys.executable, "-c", FORKED, dual_server, tokens.access_token, tokens.refresh_token]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert done.stdout.split() == ["200", "1"], done.stderr
+
+
+GEVENT = """
+from gevent import monkey
+monkey.patch_all()
+import asyncio, sys, time
+import gevent, httpx
+from linqi.client.httpx import RefreshingAuth
+from linqi.client.tokens import Tokens
+from linqi.errors import Unavailable
+server, access_token, refresh_token = sys.argv[1:]
+tokens = Tokens(access_token=access_token, refresh_token=refresh_token)
+auth = RefreshingAuth(f"{server}/refresh", tokens)
+with httpx.Client(base_url=server, auth=auth) as client:
+    print(client.get("/me").status_code)
+    # While another greenlet runs an event loop, asyncio.run raises in this thread.
+    other = gevent.spawn(asyncio.run, asyncio.sleep(1))
+    gevent.sleep(0.1)
+    auth.renewing.doubt(access_token)
+    began = time.monotonic()
+    try:
+        client.get("/me")
+    except Unavailable as error:
+        print("Unavailable", error.retry_after <= 1, time.monotonic() - began < 10)
+    other.join()
+    auth.renewing._retry_at = 0
+    print(client.get("/me").status_code, auth.renewing.renewals)
+"""
+
+
+def test_under_gevent_a_renewal_that_raises_settles_at_once(dual_server: str) -> None:
+    """The waiter hears it at once, where it waited 30 s; the next renewal succeeds."""
+    tokens = login(dual_server)
+    command = [sys.executable, "-W", "error::RuntimeWarning", "-c", GEVENT]
+    command += [dual_server, tokens.access_token, tokens.refresh_token]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=100, check=False)
+    assert done.stdout.splitlines() == ["200", "Unavailable True True", "200 1"], done.stderr
