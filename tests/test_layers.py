@@ -65,7 +65,12 @@ DOORS = {
         "linqi.sessions.refresh_token",
         "linqi.sessions.renewal",
     },
-    "cachetools": {"linqi.jwks.remote", "linqi.sessions.sliding", "linqi_storm.sampler"},
+    "cachetools": {
+        "linqi.asgi.conditions",
+        "linqi.jwks.remote",
+        "linqi.sessions.sliding",
+        "linqi_storm.sampler",
+    },
     "filelock": {"linqi.jwks.sharing"},
     "httpx": {"linqi.client.httpx"},
     "httpx2": {"linqi.client.httpx2", "linqi.client.signing_in", "linqi.jwks.fetching"},

@@ -21,6 +21,7 @@ __all__ = [
     "RenewalDenied",
     "RenewalFailed",
     "RenewalNotDue",
+    "RenewalSkipped",
     "RevocationFailed",
     "RevocationFeedLost",
     "RevocationFeedRestored",
@@ -28,6 +29,7 @@ __all__ = [
     "SessionRefreshed",
     "SessionRevoked",
     "SessionStarted",
+    "SkipReason",
     "SocketClosed",
     "TokenRefused",
     "TokenRenewed",
@@ -86,6 +88,34 @@ class RenewalDeferred:
     session: str
     reason: Literal["budget", "slow", "response", "cacheable"]
     seconds_left: float
+
+
+SkipReason: TypeAlias = Literal[
+    "method",
+    "status",
+    "websocket",
+    "unanswered",
+    "not_ours",
+    "no_session",
+    "bound",
+    "expired",
+]
+"""``method``: HEAD or OPTIONS; ``status``: the response was not 2xx; ``websocket``: a handshake;
+``unanswered``: the application sent no response; ``not_ours``: the token is of another issuer;
+``no_session``: it lacks ``sid``, ``auth_time``, ``session_end`` or ``jti``; ``bound``: it is bound
+to a key (``cnf``); ``expired``: only the verification's leeway let it pass."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RenewalSkipped:
+    """A near-expiry request whose answer carries no successor, by its kind or its token's."""
+
+    user: str
+    session: str
+    reason: SkipReason
+    seconds_left: float
+    status: int = 0
+    """The response's, for the reason ``status``."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -262,6 +292,7 @@ Event: TypeAlias = (
     | RenewalDeferred
     | RenewalDenied
     | RenewalFailed
+    | RenewalSkipped
     | SessionCapReached
     | RevocationFailed
     | SocketClosed

@@ -7,7 +7,7 @@ import logging
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 from linqi.asgi._http import (
     Access,
@@ -39,7 +39,6 @@ from linqi.events import (
     Event,
     Hook,
     RenewalNotDue,
-    SessionCapReached,
     SocketClosed,
     TokenRefused,
     VerboseHook,
@@ -47,7 +46,7 @@ from linqi.events import (
 from linqi.instrumentation.logging import LoggingHook
 from linqi.jose.verified import ANONYMOUS, Anonymous, Verified
 from linqi.jose.verifier import Verifier
-from linqi.sessions.renewal import Due, Kept
+from linqi.sessions.renewal import Due
 from linqi.sessions.sliding import SlidingRenewal
 
 __all__ = ["JWTMiddleware"]
@@ -56,7 +55,6 @@ if TYPE_CHECKING:
     from linqi.config import Config, Wired
 
 _logger = logging.getLogger("linqi")
-_NEVER_RENEWED: Final = frozenset({"HEAD", "OPTIONS"})
 _GUARDED, _OPTIONAL, _PUBLIC = Access.GUARDED, Access.OPTIONAL, Access.PUBLIC
 
 
@@ -210,7 +208,7 @@ class JWTMiddleware:
             await self._refuse(None, None, scope, receive, send)
         elif kind == "websocket":
             await self._serve_socket(scope, receive, send, verified, transport)
-        elif self._renewer is None or scope["method"] in _NEVER_RENEWED:
+        elif self._renewer is None:
             await self.app(_known(scope, verified), receive, send)
         else:
             now, buffer = self._clock(), self._renewer.buffer
@@ -219,12 +217,13 @@ class JWTMiddleware:
                 if self._verbose_hooks:
                     self._tell_not_due(verified, now, buffer)
             elif isinstance(decision := self._renewer.renewal.decide(verified, now), Due):
-                send = self._renewer.wrap(
-                    send,
-                    Wanted(verified, decision, transport, find_header(headers, b"origin"), now),
-                )
+                origin = find_header(headers, b"origin")
+                wanted = Wanted(verified, decision, transport, origin, now)
+                inner = _known(scope, verified)
+                await self._renewer.serve(self.app, inner, receive, send, wanted)
+                return
             else:
-                self._tell_cap(verified, decision)
+                self._renewer.keep(verified, now, decision)
             await self.app(_known(scope, verified), receive, send)
 
     def _read(self, scope: Scope, headers: Headers) -> tuple[Transport, bytes | None]:
@@ -241,6 +240,8 @@ class JWTMiddleware:
     async def _serve_socket(
         self, scope: Scope, receive: Receive, send: Send, verified: Verified, transport: Transport
     ) -> None:
+        if self._renewer is not None:
+            self._renewer.skip_socket(verified)
         marker = transport.subprotocol
         session = SocketSession(
             self.verifier,
@@ -291,17 +292,6 @@ class JWTMiddleware:
                 hook(event)
             except Exception:  # a hook's fault is not the user's
                 _logger.exception("a hook raised on %s", type(event).__name__)
-
-    def _tell_cap(self, verified: Verified, kept: Kept) -> None:
-        """Say that a near-expiry token stays without successor because its session ends."""
-        if kept.session_end is not None:
-            self._tell(
-                SessionCapReached(
-                    user=verified.identity,
-                    session=verified.session_id or "",
-                    session_end=kept.session_end,
-                )
-            )
 
     def _tell_not_due(self, verified: Verified, now: float, buffer: float) -> None:
         for hook in self._verbose_hooks:

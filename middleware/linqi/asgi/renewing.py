@@ -5,18 +5,30 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal
+from typing import Final, Literal
 
-from linqi.asgi._http import Message, Send, merge_list
+from linqi.asgi._http import ASGIApp, Message, Receive, Scope, Send, merge_list
 from linqi.asgi.caching import is_cache_field, is_cacheable
+from linqi.asgi.conditions import Conditions
 from linqi.asgi.transports import Transport
 from linqi.errors import LinqiError, RenewalRefused
-from linqi.events import Event, RenewalDeferred, RenewalDenied, RenewalFailed, TokenRenewed
+from linqi.events import (
+    Event,
+    RenewalDeferred,
+    RenewalDenied,
+    RenewalFailed,
+    RenewalSkipped,
+    SessionCapReached,
+    SkipReason,
+    TokenRenewed,
+)
 from linqi.jose.verified import Verified
-from linqi.sessions.renewal import Due
+from linqi.sessions.renewal import Due, Kept
 from linqi.sessions.sliding import Begun, Issued, SlidingRenewal
 
 __all__ = ["Renewer", "Wanted"]
+
+_NEVER_RENEWED: Final = frozenset({"HEAD", "OPTIONS"})
 
 
 @dataclass(slots=True)
@@ -55,16 +67,30 @@ class Renewer:
         self._wait_seconds = wait_seconds
         self._tell = tell
         self._clock = clock
+        self._conditions = Conditions(clock)
 
-    def wrap(self, send: Send, wanted: Wanted) -> Send:
-        """Give a `send` that adds the successor to the response's start.
+    async def serve(
+        self, app: ASGIApp, scope: Scope, receive: Receive, send: Send, wanted: Wanted
+    ) -> None:
+        """Run `app` on a near-expiry request; a 2xx response carries the successor.
 
         Where signing takes long it is begun now, before the application runs, so that it is ready
-        when the response starts.
+        when the response starts. `scope` is a copy of our own.
         """
-        is_early = self.renewal.signs_off_loop
-        if is_early:
+        if scope["method"] in _NEVER_RENEWED:
+            self.skip(wanted.verified, wanted.now, "method")
+            await app(scope, receive, send)
+            return
+        if is_early := self.renewal.signs_off_loop:
             wanted.begun = self._begin(wanted)
+            if wanted.begun is None:
+                await app(scope, receive, send)
+                return
+        digest = wanted.verified.digest
+        if self._conditions.may_hide(scope, digest) and (
+            is_early or self.renewal.affords(wanted.verified, wanted.now)
+        ):
+            self._conditions.hide(scope, digest)
         is_started = False
 
         async def send_renewed(message: Message) -> None:
@@ -73,9 +99,46 @@ class Renewer:
                 is_started = True
                 if 200 <= message["status"] < 300:
                     message = await self._renewed(wanted, message, is_early)
+                else:
+                    self.skip(wanted.verified, wanted.now, "status", message["status"])
             await send(message)
 
-        return send_renewed
+        try:
+            await app(scope, receive, send_renewed)
+        finally:
+            if not is_started:
+                self.skip(wanted.verified, wanted.now, "unanswered")
+
+    def skip(self, verified: Verified, now: float, reason: SkipReason, status: int = 0) -> None:
+        """Tell why a near-expiry request gets no successor, whatever the renewal would say."""
+        self._tell(
+            RenewalSkipped(
+                user=verified.identity,
+                session=verified.session_id or "",
+                reason=reason,
+                status=status,
+                seconds_left=verified.expires_at - now,
+            )
+        )
+
+    def skip_socket(self, verified: Verified) -> None:
+        """Tell that a handshake with a near-expiry token gets none: a socket takes it in band."""
+        now = self._clock()
+        if verified.expires_at - now < self.buffer:
+            self.skip(verified, now, "websocket")
+
+    def keep(self, verified: Verified, now: float, kept: Kept) -> None:
+        """Tell why a near-expiry token never gets a successor."""
+        if kept.session_end is not None:
+            self._tell(
+                SessionCapReached(
+                    user=verified.identity,
+                    session=verified.session_id or "",
+                    session_end=kept.session_end,
+                )
+            )
+        elif kept.reason != "not_due" and kept.reason != "at_end":
+            self.skip(verified, now, kept.reason)
 
     async def _renewed(self, wanted: Wanted, message: Message, is_early: bool) -> Message:
         """Give the response start with the successor, or as it was when there is none."""

@@ -20,6 +20,7 @@ from linqi.events import (
     RenewalDenied,
     RenewalFailed,
     RenewalNotDue,
+    RenewalSkipped,
     RevocationFailed,
     RevocationFeedLost,
     RevocationFeedRestored,
@@ -53,6 +54,11 @@ _LINES: dict[type[Any], tuple[int, str]] = {
     RenewalDeferred: (
         logging.INFO,
         "renewal deferred: user=%(user)s session=%(session)s reason=%(reason)s"
+        " seconds_left=%(seconds_left).3f",
+    ),
+    RenewalSkipped: (
+        logging.DEBUG,
+        "renewal skipped: user=%(user)s session=%(session)s reason=%(reason)s status=%(status)d"
         " seconds_left=%(seconds_left).3f",
     ),
     RenewalDenied: (

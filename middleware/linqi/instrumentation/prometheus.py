@@ -18,6 +18,7 @@ from linqi.events import (
     RenewalDeferred,
     RenewalDenied,
     RenewalFailed,
+    RenewalSkipped,
     RevocationFailed,
     RevocationFeedLost,
     RevocationFeedRestored,
@@ -73,6 +74,7 @@ class PrometheusHook:
         )
         self._late = counter("expired_presented", "Tokens first presented after their expiry")
         self._deferred = counter("renewals_deferred", "Renewals put off", "reason")
+        self._skipped = counter("renewals_skipped", "Near-expiry requests without one", "reason")
         self._denied = counter("renewals_denied", "Renewals refused", "reason")
         self._failed = counter("renewals_failed", "Successors that could not be made")
         self._caps = counter("session_caps", "Near-expiry requests of sessions at their end")
@@ -93,6 +95,7 @@ class PrometheusHook:
             TokenRenewed: self._take_renewed,
             TokenRefused: self._take_refused,
             RenewalDeferred: lambda e: self._deferred.labels(e.reason).inc(),
+            RenewalSkipped: lambda e: self._skipped.labels(e.reason).inc(),
             RenewalDenied: lambda e: self._denied.labels(e.reason).inc(),
             RenewalFailed: lambda _: self._failed.inc(),
             SessionCapReached: lambda _: self._caps.inc(),

@@ -35,13 +35,18 @@ class RenewalBudget:
         if faults:
             raise ConfigurationError(faults)
 
+    def affords(self, now: float, left: float, buffer: float, hard_margin: float) -> bool:
+        """Check whether `take` would give one renewal now; nothing is taken."""
+        self._fill(now)
+        if left <= hard_margin:
+            return True
+        patience = min(1.0, (left - hard_margin) / (buffer - hard_margin))
+        return self._level >= max(1.0, self.burst * patience / 2)
+
     def take(self, now: float, left: float, buffer: float, hard_margin: float) -> bool:
         """Take one renewal for a token with `left` seconds of life; false where it shall wait."""
-        self._fill(now)
-        if left > hard_margin:
-            patience = min(1.0, (left - hard_margin) / (buffer - hard_margin))
-            if self._level < max(1.0, self.burst * patience / 2):
-                return False
+        if not self.affords(now, left, buffer, hard_margin):
+            return False
         self._level = max(self._level - 1, -self.burst)
         return True
 

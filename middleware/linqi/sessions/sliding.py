@@ -180,6 +180,13 @@ class SlidingRenewal:
             return self._sign_off_loop
         return self.signer.is_slow
 
+    def affords(self, verified: Verified, now: float) -> bool:
+        """Check whether `begin` would give a successor now; nothing is taken from the budget."""
+        key = verified.digest
+        if self._budget is None or key in self._memo or self._flight.has(key):
+            return True
+        return self._budget.affords(now, *self._patience(verified, now))
+
     def begin(self, verified: Verified, due: Due, now: float) -> Begun | None:
         """Give the successor or the task that makes it; None where the budget puts it off."""
         # The token alone: off the grid each instant has its own successor, and the first stays.
@@ -188,12 +195,10 @@ class SlidingRenewal:
         if known is not None:
             self.counts.coalesced += 1
             return Begun(known, is_first=False)
-        if not self._flight.has(key) and self._budget is not None:
-            left = verified.expires_at - now
-            settings = self.settings
-            if not self._budget.take(now, left, settings.buffer, settings.margin):
-                self.counts.deferred += 1
-                return None
+        budget = None if self._flight.has(key) else self._budget
+        if budget is not None and not budget.take(now, *self._patience(verified, now)):
+            self.counts.deferred += 1
+            return None
         task, started = self._flight.start(key, lambda: self._make(verified, due))
         if not started:
             self.counts.coalesced += 1
@@ -260,6 +265,10 @@ class SlidingRenewal:
         self._memo[verified.digest] = issued
         self._tell(issued)
         return issued
+
+    def _patience(self, verified: Verified, now: float) -> tuple[float, float, float]:
+        """Return how long the token lives, and the buffer and margin to hold that against."""
+        return verified.expires_at - now, self.settings.buffer, self.settings.margin
 
     async def _ask(self, verified: Verified) -> Mapping[str, Any]:
         """Ask the application; give the claims it replaces."""
