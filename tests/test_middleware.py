@@ -3,6 +3,8 @@
 import logging
 from typing import Any
 
+import falcon.asgi
+import falcon.testing
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -124,6 +126,10 @@ async def test_the_application_finds_the_caller_in_a_copy_of_the_scope(clock: Fa
         ("/static/a/b.css", 200), ("/static", 401), ("/static/", 200), ("/staticx/a", 401),
         ("/static/../admin", 401), ("/static/./a", 401), ("/static//a", 401),
         ("/static/a\\b", 401), ("/static/\0", 401), ("//login", 401),
+        ("/static/a%2fb", 401), ("/static/%2e%2e/admin", 401), ("/static/100%", 401),
+        ("/static/..;/admin", 401), ("/static/a;b=c", 401), ("/static/\r\nx", 401),
+        ("/static/\x1f", 401), ("/static/\x7f", 401), ("/static/\x85", 401),
+        ("/static/a=b,c", 200), ("/static/\u00fc", 200),
         ("/.well-known/jwks.json", 200), ("/static/..x", 200),
     ],
 )  # fmt: skip
@@ -133,6 +139,13 @@ async def test_h5_public_paths_match_exactly_or_by_whole_segments(
     """A path that two programs could read differently is guarded."""
     public = ["/login", "/static/*", "/.well-known/jwks.json"]
     assert (await call(wrap(App(), clock, public=public), http(path))).status == status
+
+
+@pytest.mark.parametrize("path", ["/a;b", "/a%20b", "/a//b", "/a/../b", "/a\\b", "/a\nb", "/%/*"])
+def test_h5_a_path_that_opens_nothing_is_refused_at_construction(path: str) -> None:
+    """An odd path is always guarded, so naming it as public is a mistake."""
+    with pytest.raises(ConfigurationError, match="opens nothing"):
+        JWTMiddleware(App(), Verifier.trusting(SIGNER), public=[path])
 
 
 async def test_h5_an_escaped_slash_is_guarded(clock: FakeClock) -> None:
@@ -200,6 +213,49 @@ async def test_h6_headers_may_be_read_once_only(clock: FakeClock) -> None:
     scope["headers"] = iter(scope["headers"])
     assert (await call(middleware, scope)).status == 200
     assert len(app.scopes[0]["headers"]) == 2
+
+
+@pytest.mark.parametrize("outer", [iter, list, tuple])
+@pytest.mark.parametrize("inner", [iter, list])
+async def test_h6_each_header_may_be_read_once_only(
+    clock: FakeClock, outer: Any, inner: Any
+) -> None:
+    """ASGI allows any iterable of two: the token is found, and the application sees all of it."""
+    app = App()
+    middleware = wrap(app, clock, public=["/open"])
+    for path in ("/me", "/open"):
+        scope = http(path, token=start(middleware))
+        plain = scope["headers"]
+        scope["headers"] = outer([inner(header) for header in plain])
+        scope["client"], scope["server"] = iter(["192.0.2.1", 1234]), iter(["api.test", 443])
+        assert (await call(middleware, scope)).status == 200
+        seen = app.scopes.pop()
+        assert list(seen["headers"]) == plain
+        for _ in range(2):
+            assert list(seen["client"]) == ["192.0.2.1", 1234]
+            assert list(seen["server"]) == ["api.test", 443]
+
+
+def test_h6_falcons_own_test_client(clock: FakeClock) -> None:
+    """Its headers are iterators in an iterator; a refused and a verified request both work."""
+
+    class Me:
+        """One resource."""
+
+        async def on_get(self, request: Any, response: Any) -> None:
+            """Answer with the caller and what Falcon read of the scope."""
+            user = request.scope["user"].identity
+            seen = (request.user_agent, request.remote_addr)
+            response.media = {"user": user, "seen": seen}
+
+    inside = falcon.asgi.App()
+    inside.add_route("/me", Me())
+    middleware = wrap(inside, clock)
+    client = falcon.testing.TestClient(middleware.__call__)
+    assert client.simulate_get("/me").status_code == 401
+    headers = {"authorization": f"Bearer {start(middleware)}", "user-agent": "probe/1"}
+    answer = client.simulate_get("/me", headers=headers, remote_addr="192.0.2.7")
+    assert answer.json == {"user": "alice", "seen": ["probe/1", "192.0.2.7"]}
 
 
 async def test_h6_an_unknown_kind_of_scope_is_not_let_through(clock: FakeClock) -> None:

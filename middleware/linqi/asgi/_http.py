@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Awaitable, Callable, Iterable, MutableMapping, Sequence
 from enum import Enum
-from typing import Any, TypeAlias
+from typing import Any, Final, TypeAlias
 
 from linqi.errors import ConfigurationError, InvalidRequest
 
@@ -17,9 +18,11 @@ __all__ = [
     "Receive",
     "Scope",
     "Send",
+    "client_address",
     "find_header",
     "find_single",
     "merge_list",
+    "read_once",
 ]
 
 Scope: TypeAlias = MutableMapping[str, Any]
@@ -30,6 +33,8 @@ ASGIApp: TypeAlias = Callable[[Scope, Receive, Send], Awaitable[None]]
 Headers: TypeAlias = Sequence[tuple[bytes, bytes]]
 
 _ODD_ESCAPES = (b"%2f", b"%5c", b"%2e", b"%00")
+# What is left after decoding: a second escape, path parameters (RFC 3986, 3.3), control characters.
+_ODD_CHARACTERS: Final = re.compile(r"[\x00-\x1f\x7f-\x9f%;\\]")
 
 
 class Access(Enum):
@@ -45,7 +50,8 @@ class PathRules:
 
     Compared is ``scope["path"]`` without ``root_path``, never a URL that holds the client's Host
     (Starlette, CVE-2026-48710). A path that several programs could read differently, with empty
-    or dot segments, backslashes or an escaped slash, is guarded whatever it seems to match.
+    or dot segments, backslashes, an escaped slash, or ``%``, ``;`` or a control character left
+    after decoding, is guarded whatever it seems to match.
     """
 
     def __init__(self, public: Iterable[str], optional: Iterable[str]) -> None:
@@ -83,11 +89,40 @@ class PathRules:
                 faults.append(f"the {access.value} path {path!r} does not start with '/'")
             elif "*" in path.removesuffix("/*"):
                 faults.append(f"the {access.value} path {path!r}: '*' is only read in a final '/*'")
+            elif _is_odd(path, None):
+                faults.append(
+                    f"the {access.value} path {path!r} opens nothing: paths with empty or dot"
+                    " segments, '%', ';', backslashes or control characters are always guarded"
+                )
             elif path.endswith("/*"):
                 self._below.append((path[:-1], access))
             else:
                 self._exact[path] = access
         return faults
+
+
+def read_once(scope: Scope) -> Scope:
+    """Return a copy of `scope` whose iterables can be read again.
+
+    ASGI allows any iterable for the headers and each header in them, for ``client``, ``server``
+    and ``subprotocols``: also iterators, which the first reader would use up.
+    """
+    copy = dict(scope)
+    copy["headers"] = [tuple(header) for header in scope["headers"]]
+    for name in ("client", "server"):
+        if copy.get(name) is not None:
+            copy[name] = tuple(copy[name])
+    if copy.get("subprotocols") is not None:
+        copy["subprotocols"] = list(copy["subprotocols"])
+    return copy
+
+
+def client_address(scope: Scope) -> str:
+    """Return the peer's address, or an empty string if the server does not tell it.
+
+    Only a program that answers the request itself may ask: ``client`` may be an iterator.
+    """
+    return str(next(iter(scope.get("client") or ()), ""))
 
 
 def find_header(headers: Headers, wanted: bytes) -> bytes | None:
@@ -128,7 +163,7 @@ def merge_list(headers: list[tuple[bytes, bytes]], name: bytes, values: Iterable
 
 
 def _is_odd(path: str, raw_path: bytes | None) -> bool:
-    if "//" in path or "\\" in path or "\0" in path:
+    if "//" in path or _ODD_CHARACTERS.search(path) is not None:
         return True
     if "/." in path and not {".", ".."}.isdisjoint(path.split("/")):
         return True

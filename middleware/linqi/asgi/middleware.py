@@ -18,6 +18,7 @@ from linqi.asgi._http import (
     Scope,
     Send,
     find_header,
+    read_once,
 )
 from linqi.asgi.lifespan import Lifespan, Service
 from linqi.asgi.off_loop import OffLoop
@@ -167,16 +168,19 @@ class JWTMiddleware:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one ASGI connection."""
         kind = scope["type"]
-        if kind == "lifespan":
-            await self._lifespan(self.app, scope, receive, send)
-            return
-        if kind not in ("http", "websocket"):
-            raise LinqiError(f"ASGI scope type {kind!r} is not guarded, so it is not let through")
+        if kind != "http":
+            if kind == "lifespan":
+                await self._lifespan(self.app, scope, receive, send)
+                return
+            if kind != "websocket":
+                raise LinqiError(f"ASGI scope type {kind!r} is not guarded: it is not let through")
+            scope = read_once(scope)
         access = _GUARDED if self._rules.is_empty else self._rules.access(scope)
         headers: Headers = scope["headers"]
-        if type(headers) is not list:
-            headers = list(headers)  # ASGI allows any iterable, even one that runs out
-            scope = {**scope, "headers": headers}
+        # One look at the first header: servers and clients make all of them in the same way.
+        if type(headers) is not list or (headers and type(headers[0]) is not tuple):
+            scope = read_once(scope)
+            headers = scope["headers"]
         if access is _PUBLIC or (
             kind == "http" and scope["method"] == "OPTIONS" and _is_preflight(headers)
         ):

@@ -10,7 +10,15 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, TypeAlias
 
-from linqi.asgi._http import ASGIApp, Receive, Scope, Send, find_header, find_single
+from linqi.asgi._http import (
+    ASGIApp,
+    Receive,
+    Scope,
+    Send,
+    client_address,
+    find_header,
+    find_single,
+)
 from linqi.asgi.forms import BodyFault, read_form
 from linqi.asgi.session_cookie import SessionCookie
 from linqi.asgi.throttle import LoginThrottle
@@ -144,7 +152,7 @@ class SessionRoutes:
         if is_cookie:
             self._cookie.check(scope)
         form = await read_form(scope, receive)
-        name, address = form.get("username", ""), (scope.get("client") or ("",))[0]
+        name, address = form.get("username", ""), client_address(scope)
         if not name or "password" not in form:
             raise BodyFault(400, "username and password are needed")
         if self._throttle is not None and (wait := await self._throttle.wait(name, address)) > 0:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import logging
+import re
 from dataclasses import asdict
-from typing import Any
+from typing import Any, Final
 
 from linqi.events import (
     Event,
@@ -34,6 +35,8 @@ from linqi.events import (
 )
 
 __all__ = ["LoggingHook"]
+
+_BREAKS_OUT: Final = re.compile(r'[\s="\\]')
 
 _LINES: dict[type[Any], tuple[int, str]] = {
     TokenRenewed: (
@@ -141,7 +144,8 @@ _LINES: dict[type[Any], tuple[int, str]] = {
 class LoggingHook:
     """Writes each event as one line, its fields in ``record.linqi`` for structured formatters.
 
-    Control characters are escaped: a user name or a path cannot forge a log line.
+    Control characters are escaped, and a field with a space, ``=`` or a quote is quoted as in
+    logfmt: a user name or a path forges neither a line nor a field of one.
     """
 
     def __init__(self, logger: str = "linqi") -> None:
@@ -155,8 +159,10 @@ class LoggingHook:
         """Log `event` at the level that its kind has."""
         level, line = _LINES[type(event)]
         if self._logger.isEnabledFor(level):
-            fields = {name: _printable(value) for name, value in asdict(event).items()}
-            self._logger.log(level, line, fields, extra={"linqi": fields})
+            told = asdict(event)
+            fields = {name: _printable(value) for name, value in told.items()}
+            quoted = {name: _quoted(value) for name, value in told.items()}
+            self._logger.log(level, line, quoted, extra={"linqi": fields})
 
 
 def _printable(value: object) -> object:
@@ -166,3 +172,13 @@ def _printable(value: object) -> object:
     if isinstance(value, str) and not (value.isascii() and value.isprintable()):
         return value.encode("unicode_escape").decode("ascii")
     return value
+
+
+def _quoted(value: object) -> object:
+    """Return `value` as one field of a line; what is quoted can be read back without loss."""
+    if isinstance(value, tuple):
+        value = ",".join(str(item) for item in value)
+    if isinstance(value, str) and _BREAKS_OUT.search(value):
+        escaped = value.encode("unicode_escape").decode("ascii").replace('"', '\\"')
+        return f'"{escaped}"'
+    return _printable(value)
