@@ -8,7 +8,10 @@ import queue
 import sqlite3
 import threading
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
+
+from linqi.stores._held import HeldConnection
 
 __all__ = ["Writer"]
 
@@ -16,61 +19,65 @@ __all__ = ["Writer"]
 class Writer:
     """Owns a connection that `open_file` makes, and does at most `most_at_once` jobs together.
 
-    A connection that failed is made anew for the next jobs: the disk may be back by then.
+    A connection that failed is made anew for the next jobs: the disk may be back by then. After a
+    ``fork`` the child begins a thread of its own with the first job; what the parent was asked
+    stays with the parent.
     """
 
     def __init__(self, open_file: Callable[[], sqlite3.Connection], most_at_once: int) -> None:
-        self._open = open_file
+        self._held = HeldConnection(open_file, in_child=self._begin_anew)
         self._most_at_once = most_at_once
         self._jobs: queue.SimpleQueue[Job | None] = queue.SimpleQueue()
         self._thread: threading.Thread | None = None
-
-    @property
-    def is_running(self) -> bool:
+        self._starting = threading.Lock()
+        self.is_running = False
         """Whether jobs are done."""
-        return self._thread is not None
 
     def start(self) -> None:
         """Begin."""
-        self._thread = threading.Thread(target=self._work, name="linqi-sqlite", daemon=True)
-        self._thread.start()
+        self.is_running = True
+        with self._starting:
+            if self._thread is None:
+                thread = threading.Thread(target=self._work, name="linqi-sqlite", daemon=True)
+                thread.start()
+                self._thread = thread
 
     async def close(self) -> None:
         """Finish what was asked, then end."""
         thread, self._thread = self._thread, None
+        self.is_running = False
         if thread is not None:
             self._jobs.put(None)
             await asyncio.to_thread(thread.join)
 
     def ask(self, work: Callable[[sqlite3.Connection], Any]) -> asyncio.Future[Any]:
         """Have `work` done in the next transaction; the answer comes after its commit."""
+        if self._thread is None:
+            self.start()  # the first job of a child
         job = Job(work, asyncio.get_running_loop())
         self._jobs.put(job)
         return job.future
 
+    def _begin_anew(self) -> None:
+        self._jobs = queue.SimpleQueue()
+        self._thread = None
+        self._starting = threading.Lock()
+
     def _work(self) -> None:
         """Serve jobs until there is a None: the thread's whole life."""
-        connection: sqlite3.Connection | None = None
         is_open = True
         while is_open:
             jobs = self._taken()
             is_open = None not in jobs
             wanted = [job for job in jobs if job is not None and job.is_wanted()]
             try:
-                if connection is None:
-                    connection = self._open()
-                _transact(connection, wanted)
+                if wanted:
+                    self._held.use(partial(_transact, jobs=wanted))
             except Exception as error:  # noqa: BLE001 - whoever waits must hear of it
                 for job in wanted:
                     job.error = error
-                if connection is not None:
-                    with contextlib.suppress(sqlite3.Error):
-                        connection.close()
-                connection = None  # opened anew for the next: the disk may be back by then
             _land(wanted)
-        if connection is not None:
-            with contextlib.suppress(sqlite3.Error):
-                connection.close()
+        self._held.close()
 
     def _taken(self) -> list[Job | None]:
         jobs = [self._jobs.get()]
@@ -131,8 +138,6 @@ def _land_here(jobs: Sequence[Job]) -> None:
 
 def _transact(connection: sqlite3.Connection, jobs: Sequence[Job]) -> None:
     """Do all `jobs` in one transaction: all of them are on the disk, or none is."""
-    if not jobs:
-        return
     connection.execute("BEGIN IMMEDIATE")
     try:
         for job in jobs:

@@ -15,6 +15,8 @@ from linqi.sessions.attempts import AttemptStore
 from linqi.sessions.record import Outcome, Revocation, SessionRecord
 from linqi.sessions.refresh import SessionSettings, judge, revoked
 from linqi.sessions.store import Take
+from linqi.stores._held import HeldConnection
+from linqi.stores._sqlite_faults import explained
 from linqi.stores._writer import Writer
 from linqi.stores.sqlite_attempts import SQLiteAttempts
 
@@ -178,10 +180,10 @@ class SQLiteStore:
                 (number, since),
             ).fetchall()
 
-        reader = await self._in_time(asyncio.to_thread(self._open))
+        reader = HeldConnection(self._open)
         try:
             while True:
-                found = await self._in_time(asyncio.to_thread(look, reader))
+                found = await self._in_time(asyncio.to_thread(reader.use, look))
                 if found:
                     number = found[-1][0]
                 take([_revocation(row) for row in found])
@@ -215,9 +217,11 @@ class SQLiteStore:
             async with asyncio.timeout(self._timeout):
                 return await waited
         except TimeoutError:
-            raise Unavailable(f"SQLite took more than {self._timeout:g} s") from None
+            raise Unavailable(
+                f"SQLite file {self._path} took more than {self._timeout:g} s"
+            ) from None
         except sqlite3.Error as error:
-            raise Unavailable(f"SQLite: {error}") from error
+            raise Unavailable(explained(self._path, error)) from error
 
     def _open(self) -> sqlite3.Connection:
         if not self._path.exists():

@@ -12,6 +12,7 @@ from typing import Any, Final
 
 from linqi.errors import Unavailable
 from linqi.sessions.attempts import Counter, Full, full_counter
+from linqi.stores._sqlite_faults import explained
 from linqi.stores._writer import Writer
 
 __all__ = ["SQLiteAttempts"]
@@ -90,9 +91,11 @@ class SQLiteAttempts:
             async with asyncio.timeout(self._timeout):
                 return await self._writer.ask(work)
         except TimeoutError:
-            raise Unavailable(f"SQLite took more than {self._timeout:g} s") from None
+            raise Unavailable(
+                f"SQLite file {self._path} took more than {self._timeout:g} s"
+            ) from None
         except sqlite3.Error as error:
-            raise Unavailable(f"SQLite: {error} ({self._path})") from error
+            raise Unavailable(explained(self._path, error)) from error
 
     def _open(self) -> sqlite3.Connection:
         if not self._path.exists():

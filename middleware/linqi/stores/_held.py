@@ -1,0 +1,114 @@
+"""A connection to a SQLite file that is never carried over a ``fork``.
+
+A child that inherits an open connection believes that it holds its parent's locks. Its writes, even
+through connections of its own, are then lost once the parent closes the file
+(https://www.sqlite.org/howtocorrupt.html, section 2.6). So every connection is closed before a
+fork, and opened again by whatever uses it next, in the parent and in the child.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sqlite3
+import threading
+import weakref
+from collections.abc import Callable
+from typing import Final, TypeVar
+
+__all__ = ["HeldConnection"]
+
+_T = TypeVar("_T")
+
+
+class HeldConnection:
+    """Opens a connection by `open_file` when it is first used; safe from any thread.
+
+    After an error the connection is closed, and opened anew for the next use: the disk may be back
+    by then. `in_child` is called in a child of this process, while it has one thread.
+    """
+
+    def __init__(
+        self,
+        open_file: Callable[[], sqlite3.Connection],
+        in_child: Callable[[], None] | None = None,
+    ) -> None:
+        self._open = open_file
+        self._in_child = in_child
+        self._lock = threading.Lock()
+        self._connection: sqlite3.Connection | None = None
+        _open_here.add(self)
+
+    def use(self, work: Callable[[sqlite3.Connection], _T]) -> _T:
+        """Return the result of `work`; a fork waits until it has ended."""
+        with self._lock:
+            try:
+                if self._connection is None:
+                    self._connection = self._open()
+                return work(self._connection)
+            except BaseException:
+                self._drop()
+                raise
+
+    def close(self) -> None:
+        """Close the connection if it is open."""
+        with self._lock:
+            self._drop()
+
+    def before_fork(self) -> None:
+        """Wait for the current use, close the connection, and let none be opened."""
+        self._lock.acquire()
+        self._drop()
+
+    def after_fork(self) -> None:
+        """Let the parent go on."""
+        self._lock.release()
+
+    def begin_anew(self) -> None:
+        """Make a child's own lock: the parent's was held while it was forked."""
+        self._lock = threading.Lock()
+        if self._in_child is not None:
+            self._in_child()
+
+    def _drop(self) -> None:
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            with contextlib.suppress(sqlite3.Error):
+                connection.close()
+
+
+class _Forks:
+    """Closes the connections of this process before it forks."""
+
+    def __init__(self) -> None:
+        self._one_at_a_time = threading.Lock()
+        self._closed: list[HeldConnection] = []
+
+    def before(self) -> None:
+        self._one_at_a_time.acquire()
+        self._closed = list(_open_here)
+        for held in self._closed:
+            held.before_fork()
+
+    def in_parent(self) -> None:
+        for held in self._closed:
+            held.after_fork()
+        self._closed = []
+        self._one_at_a_time.release()
+
+    def in_child(self) -> None:
+        self._one_at_a_time = threading.Lock()
+        for held in self._closed:
+            held.begin_anew()
+        self._closed = []
+
+
+_open_here: Final[weakref.WeakSet[HeldConnection]] = weakref.WeakSet()
+_forks: Final = _Forks()
+# A comparison of process ids would come too late: the connections must be closed before the fork.
+if hasattr(os, "register_at_fork"):  # not on Windows, which has no fork
+    os.register_at_fork(
+        before=_forks.before,
+        after_in_parent=_forks.in_parent,
+        after_in_child=_forks.in_child,
+    )
