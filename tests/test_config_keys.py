@@ -677,7 +677,7 @@ async def whether_stored_sessions_end_together(trial: Trial) -> object:
 
 
 @case("sessions.grace_seconds", DUAL, (10, 60), ("recovered", "replayed"))
-@case("sessions.after_grace", DUAL, ("recover", "strict"), ("recovered", "reused"))
+@case("sessions.recover_seconds", DUAL, (86_400, 15), ("recovered", "reused"))
 async def a_refresh_token_again(trial: Trial) -> object:
     """Tell what one leads to that is presented again after twenty seconds."""
     sessions = await _started(trial)

@@ -11,7 +11,7 @@ from linqi.sessions.record import SessionRecord
 from linqi.sessions.refresh import SessionSettings, judge, revoked
 from linqi.sessions.refresh_token import RefreshTokens, new_session_id, subject_tag
 
-RULES = SessionSettings(idle=1000, absolute=5000, grace=10)
+RULES = SessionSettings(idle=1000, absolute=5000, grace=10, recover_seconds=300)
 START = 1_800_000_000.0
 
 
@@ -22,6 +22,7 @@ def session(**changes: object) -> SessionRecord:
             "session_id": "s",
             "subject": "alice",
             "rotated_at": START,
+            "first_rotated_at": START,
             "started_at": START,
             "expires_at": START + 1000,
             "ends_at": START + 5000,
@@ -68,13 +69,37 @@ def test_recovery_supersedes_the_lost_token_which_then_counts_as_stolen() -> Non
     assert judge(after, 5, START + 61, RULES).kind == "reused"
 
 
-def test_strict_revokes_instead_of_recovering() -> None:
-    """For those to whom a lost reply is dearer than a thief."""
-    strict = SessionSettings(idle=1000, absolute=5000, grace=10, after_grace="strict")
-    outcome = judge(session(counter=5, parent=4), 4, START + 11, strict)
+def test_recover_seconds_0_is_strict() -> None:
+    """For deployments to which a lost reply is cheaper than a theft: after the grace, reuse."""
+    strict = SessionSettings(idle=1000, absolute=5000, grace=10, recover_seconds=0)
+    row = session(counter=5, parent=4)
+    assert judge(row, 4, START + 10, strict).kind == "replayed"
+    outcome = judge(row, 4, START + 11, strict)
     assert outcome.kind == "reused"
     assert outcome.record is not None
     assert outcome.record.cause == "reuse"
+
+
+def test_d4_recovery_does_not_renew_its_own_bound() -> None:
+    """RFC 9700, 4.14.2: a spent token is worth nothing `recover_seconds` after its rotation."""
+    row = session(counter=5, parent=4)
+    for age in (100, 200, 299, 300):
+        outcome = judge(row, 4, START + age, RULES)
+        assert outcome.kind == ("replayed" if age == 300 else "recovered")
+        assert outcome.record is not None
+        row = outcome.record
+        assert row.first_rotated_at == START
+    assert judge(row, 4, START + 300.001, RULES).kind == "reused"
+    assert judge(row, row.counter, START + 301, RULES).kind == "rotated"
+
+
+def test_a_rotation_starts_the_bound_of_the_next_parent() -> None:
+    """The time is counted from the first rotation away from that parent."""
+    row = judge(session(counter=5, parent=4), 5, START + 250, RULES).record
+    assert row is not None
+    assert (row.parent, row.first_rotated_at) == (5, START + 250)
+    assert judge(row, 5, START + 549, RULES).kind == "recovered"
+    assert judge(row, 5, START + 551, RULES).kind == "reused"
 
 
 def test_d5_rotation_extends_idle_and_never_the_end() -> None:
@@ -105,19 +130,24 @@ class HonestClients(RuleBasedStateMachine):
         self.stolen: list[int] = []
         self.thief_acted = False
         self.is_revoked = False
-        self.leaves: set[int] = {0}
+        self.parted_at: dict[int, float] = {}
 
     def present(self, counter: int) -> tuple[str, int]:
         """Present a token; give what came of it and the number of the successor."""
         outcome = judge(self.row, counter, self.now, RULES)
         assert outcome.record is not None
         self.row = outcome.record
+        if outcome.kind == "rotated":
+            assert counter not in self.parted_at, "a token rotates once"
+            self.parted_at[counter] = self.now
+        elif outcome.kind in ("replayed", "recovered"):
+            assert self.now - self.parted_at[counter] <= RULES.recover_seconds
         return outcome.kind, outcome.record.counter
 
-    @rule(pause=st.sampled_from([0.0, 1.0, 9.0, 10.0, 11.0, 100.0]))
+    @rule(pause=st.sampled_from([0.0, 1.0, 9.0, 10.0, 11.0, 100.0, 299.0]))
     def wait(self, pause: float) -> None:
         """Let time pass, never so long that the session is idle."""
-        self.now = min(self.now + pause, self.row.expires_at - 1)
+        self.now = max(self.now, min(self.now + pause, self.row.expires_at - 1))
 
     @precondition(lambda self: not self.thief_acted and not self.is_revoked)
     @rule(is_lost=st.booleans(), tabs=st.integers(1, 5), resent=st.booleans())
@@ -125,7 +155,12 @@ class HonestClients(RuleBasedStateMachine):
         """All tabs present what the browser holds; the network may lose every reply."""
         if self.row.ends_at - self.now < 2:
             return
+        parted_at = self.parted_at.get(self.held)
         answers = [self.present(self.held) for _ in range(tabs + resent)]
+        if parted_at is not None and self.now - parted_at > RULES.recover_seconds:
+            assert answers[0][0] == "reused", "a reply was lost for too long"
+            self.is_revoked = True
+            return
         assert {kind for kind, _ in answers} <= {"rotated", "replayed", "recovered"}
         assert len({counter for _, counter in answers}) == 1, "tabs must converge"
         if not is_lost:
@@ -279,7 +314,8 @@ def test_session_ids_of_a_subject_begin_alike_and_are_unguessable() -> None:
     "changes",
     [
         {"idle": 59}, {"idle": 1e9}, {"absolute": 60}, {"cap_spread": 0.6}, {"grace": -1},
-        {"grace": 61}, {"after_grace": "forgive"}, {"most_sessions": 0}, {"most_sessions": 1.5},
+        {"grace": 61}, {"most_sessions": 0}, {"most_sessions": 1.5},
+        {"recover_seconds": -1}, {"recover_seconds": 1e9}, {"recover_seconds": "day"},
         {"idle": float("nan")}, {"grace": "10"}, {"idle": True},
     ],
 )  # fmt: skip

@@ -38,6 +38,7 @@ def record(subject: str | None = None, **changes: Any) -> SessionRecord:
             "session_id": new_session_id(subject),
             "subject": subject,
             "rotated_at": started_at,
+            "first_rotated_at": started_at,
             "started_at": started_at,
             "expires_at": started_at + RULES.idle,
             "ends_at": started_at + RULES.absolute,
@@ -84,14 +85,14 @@ def test_every_store_decides_as_the_pure_function(
         idle=data.draw(st.sampled_from([60.0, 100.5, 86_400.0])),
         absolute=86_400,
         grace=data.draw(st.sampled_from([0, 10, 0.5])),
-        after_grace=data.draw(st.sampled_from(["recover", "strict"])),
+        recover_seconds=data.draw(st.sampled_from([0, 5, 40.25, 86_400])),
     )
     steps = data.draw(
         st.lists(
             st.tuples(
                 st.sampled_from(["present", "present", "present", "revoke"]),
                 st.integers(-3, 2),
-                st.sampled_from([0.0, 0.001, 0.5, 9.99, 10.0, 30.0, 61.7, 50_000.0]),
+                st.sampled_from([0.0, 0.001, 0.5, 9.99, 10.0, 30.0, 40.25, 50_000.0]),
             ),
             max_size=8,
         )
@@ -123,6 +124,48 @@ def test_every_store_decides_as_the_pure_function(
         await store.close()
 
     asyncio.run(run())
+
+
+async def test_d4_recovery_ends_recover_seconds_after_the_first_rotation(
+    store: SessionStore,
+) -> None:
+    """RFC 9700, 4.14.2: recovered, recovered again a second before the bound, reuse after it."""
+    row = record()
+    await store.create(row, 20)
+    rotated_at = NOW + 50
+    ages = {0.0: "rotated", 60.0: "recovered", 86_399.0: "recovered", 86_401.0: "reused"}
+    for age, kind in ages.items():
+        outcome = await store.present(row.session_id, 0, rotated_at + age, RULES)
+        assert outcome.kind == kind
+        assert outcome.record is not None
+        assert outcome.record.first_rotated_at == rotated_at
+        assert await store.get(row.session_id) == outcome.record
+    strict = SessionSettings(recover_seconds=0)
+    row = record()
+    await store.create(row, 20)
+    for age, kind in {0.0: "rotated", 10.0: "replayed", 11.0: "reused"}.items():
+        assert (await store.present(row.session_id, 0, rotated_at + age, strict)).kind == kind
+
+
+async def test_the_longest_lifetime_is_raised_and_never_lowered(
+    make_store: Callable[[], SessionStore],
+) -> None:
+    """One number for all processes, whatever order they come in; a restart keeps it."""
+    one, two = make_store(), make_store()
+    await one.start()
+    await two.start()
+    least = await one.raise_lifetime(0)  # a shared database may hold what other tests have left
+    wanted = [least + n for n in (300, 3600, 900.5, 0)]
+    await asyncio.gather(*[s.raise_lifetime(w) for w in wanted for s in (one, two)])
+    assert await two.raise_lifetime(0) == least + 3600
+    assert await one.raise_lifetime(least + 10) == least + 3600
+    await one.close()
+    if two is not one:
+        await two.close()
+    again = make_store()
+    await again.start()
+    assert await again.raise_lifetime(300) == least + 3600
+    await again.close()
 
 
 async def test_d2_fifty_at_once_give_one_rotation(store: SessionStore) -> None:
@@ -335,7 +378,7 @@ async def test_connections_of_the_callers_own_are_used_and_left_open(
     pool = await asyncpg.create_pool(postgres_dsn, min_size=1, max_size=3)
     client: Any = Redis.from_url(valkey_url)
     postgres = PostgresStore(pool=pool)
-    assert await postgres.initialize() == 1
+    assert await postgres.initialize() == 2
     for store in (postgres, ValkeyStore(client=client, prefix="own")):
         await store.start()
         row, withdrawn = record(), revocation()
@@ -390,7 +433,7 @@ async def test_a_database_without_the_schema_says_how_to_make_it(postgres_dsn: s
     await connection.execute("CREATE DATABASE linqi_empty")
     empty = postgres_dsn.replace("/postgres?", "/linqi_empty?")
     store = PostgresStore(empty)
-    with pytest.raises(ConfigurationError, match=r"schema 0, expected 1; run linqi store init"):
+    with pytest.raises(ConfigurationError, match=r"schema 0, expected 2; run linqi store init"):
         await store.start()
     await store.close()
     assert await asyncio.to_thread(main, ["store", "init", empty]) == 0

@@ -148,7 +148,8 @@ async def _sessions(store: SessionStore) -> list[str]:
     for number in range(_AT_ONCE):
         now, subject = time.time(), f"bench-{os.getpid()}-{number}"
         record = SessionRecord(
-            session_id=new_session_id(subject), subject=subject, rotated_at=now, started_at=now,
+            session_id=new_session_id(subject), subject=subject,
+            rotated_at=now, first_rotated_at=now, started_at=now,
             expires_at=now + 86_400, ends_at=now + 86_400, claims='{"scope":"read write"}',
         )  # fmt: skip
         await store.create(record, 20)

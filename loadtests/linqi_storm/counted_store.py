@@ -60,6 +60,11 @@ class CountedStore:
         self.calls += 1
         return await self._store.revoke_all(subject, now, cause, spared)
 
+    async def raise_lifetime(self, seconds: float) -> float:
+        """Keep the longest access lifetime."""
+        self.calls += 1
+        return await self._store.raise_lifetime(seconds)
+
     async def publish(self, revocations: Sequence[Revocation]) -> None:
         """Spread revocations."""
         self.calls += 1

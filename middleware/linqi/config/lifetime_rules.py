@@ -203,9 +203,39 @@ def _grace(facts: Facts) -> Iterator[Finding]:
             table="sessions",
             key="grace_seconds",
             reason="Two tabs that refresh at once look like a theft"
-            + (", and the session ends." if sessions.after_grace == "strict" else "."),
+            + ("." if sessions.recover_seconds else ", and the session ends."),
             mend="Set it to 10.",
         )
+
+
+def _recover(facts: Facts) -> Iterator[Finding]:
+    """Name the trade of RFC 9700, section 4.14.2: lost replies against spent tokens that work."""
+    sessions = facts.config.sessions
+    if not facts.config.has_store:
+        return
+    seconds = sessions.recover_seconds
+    if seconds <= sessions.grace_seconds:
+        yield Finding(
+            code="recover-none",
+            severity="note",
+            table="sessions",
+            key="recover_seconds",
+            reason="A client whose reply is lost for longer than grace_seconds is signed out, as if"
+            " its refresh token were stolen (RFC 9700, 4.14.2).",
+            mend=f"Keep it where that is meant; {_DAY} signs a phone that slept in again.",
+        )
+        return
+    yield Finding(
+        code="recover-window",
+        severity="warning" if seconds > _DAY else "note",
+        table="sessions",
+        key="recover_seconds",
+        reason=f"A stolen refresh token works for up to {seconds:g} s after it was spent, while its"
+        " successor is unused; the theft shows when that is presented (RFC 9700, 4.14.2).",
+        mend=f"Lower it to {_DAY} or less."
+        if seconds > _DAY
+        else "Keep it for clients that lose replies; 0 ends the session instead.",
+    )
 
 
 def _client(facts: Facts) -> Iterator[Finding]:
@@ -258,6 +288,7 @@ LIFETIME_RULES: Final[tuple[Callable[[Facts], Iterator[Finding]], ...]] = (
     _times,
     _cache,
     _grace,
+    _recover,
     _client,
     _jwks,
 )

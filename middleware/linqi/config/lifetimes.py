@@ -164,11 +164,12 @@ class SessionsTable:
         " tabs, requests that were sent twice.",
         of=(SessionSettings, "grace"),
     )
-    after_grace: Literal["recover", "strict"] = key(
-        Choice(("recover", "strict")),
-        "What that token leads to later, while its successor was never presented: a new one, as"
-        " the reply was lost, or the end of the session.",
-        of=(SessionSettings, "after_grace"),
+    recover_seconds: float = key(
+        Number(0, 366 * _DAY, "seconds"),
+        "How long after its first rotation that token gets a new successor, while the one it got"
+        " was never presented: the reply was lost. As long a stolen one may work too; 0 ends the"
+        " session instead.",
+        of=(SessionSettings, "recover_seconds"),
     )
     most_sessions: int = key(
         Whole(1, 1000),

@@ -131,6 +131,7 @@ class Sessions:
             session_id=session_id,
             subject=subject,
             rotated_at=now,
+            first_rotated_at=now,
             started_at=float(int(now)),
             expires_at=self.settings.expiry(now, ends_at),
             ends_at=ends_at,

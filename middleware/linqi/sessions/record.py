@@ -27,6 +27,9 @@ class SessionRecord(msgspec.Struct, frozen=True, kw_only=True):
     """The number of the token that was presented for the current one; -1 for the first."""
     rotated_at: float
     """When the current token was made."""
+    first_rotated_at: float
+    """When the first token in the parent's place was made; a recovery, which makes another one,
+    does not change it."""
     started_at: float
     """``auth_time``: when the user signed in."""
     expires_at: float

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Literal
 
 import msgspec
 
@@ -29,10 +28,12 @@ class SessionSettings:
     grace: float = 10
     """How long after a rotation the token before it gets the same successor again: parallel tabs,
     re-sent requests. Using it does not extend it. 0 to 60 s."""
-    after_grace: Literal["recover", "strict"] = "recover"
-    """What the token before the current one leads to later, when the current one was never
-    presented. ``recover``: the reply was lost, so a new successor takes its place, and the lost
-    one counts as stolen if it turns up. ``strict``: the session is revoked."""
+    recover_seconds: float = 86_400
+    """How long after the first rotation away from it the token before the current one gets a new
+    successor, as long as the current one was never presented: the reply was lost. A day, so that a
+    phone that lost a reply and slept is still signed in. In this time a stolen token before the
+    current one works too, and the theft shows only when the other side presents the superseded one
+    (RFC 9700, section 4.14.2). 0 is strict: after the grace it is reuse. 0 to 366 days."""
     most_sessions: int = 20
     """Sessions of one subject; starting another revokes the oldest. 1 to 1,000."""
 
@@ -41,7 +42,7 @@ class SessionSettings:
             raise ConfigurationError(faults)
 
     def _faults(self) -> list[str]:
-        for name in ("idle", "absolute", "cap_spread", "grace", "most_sessions"):
+        for name in ("idle", "absolute", "cap_spread", "grace", "recover_seconds", "most_sessions"):
             value = getattr(self, name)
             if type(value) not in (int, float) or not math.isfinite(value):
                 return [f"{name} is {value!r}, expected a finite number"]
@@ -57,8 +58,8 @@ class SessionSettings:
             ),
             (0 <= self.grace <= 60, f"grace is {self.grace:g} s, expected 0 to 60"),
             (
-                self.after_grace in ("recover", "strict"),
-                f"after_grace is {self.after_grace!r}, expected 'recover' or 'strict'",
+                0 <= self.recover_seconds <= 366 * 86_400,
+                f"recover_seconds is {self.recover_seconds:g} s, expected 0 to 366 d",
             ),
             (
                 type(self.most_sessions) is int and 1 <= self.most_sessions <= 1000,
@@ -82,9 +83,11 @@ def judge(
 ) -> Outcome:
     """Decide what token number `counter` of a session leads to at `now`.
 
-    The current one rotates. The one before it gets the same successor within the grace, and a new
-    one after it (``recover``): that the current one was never presented is certain, for it would
-    not be current. Whatever else bears a good MAC was spent: reuse, and the session is over. Every
+    The current one rotates. Its parent gets the same successor within the grace, and a new one
+    after it, within `SessionSettings.recover_seconds` of the first rotation away from the parent:
+    the current one was never presented, or it would not be current. That bound holds for both and
+    recovery does not renew it, so a spent token is worth nothing after it (RFC 9700, section
+    4.14.2). Any other counter with a good MAC was spent: reuse, and the session is over. Every
     store decides exactly so, in one atomic step.
     """
     if record is None:
@@ -95,10 +98,11 @@ def judge(
         return Outcome("expired", record)
     if counter == record.counter:
         return Outcome("rotated", _advanced(record, counter, now, settings))
-    if counter == record.parent:
+    age = now - record.first_rotated_at
+    if counter == record.parent and age <= max(settings.grace, settings.recover_seconds):
         if now - record.rotated_at <= settings.grace:
             return Outcome("replayed", record)
-        if settings.after_grace == "recover":
+        if age <= settings.recover_seconds:
             return Outcome("recovered", _advanced(record, counter, now, settings))
     return Outcome("reused", revoked(record, now, "reuse"))
 
@@ -118,5 +122,6 @@ def _advanced(
         counter=record.counter + 1,
         parent=presented,
         rotated_at=now,
+        first_rotated_at=now if presented == record.counter else record.first_rotated_at,
         expires_at=settings.expiry(now, record.ends_at),
     )

@@ -64,6 +64,18 @@ class SessionStore(Protocol):
         """Revoke the sessions of `subject` but `spared`; give the ids of all that are revoked."""
         ...
 
+    async def raise_lifetime(self, seconds: float) -> float:
+        """Keep the longest life that an access token of this deployment ever had.
+
+        Raises the kept one to `seconds` where it is shorter, in one atomic step, and never lowers
+        it: tokens made before a setting was shortened live on. 0 only reads it.
+
+        Returns:
+            The longest life in seconds, at least `seconds`; 0 where none was ever kept.
+
+        """
+        ...
+
     async def publish(self, revocations: Sequence[Revocation]) -> None:
         """Keep `revocations` until their end, and have every worker hear of them."""
         ...

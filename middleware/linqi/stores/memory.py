@@ -23,6 +23,7 @@ class MemoryStore:
         self._rows: dict[str, SessionRecord] = {}
         self._by_subject: dict[str, dict[str, None]] = {}
         self._revocations: dict[tuple[str, str, str], Revocation] = {}
+        self._longest_lifetime = 0.0
         self._followers: set[asyncio.Queue[Sequence[Revocation]]] = set()
         self._attempts = MemoryAttempts()
 
@@ -76,6 +77,11 @@ class MemoryStore:
         for session_id in ids:
             self._revoke(session_id, now, cause)
         return ids
+
+    async def raise_lifetime(self, seconds: float) -> float:
+        """Keep the longest access lifetime; see `SessionStore`."""
+        self._longest_lifetime = max(self._longest_lifetime, seconds)
+        return self._longest_lifetime
 
     async def publish(self, revocations: Sequence[Revocation]) -> None:
         """Keep `revocations` and tell the followers."""

@@ -23,13 +23,28 @@ if TYPE_CHECKING:
 
 __all__ = ["PostgresStore"]
 
-_VERSION: Final = 1
+_VERSION: Final = 2
 _CHANNEL: Final = "linqi_revocations"
 _BEAT_SECONDS: Final = 1.0
 _MOST_IN_NOTICE: Final = 7_000
 """Bytes; PostgreSQL allows 8,000 a notification."""
 _LOCK: Final = 0x6C696E7169
-_FIELDS: Final = SessionRecord.__struct_fields__
+_FIELDS: Final = (
+    "session_id",
+    "subject",
+    "counter",
+    "parent",
+    "rotated_at",
+    "started_at",
+    "expires_at",
+    "ends_at",
+    "revoked_at",
+    "cause",
+    "claims",
+    "device",
+    "first_rotated_at",
+)
+"""In the order of the table's columns, to which a migration can only add at the end."""
 
 
 class PostgresStore:
@@ -77,9 +92,11 @@ class PostgresStore:
             async with self._in_time(), connection.transaction():
                 await connection.execute("SELECT pg_advisory_xact_lock($1)", _LOCK)
                 version = await _version(connection)
-                if version == 0:
-                    sql = files("linqi.stores").joinpath("postgres.sql").read_text()
-                    await connection.execute(sql)
+                if version < _VERSION:
+                    name = "postgres.sql" if version == 0 else "postgres_1_to_2.sql"
+                    await connection.execute(files("linqi.stores").joinpath(name).read_text())
+                    functions = files("linqi.stores").joinpath("postgres_functions.sql")
+                    await connection.execute(functions.read_text())
                 await connection.execute(ATTEMPTS_SQL.read_text())
         finally:
             await self._leave(connection)
@@ -126,7 +143,7 @@ class PostgresStore:
             counter,
             now,
             float(settings.grace),
-            settings.after_grace == "recover",
+            float(settings.recover_seconds),
             float(settings.idle),
         )
         kind = row["kind"]
@@ -173,6 +190,19 @@ class PostgresStore:
             spared,
         )
         return [row[0] for row in rows]
+
+    async def raise_lifetime(self, seconds: float) -> float:
+        """Keep the longest access lifetime; see `SessionStore`."""
+        # Read first: it is raised once in years, and what was read can only have grown since.
+        rows = await self._fetch("SELECT value FROM linqi_marks WHERE name = 'longest_lifetime'")
+        if seconds > (rows[0][0] if rows else 0):
+            rows = await self._fetch(
+                "INSERT INTO linqi_marks VALUES ('longest_lifetime', $1) ON CONFLICT (name)"
+                " DO UPDATE SET value = greatest(linqi_marks.value, excluded.value)"
+                " RETURNING value",
+                float(seconds),
+            )
+        return float(rows[0][0]) if rows else 0.0
 
     async def publish(self, revocations: Sequence[Revocation]) -> None:
         """Keep `revocations` and notify every worker, in one transaction."""

@@ -1,4 +1,4 @@
--- Schema 1. Every table and function lives in the schema that the search path names first.
+-- The tables of schema 2. Every table and function lives in the schema that the search path names first.
 CREATE TABLE linqi_sessions (
     session_id text PRIMARY KEY,
     subject text NOT NULL,
@@ -11,7 +11,8 @@ CREATE TABLE linqi_sessions (
     revoked_at double precision NOT NULL,
     cause text NOT NULL,
     claims text NOT NULL,
-    device text NOT NULL
+    device text NOT NULL,
+    first_rotated_at double precision NOT NULL
 ) WITH (fillfactor = 80);  -- room for the next version of a row beside it
 CREATE INDEX linqi_sessions_by_subject ON linqi_sessions (subject, started_at);
 -- Not on expires_at, which every rotation changes: the new version of a row would need new entries
@@ -27,64 +28,8 @@ CREATE TABLE linqi_revocations (
     PRIMARY KEY (kind, value, at, spared)
 );
 
+-- What is only ever raised, such as the longest life of an access token.
+CREATE TABLE linqi_marks (name text PRIMARY KEY, value double precision NOT NULL);
+
 CREATE TABLE linqi_schema (version integer PRIMARY KEY);
-INSERT INTO linqi_schema VALUES (1);
-
--- Applies linqi.sessions.refresh.judge to one session. The row lock makes it one step; the row is
--- written only where it changes.
-CREATE FUNCTION linqi_present(
-    p_session text, p_counter bigint, p_now double precision, p_grace double precision,
-    p_recovers boolean, p_idle double precision, OUT kind text, OUT after linqi_sessions
-) LANGUAGE plpgsql AS $$
-BEGIN
-    -- The usual case in one statement.
-    UPDATE linqi_sessions SET counter = counter + 1, parent = p_counter, rotated_at = p_now,
-        expires_at = least(floor(p_now + p_idle), ends_at)
-        WHERE session_id = p_session AND counter = p_counter AND revoked_at = 0
-            AND p_now < expires_at AND p_now < ends_at
-        RETURNING * INTO after;
-    IF FOUND THEN
-        kind := 'rotated';
-        RETURN;
-    END IF;
-    SELECT * INTO after FROM linqi_sessions WHERE session_id = p_session FOR UPDATE;
-    IF NOT FOUND THEN
-        kind := 'unknown';
-    ELSIF after.revoked_at <> 0 THEN
-        kind := 'revoked';
-    ELSIF p_now >= after.expires_at OR p_now >= after.ends_at THEN
-        kind := 'expired';
-    ELSIF p_counter = after.counter THEN
-        kind := 'rotated';
-    ELSIF p_counter = after.parent AND p_now - after.rotated_at <= p_grace THEN
-        kind := 'replayed';
-    ELSIF p_counter = after.parent AND p_recovers THEN
-        kind := 'recovered';
-    ELSE
-        kind := 'reused';
-    END IF;
-    IF kind IN ('rotated', 'recovered') THEN
-        UPDATE linqi_sessions SET counter = counter + 1, parent = p_counter, rotated_at = p_now,
-            expires_at = least(floor(p_now + p_idle), ends_at)
-            WHERE session_id = p_session RETURNING * INTO after;
-    ELSIF kind = 'reused' THEN
-        UPDATE linqi_sessions SET revoked_at = p_now, cause = 'reuse'
-            WHERE session_id = p_session RETURNING * INTO after;
-    END IF;
-END $$;
-
--- Keeps a new session and revokes the oldest of its subject beyond p_most. The advisory lock makes
--- sign-ins of one subject wait for each other, so that none of them miscounts.
-CREATE FUNCTION linqi_create(p_row linqi_sessions, p_most integer) RETURNS SETOF text
-LANGUAGE plpgsql AS $$
-BEGIN
-    PERFORM pg_advisory_xact_lock(hashtextextended('linqi ' || p_row.subject, 0));
-    INSERT INTO linqi_sessions SELECT p_row.* ON CONFLICT DO NOTHING;
-    RETURN QUERY UPDATE linqi_sessions SET revoked_at = p_row.started_at, cause = 'limit'
-        WHERE session_id IN (
-            SELECT session_id FROM linqi_sessions
-            WHERE subject = p_row.subject AND revoked_at = 0 AND expires_at > p_row.started_at
-                AND session_id <> p_row.session_id
-            ORDER BY started_at DESC, session_id DESC OFFSET p_most - 1
-        ) RETURNING session_id;
-END $$;
+INSERT INTO linqi_schema VALUES (2);

@@ -24,11 +24,11 @@ __all__ = ["SQLiteStore"]
 
 _T = TypeVar("_T")
 
-_VERSION: Final = 1
+_VERSION: Final = 2
 _MOST_AT_ONCE: Final = 256
 _COLUMNS: Final = (
     "session_id, subject, counter, parent, rotated_at, started_at, expires_at, ends_at,"
-    " revoked_at, cause, claims, device"
+    " revoked_at, cause, claims, device, first_rotated_at"
 )
 _FIELDS: Final = tuple(name.strip() for name in _COLUMNS.split(","))
 _SCHEMA: Final = """
@@ -36,7 +36,7 @@ CREATE TABLE sessions (
     session_id TEXT PRIMARY KEY, subject TEXT NOT NULL, counter INTEGER NOT NULL,
     parent INTEGER NOT NULL, rotated_at REAL NOT NULL, started_at REAL NOT NULL,
     expires_at REAL NOT NULL, ends_at REAL NOT NULL, revoked_at REAL NOT NULL, cause TEXT NOT NULL,
-    claims TEXT NOT NULL, device TEXT NOT NULL
+    claims TEXT NOT NULL, device TEXT NOT NULL, first_rotated_at REAL NOT NULL
 ) WITHOUT ROWID;
 CREATE INDEX sessions_by_subject ON sessions (subject, started_at);
 CREATE INDEX sessions_by_expiry ON sessions (expires_at);
@@ -45,7 +45,15 @@ CREATE TABLE revocations (
     at REAL NOT NULL, until REAL NOT NULL, spared TEXT NOT NULL
 );
 CREATE INDEX revocations_by_end ON revocations (until);
+CREATE TABLE marks (name TEXT PRIMARY KEY, value REAL NOT NULL) WITHOUT ROWID;
 """
+_TO_2: Final = """
+ALTER TABLE sessions ADD COLUMN first_rotated_at REAL NOT NULL DEFAULT 0;
+UPDATE sessions SET first_rotated_at = rotated_at;
+CREATE TABLE marks (name TEXT PRIMARY KEY, value REAL NOT NULL) WITHOUT ROWID;
+"""
+"""From schema 1. What a row of that schema does not say, the time of the first rotation away from
+the parent, is taken to be that of the last: such a row can be recovered for longer, once."""
 
 
 class SQLiteStore:
@@ -157,6 +165,22 @@ class SQLiteStore:
 
         return await self._run(revoke_all)
 
+    async def raise_lifetime(self, seconds: float) -> float:
+        """Keep the longest access lifetime; see `SessionStore`."""
+
+        def raise_it(connection: sqlite3.Connection) -> float:
+            row = connection.execute(
+                "SELECT value FROM marks WHERE name = 'longest_lifetime'"
+            ).fetchone()
+            kept = 0.0 if row is None else float(row[0])
+            if kept < seconds:
+                connection.execute(
+                    "INSERT OR REPLACE INTO marks VALUES ('longest_lifetime', ?)", (seconds,)
+                )
+            return max(kept, seconds)
+
+        return await self._run(raise_it)
+
     async def publish(self, revocations: Sequence[Revocation]) -> None:
         """Keep `revocations`; other processes find them when they look next."""
         rows = [(r.kind, r.value, r.at, r.until, r.spared) for r in revocations]
@@ -241,10 +265,12 @@ class SQLiteStore:
 
 
 def _make_schema(connection: sqlite3.Connection) -> None:
-    if _version(connection) == 0:
+    """Make the tables, or bring those of an earlier release up to date, in one transaction."""
+    if _version(connection) < _VERSION:
         connection.execute("BEGIN IMMEDIATE")
-        if _version(connection) == 0:  # no other process was quicker
-            for statement in _SCHEMA.split(";"):
+        before = _version(connection)  # another process may have been quicker
+        if before < _VERSION:
+            for statement in (_SCHEMA if before == 0 else _TO_2).split(";"):
                 connection.execute(statement)
             connection.execute(f"PRAGMA user_version = {_VERSION}")
         connection.execute("COMMIT")
@@ -279,12 +305,13 @@ def _get(connection: sqlite3.Connection, session_id: str) -> SessionRecord | Non
 
 def _put(connection: sqlite3.Connection, record: SessionRecord) -> None:
     connection.execute(
-        "UPDATE sessions SET counter = ?, parent = ?, rotated_at = ?, expires_at = ?,"
-        " revoked_at = ?, cause = ? WHERE session_id = ?",
+        "UPDATE sessions SET counter = ?, parent = ?, rotated_at = ?, first_rotated_at = ?,"
+        " expires_at = ?, revoked_at = ?, cause = ? WHERE session_id = ?",
         (
             record.counter,
             record.parent,
             record.rotated_at,
+            record.first_rotated_at,
             record.expires_at,
             record.revoked_at,
             record.cause,

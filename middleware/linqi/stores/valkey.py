@@ -69,7 +69,7 @@ class ValkeyStore:
         self._gate = asyncio.Semaphore(most_connections)
         self._prefix = prefix
         self._stream = f"{prefix}:revocations"
-        self._scripts = {name: Script(name) for name in ("create", "present", "revoke")}
+        self._scripts = {name: Script(name) for name in ("create", "present", "raise", "revoke")}
         self._attempts = ValkeyAttempts(url, client=client, timeout=timeout, prefix=prefix)
 
     def attempts(self) -> AttemptStore:
@@ -117,8 +117,8 @@ class ValkeyStore:
         self, session_id: str, counter: int, now: float, settings: SessionSettings
     ) -> Outcome:
         """Redeem a refresh token; see `SessionStore`."""
-        recovers = int(settings.after_grace == "recover")
-        argument = f"{counter} {now!r} {settings.grace!r} {recovers} {settings.idle!r}"
+        rule = f"{settings.grace!r} {settings.recover_seconds!r} {settings.idle!r}"
+        argument = f"{counter} {now!r} {rule}"
         answer = await self._call("present", [self._key(session_id)], [argument])
         kind, _, row = answer.partition(b" ")
         return Outcome(kind.decode(), _record(row) if row else None)
@@ -156,6 +156,11 @@ class ValkeyStore:
         tag = subject_tag(subject)
         arguments = [self._rows(tag), repr(now), cause, spared]
         return _texts(await self._call("revoke", [self._index(tag)], arguments))
+
+    async def raise_lifetime(self, seconds: float) -> float:
+        """Keep the longest access lifetime; see `SessionStore`."""
+        key = f"{self._prefix}:longest-lifetime"
+        return float(await self._call("raise", [key], [repr(float(seconds))]))
 
     async def publish(self, revocations: Sequence[Revocation]) -> None:
         """Put `revocations` into the stream that every worker follows."""
@@ -249,7 +254,8 @@ def _row(record: SessionRecord) -> bytes:
     """Give a session as the scripts read it; instants as `repr` writes them, to the last digit."""
     head = (
         f"{record.counter} {record.parent} {record.rotated_at!r} {record.expires_at!r}"
-        f" {record.ends_at!r} {record.revoked_at!r} {record.cause or '-'} "
+        f" {record.ends_at!r} {record.revoked_at!r} {record.cause or '-'}"
+        f" {record.first_rotated_at!r} "
     )
     rest = _Rest(record.session_id, record.subject, record.started_at, record.claims, record.device)
     return head.encode() + msgspec.json.encode(rest)
@@ -257,6 +263,9 @@ def _row(record: SessionRecord) -> bytes:
 
 def _record(row: bytes) -> SessionRecord:
     counter, parent, rotated_at, expires_at, ends_at, revoked_at, cause, text = row.split(b" ", 7)
+    first_rotated_at = rotated_at
+    if not text.startswith(b"["):  # a row of schema 1 does not say it; see present.lua
+        first_rotated_at, text = text.split(b" ", 1)
     rest = _read_rest(text)
     return SessionRecord(
         session_id=rest.session_id,
@@ -264,6 +273,7 @@ def _record(row: bytes) -> SessionRecord:
         counter=int(counter),
         parent=int(parent),
         rotated_at=float(rotated_at),
+        first_rotated_at=float(first_rotated_at),
         started_at=rest.started_at,
         expires_at=float(expires_at),
         ends_at=float(ends_at),

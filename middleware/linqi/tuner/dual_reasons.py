@@ -15,6 +15,7 @@ from linqi.tuner.plans import Outcome, Plan, Predictor
 __all__ = ["refreshing", "spread_ends", "stored"]
 
 _SPREAD: Final = 0.1
+_RECOVER: Final = 86_400.0
 
 
 def refreshing(
@@ -102,9 +103,17 @@ def stored(predictor: Predictor, plan: Plan, p999: float) -> Iterator[Recommenda
                f"Three times the slowest refresh ({p999:.2g} s at p99.9), at least 10 s: a first"
                " try, a timeout and a second try get the same successor.",
                ("p99.9 of answers",), "slower refreshes; 60 s is the most")  # fmt: skip
-    yield advised("sessions", "after_grace", "recover", "",
-               "A reply lost for longer signs nobody out, and a thief is still found by the"
-               " superseded token.", ("security model",), "a policy that forbids it")  # fmt: skip
+    yield advised(
+        "sessions",
+        "recover_seconds",
+        _RECOVER,
+        "seconds",
+        "A client that lost a reply and slept for a day stays signed in. As long, a stolen refresh"
+        " token that was spent works too, while its successor is unused, and the theft shows when"
+        " that is presented (RFC 9700, 4.14.2).",
+        ("security model",),
+        "clients that never lose a reply, or a policy that forbids it: 0 ends the session instead",
+    )
     thresholds = client_thresholds(plan.lifetime, plan.buffer, p999)
     yield advised("client", "advisory_seconds", thresholds.advisory, "seconds",
                "Clients begin to renew with the server's buffer left.", ("buffer",),
