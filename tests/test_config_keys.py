@@ -703,6 +703,30 @@ async def sessions_of_one_subject(trial: Trial) -> object:
     return len(living)
 
 
+@case("sessions.revoke_session", DUAL, (False, True), ("rotated", "revoked"))
+async def a_refresh_after_revoking_the_access_token(trial: Trial) -> object:
+    """Tell what a refresh token leads to once POST /revoke had its access token."""
+    wired = trial.wired()
+    assert wired.sessions is not None
+    await wired.sessions.start()
+    pair = await wired.sessions.sign_in("alice")
+    app = JWTMiddleware.from_config(App(), wired, authenticate=lambda form: None)
+    scope = http("/revoke", method="POST", headers=[(b"content-type", b"application/json")])
+
+    async def receive() -> Any:
+        return {"type": "http.request", "body": json.dumps({"token": pair.access_token}).encode()}
+
+    answer = Answer()
+    await app(scope, receive, answer.send)
+    assert answer.status == 200
+    try:
+        return (await wired.sessions.refresh(pair.refresh_token)).outcome
+    except RefreshRefused as error:
+        return error.reason
+    finally:
+        await wired.sessions.close()
+
+
 # -- HTTP ----------------------------------------------------------------------------------------
 
 COOKIE = PLAIN | {

@@ -360,6 +360,33 @@ async def test_d6_rfc_7009_revocation(site: Site) -> None:
     assert again.status == 400
 
 
+async def test_revoking_an_access_token_leaves_its_session_alive(site: Site) -> None:
+    """RFC 7009, 2.1: only that token ends; the refresh token and its successors go on."""
+    pair = (await site.login()).json
+    fresh = (await site.post("/refresh", {"refresh_token": pair["refresh_token"]})).json
+    assert (await site.post("/revoke", {"token": pair["access_token"]})).status == 200
+    assert (await site.post("/me", None, method="GET", token=pair["access_token"])).status == 401
+    assert (await site.post("/me", None, method="GET", token=fresh["access_token"])).status == 200
+    again = await site.post("/refresh", {"refresh_token": fresh["refresh_token"]})
+    assert again.status == 200
+
+
+async def test_revoke_session_ends_what_an_access_token_belongs_to(clock: FakeClock) -> None:
+    """The session, its refresh token and its other access tokens; other sessions stay."""
+    site = Site(clock, revoke_session=True)
+    await site.sessions.start()
+    pair, other = (await site.login()).json, (await site.login()).json
+    fresh = (await site.post("/refresh", {"refresh_token": pair["refresh_token"]})).json
+    assert (await site.post("/revoke", {"token": pair["access_token"]})).status == 200
+    for token in (pair["access_token"], fresh["access_token"]):
+        assert (await site.post("/me", None, method="GET", token=token)).status == 401
+    again = await site.post("/refresh", {"refresh_token": fresh["refresh_token"]})
+    assert again.header("x-refresh-outcome") == "revoked"
+    kept = await site.post("/refresh", {"refresh_token": other["refresh_token"]})
+    assert kept.status == 200
+    await site.sessions.close()
+
+
 async def test_d10_a_dead_store_is_503_and_nothing_is_spent(clock: FakeClock) -> None:
     """D6, D10, I5: Retry-After, never a false success, and the token is good afterwards."""
 

@@ -17,6 +17,7 @@
     │   ├── TokenExpired          ``now >= exp``
     │   ├── TokenNotYetValid      ``now < nbf`` or ``now < iat``
     │   └── TokenRevoked          the session or the token was withdrawn
+    ├── ForeignToken              a good token of another issuer, where only our own count
     ├── InvalidRequest            credentials that are not presented as RFC 6750 asks
     ├── SigningError              a token could not be signed
     ├── RenewalRefused            a session may not be renewed
@@ -38,6 +39,7 @@ __all__ = [
     "AlgorithmNotAllowed",
     "ConfigurationError",
     "FetchFailed",
+    "ForeignToken",
     "InvalidClaim",
     "InvalidKey",
     "InvalidRequest",
@@ -185,6 +187,16 @@ class TokenRevoked(TokenError):
     """The token or its session was withdrawn."""
 
     code = "token_revoked"
+
+
+class ForeignToken(LinqiError):
+    """A valid token of another issuer where only a token of this deployment counts.
+
+    A subject is unique within its issuer only (RFC 7519, section 4.1.2): ``alice`` of another
+    issuer is another person than our ``alice``.
+    """
+
+    code = "foreign_token"
 
 
 class InvalidRequest(LinqiError):

@@ -193,9 +193,6 @@ class JWTMiddleware:
                 transport, token = self._read(scope, headers)
             else:
                 token = transport.read(scope, headers)
-            if token is None and access is _OPTIONAL:
-                await self.app(_known(scope, ANONYMOUS), receive, send)
-                return
             try:
                 if token is None:
                     verified = None
@@ -208,7 +205,9 @@ class JWTMiddleware:
         except LinqiError as error:
             await self._refuse(_as_request_fault(error, token), token, scope, receive, send)
             return
-        if verified is None:
+        if verified is None and access is _OPTIONAL:
+            await self.app(_known(scope, ANONYMOUS), receive, send)
+        elif verified is None:
             await self._refuse(None, None, scope, receive, send)
         elif kind == "websocket":
             await self._serve_socket(scope, receive, send, verified, transport)

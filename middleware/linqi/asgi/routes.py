@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-import json
 import re
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -19,19 +18,21 @@ from linqi.asgi._http import (
     find_header,
     find_single,
 )
+from linqi.asgi.answers import Answer, error_body, outcome, refusal, retry_after
 from linqi.asgi.forms import BodyFault, read_form
+from linqi.asgi.refusals import refuse
 from linqi.asgi.session_cookie import SessionCookie
 from linqi.asgi.throttle import LoginThrottle
 from linqi.errors import (
     ConfigurationError,
-    InvalidRequest,
+    ForeignToken,
     LinqiError,
     RefreshRefused,
-    SigningError,
     TokenError,
     Unavailable,
 )
-from linqi.jose.verified import Verified
+from linqi.events import TokenRefused
+from linqi.jose.verified import Anonymous, Verified
 from linqi.jose.verifier import Verifier
 from linqi.sessions.dual import Sessions
 from linqi.sessions.pair import TokenPair
@@ -71,6 +72,8 @@ class SessionRoutes:
     no browsers: ``X-Token-Delivery: cookie`` or ``body`` says which, and the first is also the
     header that a foreign page cannot send. `origins`: whose pages may use the cookie where the
     browser sends no ``Sec-Fetch-Site``. `throttle`: None lets everybody guess for ever.
+    `revoke_session`: whether ``/revoke`` with an access token ends its whole session, or (False)
+    that one token only.
     """
 
     def __init__(
@@ -84,10 +87,12 @@ class SessionRoutes:
         origins: Sequence[str] = (),
         cookie_name: str = "__Host-refresh",
         throttle: LoginThrottle | str | None = "default",
+        revoke_session: bool = False,
+        realm: str = "api",
         clock: Callable[[], float] = time.time,
     ) -> None:
-        if prefix and (not prefix.startswith("/") or prefix.endswith("/")):
-            raise ConfigurationError([f"prefix is {prefix!r}, expected '' or such as '/auth'"])
+        if faults := _faults(prefix, sessions, verifier):
+            raise ConfigurationError(faults)
         self._app = app
         self._sessions = sessions
         self._verifier = verifier
@@ -96,7 +101,9 @@ class SessionRoutes:
         self._throttle = LoginThrottle(clock=clock) if isinstance(throttle, str) else throttle
         self._clock = clock
         self._prefix = prefix
-        self._routes: dict[tuple[str, str], Callable[[Scope, Receive], Awaitable[_Answer]]] = {
+        self._revokes_session = revoke_session
+        self._challenge = refuse(None, realm)
+        self._routes: dict[tuple[str, str], Callable[[Scope, Receive], Awaitable[Answer]]] = {
             ("POST", "/login"): self._login,
             ("POST", "/refresh"): self._refresh,
             ("POST", "/logout"): self._logout,
@@ -120,7 +127,12 @@ class SessionRoutes:
         is_one = path.startswith("/sessions/")
         allowed = "DELETE" if is_one else self._methods[path]
         if method != allowed:
-            await _Answer(405, None, [(b"allow", allowed.encode())]).send(send)
+            await Answer(405, None, [(b"allow", allowed.encode())]).send(send)
+            return
+        if self._prefix + path not in self.public and isinstance(scope.get("linqi"), Anonymous):
+            # The middleware counts the path among its optional or public ones.
+            self._tell_refused(scope, 401, "no_token", "no token was presented")
+            await self._challenge.send(scope, receive, send)
             return
         try:
             for name in _SINGLE_HEADERS:
@@ -130,7 +142,9 @@ class SessionRoutes:
             else:
                 answer = await self._routes[method, path](scope, receive)
         except LinqiError as error:
-            answer = _refusal(error)
+            answer = refusal(error)
+            if isinstance(error, ForeignToken):
+                self._tell_refused(scope, answer.status, error.code, str(error))
         await answer.send(send)
 
     def _path(self, scope: Scope) -> str | None:
@@ -147,7 +161,7 @@ class SessionRoutes:
         is_one = path.startswith("/sessions/") and "/" not in path[len("/sessions/") :]
         return path if path in self._methods or is_one else None
 
-    async def _login(self, scope: Scope, receive: Receive) -> _Answer:
+    async def _login(self, scope: Scope, receive: Receive) -> Answer:
         is_cookie = self._cookie.is_wanted(scope)
         if is_cookie:
             self._cookie.check(scope)
@@ -156,14 +170,14 @@ class SessionRoutes:
         if not name or "password" not in form:
             raise BodyFault(400, "username and password are needed")
         if self._throttle is not None and (wait := await self._throttle.wait(name, address)) > 0:
-            return _Answer(
-                429, _error("slow_down", "too many failed sign-ins"), [_retry_after(wait)]
+            return Answer(
+                429, error_body("slow_down", "too many failed sign-ins"), [retry_after(wait)]
             )
         person = await self._asked(form)
         if person is None:
             if self._throttle is not None:
                 await self._throttle.failed(name, address)
-            return _Answer(400, _error("invalid_grant", "the name or the password is wrong"))
+            return Answer(400, error_body("invalid_grant", "the name or the password is wrong"))
         pair = await self._sessions.sign_in(
             person.subject,
             claims=person.claims,
@@ -179,36 +193,36 @@ class SessionRoutes:
         except Exception as error:
             raise Unavailable(f"authenticate raised {type(error).__name__}") from error
 
-    async def _refresh(self, scope: Scope, receive: Receive) -> _Answer:
+    async def _refresh(self, scope: Scope, receive: Receive) -> Answer:
         token, form, is_cookie = await self._presented(scope, receive, "refresh_token")
         if form.get("grant_type", "refresh_token") != "refresh_token":
-            return _Answer(400, _error("unsupported_grant_type", "only refresh_token is"))
+            return Answer(400, error_body("unsupported_grant_type", "only refresh_token is"))
         if token is None and is_cookie:  # the browser let it go: there is no session to refresh
-            return _Answer(400, _error("invalid_grant", "sign in"), [_outcome("absent")])
+            return Answer(400, error_body("invalid_grant", "sign in"), [outcome("absent")])
         if token is None:
             raise BodyFault(400, "no refresh token was presented")
         scopes = form["scope"].split() if "scope" in form else None
         try:
             pair = await self._sessions.refresh(token, scopes=scopes)
         except RefreshRefused as error:
-            headers = [_outcome(error.reason)]
+            headers = [outcome(error.reason)]
             kind = "invalid_scope" if error.reason == "scope" else "invalid_grant"
-            return _Answer(400, _error(kind, "sign in again"), headers)
+            return Answer(400, error_body(kind, "sign in again"), headers)
         return self._pair(pair, is_cookie=is_cookie)
 
-    async def _logout(self, scope: Scope, receive: Receive) -> _Answer:
+    async def _logout(self, scope: Scope, receive: Receive) -> Answer:
         token, _, is_cookie = await self._presented(scope, receive, "refresh_token")
         if token is not None:
             await self._sessions.revoke_refresh_token(token)
-        return _Answer(204, None, [self._cookie.cleared()] if is_cookie else [])
+        return Answer(204, None, [self._cookie.cleared()] if is_cookie else [])
 
-    async def _logout_all(self, scope: Scope, receive: Receive) -> _Answer:
-        verified = _who(scope)
+    async def _logout_all(self, scope: Scope, receive: Receive) -> Answer:
+        verified = self._who(scope)
         await self._sessions.revoke_all(verified.identity, cause="logout")
-        return _Answer(204, None, [self._cookie.cleared()])
+        return Answer(204, None, [self._cookie.cleared()])
 
-    async def _list(self, scope: Scope, receive: Receive) -> _Answer:
-        verified = _who(scope)
+    async def _list(self, scope: Scope, receive: Receive) -> Answer:
+        verified = self._who(scope)
         rows = await self._sessions.sessions(verified.identity)
         listed = [
             {
@@ -222,20 +236,20 @@ class SessionRoutes:
             }
             for row in rows
         ]
-        return _Answer(200, {"sessions": listed})
+        return Answer(200, {"sessions": listed})
 
-    async def _end(self, scope: Scope, session_id: str) -> _Answer:
-        verified = _who(scope)
+    async def _end(self, scope: Scope, session_id: str) -> Answer:
+        verified = self._who(scope)
         # Text from a path reaches no store unless it can be a session's id.
         is_one = _SESSION_ID.fullmatch(session_id) is not None
         row = await self._sessions.store.get(session_id) if is_one else None
         if row is None or row.subject != verified.identity:
-            return _Answer(404, _error("not_found", "you have no such session"))
+            return Answer(404, error_body("not_found", "you have no such session"))
         await self._sessions.revoke(session_id, user=verified.identity, cause="logout")
-        return _Answer(204, None)
+        return Answer(204, None)
 
-    async def _revoke(self, scope: Scope, receive: Receive) -> _Answer:
-        """RFC 7009: 200 for whatever is no token of ours, 503 when nothing could be kept."""
+    async def _revoke(self, scope: Scope, receive: Receive) -> Answer:
+        """Revoke a token (RFC 7009): 200 also for one that is not ours, 503 if it is not kept."""
         form = await read_form(scope, receive)
         if "token" not in form:
             raise BodyFault(400, "token is needed")
@@ -243,10 +257,39 @@ class SessionRoutes:
             try:
                 verified = self._verifier.verify(form["token"])
             except TokenError:
-                return _Answer(200, {})
-            if verified.own and verified.token_id is not None:
-                await self._sessions.revoke_access_token(verified.token_id)
-        return _Answer(200, {})
+                return Answer(200, {})
+            if self._is_ours(verified):
+                await self._revoke_access(verified)
+        return Answer(200, {})
+
+    async def _revoke_access(self, verified: Verified) -> None:
+        """End one access token, and with `revoke_session` all that its session has or will get."""
+        if self._revokes_session and verified.session_id is not None:
+            await self._sessions.revoke(verified.session_id, user=verified.identity, cause="logout")
+        elif verified.token_id is not None:
+            await self._sessions.revoke_access_token(verified.token_id)
+
+    def _who(self, scope: Scope) -> Verified:
+        """Return the caller, who must have a token of the issuer whose sessions these are."""
+        verified = scope.get("linqi")
+        if not isinstance(verified, Verified):
+            raise ConfigurationError(["SessionRoutes stands outside JWTMiddleware; put it inside"])
+        if not self._is_ours(verified):
+            raise ForeignToken("the token is of another issuer than the sessions")
+        return verified
+
+    def _is_ours(self, verified: Verified) -> bool:
+        """Tell whether `verified` is a token of these sessions (RFC 7519, section 4.1.2)."""
+        return verified.own and verified.issuer == self._sessions.signer.issuer
+
+    def _tell_refused(self, scope: Scope, status: int, code: str, detail: str) -> None:
+        verified = scope.get("linqi")
+        digest = verified.digest.hex()[:8] if isinstance(verified, Verified) else ""
+        self._sessions.tell(
+            TokenRefused(
+                status=status, code=code, detail=detail, path=scope["path"], token_digest=digest
+            )
+        )
 
     async def _presented(
         self, scope: Scope, receive: Receive, name: str
@@ -261,7 +304,7 @@ class SessionRoutes:
         self._cookie.check(scope)
         return self._cookie.read(scope), form, True
 
-    def _pair(self, pair: TokenPair, *, is_cookie: bool) -> _Answer:
+    def _pair(self, pair: TokenPair, *, is_cookie: bool) -> Answer:
         now = self._clock()
         answer: dict[str, Any] = {
             "access_token": pair.access_token,
@@ -274,68 +317,27 @@ class SessionRoutes:
             "scope": " ".join(pair.scopes),
         }
         headers = [
-            _outcome(pair.outcome),
+            outcome(pair.outcome),
             (b"x-refresh-sequence", str(pair.sequence).encode()),
         ]
         if is_cookie:
             headers.append(self._cookie.set(pair.refresh_token, pair.refresh_expires_at - now))
         else:
             answer["refresh_token"] = pair.refresh_token
-        return _Answer(200, answer, headers)
-
-
-@dataclass(frozen=True, slots=True)
-class _Answer:
-    """A response; nothing of it may be kept by a cache (RFC 6749, section 5.1)."""
-
-    status: int
-    body: Mapping[str, Any] | None
-    headers: Sequence[tuple[bytes, bytes]] = ()
-
-    async def send(self, send: Send) -> None:
-        body = b"" if self.body is None else json.dumps(self.body).encode()
-        headers = [(b"cache-control", b"no-store"), (b"pragma", b"no-cache"), *self.headers]
-        if self.body is not None:
-            headers.append((b"content-type", b"application/json"))
-        if self.status != 204:
-            headers.append((b"content-length", str(len(body)).encode()))
-        await send({"type": "http.response.start", "status": self.status, "headers": headers})
-        await send({"type": "http.response.body", "body": body})
-
-
-def _refusal(error: LinqiError) -> _Answer:
-    if isinstance(error, BodyFault):
-        return _Answer(error.status, _error("invalid_request", error.detail))
-    if isinstance(error, InvalidRequest):
-        return _Answer(400, _error("invalid_request", error.detail))
-    if isinstance(error, Unavailable | SigningError):
-        seconds = error.retry_after if isinstance(error, Unavailable) else 1.0
-        body = _error("temporarily_unavailable", "try again with the same token")
-        return _Answer(503, body, [_retry_after(seconds)])
-    raise error
-
-
-def _error(kind: str, description: str) -> dict[str, str]:
-    return {"error": kind, "error_description": description}
-
-
-def _outcome(kind: str) -> tuple[bytes, bytes]:
-    return b"x-refresh-outcome", kind.encode()
-
-
-def _retry_after(seconds: float) -> tuple[bytes, bytes]:
-    return b"retry-after", str(max(1, round(seconds))).encode()
-
-
-def _who(scope: Scope) -> Verified:
-    verified = scope.get("linqi")
-    if not isinstance(verified, Verified):
-        raise ConfigurationError(
-            ["SessionRoutes stands outside JWTMiddleware, or all its paths are public"]
-        )
-    return verified
+        return Answer(200, answer, headers)
 
 
 def _device(scope: Scope) -> str:
     """Give the browser's description of itself."""
     return (find_header(scope["headers"], b"user-agent") or b"").decode("latin-1")
+
+
+def _faults(prefix: str, sessions: Sessions, verifier: Verifier) -> list[str]:
+    faults = []
+    if prefix and (not prefix.startswith("/") or prefix.endswith("/")):
+        faults.append(f"prefix is {prefix!r}, expected '' or such as '/auth'")
+    if not any(own.own and own.issuer == sessions.signer.issuer for own in verifier.issuers):
+        faults.append(
+            "the verifier does not trust the signer of sessions; use Verifier.trusting(signer)"
+        )
+    return faults

@@ -64,11 +64,18 @@ class SocketSession:
     def adopt(self, token: bytes | str) -> Verified:
         """Go on under `token`, a successor of the same session.
 
-        Raises `TokenError` when it is not valid, or `InvalidClaim` when it is somebody else's;
-        the socket then stays open under the token it has.
+        Issuer, subject and session must be the same: a subject is unique within its issuer only
+        (RFC 7519, section 4.1.2).
+
+        Raises:
+            TokenError: It is not valid, or of somebody else (`InvalidClaim`), or the socket's own
+                token has no subject to compare with. The socket stays open under the token it has.
+
         """
         verified = self._verifier.verify(token)
         mine = self.verified
+        if mine.subject is None:
+            raise InvalidClaim("the socket's token has no subject, so it has no successor", "sub")
         if (verified.issuer, verified.subject) != (mine.issuer, mine.subject):
             raise InvalidClaim("the token is for another subject than the socket's", "sub")
         if verified.session_id != mine.session_id:

@@ -6,6 +6,7 @@ import math
 from dataclasses import dataclass
 from typing import Final, Literal
 
+from linqi.asgi.routes import SessionRoutes
 from linqi.client.judge import JudgeSettings
 from linqi.config.kinds import Choice, Flag, Number, Text, Whole
 from linqi.config.setting import PATH, VARIABLE, given_to, key
@@ -175,6 +176,12 @@ class SessionsTable:
         Whole(1, 1000),
         "Sessions of one subject; one more ends the oldest.",
         of=(SessionSettings, "most_sessions"),
+    )
+    revoke_session: bool = key(
+        Flag(),
+        "Whether POST /revoke with an access token ends its whole session; otherwise only that"
+        " token ends, and the session's refresh token and other access tokens go on.",
+        of=(SessionRoutes, "revoke_session"),
     )
 
     def settings(self) -> SessionSettings:

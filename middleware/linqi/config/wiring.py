@@ -76,6 +76,8 @@ class Wired:
             origins=self.config.cookies.origins,
             cookie_name=self.config.cookies.refresh_name,
             throttle=throttle,
+            revoke_session=self.config.sessions.revoke_session,
+            realm=self.config.http.realm,
             clock=self.clock,
         )
 

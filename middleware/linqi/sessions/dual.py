@@ -84,6 +84,7 @@ class Sessions:
         self.access = access or RenewalSettings()
         self._hooks: tuple[Hook, ...] = (LoggingHook(),) if hooks is None else tuple(hooks)
         self.revocations = revocations or Revocations(store, hooks=self._hooks, clock=clock)
+        self.revocations.belong_to(signer.issuer)
         self._tokens = RefreshTokens(secret, issuer=signer.issuer)
         self._authorize = authorize
         self._pairs = PairMaker(signer, self._tokens, self.access, on_issue=on_issue, clock=clock)
@@ -142,8 +143,8 @@ class Sessions:
         if surplus:
             await self._publish([self._of_session(name, now) for name in surplus])
             for name in surplus:
-                self._tell(SessionRevoked(user=subject, session=name, cause="limit"))
-        self._tell(SessionStarted(user=subject, session=session_id, ends_at=ends_at))
+                self.tell(SessionRevoked(user=subject, session=name, cause="limit"))
+        self.tell(SessionStarted(user=subject, session=session_id, ends_at=ends_at))
         return await self._pairs.make(record, "started", json.loads(text), tuple(scopes))
 
     async def refresh(
@@ -167,7 +168,7 @@ class Sessions:
         now = self._clock()
         is_known = await self.store.revoke(session_id, now, cause)
         await self._publish([self._of_session(session_id, now)])
-        self._tell(SessionRevoked(user=user, session=session_id, cause=cause))
+        self.tell(SessionRevoked(user=user, session=session_id, cause=cause))
         return is_known
 
     async def revoke_all(
@@ -189,7 +190,7 @@ class Sessions:
         )
         await self._publish([whole, *(self._of_session(name, now) for name in ids)])
         for name in ids:
-            self._tell(SessionRevoked(user=subject, session=name, cause=cause))
+            self.tell(SessionRevoked(user=subject, session=name, cause=cause))
         return ids
 
     async def revoke_access_token(self, token_id: str) -> None:
@@ -224,11 +225,11 @@ class Sessions:
             claims, granted = await self._asked(record)
             granted = _narrowed(granted, scopes)
         except RefreshRefused as refused:
-            self._tell(
+            self.tell(
                 RefreshDenied(reason=refused.reason, detail=refused.detail, session=session_id)
             )
             raise
-        self._tell(
+        self.tell(
             SessionRefreshed(
                 user=record.subject,
                 session=session_id,
@@ -246,7 +247,7 @@ class Sessions:
         if record is None:
             raise RefreshRefused("unknown", "the store has no such session")
         if outcome.kind == "reused":
-            self._tell(
+            self.tell(
                 RefreshTokenReused(
                     user=record.subject,
                     session=session_id,
@@ -304,7 +305,8 @@ class Sessions:
     def _until(self, at: float) -> float:
         return at + self.access.lifetime + _SLACK_SECONDS
 
-    def _tell(self, event: Event) -> None:
+    def tell(self, event: Event) -> None:
+        """Hand `event` to the hooks."""
         for hook in self._hooks:
             hook(event)
 

@@ -18,6 +18,7 @@ from linqi.jose.verified import Verified
 
 __all__ = [
     "NOT_DUE",
+    "NOT_OURS",
     "Decision",
     "Due",
     "Grid",
@@ -209,7 +210,7 @@ class Kept:
 
 Decision = Due | Kept
 NOT_DUE: Final = Kept("not_due")
-_NOT_OURS: Final = Kept("not_ours")
+NOT_OURS: Final = Kept("not_ours")
 _NO_SESSION: Final = Kept("no_session")
 _BOUND: Final = Kept("bound")
 _EXPIRED: Final = Kept("expired")
@@ -225,7 +226,7 @@ def decide(verified: Verified, now: float, settings: RenewalSettings) -> Decisio
     if left >= settings.buffer:
         return NOT_DUE
     if not verified.own:
-        return _NOT_OURS
+        return NOT_OURS
     if left <= 0:
         return _EXPIRED
     registered = verified.registered

@@ -60,6 +60,7 @@ class Revocations:
         if not stale_after >= 2:
             raise ConfigurationError([f"stale_after is {stale_after!r}, expected 2 s to infinity"])
         self._store = store
+        self._issuer: str | None = None
         self._stale_after = stale_after
         self._hooks = tuple(hooks)
         self._clock = clock
@@ -75,6 +76,22 @@ class Revocations:
         self._follower: asyncio.Task[None] | None = None
         self._first = asyncio.Event()
 
+    def belong_to(self, issuer: str) -> None:
+        """Concern tokens of `issuer` only, as `Sessions` asks for its signer's.
+
+        A subject or session id is unique within its issuer only (RFC 7519, section 4.1.2). Until
+        this is called, all tokens of own issuers are concerned.
+
+        Raises:
+            ConfigurationError: They belong to another issuer already.
+
+        """
+        if self._issuer not in (None, issuer):
+            raise ConfigurationError(
+                [f"these revocations belong to {self._issuer!r}, not to {issuer!r}: make others"]
+            )
+        self._issuer = issuer
+
     def is_revoked(self, verified: Verified) -> bool:
         """Tell whether `verified` was revoked; `Unavailable` when nobody can tell."""
         if self._monotonic() >= self._trusted_until:
@@ -82,10 +99,10 @@ class Revocations:
         # Asked only where there is something to find: each name is read from the claims once, and
         # then stands in its slot, which is 0.1 us nearer than the property.
         if self._sessions and (verified._session_id or verified.session_id) in self._sessions:
-            return verified.own
+            return self._is_ours(verified)
         if self._tokens and verified.token_id in self._tokens:
-            return verified.own
-        if self._subjects and verified.subject in self._subjects and verified.own:
+            return self._is_ours(verified)
+        if self._subjects and verified.subject in self._subjects and self._is_ours(verified):
             return self._is_subject_revoked(verified)
         return False
 
@@ -180,6 +197,9 @@ class Revocations:
                 self._subjects[subject] = alive
             else:
                 del self._subjects[subject]
+
+    def _is_ours(self, verified: Verified) -> bool:
+        return verified.own and self._issuer in (None, verified.issuer)
 
     def _is_subject_revoked(self, verified: Verified) -> bool:
         began = verified.auth_time

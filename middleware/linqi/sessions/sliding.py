@@ -20,7 +20,7 @@ from linqi.jose.signer import Signer
 from linqi.jose.verified import Verified
 from linqi.sessions._claims import check_start, replaceable
 from linqi.sessions.budget import RenewalBudget
-from linqi.sessions.renewal import Decision, Due, RenewalSettings, decide, first_span
+from linqi.sessions.renewal import NOT_OURS, Decision, Due, RenewalSettings, decide, first_span
 
 __all__ = ["Authorize", "Begun", "Issued", "RenewalCounts", "SlidingRenewal"]
 
@@ -170,8 +170,15 @@ class SlidingRenewal:
         return issued
 
     def decide(self, verified: Verified, now: float) -> Decision:
-        """Tell whether `verified` gets a successor at `now`."""
-        return decide(verified, now, self.settings)
+        """Tell whether `verified` gets a successor at `now`.
+
+        Only a token of this signer's issuer does: the successor bears that issuer's name, and a
+        subject is unique within its issuer only (RFC 7519, section 4.1.2).
+        """
+        decision = decide(verified, now, self.settings)
+        if isinstance(decision, Due) and verified.issuer != self.signer.issuer:
+            return NOT_OURS
+        return decision
 
     @property
     def signs_off_loop(self) -> bool:
