@@ -393,6 +393,8 @@ def test_what_the_middleware_takes_has_its_defaults() -> None:
         ("http", "expose_to", "expose_to"),
         ("paths", "public", "public"),
         ("paths", "optional", "optional"),
+        ("paths", "quiet", "quiet"),
+        ("http", "quiet_header", "quiet_header"),
     ):
         assert getattr(getattr(Config(), table), key) == said[parameter].default
 

@@ -120,11 +120,12 @@ class Trial:
 
     async def near_expiry(self, left: float = 100, **options: Any) -> Answer:
         """Answer a request whose token has `left` seconds of 900."""
+        headers = [(b"origin", b"https://app.example"), *options.pop("headers", ())]
         app = self.app(options.pop("app", None), **options)
         assert app.renewal is not None
         token = app.renewal.start("alice").token
         self.clock.move(900 - left)
-        return await call(app, http(token=token, headers=[(b"origin", b"https://app.example")]))
+        return await call(app, http(token=token, headers=headers))
 
 
 Observe = Callable[[Trial], Awaitable[object]]
@@ -774,6 +775,13 @@ async def a_successor_in_a_cacheable_response(trial: Trial) -> object:
     """Tell whether a response that may be cached brings one."""
     app = App(headers=[(b"cache-control", b"public, max-age=60")])
     return (await trial.near_expiry(app=app)).successor is not None
+
+
+@case("http.quiet_header", PLAIN, ("X-Quiet", "X-Other"), (False, True))
+@case("paths.quiet", PLAIN, (["/me"], []), (False, True))
+async def a_successor_of_a_quiet_request(trial: Trial) -> object:
+    """Tell whether a poll near expiry brings one."""
+    return (await trial.near_expiry(headers=[(b"x-quiet", b"1")])).successor is not None
 
 
 @case("http.socket_check_seconds", PLAIN, (0.01, 3600), ("closed", "open"))

@@ -49,6 +49,8 @@ class TokenRefused:
     """First eight hex digits of the SHA-256 of what was presented; empty when nothing was."""
     expired_for: float | None = None
     """Seconds since ``exp``, for a token whose signature is good and whose time is over."""
+    quiet: bool = False
+    """Whether the request never extends a session: a poll, and not a user who came back."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,6 +94,7 @@ class RenewalDeferred:
 
 SkipReason: TypeAlias = Literal[
     "method",
+    "quiet",
     "status",
     "websocket",
     "unanswered",
@@ -100,10 +103,11 @@ SkipReason: TypeAlias = Literal[
     "bound",
     "expired",
 ]
-"""``method``: HEAD or OPTIONS; ``status``: the response was not 2xx; ``websocket``: a handshake;
-``unanswered``: the application sent no response; ``not_ours``: the token is of another issuer;
-``no_session``: it lacks ``sid``, ``auth_time``, ``session_end`` or ``jti``; ``bound``: it is bound
-to a key (``cnf``); ``expired``: only the verification's leeway let it pass."""
+"""``method``: HEAD or OPTIONS; ``quiet``: a request that never extends a session; ``status``: the
+response was not 2xx; ``websocket``: a handshake; ``unanswered``: the application sent no response;
+``not_ours``: the token is of another issuer; ``no_session``: it lacks ``sid``, ``auth_time``,
+``session_end`` or ``jti``; ``bound``: it is bound to a key (``cnf``); ``expired``: only the
+verification's leeway let it pass."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

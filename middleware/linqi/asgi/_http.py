@@ -43,10 +43,12 @@ class Access(Enum):
     GUARDED = "guarded"
     OPTIONAL = "optional"
     PUBLIC = "public"
+    QUIET = "quiet"
+    """Guarded, and no reason to extend a session."""
 
 
 class PathRules:
-    """Which paths need no token, by exact match or by whole leading segments (``/static/*``).
+    """Which paths are not simply guarded, by exact match or whole leading segments (``/static/*``).
 
     Compared is ``scope["path"]`` without ``root_path``, never a URL that holds the client's Host
     (Starlette, CVE-2026-48710). A path that several programs could read differently, with empty
@@ -54,11 +56,20 @@ class PathRules:
     after decoding, is guarded whatever it seems to match.
     """
 
-    def __init__(self, public: Iterable[str], optional: Iterable[str]) -> None:
+    def __init__(
+        self,
+        public: Iterable[str] = (),
+        optional: Iterable[str] = (),
+        quiet: Iterable[str] = (),
+    ) -> None:
         self._exact: dict[str, Access] = {}
         self._below: list[tuple[str, Access]] = []
         faults: list[str] = []
-        for paths, access in ((public, Access.PUBLIC), (optional, Access.OPTIONAL)):
+        for paths, access in (
+            (public, Access.PUBLIC),
+            (optional, Access.OPTIONAL),
+            (quiet, Access.QUIET),
+        ):
             faults += self._add(paths, access)
         if faults:
             raise ConfigurationError(faults)

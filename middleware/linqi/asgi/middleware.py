@@ -22,6 +22,7 @@ from linqi.asgi._http import (
 )
 from linqi.asgi.lifespan import Lifespan, Service
 from linqi.asgi.off_loop import OffLoop
+from linqi.asgi.quiet import QuietRequests
 from linqi.asgi.refusals import refuse
 from linqi.asgi.renewing import Renewer, Wanted
 from linqi.asgi.routes import Authenticate
@@ -68,6 +69,8 @@ class JWTMiddleware:
     ``request.auth``. With `renewal`, a near-expiry token's successor is handed back the way the
     token came, in ``X-Refresh-Token`` by default.
 
+    `quiet`: paths whose requests never extend a session, such as polls; `quiet_header`: a header,
+    ``X-...``, by which a client says so of any request.
     `transports`: where tokens may travel; a request that uses two at once is refused.
     `expose_to`: origins whose scripts may read the successor's header (CORS).
     `skip_cacheable`: leave a response alone that the application marked as cacheable; the
@@ -87,6 +90,8 @@ class JWTMiddleware:
         renewal: SlidingRenewal | None = None,
         public: Sequence[str] = (),
         optional: Sequence[str] = (),
+        quiet: Sequence[str] = (),
+        quiet_header: str | None = None,
         transports: Sequence[Transport] | None = None,
         expose_to: Sequence[str] = (),
         realm: str = "api",
@@ -105,6 +110,8 @@ class JWTMiddleware:
         self.verifier = verifier
         self.renewal = renewal
         self._rules = PathRules(public, optional)
+        quiet_requests = QuietRequests(quiet, quiet_header)
+        self._quiet = None if quiet_requests.is_empty else quiet_requests
         self._transports: Sequence[Transport] = used
         self._only: Transport | None = used[0] if len(used) == 1 else None
         self._realm = realm
@@ -132,6 +139,7 @@ class JWTMiddleware:
                 wait_seconds=wait_seconds,
                 tell=self._tell,
                 clock=clock,
+                quiet=self._quiet,
             )
         )
 
@@ -285,6 +293,7 @@ class JWTMiddleware:
                 path=scope["path"],
                 token_digest=hashlib.sha256(token).hexdigest()[:8] if token else "",
                 expired_for=error.seconds if isinstance(error, TokenExpired) else None,
+                quiet=self._quiet is not None and self._quiet.includes(scope),
             )
         )
         await refusal.send(scope, receive, send)

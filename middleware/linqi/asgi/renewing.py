@@ -10,6 +10,7 @@ from typing import Final, Literal
 from linqi.asgi._http import ASGIApp, Message, Receive, Scope, Send, merge_list
 from linqi.asgi.caching import is_cache_field, is_cacheable
 from linqi.asgi.conditions import Conditions
+from linqi.asgi.quiet import QuietRequests
 from linqi.asgi.transports import Transport
 from linqi.errors import LinqiError, RenewalRefused
 from linqi.events import (
@@ -59,6 +60,7 @@ class Renewer:
         wait_seconds: float,
         tell: Callable[[Event], None],
         clock: Callable[[], float],
+        quiet: QuietRequests | None = None,
     ) -> None:
         self.renewal = renewal
         self.buffer = renewal.settings.buffer
@@ -68,6 +70,7 @@ class Renewer:
         self._tell = tell
         self._clock = clock
         self._conditions = Conditions(clock)
+        self._quiet = quiet
 
     async def serve(
         self, app: ASGIApp, scope: Scope, receive: Receive, send: Send, wanted: Wanted
@@ -77,8 +80,8 @@ class Renewer:
         Where signing takes long it is begun now, before the application runs, so that it is ready
         when the response starts. `scope` is a copy of our own.
         """
-        if scope["method"] in _NEVER_RENEWED:
-            self.skip(wanted.verified, wanted.now, "method")
+        if (reason := self._exempts(scope)) is not None:
+            self.skip(wanted.verified, wanted.now, reason)
             await app(scope, receive, send)
             return
         if is_early := self.renewal.signs_off_loop:
@@ -108,6 +111,12 @@ class Renewer:
         finally:
             if not is_started:
                 self.skip(wanted.verified, wanted.now, "unanswered")
+
+    def _exempts(self, scope: Scope) -> Literal["method", "quiet"] | None:
+        """Return why a request renews nothing, whatever its answer; None where it may."""
+        if scope["method"] in _NEVER_RENEWED:
+            return "method"
+        return "quiet" if self._quiet is not None and self._quiet.includes(scope) else None
 
     def skip(self, verified: Verified, now: float, reason: SkipReason, status: int = 0) -> None:
         """Tell why a near-expiry request gets no successor, whatever the renewal would say."""

@@ -195,6 +195,15 @@ def _http(facts: Facts) -> Iterator[Finding]:
                 reason=f"The {what} is http: whoever sits on the way can speak for it.",
                 mend="Use https.",
             )
+    if config.slides and "/*" in config.paths.quiet:
+        yield Finding(
+            code="all-quiet",
+            severity="error",
+            table="paths",
+            key="quiet",
+            reason="Every request is quiet, so no session slides: each ends with its first token.",
+            mend="Name the paths that a page asks for by itself.",
+        )
     for path in config.paths.public:
         if path == "/*":
             yield Finding(

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from linqi.asgi._http import PathRules
+from linqi.asgi.quiet import QuietRequests
 from linqi.asgi.routes import SessionRoutes
 from linqi.asgi.session_cookie import SessionCookie
 from linqi.asgi.throttle import LoginThrottle
@@ -94,6 +95,13 @@ class HttpTable:
         "Leave responses alone that the application marked as cacheable; the next one renews.",
         default=False,
     )
+    quiet_header: str | None = key(
+        Text("a header name that begins with X-"),
+        "A request header by which a client says of any request that it does not extend the"
+        " session; without it none counts.",
+        probe=lambda name: QuietRequests(header=name),
+        example="X-Quiet",
+    )
     socket_check_seconds: float = key(
         Number(0, 3600, "seconds", is_above=True),
         "How often an open WebSocket's session is checked.",
@@ -118,6 +126,13 @@ class PathsTable:
         default=(),
         probe=lambda paths: PathRules((), paths),
         example=("/news",),
+    )
+    quiet: tuple[str, ...] = key(
+        Texts("a list of paths such as /notifications or /events/*"),
+        "Paths whose requests never extend a session: what a page asks by itself.",
+        default=(),
+        probe=QuietRequests,
+        example=("/notifications",),
     )
     sessions_prefix: str | None = key(
         Text("a path such as /auth", "(/[A-Za-z0-9._~-]+)+"),

@@ -89,6 +89,8 @@ class Wired:
             "renewal": self.renewal,
             "public": paths.public,
             "optional": paths.optional,
+            "quiet": paths.quiet,
+            "quiet_header": http.quiet_header,
             "transports": self.transports,
             "expose_to": http.expose_to,
             "realm": http.realm,

@@ -52,7 +52,7 @@ _LINES: dict[type[Any], tuple[int, str]] = {
     TokenRefused: (
         logging.INFO,
         "token refused: status=%(status)d code=%(code)s detail=%(detail)s path=%(path)s"
-        " token_digest=%(token_digest)s",
+        " token_digest=%(token_digest)s quiet=%(quiet)s",
     ),
     RenewalDeferred: (
         logging.INFO,

@@ -52,7 +52,8 @@ class PrometheusHook:
     that was presented only after its expiry, the time from due to that request: the share above B
     is what a buffer of B seconds loses. For the latter the buffer must be known: `buffer`, in
     seconds, or that of the last renewal. The last 4,096 expired tokens are remembered, so that a
-    client that goes on presenting one counts once.
+    client that goes on presenting one counts once. A quiet request is no visit: it counts in
+    neither, as nobody came back with it.
     """
 
     def __init__(
@@ -128,7 +129,7 @@ class PrometheusHook:
 
     def _take_refused(self, event: TokenRefused) -> None:
         self._refusals.labels(str(event.status), event.code).inc()
-        if event.expired_for is None or event.token_digest in self._expired:
+        if event.expired_for is None or event.quiet or event.token_digest in self._expired:
             return
         self._expired[event.token_digest] = None
         if len(self._expired) > _REMEMBERED:
