@@ -248,9 +248,16 @@ class SignedOut(LinqiError):
 
 
 class FetchFailed(LinqiError):
-    """An issuer's document that could not be had, or was not what it must be."""
+    """An issuer's document that could not be had, or was not what it must be.
+
+    ``retry_after``: the seconds for which the issuer asked to be left alone; None if it did not.
+    """
 
     code = "fetch_failed"
+
+    def __init__(self, detail: str, *, retry_after: float | None = None) -> None:
+        super().__init__(detail)
+        self.retry_after = retry_after
 
 
 class Unavailable(LinqiError):

@@ -7,7 +7,7 @@ import asyncio
 import json
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
@@ -40,7 +40,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true", help="machine-readable")
 
 
-def run(arguments: argparse.Namespace) -> int:
+def run(arguments: argparse.Namespace, clock: Callable[[], float] = time.time) -> int:
     """Show the set; 0 when nothing is to mend, 1 otherwise, `LinqiError` for a wrong call."""
     algorithms, limits = arguments.algorithms, RemoteLimits(timeout=arguments.timeout_seconds)
     if not arguments.source.startswith(("http://", "https://")):
@@ -51,20 +51,20 @@ def run(arguments: argparse.Namespace) -> int:
     if fault is not None:
         raise ConfigurationError([fault])
     linted, url, about = asyncio.run(
-        _fetched(arguments.source, arguments.issuer, algorithms, limits)
+        _fetched(arguments.source, arguments.issuer, algorithms, limits, clock())
     )
     _show(url, linted, about, is_json=arguments.json)
     return int(linted.has_faults)
 
 
 async def _fetched(
-    source: str, is_issuer: bool, algorithms: Sequence[str] | None, limits: RemoteLimits
+    source: str, is_issuer: bool, algorithms: Sequence[str] | None, limits: RemoteLimits, now: float
 ) -> tuple[Linted, str, dict[str, float]]:
     """Fetch and lint; also where from, and the figures of the answer."""
     fetch, url = HttpFetch(limits), source
     try:
         if is_issuer:
-            url = await discover(fetch, source)
+            url = await discover(fetch, source, now)
         began = time.perf_counter()
         answer = await fetch(url, {})
         took = time.perf_counter() - began

@@ -121,13 +121,21 @@ class Asking:
             self.snapshot,
             attempted_at=shared.attempted_at,
             forced_at=shared.forced_at,
+            retry_at=shared.retry_at,
             failures=shared.failures,
         )
         if answer is not None:
             return answer
         now, cooldown = self._clock(), self._settings.cooldown
-        if shared.failures and 0 <= now - shared.attempted_at < cooldown:
-            raise FetchFailed("a process beside this one has just asked the issuer in vain")
+        asked_wait = shared.retry_at - now
+        if shared.failures and (
+            0 <= now - shared.attempted_at < cooldown
+            or 0 < asked_wait <= self._settings.longest_backoff
+        ):
+            raise FetchFailed(
+                "a process beside this one has just asked the issuer in vain",
+                retry_after=asked_wait if asked_wait > 0 else None,
+            )
         if is_forced and self._published is not None and 0 <= now - shared.forced_at < cooldown:
             return Answer(
                 published=self._published,
@@ -144,6 +152,7 @@ class Asking:
             self.snapshot,
             attempted_at=now,
             forced_at=now if is_forced else self.snapshot.forced_at,
+            retry_at=0.0,
             failures=self.snapshot.failures + 1,  # until it is none
         )
         try:
@@ -152,18 +161,22 @@ class Asking:
         except TimeoutError:
             self._url = self._fixed_url
             raise FetchFailed(f"no whole answer within {self._limits.timeout:g} s") from None
-        except BaseException:
+        except BaseException as error:
             self._url = self._fixed_url  # it may have moved
+            if isinstance(error, FetchFailed) and error.retry_after is not None:
+                wait = min(error.retry_after, self._settings.longest_backoff)
+                self.snapshot = msgspec.structs.replace(self.snapshot, retry_at=now + wait)
             raise
 
     async def _fetch_keys(self, now: float) -> Answer:
         if self._fixed_url is None and abs(now - self._url_found_at) >= _DISCOVERED_SECONDS:
             self._url = None
         if self._url is None:
-            self._url, self._url_found_at = await discover(self._fetch, self.snapshot.issuer), now
+            self._url = await discover(self._fetch, self.snapshot.issuer, now)
+            self._url_found_at = now
         held = self._published if self._url == self.snapshot.url else None
         etag = "" if held is None else self.snapshot.etag
-        document = await fetch_document(self._fetch, self._url, etag, self._settings)
+        document = await fetch_document(self._fetch, self._url, etag, self._settings, now)
         if document.body is None and held is not None:
             published, jwks = held, self.snapshot.jwks
         else:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from linqi.errors import FetchFailed, MalformedToken
 from linqi.jose._gate import parse_object
 from linqi.jwks.fetching import Fetch, Fetched, is_loopback_url, url_fault
-from linqi.jwks.freshness import RefreshSettings, lifetime_of
+from linqi.jwks.freshness import RefreshSettings, lifetime_of, retry_after_of
 
 __all__ = ["KeyDocument", "discover", "discovery_url", "fetch_document"]
 
@@ -31,14 +31,16 @@ def discovery_url(issuer: str) -> str:
     return issuer.removesuffix("/") + "/.well-known/openid-configuration"
 
 
-async def discover(fetch: Fetch, issuer: str) -> str:
+async def discover(fetch: Fetch, issuer: str, now: float) -> str:
     """Give the ``jwks_uri`` of `issuer`; `FetchFailed` when there is none to be believed.
+
+    `now`, in Unix seconds, is what a date in ``Retry-After`` is compared with.
 
     The metadata must name exactly `issuer` (section 4.3): else one tenant of a host could speak
     for another.
     """
     answer = await fetch(discovery_url(issuer), {})
-    _check_status(answer, "the discovery document")
+    _check_status(answer, "the discovery document", now)
     try:
         text = answer.body.removeprefix(BOM_UTF8)
         metadata = parse_object(text, "discovery document", most_members=_MOST_MEMBERS)
@@ -57,13 +59,13 @@ async def discover(fetch: Fetch, issuer: str) -> str:
 
 
 async def fetch_document(
-    fetch: Fetch, url: str, etag: str, settings: RefreshSettings
+    fetch: Fetch, url: str, etag: str, settings: RefreshSettings, now: float
 ) -> KeyDocument:
-    """Ask `url` for a key set; `etag` is that of the one at hand, or empty."""
+    """Ask `url` for a key set at `now`, in Unix seconds; `etag`: of the one at hand, or empty."""
     answer = await fetch(url, {"if-none-match": etag} if etag else {})
     is_unchanged = bool(etag) and answer.status == 304
     if not is_unchanged:
-        _check_status(answer, "the key set")
+        _check_status(answer, "the key set", now)
     headers = answer.headers
     return KeyDocument(
         body=None if is_unchanged else answer.body,
@@ -72,12 +74,15 @@ async def fetch_document(
     )
 
 
-def _check_status(answer: Fetched, what: str) -> None:
+def _check_status(answer: Fetched, what: str, now: float) -> None:
     if answer.status == 200:
         return
+    headers = answer.headers
+    wait = retry_after_of(headers.get("retry-after", ""), headers.get("date", ""), now)
     if 300 <= answer.status < 400:
         raise FetchFailed(
             f"{what} was answered with {answer.status}; redirects are not followed, configure the"
-            " address it really has"
+            " address it really has",
+            retry_after=wait,
         )
-    raise FetchFailed(f"{what} was answered with {answer.status}")
+    raise FetchFailed(f"{what} was answered with {answer.status}", retry_after=wait)

@@ -9,11 +9,13 @@ from __future__ import annotations
 import math
 import re
 from dataclasses import dataclass, replace
+from datetime import UTC
+from email.utils import parsedate_to_datetime
 from typing import Final, Literal, TypeAlias
 
 from linqi.errors import ConfigurationError
 
-__all__ = ["RefreshSettings", "Schedule", "Status", "lifetime_of"]
+__all__ = ["RefreshSettings", "Schedule", "Status", "lifetime_of", "retry_after_of"]
 
 Status: TypeAlias = Literal["cold", "fresh", "stale", "expired"]
 """``cold``: never fetched; ``stale``: past its lifetime, still believed; ``expired``: too old."""
@@ -43,7 +45,8 @@ class RefreshSettings:
     """The least time between two attempts that unknown key ids cause, or after a failed one;
     1 to `least_lifetime`."""
     longest_backoff: float = 120
-    """Failures double the time between attempts up to this; `cooldown` to 3,600."""
+    """Failures double the time between attempts up to this, and an issuer's ``Retry-After`` is
+    respected up to this; `cooldown` to 3,600."""
 
     def __post_init__(self) -> None:
         if faults := [*self._faults()]:
@@ -136,11 +139,16 @@ class Schedule:
             failures=0,
         )
 
-    def failed(self, started_at: float, chance: float) -> Schedule:
-        """Back off after the attempt that began at `started_at`; `chance` from 0 to 1 spreads."""
+    def failed(self, started_at: float, chance: float, *, asked_wait: float = 0) -> Schedule:
+        """Back off after the attempt that began at `started_at`; `chance` from 0 to 1 spreads.
+
+        `asked_wait`: seconds from `started_at` for which the issuer asked to be left alone. It
+        lengthens the wait, up to ``longest_backoff``, and never shortens it.
+        """
         doubled = self.settings.cooldown * 2.0 ** min(self.failures, 30)
-        backoff = min(doubled, self.settings.longest_backoff) * (1 + _JITTER * chance)
-        return replace(self, retry_at=started_at + backoff, failures=self.failures + 1)
+        wait = min(max(doubled, asked_wait), self.settings.longest_backoff)
+        retry_at = started_at + wait * (1 + _JITTER * chance)
+        return replace(self, retry_at=retry_at, failures=self.failures + 1)
 
 
 def lifetime_of(cache_control: str, age: str, settings: RefreshSettings) -> float:
@@ -160,3 +168,26 @@ def lifetime_of(cache_control: str, age: str, settings: RefreshSettings) -> floa
             left = float(int(found[1]) - spent)
             return min(max(left, settings.least_lifetime), settings.most_lifetime)
     return settings.lifetime
+
+
+def retry_after_of(retry_after: str, date: str, now: float) -> float | None:
+    """Return the seconds that a ``Retry-After`` asks for (RFC 9110, section 10.2.3); None if none.
+
+    A date is compared with the answer's own `date`, since the clocks of two hosts differ, and with
+    `now`, in Unix seconds, only where the answer has none.
+    """
+    if _SECONDS.fullmatch(retry_after) and retry_after.isdigit():
+        return float(retry_after)
+    until, answered = _instant(retry_after), _instant(date)
+    if until is None:
+        return None
+    return max(0.0, until - (now if answered is None else answered))
+
+
+def _instant(date: str) -> float | None:
+    """Return an HTTP date in Unix seconds; None when it is none."""
+    try:
+        found = parsedate_to_datetime(date)
+        return found.replace(tzinfo=found.tzinfo or UTC).timestamp()
+    except (TypeError, ValueError, OverflowError, IndexError):
+        return None

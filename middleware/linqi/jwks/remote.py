@@ -16,7 +16,7 @@ from typing import Any, Final
 from cachetools import TTLCache
 
 from linqi._flight import SingleFlight
-from linqi.errors import ConfigurationError, LinqiError, Unavailable, UnknownKey
+from linqi.errors import ConfigurationError, FetchFailed, LinqiError, Unavailable, UnknownKey
 from linqi.events import Event, Hook, KeysExpired, KeySkipped, KeysNotFetched, KeysRefreshed
 from linqi.jose.issuers import AnyAudience, TrustedIssuer
 from linqi.jose.key import Key
@@ -324,8 +324,11 @@ class RemoteKeys:
     def _fail(self, started: float, error: Exception) -> None:
         is_ours = isinstance(error, LinqiError)
         self._last_error = str(error) if is_ours else f"{type(error).__name__}: {error}"
-        self._schedule = self._schedule.failed(started, self._chance())
         now = self._monotonic()
+        wait = error.retry_after if isinstance(error, FetchFailed) else None
+        self._schedule = self._schedule.failed(
+            started, self._chance(), asked_wait=0 if wait is None else now - started + wait
+        )
         self._tell(
             KeysNotFetched(
                 issuer=self.issuer,

@@ -30,6 +30,8 @@ class Snapshot(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """When the issuer was last asked, with or without success."""
     forced_at: float = 0.0
     """When it was last asked for the sake of an unknown key id."""
+    retry_at: float = 0.0
+    """Until when the issuer asked to be left alone, if it did."""
     failures: int = 0
     """Attempts that failed since the last that did not."""
 
