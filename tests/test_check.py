@@ -99,6 +99,11 @@ def test_every_example_in_a_new_file_is_good() -> None:
         (BASE + STORE, "recover-window", "note"),
         (BASE + STORE + "[sessions]\nrecover_seconds = 172800\n", "recover-window", "warning"),
         (BASE + STORE + "[sessions]\nrecover_seconds = 0\n", "recover-none", "note"),
+        (
+            BASE.replace("[keys]", 'bound_tokens = "accept"\n[keys]'),
+            "bound-accepted",
+            "warning",
+        ),
         (BASE + "[client]\nadvisory_seconds = 800\n", "client-early", "note"),
         (OUTSIDE + "[jwks]\nlifetime_seconds = 3000\n", "jwks-over-overlap", "warning"),
         (OUTSIDE + "[jwks]\nstale_seconds = 86400\n", "jwks-believed-long", "warning"),

@@ -250,6 +250,12 @@ async def an_unknown_revocation(trial: Trial) -> object:
     return await trial.status(good())
 
 
+@case("verify.bound_tokens", OWN, ("refuse", "accept"), (401, 200))
+async def a_token_that_is_bound_to_a_key(trial: Trial) -> object:
+    """Tell the status of a token with ``cnf``."""
+    return await trial.status(good(cnf={"jkt": "thumbprint"}))
+
+
 @case("keys.algorithm", OWN | {"keys": {"env": "SECRET"}}, ("HS256", "HS512"), ("HS256", "HS512"))
 async def the_signing_algorithm(trial: Trial) -> object:
     """Tell the algorithm of the tokens that are issued."""

@@ -22,7 +22,7 @@ from linqi import (
     Verified,
     Verifier,
 )
-from linqi.events import TokenRefused, TokenRenewed
+from linqi.events import Event, TokenRefused, TokenRenewed
 from tokens import signer_of
 
 SIGNER = signer_of(Key.generate("HS256"))
@@ -96,6 +96,29 @@ async def test_an_expired_token_is_told_so(clock: FakeClock) -> None:
     answer = await call(middleware, http(token=token))
     assert answer.status == 401
     assert "The access token expired" in (answer.header("www-authenticate") or "")
+
+
+async def test_a_dpop_bound_token_presented_as_bearer_is_challenged(clock: FakeClock) -> None:
+    """RFC 9449, 7.2: 401 invalid_token. No DPoP challenge: no proof would be checked (D11)."""
+    events: list[Event] = []
+    app = App()
+    middleware = wrap(app, clock, hooks=[events.append])
+    assert middleware.renewal is not None
+    token = middleware.renewal.start("alice", claims={"cnf": {"jkt": "x"}}).token
+    for _ in range(2):
+        answer = await call(middleware, http(token=token))
+        assert (answer.status, app.scopes) == (401, [])
+        assert answer.header("www-authenticate") == (
+            'Bearer realm="api", error="invalid_token",'
+            ' error_description="The access token is bound to a key and is no bearer token"'
+        )
+    assert [event.code for event in events if isinstance(event, TokenRefused)] == [
+        "bound_token",
+        "bound_token",
+    ]
+    headers = [(b"authorization", b"DPoP " + token.encode())]
+    answer = await call(middleware, http(headers=headers))
+    assert (answer.status, answer.header("www-authenticate")) == (401, 'Bearer realm="api"')
 
 
 async def test_h3_a_token_in_the_query_is_not_read(clock: FakeClock) -> None:

@@ -26,6 +26,7 @@ from linqi import (
 )
 from linqi.errors import (
     AlgorithmNotAllowed,
+    BoundToken,
     InvalidClaim,
     InvalidSignature,
     MalformedToken,
@@ -682,6 +683,63 @@ def test_a_revocation_check_that_raises_closes_by_default() -> None:
     lenient = verifier_of(KEY, is_revoked=broken, on_revocation_error="open", hooks=[heard.append])
     assert lenient.verify(GOOD)
     assert heard == [RevocationFailed(detail="OSError")] * 2
+
+
+BOUND = [
+    {"jkt": "0ZcOCORZNYy-DWpqq30jZyJGHTN0d2HglBV3uiguA4I"},  # DPoP, RFC 9449
+    {"x5t#S256": "bwcK0esc3ACC3DB2Y5_lESsXE8o9ltc05O89jdN-dg2"},  # mTLS, RFC 8705
+    "unknown",
+    None,
+]
+
+
+@pytest.mark.parametrize("confirmation", BOUND)
+def test_rfc_9449_a_bound_token_is_no_bearer_token(confirmation: Any) -> None:
+    """RFC 9449, 7.2; RFC 8705: a stolen one must not work where no proof is asked for."""
+    token = make(KEY, good_claims(cnf=confirmation))
+    verifier = verifier_of(KEY)
+    for _ in range(3):
+        with pytest.raises(BoundToken) as caught:
+            verifier.verify(token)
+    assert caught.value.code == "bound_token"
+    assert verifier.cache is not None
+    assert len(verifier.cache) == 0
+    accepting = verifier_of(KEY, bound_tokens="accept")
+    assert accepting.verify(token) is accepting.verify(token)
+
+
+def test_a_bound_token_is_found_however_its_claims_are_read() -> None:
+    """By a shape that was learned from others, by an escape, and not by a value of that name."""
+    verifier = verifier_of(KEY)
+    plain = json.dumps(good_claims(), separators=(",", ":"))
+    for _ in range(3):
+        verifier.verify(make(KEY, good_claims(jti="cnf", name="cnf")))
+    accepting = verifier_of(KEY, bound_tokens="accept")
+    shaped = [make(KEY, good_claims(jti=f"{n}", cnf="x")) for n in range(3)]
+    assert [accepting.verify(token).claims["cnf"] for token in shaped] == ["x"] * 3
+    escaped = plain.replace("{", '{"\\u0063nf":{},', 1).encode()
+    for token in (*shaped, make(KEY, escaped)):
+        with pytest.raises(BoundToken):
+            verifier.verify(token)
+    shape_of_bound = verifier_of(KEY)
+    for token in (*shaped, *shaped):
+        with pytest.raises(BoundToken):
+            shape_of_bound.verify(token)
+
+
+def test_a_primed_bound_token_is_not_remembered() -> None:
+    """Signing one for another API must not fail; presented here as a bearer token it is refused."""
+    verifier = verifier_of(KEY)
+    token = make(KEY, good_claims(cnf={"jkt": "x"}))
+    assert verifier.prime(token).subject == "alice"
+    with pytest.raises(BoundToken):
+        verifier.verify(token)
+
+
+def test_what_becomes_of_bound_tokens_is_one_of_two_words() -> None:
+    """Anything else is a fault of the set-up."""
+    with pytest.raises(ConfigurationError, match="bound_tokens"):
+        verifier_of(KEY, bound_tokens="yes")
 
 
 def test_a_primed_token_is_a_hit_and_still_checked() -> None:

@@ -16,6 +16,7 @@
     │   │   └── MissingClaim      a required claim is absent
     │   ├── TokenExpired          ``now >= exp``
     │   ├── TokenNotYetValid      ``now < nbf`` or ``now < iat``
+    │   ├── BoundToken            a token with ``cnf``, presented without its proof
     │   └── TokenRevoked          the session or the token was withdrawn
     ├── ForeignToken              a good token of another issuer, where only our own count
     ├── InvalidRequest            credentials that are not presented as RFC 6750 asks
@@ -37,6 +38,7 @@ from typing import ClassVar, Literal
 
 __all__ = [
     "AlgorithmNotAllowed",
+    "BoundToken",
     "ConfigurationError",
     "FetchFailed",
     "ForeignToken",
@@ -181,6 +183,17 @@ class TokenNotYetValid(TokenError):
 
     code = "token_not_yet_valid"
     hint = "The access token is not valid yet"
+
+
+class BoundToken(TokenError):
+    """The token is bound to a key (``cnf``, RFC 7800) whose possession is not proved here.
+
+    A stolen DPoP or mTLS token must not work as a bearer token (RFC 9449, section 7.2; RFC 8705,
+    section 3).
+    """
+
+    code = "bound_token"
+    hint = "The access token is bound to a key and is no bearer token"
 
 
 class TokenRevoked(TokenError):

@@ -155,6 +155,15 @@ def _verification(facts: Facts) -> Iterator[Finding]:
             f" {config.store.stale_after_seconds:g} s.",
             mend="Lower it to 60 or less.",
         )
+    if config.verify.bound_tokens == "accept":
+        yield Finding(
+            code="bound-accepted",
+            severity="warning",
+            table="verify",
+            key="bound_tokens",
+            reason="A stolen DPoP or mTLS token works here as a bearer token (RFC 9449, 7.2).",
+            mend='Leave it at "refuse", unless a gateway before this API checks every proof.',
+        )
     for position, issuer in enumerate(config.issuers):
         if issuer.any_audience and not issuer.required_claims:
             yield Finding(

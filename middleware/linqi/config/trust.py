@@ -52,6 +52,12 @@ class VerifyTable:
         "What happens while nobody can tell what was revoked: 503, or serve on.",
         of=(Verifier, "on_revocation_error"),
     )
+    bound_tokens: Literal["refuse", "accept"] = key(
+        Choice(("refuse", "accept")),
+        "What becomes of tokens that are bound to a key (cnf: DPoP, mTLS), whose proof is not"
+        " checked here. Accept them only behind a gateway that checks it.",
+        of=(Verifier, "bound_tokens"),
+    )
     token_max_bytes: int = key(
         Whole(256, 1_048_576, "bytes"),
         "A longer token is refused before it is looked at.",

@@ -12,6 +12,7 @@ import msgspec
 
 from linqi.errors import (
     AlgorithmNotAllowed,
+    BoundToken,
     ConfigurationError,
     InvalidSignature,
     MalformedToken,
@@ -96,6 +97,11 @@ class Verifier:
     that differ. `is_revoked` is asked on every verification, cached ones included; when it raises,
     ``on_revocation_error`` decides between refusing with `Unavailable` (``"closed"``) and serving
     (``"open"``), and `hooks` hear of it. ``cache=None`` verifies every token anew.
+
+    ``bound_tokens``: what becomes of tokens with ``cnf`` (RFC 7800), which are bound to a key whose
+    possession is not proved here. ``"refuse"``, the default, raises `BoundToken`, so that a stolen
+    DPoP or mTLS token does not work as a bearer token (RFC 9449, section 7.2); ``"accept"`` is for
+    an API behind a gateway that has checked the proof.
     """
 
     def __init__(
@@ -107,11 +113,12 @@ class Verifier:
         limits: Limits | None = None,
         is_revoked: Callable[[Verified], bool] | None = None,
         on_revocation_error: Literal["closed", "open"] = "closed",
+        bound_tokens: Literal["refuse", "accept"] = "refuse",
         hooks: Sequence[Hook] = (),
         clock: Callable[[], float] = time.time,
     ) -> None:
         listed = (issuers,) if isinstance(issuers, TrustedIssuer) else tuple(issuers)
-        if faults := _faults(listed, leeway, on_revocation_error, hooks):
+        if faults := _faults(listed, leeway, on_revocation_error, bound_tokens, hooks):
             raise ConfigurationError(faults)
         self.cache = VerifiedCache() if cache == "default" else cache
         if self.cache is not None:
@@ -127,6 +134,7 @@ class Verifier:
         self._seen: dict[bytes, tuple[bytes, bytes]] = {}
         self._is_revoked = is_revoked
         self._serves_on_error = on_revocation_error == "open"
+        self._refuses_bound = bound_tokens == "refuse"
         self._hooks = tuple(hooks)
         self._clock = clock
 
@@ -239,7 +247,8 @@ class Verifier:
     def prime(self, token: str) -> Verified:
         """Remember a token that this process has just signed, without checking the signature.
 
-        Everything else is checked. The first request with the new token is then a hit.
+        Everything else is checked. The first request with the new token is then a hit, unless it
+        is a token that `verify` refuses (``bound_tokens``), which is not remembered.
         """
         return self._verify_cold(_ascii(token), is_signed=True)
 
@@ -268,12 +277,15 @@ class Verifier:
         else:
             read = _checked(claims or parse_object(payload, "payload"), payload, profile)
             header.shape.learn(claims, payload)
+        is_refused = self._refuses_bound and _is_bound(payload, claims)
+        if is_refused and not is_signed:
+            raise BoundToken("the token has the claim cnf, and no proof of possession is checked")
         origin = profile.origins.get(key) or profile.originate(key)
         verified = _verified(read, payload, digest or _sha256(data).digest(), origin)
         self.recheck(verified)
         if header is not known:
             self._keep_header(first, header)
-        if self.cache is not None:
+        if self.cache is not None and not is_refused:
             self.cache.put(verified, profile.keys)
         return verified
 
@@ -368,8 +380,20 @@ def _verified(read: Written | Registered, payload: bytes, digest: bytes, by: Ori
     )
 
 
+def _is_bound(payload: bytes, claims: dict[str, Any]) -> bool:
+    """Return whether the claims have ``cnf``; `claims` is empty where a `Shape` read them."""
+    if claims:
+        return "cnf" in claims
+    # What a shape read holds no escape, so the name stands there as it is, if it does.
+    return b'"cnf"' in payload and "cnf" in parse_object(payload, "payload")
+
+
 def _faults(
-    issuers: Sequence[TrustedIssuer], leeway: float, on_error: str, hooks: Sequence[Hook]
+    issuers: Sequence[TrustedIssuer],
+    leeway: float,
+    on_error: str,
+    bound_tokens: str,
+    hooks: Sequence[Hook],
 ) -> list[str]:
     faults = []
     if not issuers or not all(isinstance(trusted, TrustedIssuer) for trusted in issuers):
@@ -380,6 +404,8 @@ def _faults(
         faults.append(f"leeway is {leeway!r}, expected 0 to 300 seconds")
     if on_error not in ("closed", "open"):
         faults.append(f"on_revocation_error is {on_error!r}, expected 'closed' or 'open'")
+    if bound_tokens not in ("refuse", "accept"):
+        faults.append(f"bound_tokens is {bound_tokens!r}, expected 'refuse' or 'accept'")
     if on_error == "open" and not hooks:
         faults.append("on_revocation_error='open' tells nobody; pass hooks=[LoggingHook()]")
     return faults
