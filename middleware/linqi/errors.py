@@ -24,6 +24,7 @@
     ├── RenewalRefused            a session may not be renewed
     ├── RefreshRefused            a refresh token that is not redeemed
     ├── SignedOut                 a client's session is over: sign in again
+    ├── QuietExpired              a quiet request is not sent: its token is over
     ├── FetchFailed               an issuer's document that could not be had or read
     └── Unavailable               the question cannot be answered just now
 
@@ -49,6 +50,7 @@ __all__ = [
     "LinqiError",
     "MalformedToken",
     "MissingClaim",
+    "QuietExpired",
     "RefreshRefused",
     "RenewalRefused",
     "SignedOut",
@@ -258,6 +260,12 @@ class SignedOut(LinqiError):
     """A client's session is over for good: its refresh token was refused."""
 
     code = "signed_out"
+
+
+class QuietExpired(LinqiError):
+    """A client's quiet request was not sent: its token is over, and it may renew none."""
+
+    code = "quiet_expired"
 
 
 class FetchFailed(LinqiError):

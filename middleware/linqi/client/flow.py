@@ -40,6 +40,9 @@ class RefreshingFlow:
         origins: Other origins whose requests carry the access token, such as
             ``https://api.shop.example``: scheme, host and, where it is not the usual one, port.
             Default none. The refresh token goes to `refresh_url` only.
+        quiet_header: The request header by which the server knows a quiet request, its own
+            `quiet_header`; it is added to requests with ``extensions={"linqi_quiet": True}``.
+            Default none: the server then knows them by their paths.
         make_client: Returns the asynchronous client that posts the refresh token, for proxies or
             certificates of your own. Synchronous programs use it, too: a renewal runs beside
             their requests.
@@ -55,6 +58,7 @@ class RefreshingFlow:
         storage: TokenStorage | None = None,
         settings: JudgeSettings | None = None,
         origins: Iterable[str] = (),
+        quiet_header: str | None = None,
         make_client: Callable[[], Any],
         replayable: type[Any],
         multipart: type[Any],
@@ -66,6 +70,7 @@ class RefreshingFlow:
             tokens, storage=storage, settings=settings, longest_flight=longest_flight
         )
         self._url = refresh_url
+        self._quiet_header = quiet_header
         self._make_client = make_client
         self._replayable = replayable
         self._multipart = multipart
@@ -123,6 +128,9 @@ class RefreshingFlow:
         if not self._is_ours(request.url):
             yield request
             return
+        if request.extensions.get("linqi_quiet"):
+            yield self._quieted(request)
+            return
         # Without a plan while the token is fresh: 4.4 us beside a constant token, not 5.5.
         token = self.renewing.fresh_token() or (yield from self._asking(""))
         response = yield _signed(request, token)
@@ -139,6 +147,15 @@ class RefreshingFlow:
             response = yield _signed(request, token)
             if self._adopt(response):
                 yield self.renewing.save
+
+    def _quieted(self, request: Any) -> Any:
+        """Return a request that extends no session: no renewal before it or after a 401.
+
+        A successor that a server sends all the same is not taken up.
+        """
+        if self._quiet_header is not None:
+            request.headers[self._quiet_header] = "1"
+        return _signed(request, self.renewing.quiet_token())
 
     def _asking(self, refused: str) -> Generator[Plan, None, str]:
         """Give the token to send, when it is there."""

@@ -23,7 +23,7 @@ from linqi.client.tokens import (
     read_claims,
     tokens_of,
 )
-from linqi.errors import MalformedToken, SignedOut, Unavailable
+from linqi.errors import MalformedToken, QuietExpired, SignedOut, Unavailable
 
 __all__ = ["Plan", "Renewing"]
 
@@ -110,6 +110,21 @@ class Renewing:
         sendable = self._sendable
         if sendable is None or judge(sendable[1], self._wall(), self._monotonic()) != "fresh":
             return ""
+        return sendable[0]
+
+    def quiet_token(self) -> str:
+        """Return the access token while it lives, without a renewal.
+
+        Raises:
+            QuietExpired: It is over.
+            SignedOut: So is the session.
+
+        """
+        sendable, why = self._sendable, self._why_over
+        if self._tokens is None:
+            raise SignedOut(why)
+        if sendable is None or judge(sendable[1], self._wall(), self._monotonic()) == "expired":
+            raise QuietExpired("the access token is over, and a quiet request renews none")
         return sendable[0]
 
     def plan(self, refused: str = "") -> Plan:
