@@ -706,3 +706,77 @@ async def test_a_login_whose_token_is_over_is_said_so(page: Page) -> None:
         """,
     )
     assert answer == ["TypeError", "the access token is over"]
+
+
+async def test_a_quiet_request_goes_with_a_living_token_and_refreshes_nothing(
+    page: Page, context: BrowserContext
+) -> None:
+    """Real server: 200 with the header while the token lives; revoked, its 401 is the answer."""
+    watch = Watch(context)
+    carried: list[str | None] = []
+    context.on("request", lambda r: carried.append(r.headers.get("x-quiet")))
+    statuses = await run(
+        page,
+        SIGN_IN
+        + """
+        const quiet = { quiet: true }
+        const statuses = [(await session.fetch('/echo', quiet)).status]
+        await fetch('/revoke', {
+          method: 'POST', body: new URLSearchParams({ token: await session.token() }),
+        })
+        statuses.push((await session.fetch('/echo?revoked', quiet)).status)
+        statuses.push((await session.fetch('/echo?loud')).status)
+        return statuses
+        """,
+        {"quietHeader": "X-Quiet"},
+    )
+    assert statuses == [200, 401, 200]
+    assert watch.count("/refresh") == 1
+    assert carried.count("1") == 2
+
+
+@pytest.mark.parametrize("refreshes", ["/refresh", None])
+async def test_a_quiet_request_keeps_no_session_alive(page: Page, refreshes: str | None) -> None:
+    """At 1 s left it is sent as it is, with 0 s left not at all; a successor is not taken up."""
+    answer = await run(
+        page,
+        STUB
+        + """
+        const seen = []
+        answer = (url) => {
+          seen.push(url)
+          return new Response('', { headers: { 'x-refresh-token': make(now + 5000) } })
+        }
+        const quiet = () => session.fetch('/polls', { quiet: true })
+          .then(({ status }) => status, ({ name, code }) => [name, code])
+        const answers = []
+        for (const seconds of [0, 700, 199, 1, 1000]) {
+          pass(seconds)
+          answers.push(await quiet())
+        }
+        return [answers, seen.length, posts, told]
+        """,
+        {"refreshUrl": refreshes},
+    )
+    refused = ["Error", "quiet_expired"]
+    assert answer == [[200, 200, 200, refused, refused], 3, [], [["signedin", "login"]]]
+
+
+async def test_a_quiet_request_elsewhere_is_a_plain_one(page: Page) -> None:
+    """Another origin gets neither token nor header, living or not."""
+    answer = await run(
+        page,
+        STUB
+        + """
+        const carried = []
+        answer = (url, { headers }) => {
+          carried.push([headers.has('authorization'), headers.has('x-quiet')])
+          return new Response('')
+        }
+        pass(1000)
+        await session.fetch('https://elsewhere.example/', { quiet: true })
+        return carried
+        """,
+        {"quietHeader": "X-Quiet"},
+    )
+    assert answer == [[False, False]]

@@ -9,10 +9,10 @@ from linqi.browser import FOLDER
 
 
 def test_the_module_is_small() -> None:
-    """At most 5,000 bytes by gzip, comments and all."""
+    """At most 5,100 bytes by gzip, comments and all."""
     size = len(gzip.compress((FOLDER / "linqi.js").read_bytes(), 9, mtime=0))
     print("linqi.js:", size, "bytes by gzip")
-    assert size <= 5_000
+    assert size <= 5_100
 
 
 def test_the_folder_is_a_package_of_the_same_version() -> None:

@@ -70,6 +70,8 @@ export interface SessionOptions {
   origins?: string[]
   /** Tabs with one name share one session. Default 'session'. */
   name?: string
+  /** The header that quiet requests carry: the server's `quiet_header`, 'X-Quiet' say. Default none. */
+  quietHeader?: string
   settings?: Partial<JudgeSettings>
   /** Seconds before the session's absolute end at which `ending` is told. Default 300. */
   ending?: number
@@ -79,6 +81,15 @@ export interface SessionOptions {
   monotonic?: () => number
   /** From 0 to 1, for tests. */
   chance?: () => number
+}
+
+export interface SessionRequest extends RequestInit {
+  /**
+   * A request that a page makes by itself, such as a poll: it does not extend the session. It never
+   * refreshes, is not sent again after a 401, and takes up no successor; without a living token it
+   * rejects, before it is sent, with an Error whose `code` is 'quiet_expired'.
+   */
+  quiet?: boolean
 }
 
 /** What a session is like; there is no token in it. */
@@ -143,7 +154,7 @@ export class Session extends EventTarget {
    * a session the request goes without a token. TypeError, as from `fetch`, when the network fails;
    * `init.signal` also ends the wait for a refresh, which goes on for the others.
    */
-  fetch(input: RequestInfo | URL, init?: RequestInit): Promise<Response>
+  fetch(input: RequestInfo | URL, init?: SessionRequest): Promise<Response>
 
   /** Give a living access token, for a WebSocket say; '' when nobody is signed in. */
   token(refused?: string): Promise<string>

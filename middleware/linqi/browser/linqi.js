@@ -120,6 +120,7 @@ export class Session extends EventTarget {
   async fetch(input, init) {
     const request = new Request(input, init)
     if (!this.#isOurs(request) || request.headers.has('authorization')) return fetch(request)
+    if (init?.quiet) return this.#quietly(request)
     const again = init?.body instanceof ReadableStream ? null : request.clone()
     const token = await orAborted(this.token(), request)
     const era = this.#era
@@ -130,6 +131,16 @@ export class Session extends EventTarget {
     const next = await orAborted(this.token(token).catch(() => ''), request)
     // Never sends what one person asked for as another.
     return next && next !== token && era === this.#era ? this.#send(again, next) : response
+  }
+
+  async #quietly(request) {
+    const { quietHeader } = this.#options
+    if (this.#verdict() === 'expired') {
+      throw Object.assign(new Error('the access token is over'), { code: 'quiet_expired' })
+    }
+    if (quietHeader) request.headers.set(quietHeader, '1')
+    request.headers.set('authorization', `Bearer ${this.#token}`)
+    return fetch(request)
   }
 
   async token(refused) {
