@@ -3,10 +3,11 @@
 import asyncio
 import json
 import secrets
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from urllib.request import urlopen
 
+import httpx
 import pytest
 import websockets
 
@@ -62,3 +63,76 @@ async def test_every_socket_gets_the_close_of_its_ended_token(port: int) -> None
     assert codes == [4401] * SOCKETS
     events = heard(port)["events"][before:]
     assert [event.split("(")[0] for event in events] == ["SocketClosed"] * SOCKETS
+
+
+async def upload(port: int, headers: bytes, pieces: list[bytes]) -> tuple[bytes, bytes]:
+    """Send a request without a token in pieces, then another on the same connection.
+
+    Returns the beginnings of both status lines; the second is empty where the server closed.
+    """
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    try:
+        writer.write(b"POST /upload HTTP/1.1\r\nhost: x\r\n" + headers + b"\r\n")
+        for piece in pieces:
+            await writer.drain()
+            await asyncio.sleep(0.01)  # the server answers now if it does not wait for the body
+            writer.write(piece)
+        async with asyncio.timeout(20):
+            first = await reader.readuntil(b"\r\n\r\n")
+            await reader.readexactly(len(b'{"error": "unauthorized"}'))
+            if b"connection: close" in first.lower():
+                return first[:12], await reader.read()
+            writer.write(b"GET /heard HTTP/1.1\r\nhost: x\r\n\r\n")
+            second = await reader.readline()
+    finally:
+        writer.close()
+    return first[:12], second[:12]
+
+
+async def test_a_refused_upload_gets_its_answer(port: int) -> None:
+    """The 401 arrives although the body came after the headers, and the connection lives on."""
+    body = [b"x" * 4096] * 4
+    length = b"content-length: 16384\r\n"
+    chunked = [*[b"1000\r\n" + piece + b"\r\n" for piece in body], b"0\r\n\r\n"]
+    wanted = (b"HTTP/1.1 401", b"HTTP/1.1 200")
+    for headers, pieces in ((length, body), (b"transfer-encoding: chunked\r\n", chunked)):
+        answers = await asyncio.gather(*[upload(port, headers, pieces) for _ in range(5)])
+        assert answers == [wanted] * 5
+
+
+async def test_a_refused_upload_leaves_other_requests_of_its_http2_connection_alone(
+    tmp_path: Path,
+) -> None:
+    """DATA after a complete response ends hypercorn's whole connection; the body is read first."""
+    environ = {"LINQI_SECRET": SECRET.hex()}
+
+    async def body() -> AsyncIterator[bytes]:
+        for _ in range(3):
+            await asyncio.sleep(0.01)
+            yield b"x" * 4096
+
+    with serving("hypercorn", "connections_app:app", tmp_path / "log", environ=environ) as port:
+        async with httpx.AsyncClient(
+            base_url=f"http://127.0.0.1:{port}", http1=False, http2=True, timeout=20
+        ) as client:
+            headers = {"authorization": f"Bearer {token_of(600)}"}
+            async with client.stream("GET", "/events", headers=headers) as stream:
+                events = stream.aiter_lines()
+                assert await anext(events) == "id: 1"
+                refused = await client.post("/upload", content=body())
+                assert (refused.http_version, refused.status_code) == ("HTTP/2", 401)
+                assert "connection" not in refused.headers
+                async for line in events:
+                    if line == "id: 20":
+                        break
+                else:
+                    pytest.fail("the other request was cut off")
+
+
+async def test_a_refused_handshake_is_never_accepted(port: int) -> None:
+    """401 where the server can answer a handshake, otherwise its own 403."""
+    with pytest.raises(websockets.InvalidStatus) as refused:
+        await websockets.connect(f"ws://127.0.0.1:{port}/ws", open_timeout=20)
+    answer = refused.value.response
+    challenge = answer.headers.get("www-authenticate")
+    assert (answer.status_code, challenge) in ((401, 'Bearer realm="api"'), (403, None))

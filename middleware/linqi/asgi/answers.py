@@ -23,10 +23,11 @@ class Answer:
     body: Mapping[str, Any] | None
     headers: Sequence[tuple[bytes, bytes]] = ()
 
-    async def send(self, send: Send) -> None:
-        """Send it."""
+    async def send(self, send: Send, more: Sequence[tuple[bytes, bytes]]) -> None:
+        """Send it, with `more` headers."""
         body = b"" if self.body is None else json.dumps(self.body).encode()
-        headers = [(b"cache-control", b"no-store"), (b"pragma", b"no-cache"), *self.headers]
+        headers = [(b"cache-control", b"no-store"), (b"pragma", b"no-cache")]
+        headers += [*self.headers, *more]
         if self.body is not None:
             headers.append((b"content-type", b"application/json"))
         if self.status != 204:

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Sequence
 
 from linqi.asgi._http import ASGIApp, Receive, Scope, Send
+from linqi.asgi.draining import Drain
 from linqi.asgi.refusals import refuse, refuse_login, refuse_scopes
 from linqi.errors import ConfigurationError
 from linqi.jose.claims import is_scope
@@ -28,6 +29,7 @@ class RequireScopes:
             raise ConfigurationError(["RequireScopes needs scope names (RFC 6749, section 3.3)"])
         self._app = app
         self._needed = needed
+        self._drain = Drain()
         self._unauthorized = refuse(None, realm)
         self._refusal = refuse_scopes(realm, needed)
 
@@ -36,9 +38,9 @@ class RequireScopes:
         if scope["type"] == "lifespan" or has_scopes(scope, *self._needed):
             await self._app(scope, receive, send)
         elif isinstance(scope.get("linqi"), Verified):
-            await self._refusal.send(scope, receive, send)
+            await self._refusal.send(scope, receive, send, self._drain)
         else:
-            await self._unauthorized.send(scope, receive, send)
+            await self._unauthorized.send(scope, receive, send, self._drain)
 
 
 class RequireLogin:
@@ -65,6 +67,7 @@ class RequireLogin:
         self._max_age = max_age
         self._acr_values = tuple(acr_values)
         self._clock = clock
+        self._drain = Drain()
         self._refusal = refuse_login(realm, acr_values, max_age)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -72,7 +75,7 @@ class RequireLogin:
         if scope["type"] == "lifespan" or self._is_enough(scope.get("linqi")):
             await self._app(scope, receive, send)
         else:
-            await self._refusal.send(scope, receive, send)
+            await self._refusal.send(scope, receive, send, self._drain)
 
     def _is_enough(self, verified: object) -> bool:
         if not isinstance(verified, Verified):

@@ -20,6 +20,7 @@ from linqi.asgi._http import (
     find_header,
     read_once,
 )
+from linqi.asgi.draining import Drain
 from linqi.asgi.lifespan import Lifespan, Service
 from linqi.asgi.off_loop import OffLoop
 from linqi.asgi.quiet import QuietRequests
@@ -115,6 +116,7 @@ class JWTMiddleware:
         self._transports: Sequence[Transport] = used
         self._only: Transport | None = used[0] if len(used) == 1 else None
         self._realm = realm
+        self._drain = Drain()
         self._check_seconds = check_seconds
         self._hooks: tuple[Hook, ...] = (LoggingHook(),) if hooks is None else tuple(hooks)
         self._verbose_hooks: tuple[VerboseHook, ...] = tuple(
@@ -296,7 +298,7 @@ class JWTMiddleware:
                 quiet=self._quiet is not None and self._quiet.includes(scope),
             )
         )
-        await refusal.send(scope, receive, send)
+        await refusal.send(scope, receive, send, self._drain)
 
     def _tell(self, event: Event) -> None:
         for hook in self._hooks:

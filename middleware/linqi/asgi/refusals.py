@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from linqi.asgi._http import Receive, Scope, Send
+from linqi.asgi.draining import Drain
 from linqi.errors import InvalidRequest, LinqiError, TokenError, Unavailable
 
 __all__ = ["Refusal", "refuse", "refuse_credentials", "refuse_login", "refuse_scopes"]
@@ -21,14 +22,13 @@ class Refusal:
     headers: tuple[tuple[bytes, bytes], ...]
     body: bytes
 
-    async def send(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer an HTTP request, or a WebSocket handshake before it is accepted."""
+    async def send(self, scope: Scope, receive: Receive, send: Send, drain: Drain) -> None:
+        """Answer an HTTP request, its body read by `drain`, or a WebSocket before its accept."""
         if scope["type"] == "websocket":
             await self._refuse_socket(scope, send)
             return
-        await send(
-            {"type": "http.response.start", "status": self.status, "headers": list(self.headers)}
-        )
+        headers = [*self.headers, *await drain(scope, receive)]
+        await send({"type": "http.response.start", "status": self.status, "headers": headers})
         body = b"" if scope["method"] == "HEAD" else self.body
         await send({"type": "http.response.body", "body": body})
 

@@ -19,6 +19,7 @@ from linqi.asgi._http import (
     find_single,
 )
 from linqi.asgi.answers import Answer, error_body, outcome, refusal, retry_after
+from linqi.asgi.draining import Body, Drain
 from linqi.asgi.forms import BodyFault, read_form
 from linqi.asgi.refusals import refuse
 from linqi.asgi.session_cookie import SessionCookie
@@ -100,6 +101,7 @@ class SessionRoutes:
         self._cookie = SessionCookie(cookie_name, origins)
         self._throttle = LoginThrottle(clock=clock) if isinstance(throttle, str) else throttle
         self._clock = clock
+        self._drain = Drain()
         self._prefix = prefix
         self._revokes_session = revoke_session
         self._challenge = refuse(None, realm)
@@ -127,25 +129,27 @@ class SessionRoutes:
         is_one = path.startswith("/sessions/")
         allowed = "DELETE" if is_one else self._methods[path]
         if method != allowed:
-            await Answer(405, None, [(b"allow", allowed.encode())]).send(send)
+            answer = Answer(405, None, [(b"allow", allowed.encode())])
+            await answer.send(send, await self._drain(scope, receive))
             return
         if self._prefix + path not in self.public and isinstance(scope.get("linqi"), Anonymous):
             # The middleware counts the path among its optional or public ones.
             self._tell_refused(scope, 401, "no_token", "no token was presented")
-            await self._challenge.send(scope, receive, send)
+            await self._challenge.send(scope, receive, send, self._drain)
             return
+        body = Body(receive)
         try:
             for name in _SINGLE_HEADERS:
                 find_single(scope["headers"], name)
             if is_one:
                 answer = await self._end(scope, path.removeprefix("/sessions/"))
             else:
-                answer = await self._routes[method, path](scope, receive)
+                answer = await self._routes[method, path](scope, body.receive)
         except LinqiError as error:
             answer = refusal(error)
             if isinstance(error, ForeignToken):
                 self._tell_refused(scope, answer.status, error.code, str(error))
-        await answer.send(send)
+        await answer.send(send, () if body.is_read else await self._drain(scope, receive))
 
     def _path(self, scope: Scope) -> str | None:
         """Give the route's path below the prefix; None for the application's own."""

@@ -1,0 +1,95 @@
+"""What a refused request still has to send."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from typing import Final
+
+from linqi.asgi._http import Message, Receive, Scope
+
+__all__ = ["Body", "Drain"]
+
+_BODY_FIELDS: Final = frozenset({b"content-length", b"transfer-encoding", b"expect"})
+_CLOSE: Final = ((b"connection", b"close"),)
+
+
+class Body:
+    """The body of one request, which knows whether it was read to its end."""
+
+    def __init__(self, receive: Receive) -> None:
+        self._receive = receive
+        self.is_read = False
+
+    async def receive(self) -> Message:
+        """Return the next message."""
+        message = await self._receive()
+        self.is_read = message["type"] != "http.request" or not message.get("more_body", False)
+        return message
+
+
+class Drain:
+    """Reads the small rest of a refused request, so that its answer reaches the client.
+
+    A server that is given a complete response while the client still sends closes the connection,
+    and the client sees a reset instead of the 401 (hypercorn, granian); on hypercorn's HTTP/2 the
+    other requests of that connection are lost with it. What nobody asked for must cost little:
+    `most_bytes` and `seconds` bound one request, `at_once` all of them. A larger declared length
+    and ``Expect: 100-continue`` are not read at all: the client is told at once.
+    """
+
+    def __init__(
+        self, *, most_bytes: int = 65_536, seconds: float = 0.25, at_once: int = 100
+    ) -> None:
+        self._most_bytes = most_bytes
+        self._seconds = seconds
+        self._at_once = at_once
+        self._running = 0
+
+    async def __call__(self, scope: Scope, receive: Receive) -> tuple[tuple[bytes, bytes], ...]:
+        """Read the rest of a request that is about to be refused.
+
+        Returns:
+            What to add to the headers of the answer: on HTTP/1.1 ``Connection: close`` if the
+            body was not read to its end, otherwise nothing.
+
+        """
+        version: str = scope.get("http_version", "1.1")
+        declared = _declared(scope, version)
+        if declared == 0:
+            return ()
+        if declared <= self._most_bytes and self._running < self._at_once:
+            self._running += 1
+            try:
+                if await self._read(receive):
+                    return ()
+            finally:
+                self._running -= 1
+        return _CLOSE if version.startswith("1") else ()
+
+    async def _read(self, receive: Receive) -> bool:
+        """Return whether the body ended within the bounds."""
+        left = self._most_bytes
+        try:
+            async with asyncio.timeout(self._seconds):
+                while left >= 0:
+                    message = await receive()
+                    if message["type"] != "http.request" or not message.get("more_body", False):
+                        return True
+                    left -= len(message.get("body", b""))
+        except TimeoutError:
+            return False
+        return False
+
+
+def _declared(scope: Scope, version: str) -> float:
+    """Return how much the client says it sends: 0 for no body, 1 where it does not say."""
+    declared = 0.0 if version.startswith("1") else 1.0  # on HTTP/2 a body needs no header
+    for name, value in scope["headers"]:
+        if name in _BODY_FIELDS:
+            if name == b"expect":
+                return math.inf
+            is_length = value.isdigit() and len(value) < 19 and name == b"content-length"
+            most = float(value) if is_length else 1.0 if name == b"transfer-encoding" else math.inf
+            declared = max(declared, most)
+    return declared
