@@ -14,6 +14,7 @@ FLOORS = [
     ("linqi.browser", 1),
     ("linqi.errors", 1),
     ("linqi.events", 1),
+    ("linqi._application", 2),
     ("linqi._flight", 1),
     ("linqi.jose", 2),
     ("linqi.instrumentation", 2),

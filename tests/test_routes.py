@@ -420,16 +420,6 @@ async def test_d10_a_dead_store_is_503_and_nothing_is_spent(clock: FakeClock) ->
     await site.sessions.close()
 
 
-async def test_an_authenticate_that_raises_is_503(clock: FakeClock) -> None:
-    """The user directory is down: nobody is refused for good, and there is no 500."""
-
-    def authenticate(form: Any) -> Person | None:
-        raise OSError("directory")
-
-    site = Site(clock, authenticate=authenticate)
-    assert (await site.login()).status == 503
-
-
 async def test_guessing_is_throttled(site: Site, clock: FakeClock) -> None:
     """Five failures of one name from one address, then 429; another address is not locked out."""
     for _ in range(5):

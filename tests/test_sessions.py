@@ -8,7 +8,7 @@ import pytest
 
 from clock import FakeClock
 from linqi import ConfigurationError, Key, Signer, SlidingRenewal, Verifier
-from linqi.errors import RefreshRefused, TokenRevoked, Unavailable
+from linqi.errors import ApplicationFault, RefreshRefused, TokenRevoked, Unavailable
 from linqi.events import Event, RefreshDenied, RefreshTokenReused, SessionRefreshed, SessionRevoked
 from linqi.sessions.dual import Sessions
 from linqi.sessions.refresh import SessionSettings
@@ -253,7 +253,7 @@ async def test_r3_the_application_is_asked_at_every_refresh(clock: FakeClock) ->
     verified = service.verifier.verify(changed.access_token)
     assert (verified.subject, verified.scopes) == ("alice", ("read",))
     assert verified.claims["role"] == "admin"
-    with pytest.raises(Unavailable):
+    with pytest.raises(ApplicationFault):
         await service.sessions.refresh(changed.refresh_token)
     kept = await service.sessions.refresh(changed.refresh_token)
     assert kept.outcome == "replayed"

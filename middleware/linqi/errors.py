@@ -18,6 +18,8 @@
     │   ├── TokenNotYetValid      ``now < nbf`` or ``now < iat``
     │   ├── BoundToken            a token with ``cnf``, presented without its proof
     │   └── TokenRevoked          the session or the token was withdrawn
+    ├── ApplicationFault          a function of the application raised, or answered what it must not
+    ├── InvalidSubject            a subject that no token can carry
     ├── ForeignToken              a good token of another issuer, where only our own count
     ├── InvalidRequest            credentials that are not presented as RFC 6750 asks
     ├── SigningError              a token could not be signed
@@ -25,8 +27,9 @@
     ├── RefreshRefused            a refresh token that is not redeemed
     ├── SignedOut                 a client's session is over: sign in again
     ├── QuietExpired              a quiet request is not sent: its token is over
-    ├── FetchFailed               an issuer's document that could not be had or read
-    └── Unavailable               the question cannot be answered just now
+    ├── Unavailable               the question cannot be answered just now
+    │   └── NotStarted            and never will be: what answers it was not started
+    └── FetchFailed               an issuer's document that could not be had or read
 
 ``code`` is stable and machine-readable. ``detail`` is for the operator's log: it holds no token,
 key or claim value. ``hint`` is the one sentence a client may see (RFC 6750, section 3.1).
@@ -39,6 +42,7 @@ from typing import ClassVar, Literal
 
 __all__ = [
     "AlgorithmNotAllowed",
+    "ApplicationFault",
     "BoundToken",
     "ConfigurationError",
     "FetchFailed",
@@ -47,9 +51,11 @@ __all__ = [
     "InvalidKey",
     "InvalidRequest",
     "InvalidSignature",
+    "InvalidSubject",
     "LinqiError",
     "MalformedToken",
     "MissingClaim",
+    "NotStarted",
     "QuietExpired",
     "RefreshRefused",
     "RenewalRefused",
@@ -204,6 +210,31 @@ class TokenRevoked(TokenError):
     code = "token_revoked"
 
 
+class ApplicationFault(LinqiError):
+    """A function of the application raised, or answered what it must not: a programming error.
+
+    The traceback is in the log of ``linqi``; trying again does not help.
+
+    Attributes:
+        function: ``authenticate`` or ``authorize``.
+        detail: What happened, without anything that the function was given.
+
+    """
+
+    code = "application_fault"
+
+    def __init__(self, function: str, detail: str) -> None:
+        super().__init__(f"{function} {detail}")
+        self.function = function
+        self.detail = detail
+
+
+class InvalidSubject(LinqiError):
+    """A subject that no token can carry: empty, over 1,024 characters, with NUL (V13)."""
+
+    code = "invalid_subject"
+
+
 class ForeignToken(LinqiError):
     """A valid token of another issuer where only a token of this deployment counts.
 
@@ -300,3 +331,15 @@ class Unavailable(LinqiError):
         self.detail = detail
         self.retry_after = retry_after
         self.seek = seek
+
+
+class NotStarted(Unavailable):
+    """`what` was never started, or is closed; waiting does not help."""
+
+    code = "not_started"
+
+    def __init__(self, what: str) -> None:
+        super().__init__(
+            f"{what} is not started: name the sessions among the middleware's services, as in"
+            " JWTMiddleware(..., services=[sessions]), or await sessions.start() before requests"
+        )

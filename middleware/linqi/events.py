@@ -28,6 +28,7 @@ __all__ = [
     "SessionCapReached",
     "SessionRefreshed",
     "SessionRevoked",
+    "SessionRouteFailed",
     "SessionStarted",
     "SkipReason",
     "SocketClosed",
@@ -151,7 +152,7 @@ class SessionCapReached:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RevocationFailed:
-    """The revocation check raised; ``detail`` is the type of what it raised."""
+    """The revocation check raised; ``detail`` says what, or only its type if linqi did not."""
 
     detail: str
 
@@ -257,6 +258,21 @@ class SessionRevoked:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SessionRouteFailed:
+    """A session route did not do what it was asked for, through no fault of the request.
+
+    ``status`` is the answer: 500 for a fault of the application or its set-up, whose traceback is
+    in the log; 503 while something is away that may come back, such as the store; 400 for a person
+    whose subject no token can carry.
+    """
+
+    status: int
+    code: str
+    detail: str
+    path: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RefreshTokenReused:
     """A spent refresh token was presented: its session, in somebody else's hands, was revoked."""
 
@@ -309,6 +325,7 @@ Event: TypeAlias = (
     | SessionStarted
     | SessionRefreshed
     | SessionRevoked
+    | SessionRouteFailed
     | RefreshTokenReused
     | RefreshDenied
     | RevocationFeedLost

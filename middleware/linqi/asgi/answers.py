@@ -10,7 +10,7 @@ from typing import Any
 
 from linqi.asgi._http import Send
 from linqi.asgi.forms import BodyFault
-from linqi.errors import ForeignToken, InvalidRequest, LinqiError, SigningError, Unavailable
+from linqi.errors import ForeignToken, InvalidRequest, InvalidSubject, NotStarted, Unavailable
 
 __all__ = ["Answer", "error_body", "outcome", "refusal", "retry_after"]
 
@@ -36,19 +36,23 @@ class Answer:
         await send({"type": "http.response.body", "body": body})
 
 
-def refusal(error: LinqiError) -> Answer:
-    """Return the answer to `error`; raise it again where it has none."""
-    if isinstance(error, ForeignToken):
-        return Answer(403, error_body(error.code, "sessions need a token of this service"))
+def refusal(error: Exception) -> Answer:
+    """Return the answer to `error`: no detail of what is not the request's own fault.
+
+    ``Retry-After`` stands only where trying again can help.
+    """
     if isinstance(error, BodyFault):
         return Answer(error.status, error_body("invalid_request", error.detail))
     if isinstance(error, InvalidRequest):
         return Answer(400, error_body("invalid_request", error.detail))
-    if isinstance(error, Unavailable | SigningError):
-        seconds = error.retry_after if isinstance(error, Unavailable) else 1.0
+    if isinstance(error, InvalidSubject):
+        return Answer(400, error_body("invalid_grant", "this name cannot sign in"))
+    if isinstance(error, ForeignToken):
+        return Answer(403, error_body(error.code, "sessions need a token of this service"))
+    if isinstance(error, Unavailable) and not isinstance(error, NotStarted):
         body = error_body("temporarily_unavailable", "try again with the same token")
-        return Answer(503, body, [retry_after(seconds)])
-    raise error
+        return Answer(503, body, [retry_after(error.retry_after)])
+    return Answer(500, error_body("server_error", "the server cannot do this"))
 
 
 def error_body(kind: str, description: str) -> dict[str, str]:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from linqi.asgi._http import Receive, Scope, Send
 from linqi.asgi.draining import Drain
-from linqi.errors import InvalidRequest, LinqiError, TokenError, Unavailable
+from linqi.errors import InvalidRequest, LinqiError, NotStarted, TokenError, Unavailable
 
 __all__ = ["Refusal", "refuse", "refuse_credentials", "refuse_login", "refuse_scopes"]
 
@@ -53,6 +53,8 @@ def refuse(error: LinqiError | None, realm: str) -> Refusal:
     """
     if error is None:
         return refuse_credentials(401, realm, {}, "unauthorized")
+    if isinstance(error, NotStarted):
+        return _answer(503, [], {"error": "temporarily_unavailable"})  # trying again does not help
     if isinstance(error, Unavailable):
         retry = str(max(1, math.ceil(error.retry_after))).encode("ascii")
         return _answer(503, [(b"retry-after", retry)], {"error": "temporarily_unavailable"})

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import inspect
 import re
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, TypeAlias
 
+from linqi._application import ask, log_fault, unexpected
 from linqi.asgi._http import (
     ASGIApp,
     Receive,
@@ -27,14 +27,15 @@ from linqi.asgi.throttle import LoginThrottle
 from linqi.errors import (
     ConfigurationError,
     ForeignToken,
+    InvalidSubject,
     LinqiError,
     RefreshRefused,
     TokenError,
-    Unavailable,
 )
-from linqi.events import TokenRefused
+from linqi.events import SessionRouteFailed, TokenRefused
 from linqi.jose.verified import Anonymous, Verified
 from linqi.jose.verifier import Verifier
+from linqi.sessions._claims import subject_fault
 from linqi.sessions.dual import Sessions
 from linqi.sessions.pair import TokenPair
 
@@ -53,7 +54,9 @@ class Person:
 
 Authenticate: TypeAlias = Callable[[Mapping[str, str]], Person | Awaitable[Person | None] | None]
 """Checks the fields of a login, ``username`` and ``password`` among them; None refuses. Hash the
-password even where there is no such user, in a thread: it takes tens of milliseconds."""
+password even where there is no such user, in a thread: it takes tens of milliseconds. Raise
+`linqi.errors.Unavailable` where the user directory is away: the client gets 503 and tries again.
+Whatever else it raises is a programming error: 500, and the traceback in the log."""
 
 _SESSION_ID: Final = re.compile(r"[A-Za-z0-9_-]{30}")
 _SINGLE_HEADERS: Final = (b"content-type", b"origin", b"sec-fetch-site", b"x-token-delivery")
@@ -145,10 +148,9 @@ class SessionRoutes:
                 answer = await self._end(scope, path.removeprefix("/sessions/"))
             else:
                 answer = await self._routes[method, path](scope, body.receive)
-        except LinqiError as error:
+        except Exception as error:  # noqa: BLE001 - told once here, whatever it is
             answer = refusal(error)
-            if isinstance(error, ForeignToken):
-                self._tell_refused(scope, answer.status, error.code, str(error))
+            self._tell_failed(scope, error, answer.status)
         await answer.send(send, () if body.is_read else await self._drain(scope, receive))
 
     def _path(self, scope: Scope) -> str | None:
@@ -191,11 +193,17 @@ class SessionRoutes:
         return self._pair(pair, is_cookie=is_cookie)
 
     async def _asked(self, form: Mapping[str, str]) -> Person | None:
-        try:
-            found = self._authenticate(form)
-            return await found if inspect.isawaitable(found) else found
-        except Exception as error:
-            raise Unavailable(f"authenticate raised {type(error).__name__}") from error
+        """Return who signed in with the fields of `form`; the application knows."""
+        person = await ask("authenticate", self._authenticate, form, private=form.values())
+        if person is None:
+            return None
+        if not isinstance(person, Person):
+            raise unexpected("authenticate", person, "a linqi.Person, or None to refuse")
+        if not isinstance(person.subject, str):
+            raise unexpected("authenticate", person.subject, "Person.subject to be a string")
+        if fault := subject_fault(person.subject):
+            raise InvalidSubject(f"authenticate returned a Person whose subject is {fault}")
+        return person
 
     async def _refresh(self, scope: Scope, receive: Receive) -> Answer:
         token, form, is_cookie = await self._presented(scope, receive, "refresh_token")
@@ -285,6 +293,23 @@ class SessionRoutes:
     def _is_ours(self, verified: Verified) -> bool:
         """Tell whether `verified` is a token of these sessions (RFC 7519, section 4.1.2)."""
         return verified.own and verified.issuer == self._sessions.signer.issuer
+
+    def _tell_failed(self, scope: Scope, error: Exception, status: int) -> None:
+        """Tell what is not the request's own fault, and log what linqi did not raise itself."""
+        if isinstance(error, ForeignToken):
+            self._tell_refused(scope, status, error.code, str(error))
+        elif status >= 500 or isinstance(error, InvalidSubject):
+            is_known = isinstance(error, LinqiError)
+            if not is_known:
+                log_fault("a session route raised", error)
+            if isinstance(error, ConfigurationError):
+                detail = "; ".join(error.faults)
+            else:
+                detail = str(error) if is_known else type(error).__name__
+            code = error.code if isinstance(error, LinqiError) else "unexpected"
+            self._sessions.tell(
+                SessionRouteFailed(status=status, code=code, detail=detail, path=scope["path"])
+            )
 
     def _tell_refused(self, scope: Scope, status: int, code: str, detail: str) -> None:
         verified = scope.get("linqi")

@@ -28,6 +28,7 @@ from linqi.events import (
     SessionCapReached,
     SessionRefreshed,
     SessionRevoked,
+    SessionRouteFailed,
     SessionStarted,
     SocketClosed,
     TokenRefused,
@@ -123,6 +124,10 @@ _LINES: dict[type[Any], tuple[int, str]] = {
     SessionRevoked: (
         logging.INFO,
         "session revoked: user=%(user)s session=%(session)s cause=%(cause)s",
+    ),
+    SessionRouteFailed: (
+        logging.ERROR,
+        "session route failed: status=%(status)d code=%(code)s detail=%(detail)s path=%(path)s",
     ),
     RefreshTokenReused: (
         logging.WARNING,

@@ -25,6 +25,7 @@ from linqi.events import (
     SessionCapReached,
     SessionRefreshed,
     SessionRevoked,
+    SessionRouteFailed,
     SessionStarted,
     SocketClosed,
     TokenRefused,
@@ -85,6 +86,9 @@ class PrometheusHook:
         self._no_refresh = counter("refreshes_denied", "Refresh tokens not redeemed", "reason")
         self._reuses = counter("refresh_reuse", "Spent refresh tokens presented")
         self._revoked = counter("sessions_revoked", "Sessions over before their time", "cause")
+        self._broken = counter(
+            "session_route_failures", "Session routes that failed", "status", "code"
+        )
         self._sockets = counter("sockets_closed", "WebSockets closed with 4401", "code")
         self._unchecked = counter("revocation_failures", "Revocation checks that raised")
         self._feed = Gauge("linqi_revocation_feed_up", "0 while no revocations arrive",
@@ -105,6 +109,7 @@ class PrometheusHook:
             RefreshDenied: lambda e: self._no_refresh.labels(e.reason).inc(),
             RefreshTokenReused: lambda _: self._reuses.inc(),
             SessionRevoked: lambda e: self._revoked.labels(e.cause).inc(),
+            SessionRouteFailed: lambda e: self._broken.labels(str(e.status), e.code).inc(),
             SocketClosed: lambda e: self._sockets.labels(e.code).inc(),
             RevocationFailed: lambda _: self._unchecked.inc(),
             RevocationFeedLost: lambda _: self._feed.set(0),

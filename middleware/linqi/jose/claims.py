@@ -13,6 +13,7 @@ from msgspec import Meta
 from linqi.errors import InvalidClaim, MissingClaim, TokenExpired, TokenNotYetValid
 
 __all__ = [
+    "LONGEST_STRING",
     "SHAPES",
     "Registered",
     "check_audience",

@@ -15,6 +15,7 @@ from linqi.errors import (
     BoundToken,
     ConfigurationError,
     InvalidSignature,
+    LinqiError,
     MalformedToken,
     MissingClaim,
     TokenRevoked,
@@ -329,8 +330,9 @@ class Verifier:
 
     def _on_revocation_error(self, error: Exception) -> None:
         """Serve on where that is wanted, and else raise `Unavailable`."""
+        detail = str(error) if isinstance(error, LinqiError) else type(error).__name__
         for hook in self._hooks:
-            hook(RevocationFailed(detail=type(error).__name__))
+            hook(RevocationFailed(detail=detail))
         if self._serves_on_error:
             return
         if isinstance(error, Unavailable):

@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from linqi.errors import ConfigurationError
-from linqi.jose.claims import is_scope, split_scope
+from linqi.jose.claims import LONGEST_STRING, is_scope, split_scope
 
-__all__ = ["check_start", "replaceable"]
+__all__ = ["check_start", "is_unicode", "replaceable", "subject_fault"]
 
 _FIXED_CLAIMS: Final = frozenset(
     {"iss", "aud", "sub", "sid", "auth_time", "session_end", "acr", "amr", "iat", "exp", "nbf",
@@ -25,11 +25,30 @@ def replaceable(answer: Mapping[str, Any], scopes: Sequence[str]) -> dict[str, A
     return replaced
 
 
+def subject_fault(subject: object) -> str:
+    """Return why `subject` cannot be in a token (V13), without repeating it; empty if it can."""
+    expected = f"expected a string of 1 to {LONGEST_STRING} characters without NUL"
+    if not isinstance(subject, str):
+        return f"of type {type(subject).__name__}, {expected}"
+    if not 0 < len(subject) <= LONGEST_STRING:
+        return f"{len(subject)} characters long, {expected}"
+    if "\0" in subject or not is_unicode(subject):
+        return f"text with NUL or a lone surrogate, {expected}"
+    return ""
+
+
+def is_unicode(text: str) -> bool:
+    """Tell whether `text` can be written as UTF-8: it has no lone surrogate."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
 def check_start(subject: str, claims: Mapping[str, Any] | None, scopes: Sequence[str]) -> None:
     """Raise `ConfigurationError` for what cannot begin a session."""
-    faults = []
-    if not isinstance(subject, str) or not 0 < len(subject) <= 1024 or "\0" in subject:
-        faults.append("subject is not a string of 1 to 1024 characters without NUL")
+    faults = [f"subject is {fault}"] if (fault := subject_fault(subject)) else []
     taken = sorted({*(claims or {})} & (_FIXED_CLAIMS - {"acr", "amr", "cnf"}))
     if taken:
         faults.append(f"claims names {', '.join(taken)}, which the session sets itself")

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import inspect
 import json
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, Final, TypeAlias
 
+from linqi._application import ask, unexpected
 from linqi._flight import SingleFlight
 from linqi.errors import ConfigurationError, RefreshRefused, SigningError, Unavailable
 from linqi.events import (
@@ -153,8 +153,9 @@ class Sessions:
         """Redeem `refresh_token`; the same token in parallel gets the same successor.
 
         `scopes` may name fewer than the session's for this access token (RFC 6749, section 6).
-        `RefreshRefused` when it is not redeemed, `Unavailable` when the store cannot tell: the
-        token can then be presented again. A waiter that leaves does not stop the others.
+        `RefreshRefused` when it is not redeemed, `Unavailable` when the store cannot tell, and
+        `ApplicationFault` when `authorize` raised or answered wrongly: the token can then be
+        presented again. A waiter that leaves does not stop the others.
         """
         key = (refresh_token, None if scopes is None else tuple(scopes))
         return await self._flight(key, lambda: self._refresh(refresh_token, scopes))
@@ -274,18 +275,15 @@ class Sessions:
         scopes = split_scope(claims.get("scope", ""))
         if self._authorize is None:
             return claims, scopes
-        try:
-            answer = self._authorize(record)
-            if inspect.isawaitable(answer):
-                answer = await asyncio.wait_for(answer, _AUTHORIZE_SECONDS)
-        except Exception as error:
-            raise Unavailable(f"the authorize hook raised {type(error).__name__}") from error
+        answer = await ask("authorize", self._authorize, record, seconds=_AUTHORIZE_SECONDS)
         if isinstance(answer, Mapping):
             claims |= replaceable(answer, scopes)
             return claims, split_scope(claims.get("scope", ""))
-        if answer is not True:
+        if answer is False:
             await self.revoke(record.session_id, user=record.subject, cause="admin")
-            raise RefreshRefused("denied", "the application's authorize hook said no")
+            raise RefreshRefused("denied", "the application's authorize said no")
+        if answer is not True:  # no answer at all must not end every session
+            raise unexpected("authorize", answer, "True, False or a mapping of claims")
         return claims, scopes
 
     async def _publish(self, revocations: Sequence[Revocation]) -> None:
@@ -315,6 +313,7 @@ def _claims_text(claims: Mapping[str, Any] | None, scopes: Sequence[str]) -> str
     all_claims = {**(claims or {}), **({"scope": " ".join(scopes)} if scopes else {})}
     try:
         text = json.dumps(all_claims, separators=(",", ":"), allow_nan=False)
+        json.dumps(all_claims, ensure_ascii=False).encode()  # a token is UTF-8
     except (TypeError, ValueError, RecursionError) as error:
         raise SigningError(f"the claims are not JSON: {error}") from None
     if len(text) > _LONGEST_CLAIMS:

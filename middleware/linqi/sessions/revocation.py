@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from linqi.errors import ConfigurationError, Unavailable
+from linqi.errors import ConfigurationError, NotStarted, Unavailable
 from linqi.events import Event, Hook, RevocationFeedLost, RevocationFeedRestored
 from linqi.jose.verified import Verified
 from linqi.sessions.record import Revocation
@@ -61,6 +61,7 @@ class Revocations:
             raise ConfigurationError([f"stale_after is {stale_after!r}, expected 2 s to infinity"])
         self._store = store
         self._issuer: str | None = None
+        self._is_started = False
         self._stale_after = stale_after
         self._hooks = tuple(hooks)
         self._clock = clock
@@ -95,7 +96,7 @@ class Revocations:
     def is_revoked(self, verified: Verified) -> bool:
         """Tell whether `verified` was revoked; `Unavailable` when nobody can tell."""
         if self._monotonic() >= self._trusted_until:
-            raise Unavailable(f"revocations are not known: {self._last_error or 'not started'}")
+            raise self._unknown()
         # Asked only where there is something to find: each name is read from the claims once, and
         # then stands in its slot, which is 0.1 us nearer than the property.
         if self._sessions and (verified._session_id or verified.session_id) in self._sessions:
@@ -127,6 +128,7 @@ class Revocations:
 
         Goes on without it where that does not come: requests get 503 until it does.
         """
+        self._is_started = True
         self._first = asyncio.Event()
         self._follower = asyncio.get_running_loop().create_task(self._follow())
         with contextlib.suppress(TimeoutError):
@@ -197,6 +199,11 @@ class Revocations:
                 self._subjects[subject] = alive
             else:
                 del self._subjects[subject]
+
+    def _unknown(self) -> Unavailable:
+        if not self._is_started:
+            return NotStarted("the feed of revocations")
+        return Unavailable(f"revocations are not known: {self._last_error or 'not heard yet'}")
 
     def _is_ours(self, verified: Verified) -> bool:
         return verified.own and self._issuer in (None, verified.issuer)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import inspect
 import os
 import secrets
 import time
@@ -14,8 +13,15 @@ from typing import Any, Final, TypeAlias
 
 from cachetools import TTLCache
 
+from linqi._application import ask, unexpected
 from linqi._flight import SingleFlight
-from linqi.errors import ConfigurationError, RenewalRefused, SigningError
+from linqi.errors import (
+    ApplicationFault,
+    ConfigurationError,
+    RenewalRefused,
+    SigningError,
+    Unavailable,
+)
 from linqi.jose.signer import Signer
 from linqi.jose.verified import Verified
 from linqi.sessions._claims import check_start, replaceable
@@ -214,8 +220,14 @@ class SlidingRenewal:
     async def renew(self, verified: Verified) -> Issued | None:
         """Give the successor of `verified` if one is due and affordable now.
 
-        `RenewalRefused` when the session was revoked or the application said no, `SigningError`
-        when the signature failed. For callers outside the middleware.
+        For callers outside the middleware.
+
+        Raises:
+            RenewalRefused: The session was revoked, or the application said no.
+            SigningError: The signature failed, or the revocation check raised.
+            ApplicationFault: `authorize` raised, or answered wrongly.
+            Unavailable: `authorize` raised that, or took more than 5 s.
+
         """
         now = self._clock()
         decision = self.decide(verified, now)
@@ -282,15 +294,15 @@ class SlidingRenewal:
         if self._authorize is None:
             return {}
         try:
-            answer = self._authorize(verified)
-            if inspect.isawaitable(answer):
-                answer = await asyncio.wait_for(answer, _AUTHORIZE_SECONDS)
-        except Exception as error:
+            answer = await ask("authorize", self._authorize, verified, seconds=_AUTHORIZE_SECONDS)
+            if type(answer) is not bool and not isinstance(answer, Mapping):
+                raise unexpected("authorize", answer, "True, False or a mapping of claims")
+        except (ApplicationFault, Unavailable):
             self.counts.failed += 1
-            raise SigningError(f"the authorize hook raised {type(error).__name__}") from error
+            raise
         if isinstance(answer, Mapping):
             return replaceable(answer, verified.scopes)
-        if answer is not True:
+        if not answer:
             self.counts.denied += 1
             raise RenewalRefused("authorize")
         return {}

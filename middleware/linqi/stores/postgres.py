@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
-from linqi.errors import ConfigurationError, Unavailable
+from linqi.errors import ConfigurationError, NotStarted
 from linqi.sessions.attempts import AttemptStore
 from linqi.sessions.record import Outcome, Revocation, SessionRecord
 from linqi.sessions.refresh import SessionSettings
@@ -265,7 +265,7 @@ class PostgresStore:
 
     async def _fetch(self, sql: str, *arguments: Any) -> list[Any]:
         if self._pool is None:
-            raise Unavailable("the PostgreSQL store is not started")
+            raise NotStarted("the PostgreSQL store")
         # asyncpg itself: a request that is cancelled cancels its statement on the server, and a
         # connection whose state is unknown is closed instead of handed to somebody else.
         try:  # as `_in_time`, without its generator: this is the way of every rotation

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
-from linqi.errors import ConfigurationError, Unavailable
+from linqi.errors import ConfigurationError, NotStarted, Unavailable
 from linqi.sessions.attempts import AttemptStore
 from linqi.sessions.record import Outcome, Revocation, SessionRecord
 from linqi.sessions.refresh import SessionSettings, judge, revoked
@@ -232,7 +232,7 @@ class SQLiteStore:
     async def _run(self, work: Callable[[sqlite3.Connection], _T]) -> _T:
         """Have `work` done in the thread's next transaction; its answer comes after the commit."""
         if not self._writer.is_running:
-            raise Unavailable("the SQLite store is not started")
+            raise NotStarted("the SQLite store")
         answer: _T = await self._in_time(self._writer.ask(work))
         return answer
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
-from linqi.errors import ConfigurationError, Unavailable
+from linqi.errors import ConfigurationError, NotStarted
 from linqi.sessions.attempts import AttemptStore
 from linqi.sessions.record import Outcome, Revocation, SessionRecord
 from linqi.sessions.refresh import SessionSettings
@@ -207,7 +207,7 @@ class ValkeyStore:
 
     def _started(self) -> Any:
         if self._client is None:
-            raise Unavailable("the Valkey store is not started")
+            raise NotStarted("the Valkey store")
         return self._client
 
     @asynccontextmanager

@@ -1,0 +1,131 @@
+"""Functions that the application passed: how they are called, and how their faults are logged."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import logging
+import re
+import traceback
+import unicodedata
+from collections.abc import Callable, Collection, Iterator
+from typing import Any, Final
+from urllib.parse import quote
+
+from linqi.errors import ApplicationFault, Unavailable
+
+__all__ = ["ask", "log_fault", "unexpected"]
+
+_logger = logging.getLogger("linqi")
+_LONGEST_MESSAGE: Final = 500
+_MOST_ERRORS: Final = 8
+_RUN: Final = 4
+"""So many characters in a row of a private text make a message one that repeats it."""
+_TOKEN: Final = re.compile(r"eyJ[A-Za-z0-9_-]{8,}\.|lqr_[A-Za-z0-9_-]{8,}")
+
+
+async def ask(
+    name: str,
+    function: Callable[[Any], Any],
+    argument: object,
+    *,
+    seconds: float | None = None,
+    private: Collection[str] = (),
+) -> Any:
+    """Return what `function` answers to `argument`, awaited where it is awaitable.
+
+    Args:
+        name: What messages call the function.
+        function: What the application passed; it may be a coroutine function.
+        argument: What it is given.
+        seconds: How long an awaitable answer may take; None sets no limit.
+        private: Texts that no log may repeat, such as the fields of a login.
+
+    Raises:
+        Unavailable: The function raised it, or took longer than `seconds`.
+        ApplicationFault: It raised anything else; the log has the traceback.
+
+    """
+    limit = asyncio.timeout(seconds)
+    try:
+        async with limit:
+            answer = function(argument)
+            return await answer if inspect.isawaitable(answer) else answer
+    except Unavailable as error:
+        if not _repeats(error.detail, private):
+            raise
+        detail = f"{name} raised {type(error).__name__}"
+        raise Unavailable(detail, retry_after=error.retry_after) from None
+    except Exception as error:
+        if limit.expired():
+            raise Unavailable(f"{name} took more than {seconds:g} s") from None
+        log_fault(f"{name} raised", error, private)
+        raise ApplicationFault(name, f"raised {type(error).__name__}") from error
+
+
+def unexpected(name: str, answer: object, expected: str) -> ApplicationFault:
+    """Log that the function `name` answered neither of what is `expected`; return the error."""
+    detail = f"returned {type(answer).__name__}, expected {expected}"
+    _logger.error("%s %s", name, detail)
+    return ApplicationFault(name, detail)
+
+
+def log_fault(what: str, error: BaseException, private: Collection[str] | None = None) -> None:
+    """Log the traceback of `error` at ERROR, as text: files, lines, functions and types.
+
+    A record with ``exc_info`` would hand every frame's variables, passwords and tokens among them,
+    to whatever reads records. A message that repeats any of `private` is left out; with None all
+    messages are.
+    """
+    _logger.error("%s:\n%s", what, "".join(_lines(error, private)).rstrip())
+
+
+def _lines(error: BaseException, private: Collection[str] | None) -> Iterator[str]:
+    for position, (link, found) in enumerate(_chain(error)):
+        if position:
+            yield f"\n{link}\n\n"
+        yield "Traceback (most recent call last):\n"
+        yield from traceback.StackSummary.extract(traceback.walk_tb(found.__traceback__)).format()
+        yield f"{type(found).__module__}.{type(found).__qualname__}: {_said(found, private)}\n"
+
+
+def _chain(error: BaseException) -> list[tuple[str, BaseException]]:
+    """Return `error`, what caused it and what a group holds, the outermost first."""
+    found = [("", error)]
+    for _, one in found:  # grows meanwhile
+        if isinstance(one, BaseExceptionGroup):
+            found += [("The group above holds:", inner) for inner in one.exceptions]
+        if one.__cause__ is not None:
+            found.append(("The direct cause of the above:", one.__cause__))
+        elif one.__context__ is not None and not one.__suppress_context__:
+            found.append(("The above was raised while this was handled:", one.__context__))
+        if len(found) >= _MOST_ERRORS:
+            break
+    return found[:_MOST_ERRORS]
+
+
+def _said(error: BaseException, private: Collection[str] | None) -> str:
+    try:
+        text = str(error)[:_LONGEST_MESSAGE]
+    except Exception:  # noqa: BLE001 - an error whose text cannot be had is still to be logged
+        return "(its message cannot be read)"
+    if private is None or _repeats(text, private):
+        return "(its message is left out: it may hold what must not be logged)"
+    return text if text.isascii() and text.isprintable() else ascii(text)[1:-1]
+
+
+def _repeats(text: str, private: Collection[str]) -> bool:
+    """Tell whether `text` holds a token, or a run of characters of a private text."""
+    folded = text.casefold()
+    return _TOKEN.search(text) is not None or any(
+        spelling[start : start + _RUN] in folded
+        for value in private
+        for spelling in _spellings(value.casefold())
+        for start in range(max(1, len(spelling) - _RUN + 1))
+    )
+
+
+def _spellings(value: str) -> set[str]:
+    """Return `value` as messages write it: plain, normalised, escaped, percent-encoded."""
+    normal = unicodedata.normalize("NFKC", value)
+    return {value, normal, repr(value)[1:-1], ascii(value)[1:-1], quote(value).lower()} - {""}
