@@ -70,6 +70,49 @@ def test_a_json_line_is_read_by_members_and_dotted_paths() -> None:
             parse(bad)
 
 
+@pytest.mark.parametrize(
+    ("target", "is_quiet"),
+    [
+        ("/polls", True), ("/polls?since=7&x=/me", True), ("/events/a%20b", True),
+        ("https://shop.example/polls?x", True), ("/me", False), ("/polls/", False),
+        ("/events/..%2fme", False), ("/events/%2e%2e/me", False), ("", False), ("*", False),
+        ("http://[", False), ("/pollsx", False), ("/me?/polls", False),
+    ],
+)  # fmt: skip
+def test_a_quiet_request_is_known_by_its_target(target: str, is_quiet: bool) -> None:
+    """As the middleware would read it, in both formats and all common members."""
+    quiet = ["/polls", "/events/*"]
+    line = LINE.replace(b'/a?b=\\"c\\"', target.encode())
+    visits = [parser_of("combined", "user", quiet=quiet)(line)]
+    for name in ("path", "uri", "request_uri", "url", "request"):
+        told = {"ts": 1, "user": "alice", name: target}
+        visits.append(parser_of("json", "user", quiet=quiet)(json.dumps(told).encode()))
+    told = {"ts": 1, "user": "alice", "request": {"uri": target}}
+    visits.append(parser_of("json", "user", quiet=quiet)(json.dumps(told).encode()))
+    told = {"ts": 1, "user": "alice", "request": f"GET {target} HTTP/1.1"}
+    visits.append(parser_of("json", "user", quiet=quiet)(json.dumps(told).encode()))
+    assert [visit.is_quiet for visit in visits if visit] == [is_quiet] * 8
+
+
+def test_polls_make_no_pause_shorter_and_no_session_active() -> None:
+    """A session that polls every 5 s between two visits 900 s apart has one pause, of 900 s."""
+    loud, polled = VisitCounter(), VisitCounter()
+    for counter in (loud, polled):
+        for at in range(0, 9000, 5):
+            if at % 900 == 0:
+                counter.add(Visit(at, 1, 200))
+            elif counter is polled:
+                counter.add(Visit(at, 1, 401, is_quiet=True))
+                counter.add(Visit(at, 2, 200, is_quiet=True))
+    told, without = polled.summary(), loud.summary()
+    assert (told.quiet, told.visits, told.sessions, told.refused) == (3580, 10, 1, 0)
+    assert losses(polled.visitors("x").groups, 600, 300) == losses(
+        loud.visitors("x").groups, 600, 300
+    )
+    assert (without.quiet, without.visits) == (0, 10)
+    assert polled.visitors("x").peak_rps == 2
+
+
 @given(st.binary(max_size=200))
 def test_any_line_is_a_visit_none_or_malformed(line: bytes) -> None:
     """Nothing that a log may hold raises anything else."""

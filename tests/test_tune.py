@@ -145,6 +145,33 @@ def test_a_log_decides_over_a_storm_and_the_storm_over_defaults(
     assert not (tmp_path / "none.toml").exists()
 
 
+def test_polls_of_quiet_paths_say_nothing_of_people(
+    tmp_path: Path, config: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """By --quiet-path and by [paths] quiet: the losses are those of a log without the polls."""
+    log, polled = tmp_path / "access.log", tmp_path / "polled.log"
+    write_log(log)
+    lines = log.read_text().splitlines()
+    first, last = json.loads(lines[0])["time"], json.loads(lines[-1])["time"]
+    polls = [
+        json.dumps({"time": at + 0.5, "sid": "SID0", "status": 200, "path": f"/{kind}?x"})
+        for at in range(int(first), int(last) - 1, 30)
+        for kind in ("polls", "events")
+    ]
+    lines = sorted(
+        (line for line in [*lines, *polls] if line.startswith("{")),
+        key=lambda line: json.loads(line)["time"],
+    )
+    polled.write_text("\n".join(lines) + "\n")
+    config.write_text(f'{CONFIG}\n[paths]\nquiet = ["/events"]\n')
+    common = ("--log-format", "json", "--log-session", "sid", "--config", config, "--dry-run")
+    without = tune(capsys, "--log", log, *common)
+    told = tune(capsys, "--log", polled, "--quiet-path", "/polls", *common)
+    lost = [document["current"]["outcome"]["lost_share"]["value"] for document in (without, told)]
+    assert lost[0] == pytest.approx(lost[1])
+    assert f"{len(polls):,} requests to quiet paths" in " ".join(told["notes"])
+
+
 def test_contradictions_fail_only_where_that_is_asked(
     storm: Path, config: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -45,6 +45,9 @@ def add_options(parser: argparse.ArgumentParser) -> None:
                        help="what tells sessions apart: user, host, a number or name after the"
                        " user agent; for json a member")  # fmt: skip
     given.add_argument("--log-time", default="", metavar="FIELD", help="for json: the member")
+    given.add_argument("--quiet-path", action="append", default=[], metavar="PATH",
+                       help="what pages ask by themselves, such as /polls or /events/*; several,"
+                       " beside those of [paths] quiet")  # fmt: skip
     given.add_argument("--metrics", type=Path, metavar="FILE",
                        help="the middleware's metrics in Prometheus' text format")  # fmt: skip
     _add_targets(parser.add_argument_group("what is wanted"))
@@ -242,6 +245,7 @@ def _sources(arguments: argparse.Namespace) -> Sources:
         log_format=arguments.log_format,
         log_session=arguments.log_session,
         log_time=arguments.log_time,
+        quiet_paths=arguments.quiet_path,
         metrics=arguments.metrics,
     )
 

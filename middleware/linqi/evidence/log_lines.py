@@ -6,12 +6,13 @@ import hashlib
 import json
 import re
 import secrets
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final
 
 from linqi.errors import ConfigurationError
+from linqi.evidence.quiet_paths import QuietPaths
 
 __all__ = ["FORMATS", "Parser", "Visit", "parser_of"]
 
@@ -26,6 +27,10 @@ _REST: Final = re.compile(
 )
 _TIMES: Final = ("time", "timestamp", "@timestamp", "ts", "time_iso8601", "msec", "time_local")
 _STATUSES: Final = ("status", "status_code", "response.status", "http_status")
+_TARGETS: Final = tuple(
+    name.split(".")
+    for name in ("path", "uri", "request_uri", "url", "request.uri", "request.path", "request")
+)
 _MONTHS: Final = {
     month: number
     for number, month in enumerate(b"Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec".split(), 1)
@@ -43,26 +48,31 @@ class Visit:
     session: int
     """64 bits of a keyed hash of the session's name; the key dies with the process."""
     status: int
+    is_quiet: bool = False
+    """Whether the page asked by itself: no sign that somebody was there."""
 
 
 Parser = Callable[[bytes], Visit | None]
 """Gives the visit of a line, None for one without a session; ValueError for a malformed one."""
 
 
-def parser_of(form: str, session_field: str, time_field: str = "") -> Parser:
+def parser_of(
+    form: str, session_field: str, time_field: str = "", quiet: Iterable[str] = ()
+) -> Parser:
     """Give a parser for lines of `form`, ``combined`` or ``json``.
 
     `session_field`: for JSON a member, dotted where it lies deeper; for combined ``user``,
     ``host``, a number that counts what follows the user agent from 1, or the name of a
     ``name=value`` there. What it holds is hashed at once and never kept: it may be a session id.
+    `quiet`: paths whose requests extend no session, as the middleware's own.
     """
     if form not in FORMATS:
         raise ConfigurationError([f"the log format is {form!r}, expected combined or json"])
     if not session_field:
         raise ConfigurationError(["name the field of the log that tells sessions apart"])
     if form == "json":
-        return _json_parser(session_field.split("."), time_field)
-    return _combined_parser(session_field)
+        return _json_parser(session_field.split("."), time_field, QuietPaths(quiet))
+    return _combined_parser(session_field, QuietPaths(quiet))
 
 
 def _hasher() -> Callable[[bytes], int]:
@@ -75,7 +85,7 @@ def _hasher() -> Callable[[bytes], int]:
     return hashed
 
 
-def _combined_parser(session_field: str) -> Parser:
+def _combined_parser(session_field: str, quiet: QuietPaths) -> Parser:
     hashed, times = _hasher(), _CombinedTimes()
     is_named = session_field in ("user", "host")
 
@@ -87,9 +97,23 @@ def _combined_parser(session_field: str) -> Parser:
         value = found[session_field] if is_named else _of_rest(found["rest"], session_field)
         if not value or value == b"-":
             return None
-        return Visit(at, hashed(value), int(found["status"]))
+        request = found["request"].decode("latin-1")
+        is_quiet = not quiet.is_empty and quiet.include(_target_of(request))
+        return Visit(at, hashed(value), int(found["status"]), is_quiet)
 
     return parse
+
+
+def _target_of(request: str) -> str:
+    """Return the target of a request line, or of what is the target alone."""
+    parts = request.split(" ")
+    return parts[1] if len(parts) > 1 else request
+
+
+def _target_in(told: Mapping[str, Any]) -> str:
+    """Return the target of the request in a line of JSON; empty where it says none."""
+    found = (_at_path(told, path) for path in _TARGETS)
+    return _target_of(next((value for value in found if isinstance(value, str)), ""))
 
 
 def _of_rest(rest: bytes, wanted: str) -> bytes:
@@ -121,7 +145,7 @@ class _CombinedTimes:
         return self._at
 
 
-def _json_parser(path: list[str], time_field: str) -> Parser:
+def _json_parser(path: list[str], time_field: str, quiet: QuietPaths) -> Parser:
     hashed = _hasher()
     names = [time_field.split(".")] if time_field else [name.split(".") for name in _TIMES]
     statuses = [name.split(".") for name in _STATUSES]
@@ -139,7 +163,9 @@ def _json_parser(path: list[str], time_field: str) -> Parser:
             return None
         status = _first(told, statuses)
         is_number = isinstance(status, int | str) and str(status).isdecimal()
-        return Visit(at, hashed(str(value).encode()), int(str(status)) if is_number else 0)
+        is_quiet = not quiet.is_empty and quiet.include(_target_in(told))
+        session = hashed(str(value).encode())
+        return Visit(at, session, int(str(status)) if is_number else 0, is_quiet)
 
     return parse
 

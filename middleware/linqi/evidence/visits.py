@@ -42,6 +42,8 @@ class VisitSummary:
     ended: float
     refused: int
     """Answers of 401."""
+    quiet: int
+    """Quiet requests, which are no visits: they count in the peak rate only."""
     out_of_order: int
     """Visits that were logged after a later one of the same session; they count as at once."""
     left: int
@@ -64,6 +66,7 @@ class VisitCounter:
         self._parallel: Counter[int] = Counter()
         self._popularity: Counter[int] = Counter()
         self._begun = self._visits = self._refused = self._disordered = self._left = 0
+        self._quiet = 0
         self._began, self._now = math.inf, -math.inf
         self._second = self._in_second = self._peak = 0
         self._minute = -1
@@ -73,6 +76,10 @@ class VisitCounter:
 
     def add(self, visit: Visit) -> None:
         """Count one."""
+        if visit.is_quiet:
+            self._quiet += 1
+            self._tick(visit.at)
+            return
         self._visits += 1
         self._refused += visit.status == 401
         self._began = min(self._began, visit.at)
@@ -155,6 +162,7 @@ class VisitCounter:
             began=self._began,
             ended=self._now,
             refused=self._refused,
+            quiet=self._quiet,
             out_of_order=self._disordered,
             left=self._left + len(self._there) - recently,
         )

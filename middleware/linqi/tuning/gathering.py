@@ -31,6 +31,8 @@ class Sources:
     log_format: str = "combined"
     log_session: str = ""
     log_time: str = ""
+    quiet_paths: Sequence[str] = ()
+    """Beside those of the configuration."""
     metrics: Path | None = None
 
 
@@ -63,7 +65,8 @@ def gather(
     current = _current(config, storm, targets)
     log = None
     if sources.logs:
-        parse = parser_of(sources.log_format, sources.log_session, sources.log_time)
+        quiet = (*sources.quiet_paths, *(() if config is None else config.paths.quiet))
+        parse = parser_of(sources.log_format, sources.log_session, sources.log_time, quiet)
         log = read_logs(sources.logs, parse, lifetime=current.lifetime, progress=progress)
     metrics = read_metrics(sources.metrics) if sources.metrics is not None else None
     facts = Facts(
@@ -146,6 +149,11 @@ def _of_log(log: LogFacts | None) -> tuple[str, ...]:
         f" sessions, {log.visitors.sessions:,} active at once; {log.malformed:,} malformed lines"
         f" and {log.nameless:,} without a session were passed over.",
     ]
+    if told.quiet:
+        said.append(
+            f"{told.quiet:,} requests to quiet paths extend no session: they count in the peak"
+            " rate, and in no pause."
+        )
     if told.left:
         said.append(
             f"{told.left:,} sessions went away for good or for a day; whether they would have come"
