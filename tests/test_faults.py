@@ -1,4 +1,4 @@
-"""Stores that die, hang and lose replies under honest clients: nobody is signed out."""
+"""Stores that die, hang and lose replies under honest clients: nobody is signed out (I1 to I7)."""
 
 import asyncio
 import contextlib
@@ -125,7 +125,7 @@ async def ordeal(
         f" harm; p99 {before * 1e3:.0f} ms before, {after * 1e3:.0f} ms from 5 s after it"
     )
     assert faults_of(clients) == []
-    assert after < max(1.0, 10 * before)
+    assert after < max(1.0, 10 * before)  # I6
     for worker, tasks in zip(running, tasks_before, strict=True):  # I7
         assert worker.state()["tasks"] <= tasks + 10
     for client in clients:

@@ -1,13 +1,35 @@
-"""Services run from the start-up to the shutdown of the wrapped application."""
+"""Services run from the start-up to the shutdown of the wrapped application, or from a request."""
 
 import asyncio
+import gc
+import math
+import os
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
-from linqi import JWTMiddleware, Key, LoggingHook, Verifier
+import httpx2
+import pytest
+
+from asgi import App, call, http
+from linqi import JWTMiddleware, Key, LoggingHook, Signer, Verifier
+from linqi._start_once import StartOnce
+from linqi.errors import Unavailable
+from linqi.events import Event, ServicesNotStarted
+from linqi.sessions.dual import Sessions
+from linqi.sessions.revocation import Revocations
+from linqi.sessions.store import SessionStore
+from linqi.stores.memory import MemoryStore
 from outside import Issuer, verifier_of
+from tokens import AUDIENCE, ISSUER
 from tokens import verifier_of as verifier_of_key
 
 KEY = Key.generate("ES256")
+EXAMPLES = Path(__file__).parent.parent / "docs" / "examples"
 
 
 class Recorder:
@@ -99,8 +121,6 @@ async def test_required_keys_that_are_not_there_fail_the_start_up() -> None:
 
 async def test_without_lifespan_the_first_request_fetches() -> None:
     """Servers that speak no lifespan, and test clients, work all the same."""
-    from asgi import App, call, http
-
     async with Issuer() as issuer:
         app = JWTMiddleware(App(), verifier_of(issuer.keys()), hooks=[LoggingHook()])
         token = issuer.token()
@@ -111,8 +131,6 @@ async def test_without_lifespan_the_first_request_fetches() -> None:
 
 async def test_a_dead_issuer_at_a_cold_start_is_503_with_retry_after() -> None:
     """J2, I5: no 500; the client learns when to come again."""
-    from asgi import App, call, http
-
     async with Issuer() as issuer:
         token = issuer.token()
         issuer.fault("error")
@@ -120,3 +138,201 @@ async def test_a_dead_issuer_at_a_cold_start_is_503_with_retry_after() -> None:
         answer = await call(app, http(token=token))
         assert answer.status == 503
         assert 1 <= int(answer.header("retry-after") or 0) <= 33
+
+
+def started(*services: Any, hooks: Any = (), **options: Any) -> tuple[Any, str]:
+    """Return a middleware that no lifespan reaches, and a token for it."""
+    verifier = verifier_of_key(KEY)
+    signer = Signer(KEY, issuer=ISSUER, audience=AUDIENCE)
+    token = signer.sign({"sub": "alice", "exp": 4_000_000_000})
+    return JWTMiddleware(App(), verifier, services=services, hooks=hooks, **options), token
+
+
+async def test_without_lifespan_the_first_request_starts_the_services_once() -> None:
+    """All that come meanwhile wait for one start; those without a token do not wait at all."""
+    log: list[str] = []
+    may_start = asyncio.Event()
+
+    class Slow(Recorder):
+        async def start(self) -> None:
+            await super().start()
+            await may_start.wait()
+
+    app, token = started(Slow("a", log), public=["/open"], optional=["/either"])
+    for scope in (http("/open", token=token), http("/either")):
+        assert (await call(app, scope)).status == 200
+    assert (await call(app, http())).status == 401
+    assert log == []
+    waiting = [asyncio.create_task(call(app, http(token=token))) for _ in range(20)]
+    for _ in range(5):
+        await asyncio.sleep(0)
+    assert not any(task.done() for task in waiting)
+    waiting[0].cancel()  # one that leaves does not stop the start
+    may_start.set()
+    answers = await asyncio.gather(*waiting[1:])
+    assert {answer.status for answer in answers} == {200}
+    assert log == ["a starts"]
+
+
+async def test_a_lifespan_that_comes_later_finds_them_started() -> None:
+    """Nothing is started twice, and the shutdown closes them."""
+    log: list[str] = []
+    app, token = started(Recorder("a", log))
+    assert (await call(app, http(token=token))).status == 200
+    app.app = lifespan_app(log)
+    messages = [{"type": "lifespan.startup"}, {"type": "lifespan.shutdown"}]
+
+    async def receive() -> dict[str, Any]:
+        return messages.pop(0)
+
+    async def send(message: Any) -> None:
+        log.append(message["type"])
+
+    await app({"type": "lifespan"}, receive, send)
+    assert log.count("a starts") == 1
+    assert log[-2:] == ["a closes", "lifespan.shutdown.complete"]
+
+
+async def test_a_failed_start_is_tried_again_after_a_pause_not_per_request() -> None:
+    """I5: requests meanwhile get 503 with Retry-After; hooks hear once per attempt."""
+    log: list[str] = []
+    heard: list[Event] = []
+    service = Recorder("b", log, OSError("no disk"))
+    app, token = started(Recorder("a", log), service, hooks=[heard.append])
+    now = 0.0
+    app._services._once._monotonic = lambda: now
+    for _ in range(50):
+        answer = await call(app, http(token=token))
+        assert answer.status == 503
+        assert answer.header("retry-after") == "1"
+    assert log.count("b starts") == 1
+    failed = [event for event in heard if isinstance(event, ServicesNotStarted)]
+    assert [(event.detail, event.retry_in) for event in failed] == [("OSError: no disk", 0.5)]
+    now = 0.6
+    assert (await call(app, http(token=token))).status == 503
+    assert log.count("b starts") == 2
+    service.error = None
+    now = 1.0
+    assert (await call(app, http(token=token))).status == 503  # the pause has doubled
+    now = 1.7
+    assert (await call(app, http(token=token))).status == 200
+
+
+def test_on_another_event_loop_they_start_anew() -> None:
+    """A test client that makes a loop per request finds running services in each."""
+    log: list[str] = []
+    app, token = started(Recorder("a", log))
+    for _ in range(3):
+        assert asyncio.run(call(app, http(token=token))).status == 200
+    assert log == ["a starts"] * 3
+
+
+@pytest.mark.parametrize("begins", [1, 5])
+async def test_a_start_shares_one_run(begins: int) -> None:
+    """However many ask, one run; after a reset, one more."""
+    runs = 0
+
+    async def begin() -> None:
+        nonlocal runs
+        runs += 1
+        await asyncio.sleep(0)
+
+    once = StartOnce(begin)
+    await asyncio.gather(*[once.ensure() for _ in range(begins)])
+    assert (runs, once.is_done) == (1, True)
+    once.reset()
+    assert not once.is_done
+    await once.start()
+    assert runs == 2
+
+
+@pytest.mark.filterwarnings("ignore::ResourceWarning")  # the sockets of loops that ended
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+def test_sessions_serve_every_event_loop(make_store: Callable[[], SessionStore]) -> None:
+    """Stores, feed and purge of a loop that ended are left behind, on each kind of store."""
+    sessions = dual(make_store(), stale_after=10)
+
+    async def use(token: str) -> str:
+        pair = await sessions.refresh(token) if token else await sessions.sign_in("alice")
+        assert sessions.revocations.state().is_trusted
+        return pair.refresh_token
+
+    token = ""
+    for _ in range(3):
+        token = asyncio.run(use(token))
+    asyncio.run(sessions.close())
+    gc.collect()
+
+
+def test_a_feed_of_a_dead_loop_is_not_trusted() -> None:
+    """Even where a silent store is served by for ever: nothing can arrive there any more."""
+    sessions = dual(MemoryStore(), stale_after=math.inf)
+    loop = asyncio.new_event_loop()
+    pair = loop.run_until_complete(sessions.sign_in("alice"))
+    verifier = Verifier.trusting(sessions.signer, is_revoked=sessions.revocations.is_revoked)
+    assert verifier.verify(pair.access_token).subject == "alice"
+    for task in asyncio.all_tasks(loop):
+        task.cancel()
+    loop.run_until_complete(asyncio.sleep(0))
+    loop.close()
+    with pytest.raises(Unavailable, match="not known"):
+        verifier.verify(pair.access_token)
+    asyncio.run(sessions.start())
+
+
+def dual(store: SessionStore, stale_after: float) -> Sessions:
+    """Return a service of sessions that nothing started."""
+    return Sessions(
+        store,
+        Signer(KEY, issuer="https://shop.example", audience="shop"),
+        b"0123456789abcdef0123456789abcdeF",
+        revocations=Revocations(store, stale_after=stale_after),
+        hooks=[],
+    )
+
+
+SERVERS = {
+    "uvicorn": ["uvicorn", "--lifespan", "off", "--port", "{port}"],
+    "daphne": ["daphne", "-b", "127.0.0.1", "-p", "{port}"],
+}
+
+
+@pytest.mark.parametrize("server", SERVERS)
+def test_servers_that_send_no_lifespan_serve_dual_tokens(server: str, tmp_path: Path) -> None:
+    """Sign in, call, refresh and sign out: the first request starts what is needed."""
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        port = str(probe.getsockname()[1])
+    command = [part.format(port=port) for part in SERVERS[server]]
+    with (tmp_path / "log").open("wb") as log:
+        process = subprocess.Popen(
+            [sys.executable, "-m", *command, "dual_tokens:app"],
+            cwd=tmp_path,
+            env={**os.environ, "PYTHONPATH": str(EXAMPLES)},
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+        )
+    try:
+        with httpx2.Client(base_url=f"http://127.0.0.1:{port}", timeout=20) as api:
+            first = _when_up(api, {"username": "alice", "password": "correct horse"})
+            second = api.post("/refresh", json={"refresh_token": first["refresh_token"]}).json()
+            bearer = {"authorization": f"Bearer {second['access_token']}"}
+            assert api.get("/", headers=bearer).text == "alice"
+            assert api.post("/logout-all", headers=bearer).status_code == 204
+            assert api.get("/", headers=bearer).status_code == 401
+    finally:
+        process.terminate()
+        process.wait(15)
+
+
+def _when_up(api: httpx2.Client, form: dict[str, str]) -> dict[str, str]:
+    """Return the answer to a login, once the server answers."""
+    for _ in range(400):
+        try:
+            answer = api.post("/login", json=form)
+        except httpx2.TransportError:
+            time.sleep(0.05)
+        else:
+            tokens: dict[str, str] = answer.raise_for_status().json()
+            return tokens
+    raise AssertionError("the server did not start")

@@ -133,7 +133,7 @@ def test_r2_an_expired_token_is_never_renewed() -> None:
 def test_r4_only_our_own_unbound_session_tokens_are_renewed(
     own: bool, claims: dict[str, Any], reason: str
 ) -> None:
-    """Foreign tokens, service tokens and tokens bound to a key stay as they are."""
+    """Foreign tokens, service tokens and tokens bound to a key (D11) stay as they are."""
     assert decide(verified(NOW + 100, own, **claims), NOW + 50, RenewalSettings()) == Kept(reason)  # type: ignore[arg-type]
 
 

@@ -78,7 +78,7 @@ def test_every_fault_of_an_issuer_is_reported_together() -> None:
     assert len(caught.value.faults) == 5
     with pytest.raises(ConfigurationError) as caught:
         Verifier([], leeway=301, on_revocation_error="open")
-    assert len(caught.value.faults) == 3
+    assert len(caught.value.faults) == 2
 
 
 @pytest.mark.parametrize("leeway", [-1, 301, float("nan"), True, "5"])

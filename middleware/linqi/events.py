@@ -1,12 +1,16 @@
-"""What happened, as frozen values that a hook receives."""
+"""What happened, as frozen values that hooks receive."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal, Protocol, TypeAlias, runtime_checkable
+from typing import Literal, TypeAlias
+
+from linqi._dispatcher import Dispatcher, VerboseHook
 
 __all__ = [
+    "BackgroundTaskFailed",
+    "Dispatcher",
     "Event",
     "Hook",
     "KeyFileNotRead",
@@ -25,6 +29,7 @@ __all__ = [
     "RevocationFailed",
     "RevocationFeedLost",
     "RevocationFeedRestored",
+    "ServicesNotStarted",
     "SessionCapReached",
     "SessionRefreshed",
     "SessionRevoked",
@@ -305,6 +310,24 @@ class RevocationFeedRestored:
     """Revocations arrive again, those of the meantime included."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BackgroundTaskFailed:
+    """A background task raised and is started again in ``retry_in`` seconds."""
+
+    name: str
+    detail: str
+    """The type of what it raised; the log has the traceback."""
+    retry_in: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServicesNotStarted:
+    """Services could not start with a request; requests get 503 for ``retry_in`` seconds."""
+
+    detail: str
+    retry_in: float
+
+
 Event: TypeAlias = (
     TokenRefused
     | TokenRenewed
@@ -330,23 +353,13 @@ Event: TypeAlias = (
     | RefreshDenied
     | RevocationFeedLost
     | RevocationFeedRestored
+    | BackgroundTaskFailed
+    | ServicesNotStarted
 )
 
 Hook: TypeAlias = Callable[[Event], None]
 """Receives every event, on the event loop: it must return at once and keep what it needs.
 
-`RenewalNotDue` would be made on nearly every request, so only a `VerboseHook` gets it.
+What it raises is logged and changes nothing else. `RenewalNotDue` would be made on nearly every
+request, so only a `VerboseHook` gets it.
 """
-
-
-@runtime_checkable
-class VerboseHook(Protocol):
-    """A hook that also takes `RenewalNotDue`, while ``is_verbose()`` is true."""
-
-    def __call__(self, event: Event) -> None:
-        """Receive `event`."""
-        ...
-
-    def is_verbose(self) -> bool:
-        """Tell whether unrenewed requests are wanted just now."""
-        ...

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import logging
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -21,7 +20,7 @@ from linqi.asgi._http import (
     read_once,
 )
 from linqi.asgi.draining import Drain
-from linqi.asgi.lifespan import Lifespan, Service
+from linqi.asgi.lifespan import ReportingService, Service, Services
 from linqi.asgi.off_loop import OffLoop
 from linqi.asgi.quiet import QuietRequests
 from linqi.asgi.refusals import refuse
@@ -39,12 +38,12 @@ from linqi.errors import (
     UnknownKey,
 )
 from linqi.events import (
+    Dispatcher,
     Event,
     Hook,
     RenewalNotDue,
     SocketClosed,
     TokenRefused,
-    VerboseHook,
 )
 from linqi.instrumentation.logging import LoggingHook
 from linqi.jose.verified import ANONYMOUS, Anonymous, Verified
@@ -57,7 +56,6 @@ __all__ = ["JWTMiddleware"]
 if TYPE_CHECKING:
     from linqi.config import Config, Wired
 
-_logger = logging.getLogger("linqi")
 _GUARDED, _OPTIONAL, _PUBLIC = Access.GUARDED, Access.OPTIONAL, Access.PUBLIC
 
 
@@ -80,7 +78,9 @@ class JWTMiddleware:
     `verify_off_loop`: algorithms whose signatures are checked in threads; whether that helps
     depends on the load (docs/reference/benchmarks.md).
     `services`: started before the application and closed after it, as the verifier's remote key
-    sets are. `hooks`: receive every event; the default logs to the logger ``linqi``.
+    sets are; where no lifespan is sent, the first request with a token starts them. `hooks`:
+    receive every event, those of the verifier and of `services` included; the default logs to the
+    logger ``linqi``.
     """
 
     def __init__(
@@ -118,18 +118,20 @@ class JWTMiddleware:
         self._realm = realm
         self._drain = Drain()
         self._check_seconds = check_seconds
-        self._hooks: tuple[Hook, ...] = (LoggingHook(),) if hooks is None else tuple(hooks)
-        self._verbose_hooks: tuple[VerboseHook, ...] = tuple(
-            hook for hook in self._hooks if isinstance(hook, VerboseHook)
-        )
+        chosen = (LoggingHook(),) if hooks is None else tuple(hooks)
+        self._events: Dispatcher[Event] = Dispatcher(chosen)
         self._clock = clock
-        for keys in verifier.fetched_keys:
-            keys.listen(self._tell)
+        verifier.listen(*chosen)
+        for service in services:
+            if isinstance(service, ReportingService):
+                service.listen(*chosen)
         self._off_loop = OffLoop(verifier, verify_off_loop) if verify_off_loop else None
         if self._off_loop is not None:
             services = [*services, self._off_loop]
-        self._lifespan = Lifespan(
-            [*verifier.fetched_keys, *services], None if renewal is None else renewal.close
+        self._services = Services(
+            [*verifier.fetched_keys, *services],
+            None if renewal is None else renewal.close,
+            self._events,
         )
         self._renewer = (
             None
@@ -139,7 +141,7 @@ class JWTMiddleware:
                 expose_to=frozenset(origin.encode("ascii") for origin in expose_to),
                 skip_cacheable=skip_cacheable,
                 wait_seconds=wait_seconds,
-                tell=self._tell,
+                tell=self._events,
                 clock=clock,
                 quiet=self._quiet,
             )
@@ -180,7 +182,7 @@ class JWTMiddleware:
         kind = scope["type"]
         if kind != "http":
             if kind == "lifespan":
-                await self._lifespan(self.app, scope, receive, send)
+                await self._services.serve(self.app, scope, receive, send)
                 return
             if kind != "websocket":
                 raise LinqiError(f"ASGI scope type {kind!r} is not guarded: it is not let through")
@@ -203,6 +205,8 @@ class JWTMiddleware:
                 transport, token = self._read(scope, headers)
             else:
                 token = transport.read(scope, headers)
+            if token is not None and not self._services.is_ready:
+                await self._services.ensure()
             try:
                 if token is None:
                     verified = None
@@ -227,7 +231,7 @@ class JWTMiddleware:
             now, buffer = self._clock(), self._renewer.buffer
             # What `decide` asks first, without two calls: most tokens are not near expiry.
             if verified.expires_at - now >= buffer:
-                if self._verbose_hooks:
+                if self._events.verbose:
                     self._tell_not_due(verified, now, buffer)
             elif isinstance(decision := self._renewer.renewal.decide(verified, now), Due):
                 origin = find_header(headers, b"origin")
@@ -276,7 +280,7 @@ class JWTMiddleware:
             ]
         ended = await session.run(self.app, inner)
         if ended is not None:
-            self._tell(SocketClosed(user=verified.identity, code=ended.code, path=scope["path"]))
+            self._events(SocketClosed(user=verified.identity, code=ended.code, path=scope["path"]))
 
     async def _refuse(
         self,
@@ -287,7 +291,7 @@ class JWTMiddleware:
         send: Send,
     ) -> None:
         refusal = refuse(error, self._realm)
-        self._tell(
+        self._events(
             TokenRefused(
                 status=refusal.status,
                 code="no_token" if error is None else error.code,
@@ -300,24 +304,15 @@ class JWTMiddleware:
         )
         await refusal.send(scope, receive, send, self._drain)
 
-    def _tell(self, event: Event) -> None:
-        for hook in self._hooks:
-            try:
-                hook(event)
-            except Exception:  # a hook's fault is not the user's
-                _logger.exception("a hook raised on %s", type(event).__name__)
-
     def _tell_not_due(self, verified: Verified, now: float, buffer: float) -> None:
-        for hook in self._verbose_hooks:
-            if hook.is_verbose():
-                hook(
-                    RenewalNotDue(
-                        user=verified.identity,
-                        expires_at=verified.expires_at,
-                        buffer=buffer,
-                        due_in=verified.expires_at - buffer - now,
-                    )
-                )
+        self._events.if_verbose(
+            lambda: RenewalNotDue(
+                user=verified.identity,
+                expires_at=verified.expires_at,
+                buffer=buffer,
+                due_in=verified.expires_at - buffer - now,
+            )
+        )
 
 
 def _known(scope: Scope, who: Verified | Anonymous) -> Scope:

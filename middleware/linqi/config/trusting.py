@@ -13,10 +13,9 @@ from linqi.config.schema import Config
 from linqi.config.setting import given_to
 from linqi.config.trust import IssuerTable
 from linqi.events import Hook
-from linqi.jose.issuers import ANY_AUDIENCE, TrustedIssuer
+from linqi.jose.issuers import ANY_AUDIENCE, TrustedIssuer, own_issuer
 from linqi.jose.keys import KeySet
 from linqi.jose.signer import Signer
-from linqi.jose.verifier import own_issuer
 from linqi.jwks.key_file import KeyFile
 from linqi.jwks.remote import RemoteKeys
 

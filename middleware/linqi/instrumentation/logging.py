@@ -8,6 +8,7 @@ from dataclasses import asdict
 from typing import Any, Final
 
 from linqi.events import (
+    BackgroundTaskFailed,
     Event,
     KeyFileNotRead,
     KeyFileRead,
@@ -25,6 +26,7 @@ from linqi.events import (
     RevocationFailed,
     RevocationFeedLost,
     RevocationFeedRestored,
+    ServicesNotStarted,
     SessionCapReached,
     SessionRefreshed,
     SessionRevoked,
@@ -143,6 +145,14 @@ _LINES: dict[type[Any], tuple[int, str]] = {
         "revocations do not arrive: detail=%(detail)s served_for_seconds=%(served_for).1f",
     ),
     RevocationFeedRestored: (logging.WARNING, "revocations arrive again"),
+    BackgroundTaskFailed: (
+        logging.ERROR,
+        "background task failed: name=%(name)s detail=%(detail)s retry_in_seconds=%(retry_in).1f",
+    ),
+    ServicesNotStarted: (
+        logging.ERROR,
+        "services not started, requests get 503: detail=%(detail)s retry_in_seconds=%(retry_in).1f",
+    ),
 }
 
 
@@ -155,6 +165,13 @@ class LoggingHook:
 
     def __init__(self, logger: str = "linqi") -> None:
         self._logger = logging.getLogger(logger)
+
+    def __eq__(self, other: object) -> bool:
+        """Return whether `other` writes the same lines: one of two is enough."""
+        return isinstance(other, LoggingHook) and self._logger is other._logger
+
+    def __hash__(self) -> int:
+        return hash(self._logger.name)
 
     def is_verbose(self) -> bool:
         """Tell whether the logger takes debug records."""

@@ -9,6 +9,7 @@ from typing import Any, Final
 from prometheus_client import REGISTRY, CollectorRegistry, Counter, Gauge, Histogram
 
 from linqi.events import (
+    BackgroundTaskFailed,
     Event,
     KeysExpired,
     KeysNotFetched,
@@ -22,6 +23,7 @@ from linqi.events import (
     RevocationFailed,
     RevocationFeedLost,
     RevocationFeedRestored,
+    ServicesNotStarted,
     SessionCapReached,
     SessionRefreshed,
     SessionRevoked,
@@ -96,6 +98,8 @@ class PrometheusHook:
         self._feed.set(1)
         self._fetches = counter("key_fetches", "Fetches of key sets", "issuer", "outcome")
         self._stale = counter("keys_expired", "Key sets too old to be believed", "issuer")
+        self._restarts = counter("background_failures", "Background tasks started again")
+        self._no_services = counter("services_not_started", "Starts of services that failed")
         self._takers: dict[type[Any], Callable[[Any], object]] = {
             TokenRenewed: self._take_renewed,
             TokenRefused: self._take_refused,
@@ -114,6 +118,8 @@ class PrometheusHook:
             RevocationFailed: lambda _: self._unchecked.inc(),
             RevocationFeedLost: lambda _: self._feed.set(0),
             RevocationFeedRestored: lambda _: self._feed.set(1),
+            BackgroundTaskFailed: lambda _: self._restarts.inc(),
+            ServicesNotStarted: lambda _: self._no_services.inc(),
             KeysRefreshed: lambda e: self._fetches.labels(e.issuer, "fetched").inc(),
             KeysNotFetched: lambda e: self._fetches.labels(e.issuer, "failed").inc(),
             KeysExpired: lambda e: self._stale.labels(e.issuer).inc(),

@@ -12,9 +12,10 @@ from linqi.errors import ConfigurationError
 from linqi.jose._shape import Written
 from linqi.jose.key import ALGORITHMS, Key
 from linqi.jose.keys import KeySet, KeySource
+from linqi.jose.signer import Signer
 from linqi.jose.verified import Origin
 
-__all__ = ["ANY_AUDIENCE", "AnyAudience", "Profile", "TrustedIssuer", "prepare"]
+__all__ = ["ANY_AUDIENCE", "AnyAudience", "Profile", "TrustedIssuer", "own_issuer", "prepare"]
 
 _MOST_ORIGINS: Final = 256
 
@@ -168,3 +169,21 @@ def _are_strings(values: object) -> bool:
     if isinstance(values, str) or not isinstance(values, Sequence | frozenset | set):
         return False
     return bool(values) and all(isinstance(value, str) and value for value in values)
+
+
+def own_issuer(signer: Signer) -> TrustedIssuer:
+    """Give the issuer that `signer` signs for, to be trusted for exactly what it signs.
+
+    Every key has one algorithm, so all of the keys' kind (HMACs or signatures) are allowed: the
+    signer's next key may be for another one.
+    """
+    is_secret = signer.keys.signing_key().kty == "oct"
+    return TrustedIssuer(
+        issuer=signer.issuer,
+        audience=signer.audience,
+        keys=signer.keys,
+        algorithms=[name for name in ALGORITHMS if name.startswith("HS") == is_secret],
+        types=("at+jwt",),
+        require_type=True,
+        own=True,
+    )

@@ -48,7 +48,7 @@ class FetchedKeys(KeySource, Protocol):
         """Stop fetching."""
         ...
 
-    def listen(self, hook: Hook) -> None:
+    def listen(self, *hooks: Hook) -> None:
         """Tell `hook` what happens to the keys."""
         ...
 

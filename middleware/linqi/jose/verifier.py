@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Literal
-
-import msgspec
 
 from linqi.errors import (
     AlgorithmNotAllowed,
@@ -24,21 +23,21 @@ from linqi.errors import (
     UnknownKey,
     UnsupportedToken,
 )
-from linqi.events import Hook, RevocationFailed
+from linqi.events import Dispatcher, Event, Hook, RevocationFailed
 from linqi.jose import claims as rules
 from linqi.jose._gate import decode_segment, parse_object, split_token
 from linqi.jose._header import Header, parse_header
 from linqi.jose._shape import Written
 from linqi.jose.cache import VerifiedCache
 from linqi.jose.claims import Registered
-from linqi.jose.issuers import Profile, TrustedIssuer, prepare
-from linqi.jose.key import ALGORITHMS, Key
+from linqi.jose.issuers import Profile, TrustedIssuer, own_issuer, prepare
+from linqi.jose.key import Key
 from linqi.jose.keys import FetchedKeys
+from linqi.jose.signature_check import SignatureCheck
 from linqi.jose.signer import Signer
 from linqi.jose.verified import Origin, Verified
 
-__all__ = ["Limits", "Proof", "Verifier", "own_issuer"]
-
+__all__ = ["Limits", "Verifier"]
 _MOST_HEADERS: Final = 256
 _ABSENT: Final = object()
 _MOST_SEEN: Final = 1_024
@@ -68,36 +67,14 @@ class Limits:
             raise ConfigurationError(faults)
 
 
-class Proof(msgspec.Struct, frozen=True):
-    """The check of one signature, apart from everything else about its token."""
-
-    token: bytes
-    digest: bytes
-    """SHA-256 of the token."""
-    key: Key
-    _signed: bytes
-    _signature: bytes
-
-    @property
-    def algorithm(self) -> str:
-        """The algorithm of the key."""
-        return self.key.alg
-
-    def holds(self) -> bool:
-        """Tell whether the signature fits; may be called from any thread."""
-        return self.key.verify(self._signed, self._signature)
-
-    def __repr__(self) -> str:
-        return f"<Proof digest={self.digest.hex()[:8]} {self.algorithm}>"
-
-
 class Verifier:
     """Verifies tokens of trusted issuers and remembers the ones it verified.
 
     Not thread-safe: use one per event loop. `leeway` seconds (0 to 300) are granted for clocks
     that differ. `is_revoked` is asked on every verification, cached ones included; when it raises,
     ``on_revocation_error`` decides between refusing with `Unavailable` (``"closed"``) and serving
-    (``"open"``), and `hooks` hear of it. ``cache=None`` verifies every token anew.
+    (``"open"``), and `hooks` are called, with those of a middleware that uses the verifier.
+    ``cache=None`` verifies every token anew.
 
     ``bound_tokens``: what becomes of tokens with ``cnf`` (RFC 7800), which are bound to a key whose
     possession is not proved here. ``"refuse"``, the default, raises `BoundToken`, so that a stolen
@@ -119,7 +96,7 @@ class Verifier:
         clock: Callable[[], float] = time.time,
     ) -> None:
         listed = (issuers,) if isinstance(issuers, TrustedIssuer) else tuple(issuers)
-        if faults := _faults(listed, leeway, on_revocation_error, bound_tokens, hooks):
+        if faults := _faults(listed, leeway, on_revocation_error, bound_tokens):
             raise ConfigurationError(faults)
         self.cache = VerifiedCache() if cache == "default" else cache
         if self.cache is not None:
@@ -136,7 +113,7 @@ class Verifier:
         self._is_revoked = is_revoked
         self._serves_on_error = on_revocation_error == "open"
         self._refuses_bound = bound_tokens == "refuse"
-        self._hooks = tuple(hooks)
+        self._events: Dispatcher[Event] = Dispatcher(hooks)
         self._clock = clock
 
     @classmethod
@@ -149,9 +126,15 @@ class Verifier:
 
     @property
     def fetched_keys(self) -> tuple[FetchedKeys, ...]:
-        """The key sets that are fetched; somebody must start and close them."""
-        sources = [trusted.keys for trusted in self.issuers]
-        return tuple(keys for keys in sources if isinstance(keys, FetchedKeys))
+        """The key sets that are fetched, each once; somebody must start and close them."""
+        found = {id(t.keys): t.keys for t in self.issuers if isinstance(t.keys, FetchedKeys)}
+        return tuple(found.values())
+
+    def listen(self, *hooks: Hook) -> None:
+        """Call `hooks` too, for the fetched keys as well; each hook once."""
+        self._events.add(*hooks)
+        for keys in self.fetched_keys:
+            keys.listen(*hooks)
 
     def verify(self, token: bytes | str) -> Verified:
         """Give the verified value of `token`, or raise a `TokenError` or `Unavailable`."""
@@ -192,10 +175,10 @@ class Verifier:
             self.recheck(verified)
         return verified
 
-    def proof_of(self, token: bytes | str) -> Proof:
+    def proof_of(self, token: bytes | str) -> SignatureCheck:
         """Give what must hold before `accept` may be called; raises as `verify` does.
 
-        All of this is quick; `Proof.holds` is what takes long, and any thread may ask it.
+        All of this is quick; `SignatureCheck.holds` is what takes long, and any thread may ask it.
         """
         data = _bytes(token)
         signed, first, second, last = split_token(data, self._most_bytes, self._most_header_bytes)
@@ -203,14 +186,14 @@ class Verifier:
         signature = decode_segment(last)
         claims = parse_object(decode_segment(second), "payload")
         key = self._profile(claims.get("iss", _ABSENT), header).keys.find(header.alg, header.kid)
-        return Proof(data, _sha256(data).digest(), key, signed, signature)
+        return SignatureCheck(data, _sha256(data).digest(), key, signed, signature)
 
     def algorithm_of(self, token: bytes | str) -> str:
         """Give the ``alg`` that the header of `token` names; nothing else of it is believed yet."""
         first = split_token(_bytes(token), self._most_bytes, self._most_header_bytes)[1]
         return (self._headers.get(first) or self._read_header(first)).alg
 
-    def accept(self, proof: Proof, *, holds: bool) -> Verified:
+    def accept(self, proof: SignatureCheck, *, holds: bool) -> Verified:
         """Give the verified value of a token whose proof was checked elsewhere.
 
         Everything else is checked now, and the signature too where its key is another one by now.
@@ -331,31 +314,14 @@ class Verifier:
     def _on_revocation_error(self, error: Exception) -> None:
         """Serve on where that is wanted, and else raise `Unavailable`."""
         detail = str(error) if isinstance(error, LinqiError) else type(error).__name__
-        for hook in self._hooks:
-            hook(RevocationFailed(detail=detail))
+        self._events(RevocationFailed(detail=detail))
+        if not self._events:
+            logging.getLogger("linqi").error("revocation check failed", exc_info=error)
         if self._serves_on_error:
             return
         if isinstance(error, Unavailable):
             raise error
         raise Unavailable(f"the revocation check raised {type(error).__name__}") from error
-
-
-def own_issuer(signer: Signer) -> TrustedIssuer:
-    """Give the issuer that `signer` signs for, to be trusted for exactly what it signs.
-
-    Every key has one algorithm, so all of the keys' kind (HMACs or signatures) are allowed: the
-    signer's next key may be for another one.
-    """
-    is_secret = signer.keys.signing_key().kty == "oct"
-    return TrustedIssuer(
-        issuer=signer.issuer,
-        audience=signer.audience,
-        keys=signer.keys,
-        algorithms=[name for name in ALGORITHMS if name.startswith("HS") == is_secret],
-        types=("at+jwt",),
-        require_type=True,
-        own=True,
-    )
 
 
 def _checked(claims: dict[str, Any], payload: bytes, profile: Profile) -> Registered:
@@ -391,11 +357,7 @@ def _is_bound(payload: bytes, claims: dict[str, Any]) -> bool:
 
 
 def _faults(
-    issuers: Sequence[TrustedIssuer],
-    leeway: float,
-    on_error: str,
-    bound_tokens: str,
-    hooks: Sequence[Hook],
+    issuers: Sequence[TrustedIssuer], leeway: float, on_error: str, bound_tokens: str
 ) -> list[str]:
     faults = []
     if not issuers or not all(isinstance(trusted, TrustedIssuer) for trusted in issuers):
@@ -408,8 +370,6 @@ def _faults(
         faults.append(f"on_revocation_error is {on_error!r}, expected 'closed' or 'open'")
     if bound_tokens not in ("refuse", "accept"):
         faults.append(f"bound_tokens is {bound_tokens!r}, expected 'refuse' or 'accept'")
-    if on_error == "open" and not hooks:
-        faults.append("on_revocation_error='open' tells nobody; pass hooks=[LoggingHook()]")
     return faults
 
 

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import math
 import os
 from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import TypeAlias
 
+from linqi._background import BackgroundTask
 from linqi.errors import ConfigurationError, LinqiError
-from linqi.events import Event, Hook, KeyFileNotRead, KeyFileRead
+from linqi.events import Dispatcher, Event, Hook, KeyFileNotRead, KeyFileRead
 from linqi.jose.key import ALGORITHMS
 from linqi.jose.keys import KeySet
 
@@ -44,25 +44,27 @@ class KeyFile:
         self._path = Path(path)
         self._algorithms = tuple(algorithms)
         self._check_seconds = check_seconds
-        self._hooks = tuple(hooks)
+        self._events: Dispatcher[Event] = Dispatcher(hooks)
         self._sleep = sleep
         self._stamp = _stamp(self._path)
         self.keys = KeySet.load(self._path, self._algorithms)
         """The set to sign and verify with; it stays the same object."""
         self._last_fault = ""
-        self._follower: asyncio.Task[None] | None = None
+        self._follower = BackgroundTask(
+            f"follower of {self._path}", self._follow, events=self._events, sleep=sleep
+        )
 
     async def start(self) -> None:
         """Follow the file on the running event loop."""
-        self._follower = asyncio.get_running_loop().create_task(self._follow())
+        self._follower.start()
 
     async def close(self) -> None:
         """Stop following it; the keys stay."""
-        follower, self._follower = self._follower, None
-        if follower is not None:
-            follower.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await follower
+        await self._follower.close()
+
+    def listen(self, *hooks: Hook) -> None:
+        """Call `hooks` too, each once however often it is added."""
+        self._events.add(*hooks)
 
     async def read(self) -> None:
         """Take up the file as it is now, if it has changed since it was last looked at."""
@@ -77,7 +79,7 @@ class KeyFile:
         except (LinqiError, OSError) as error:
             if str(error) != self._last_fault:  # a file that stays away is told of once
                 self._last_fault = str(error)
-                self._tell(KeyFileNotRead(path=str(self._path), detail=str(error)))
+                self._events(KeyFileNotRead(path=str(self._path), detail=str(error)))
 
     async def _follow(self) -> None:
         while True:
@@ -90,7 +92,7 @@ class KeyFile:
         before = {key.kid for key in self.keys.keys}
         after = {key.kid for key in read.keys}
         self.keys.replace(read.keys)
-        self._tell(
+        self._events(
             KeyFileRead(
                 path=str(self._path),
                 keys=len(after),
@@ -98,10 +100,6 @@ class KeyFile:
                 removed=tuple(sorted(before - after)),
             )
         )
-
-    def _tell(self, event: Event) -> None:
-        for hook in self._hooks:
-            hook(event)
 
 
 def _stamp(path: Path) -> _Stamp:

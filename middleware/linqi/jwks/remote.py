@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import functools
 import math
 import random
@@ -15,9 +14,18 @@ from typing import Any, Final
 
 from cachetools import TTLCache
 
+from linqi._background import BackgroundTask
 from linqi._flight import SingleFlight
 from linqi.errors import ConfigurationError, FetchFailed, LinqiError, Unavailable, UnknownKey
-from linqi.events import Event, Hook, KeysExpired, KeySkipped, KeysNotFetched, KeysRefreshed
+from linqi.events import (
+    Dispatcher,
+    Event,
+    Hook,
+    KeysExpired,
+    KeySkipped,
+    KeysNotFetched,
+    KeysRefreshed,
+)
 from linqi.jose.issuers import AnyAudience, TrustedIssuer
 from linqi.jose.key import Key
 from linqi.jose.keys import KeySet
@@ -124,7 +132,7 @@ class RemoteKeys:
             share=None if share is None else SharedFile(share, issuer, wait_seconds=wait),
             clock=clock,
         )
-        self._hooks = [*hooks]
+        self._events: Dispatcher[Event] = Dispatcher(hooks)
         self._monotonic = monotonic
         self._sleep = sleep
         self._chance = chance
@@ -138,7 +146,9 @@ class RemoteKeys:
         self._last_error = ""
         self._has_expired = False
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._keeper: asyncio.Task[None] | None = None
+        self._keeper = BackgroundTask(
+            f"keys of {issuer}", self._keep_fresh, events=self._events, sleep=sleep
+        )
         self._flight: SingleFlight[str, bool] = SingleFlight()
         if initial is not None and (answer := self._asking.read(initial)) is not None:
             self._adopt(answer, self._monotonic())
@@ -153,9 +163,9 @@ class RemoteKeys:
             **options,
         )
 
-    def listen(self, hook: Hook) -> None:
-        """Tell `hook` too what happens to the keys."""
-        self._hooks.append(hook)
+    def listen(self, *hooks: Hook) -> None:
+        """Call `hooks` too, each once however often it is added."""
+        self._events.add(*hooks)
 
     def find(self, alg: str, kid: str | None) -> Key:
         """Give the one key for a header, at once.
@@ -186,12 +196,9 @@ class RemoteKeys:
 
     async def close(self) -> None:
         """Stop keeping the set fresh; what is held goes on verifying until it is too old."""
-        keeper, self._keeper = self._keeper, None
-        if keeper is not None and self._loop is asyncio.get_running_loop():
+        if self._loop is asyncio.get_running_loop():
             self._flight.close()
-            keeper.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await keeper
+        await self._keeper.close()
 
     def snapshot(self) -> Snapshot | None:
         """Give the set for a later `initial`; None before the first fetch."""
@@ -274,10 +281,9 @@ class RemoteKeys:
         loop = asyncio.get_running_loop()
         if self._loop is not loop:
             # What belonged to another loop, such as that of an earlier test, is no use here.
-            self._loop, self._keeper, self._flight = loop, None, SingleFlight()
+            self._loop, self._flight = loop, SingleFlight()
             self._fetch.forget()
-        if self._keeper is None or self._keeper.done():
-            self._keeper = loop.create_task(self._keep_fresh())
+        self._keeper.start()
 
     async def _keep_fresh(self) -> None:
         try:
@@ -329,7 +335,7 @@ class RemoteKeys:
         self._schedule = self._schedule.failed(
             started, self._chance(), asked_wait=0 if wait is None else now - started + wait
         )
-        self._tell(
+        self._events(
             KeysNotFetched(
                 issuer=self.issuer,
                 detail=self._last_error,
@@ -340,12 +346,13 @@ class RemoteKeys:
         )
         if self._schedule.status(now) == "expired" and not self._has_expired:
             self._has_expired = True
-            self._tell(KeysExpired(issuer=self.issuer, age=now - (self._schedule.fetched_at or 0)))
+            age = now - (self._schedule.fetched_at or 0)
+            self._events(KeysExpired(issuer=self.issuer, age=age))
 
     def _tell_refreshed(self, before: Sequence[Key], answer: Answer) -> None:
         old = {key.kid for key in before}
         new = {key.kid for key in answer.published.keys}
-        self._tell(
+        self._events(
             KeysRefreshed(
                 issuer=self.issuer,
                 keys=len(new),
@@ -357,7 +364,7 @@ class RemoteKeys:
         known, self._skipped = self._skipped, answer.published.skipped
         for skipped in self._skipped:
             if skipped.is_fault and skipped not in known:
-                self._tell(
+                self._events(
                     KeySkipped(
                         issuer=self.issuer,
                         position=skipped.position,
@@ -366,11 +373,6 @@ class RemoteKeys:
                         detail=skipped.detail,
                     )
                 )
-
-    def _tell(self, event: Event) -> None:
-        for hook in self._hooks:
-            with contextlib.suppress(Exception):  # a hook's fault must not cost the keys
-                hook(event)
 
 
 def _faults(issuer: object, url: object, algorithms: object, initial: Snapshot | None) -> list[str]:

@@ -10,9 +10,12 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, Final, TypeAlias
 
 from linqi._application import ask, unexpected
+from linqi._background import BackgroundTask
 from linqi._flight import SingleFlight
+from linqi._start_once import StartOnce
 from linqi.errors import ConfigurationError, RefreshRefused, SigningError, Unavailable
 from linqi.events import (
+    Dispatcher,
     Event,
     Hook,
     RefreshDenied,
@@ -82,32 +85,41 @@ class Sessions:
         self.signer = signer
         self.settings = settings or SessionSettings()
         self.access = access or RenewalSettings()
-        self._hooks: tuple[Hook, ...] = (LoggingHook(),) if hooks is None else tuple(hooks)
-        self.revocations = revocations or Revocations(store, hooks=self._hooks, clock=clock)
+        chosen = (LoggingHook(),) if hooks is None else tuple(hooks)
+        self.tell: Dispatcher[Event] = Dispatcher(chosen)
+        """Hands an event to the hooks."""
+        self.revocations = revocations or Revocations(store, clock=clock)
+        self.revocations.listen(*chosen)
         self.revocations.belong_to(signer.issuer)
         self._tokens = RefreshTokens(secret, issuer=signer.issuer)
         self._authorize = authorize
         self._pairs = PairMaker(signer, self._tokens, self.access, on_issue=on_issue, clock=clock)
         self._clock = clock
         self._sleep = sleep
+        self._once = StartOnce(self._start)
         self._flight: SingleFlight[tuple[str, tuple[str, ...] | None], TokenPair] = SingleFlight()
-        self._purger: asyncio.Task[None] | None = None
+        self._purger = BackgroundTask(
+            "purge of sessions", self._purge, events=self.tell, sleep=sleep
+        )
 
     async def start(self) -> None:
-        """Open the store, follow its revocations, and forget old sessions from time to time."""
-        await self.store.start()
-        await self.revocations.start()
-        self._purger = asyncio.get_running_loop().create_task(self._purge())
+        """Open the store, follow its revocations, and forget old sessions from time to time.
+
+        Where nobody calls it, the first operation does; on another event loop it starts anew.
+        """
+        await self._once.start()
 
     async def close(self) -> None:
         """Stop all that and close the store."""
-        purger, self._purger = self._purger, None
-        if purger is not None:
-            purger.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await purger
+        self._once.reset()
+        await self._purger.close()
         await self.revocations.close()
         await self.store.close()
+
+    def listen(self, *hooks: Hook) -> None:
+        """Call `hooks` too, each once however often it is added."""
+        self.tell.add(*hooks)
+        self.revocations.listen(*hooks)
 
     async def sign_in(
         self,
@@ -125,6 +137,7 @@ class Sessions:
         """
         check_start(subject, claims, scopes)
         text = _claims_text(claims, scopes)
+        await self._ready()
         now = self._clock()
         session_id = new_session_id(subject)
         ends_at = self.settings.end_of(session_id, now)
@@ -166,6 +179,7 @@ class Sessions:
         When it returns, the store keeps it and this process refuses; the other workers follow.
         `Unavailable` when that could not be made sure.
         """
+        await self._ready()
         now = self._clock()
         is_known = await self.store.revoke(session_id, now, cause)
         await self._publish([self._of_session(session_id, now)])
@@ -180,6 +194,7 @@ class Sessions:
         Access tokens of sessions that no store holds (sliding ones) are refused too, if they
         began in an earlier second.
         """
+        await self._ready()
         now = self._clock()
         ids = await self.store.revoke_all(subject, now, cause, spared)
         whole = Revocation(
@@ -196,6 +211,7 @@ class Sessions:
 
     async def revoke_access_token(self, token_id: str) -> None:
         """Refuse the access token whose ``jti`` is `token_id` from now on."""
+        await self._ready()
         now = self._clock()
         await self._publish(
             [Revocation(kind="token", value=token_id, at=now, until=self._until(now))]
@@ -211,7 +227,18 @@ class Sessions:
 
     async def sessions(self, subject: str) -> Sequence[SessionRecord]:
         """Give the live sessions of `subject`, oldest first."""
+        await self._ready()
         return await self.store.live(subject, self._clock())
+
+    async def _ready(self) -> None:
+        """Start where that was not done; `Unavailable` when it cannot be."""
+        if not self._once.is_done:
+            await self._once.ensure()
+
+    async def _start(self) -> None:
+        await self.store.start()
+        await self.revocations.start()
+        self._purger.start()
 
     async def _refresh(self, refresh_token: str, scopes: Sequence[str] | None) -> TokenPair:
         session_id = ""
@@ -221,6 +248,7 @@ class Sessions:
             now = self._clock()
             if now >= presented.expires_at:
                 raise RefreshRefused("expired", f"expired {now - presented.expires_at:.0f} s ago")
+            await self._ready()
             outcome = await self.store.present(session_id, presented.counter, now, self.settings)
             record = await self._redeemed(outcome, session_id, presented.counter, now)
             claims, granted = await self._asked(record)
@@ -302,11 +330,6 @@ class Sessions:
 
     def _until(self, at: float) -> float:
         return at + self.access.lifetime + _SLACK_SECONDS
-
-    def tell(self, event: Event) -> None:
-        """Hand `event` to the hooks."""
-        for hook in self._hooks:
-            hook(event)
 
 
 def _claims_text(claims: Mapping[str, Any] | None, scopes: Sequence[str]) -> str:

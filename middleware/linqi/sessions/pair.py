@@ -10,6 +10,7 @@ from typing import Any
 
 import pybase64
 
+from linqi.events import Dispatcher
 from linqi.jose.signer import Signer
 from linqi.sessions.record import OutcomeKind, SessionRecord
 from linqi.sessions.refresh_token import RefreshTokens
@@ -54,7 +55,7 @@ class PairMaker:
         self._signer = signer
         self._tokens = tokens
         self._access = access
-        self._on_issue = on_issue
+        self._on_issue: Dispatcher[str] = Dispatcher(() if on_issue is None else (on_issue,))
         self._clock = clock
 
     async def make(
@@ -84,8 +85,7 @@ class PairMaker:
                 "jti": _token_id(record, expires_at, scopes),
             }
         )
-        if self._on_issue is not None:
-            self._on_issue(token)
+        self._on_issue(token)
         return TokenPair(
             access_token=token,
             access_expires_at=expires_at,

@@ -11,8 +11,9 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from linqi._background import BackgroundTask
 from linqi.errors import ConfigurationError, NotStarted, Unavailable
-from linqi.events import Event, Hook, RevocationFeedLost, RevocationFeedRestored
+from linqi.events import Dispatcher, Event, Hook, RevocationFeedLost, RevocationFeedRestored
 from linqi.jose.verified import Verified
 from linqi.sessions.record import Revocation
 from linqi.sessions.store import SessionStore
@@ -63,7 +64,8 @@ class Revocations:
         self._issuer: str | None = None
         self._is_started = False
         self._stale_after = stale_after
-        self._hooks = tuple(hooks)
+        self._is_patient = stale_after == math.inf
+        self._events: Dispatcher[Event] = Dispatcher(hooks)
         self._clock = clock
         self._monotonic = monotonic
         self._sleep = sleep
@@ -74,7 +76,10 @@ class Revocations:
         self._trusted_until = -math.inf
         self._swept_at = -math.inf
         self._last_error = ""
-        self._follower: asyncio.Task[None] | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._follower = BackgroundTask(
+            "follower of revocations", self._follow, events=self._events, sleep=sleep
+        )
         self._first = asyncio.Event()
 
     def belong_to(self, issuer: str) -> None:
@@ -95,7 +100,9 @@ class Revocations:
 
     def is_revoked(self, verified: Verified) -> bool:
         """Tell whether `verified` was revoked; `Unavailable` when nobody can tell."""
-        if self._monotonic() >= self._trusted_until:
+        if self._monotonic() >= self._trusted_until or (
+            self._is_patient and self._is_loop_closed()
+        ):
             raise self._unknown()
         # Asked only where there is something to find: each name is read from the claims once, and
         # then stands in its slot, which is 0.1 us nearer than the property.
@@ -129,19 +136,23 @@ class Revocations:
         Goes on without it where that does not come: requests get 503 until it does.
         """
         self._is_started = True
-        self._first = asyncio.Event()
-        self._follower = asyncio.get_running_loop().create_task(self._follow())
+        loop = asyncio.get_running_loop()
+        if self._loop is not loop:
+            # Nothing was heard since the other loop ended, however long that may be served by.
+            self._loop, self._first = loop, asyncio.Event()
+            self._trusted_until = -math.inf
+        self._follower.start()
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(5):
                 await self._first.wait()
 
     async def close(self) -> None:
         """Stop following the store."""
-        follower, self._follower = self._follower, None
-        if follower is not None:
-            follower.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await follower
+        await self._follower.close()
+
+    def listen(self, *hooks: Hook) -> None:
+        """Call `hooks` too, each once however often it is added."""
+        self._events.add(*hooks)
 
     def state(self) -> RevocationState:
         """Give how the feed stands."""
@@ -170,7 +181,7 @@ class Revocations:
             if self._heard_at > heard_at:
                 retry = _FIRST_RETRY
             if not self._last_error:
-                self._tell(RevocationFeedLost(detail=error, served_for=self._left()))
+                self._events(RevocationFeedLost(detail=error, served_for=self._left()))
             self._last_error = error
             await self._sleep(retry * (0.5 + random.random() / 2))  # noqa: S311 - spreads workers
             retry = min(retry * 2, _LONGEST_RETRY)
@@ -182,7 +193,7 @@ class Revocations:
         self._trusted_until = now + self._stale_after
         if self._last_error:
             self._last_error = ""
-            self._tell(RevocationFeedRestored())
+            self._events(RevocationFeedRestored())
         if now - self._swept_at >= _SWEEP_SECONDS:
             self._swept_at = now
             self._sweep(self._clock())
@@ -217,9 +228,8 @@ class Revocations:
             for revocation in self._subjects[verified.subject or ""]
         )
 
+    def _is_loop_closed(self) -> bool:
+        return self._loop is None or self._loop.is_closed()
+
     def _left(self) -> float:
         return max(0.0, self._trusted_until - self._monotonic())
-
-    def _tell(self, event: Event) -> None:
-        for hook in self._hooks:
-            hook(event)

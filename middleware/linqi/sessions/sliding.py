@@ -22,6 +22,7 @@ from linqi.errors import (
     SigningError,
     Unavailable,
 )
+from linqi.events import Dispatcher
 from linqi.jose.signer import Signer
 from linqi.jose.verified import Verified
 from linqi.sessions._claims import check_start, replaceable
@@ -134,7 +135,7 @@ class SlidingRenewal:
         self._budget = budget
         self._authorize = authorize
         self._is_revoked = is_revoked
-        self._on_issue = on_issue
+        self._on_issue: Dispatcher[str] = Dispatcher(() if on_issue is None else (on_issue,))
         self._sign_off_loop = sign_off_loop
         self._memo: TTLCache[bytes, Issued] = TTLCache(memo_entries, memo_seconds, clock)
         self._flight: SingleFlight[bytes, Issued] = SingleFlight()
@@ -172,7 +173,7 @@ class SlidingRenewal:
             now,
         )
         self.counts.sessions += 1
-        self._tell(issued)
+        self._on_issue(issued.token)
         return issued
 
     def decide(self, verified: Verified, now: float) -> Decision:
@@ -282,7 +283,7 @@ class SlidingRenewal:
             raise
         self.counts.signatures += 1
         self._memo[verified.digest] = issued
-        self._tell(issued)
+        self._on_issue(issued.token)
         return issued
 
     def _patience(self, verified: Verified, now: float) -> tuple[float, float, float]:
@@ -315,10 +316,6 @@ class SlidingRenewal:
             refresh_in=max(0.0, claims["exp"] - self.settings.buffer - now),
             session_id=claims["sid"],
         )
-
-    def _tell(self, issued: Issued) -> None:
-        if self._on_issue is not None:
-            self._on_issue(issued.token)
 
     def _pool(self) -> ThreadPoolExecutor:
         if self._threads is None:

@@ -24,7 +24,7 @@ class MemoryStore:
         self._by_subject: dict[str, dict[str, None]] = {}
         self._revocations: dict[tuple[str, str, str], Revocation] = {}
         self._longest_lifetime = 0.0
-        self._followers: set[asyncio.Queue[Sequence[Revocation]]] = set()
+        self._followers: dict[asyncio.Queue[Sequence[Revocation]], asyncio.AbstractEventLoop] = {}
         self._attempts = MemoryAttempts()
 
     def attempts(self) -> AttemptStore:
@@ -87,13 +87,16 @@ class MemoryStore:
         """Keep `revocations` and tell the followers."""
         for revocation in revocations:
             self._revocations[revocation.kind, revocation.value, revocation.spared] = revocation
-        for follower in self._followers:
-            follower.put_nowait(revocations)
+        for follower, loop in [*self._followers.items()]:
+            if loop.is_closed():
+                del self._followers[follower]
+            else:
+                follower.put_nowait(revocations)
 
     async def follow(self, since: float, take: Take) -> None:
         """Give `take` what is alive at `since`, then what comes."""
         queue: asyncio.Queue[Sequence[Revocation]] = asyncio.Queue()
-        self._followers.add(queue)
+        self._followers[queue] = asyncio.get_running_loop()
         try:
             take([known for known in self._revocations.values() if known.until > since])
             while True:
@@ -104,7 +107,7 @@ class MemoryStore:
                     found = ()
                 take(found)
         finally:
-            self._followers.discard(queue)
+            self._followers.pop(queue, None)
 
     async def purge(self, now: float, most: int) -> int:
         """Forget what is over; see `SessionStore`."""

@@ -73,6 +73,7 @@ class PostgresStore:
         self._dsn = dsn
         self._pool: Any = pool
         self._is_own = pool is None
+        self._loop: asyncio.AbstractEventLoop | None = None
         self._timeout = timeout
         self._most_connections = most_connections
         self._attempts = PostgresAttempts(dsn, pool=pool, timeout=timeout)
@@ -104,6 +105,11 @@ class PostgresStore:
 
     async def start(self) -> None:
         """Connect; `ConfigurationError` when the schema is absent or of another release."""
+        loop = asyncio.get_running_loop()
+        if self._loop is not loop:
+            # Connections belong to the loop that opened them; those of a loop that ended are lost.
+            self._loop = loop
+            self._pool = None if self._is_own else self._pool
         if self._pool is None:
             self._pool = await self._make_pool()
         async with self._in_time():
@@ -118,6 +124,8 @@ class PostgresStore:
         await self._attempts.close()
         if self._is_own and self._pool is not None:
             pool, self._pool = self._pool, None
+            if self._loop is not asyncio.get_running_loop():
+                return  # its connections ended with their loop
             try:
                 async with asyncio.timeout(self._timeout):
                     await pool.close()

@@ -67,6 +67,7 @@ class ValkeyStore:
         self._most_connections = most_connections
         # In the place of the driver's blocking pool, whose condition costs 15 us a call.
         self._gate = asyncio.Semaphore(most_connections)
+        self._loop: asyncio.AbstractEventLoop | None = None
         self._prefix = prefix
         self._stream = f"{prefix}:revocations"
         self._scripts = {name: Script(name) for name in ("create", "present", "raise", "revoke")}
@@ -78,6 +79,11 @@ class ValkeyStore:
 
     async def start(self) -> None:
         """Connect; `Unavailable` when the server cannot be reached or would evict sessions."""
+        loop = asyncio.get_running_loop()
+        if self._loop is not loop:
+            # Connections belong to the loop that opened them; those of a loop that ended are lost.
+            self._loop, self._gate = loop, asyncio.Semaphore(self._most_connections)
+            self._client = None if self._is_own else self._client
         if self._client is None:
             self._client = connect(str(self._url), self._timeout, self._most_connections)
         async with self._in_time():
@@ -95,6 +101,8 @@ class ValkeyStore:
         await self._attempts.close()
         if self._is_own and self._client is not None:
             client, self._client = self._client, None
+            if self._loop is not asyncio.get_running_loop():
+                return  # its connections ended with their loop
             await client.aclose()
             await client.connection_pool.disconnect()
 

@@ -1,0 +1,115 @@
+"""The dispatcher that hands what happened to hooks, whatever they do."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import logging
+from collections.abc import Callable, Iterable
+from typing import Any, Generic, Protocol, TypeGuard, TypeVar, runtime_checkable
+
+from linqi.errors import ConfigurationError
+
+__all__ = ["Dispatcher", "VerboseHook"]
+
+_logger = logging.getLogger("linqi")
+_T = TypeVar("_T")
+
+
+@runtime_checkable
+class VerboseHook(Protocol):
+    """A hook that also takes `RenewalNotDue`, while ``is_verbose()`` is true."""
+
+    def __call__(self, event: Any) -> None:
+        """Receive `event`."""
+        ...
+
+    def is_verbose(self) -> bool:
+        """Return whether events of unrenewed requests are wanted now."""
+        ...
+
+
+class Dispatcher(Generic[_T]):
+    """Calls every hook with what happened; a hook that raises is logged and stops nothing.
+
+    Everything in linqi that calls a hook does it through a dispatcher, so that no request, no
+    rotation and no background task depends on what a hook does.
+
+    Attributes:
+        verbose: The hooks that take `RenewalNotDue`; empty where none does.
+
+    """
+
+    def __init__(self, hooks: Iterable[Callable[[_T], object]] = ()) -> None:
+        """Take `hooks`, called in this order.
+
+        Raises:
+            ConfigurationError: A hook cannot be called, or is a coroutine function, which nothing
+                would await.
+
+        """
+        self._hooks: tuple[Callable[[_T], object], ...] = ()
+        self.verbose: tuple[VerboseHook, ...] = ()
+        self.add(*hooks)
+
+    def __len__(self) -> int:
+        return len(self._hooks)
+
+    def add(self, *hooks: Callable[[_T], object]) -> None:
+        """Call `hooks` too from now on; one that is there already (``==``) is not added again.
+
+        Raises:
+            ConfigurationError: As for the constructor.
+
+        """
+        if faults := [fault for hook in hooks if (fault := _fault_of(hook))]:
+            raise ConfigurationError(faults)
+        for hook in hooks:
+            if hook not in self._hooks:
+                self._hooks = (*self._hooks, hook)
+        self.verbose = tuple(hook for hook in self._hooks if _is_verbose_hook(hook))
+
+    def __call__(self, event: _T) -> None:
+        """Hand `event` to every hook."""
+        for hook in self._hooks:
+            _call(hook, event)
+
+    def if_verbose(self, make: Callable[[], object]) -> None:
+        """Hand what `make` returns to the hooks that are verbose now; made only if there is one."""
+        event = None
+        for hook in self.verbose:
+            try:
+                is_wanted = hook.is_verbose()
+            except (Exception, asyncio.CancelledError):
+                _logger.exception("is_verbose of the hook %s raised", _name_of(hook))
+                continue
+            if is_wanted:
+                event = event or make()
+                _call(hook, event)
+
+
+def _call(hook: Callable[[Any], object], event: object) -> None:
+    try:
+        hook(event)
+    except (Exception, asyncio.CancelledError):
+        # A plain call cannot be where a task is cancelled: this came from the hook itself.
+        _logger.exception("the hook %s raised on %s", _name_of(hook), type(event).__name__)
+
+
+def _is_verbose_hook(hook: Any) -> TypeGuard[VerboseHook]:
+    return isinstance(hook, VerboseHook)
+
+
+def _fault_of(hook: Any) -> str:
+    """Return what is wrong with `hook`, or an empty text."""
+    if not callable(hook):
+        return f"the hook {_name_of(hook)} cannot be called"
+    if inspect.iscoroutinefunction(hook) or inspect.iscoroutinefunction(type(hook).__call__):
+        return f"the hook {_name_of(hook)} is a coroutine function; nothing would await it"
+    return ""
+
+
+def _name_of(hook: object) -> str:
+    """Return a name of `hook` for the log, without calling anything of it."""
+    name = getattr(hook, "__qualname__", None)
+    return name if isinstance(name, str) else type(hook).__qualname__
