@@ -37,7 +37,7 @@ class Site:
         self.renewal = SlidingRenewal(signer, settings, clock=clock, **options)
         self.middleware = JWTMiddleware(
             self.app,
-            Verifier.trusting(signer, clock=clock),
+            Verifier.trusting(signer, bound_tokens="accept", clock=clock),
             renewal=self.renewal,
             hooks=[self.heard.append],
             clock=clock,
