@@ -17,10 +17,11 @@ from linqi.config.lifetime_rules import storm_factor
 from linqi.config.lifetimes import RenewalTable
 from linqi.config.template import template
 
-BASE = '[verify]\nissuer = "https://shop.example"\naudience = "shop"\n[keys]\nfile = "keys.json"\n'
+BASE = '[verify]\nissuer = "https://id.shop.net"\naudience = "shop"\n[keys]\nfile = "keys.json"\n'
+READY = BASE + '[paths]\npublic = ["/login"]\n'
 STORE = '[store]\nurl = "sqlite:s.db"\nsecrets_file = "refresh.json"\n'
 OUTSIDE = (
-    '[[issuers]]\nissuer = "https://id.example"\naudience = ["shop"]\nalgorithms = ["RS256"]\n'
+    '[[issuers]]\nissuer = "https://id.shop.net"\naudience = ["shop"]\nalgorithms = ["RS256"]\n'
 )
 
 
@@ -36,19 +37,48 @@ def found(folder: Path, text: str, **environ: str) -> dict[str, str]:
     """Give the severities of what is found, by code."""
     (folder / "linqi.toml").write_text(text)
     checked = check(folder / "linqi.toml", environ)
-    assert all(f.reason.endswith(".") and f.mend.endswith(".") for f in checked.findings)
+    for text in (text for f in checked.findings for text in (f.reason, f.mend)):
+        assert re.search(r"[^.?!][.?]$", text), text
     return {finding.code: finding.severity for finding in checked.findings}
 
 
-def test_a_new_file_has_nothing_to_mend(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """``linqi init`` and ``linqi keygen``, and ``linqi check`` is content."""
+def test_a_new_file_lacks_its_names_and_a_public_sign_in(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """``linqi init`` and ``linqi keygen`` leave three keys to set, and `linqi check` names them."""
     path = folder / "linqi.toml"
     assert main(["init", str(path)]) == 0
-    assert main(["check", str(path)]) == 0
-    assert "nothing to mend" in capsys.readouterr().out
+    assert main(["check", "--json", str(path)]) == 1
+    found = json.loads(capsys.readouterr().out)["findings"]
+    assert [(f["code"], f["table"], f["key"]) for f in found] == [
+        ("placeholder", "verify", "issuer"),
+        ("placeholder", "verify", "audience"),
+        ("login-guarded", "paths", "public"),
+    ]
     assert main(["init", str(path)]) == 2
     assert main(["init", "-"]) == 0
     assert capsys.readouterr().out == template() == path.read_text()
+    text = template().replace("https://shop.example", "https://id.shop.net", 1)
+    path.write_text(re.sub(r"(?m)^# (public = ..*)$", r"\1", text))
+    assert main(["check", str(path)]) == 0
+    assert "nothing to mend" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("text", "is_found"),
+    [
+        (BASE, True),
+        (READY, False),
+        (BASE + '[paths]\npublic = ["/auth/*"]\n', False),
+        (BASE + '[paths]\noptional = ["/*"]\n', False),
+        (BASE + '[paths]\noptional = ["/news"]\n', True),
+        (BASE + STORE, False),
+        (OUTSIDE, False),
+    ],
+)
+def test_a_sign_in_that_needs_a_token_is_found(folder: Path, text: str, is_found: bool) -> None:
+    """Where tokens are our own, without session routes, and no path can be reached without one."""
+    assert ("login-guarded" in found(folder, text)) is is_found
 
 
 def test_a_new_file_says_the_defaults() -> None:
@@ -127,6 +157,9 @@ def test_every_example_in_a_new_file_is_good() -> None:
             "error",
         ),
         (BASE.replace("https", "http"), "issuer-http", "warning"),
+        (BASE.replace("id.shop.net", "shop.example"), "placeholder", "warning"),
+        (OUTSIDE.replace("id.shop.net", "id.example/x"), "placeholder", "warning"),
+        (BASE, "login-guarded", "warning"),
         (BASE + '[http]\nexpose_to = ["http://a.example"]\n', "origin-http", "warning"),
         (BASE + '[paths]\npublic = ["/*"]\n', "all-public", "error"),
         (BASE + '[paths]\nquiet = ["/polls", "/*"]\n', "all-quiet", "error"),
@@ -153,13 +186,13 @@ def test_a_lint_has_its_code_and_severity(
     """What is unsafe is found; without it nothing of the kind is."""
     (folder / "shared.json").write_bytes((folder / "keys.json").read_bytes())
     assert found(folder, text).get(code) == severity
-    plain = found(folder, OUTSIDE if text.startswith("[[") else BASE)
+    plain = found(folder, OUTSIDE if text.startswith("[[") else READY)
     assert code not in plain
 
 
 def test_a_loopback_issuer_may_be_http(folder: Path) -> None:
     """Development on one machine is not scolded."""
-    assert found(folder, BASE.replace("https://shop.example", "http://127.0.0.1:8000")) == {}
+    assert found(folder, READY.replace("https://id.shop.net", "http://127.0.0.1:8000")) == {}
 
 
 def test_rsa_that_signs_inline_is_found(folder: Path) -> None:
@@ -209,9 +242,9 @@ def test_a_file_that_others_can_read_or_write_is_found(
 
 def test_variables_in_force_are_told(folder: Path) -> None:
     """Each is a note: nobody sees them in the file."""
-    severities = found(folder, BASE, LINQI_RENEWAL__BUFFER_SECONDS="200")
+    severities = found(folder, READY, LINQI_RENEWAL__BUFFER_SECONDS="200")
     assert severities == {"environment": "note"}
-    (folder / "linqi.toml").write_text(BASE)
+    (folder / "linqi.toml").write_text(READY)
     (finding,) = check(folder / "linqi.toml", {"LINQI_CACHE__MAX_ENTRIES": "5"}).findings
     assert "LINQI_CACHE__MAX_ENTRIES" in finding.reason
 
@@ -251,8 +284,8 @@ def test_the_exit_code_tells_the_gravest(
     monkeypatch.chdir(folder)
     codes: list[int] = []
     for text in (
-        BASE + "[cache]\nenabled = false\n",
-        BASE + "[renewal]\nbuffer_seconds = 60\n",
+        READY + "[cache]\nenabled = false\n",
+        READY + "[renewal]\nbuffer_seconds = 60\n",
         "[renewal]\nbuffer_seconds = 'x'\n",
     ):
         Path("linqi.toml").write_text(text)
@@ -269,7 +302,7 @@ def test_the_exit_code_tells_the_gravest(
 def test_the_form_can_be_checked_where_no_key_is(tmp_path: Path) -> None:
     """``--no-keys`` reads neither key files nor variables that hold keys."""
     path = tmp_path / "linqi.toml"
-    path.write_text(BASE.replace('file = "keys.json"', 'env = "NOT_HERE"'))
+    path.write_text(READY.replace('file = "keys.json"', 'env = "NOT_HERE"'))
     assert main(["check", str(path)]) == 1
     assert main(["check", "--no-keys", str(path)]) == 0
 
@@ -280,7 +313,8 @@ def test_the_guide_names_every_key_and_every_code() -> None:
     page = config_reference.PAGE.read_text()
     folder = Path(linqi.config.__file__).parent
     codes = set()
-    for module in ("safety_rules", "lifetime_rules", "reading", "faults", "trusting", "keeping"):
+    rules = ("safety_rules", "lifetime_rules", "starting_rules")
+    for module in (*rules, "reading", "faults", "trusting", "keeping"):
         source = (folder / f"{module}.py").read_text()
         codes |= set(re.findall(r'code=f?"([a-z{}.-]+)"', source))
         codes |= set(re.findall(r'\.add\(\s*"([a-z-]+)"', source))

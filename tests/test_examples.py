@@ -16,6 +16,7 @@ import pytest
 
 from linqi import Key, Verifier
 from linqi.cli import main
+from linqi.config.checking import check
 from signed_in import PASSWORD
 from tokens import good_claims, make
 
@@ -124,6 +125,11 @@ def test_the_client_example_stays_signed_in(
     assert (tmp_path / "tokens.json").exists()
 
 
+def to_be_mended(path: str) -> set[str]:
+    """Give the codes of what `linqi check` would have changed; examples name no real issuer."""
+    return {finding.code for finding in check(path).findings if finding.severity != "note"}
+
+
 async def test_the_example_of_dual_tokens_by_a_file_signs_in_and_refreshes(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -131,7 +137,7 @@ async def test_the_example_of_dual_tokens_by_a_file_signs_in_and_refreshes(
     monkeypatch.chdir(tmp_path)
     shutil.copy(EXAMPLES / "sessions.toml", tmp_path)
     assert main(["keygen"]) == main(["keygen", "--alg", "HS256", "--out", "refresh.json"]) == 0
-    assert main(["check", "sessions.toml"]) == 0
+    assert to_be_mended("sessions.toml") == {"placeholder"}
     app = load("from_config_dual").app
     messages: asyncio.Queue[dict[str, str]] = asyncio.Queue()
     sent: asyncio.Queue[dict[str, str]] = asyncio.Queue()
@@ -157,7 +163,8 @@ def test_an_example_runs_on_a_real_server(
     monkeypatch.chdir(tmp_path)
     shutil.copy(EXAMPLES / f"{name}.py", tmp_path)
     shutil.copy(EXAMPLES / "linqi.toml", tmp_path)
-    assert main(["keygen"]) == main(["check"]) == 0
+    assert main(["keygen"]) == 0
+    assert to_be_mended("linqi.toml") == {"placeholder"}
     log = tmp_path / "log"
     with log.open("wb") as output:
         server = subprocess.Popen(

@@ -30,7 +30,7 @@ def run(arguments: argparse.Namespace) -> int:
     except FileExistsError:
         raise FileExistsError(f"{path} exists; `linqi init -` prints a new one") from None
     print(
-        f"wrote {path}; set issuer and audience, make the key with `linqi keygen`,"
+        f"wrote {path}; set issuer, audience and public paths, make the key with `linqi keygen`,"
         " then look at it with `linqi check`",
         file=sys.stderr,
     )

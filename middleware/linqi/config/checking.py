@@ -15,6 +15,7 @@ from linqi.config.lifetime_rules import LIFETIME_RULES
 from linqi.config.reading import load, read_text
 from linqi.config.safety_rules import SAFETY_RULES
 from linqi.config.schema import Config
+from linqi.config.starting_rules import STARTING_RULES
 from linqi.config.wiring import build
 from linqi.errors import ConfigurationError, InvalidKey
 from linqi.jose.keys import KeySet
@@ -63,7 +64,12 @@ def check(
             broken = _as_findings(error.details)
         except ConfigurationError as error:
             broken = tuple(
-                Finding(code="contradiction", severity="error", reason=text, mend="Mend that.")
+                Finding(
+                    code="contradiction",
+                    severity="error",
+                    reason=_sentence(text),
+                    mend="Change one of the settings that contradict each other.",
+                )
                 for text in error.faults
             )
         keys, store = config.keys, config.store
@@ -77,7 +83,7 @@ def check(
 
 def lint(facts: Facts) -> Sequence[Finding]:
     """Give what the rules find, the gravest first."""
-    found = [f for rule in (*SAFETY_RULES, *LIFETIME_RULES) for f in rule(facts)]
+    found = [f for rule in (*SAFETY_RULES, *LIFETIME_RULES, *STARTING_RULES) for f in rule(facts)]
     return sorted(found, key=lambda finding: SEVERITIES.index(finding.severity))
 
 
@@ -89,10 +95,16 @@ def _as_findings(faults: Sequence[Fault]) -> tuple[Finding, ...]:
             table=fault.table,
             key=fault.key,
             reason=_reason(fault),
-            mend=f"{fault.expected[:1].upper()}{fault.expected[1:]}.",
+            mend=_sentence(fault.expected),
         )
         for fault in faults
     )
+
+
+def _sentence(text: str) -> str:
+    """Return `text` with a capital letter and one mark at its end."""
+    end = "" if text.endswith((".", "?", "!")) else "."
+    return f"{text[:1].upper()}{text[1:]}{end}"
 
 
 def _unshared(config: Config) -> Config:

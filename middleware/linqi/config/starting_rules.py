@@ -1,0 +1,75 @@
+"""Rules about what a new file still lacks before anybody can sign in."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Final
+from urllib.parse import urlsplit
+
+from linqi.config.findings import Facts, Finding
+from linqi.config.setting import settings_of
+from linqi.config.trust import VerifyTable
+
+__all__ = ["STARTING_RULES"]
+
+_LOGIN: Final = "/login"
+
+
+def _placeholders(facts: Facts) -> Iterator[Finding]:
+    config = facts.config
+    issuers = [("verify", config.verify.issuer or "")]
+    issuers += [(f"issuers.{n}", issuer.issuer or "") for n, issuer in enumerate(config.issuers)]
+    for table, issuer in issuers:
+        if not _is_reserved(issuer):
+            continue
+        whose = "your own issuer" if table == "verify" else "the issuer's exact iss claim"
+        yield Finding(
+            code="placeholder",
+            severity="warning",
+            table=table,
+            key="issuer",
+            reason=f"{issuer} is the placeholder of `linqi init`: names that end in .example are"
+            " reserved for documentation (RFC 2606, section 2).",
+            mend=f"Name {whose}.",
+        )
+    audience = settings_of(VerifyTable)["audience"].example
+    if config.verify.audience == audience and _is_reserved(config.verify.issuer or ""):
+        yield Finding(
+            code="placeholder",
+            severity="warning",
+            table="verify",
+            key="audience",
+            reason=f'"{audience}" is the placeholder of `linqi init`.',
+            mend="Name the API that the tokens are for.",
+        )
+
+
+def _login(facts: Facts) -> Iterator[Finding]:
+    config = facts.config
+    if not config.slides or config.has_store:  # session routes make their own paths public
+        return
+    if not config.paths.public and not any(_covers(path) for path in config.paths.optional):
+        yield Finding(
+            code="login-guarded",
+            severity="warning",
+            table="paths",
+            key="public",
+            reason="No path is public, so the application's own sign-in is answered 401 without a"
+            f" token, {_LOGIN} too.",
+            mend=f'Set public = ["{_LOGIN}"], or the path where users sign in.',
+        )
+
+
+def _covers(path: str) -> bool:
+    return path == _LOGIN or (path.endswith("/*") and f"{_LOGIN}/".startswith(path[:-1]))
+
+
+def _is_reserved(url: str) -> bool:
+    try:
+        host = urlsplit(url).hostname or ""
+    except ValueError:
+        return False
+    return host == "example" or host.endswith(".example")
+
+
+STARTING_RULES: Final[tuple[Callable[[Facts], Iterator[Finding]], ...]] = (_placeholders, _login)
