@@ -3,6 +3,7 @@
 import io
 import json
 import stat
+import subprocess
 import sys
 import time
 from pathlib import Path
@@ -90,15 +91,40 @@ def test_serve_and_demo_refuse_settings_that_cannot_work(
     assert not data.exists()
 
 
-def test_a_missing_extra_is_named(
-    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    ("command", "module", "extra"),
+    [
+        (["serve"], "uvicorn", "serve"),
+        (["demo"], "uvicorn", "serve,storm"),
+        (["tune", "--dry-run"], "rich", "tune"),
+        (["storm"], "rich", "storm"),
+        (["storm"], "gevent", "storm"),
+        (["storm", "--list"], "rich", "storm"),
+        (["bench"], "pytest", "bench"),
+        (["login", "--status"], "platformdirs", "client"),
+        (["token", "https://shop.example"], "httpx2", "client"),
+        (["jwks", "https://shop.example/jwks.json"], "httpx2", "remote"),
+        (["store", "init", "valkey://127.0.0.1:1"], "redis", "valkey"),
+        (["store", "init", "postgresql://u@127.0.0.1:1/x"], "asyncpg", "postgres"),
+    ],
+)
+def test_a_missing_extra_is_named_by_its_command(
+    tmp_path: Path, command: list[str], module: str, extra: str
 ) -> None:
-    """Without uvicorn the message says what to install, without a traceback."""
-    for name in [name for name in sys.modules if name.startswith("linqi_storm")]:
-        monkeypatch.delitem(sys.modules, name)
-    monkeypatch.setitem(sys.modules, "uvicorn", None)
-    assert main(["serve"]) == 2
-    assert "pip install 'linqi[serve]'" in capsys.readouterr().err
+    """The message says what to install for this command, without a traceback."""
+    program = f"import sys; sys.modules[{module!r}] = None; from linqi.cli import main; "
+    program += f"sys.exit(main({command!r}))"
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        capture_output=True,
+        text=True,
+        cwd=tmp_path,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 2
+    assert f"pip install 'linqi[{extra}]'" in done.stderr
+    assert "Traceback" not in done.stderr
 
 
 def test_version_is_the_packages(capsys: pytest.CaptureFixture[str]) -> None:

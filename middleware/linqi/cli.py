@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import importlib.util
 import json
 import sys
 import time
@@ -26,11 +27,20 @@ __all__ = ["main"]
 _COMPRESSED_SECONDS: Final = 60
 """Shorter lifetimes are a compressed demonstration, which whole-second times would bundle."""
 
+_GENERATOR: Final = ("gevent", "hdrh", "locust", "psutil", "starlette", "uvicorn")
+"""What the processes of a storm need, which could only say so in their logs."""
+
 _EXTRAS: Final = {
-    **{"httpx2": "client", "keyring": "keyring", "platformdirs": "client"},
-    **dict.fromkeys(("gevent", "hdrh", "locust", "psutil"), "storm"),
+    **dict.fromkeys(("login", "logout", "token"), "client"),
+    **{"jwks": "remote", "tune": "tune", "storm": "storm", "demo": "serve,storm"},
 }
-"""What brings a module that is missing, where it is not ``linqi[serve]``."""
+"""What a command needs beside the library, where it is not ``linqi[serve]``."""
+
+_OPTIONAL: Final = {
+    **{"keyring": "keyring", "redis": "valkey", "asyncpg": "postgres"},
+    **dict.fromkeys(_GENERATOR[:4], "storm"),
+}
+"""What brings a module that is missing, where it is not the extra of the command."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -44,7 +54,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except ModuleNotFoundError as error:
         if (error.name or "").startswith("linqi"):
             raise
-        extra = _EXTRAS.get(error.name or "", "serve")
+        extra = _OPTIONAL.get(error.name or "", arguments.extra)
         return _complain(f"{error.name} is not installed; pip install 'linqi[{extra}]'")
     except (LinqiError, OSError, ValueError) as error:
         return _complain(str(error))
@@ -132,7 +142,16 @@ def _demo(arguments: argparse.Namespace) -> int:
 def _storm(arguments: argparse.Namespace) -> int:
     from linqi_storm.command import run
 
+    if arguments.scenario != "report" and not arguments.list:
+        _find(*_GENERATOR)
     return run(arguments)
+
+
+def _find(*names: str) -> None:
+    """Raise `ModuleNotFoundError` for what is not installed, without importing it."""
+    for name in names:
+        if importlib.util.find_spec(name) is None:
+            raise ModuleNotFoundError(f"No module named {name!r}", name=name)
 
 
 def _refused(error: TokenError) -> int:
@@ -208,5 +227,5 @@ def _command(
     commands: Any, name: str, run: Callable[[argparse.Namespace], int], text: str
 ) -> argparse.ArgumentParser:
     parser: argparse.ArgumentParser = commands.add_parser(name, help=text, description=text)
-    parser.set_defaults(run=run)
+    parser.set_defaults(run=run, extra=_EXTRAS.get(name, "serve"))
     return parser
