@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 
@@ -62,8 +63,11 @@ def test_every_relative_link_in_the_docs_leads_somewhere() -> None:
 
 
 @pytest.mark.parametrize("alias", ["bare", "fastapi_app"])
-async def test_an_example_lets_in_only_who_signed_in(alias: str) -> None:
+async def test_an_example_lets_in_only_who_signed_in(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, alias: str
+) -> None:
     """/login gives a token that opens /me; without it the answer is a bare challenge."""
+    monkeypatch.chdir(tmp_path)
     async with client_of(load(alias).app) as client:
         method = client.get if alias == "bare" else client.post
         token = (await method("/login")).json()["access_token"]
@@ -75,8 +79,11 @@ async def test_an_example_lets_in_only_who_signed_in(alias: str) -> None:
     assert refused.headers["WWW-Authenticate"] == 'Bearer realm="api"'
 
 
-async def test_starlettes_requires_works_in_the_fastapi_example() -> None:
+async def test_starlettes_requires_works_in_the_fastapi_example(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A scope that the token has opens a route, one that it lacks gives 403."""
+    monkeypatch.chdir(tmp_path)
     async with client_of(load("fastapi_app").app) as client:
         token = (await client.post("/login")).json()["access_token"]
         headers = {"Authorization": f"Bearer {token}"}
@@ -181,6 +188,49 @@ def test_an_example_runs_on_a_real_server(
     finally:
         server.terminate()
         server.wait(10)
+
+
+def test_four_workers_of_the_dual_tokens_example_share_one_key(tmp_path: Path) -> None:
+    """``uvicorn dual_tokens:app --workers 4`` on an empty folder: one makes, all load."""
+    shutil.copy(EXAMPLES / "dual_tokens.py", tmp_path)
+    log = tmp_path / "log"
+    with log.open("wb") as output:
+        server = subprocess.Popen(
+            [sys.executable, "-m", "uvicorn", "dual_tokens:app", "--port", "0", "--workers", "4"],
+            cwd=tmp_path,
+            stdout=output,
+            stderr=output,
+        )
+    try:
+        base = _address(log, server)
+        _wait_for(lambda: log.read_text().count("Application startup complete") == 4)
+        person = {"username": "alice", "password": "correct horse"}
+        pairs = [httpx2.post(f"{base}/login", json=person, timeout=60).json() for _ in range(12)]
+        heads = [pair["access_token"].partition(".")[0] for pair in pairs]
+        assert len(set(heads)) == 1, "each worker signed with a key of its own"
+        for pair in pairs:  # by a connection of its own, so by any worker
+            headers = {"Authorization": f"Bearer {pair['access_token']}"}
+            assert httpx2.get(f"{base}/me", headers=headers, timeout=60).text == "alice"
+            token = {"refresh_token": pair["refresh_token"]}
+            answer = httpx2.post(f"{base}/refresh", json=token, timeout=60)
+            assert answer.json()["sequence"] == 1
+    finally:
+        server.terminate()
+        server.wait(30)
+    workers = set(re.findall(r"Started server process \[(\d+)\]", log.read_text()))
+    assert len(workers) == 4
+    for name in ("keys.json", "refresh.json"):
+        assert len(json.loads((tmp_path / name).read_text())["keys"]) == 1
+    left = {path.name for path in tmp_path.iterdir() if not path.name.startswith("sessions.db")}
+    assert left <= {"dual_tokens.py", "log", "keys.json", "refresh.json", "__pycache__"}
+
+
+def _wait_for(is_so: Callable[[], bool]) -> None:
+    for _ in range(1200):
+        if is_so():
+            return
+        time.sleep(0.05)
+    raise AssertionError("it did not come about within 60 s")
 
 
 def _address(log: Path, server: subprocess.Popen[bytes]) -> str:

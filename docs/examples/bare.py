@@ -1,12 +1,11 @@
 """A bare ASGI application behind linqi: sign in, call it, and get a successor near expiry."""
 
 import json
-import secrets
 
-from linqi import JWTMiddleware, Key, Signer, SlidingRenewal, Verifier
+from linqi import JWTMiddleware, KeySet, Signer, SlidingRenewal, Verifier
 
-key = Key.from_secret(secrets.token_bytes(32))  # in production: read it, so that workers share it
-signer = Signer(key, issuer="https://shop.example", audience="shop")
+keys = KeySet.load_or_create("keys.json", "ES256")  # made once, whichever worker comes first
+signer = Signer(keys, issuer="https://shop.example", audience="shop")
 renewal = SlidingRenewal(signer)
 
 

@@ -2,11 +2,9 @@
 
 import asyncio
 import hmac
-from pathlib import Path
 
 from linqi import (
     JWTMiddleware,
-    Key,
     KeySet,
     Person,
     SessionRoutes,
@@ -15,13 +13,6 @@ from linqi import (
     SQLiteStore,
     Verifier,
 )
-
-
-def kept(path, alg):
-    """Give the keys in a file, making one on the first start."""
-    if not Path(path).exists():
-        KeySet([Key.generate(alg)]).save(path)
-    return KeySet.load(path)
 
 
 async def authenticate(form):
@@ -43,8 +34,10 @@ async def api(scope, receive, send):
     await send({"type": "http.response.body", "body": scope["user"].identity.encode()})
 
 
-signer = Signer(kept("keys.json", "ES256"), issuer="https://shop.example", audience="shop")
-sessions = Sessions(SQLiteStore("sessions.db"), signer, kept("refresh.json", "HS256").keys)
+keys = KeySet.load_or_create("keys.json", "ES256")  # made once, whichever worker comes first
+secrets = KeySet.load_or_create("refresh.json", "HS256")
+signer = Signer(keys, issuer="https://shop.example", audience="shop")
+sessions = Sessions(SQLiteStore("sessions.db"), signer, secrets.keys)
 verifier = Verifier.trusting(signer, is_revoked=sessions.revocations.is_revoked)
 routes = SessionRoutes(api, sessions, verifier, authenticate, origins=["https://shop.example"])
 app = JWTMiddleware(routes, verifier, public=routes.public, services=[sessions])

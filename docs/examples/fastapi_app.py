@@ -1,14 +1,12 @@
 """A FastAPI application behind linqi, with a route that asks for a scope."""
 
-import secrets
-
 from fastapi import FastAPI, Request
 from starlette.authentication import requires
 
-from linqi import JWTMiddleware, Key, Signer, SlidingRenewal, Verifier
+from linqi import JWTMiddleware, KeySet, Signer, SlidingRenewal, Verifier
 
-key = Key.from_secret(secrets.token_bytes(32))  # in production: read it, so that workers share it
-signer = Signer(key, issuer="https://shop.example", audience="shop")
+keys = KeySet.load_or_create("keys.json", "ES256")  # made once, whichever worker comes first
+signer = Signer(keys, issuer="https://shop.example", audience="shop")
 verifier = Verifier.trusting(signer)
 renewal = SlidingRenewal(signer, on_issue=verifier.prime)
 

@@ -36,8 +36,7 @@ def prepare(data: Path, *, alg: str = "ES256", password: str | None = None) -> P
     if not data.is_dir():
         data.mkdir(mode=0o700, parents=True, exist_ok=True)
     keys_path, users_path = data / "keys.json", data / "users.json"
-    if not keys_path.exists():
-        make_once(keys_path, KeySet([Key.generate(alg)]).save)
+    KeySet.load_or_create(keys_path, alg)
     key_file = KeyFile(keys_path, hooks=[LoggingHook()])
     found = key_file.keys.signing_key().alg
     if found != alg:
@@ -58,10 +57,7 @@ def prepare(data: Path, *, alg: str = "ES256", password: str | None = None) -> P
 
 def refresh_keys(data: Path) -> Sequence[Key]:
     """Give the secrets of refresh tokens in the folder `data`, making one if there is none."""
-    path = data / "refresh.json"
-    if not path.exists():
-        make_once(path, KeySet([Key.generate("HS256")]).save)
-    return KeySet.load(path).keys
+    return KeySet.load_or_create(data / "refresh.json", "HS256").keys
 
 
 def make_once(path: Path, save: Callable[[Path], object]) -> bool:

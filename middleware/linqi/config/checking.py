@@ -78,7 +78,10 @@ def check(
     facts = Facts(
         config=config, text=text, modes=_modes(config, Path(path)), signing=signing, refresh=refresh
     )
-    return Checked(findings=(*broken, *lint(facts)), is_readable=True)
+    found = lint(facts)
+    told = {(finding.code, finding.table, finding.key) for finding in found}
+    broken = tuple(b for b in broken if (b.code, b.table, b.key) not in told)
+    return Checked(findings=(*broken, *found), is_readable=True)
 
 
 def lint(facts: Facts) -> Sequence[Finding]:

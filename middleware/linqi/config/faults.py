@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from linqi.errors import ConfigurationError, InvalidKey
+from linqi.jose._guarded_file import WritableByOthers
 
 __all__ = ["Fault", "Faults", "InvalidConfig", "NotThere"]
 
@@ -17,7 +18,8 @@ class Fault:
 
     code: str
     """Stable: ``unknown-key``, ``unknown-table``, ``wrong-value``, ``contradiction``, ``missing``,
-    ``unreadable``, ``not-toml`` or ``weak-key``; ``buffer-over-half`` for that one."""
+    ``unreadable``, ``file-writable``, ``not-toml`` or ``weak-key``; ``buffer-over-half`` for that
+    one."""
     source: str
     """The file, or the environment variable."""
     table: str = ""
@@ -84,6 +86,9 @@ class Faults:
         """Turn what is raised within into faults at one key."""
         try:
             yield
+        except WritableByOthers as error:
+            for text in error.faults:
+                self.add("file-writable", table, key, text, seen=seen)
         except NotThere as error:
             for text in error.faults:
                 self.add("missing", table, key, text, seen=seen)

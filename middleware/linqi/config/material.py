@@ -9,6 +9,8 @@ from typing import Final
 from linqi.config.faults import NotThere
 from linqi.errors import ConfigurationError, InvalidKey
 from linqi.events import Hook
+from linqi.jose._guarded_file import read_guarded
+from linqi.jose._pem import holds_pem
 from linqi.jose.key import ALGORITHMS, Key
 from linqi.jose.keys import KeySet
 from linqi.jwks.key_file import KeyFile
@@ -16,6 +18,7 @@ from linqi.jwks.key_file import KeyFile
 __all__ = ["keys_of_file", "keys_of_text", "text_of"]
 
 _SECRET_ALGORITHM: Final = "HS256"
+_QUOTES: Final = ("'", '"')
 
 
 def keys_of_file(
@@ -31,8 +34,8 @@ def keys_of_file(
     `ConfigurationError` and `InvalidKey` say what is wrong.
     """
     try:
-        data = path.read_bytes()
-        if data.lstrip().startswith(b"-----BEGIN"):
+        data = read_guarded(path)
+        if holds_pem(data):
             return KeySet([_pem(data, algorithm)])
         _check_needless(algorithm)
         return KeyFile(path, algorithms, check_seconds=check_seconds, hooks=hooks)
@@ -43,14 +46,19 @@ def keys_of_file(
 
 
 def keys_of_text(text: str, algorithm: str | None = None) -> KeySet:
-    """Give the keys in the text of a variable: a JWKS, a JWK, a PEM or a secret."""
-    if text.lstrip().startswith("{"):
-        if '"keys"' in text:
-            _check_needless(algorithm)
-            return KeySet.from_jwks(text)
-        return KeySet([Key.from_jwk(text, algorithm)])
-    if text.lstrip().startswith("-----BEGIN"):
+    """Return the keys in the text of a variable: a JWKS, a JWK, a PEM or a secret.
+
+    Quotes around JSON do no harm: some programs that set variables leave them there. A secret is
+    taken as it stands.
+    """
+    if holds_pem(text):
         return KeySet([_pem(text.encode(), algorithm)])
+    inside = text[1:-1].strip() if text[:1] in _QUOTES and text[:1] == text[-1:] else text
+    if inside.startswith("{"):
+        if '"keys"' in inside:
+            _check_needless(algorithm)
+            return KeySet.from_jwks(inside)
+        return KeySet([Key.from_jwk(inside, algorithm)])
     return KeySet([Key.from_secret(text, algorithm or _SECRET_ALGORITHM)])
 
 

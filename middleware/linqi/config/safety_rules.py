@@ -19,7 +19,7 @@ _SECRET: Final = re.compile(
     r"|(?i:(?:secret|password|passwd)\w*)[\"']?\s*[:=]\s*[\"'][^\"'\s]{8,}[\"']"
 )
 _ALLOWED: Final = re.compile(r"^\s*#?\s*secrets_(?:file|env)\s*=")
-_OTHERS_READ, _GROUP_READS, _OTHERS_WRITE = 0o004, 0o040, 0o022
+_OTHERS_READ, _GROUP_READS, _OTHERS_WRITE, _OWNER_WRITES = 0o004, 0o040, 0o022, 0o200
 
 
 def _inline(facts: Facts) -> Iterator[Finding]:
@@ -54,7 +54,8 @@ def _files(facts: Facts) -> Iterator[Finding]:
         ("store", "secrets_file", config.store.secrets_file),
     ):
         mode = facts.modes.get(config.folder / name, 0) if name else 0
-        if mode & (_OTHERS_READ | _GROUP_READS):
+        # One that its owner cannot write either is a mounted secret: the group is how it is given.
+        if mode & _OTHERS_READ or (mode & _GROUP_READS and mode & _OWNER_WRITES):
             everybody = bool(mode & _OTHERS_READ)
             who = "Every user" if everybody else "The group"
             yield Finding(

@@ -10,6 +10,7 @@ from typing import Any
 
 from linqi.errors import InvalidKey
 from linqi.jose._jws import Algorithm, rsa_numbers
+from linqi.jose._pem import holds_pem
 from linqi.jose._roca import has_roca_fingerprint
 
 __all__ = ["check_material", "check_members", "is_known_secret"]
@@ -43,6 +44,11 @@ def is_known_secret(secret: bytes) -> bool:
 
 def _check_secret(algorithm: Algorithm, secret: bytes) -> None:
     mend = "make one with `linqi keygen` or secrets.token_bytes(64)"
+    if holds_pem(secret):
+        # Else anyone who has the public key could sign (fast-jwt, CVE-2026-34950).
+        raise InvalidKey("the secret is a PEM key, perhaps with text around it; use Key.from_pem")
+    if b'"kty"' in secret:
+        raise InvalidKey("the secret is the text of a JWK; use Key.from_jwk")
     if len(secret) < algorithm.hash_bytes:
         raise InvalidKey(
             f"the secret has {len(secret)} bytes, {algorithm.name} needs at least"

@@ -85,12 +85,19 @@ class Algorithm:
                 if b"PRIVATE KEY-----" in pem
                 else load_pem_public_key(pem)
             )
-            return self._implementation.prepare_key(material)
         except Exception as error:  # noqa: BLE001 - one door (V17)
             raise InvalidKey(
-                f"the PEM is not a key for {self.name} ({type(error).__name__}: {error});"
+                f"the PEM cannot be read ({type(error).__name__}: {error});"
                 f" give a PKCS#8, PKCS#1 or SEC1 private key or a public key of type {self.kty}"
             ) from None
+        if _type_of(material) != self.kty:
+            raise InvalidKey(
+                f"the PEM is a key of type {_type_of(material)}, {self.name} needs {self.kty}"
+            )
+        try:
+            return self._implementation.prepare_key(material)
+        except Exception as error:  # noqa: BLE001 - one door (V17)
+            raise InvalidKey(f"the PEM is not a key for {self.name}: {error}") from None
 
     def read_jwk(self, jwk: dict[str, Any]) -> Any:
         """Read the material of a JWK and check that its type and curve are this one's."""
@@ -201,6 +208,17 @@ def public_material(material: Any) -> Any:
 def can_sign(material: Any) -> bool:
     """Tell whether `material` is a secret or a private key."""
     return not isinstance(material, _PUBLIC)
+
+
+def _type_of(material: Any) -> str:
+    """Return the ``kty`` of a key object, or the name of its class where JOSE has none for it."""
+    types: dict[str, tuple[type, ...]] = {
+        "RSA": (rsa.RSAPrivateKey, rsa.RSAPublicKey),
+        "EC": (ec.EllipticCurvePrivateKey, ec.EllipticCurvePublicKey),
+        "OKP": (*_PRIVATE[2:], *_PUBLIC[2:]),
+    }
+    found = [kty for kty, classes in types.items() if isinstance(material, classes)]
+    return found[0] if found else type(material).__name__
 
 
 def rsa_numbers(material: Any) -> tuple[int, int]:

@@ -15,6 +15,7 @@ from linqi.errors import InvalidKey
 from linqi.jose import _hygiene, _jws
 from linqi.jose._jws import ALGORITHMS
 from linqi.jose._members import read_object, without_nulls
+from linqi.jose._pem import key_block
 
 __all__ = ["ALGORITHMS", "Key"]
 
@@ -109,9 +110,14 @@ class Key:
         kid: str | None = None,
         password: bytes | None = None,
     ) -> Key:
-        """Read a PEM private or public key for the algorithm `alg`."""
-        data = pem.encode() if isinstance(pem, str) else bytes(pem)
-        return cls(_family(alg, "RSA", "EC", "OKP").read_pem(data, password), alg, kid=kid)
+        r"""Read a PEM private or public key for the algorithm `alg`.
+
+        Text around the key, quotes and literal ``\n``, as environment variables have them, do no
+        harm; where it cannot be read, `InvalidKey` says what is wrong with it.
+        """
+        family = _family(alg, "RSA", "EC", "OKP")
+        data = key_block(pem.encode() if isinstance(pem, str) else bytes(pem))
+        return cls(family.read_pem(data, password), alg, kid=kid)
 
     @classmethod
     def from_jwk(

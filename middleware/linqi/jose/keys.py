@@ -11,9 +11,10 @@ from typing import Any, Final, Protocol, runtime_checkable
 from linqi.errors import ConfigurationError, InvalidKey, UnknownKey
 from linqi.events import Hook
 from linqi.jose import _jws
+from linqi.jose._guarded_file import read_guarded
 from linqi.jose._jws import ALGORITHMS
 from linqi.jose._members import read_object
-from linqi.jose._whole_file import PRIVATE, write_whole
+from linqi.jose._whole_file import PRIVATE, make_whole, write_whole
 from linqi.jose.key import Key
 
 __all__ = ["FetchedKeys", "KeySet", "KeySource", "only_fit"]
@@ -96,8 +97,33 @@ class KeySet:
 
     @classmethod
     def load(cls, path: str | Path, algorithms: Sequence[str] = ALGORITHMS) -> KeySet:
-        """Read a JWKS file; OSError as the file system gives it."""
-        return cls.from_jwks(Path(path).read_bytes(), algorithms)
+        """Read a JWKS file that no one else may write.
+
+        Raises:
+            ConfigurationError: The group or others may write it (mode 0440 is fine), or a key of
+                it cannot be used.
+            OSError: As the file system gives it.
+
+        """
+        return cls.from_jwks(read_guarded(Path(path)), algorithms)
+
+    @classmethod
+    def load_or_create(cls, path: str | Path, alg: str) -> KeySet:
+        """Read a JWKS file, made with one fresh key for `alg` and mode 0600 if there is none.
+
+        Processes that start at once end with the same key: exactly one of them makes the file,
+        which appears whole. `alg` says nothing about a file that is there: its keys may have been
+        rotated to another. For the secrets of refresh tokens pass ``"HS256"``.
+
+        Raises:
+            ConfigurationError: As `load` does.
+            OSError: As the file system gives it; also where it knows no hard links.
+
+        """
+        place = Path(path)
+        if not place.exists():
+            make_whole(place, cls([Key.generate(alg)])._to_text(), PRIVATE)
+        return cls.load(place)
 
     @property
     def keys(self) -> tuple[Key, ...]:
@@ -179,13 +205,16 @@ class KeySet:
 
     def save(self, path: str | Path) -> None:
         """Write all keys, secrets included, to `path` with mode 0600, atomically."""
-        jwks = {
-            "keys": [key.private_jwk() if key.can_sign else key.public_jwk() for key in self._keys]
-        }
-        write_whole(Path(path), json.dumps(jwks, indent=2).encode() + b"\n", PRIVATE)
+        write_whole(Path(path), self._to_text(), PRIVATE)
 
     def __repr__(self) -> str:
         return f"<KeySet {list(self._keys)}>"
+
+    def _to_text(self) -> bytes:
+        jwks = {
+            "keys": [key.private_jwk() if key.can_sign else key.public_jwk() for key in self._keys]
+        }
+        return json.dumps(jwks, indent=2).encode() + b"\n"
 
     def _put(self, keys: tuple[Key, ...]) -> None:
         _check_together(keys)
