@@ -29,7 +29,7 @@ from linqi import (
     Verifier,
 )
 from linqi.asgi.session_cookie import SessionCookie
-from linqi.config import Config, InvalidConfig, build, every_setting, load, read, update
+from linqi.config import Config, InvalidConfig, build, every_setting, load, read, update, wrap
 from linqi.config.kinds import Number, Whole
 from linqi.config.schema import ISSUERS, TABLES
 from linqi.config.setting import settings_of
@@ -383,7 +383,7 @@ def test_the_ranges_of_the_schema_are_those_of_the_classes(place: str, tmp_path:
 
 
 def test_what_the_middleware_takes_has_its_defaults() -> None:
-    """The keys that go to `JWTMiddleware`, which stands above the schema, say the same."""
+    """The keys that go to `JWTMiddleware`, say the same."""
     said = inspect.signature(JWTMiddleware).parameters
     for table, key, parameter in (
         ("signing", "wait_seconds", "wait_seconds"),
@@ -518,7 +518,7 @@ async def test_from_config_slides_a_session(folder: Path) -> None:
     """With keys of our own a near-expiry token gets its successor, as the file says."""
     text = OWN + "[renewal]\nlifetime_seconds = 600\nbuffer_seconds = 100\npolicy = 'plain'\n"
     clock = FakeClock()
-    app = JWTMiddleware.from_config(App(), written(folder, text), environ={}, clock=clock)
+    app = wrap(App(), written(folder, text), environ={}, clock=clock)
     assert app.renewal is not None
     token = app.renewal.start("alice").token
     clock.move(499)
@@ -540,7 +540,7 @@ async def test_from_config_answers_the_session_routes(
     wired = build(load(written(folder, DUAL), {}), environ={})
     assert wired.renewal is None
     assert wired.sessions is not None
-    app = JWTMiddleware.from_config(App(), wired, authenticate=lambda form: Person(subject="al"))
+    app = wrap(App(), wired, authenticate=lambda form: Person(subject="al"))
     await wired.sessions.start()
     try:
         body = b'{"username": "al", "password": "x"}'
@@ -580,9 +580,7 @@ async def test_from_config_believes_an_outside_issuer_by_a_file(folder: Path) ->
     keys_file = "issuer.json"
     required_claims = { scope = ["read write"] }
     """
-    app = JWTMiddleware.from_config(
-        App(), written(folder, text), environ={}, clock=lambda: NOW, hooks=[]
-    )
+    app = wrap(App(), written(folder, text), environ={}, clock=lambda: NOW, hooks=[])
     assert app.renewal is None
     assert (await call(app, http(token=make(key, good_claims())))).status == 200
     assert (await call(app, http(token=make(key, good_claims(scope="read"))))).status == 401
@@ -592,9 +590,9 @@ def test_from_config_refuses_what_it_would_not_use(folder: Path) -> None:
     """`authenticate` without a store, and options for parts that are built already."""
     path = written(folder, OWN)
     with pytest.raises(ConfigurationError, match=r"needs \[store\]"):
-        JWTMiddleware.from_config(App(), path, environ={}, authenticate=lambda form: None)
+        wrap(App(), path, environ={}, authenticate=lambda form: None)
     with pytest.raises(ConfigurationError, match=r"pass it to linqi\.config\.build"):
-        JWTMiddleware.from_config(App(), build(load(path, {})), hooks=[])
+        wrap(App(), build(load(path, {})), hooks=[])
 
 
 @pytest.mark.parametrize("kind", ["jwks", "jwk", "pem", "secret"])
@@ -756,7 +754,7 @@ def test_hostile_settings_are_faults_and_no_traceback(folder: Path, text: str, w
     (folder / "odd").write_text('{"keys": [1]}')
     environ = {"SURROGATES": "\udcff" * 40, "NO_SET": '{"keys": 5}'}
     with pytest.raises(InvalidConfig) as caught:
-        JWTMiddleware.from_config(App(), written(folder, text), environ=environ)
+        wrap(App(), written(folder, text), environ=environ)
     assert words in str(caught.value)
     assert "hunter2" not in str(caught.value)
 
@@ -766,7 +764,7 @@ async def test_both_ways_to_stay_signed_in_work_together(folder: Path) -> None:
     text = DUAL + '[renewal]\nsliding = true\npolicy = "plain"\n'
     clock = FakeClock()
     wired = build(load(written(folder, text), {}), environ={}, clock=clock)
-    app = JWTMiddleware.from_config(App(), wired)
+    app = wrap(App(), wired)
     assert wired.sessions is not None
     await wired.sessions.start()
     pair = await wired.sessions.sign_in("alice")

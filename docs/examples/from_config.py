@@ -2,8 +2,7 @@
 
 import json
 
-from linqi import JWTMiddleware
-from linqi.config import build, load
+from linqi.config import build, load, wrap
 
 wired = build(load("linqi.toml"))
 
@@ -21,4 +20,4 @@ async def api(scope, receive, send):
     await send({"type": "http.response.body", "body": json.dumps(answer).encode()})
 
 
-app = JWTMiddleware.from_config(api, wired)
+app = wrap(api, wired)

@@ -2,7 +2,8 @@
 
 import hmac
 
-from linqi import JWTMiddleware, Person
+from linqi import Person
+from linqi.config import wrap
 
 
 def authenticate(form):
@@ -23,4 +24,4 @@ async def api(scope, receive, send):
     await send({"type": "http.response.body", "body": scope["user"].identity.encode()})
 
 
-app = JWTMiddleware.from_config(api, "sessions.toml", authenticate=authenticate)
+app = wrap(api, "sessions.toml", authenticate=authenticate)

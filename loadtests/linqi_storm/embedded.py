@@ -31,7 +31,7 @@ from linqi import (
     SlidingRenewal,
     Verifier,
 )
-from linqi.config import Wired, load
+from linqi.config import Wired, load, wrap
 from linqi.config import build as build_config
 from linqi.stores.opening import open_store
 from linqi_storm.counted_store import CountedStore
@@ -174,7 +174,7 @@ def _users_app(spec: AppSpec, sampler: Sampler) -> ASGIApp:
     wired = _wired(spec, hooks=[sampler])
     sampler.watch(cache=wired.verifier.cache)
     authenticate = None if wired.sessions is None else _authenticator(spec)
-    return JWTMiddleware.from_config(import_app(spec.app), wired, authenticate=authenticate)
+    return wrap(import_app(spec.app), wired, authenticate=authenticate)
 
 
 def _wired(spec: AppSpec, **options: Any) -> Wired:

@@ -5,8 +5,6 @@ from __future__ import annotations
 import hashlib
 import time
 from collections.abc import Callable, Sequence
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 from linqi.asgi._http import (
     Access,
@@ -25,7 +23,6 @@ from linqi.asgi.off_loop import OffLoop
 from linqi.asgi.quiet import QuietRequests
 from linqi.asgi.refusals import refuse
 from linqi.asgi.renewing import Renewer, Wanted
-from linqi.asgi.routes import Authenticate
 from linqi.asgi.sockets import SocketSession
 from linqi.asgi.transports import HeaderTransport, Transport
 from linqi.errors import (
@@ -52,9 +49,6 @@ from linqi.sessions.renewal import Due
 from linqi.sessions.sliding import SlidingRenewal
 
 __all__ = ["JWTMiddleware"]
-
-if TYPE_CHECKING:
-    from linqi.config import Config, Wired
 
 _GUARDED, _OPTIONAL, _PUBLIC = Access.GUARDED, Access.OPTIONAL, Access.PUBLIC
 
@@ -146,36 +140,6 @@ class JWTMiddleware:
                 quiet=self._quiet,
             )
         )
-
-    @classmethod
-    def from_config(
-        cls,
-        app: ASGIApp,
-        config: str | Path | Config | Wired = "linqi.toml",
-        *,
-        authenticate: Authenticate | None = None,
-        **options: Any,
-    ) -> JWTMiddleware:
-        """Wrap `app` as ``linqi.toml`` says.
-
-        `config`: its path, what `linqi.config.load` read, or what `linqi.config.build` made of it
-        where the application needs the parts. `authenticate` puts the session routes in front of
-        `app`; it needs a store. `options`: those of `linqi.config.build`, such as `authorize`
-        and `hooks`. `ConfigurationError` names every fault.
-        """
-        from linqi.config import Config, build, load  # 60 ms that other programs save
-
-        if isinstance(config, str | Path):
-            config = load(config, options.get("environ"))
-        if isinstance(config, Config):
-            config = build(config, **options)
-        elif options:
-            raise ConfigurationError([f"{', '.join(options)}: pass it to linqi.config.build"])
-        wanted = config.options()
-        if authenticate is not None:
-            routes = config.routes(app, authenticate)
-            app, wanted["public"] = routes, (*wanted["public"], *routes.public)
-        return cls(app, **wanted)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one ASGI connection."""

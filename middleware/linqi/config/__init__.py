@@ -2,14 +2,14 @@
 
 ::
 
-    wired = build(load("linqi.toml"))
-    app = JWTMiddleware.from_config(api, wired)
+    app = wrap(api, "linqi.toml")
 """
 
 from linqi.config.faults import Fault, InvalidConfig
 from linqi.config.reading import load, read, variable_of
 from linqi.config.schema import TABLES, Config, every_setting
 from linqi.config.wiring import Wired, build
+from linqi.config.wrapping import wrap
 from linqi.config.writing import update
 
 __all__ = [
@@ -24,4 +24,5 @@ __all__ = [
     "read",
     "update",
     "variable_of",
+    "wrap",
 ]

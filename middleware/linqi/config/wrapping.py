@@ -1,0 +1,50 @@
+"""An application wrapped as ``linqi.toml`` says."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from linqi.asgi._http import ASGIApp
+from linqi.asgi.middleware import JWTMiddleware
+from linqi.asgi.routes import Authenticate
+from linqi.config.reading import load
+from linqi.config.schema import Config
+from linqi.config.wiring import Wired, build
+from linqi.errors import ConfigurationError
+
+__all__ = ["wrap"]
+
+
+def wrap(
+    app: ASGIApp,
+    config: str | Path | Config | Wired = "linqi.toml",
+    *,
+    authenticate: Authenticate | None = None,
+    **options: Any,
+) -> JWTMiddleware:
+    """Return `app` inside the middleware that `config` describes.
+
+    Args:
+        app: Any ASGI 3 application.
+        config: The path of a file, what `load` read, or what `build` made of it where the
+            application needs the parts.
+        authenticate: Checks sign-ins; it puts the session routes in front of `app` and needs a
+            store.
+        options: Those of `build`, such as `authorize` and `hooks`.
+
+    Raises:
+        ConfigurationError: Names every fault, and options that a `Wired` would not use.
+
+    """
+    if isinstance(config, str | Path):
+        config = load(config, options.get("environ"))
+    if isinstance(config, Config):
+        config = build(config, **options)
+    elif options:
+        raise ConfigurationError([f"{', '.join(options)}: pass it to linqi.config.build"])
+    wanted = config.options()
+    if authenticate is not None:
+        routes = config.routes(app, authenticate)
+        app, wanted["public"] = routes, (*wanted["public"], *routes.public)
+    return JWTMiddleware(app, **wanted)
