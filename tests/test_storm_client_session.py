@@ -48,6 +48,26 @@ def test_two_successors_of_one_token_are_a_violation() -> None:
     assert (tally.renewals, tally.duplicate_successors) == (1, 1)
 
 
+def test_a_quiet_request_is_no_visit_and_brings_no_successor() -> None:
+    """It shows no lag, is no chance to renew, and a successor that comes all the same is blamed."""
+    session, tally = a_session()
+    sent = session.send(25.0)
+    assert session.polled(sent, 200, None, 25.1, tally) == "ok"
+    assert (tally.lags, session.is_silent, tally.quiet, tally.quiet_renewed) == ([], True, 1, 0)
+    assert session.polled(sent, 200, b"second", 25.1, tally) == "ok"
+    assert (session.token, tally.renewals, tally.quiet_renewed) == (b"first", 0, 1)
+    assert "quiet request" in tally.examples[0]
+    assert ask(session, tally, 31.0, 401) == "lost"
+    assert (tally.lapsed, tally.forced_out) == (1, 0), "no poll is held against the server"
+
+
+def test_a_quiet_request_with_a_live_token_is_not_refused() -> None:
+    """A 401 before expiry forces its user out, whoever asked."""
+    session, tally = a_session()
+    assert session.polled(session.send(25.0), 401, None, 25.1, tally) == "lost"
+    assert tally.forced_out == 1
+
+
 def test_a_late_answer_does_not_replace_a_newer_token() -> None:
     """The token with the later expiry stays."""
     session, tally = a_session()

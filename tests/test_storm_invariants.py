@@ -42,6 +42,7 @@ def test_a_run_without_faults_passes() -> None:
         ({"signed_twice": 1}, "renewals signed twice by one worker", True),
         ({"accepted_expired": 1}, "expired tokens accepted", True),
         ({"accepted_forged": 1}, "forged tokens accepted", True),
+        ({"quiet": 9, "quiet_renewed": 1}, "sessions extended by quiet requests", True),
         ({"accepted_revoked": 1}, "revoked tokens accepted past the bound", False),
         ({"families_killed": 1}, "refresh families killed without theft", False),
         ({"memory_growth": 0.051}, "growth of a worker's memory, per cent", True),

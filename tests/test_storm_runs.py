@@ -272,3 +272,17 @@ def test_a_storm_that_locust_cannot_begin_ends_with_its_reason(tmp_path: Path) -
     assert done.returncode == 2
     assert "no storm" in done.stderr
     assert "adress" in done.stderr
+
+
+def test_polls_of_pages_left_open_extend_no_session(tmp_path: Path) -> None:
+    """On real servers: polls are answered with no successor, and are told apart from visits."""
+    code, run = storm(tmp_path, "polls", *TINY, "--seconds", "9", "--set", "every=0.5")
+    assert broken(run) == []
+    assert code == EXIT_CODES[run.verdict]
+    outcomes = [second.outcomes for second in run.timeline]
+    quiet = sum(seen.get("quiet", 0) for seen in outcomes)
+    assert run.sessions.quiet == quiet > 300
+    assert run.sessions.quiet_unsent > 0, "some user stayed away, and their page fell silent"
+    assert run.sessions.lapsed > 0
+    assert run.traffic.pages < run.traffic.requests - quiet + 1
+    assert "sessions extended by quiet requests" in [check.name for check in run.checks]

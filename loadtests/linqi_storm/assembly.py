@@ -176,6 +176,8 @@ def sessions_of(book: Book, shape: Shape, samples: Sequence[Sample]) -> SessionC
         forced_out=tally.forced_out,
         by_lost_reply=tally.by_lost_reply,
         duplicate_successors=tally.duplicate_successors,
+        quiet=tally.quiet,
+        quiet_unsent=tally.quiet_unsent,
         families_killed=sum(sample.families_killed for sample in samples),
         refused_seconds=sparse(refused, 0.001),
     )
@@ -263,6 +265,8 @@ def facts_of(book: Book, samples: Sequence[Sample], issuer_requests: int | None)
         accepted_expired=tally.accepted_expired,
         accepted_revoked=tally.accepted_revoked,
         accepted_forged=tally.accepted_forged,
+        quiet=tally.quiet,
+        quiet_renewed=tally.quiet_renewed,
         hostile=sum(hostile.values()),
         memory_growth=memory_growth(samples),
         issuer_requests=issuer_requests,

@@ -31,6 +31,12 @@ class Tally:
     expired_presented: int = 0
     reconnects: int = 0
     silent: int = 0
+    quiet: int = 0
+    """Quiet requests that were answered with success."""
+    quiet_unsent: int = 0
+    """Quiet requests that were not sent, because the token held was over."""
+    quiet_renewed: int = 0
+    """Quiet requests that were answered with a successor: never right."""
     renewed_at: Counter[int] = field(default_factory=Counter)
     """Distinct successors by millisecond since the barrier."""
     lags: list[tuple[int, float]] = field(default_factory=list)
@@ -157,6 +163,20 @@ class ClientSession:
         if successor_expires_at > self.expires_at:
             self._hold(successor, successor_expires_at)
         return "renewed"
+
+    def polled(
+        self, sent: Sent, status: int, brought: bytes | None, now: float, tally: Tally
+    ) -> Verdict:
+        """Take in the answer to a quiet request; a successor is counted and not taken up."""
+        if status == 401:
+            return self._refused(sent, now, tally)
+        if not 200 <= status < 300:
+            return "refused"
+        tally.quiet += 1
+        if brought is not None:
+            tally.quiet_renewed += 1
+            tally.blame(f"session {self.index} was extended by a quiet request at {now:.3f} s")
+        return "ok"
 
     def dropped(self, sent: Sent) -> None:
         """Note that the answer never reached the client, as the scenario wanted it."""

@@ -26,6 +26,7 @@ class Courier:
         self._base = base.encode("ascii")
         self._carrier = carrier
         self._successor = carrier.successor_header.lower().encode("ascii")
+        self._quiet = carrier.quiet_header.encode("ascii") + b": 1\r\n\r\n"
         self._before = b"GET " + self._base + carrier.path.encode("ascii") + b" HTTP/1.1\r\n"
         self._before += self._host + _AGENT
         self._before += (
@@ -37,6 +38,10 @@ class Courier:
     def page(self, token: bytes) -> bytes:
         """Give the request for a page with `token`."""
         return self._before + token + b"\r\n\r\n"
+
+    def poll(self, token: bytes) -> bytes:
+        """Return the same request, marked as one that extends no session."""
+        return self._before + token + b"\r\n" + self._quiet
 
     def successor(self, answer: Answer) -> bytes | None:
         """Give the successor that an answer brings, if any."""

@@ -86,6 +86,9 @@ class Driver:
         )
         self._hostile_wire = Wire(plan.url, timeout=plan.timeout, seed=seed)
         self._tabs: Population[_Tab] = Population(self._next_gap)
+        every = scenario.polls_every()
+        self._polls_every = float("inf") if every is None else every
+        self._polls: Population[_Tab] = Population(lambda _: self._polls_every)
         self._sessions: list[ClientSession] = []
         self._in_flight = 0
         self._running: set[gevent.Greenlet] = set()
@@ -105,7 +108,10 @@ class Driver:
             self._sessions.append(session)
             for _ in range(self._scenario.tabs):
                 due = max(self._scenario.first_due(index, self._rng), held.begins_at - zero)
-                self._tabs.add(_Tab(session), due)
+                tab = _Tab(session)
+                self._tabs.add(tab, due)
+                if self._polls_every < float("inf"):
+                    self._polls.add(tab, due + self._rng.random() * self._polls_every)
 
     def drive(self) -> None:
         """Run until the plan's duration is over and every answer has come or timed out."""
@@ -116,10 +122,12 @@ class Driver:
             leaves = self._scenario.signs_out_at(session.index)
             if leaves is not None:
                 self._spawn(self._revoke, session, leaves)
-        while self._tabs.next_due < ends:
-            wait = self._tabs.next_due - self._now()
+        while (soonest := min(self._tabs.next_due, self._polls.next_due)) < ends:
+            wait = soonest - self._now()
             if wait > 0:
                 gevent.sleep(wait)
+            for due, tab in self._polls.pop(min(self._now(), ends)):
+                self._spawn(self._poll, tab, due)
             for due, tab in self._tabs.pop(min(self._now(), ends)):
                 parallel = self._scenario.parallel(self._rng)
                 self._ledger.parallel[parallel] += 1
@@ -173,6 +181,25 @@ class Driver:
             sent, answer.status, successor, expires_at, self._now(), self._tally
         )
         if verdict == "lost":
+            self._login(session)
+
+    def _poll(self, tab: _Tab, due: float) -> None:
+        """Send a quiet request while the token held lives, as the clients of linqi do."""
+        session, now = tab.session, self._now()
+        if tab.is_over or session.revoked_at is not None:
+            return
+        self._ledger.record_lag(max(0.0, now - due))
+        if now >= session.expires_at:
+            self._tally.quiet_unsent += 1
+            return
+        sent = session.send(now)
+        answer = self._ask(
+            "GET", self._courier.poll(sent.token), due, session=session, good="quiet"
+        )
+        if answer is None:
+            return
+        brought = self._courier.successor(answer)
+        if session.polled(sent, answer.status, brought, self._now(), self._tally) == "lost":
             self._login(session)
 
     def _ask(

@@ -36,6 +36,7 @@ from linqi.config import build as build_config
 from linqi.stores.opening import open_store
 from linqi_storm.counted_store import CountedStore
 from linqi_storm.naive import NaiveMiddleware
+from linqi_storm.plan import Carrier
 from linqi_storm.policies import parse_policy
 from linqi_storm.sampler import Sampler
 from linqi_storm.users_app import import_app, stormed
@@ -113,7 +114,14 @@ def _sliding(spec: AppSpec, sampler: Sampler) -> ASGIApp:
         budget = RenewalBudget(rate, burst=max(1.0, rate))
     renewal = SlidingRenewal(signer, renewal_settings(spec), budget=budget, on_issue=verifier.prime)
     sampler.watch(cache=verifier.cache)
-    return JWTMiddleware(page, verifier, renewal=renewal, public=["/healthz"], hooks=[sampler])
+    return JWTMiddleware(
+        page,
+        verifier,
+        renewal=renewal,
+        public=["/healthz"],
+        quiet_header=Carrier().quiet_header,
+        hooks=[sampler],
+    )
 
 
 def _naive(spec: AppSpec, sampler: Sampler) -> ASGIApp:

@@ -33,6 +33,10 @@ class Facts:
     accepted_expired: int = 0
     accepted_revoked: int = 0
     accepted_forged: int = 0
+    quiet: int = 0
+    """Quiet requests that were answered with success."""
+    quiet_renewed: int = 0
+    """Those that were answered with a successor."""
     hostile: int = 0
     """Requests that had to be refused."""
     memory_growth: float | None = None
@@ -82,6 +86,8 @@ def _counted(facts: Facts, rules: Rules) -> Iterator[tuple[str, float | None, fl
         yield "renewals signed twice by one worker", 0, facts.signed_twice, ""
     yield "expired tokens accepted", 0, facts.accepted_expired, ""
     yield "forged tokens accepted", 0, facts.accepted_forged, f"of {facts.hostile} presented"
+    if facts.quiet:
+        yield "sessions extended by quiet requests", 0, facts.quiet_renewed, f"of {facts.quiet}"
     if facts.accepted_revoked or not rules.is_sliding:
         yield "revoked tokens accepted past the bound", 0, facts.accepted_revoked, ""
     if not rules.is_sliding and facts.families_killed is not None:

@@ -42,6 +42,8 @@ class Carrier:
     successor_header: str = "X-Refresh-Token"
     refresh_path: str = "/refresh"
     logout_path: str = "/logout"
+    quiet_header: str = "X-Quiet"
+    """The header of requests that extend no session."""
 
 
 class Login(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

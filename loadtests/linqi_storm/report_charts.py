@@ -30,6 +30,7 @@ _Points: TypeAlias = "list[tuple[float, float | None]]"
 OUTCOMES: Final[Mapping[str, tuple[str, tuple[str, ...], str]]] = {
     "answered": ("2xx", ("ok", "refreshed"), "1"),
     "renewed": ("2xx with a successor", ("renewed",), "ok"),
+    "quiet": ("2xx, quiet", ("quiet",), "3"),
     "refused": ("401 or 403", ("refused",), "4"),
     "limited": ("429", ("limited",), "6"),
     "unavailable": ("503", ("unavailable",), "2"),

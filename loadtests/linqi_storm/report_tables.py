@@ -121,6 +121,9 @@ def sessions_table(run: StormRun) -> str:
         ("due, and silent until the end (not in the histogram)", str(lags.silent)),
         ("refresh families killed without theft", str(counts.families_killed)),
     ]
+    if counts.quiet or counts.quiet_unsent:
+        rows.append(("quiet requests answered", str(counts.quiet)))
+        rows.append(("quiet requests not sent, as the token was over", str(counts.quiet_unsent)))
     if lags.lags.total:
         buffer = run.setup.load.buffer_seconds
         share = f"{lags.lags.share_above(buffer):.3%} of {lags.lags.total}"

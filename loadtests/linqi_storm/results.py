@@ -187,9 +187,10 @@ class Second:
     """Since the barrier."""
     requests: int = 0
     outcomes: Mapping[str, int] = field(default_factory=dict)
-    """By kind: ``ok``, ``renewed`` (a success with a successor), ``refreshed``, ``refused`` (401
-    or 403), ``limited`` (429), ``unavailable`` (503), ``failed`` (other 5xx), ``strange`` (other
-    answers), ``timeout``, ``broken`` (no answer), ``dropped`` (a reply thrown away on purpose)."""
+    """By kind: ``ok``, ``renewed`` (a success with a successor), ``refreshed``, ``quiet`` (the
+    success of a request that extends no session), ``refused`` (401 or 403), ``limited`` (429),
+    ``unavailable`` (503), ``failed`` (other 5xx), ``strange`` (other answers), ``timeout``,
+    ``broken`` (no answer), ``dropped`` (a reply thrown away on purpose)."""
     hostile: Mapping[str, int] = field(default_factory=dict)
     """The same for requests that are not honest; they are in none of the other figures."""
     renewals: int = 0
@@ -280,6 +281,10 @@ class SessionCounts:
     """Lost because every answer in their buffer was dropped on its way, on purpose."""
     duplicate_successors: int = 0
     """Renewals for which clients saw two different successors."""
+    quiet: int = 0
+    """Quiet requests answered with success: polls, which extend no session and show no lag."""
+    quiet_unsent: int = 0
+    """Quiet requests that clients did not send because their token was over."""
     families_killed: int = 0
     """Refresh families revoked as stolen although nobody stole."""
     refused_seconds: Histogram = field(default_factory=Histogram)

@@ -49,6 +49,7 @@ def carrier_of(config: Config | None, path: str) -> Carrier:
         successor_header=config.http.successor_header,
         refresh_path=f"{prefix}/refresh",
         logout_path=f"{prefix}/logout",
+        quiet_header=config.http.quiet_header or Carrier().quiet_header,
     )
 
 

@@ -107,6 +107,10 @@ class Scenario:
         """Give the number of requests of a page."""
         return self.pages.draw(rng)
 
+    def polls_every(self) -> float | None:
+        """Return the seconds between quiet requests of a page; None where it makes none."""
+        return None
+
     def loses_reply(self, rng: random.Random) -> bool:
         """Tell whether an answer gets lost on its way to the client."""
         return False

@@ -16,6 +16,7 @@ from linqi_storm.scenarios.sliding import (
     LostSuccessors,
     Morning,
     Naive,
+    Polls,
     Steady,
     StormSliding,
 )
@@ -26,7 +27,7 @@ SCENARIOS: Final[Mapping[str, type[Scenario]]] = {
     scenario.name: scenario
     for scenario in (
         *(Steady, StormSliding, StormDual, Tabs, LostReplies, LostSuccessors, KeyRotation),
-        *(IssuerOutage, StoreOutage, KidFlood, GarbageFlood, Revoke, Deploy, Morning, Naive),
+        *(IssuerOutage, StoreOutage, KidFlood, GarbageFlood, Revoke, Deploy, Morning, Polls, Naive),
     )
 }
 

@@ -18,6 +18,7 @@ __all__ = [
     "LostSuccessors",
     "Morning",
     "Naive",
+    "Polls",
     "Steady",
     "StormSliding",
 ]
@@ -116,6 +117,22 @@ class LostSuccessors(StormSliding):
     def loses_reply(self, rng: random.Random) -> bool:
         """Lose the answer by chance."""
         return rng.random() < self.settings["share"]
+
+
+class Polls(StormSliding):
+    """Every page polls quietly, as long as its token lives, whether or not its user is there."""
+
+    name = "polls"
+    summary = "people who read and go away, on pages that poll: no quiet request extends a session"
+    shape = Shape(
+        sessions=500, lifetime=30, buffer=10, duration=45, gap=3, law="reading", pages=False,
+        compression=30,
+    )  # fmt: skip
+    options: ClassVar[Mapping[str, float]] = {"every": 2.0}
+
+    def polls_every(self) -> float:
+        """Return the seconds between two polls of a page."""
+        return self.settings["every"]
 
 
 class GarbageFlood(StormSliding):
