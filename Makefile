@@ -1,8 +1,11 @@
 # Every target makes what it needs; the stamp files make the second run quick.
-PYTHON ?= $(shell for p in python3 python3.11 python3.12 python3.13 python3.14; do \
+DEFAULT_PYTHON := $(shell for p in python3 python3.11 python3.12 python3.13 python3.14; do \
 	command -v $$p >/dev/null 2>&1 && $$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null \
 	&& echo $$p && break; done)
-VENV := .venv
+PYTHON ?= $(DEFAULT_PYTHON)
+version_of = $(if $(1),$(shell $(1) -c 'import sys; print("%d.%d" % sys.version_info[:2])' 2>/dev/null))
+# Another version of Python has an environment of its own: .venv-3.13 beside .venv.
+VENV := $(if $(filter $(call version_of,$(DEFAULT_PYTHON)),$(call version_of,$(PYTHON))),.venv,.venv-$(call version_of,$(PYTHON)))
 BIN := $(VENV)/bin
 DEMO_ARGS ?=
 PAGE_ARGS ?=
@@ -16,7 +19,7 @@ TEST_JOBS ?= 3
 help:
 	@echo "make demo    run the main job: renewals, theft, an outage, storms, tuning (3 min)"
 	@echo "make page    serve a page that shows a session at work, on http://localhost:8000/"
-	@echo "make test    run the tests with branch coverage"
+	@echo "make test    run the tests with branch coverage; PYTHON=python3.13 in an environment of its own"
 	@echo "make bench   measure verification, renewal and the middleware"
 	@echo "make rivals  measure the same work done by other libraries (installs them; needs Node.js)"
 	@echo "make lint    ruff          make types   mypy --strict"
@@ -62,7 +65,7 @@ pins:
 	rm -rf $(VENV)-pins
 
 clean:
-	rm -rf $(VENV) $(VENV)-pins $(VENV)-rivals bench/rivals/node/node_modules build dist .coverage* .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf .venv .venv-3.* $(VENV)-pins .venv-rivals bench/rivals/node/node_modules build dist .coverage* .mypy_cache .ruff_cache .pytest_cache .hypothesis
 
 $(BIN)/python:
 	@test -n "$(PYTHON)" || { echo "linqi needs Python 3.11 or newer; none was found on PATH" >&2; exit 1; }

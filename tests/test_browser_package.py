@@ -11,7 +11,6 @@ from linqi.browser import FOLDER
 def test_the_module_is_small() -> None:
     """At most 5,100 bytes by gzip, comments and all."""
     size = len(gzip.compress((FOLDER / "linqi.js").read_bytes(), 9, mtime=0))
-    print("linqi.js:", size, "bytes by gzip")
     assert size <= 5_100
 
 

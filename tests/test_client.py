@@ -36,7 +36,6 @@ async def test_two_hundred_tasks_at_expiry_make_one_refresh(dual_server: str) ->
     async with httpx2.AsyncClient(base_url=dual_server, auth=auth, timeout=20) as client:
         expire(auth)
         answers = await asyncio.gather(*[client.get("/me") for _ in range(200)])
-    print("200 tasks at expiry:", auth.posts, "refresh")
     assert {answer.status_code for answer in answers} == {200}
     assert auth.posts == 1
 

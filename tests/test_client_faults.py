@@ -112,10 +112,17 @@ async def test_near_expiry_no_request_waits_for_a_refresh_that_fails(
     auth.renewing._wall = Elsewhen(held.life - held.advisory + 0.05)
     assert auth.renewing.plan().token
     auth.renewing._flight = None  # that was a look, and nobody leads
+    is_over = threading.Event()
+
+    async def pause(seconds: float) -> None:
+        if seconds:  # between the tries
+            await asyncio.to_thread(is_over.wait)
+
+    auth._sleep = pause
     proxy.set(mode, only=b"/refresh")
-    began = time.monotonic()
     assert await send(auth, count=20) == [200] * 20
-    assert time.monotonic() - began < 1.5
+    assert auth.renewing._flight is not None, "the renewal must still be under way"
+    is_over.set()
     proxy.set("pass")  # what hung arrives late
     for thread in threading.enumerate():
         if thread.name == "linqi-renewal":
@@ -186,9 +193,7 @@ async def test_a_late_answer_does_not_overwrite_a_newer_one(
     proxy: Proxy, dual_server: str, send: Send, counting: Any
 ) -> None:
     """The first refresh hangs and is given up, two more are answered, then its reply arrives."""
-    auth = counting(
-        f"http://127.0.0.1:{proxy.port}/refresh", login(dual_server), longest_flight=0.4
-    )
+    auth = counting(f"http://127.0.0.1:{proxy.port}/refresh", login(dual_server))
     settled: list[int] = []
     real = auth.renewing.settle
 
@@ -204,6 +209,7 @@ async def test_a_late_answer_does_not_overwrite_a_newer_one(
     first = asyncio.create_task(auth._renew(auth.renewing.plan().flight, asyncio.to_thread))  # type: ignore[arg-type]
     while not proxy.seen:
         await asyncio.sleep(0.01)
+    auth.renewing._flight_ends_at = 0  # its time is over
     expire(auth)
     assert await send(auth) == [200]
     assert sequence(auth) == 1
@@ -384,7 +390,8 @@ def test_two_processes_with_one_file_share_a_renewal(tmp_path: Path, dual_server
         for worker in workers:
             worker.kill()
             worker.communicate()
-    print("renewed at the same moment: posts", [posts for _, posts, _ in answers])
+    # One has posted before; now one of them does, or both where neither saw the other's tokens.
+    assert sum(posts for _, posts, _ in answers) in (2, 3)
     assert {(status, sequence) for status, _, sequence in answers} == {(200, 2)}
 
 
@@ -402,8 +409,8 @@ def answer_of(worker: "subprocess.Popen[str]") -> Any:
 
 
 def wait_until(is_so: Callable[[], bool]) -> None:
-    """Wait for another process, at most 5 s."""
-    deadline = time.monotonic() + 5
+    """Wait for another process, at most 60 s."""
+    deadline = time.monotonic() + 60
     while not is_so():
         assert time.monotonic() < deadline
         time.sleep(0.01)

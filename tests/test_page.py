@@ -97,7 +97,6 @@ async def test_three_tabs_refresh_once_per_expiry(context: BrowserContext, serve
     await asyncio.sleep(0.5)
     tokens = await distinct_tokens(pages)
     refreshes = watch.count("/auth/refresh")
-    print(f"3 tabs x 200 requests: {refreshes} refreshes for {len(tokens) - 1} expiries")
     assert refreshes == len(tokens) - 1 >= 3
     final = await states(pages)
     assert len({state["tokenId"] for state in final}) == 1
@@ -138,7 +137,8 @@ async def test_tabs_go_on_without_locks_or_channel(
     work = {"count": 100, "pause": 2 * LIFETIME * 1000 / 100}
     statuses = await asyncio.gather(*[run(page, USE, work) for page in pages])
     assert [set(found) for found in statuses] == [{200}] * 3
-    print(missing, "->", watch.count("/auth/refresh"), "refreshes")
+    expiries = len(await distinct_tokens(pages)) - 1
+    assert 1 <= expiries <= watch.count("/auth/refresh") <= 3 * expiries  # each tab by itself
     assert watch.refused("/auth/me") == 0
     assert [await run(page, "return ends") for page in pages] == [[], [], []]
 

@@ -74,7 +74,6 @@ async def test_j1_a_thousand_at_a_cold_start_cost_one_fetch(issuer: Issuer) -> N
     verifier = verifier_of(issuer.keys())
     tokens = [issuer.token(jti=str(n)) for n in range(50)] * 20
     found = await asyncio.gather(*[verified(verifier, token) for token in tokens])
-    print("1000 cold verifications:", issuer.counts(), "discovery and key set requests")
     assert {value.subject for value in found} == {"alice"}
     assert issuer.counts() == (1, 1)
 
@@ -93,37 +92,38 @@ async def test_j1_a_waiter_that_leaves_does_not_end_the_fetch(issuer: Issuer) ->
 
 
 async def test_j1_a_flood_of_made_up_kids_costs_one_fetch_per_cooldown(issuer: Issuer) -> None:
-    """J1, down issuer: 10,000 random kids; attempts stay in the rhythm, known kids stay quick."""
+    """J1, down issuer: 10,000 random kids; attempts stay in the rhythm, known kids never wait."""
     times = FakeTime()
     keys = issuer.keys(**times.options)
     verifier = verifier_of(keys, cache=None)
     known = issuer.token(exp=int(time.time()) + 9000)
     await verified(verifier, known)
 
-    def quickness() -> float:
-        took = []
-        for _ in range(300):
-            began = time.perf_counter()
-            verifier.verify(known)
-            took.append(time.perf_counter() - began)
-        return sorted(took)[296]
+    def is_served_at_once() -> bool:
+        """Check that no step of the known kid's verification waits for anything."""
+        work = verified(verifier, known)
+        try:
+            work.send(None)
+        except StopIteration as done:
+            return bool(done.value.subject == "alice")
+        finally:
+            work.close()
+        return False
 
-    before = quickness()
     issuer.fault("error")
     floods = [forged(secrets.token_hex(8), issuer.url) for _ in range(100)]
-    attempts_before, during = keys.state().requests, []
+    attempts_before = keys.state().requests
     for second in range(100):  # 10,000 look-ups in 100 simulated seconds
         for token in floods:
             with pytest.raises(UnknownKey):
                 await verified(verifier, token)
+        if second % 10 == 0:  # a fetch for one of them may be under way
+            waiting = asyncio.create_task(verified(verifier, token))
+            assert is_served_at_once()
+            with pytest.raises(UnknownKey):
+                await waiting
         times.move(1)
-        if second % 10 == 0:
-            during.append(quickness())
     attempts = keys.state().requests - attempts_before
-    print(
-        f"10,000 unknown kids in 100 s: {attempts} attempts; known kid p99"
-        f" {before * 1e6:.0f} us before, {sorted(during)[5] * 1e6:.0f} us during"
-    )
     assert 1 <= attempts <= 100 / 30 + 1
     assert keys.state().refused_kids >= 9_990
     assert keys.find("ES256", keys.state().kids[0])
@@ -216,7 +216,6 @@ async def test_a_rotation_under_load_refuses_no_valid_token(issuer: Issuer) -> N
     issuer.control("sign")
     new = issuer.token(exp=exp)
     await load([old, new], 300)
-    print(f"rotation under load: {served} served, {refused} refused")
     assert (served, refused) == (910, 0)
     assert len(keys.state().kids) == 2
 
@@ -277,7 +276,6 @@ async def test_j2_an_outage_of_fifty_minutes_refuses_nobody(issuer: Issuer) -> N
         except TokenError:
             refused += 1
     state = keys.state()
-    print(f"50 min of outage: {refused} refused, {state.failures} attempts failed")
     assert refused == 0
     assert state.status == "stale"
     assert 3000 / (120 * 1.2) < state.failures < 3000 / 30
@@ -310,7 +308,7 @@ async def test_j3_whatever_the_issuer_does_is_unavailable(
     issuer.fault(kind, at=at)
     events = list[Event]()
     keys = issuer.keys(
-        limits=RemoteLimits(timeout=0.3 if kind == "hang" else 5),
+        limits=RemoteLimits(timeout=2 if kind == "hang" else 5),
         refresh=RefreshSettings(cooldown=1),
         hooks=[events.append],
     )

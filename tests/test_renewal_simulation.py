@@ -106,7 +106,6 @@ def test_storm_factor_of_the_first_cycle_after_a_synchronous_login(
     """The grid stays at the noise floor where the plain threshold peaks twentyfold and more."""
     renewals, lost = simulate(policy, PERIOD + BUFFER)
     seen = peak(renewals, 0, PERIOD + BUFFER)
-    print(f"{name}: peak of the first cycle {seen:.2f} x steady, lost {lost}")
     assert holds(seen)
     assert lost == 0
 
@@ -116,7 +115,6 @@ def test_the_grid_renews_at_the_steady_rate_from_the_first_second() -> None:
     renewals, _ = simulate(Grid(), PERIOD)
     # The wait of about 10 s for a session's next request shifts the cycle by that much.
     rate = len([at for at in renewals if at >= 60]) / (PERIOD - 60) / STEADY
-    print(f"grid: mean of the first cycle {rate:.3f} x steady")
     assert 0.97 <= rate <= 1.03
 
 
@@ -127,7 +125,6 @@ def test_an_outage_leaves_no_echo_on_the_grid(policy: Policy, low: float, high: 
     renewals, lost = simulate(policy, end + 2 * PERIOD, spread=PERIOD, outage=(begin, end))
     recovery = peak(renewals, end, end + 60)
     echo = peak(renewals, end + PERIOD - 60, end + PERIOD + 120)
-    print(f"{policy}: recovery {recovery:.1f}, echo one cycle later {echo:.2f}, lost {lost}")
     assert recovery > 5, "the outage must have an effect, or this shows nothing"
     assert low <= echo <= high
     assert lost == 0
@@ -144,6 +141,5 @@ def test_a_budget_of_one_and_a_half_cuts_the_recovery_and_loses_nobody() -> None
         budget=RenewalBudget(rate=1.5 * STEADY, burst=STEADY),
     )
     recovery = peak(renewals, end, end + 300)
-    print(f"grid with a budget of 1.5 x steady: recovery {recovery:.2f}, lost {lost}")
     assert recovery <= 2.2
     assert lost == 0

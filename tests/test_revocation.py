@@ -3,7 +3,7 @@
 import asyncio
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -188,11 +188,14 @@ def test_a_stale_age_has_a_lower_bound() -> None:
         Revocations(MemoryStore(), stale_after=1)
 
 
-@pytest.mark.parametrize(("kind", "bound"), [("sqlite", 0.25), ("valkey", 0.1), ("postgres", 0.1)])
+@pytest.mark.parametrize(("kind", "poll"), [("sqlite", 0.05), ("valkey", 0), ("postgres", 0)])
 async def test_k8_how_soon_another_process_refuses(
-    kind: str, bound: float, valkey_url: str, postgres_dsn: str, tmp_path: Path
+    kind: str, poll: float, valkey_url: str, postgres_dsn: str, tmp_path: Path
 ) -> None:
-    """K8: from `publish` returning to knowing, over 60 revocations; printed, bounded loosely."""
+    """K8: from `publish` returning to knowing, over 60 revocations.
+
+    Bounded by what a publication itself takes at this moment on this machine, however busy it is.
+    """
     stores: list[SessionStore] = []
     if kind == "sqlite":
         from linqi.stores.sqlite import SQLiteStore
@@ -211,20 +214,18 @@ async def test_k8_how_soon_another_process_refuses(
     here, there = stores
     known = Revocations(there)
     await known.start()
-    took = []
+    took, published = [], []
     for _ in range(60):
         name, now = new_session_id("alice"), time.time()
+        sent = time.perf_counter()
         await here.publish([Revocation(kind="session", value=name, at=now, until=now + 60)])
         began = time.perf_counter()
+        published.append(began - sent)
         while not known.knows(name):
             await asyncio.sleep(0.0005)
         took.append(time.perf_counter() - began)
-    ranked: Sequence[float] = sorted(took)
-    print(
-        f"{kind}: revocation seen by another process after p50 {ranked[30] * 1e3:.1f} ms,"
-        f" p99 {ranked[59] * 1e3:.1f} ms (bound {bound * 1e3:.0f})"
-    )
-    assert ranked[30] < bound  # the median: a shared machine may hold any one back
+    # The medians: a shared machine may hold any one back.
+    assert sorted(took)[30] < 2 * poll + 20 * sorted(published)[30] + 0.005
     await known.close()
     for store in stores:
         await store.close()

@@ -50,7 +50,6 @@ async def test_eight_workers_that_start_together(
         ready = await asyncio.to_thread(ready_workers, url, 8)
         bearer = {"authorization": f"Bearer {issuer.token()}"}
         answers = [httpx2.get(f"{url}/me", headers=bearer).status_code for _ in range(16)]
-        print(f"8 workers, shared {is_shared}:", issuer.counts(), "requests")
         assert ready == 8
         assert set(answers) == {200}
         assert issuer.counts() == (1, 1) if is_shared else max(issuer.counts()) <= 8
