@@ -1,15 +1,17 @@
 """What `make` does with another version of Python."""
 
+import shutil
 import subprocess
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
+MAKE = shutil.which("make") or "make"
 
 
 def plan_of(*arguments: str) -> str:
     """Give the commands that `make lint` would run."""
     done = subprocess.run(
-        ["make", "--dry-run", "lint", *arguments],
+        [MAKE, "--dry-run", "lint", *arguments],
         capture_output=True,
         text=True,
         check=True,
