@@ -44,7 +44,7 @@ ENVIRON = {
     "REFRESH_B": json.dumps({"keys": [OTHER["HS256"].keys[0].private_jwk()]}),
     "MEMORY": "memory:",
     "SQLITE": "sqlite:by-variable.db",
-    "COUNTED_HERE": "async+memory://",
+    "COUNTED_HERE": "memory:",
     "COUNTED_NOWHERE": UNKNOWN_STORAGE,
 }
 OWN: dict[str, Any] = {
@@ -913,7 +913,7 @@ async def a_seventh_address(trial: Trial) -> object:
     return (await _login(trial, times=7, password="wrong", address="10.0.0.{}")).status
 
 
-@case("throttle.storage", LOGIN, ("async+memory://", UNKNOWN_STORAGE), (400, "refused"))
+@case("throttle.storage", LOGIN, ("memory:", UNKNOWN_STORAGE), (400, "refused"))
 @case("throttle.storage_env", LOGIN, ("COUNTED_HERE", "COUNTED_NOWHERE"), (400, "refused"))
 async def where_failures_are_counted(trial: Trial) -> object:
     """Tell the status of a failure; or that there is no such place."""

@@ -104,13 +104,12 @@ DOORS = {
     },
     "redis": {"linqi.stores._redis", "linqi.stores.valkey", "linqi.stores.valkey_attempts"},
     "asyncpg": {"linqi.stores._asyncpg", "linqi.stores.postgres", "linqi.stores.postgres_attempts"},
-    "limits": {"linqi.asgi.throttle"},
     "tomlkit": {"linqi.config.writing"},
 }
 # Inside functions only: the core runs without them.
 LAZY = {
     "linqi_bench",
-    *("asyncpg", "filelock", "httpx2", "limits", "linqi_storm", "platformdirs", "redis"),
+    *("asyncpg", "filelock", "httpx2", "linqi_storm", "platformdirs", "redis"),
     *("prometheus_client", "rich", "tomlkit"),
 }
 # Nobody imports these but a program that has the library.

@@ -65,6 +65,16 @@ class CountedStore:
         self.calls += 1
         return await self._store.raise_lifetime(seconds)
 
+    async def end_devices(self, owner: str, now: float) -> None:
+        """Keep the end of device tokens."""
+        self.calls += 1
+        await self._store.end_devices(owner, now)
+
+    async def devices_ended_at(self, owner: str) -> float:
+        """Return the end of device tokens."""
+        self.calls += 1
+        return await self._store.devices_ended_at(owner)
+
     async def publish(self, revocations: Sequence[Revocation]) -> None:
         """Spread revocations."""
         self.calls += 1

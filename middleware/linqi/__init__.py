@@ -50,6 +50,7 @@ from linqi.sessions.revocation import Revocations, RevocationState
 from linqi.sessions.sliding import Authorize, Begun, Issued, RenewalCounts, SlidingRenewal
 from linqi.sessions.store import SessionStore
 from linqi.stores.memory import MemoryStore
+from linqi.stores.opening import open_attempts
 from linqi.stores.postgres import PostgresStore
 from linqi.stores.sqlite import SQLiteStore
 from linqi.stores.valkey import ValkeyStore
@@ -129,5 +130,6 @@ __all__ = [
     "events",
     "has_scopes",
     "jwks_route",
+    "open_attempts",
     "rotate",
 ]

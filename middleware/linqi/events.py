@@ -19,6 +19,8 @@ __all__ = [
     "KeysExpired",
     "KeysNotFetched",
     "KeysRefreshed",
+    "LoginThrottleFailed",
+    "LoginThrottled",
     "RefreshDenied",
     "RefreshTokenReused",
     "RenewalDeferred",
@@ -298,6 +300,28 @@ class RefreshDenied:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class LoginThrottled:
+    """An attempt to sign in was refused before its password was looked at."""
+
+    limits: tuple[str, ...]
+    """Which limits were reached: ``pair``, ``address``, ``name``, ``device``."""
+    wait: float
+    """After how many seconds one is allowed again."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LoginThrottleFailed:
+    """The counters of sign-ins could not be reached.
+
+    ``reserve``: an attempt could not be counted and was refused with 503. ``release``: an attempt
+    with a right password still counts. ``device``: a sign-in got no device token.
+    """
+
+    step: Literal["reserve", "release", "device"]
+    detail: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RevocationFeedLost:
     """What other workers revoke does not arrive; after ``served_for`` seconds requests get 503."""
 
@@ -337,6 +361,8 @@ Event: TypeAlias = (
     | RenewalFailed
     | RenewalSkipped
     | SessionCapReached
+    | LoginThrottled
+    | LoginThrottleFailed
     | RevocationFailed
     | SocketClosed
     | KeysRefreshed

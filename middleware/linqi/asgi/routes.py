@@ -14,13 +14,13 @@ from linqi.asgi._http import (
     Receive,
     Scope,
     Send,
-    client_address,
     find_header,
     find_single,
 )
 from linqi.asgi.answers import Answer, error_body, outcome, refusal, retry_after
 from linqi.asgi.draining import Body, Drain
 from linqi.asgi.forms import BodyFault, read_form
+from linqi.asgi.login_attempts import LoginAttempts
 from linqi.asgi.refusals import refuse
 from linqi.asgi.session_cookie import SessionCookie
 from linqi.asgi.throttle import LoginThrottle
@@ -102,7 +102,11 @@ class SessionRoutes:
         self._verifier = verifier
         self._authenticate = authenticate
         self._cookie = SessionCookie(cookie_name, origins)
-        self._throttle = LoginThrottle(clock=clock) if isinstance(throttle, str) else throttle
+        self._device_cookie = SessionCookie(f"{cookie_name}-device", origins)
+        self._attempts: LoginAttempts | None = None
+        if throttle is not None:
+            chosen = LoginThrottle() if isinstance(throttle, str) else throttle
+            self._attempts = LoginAttempts(chosen, sessions, self._device_cookie)
         self._clock = clock
         self._drain = Drain()
         self._prefix = prefix
@@ -172,25 +176,28 @@ class SessionRoutes:
         if is_cookie:
             self._cookie.check(scope)
         form = await read_form(scope, receive)
-        name, address = form.get("username", ""), client_address(scope)
-        if not name or "password" not in form:
+        if not form.get("username") or "password" not in form:
             raise BodyFault(400, "username and password are needed")
-        if self._throttle is not None and (wait := await self._throttle.wait(name, address)) > 0:
-            return Answer(
-                429, error_body("slow_down", "too many failed sign-ins"), [retry_after(wait)]
-            )
+        attempt = None
+        if self._attempts is not None:
+            now = self._clock()
+            attempt = await self._attempts.begin(scope, form, is_cookie=is_cookie, now=now)
+            if attempt.wait:
+                body = error_body("slow_down", "too many failed sign-ins")
+                return Answer(429, body, [retry_after(attempt.wait)])
         person = await self._asked(form)
         if person is None:
-            if self._throttle is not None:
-                await self._throttle.failed(name, address)
             return Answer(400, error_body("invalid_grant", "the name or the password is wrong"))
+        if attempt is not None:
+            await attempt.take_back()
         pair = await self._sessions.sign_in(
             person.subject,
             claims=person.claims,
             scopes=person.scopes,
             device=form.get("device") or _device(scope),
         )
-        return self._pair(pair, is_cookie=is_cookie)
+        token = None if attempt is None else await attempt.device_token(person.subject)
+        return self._pair(pair, is_cookie=is_cookie, device_token=token)
 
     async def _asked(self, form: Mapping[str, str]) -> Person | None:
         """Return who signed in with the fields of `form`; the application knows."""
@@ -231,7 +238,7 @@ class SessionRoutes:
     async def _logout_all(self, scope: Scope, receive: Receive) -> Answer:
         verified = self._who(scope)
         await self._sessions.revoke_all(verified.identity, cause="logout")
-        return Answer(204, None, [self._cookie.cleared()])
+        return Answer(204, None, [self._cookie.cleared(), self._device_cookie.cleared()])
 
     async def _list(self, scope: Scope, receive: Receive) -> Answer:
         verified = self._who(scope)
@@ -333,7 +340,7 @@ class SessionRoutes:
         self._cookie.check(scope)
         return self._cookie.read(scope), form, True
 
-    def _pair(self, pair: TokenPair, *, is_cookie: bool) -> Answer:
+    def _pair(self, pair: TokenPair, *, is_cookie: bool, device_token: str | None = None) -> Answer:
         now = self._clock()
         answer: dict[str, Any] = {
             "access_token": pair.access_token,
@@ -353,6 +360,12 @@ class SessionRoutes:
             headers.append(self._cookie.set(pair.refresh_token, pair.refresh_expires_at - now))
         else:
             answer["refresh_token"] = pair.refresh_token
+        if device_token is not None and self._attempts is not None:
+            if is_cookie:
+                seconds = self._attempts.throttle.device_lifetime
+                headers.append(self._device_cookie.set(device_token, seconds))
+            else:
+                answer["device_token"] = device_token
         return Answer(200, answer, headers)
 
 

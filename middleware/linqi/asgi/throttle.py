@@ -3,23 +3,44 @@
 from __future__ import annotations
 
 import hashlib
-import math
-import time
-from collections.abc import Callable
-from typing import Any
+import unicodedata
+from collections.abc import Sequence
+from typing import Final
 
-from linqi.errors import ConfigurationError, Unavailable
+from linqi.asgi.client_address import client_network, read_networks
+from linqi.errors import ConfigurationError
+from linqi.sessions.attempts import AttemptStore, Counter, CountsAttempts, Limit
+from linqi.sessions.device_token import LONGEST_DEVICE_SECONDS
+from linqi.sessions.store import SessionStore
 
 __all__ = ["LoginThrottle"]
 
+_SHORTEST_DEVICE_SECONDS: Final = 3_600
+
 
 class LoginThrottle:
-    """Counts failed sign-ins by name, by address, and by both together.
+    """The limits of failed sign-ins, and what counts as one name and one address.
 
-    Limits are written as the library `limits` reads them. The pair has the tightest one: it stops
-    guessing without letting a stranger lock a user out. `storage` is a URL of `limits`, such as
-    ``async+redis://127.0.0.1:6379`` where several workers should count together; names are
-    hashed before they are kept.
+    An attempt is counted before the password is looked at, and taken back when it was right.
+    Limits are written as ``5 per 5 minutes``: 1 to 1,000 attempts in a moving window of at most a
+    day. They are kept where the sessions are, so that all workers count together.
+
+    Args:
+        per_pair: Failures of one name from one address: the tightest, because it stops guessing
+            without letting a stranger elsewhere lock a user out.
+        per_address: Failures from one IPv4 address or one IPv6 /64, of any name. It does not count
+            where there is no address to count by: see `proxies`.
+        per_name: Failures of one name from anywhere. Beyond it the name is refused whatever the
+            password is, except on a device with a device token of that name.
+        per_device: Failures on one such device, which do not count for the name.
+        device_lifetime: For how many seconds a device token is good after a sign-in: 1 hour to
+            400 days, 90 days by default.
+        proxies: Addresses and networks that stand in front of the server and are not replaced by
+            the client's own address in the ASGI scope, such as ``["10.0.0.0/8"]``. From these, as
+            from loopback and from no address, the per-address limit does not count.
+        storage: Counters in another place than the session store's; they are closed with the
+            throttle, one of a middleware's ``services`` then.
+
     """
 
     def __init__(
@@ -28,48 +49,95 @@ class LoginThrottle:
         per_pair: str = "5 per 5 minutes",
         per_address: str = "50 per 5 minutes",
         per_name: str = "100 per hour",
-        storage: str = "async+memory://",
-        clock: Callable[[], float] = time.time,
+        per_device: str = "10 per hour",
+        device_lifetime: float = 7_776_000,
+        proxies: Sequence[str] = (),
+        storage: AttemptStore | None = None,
     ) -> None:
+        self._faults: list[str] = []
+        self._pair = self._limit("per_pair", per_pair)
+        self._address = self._limit("per_address", per_address)
+        self._name = self._limit("per_name", per_name)
+        self._device = self._limit("per_device", per_device)
         try:
-            import limits
-            from limits.aio.strategies import MovingWindowRateLimiter
-            from limits.storage import storage_from_string
-        except ModuleNotFoundError:
-            raise ConfigurationError(
-                ["limits is not installed; pip install 'linqi[throttle]', or throttle=None"]
-            ) from None
+            self._proxies = read_networks(proxies)
+        except ConfigurationError as error:
+            self._faults += error.faults
+        if not _SHORTEST_DEVICE_SECONDS <= device_lifetime <= LONGEST_DEVICE_SECONDS:
+            self._faults.append(
+                f"device_lifetime is {device_lifetime!r}, expected {_SHORTEST_DEVICE_SECONDS} to"
+                f" {LONGEST_DEVICE_SECONDS} seconds"
+            )
+        if storage is not None and not isinstance(storage, AttemptStore):
+            self._faults.append("storage has no counters; open_attempts(url) makes some")
+        if self._faults:
+            raise ConfigurationError(self._faults)
+        self.device_lifetime = device_lifetime
+        self.storage = storage
+
+    async def start(self) -> None:
+        """Do nothing: the storage connects when it is used."""
+
+    async def close(self) -> None:
+        """Close the storage, if it is not the session store's."""
+        if self.storage is not None:
+            await self.storage.close()
+
+    def storage_beside(self, store: SessionStore) -> AttemptStore:
+        """Return where attempts are counted: the throttle's storage, or that of `store`.
+
+        Raises:
+            ConfigurationError: `store` has no counters.
+
+        """
+        if self.storage is not None:
+            return self.storage
+        if isinstance(store, CountsAttempts):
+            return store.attempts()
+        raise ConfigurationError(
+            [
+                "the session store cannot count sign-ins; give throttle=LoginThrottle("
+                "storage=open_attempts('memory:')), or the URL of a shared storage"
+            ]
+        )
+
+    def counters(self, name: str, host: object, device_id: str = "") -> list[Counter]:
+        """Return what an attempt counts in.
+
+        Args:
+            name: As it was typed. Case, width, composition and space around it do not matter here
+                (NFKC, case folding): names that look alike count together.
+            host: The client's address, as the ASGI scope has it.
+            device_id: The device whose token is good for `name`; "" without one. It counts in the
+                place of the name, and where there is no address in the place of that: strangers
+                behind the same proxy cannot lock it out.
+
+        """
+        address = client_network(host, self._proxies)
+        folded = _folded(name)
+        found = [_counter("pair", self._pair, folded, address or device_id)]
+        if address:
+            found.append(_counter("address", self._address, address))
+        if device_id:
+            found.append(_counter("device", self._device, device_id))
+        else:
+            found.append(_counter("name", self._name, folded))
+        return found
+
+    def _limit(self, name: str, text: str) -> Limit:
         try:
-            self._items = [limits.parse(text) for text in (per_pair, per_address, per_name)]
-            if not storage.startswith("async+"):
-                raise ValueError("the storage's URL does not begin with async+")
-            self._limiter: Any = MovingWindowRateLimiter(storage_from_string(storage))
-        except (ValueError, limits.errors.ConfigurationError) as error:
-            detail = str(error).replace(storage, "***")  # it may hold a password
-            raise ConfigurationError([f"the throttle cannot be made: {detail}"]) from None
-        self._clock = clock
-
-    async def wait(self, name: str, address: str) -> float:
-        """Give for how many seconds no attempt is allowed; 0 when one is."""
-        longest = 0.0
-        try:
-            for item, key in zip(self._items, _keys(name, address), strict=True):
-                if not await self._limiter.test(item, *key):
-                    window = await self._limiter.get_window_stats(item, *key)
-                    longest = max(longest, window.reset_time - self._clock(), 1.0)
-        except Exception as error:
-            raise Unavailable(f"the login throttle: {type(error).__name__}") from error
-        return math.ceil(longest)
-
-    async def failed(self, name: str, address: str) -> None:
-        """Count a failed attempt."""
-        try:
-            for item, key in zip(self._items, _keys(name, address), strict=True):
-                await self._limiter.hit(item, *key)
-        except Exception as error:
-            raise Unavailable(f"the login throttle: {type(error).__name__}") from error
+            return Limit.parse(text)
+        except ConfigurationError as error:
+            self._faults += [f"{name}: {fault}" for fault in error.faults]
+            return Limit(1, 1)
 
 
-def _keys(name: str, address: str) -> list[tuple[str, ...]]:
-    hashed = hashlib.sha256(name.strip().casefold().encode()).hexdigest()[:32]
-    return [("linqi-login", hashed, address), ("linqi-login-from", address), ("linqi-name", hashed)]
+def _counter(kind: str, limit: Limit, *parts: str) -> Counter:
+    """Return a counter whose key has a bounded length and tells no names and addresses."""
+    digest = hashlib.sha256("\n".join(parts).encode()).hexdigest()
+    return Counter(f"{kind}-{digest[:32]}", limit)
+
+
+def _folded(name: str) -> str:
+    folded = unicodedata.normalize("NFKC", name).casefold()
+    return unicodedata.normalize("NFKC", folded).strip()

@@ -10,10 +10,11 @@ from linqi.config.schema import Config
 from linqi.errors import InvalidKey
 from linqi.jose.key import Key
 from linqi.jose.keys import KeySet
+from linqi.sessions.attempts import AttemptStore
 from linqi.sessions.store import SessionStore
-from linqi.stores.opening import open_store
+from linqi.stores.opening import open_attempts, open_store
 
-__all__ = ["refresh_secrets", "store_of"]
+__all__ = ["attempts_of", "refresh_secrets", "store_of"]
 
 
 def store_of(config: Config, faults: Faults, environ: Mapping[str, str]) -> SessionStore | None:
@@ -27,12 +28,27 @@ def store_of(config: Config, faults: Faults, environ: Mapping[str, str]) -> Sess
         faults.add("contradiction", "store", "url_env", "url is there too: leave one out")
         return None
     with faults.at("store", "url" if table.url else "url_env"):
-        url = table.url or material.text_of(str(table.url_env), environ)
-        scheme, _, path = url.partition(":")
-        if scheme == "sqlite" and path:
-            url = f"sqlite:{config.folder / path}"
-        return open_store(url)
+        return open_store(_url(config, table.url or material.text_of(str(table.url_env), environ)))
     return None
+
+
+def attempts_of(config: Config, faults: Faults, environ: Mapping[str, str]) -> AttemptStore | None:
+    """Return the counters of sign-ins that [throttle] names; None for those of the store."""
+    table = config.throttle
+    if table.storage and table.storage_env:
+        text = "storage is there too: leave one out"
+        faults.add("contradiction", "throttle", "storage_env", text)
+    elif table.storage or table.storage_env:
+        with faults.at("throttle", "storage" if table.storage else "storage_env"):
+            url = table.storage or material.text_of(str(table.storage_env), environ)
+            return open_attempts(_url(config, url))
+    return None
+
+
+def _url(config: Config, url: str) -> str:
+    """Return `url`, the path of a SQLite file beginning at the folder of the configuration."""
+    scheme, _, path = url.partition(":")
+    return f"sqlite:{config.folder / path}" if scheme == "sqlite" and path else url
 
 
 def refresh_secrets(config: Config, faults: Faults, environ: Mapping[str, str]) -> Sequence[Key]:

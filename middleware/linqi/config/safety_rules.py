@@ -34,7 +34,7 @@ def _inline(facts: Facts) -> Iterator[Finding]:
     config = facts.config
     for table, key, url in (
         ("store", "url", config.store.url),
-        ("throttle", "storage", config.throttle.storage),
+        ("throttle", "storage", config.throttle.storage or ""),
     ):
         if url and _has_password(url) and (table, key) not in {o[1:] for o in config.overrides}:
             yield Finding(
@@ -239,6 +239,12 @@ def _store(facts: Facts) -> Iterator[Finding]:
             reason="Sessions end with the process, and no worker knows another's.",
             mend='Use "sqlite:sessions.db" on one machine, valkey:// or postgresql:// on several.',
         )
+
+
+def _throttle(facts: Facts) -> Iterator[Finding]:
+    config = facts.config
+    if not config.has_store:
+        return
     if not config.throttle.enabled:
         yield Finding(
             code="throttle-off",
@@ -248,7 +254,8 @@ def _store(facts: Facts) -> Iterator[Finding]:
             reason="Passwords can be guessed as fast as they are checked.",
             mend="Leave it out, unless something in front of the application counts.",
         )
-    elif config.throttle.storage.endswith("memory://") and not config.throttle.storage_env:
+        return
+    if (config.throttle.storage or "").startswith("memory:"):
         yield Finding(
             code="throttle-local",
             severity="note",
@@ -256,8 +263,19 @@ def _store(facts: Facts) -> Iterator[Finding]:
             key="storage",
             reason="Each worker counts failed sign-ins for itself, so W workers allow W times as"
             " many.",
-            mend="Name a shared storage such as async+redis://127.0.0.1:6379.",
+            mend="Leave storage out, and they count together on the engine of [store].",
         )
+    listed = ", ".join(("loopback", *config.throttle.proxies))
+    yield Finding(
+        code="throttle-address",
+        severity="note",
+        table="throttle",
+        key="proxies",
+        reason=f"per_address is off for requests without a client address or from {listed}:"
+        " clients behind a proxy share it.",
+        mend="Have the server take the client's address from the proxy's header (uvicorn:"
+        " --forwarded-allow-ips), and list here every proxy for which it does not.",
+    )
 
 
 def _overrides(facts: Facts) -> Iterator[Finding]:
@@ -286,5 +304,6 @@ SAFETY_RULES: Final[tuple[Callable[[Facts], Iterator[Finding]], ...]] = (
     _verification,
     _http,
     _store,
+    _throttle,
     _overrides,
 )

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from linqi.asgi._http import PathRules
+from linqi.asgi.client_address import read_networks
 from linqi.asgi.quiet import QuietRequests
 from linqi.asgi.routes import SessionRoutes
 from linqi.asgi.session_cookie import SessionCookie
@@ -13,6 +14,7 @@ from linqi.asgi.throttle import LoginThrottle
 from linqi.asgi.transports import CookieTransport, HeaderTransport, SubprotocolTransport
 from linqi.config.kinds import Flag, Number, Text, Texts
 from linqi.config.setting import VARIABLE, key
+from linqi.sessions.attempts import Limit
 
 __all__ = [
     "CookiesTable",
@@ -143,30 +145,51 @@ class PathsTable:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ThrottleTable:
-    """How often somebody may fail to sign in at the session routes (extra throttle)."""
+    """How often somebody may fail to sign in at the session routes."""
 
     enabled: bool = key(Flag(), "Without it everybody may guess for ever.", default=True)
     per_pair: str = key(
         Text("a limit such as 5 per 5 minutes"),
         "Failures of one name from one address.",
         of=(LoginThrottle, "per_pair"),
+        probe=Limit.parse,
     )
     per_address: str = key(
         Text("a limit such as 50 per 5 minutes"),
-        "Failures from one address.",
+        "Failures from one IPv4 address or IPv6 /64, where there is one to count by.",
         of=(LoginThrottle, "per_address"),
+        probe=Limit.parse,
     )
     per_name: str = key(
         Text("a limit such as 100 per hour"),
-        "Failures of one name.",
+        "Failures of one name; a device that signed in to it before has a limit of its own.",
         of=(LoginThrottle, "per_name"),
+        probe=Limit.parse,
     )
-    storage: str = key(
-        Text("a URL such as async+redis://127.0.0.1:6379"),
-        "Where failures are counted; by default each process counts for itself. Others need"
-        " the driver that the library limits names.",
-        of=(LoginThrottle, "storage"),
+    per_device: str = key(
+        Text("a limit such as 10 per hour"),
+        "Failures of one name on one device that signed in to it before.",
+        of=(LoginThrottle, "per_device"),
+        probe=Limit.parse,
+    )
+    device_seconds: float = key(
+        Number(3_600, 34_560_000, "seconds"),
+        "For how long a device is known after a sign-in.",
+        of=(LoginThrottle, "device_lifetime"),
+    )
+    proxies: tuple[str, ...] = key(
+        Texts("a list of addresses and networks such as 10.0.0.0/8"),
+        "Proxies whose address the server does not replace by the client's: per_address does not"
+        " count them, nor loopback.",
+        of=(LoginThrottle, "proxies"),
+        probe=read_networks,
+        example=("10.0.0.0/8",),
+    )
+    storage: str | None = key(
+        Text("memory:, sqlite:PATH, valkey://HOST or postgresql://HOST/DATABASE"),
+        "Where failures are counted, if not on the engine of [store].",
         is_hidden=True,
+        example="valkey://127.0.0.1:6379/0",
     )
     storage_env: str | None = key(
         VARIABLE,

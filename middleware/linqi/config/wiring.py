@@ -7,7 +7,6 @@ import os
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from importlib.util import find_spec
 from typing import Any
 
 from linqi.asgi._http import ASGIApp
@@ -20,9 +19,8 @@ from linqi.asgi.transports import (
     SubprotocolTransport,
     Transport,
 )
-from linqi.config import material
 from linqi.config.faults import Faults
-from linqi.config.keeping import refresh_secrets, store_of
+from linqi.config.keeping import attempts_of, refresh_secrets, store_of
 from linqi.config.schema import Config
 from linqi.config.setting import given_to
 from linqi.config.trusting import Trust, Trusting
@@ -54,7 +52,7 @@ class Wired:
     """To be started with the application and closed after it; the middleware does."""
     transports: tuple[Transport, ...]
     throttle: LoginThrottle | None
-    """Of the session routes; None where it is off, or the library `limits` is not there."""
+    """Of the session routes; None where it is off."""
     hooks: tuple[Hook, ...]
     clock: Callable[[], float]
 
@@ -64,9 +62,6 @@ class Wired:
             raise ConfigurationError(
                 [f"{self.config.source}: authenticate needs [store]: name its url or url_env"]
             )
-        throttle = self.throttle
-        if throttle is None and self.config.throttle.enabled:
-            throttle = LoginThrottle()  # which says what to install
         return SessionRoutes(
             app,
             self.sessions,
@@ -75,7 +70,7 @@ class Wired:
             prefix=self.config.paths.sessions_prefix or "",
             origins=self.config.cookies.origins,
             cookie_name=self.config.cookies.refresh_name,
-            throttle=throttle,
+            throttle=self.throttle,
             revoke_session=self.config.sessions.revoke_session,
             realm=self.config.http.realm,
             clock=self.clock,
@@ -135,7 +130,7 @@ def build(
     store = store_of(config, faults, variables)
     secrets = refresh_secrets(config, faults, variables)
     transports = _transports(config, faults)
-    throttle = _throttle(config, faults, variables, clock)
+    throttle = _throttle(config, faults, variables)
     if config.renewal.sliding is True and not config.has_keys:
         faults.missing("keys", "file", "sliding = true needs keys of our own")
     faults.raise_any()
@@ -167,7 +162,7 @@ def build(
         signer=trust.signer,
         renewal=renewal,
         sessions=sessions,
-        services=trust.services if sessions is None else (*trust.services, sessions),
+        services=(*trust.services, *(own for own in (throttle, sessions) if own is not None)),
         transports=transports,
         throttle=throttle,
         hooks=chosen,
@@ -191,17 +186,13 @@ def _transports(config: Config, faults: Faults) -> tuple[Transport, ...]:
     return tuple(found)
 
 
-def _throttle(
-    config: Config, faults: Faults, environ: Mapping[str, str], clock: Callable[[], float]
-) -> LoginThrottle | None:
+def _throttle(config: Config, faults: Faults, environ: Mapping[str, str]) -> LoginThrottle | None:
     table = config.throttle
-    if not table.enabled or not config.has_store or find_spec("limits") is None:
+    if not table.enabled or not config.has_store:
         return None
-    options = given_to(LoginThrottle, table)
-    with faults.at("throttle", "storage_env" if table.storage_env else ""):
-        if table.storage_env:
-            options["storage"] = material.text_of(table.storage_env, environ)
-        return LoginThrottle(**options, clock=clock)
+    storage = attempts_of(config, faults, environ)
+    with faults.at("throttle", ""):
+        return LoginThrottle(**given_to(LoginThrottle, table), storage=storage)
     return None
 
 

@@ -16,6 +16,8 @@ from linqi.events import (
     KeySkipped,
     KeysNotFetched,
     KeysRefreshed,
+    LoginThrottled,
+    LoginThrottleFailed,
     RefreshDenied,
     RefreshTokenReused,
     RenewalDeferred,
@@ -135,6 +137,14 @@ _LINES: dict[type[Any], tuple[int, str]] = {
         logging.WARNING,
         "SECURITY refresh token reused, session revoked: user=%(user)s session=%(session)s"
         " presented=%(presented)d current=%(current)d",
+    ),
+    LoginThrottled: (
+        logging.INFO,
+        "sign-in refused, too many failures: limits=%(limits)s wait_seconds=%(wait)g",
+    ),
+    LoginThrottleFailed: (
+        logging.ERROR,
+        "sign-ins cannot be counted: step=%(step)s detail=%(detail)s",
     ),
     RefreshDenied: (
         logging.INFO,

@@ -14,6 +14,8 @@ from linqi.events import (
     KeysExpired,
     KeysNotFetched,
     KeysRefreshed,
+    LoginThrottled,
+    LoginThrottleFailed,
     RefreshDenied,
     RefreshTokenReused,
     RenewalDeferred,
@@ -91,6 +93,8 @@ class PrometheusHook:
         self._broken = counter(
             "session_route_failures", "Session routes that failed", "status", "code"
         )
+        self._throttled = counter("logins_throttled", "Sign-ins refused unasked", "limit")
+        self._uncounted = counter("login_throttle_failures", "Sign-ins not counted", "step")
         self._sockets = counter("sockets_closed", "WebSockets closed with 4401", "code")
         self._unchecked = counter("revocation_failures", "Revocation checks that raised")
         self._feed = Gauge("linqi_revocation_feed_up", "0 while no revocations arrive",
@@ -114,6 +118,8 @@ class PrometheusHook:
             RefreshTokenReused: lambda _: self._reuses.inc(),
             SessionRevoked: lambda e: self._revoked.labels(e.cause).inc(),
             SessionRouteFailed: lambda e: self._broken.labels(str(e.status), e.code).inc(),
+            LoginThrottled: self._take_throttled,
+            LoginThrottleFailed: lambda e: self._uncounted.labels(e.step).inc(),
             SocketClosed: lambda e: self._sockets.labels(e.code).inc(),
             RevocationFailed: lambda _: self._unchecked.inc(),
             RevocationFeedLost: lambda _: self._feed.set(0),
@@ -137,6 +143,10 @@ class PrometheusHook:
         if event.signed:
             self._signatures.inc()
             self._lag.observe(event.lag)
+
+    def _take_throttled(self, event: LoginThrottled) -> None:
+        for limit in event.limits:
+            self._throttled.labels(limit).inc()
 
     def _take_refused(self, event: TokenRefused) -> None:
         self._refusals.labels(str(event.status), event.code).inc()

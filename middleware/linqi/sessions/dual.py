@@ -29,6 +29,7 @@ from linqi.jose.claims import split_scope
 from linqi.jose.key import Key
 from linqi.jose.signer import Signer
 from linqi.sessions._claims import check_start, replaceable
+from linqi.sessions.devices import Devices
 from linqi.sessions.pair import PairMaker, TokenPair
 from linqi.sessions.record import Cause, Outcome, Revocation, SessionRecord
 from linqi.sessions.refresh import SessionSettings
@@ -92,6 +93,7 @@ class Sessions:
         self.revocations.listen(*chosen)
         self.revocations.belong_to(signer.issuer)
         self._tokens = RefreshTokens(secret, issuer=signer.issuer)
+        self.devices = Devices(store, secret, issuer=signer.issuer, clock=clock)
         self._authorize = authorize
         self._pairs = PairMaker(signer, self._tokens, self.access, on_issue=on_issue, clock=clock)
         self._clock = clock
@@ -191,11 +193,13 @@ class Sessions:
     ) -> Sequence[str]:
         """End all sessions of `subject` but `spared`; give the ids of those that were kept.
 
-        Access tokens of sessions that no store holds (sliding ones) are refused too, if they
-        began in an earlier second.
+        Call it when the password was changed, too. All device tokens of the subject are over
+        with it, that of the spared session included. Access tokens of sessions that no store holds
+        (sliding ones) are refused too, if they began in an earlier second.
         """
         await self._ready()
         now = self._clock()
+        await self.devices.end(subject)
         ids = await self.store.revoke_all(subject, now, cause, spared)
         whole = Revocation(
             kind="subject",

@@ -12,8 +12,9 @@ from typing import Final
 import msgspec
 import pybase64
 
-from linqi.errors import ConfigurationError, RefreshRefused
+from linqi.errors import RefreshRefused
 from linqi.jose.key import Key
+from linqi.sessions._secrets import DerivedSecrets
 
 __all__ = ["PresentedToken", "RefreshTokens", "new_session_id", "subject_tag"]
 
@@ -46,17 +47,11 @@ class RefreshTokens:
     """
 
     def __init__(self, secrets: Sequence[Key | bytes] | Key | bytes, *, issuer: str) -> None:
-        listed = [secrets] if isinstance(secrets, Key | bytes) else [*secrets]
-        if not listed:
-            raise ConfigurationError(["secrets is empty; give at least one, such as a Key"])
-        self._keys: dict[int, tuple[bytes, ...]] = {}
-        for secret in listed:
-            key = secret if isinstance(secret, Key) else Key.from_secret(secret)
-            self._add(key, issuer)
+        self._secrets = DerivedSecrets(secrets, b"linqi refresh token v1\n" + issuer.encode())
 
     def make(self, session_id: str, counter: int, expires_at: float) -> str:
         """Give token number `counter` of the session; the same arguments give the same token."""
-        key_id, secret = self._newest
+        key_id, secret = self._secrets.newest
         body = _BODY.pack(_VERSION, key_id, _packed(session_id), counter, int(expires_at))
         mac = _mac(secret, body)
         return _PREFIX + pybase64.urlsafe_b64encode(body + mac).decode()
@@ -75,8 +70,9 @@ class RefreshTokens:
             raw = pybase64.b64decode(data[len(_PREFIX) :], b"-_", validate=True)
             body, mac = raw[: _BODY.size], raw[_BODY.size :]
             version, key_id, packed, counter, expires_at = _BODY.unpack(body)
-            candidates = self._keys[key_id]
-        except (ValueError, KeyError, struct.error):
+            if not (candidates := self._secrets.of(key_id)):
+                raise ValueError
+        except (ValueError, struct.error):
             raise RefreshRefused("malformed", "not a refresh token of ours") from None
         # In constant time, or the MAC could be guessed byte by byte.
         is_ours = any(hmac.compare_digest(mac, _mac(secret, body)) for secret in candidates)
@@ -86,20 +82,7 @@ class RefreshTokens:
         return PresentedToken(session_id, counter, float(expires_at))
 
     def __repr__(self) -> str:
-        return f"<RefreshTokens of {sum(map(len, self._keys.values()))} secrets>"
-
-    def _add(self, key: Key, issuer: str) -> None:
-        if key.kty != "oct":
-            raise ConfigurationError(
-                [f"key {key.kid!r} is no HMAC secret; refresh tokens need one"]
-            )
-        derived = key.sign(b"linqi refresh token v1\n" + issuer.encode())
-        key_id = hashlib.sha256(derived).digest()[0]
-        known = self._keys.get(key_id, ())
-        if derived in known:
-            raise ConfigurationError(["two of the secrets are the same; remove one"])
-        self._keys[key_id] = (*known, derived)  # of 256 ids, two secrets may well share one
-        self._newest = key_id, derived
+        return f"<RefreshTokens of {len(self._secrets)} secrets>"
 
 
 def new_session_id(subject: str) -> str:

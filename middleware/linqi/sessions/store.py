@@ -76,6 +76,21 @@ class SessionStore(Protocol):
         """
         ...
 
+    async def end_devices(self, owner: str, now: float) -> None:
+        """Keep that the device tokens of `owner` that were made until now are over.
+
+        Args:
+            owner: `linqi.sessions.device_token.owner_of` the subject.
+            now: Unix seconds. The kept instant rises in any case, whatever this clock says. It is
+                kept for 400 days at least, the longest that a device token can be good.
+
+        """
+        ...
+
+    async def devices_ended_at(self, owner: str) -> float:
+        """Return the instant that `end_devices` kept last for `owner`; 0 if there is none."""
+        ...
+
     async def publish(self, revocations: Sequence[Revocation]) -> None:
         """Keep `revocations` until their end, and have every worker hear of them."""
         ...

@@ -1,4 +1,11 @@
--- Counters of attempts to sign in. Every statement may be run again.
+-- Counters of attempts to sign in, and the end of device tokens. Every statement may be run again,
+-- beside every schema of the sessions.
+CREATE TABLE IF NOT EXISTS linqi_devices (
+    owner text PRIMARY KEY,
+    ended_at double precision NOT NULL
+);
+CREATE INDEX IF NOT EXISTS linqi_devices_by_end ON linqi_devices (ended_at);
+
 -- Unlogged: a commit does not wait for the disk, and a server that crashed begins with none.
 CREATE UNLOGGED TABLE IF NOT EXISTS linqi_attempts (
     number bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,

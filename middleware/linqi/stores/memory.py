@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Sequence
 
 from linqi.sessions.attempts import AttemptStore
+from linqi.sessions.device_token import LEAST_STEP, LONGEST_DEVICE_SECONDS
 from linqi.sessions.record import Outcome, Revocation, SessionRecord
 from linqi.sessions.refresh import SessionSettings, judge, revoked
 from linqi.sessions.store import Take
@@ -26,6 +27,7 @@ class MemoryStore:
         self._longest_lifetime = 0.0
         self._followers: dict[asyncio.Queue[Sequence[Revocation]], asyncio.AbstractEventLoop] = {}
         self._attempts = MemoryAttempts()
+        self._devices: dict[str, float] = {}
 
     def attempts(self) -> AttemptStore:
         """Return the counters of sign-ins in this process; see `CountsAttempts`."""
@@ -83,6 +85,14 @@ class MemoryStore:
         self._longest_lifetime = max(self._longest_lifetime, seconds)
         return self._longest_lifetime
 
+    async def end_devices(self, owner: str, now: float) -> None:
+        """Keep the end of device tokens; see `SessionStore`."""
+        self._devices[owner] = max(now, self._devices.get(owner, 0.0) + LEAST_STEP)
+
+    async def devices_ended_at(self, owner: str) -> float:
+        """Return the end of device tokens; see `SessionStore`."""
+        return self._devices.get(owner, 0.0)
+
     async def publish(self, revocations: Sequence[Revocation]) -> None:
         """Keep `revocations` and tell the followers."""
         for revocation in revocations:
@@ -120,6 +130,9 @@ class MemoryStore:
                 del self._by_subject[row.subject]
         for key in [key for key, known in self._revocations.items() if known.until <= now]:
             del self._revocations[key]
+        oldest = now - LONGEST_DEVICE_SECONDS
+        for owner in [owner for owner, at in self._devices.items() if at <= oldest]:
+            del self._devices[owner]
         return len(over[:most])
 
     def _live(self, subject: str, now: float) -> list[SessionRecord]:

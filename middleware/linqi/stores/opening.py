@@ -6,13 +6,14 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from linqi.errors import ConfigurationError
+from linqi.sessions.attempts import AttemptStore, CountsAttempts
 from linqi.sessions.store import SessionStore
 from linqi.stores.memory import MemoryStore
 from linqi.stores.postgres import PostgresStore
 from linqi.stores.sqlite import SQLiteStore
 from linqi.stores.valkey import ValkeyStore
 
-__all__ = ["open_store"]
+__all__ = ["open_attempts", "open_store"]
 
 _REDIS: Final = ("redis://", "rediss://", "unix://")
 
@@ -39,6 +40,22 @@ def open_store(url: str) -> SessionStore:
     raise ConfigurationError(
         ["the store is none of memory:, sqlite:PATH, redis://, valkey:// and postgresql://"]
     )
+
+
+def open_attempts(url: str) -> AttemptStore:
+    """Return counters of attempts on the engine that `url` names, as `open_store` reads it.
+
+    ``sqlite:PATH`` counts in the file ``PATH-attempts``. A PostgreSQL database needs the schema of
+    ``linqi store init``.
+
+    Raises:
+        ConfigurationError: `url` names no engine.
+
+    """
+    store = open_store(url)
+    if not isinstance(store, CountsAttempts):
+        raise ConfigurationError(["the store has no counters"])
+    return store.attempts()
 
 
 def _has_readable_host(url: str) -> bool:

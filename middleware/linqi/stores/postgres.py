@@ -12,6 +12,7 @@ import msgspec
 
 from linqi.errors import ConfigurationError, NotStarted
 from linqi.sessions.attempts import AttemptStore
+from linqi.sessions.device_token import LEAST_STEP, LONGEST_DEVICE_SECONDS
 from linqi.sessions.record import Outcome, Revocation, SessionRecord
 from linqi.sessions.refresh import SessionSettings
 from linqi.sessions.store import Take
@@ -212,6 +213,21 @@ class PostgresStore:
             )
         return float(rows[0][0]) if rows else 0.0
 
+    async def end_devices(self, owner: str, now: float) -> None:
+        """Keep the end of device tokens; see `SessionStore`."""
+        await self._fetch(
+            "INSERT INTO linqi_devices VALUES ($1, $2) ON CONFLICT (owner) DO UPDATE"
+            " SET ended_at = greatest(excluded.ended_at, linqi_devices.ended_at + $3)",
+            owner,
+            now,
+            LEAST_STEP,
+        )
+
+    async def devices_ended_at(self, owner: str) -> float:
+        """Return the end of device tokens; see `SessionStore`."""
+        rows = await self._fetch("SELECT ended_at FROM linqi_devices WHERE owner = $1", owner)
+        return float(rows[0][0]) if rows else 0.0
+
     async def publish(self, revocations: Sequence[Revocation]) -> None:
         """Keep `revocations` and notify every worker, in one transaction."""
         columns: tuple[list[Any], ...] = ([], [], [], [], [])
@@ -263,6 +279,9 @@ class PostgresStore:
     async def purge(self, now: float, most: int) -> int:
         """Forget what is over; see `SessionStore`."""
         await self._fetch("DELETE FROM linqi_revocations WHERE until <= $1", now)
+        await self._fetch(
+            "DELETE FROM linqi_devices WHERE ended_at <= $1", now - LONGEST_DEVICE_SECONDS
+        )
         rows = await self._fetch(
             "DELETE FROM linqi_sessions WHERE session_id IN (SELECT session_id FROM linqi_sessions"
             " WHERE ends_at <= $1 LIMIT $2 FOR UPDATE SKIP LOCKED) RETURNING 1",

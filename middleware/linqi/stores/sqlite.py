@@ -12,6 +12,7 @@ from typing import Any, Final, TypeVar
 
 from linqi.errors import ConfigurationError, NotStarted, Unavailable
 from linqi.sessions.attempts import AttemptStore
+from linqi.sessions.device_token import LEAST_STEP, LONGEST_DEVICE_SECONDS
 from linqi.sessions.record import Outcome, Revocation, SessionRecord
 from linqi.sessions.refresh import SessionSettings, judge, revoked
 from linqi.sessions.store import Take
@@ -54,6 +55,13 @@ CREATE TABLE marks (name TEXT PRIMARY KEY, value REAL NOT NULL) WITHOUT ROWID;
 """
 """From schema 1. What a row of that schema does not say, the time of the first rotation away from
 the parent, is taken to be that of the last: such a row can be recovered for longer, once."""
+
+_DEVICES: Final = (
+    "CREATE TABLE IF NOT EXISTS devices (owner TEXT PRIMARY KEY, ended_at REAL NOT NULL)"
+    " WITHOUT ROWID",
+    "CREATE INDEX IF NOT EXISTS devices_by_end ON devices (ended_at)",
+)
+"""Made beside every schema: earlier releases do not look at it."""
 
 
 class SQLiteStore:
@@ -181,6 +189,27 @@ class SQLiteStore:
 
         return await self._run(raise_it)
 
+    async def end_devices(self, owner: str, now: float) -> None:
+        """Keep the end of device tokens; see `SessionStore`."""
+        await self._run(
+            lambda connection: connection.execute(
+                "INSERT INTO devices (owner, ended_at) VALUES (?, ?) ON CONFLICT (owner)"
+                " DO UPDATE SET ended_at = max(excluded.ended_at, ended_at + ?)",
+                (owner, now, LEAST_STEP),
+            )
+        )
+
+    async def devices_ended_at(self, owner: str) -> float:
+        """Return the end of device tokens; see `SessionStore`."""
+
+        def ended_at(connection: sqlite3.Connection) -> float:
+            row = connection.execute(
+                "SELECT ended_at FROM devices WHERE owner = ?", (owner,)
+            ).fetchone()
+            return 0.0 if row is None else float(row[0])
+
+        return await self._run(ended_at)
+
     async def publish(self, revocations: Sequence[Revocation]) -> None:
         """Keep `revocations`; other processes find them when they look next."""
         rows = [(r.kind, r.value, r.at, r.until, r.spared) for r in revocations]
@@ -220,6 +249,11 @@ class SQLiteStore:
 
         def purge(connection: sqlite3.Connection) -> int:
             connection.execute("DELETE FROM revocations WHERE until <= ?", (now,))
+            connection.execute(
+                "DELETE FROM devices WHERE owner IN"
+                " (SELECT owner FROM devices WHERE ended_at <= ? LIMIT ?)",
+                (now - LONGEST_DEVICE_SECONDS, most),
+            )
             done = connection.execute(
                 "DELETE FROM sessions WHERE session_id IN"
                 " (SELECT session_id FROM sessions WHERE expires_at <= ? LIMIT ?)",
@@ -258,6 +292,8 @@ class SQLiteStore:
             connection.execute("PRAGMA journal_mode = WAL")
             connection.execute("PRAGMA synchronous = FULL")  # a commit is on the disk
             _make_schema(connection)
+            for statement in _DEVICES:
+                connection.execute(statement)
         except BaseException:
             connection.close()
             raise

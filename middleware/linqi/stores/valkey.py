@@ -11,6 +11,7 @@ import msgspec
 
 from linqi.errors import ConfigurationError, NotStarted
 from linqi.sessions.attempts import AttemptStore
+from linqi.sessions.device_token import LEAST_STEP, LONGEST_DEVICE_SECONDS
 from linqi.sessions.record import Outcome, Revocation, SessionRecord
 from linqi.sessions.refresh import SessionSettings
 from linqi.sessions.refresh_token import subject_tag
@@ -70,7 +71,8 @@ class ValkeyStore:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._prefix = prefix
         self._stream = f"{prefix}:revocations"
-        self._scripts = {name: Script(name) for name in ("create", "present", "raise", "revoke")}
+        names = ("create", "end_devices", "present", "raise", "revoke")
+        self._scripts = {name: Script(name) for name in names}
         self._attempts = ValkeyAttempts(url, client=client, timeout=timeout, prefix=prefix)
 
     def attempts(self) -> AttemptStore:
@@ -169,6 +171,18 @@ class ValkeyStore:
         """Keep the longest access lifetime; see `SessionStore`."""
         key = f"{self._prefix}:longest-lifetime"
         return float(await self._call("raise", [key], [repr(float(seconds))]))
+
+    async def end_devices(self, owner: str, now: float) -> None:
+        """Keep the end of device tokens; see `SessionStore`."""
+        kept = int(LONGEST_DEVICE_SECONDS * 1000)
+        key = f"{self._prefix}:devices:{owner}"
+        await self._call("end_devices", [key], [repr(float(now)), repr(LEAST_STEP), kept])
+
+    async def devices_ended_at(self, owner: str) -> float:
+        """Return the end of device tokens; see `SessionStore`."""
+        async with self._in_time():
+            found = await self._client.get(f"{self._prefix}:devices:{owner}")
+        return float(found or 0.0)
 
     async def publish(self, revocations: Sequence[Revocation]) -> None:
         """Put `revocations` into the stream that every worker follows."""

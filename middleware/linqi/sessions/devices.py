@@ -1,0 +1,76 @@
+"""The devices on which users signed in: their tokens, and the end of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from linqi.jose.key import Key
+from linqi.sessions.device_token import (
+    LONGEST_DEVICE_SECONDS,
+    DeviceTokens,
+    PresentedDevice,
+    new_device_id,
+    owner_of,
+)
+from linqi.sessions.store import SessionStore
+
+__all__ = ["Devices"]
+
+
+class Devices:
+    """Makes device tokens, tells whether one is good, and ends those of a subject.
+
+    A token carries the instant at which the subject's earlier tokens had ended when it was made,
+    and the store keeps that instant: a token is over as soon as the store has a later one. It only
+    rises, so the clocks of workers need not agree, and it is one row for a subject that ever ended
+    them, however many devices there are.
+    """
+
+    def __init__(
+        self,
+        store: SessionStore,
+        secret: Key | bytes | Sequence[Key | bytes],
+        *,
+        issuer: str,
+        clock: Callable[[], float],
+    ) -> None:
+        self._store = store
+        self._tokens = DeviceTokens(secret, issuer=issuer)
+        self._clock = clock
+
+    async def known(self, token: str, name: str) -> str:
+        """Return the id of the device that `token` speaks for, or "" if it is not good for `name`.
+
+        Raises:
+            Unavailable: The store cannot tell whether the token was ended.
+
+        """
+        device = self._tokens.check(token, name)
+        if device is None or self._clock() >= device.expires_at:
+            return ""
+        ended_at = await self._store.devices_ended_at(device.owner)
+        return device.device_id if ended_at <= device.ended_at else ""
+
+    async def make(self, name: str, subject: str, *, lifetime: float, device_id: str = "") -> str:
+        """Return a token of `device_id`, or of a new device, that is good for `lifetime` seconds.
+
+        Call it only for a `subject` that has just signed in as `name`.
+
+        Raises:
+            Unavailable: The store cannot tell when earlier tokens ended.
+
+        """
+        owner = owner_of(subject)
+        return self._tokens.make(
+            name,
+            PresentedDevice(
+                device_id=device_id or new_device_id(),
+                owner=owner,
+                ended_at=await self._store.devices_ended_at(owner),
+                expires_at=self._clock() + min(lifetime, LONGEST_DEVICE_SECONDS),
+            ),
+        )
+
+    async def end(self, subject: str) -> None:
+        """End all device tokens of `subject` that were made until now."""
+        await self._store.end_devices(owner_of(subject), self._clock())
