@@ -836,6 +836,8 @@ async def _login(trial: Trial, path: str = "/login", *, times: int = 1, **form: 
         (b"x-token-delivery", b"cookie"),
         (b"sec-fetch-site", b"same-origin"),
     ]
+    if "device" in form:
+        headers.append((b"cookie", f"__Host-refresh-device={form['device']}".encode()))
     for number in range(times):
         fields = {"username": form.get("username", "al").format(number)}
         fields["password"] = form.get("password", "")
@@ -858,10 +860,16 @@ async def a_login_below_a_prefix(trial: Trial) -> object:
     return (await _login(trial, "/auth/login")).status
 
 
+def _cookies(answer: Answer) -> dict[str, str]:
+    """Give what an answer sets."""
+    parts = [v.decode().partition(";")[0] for k, v in answer.headers if k == b"set-cookie"]
+    return {name: value for name, _, value in (part.partition("=") for part in parts)}
+
+
 @case("cookies.refresh_name", LOGIN, ("__Host-refresh", "__Host-r"), (False, True))
 async def the_refresh_cookie(trial: Trial) -> object:
     """Tell whether a login sets __Host-r."""
-    return "__Host-r=" in str((await _login(trial)).header("set-cookie"))
+    return "__Host-r" in _cookies(await _login(trial))
 
 
 @case("cookies.origins", COOKIE, (["https://app.example"], ["https://b.example"]), (200, 400))
@@ -911,6 +919,30 @@ async def a_seventh_name(trial: Trial) -> object:
 async def a_seventh_address(trial: Trial) -> object:
     """Tell the status of the seventh failure for one name, each from another address."""
     return (await _login(trial, times=7, password="wrong", address="10.0.0.{}")).status
+
+
+@case("throttle.proxies", LOGIN | {"throttle": {"per_address": "5 per hour"}}, (
+    [], ["10.0.0.0/8", "192.0.2.1"]
+), (429, 400))  # fmt: skip
+async def a_seventh_name_from_a_proxy(trial: Trial) -> object:
+    """Tell the status of the seventh failure from 10.0.0.1, each for another name."""
+    return (await _login(trial, times=7, password="wrong", username="al{}")).status
+
+
+@case("throttle.per_device", LOGIN, ("5 per hour", "90 per hour"), (429, 400))
+async def a_seventh_failure_on_a_device(trial: Trial) -> object:
+    """Tell the status of the seventh failure on a known device, each from another address."""
+    device = _cookies(await _login(trial))["__Host-refresh-device"]
+    more = {"password": "wrong", "address": "10.0.0.{}", "device": device}
+    return (await _login(trial, times=7, **more)).status
+
+
+@case("throttle.device_seconds", LOGIN, (7_776_000, 3_600), (True, False))
+async def a_device_after_two_hours(trial: Trial) -> object:
+    """Tell whether a sign-in has a cookie of a device that lives for two hours or longer."""
+    answer = await _login(trial)
+    (cookie,) = [v.decode() for k, v in answer.headers if b"-device=" in v]
+    return int(cookie.partition("Max-Age=")[2].partition(";")[0]) >= 7_200
 
 
 @case("throttle.storage", LOGIN, ("memory:", UNKNOWN_STORAGE), (400, "refused"))

@@ -92,7 +92,7 @@ def test_no_label_holds_a_user_a_session_a_path_or_a_token() -> None:
             name: {"int": 1, "float": 1.0, "bool": True}.get(str(kind), "SECRET")
             for name, kind in event_type.__annotations__.items()
         }
-        fixed = {"reason", "code", "cause", "outcome", "issuer"} & set(values)
+        fixed = {"reason", "code", "cause", "outcome", "issuer", "step", "limits"} & set(values)
         hook(event_type(**values | dict.fromkeys(fixed, "fixed")))
     hook(refused("cafebabe", expired_for=1.0))
     hook(renewed(1.0))
