@@ -300,6 +300,20 @@ async def test_counters_work_again_after_they_were_closed(attempts: AttemptStore
     assert await attempts.reserve(attempt(), [name], NOW)
 
 
+# The connections of a loop that ended can only be dropped.
+@pytest.mark.filterwarnings("ignore::ResourceWarning")
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+def test_counters_work_on_another_event_loop(make_store: Callable[[], Any]) -> None:
+    """As where an application is served without lifespan, one loop after the other."""
+    store, name = make_store().attempts(), counter()
+
+    async def reserved() -> bool:
+        return not await store.reserve(attempt(), [name], NOW)
+
+    assert [asyncio.run(reserved()) for _ in range(3)] == [True, True, False]
+    asyncio.run(store.close())
+
+
 async def test_a_database_without_the_table_names_the_command() -> None:
     """``linqi store init`` makes it, in a database of an earlier release too."""
     from linqi_storm import servers

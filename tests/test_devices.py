@@ -93,10 +93,14 @@ def test_hostile_text_is_no_token(text: str) -> None:
     assert TOKENS.check(text, "alice") is None
 
 
+async def ready() -> None:
+    """Do nothing: the store is started."""
+
+
 @pytest.fixture
 def devices(store: SessionStore, clock: FakeClock) -> Devices:
     """Give the devices of one store, one kind after the other."""
-    return Devices(store, SECRET, issuer=ISSUER, clock=clock)
+    return Devices(store, SECRET, issuer=ISSUER, ready=ready, clock=clock)
 
 
 async def test_a_device_is_known_until_its_token_expires(
@@ -138,8 +142,8 @@ async def test_an_end_holds_whatever_the_clocks_of_workers_say(
 ) -> None:
     """The worker that ends them may be an hour behind the one that made them, or ahead."""
     other = FakeClock(clock.now + behind)
-    here = Devices(store, SECRET, issuer=ISSUER, clock=clock)
-    there = Devices(store, SECRET, issuer=ISSUER, clock=other)
+    here = Devices(store, SECRET, issuer=ISSUER, ready=ready, clock=clock)
+    there = Devices(store, SECRET, issuer=ISSUER, ready=ready, clock=other)
     subject = secrets.token_hex(8)
     for _ in range(3):
         token = await here.make("alice", subject, lifetime=DAY)

@@ -30,7 +30,7 @@ class Door(Site):
         self.mood: Callable[[], Any] | None = None
         self.events: list[Any] = []
         super().__init__(clock, origins=[ORIGIN], **options)
-        self.sessions._hooks = (self.events.append,)
+        self.sessions.listen(self.events.append)
 
     async def authenticate(self, form: Any) -> Person | None:
         """Let alice and bob in, and note that it was asked."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 
 from linqi.jose.key import Key
 from linqi.sessions.device_token import (
@@ -23,7 +23,7 @@ class Devices:
     A token carries the instant at which the subject's earlier tokens had ended when it was made,
     and the store keeps that instant: a token is over as soon as the store has a later one. It only
     rises, so the clocks of workers need not agree, and it is one row for a subject that ever ended
-    them, however many devices there are.
+    them, however many devices there are. `ready` starts the store where that was not done.
     """
 
     def __init__(
@@ -32,9 +32,11 @@ class Devices:
         secret: Key | bytes | Sequence[Key | bytes],
         *,
         issuer: str,
+        ready: Callable[[], Awaitable[None]],
         clock: Callable[[], float],
     ) -> None:
         self._store = store
+        self._ready = ready
         self._tokens = DeviceTokens(secret, issuer=issuer)
         self._clock = clock
 
@@ -48,6 +50,7 @@ class Devices:
         device = self._tokens.check(token, name)
         if device is None or self._clock() >= device.expires_at:
             return ""
+        await self._ready()
         ended_at = await self._store.devices_ended_at(device.owner)
         return device.device_id if ended_at <= device.ended_at else ""
 
@@ -61,6 +64,7 @@ class Devices:
 
         """
         owner = owner_of(subject)
+        await self._ready()
         return self._tokens.make(
             name,
             PresentedDevice(
@@ -73,4 +77,5 @@ class Devices:
 
     async def end(self, subject: str) -> None:
         """End all device tokens of `subject` that were made until now."""
+        await self._ready()
         await self._store.end_devices(owner_of(subject), self._clock())

@@ -93,7 +93,7 @@ class Sessions:
         self.revocations.listen(*chosen)
         self.revocations.belong_to(signer.issuer)
         self._tokens = RefreshTokens(secret, issuer=signer.issuer)
-        self.devices = Devices(store, secret, issuer=signer.issuer, clock=clock)
+        self.devices = Devices(store, secret, issuer=signer.issuer, ready=self._ready, clock=clock)
         self._authorize = authorize
         self._pairs = PairMaker(signer, self._tokens, self.access, on_issue=on_issue, clock=clock)
         self._clock = clock

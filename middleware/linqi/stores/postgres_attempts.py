@@ -45,6 +45,7 @@ class PostgresAttempts:
         self._timeout = timeout
         self._most_connections = most_connections
         self._most_entries = most_entries
+        self._loop: asyncio.AbstractEventLoop | None = None
         self._opening: SingleFlight[str, None] = SingleFlight()
 
     async def reserve(
@@ -74,6 +75,8 @@ class PostgresAttempts:
         """Close the connections, unless the caller's own pool has them."""
         if self._is_own and self._pool is not None:
             pool, self._pool = self._pool, None
+            if self._loop is not asyncio.get_running_loop():
+                return
             try:
                 async with asyncio.timeout(self._timeout):
                     await pool.close()
@@ -83,8 +86,7 @@ class PostgresAttempts:
     async def _fetch(self, sql: str, *arguments: Any) -> list[Any]:
         try:
             async with asyncio.timeout(self._timeout):
-                if self._pool is None:
-                    await self._opening("", self._open)
+                await self._connect()
                 async with self._pool.acquire() as connection:
                     rows: list[Any] = await connection.fetch(sql, *arguments)
                     return rows
@@ -94,6 +96,15 @@ class PostgresAttempts:
                     ["the database has no counters of attempts; run linqi store init"]
                 ) from None
             raise as_unavailable(error, self._timeout) from error
+
+    async def _connect(self) -> None:
+        loop = asyncio.get_running_loop()
+        if self._loop is not loop:
+            # Connections belong to the loop that opened them; those of a loop that ended are lost.
+            self._loop, self._opening = loop, SingleFlight()
+            self._pool = None if self._is_own else self._pool
+        if self._pool is None:
+            await self._opening("", self._open)
 
     async def _open(self) -> None:
         self._pool = await driver().create_pool(

@@ -41,6 +41,7 @@ class ValkeyAttempts:
         self._client: Any = client
         self._timeout = timeout
         self._most_connections = most_connections
+        self._loop: asyncio.AbstractEventLoop | None = None
         self._gate = asyncio.Semaphore(most_connections)
         self._prefix = f"{prefix}:{{attempts}}"
         self._most_counters = most_counters
@@ -71,10 +72,16 @@ class ValkeyAttempts:
         """Close the connections, unless the caller's own client has them."""
         if self._is_own and self._client is not None:
             client, self._client = self._client, None
-            await client.aclose()
-            await client.connection_pool.disconnect()
+            if self._loop is asyncio.get_running_loop():
+                await client.aclose()
+                await client.connection_pool.disconnect()
 
     def _connected(self) -> Any:
+        loop = asyncio.get_running_loop()
+        if self._loop is not loop:
+            # Connections belong to the loop that opened them; those of a loop that ended are lost.
+            self._loop, self._gate = loop, asyncio.Semaphore(self._most_connections)
+            self._client = None if self._is_own else self._client
         if self._client is None:
             self._client = connect(str(self._url), self._timeout, self._most_connections)
         return self._client
