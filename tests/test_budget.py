@@ -18,6 +18,18 @@ def test_patient_renewals_never_exceed_rate_and_burst(steps: list[tuple[float, f
         assert taken <= 10 + 5 * now + 1e-6
 
 
+@given(st.lists(st.tuples(st.floats(0, 5), st.floats(0, 300)), max_size=100))
+def test_a_look_tells_what_taking_would_do(steps: list[tuple[float, float]]) -> None:
+    """However often one looks, the next renewal passes or waits as it was told."""
+    budget, unseen = RenewalBudget(rate=0.5, burst=4), RenewalBudget(rate=0.5, burst=4)
+    now = 0.0
+    for pause, left in steps:
+        now += pause
+        told = {budget.affords(now, left, 300, 10) for _ in range(3)}
+        assert told == {budget.take(now, left, 300, 10)}
+        assert told == {unseen.take(now, left, 300, 10)}
+
+
 def test_within_the_hard_margin_a_renewal_always_passes() -> None:
     """The bucket goes into debt rather than to lose a session, and pays it back."""
     budget = RenewalBudget(rate=1, burst=2)

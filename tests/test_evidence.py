@@ -17,6 +17,7 @@ from linqi.evidence.access_log import UnreadableLog, read_logs
 from linqi.evidence.bench_result import read_bench
 from linqi.evidence.log_lines import Visit, parser_of
 from linqi.evidence.metrics import read_metrics
+from linqi.evidence.quiet_paths import QuietPaths
 from linqi.evidence.storm_result import read_storm
 from linqi.evidence.visits import VisitCounter
 from linqi.instrumentation.prometheus import PrometheusHook
@@ -92,6 +93,12 @@ def test_a_quiet_request_is_known_by_its_target(target: str, is_quiet: bool) -> 
     told = {"ts": 1, "user": "alice", "request": f"GET {target} HTTP/1.1"}
     visits.append(parser_of("json", "user", quiet=quiet)(json.dumps(told).encode()))
     assert [visit.is_quiet for visit in visits if visit] == [is_quiet] * 8
+
+
+@given(st.text(max_size=60))
+def test_any_target_is_quiet_or_not(target: str) -> None:
+    """Nothing that a log may hold raises."""
+    assert QuietPaths(["/polls", "/events/*"]).include(target) in (True, False)
 
 
 def test_polls_make_no_pause_shorter_and_no_session_active() -> None:

@@ -6,6 +6,8 @@ from typing import Any
 
 import httpx2
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
 
 from asgi import App, Headers, served
 from clock import FakeClock
@@ -161,3 +163,19 @@ def _cases() -> Iterator[tuple[list[tuple[bytes, bytes]], bool]]:
 def test_what_the_application_marked_as_cacheable_is_seen(headers: Any, wanted: bool) -> None:
     """Each field by itself; a lifetime of 0 allows nothing, and a bare Expires a future date."""
     assert is_cacheable(headers, NOW) is wanted
+
+
+@given(
+    st.lists(
+        st.tuples(
+            st.sampled_from([b"Cache-Control", b"Expires", b"X-Accel-Expires", b"Edge-Control"]),
+            st.binary(max_size=40) | st.text('maxge-=,09@ "', max_size=40).map(str.encode),
+        ),
+        max_size=4,
+    )
+)
+@example([(b"X-Accel-Expires", b"@nan"), (b"X-Accel-Expires", b"1e999")])
+@example([(b"Expires", b"Thu, 01 Jan 99999 00:00:00 GMT")])
+def test_no_value_of_a_cache_field_raises(headers: Any) -> None:
+    """Whatever the application wrote, the response goes out."""
+    assert is_cacheable(headers, NOW) in (True, False)
