@@ -88,5 +88,6 @@ app = JWTMiddleware(
     ),
     public=["/heard", "/revoke"],
     check_seconds=0.2,
+    stream_grace_seconds=0.5,
     hooks=[lambda event: HEARD["events"].append(f"{event}")],
 )

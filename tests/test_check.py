@@ -162,6 +162,7 @@ def test_every_example_in_a_new_file_is_good() -> None:
         (BASE, "login-guarded", "warning"),
         (BASE + '[http]\nexpose_to = ["http://a.example"]\n', "origin-http", "warning"),
         (BASE + '[paths]\npublic = ["/*"]\n', "all-public", "error"),
+        (BASE + "[http]\nend_streams = false\n", "streams-outlive", "warning"),
         (BASE + '[paths]\nquiet = ["/polls", "/*"]\n', "all-quiet", "error"),
         (BASE + STORE.replace("sqlite:s.db", "memory:"), "store-memory", "warning"),
         (BASE + STORE + "[throttle]\nenabled = false\n", "throttle-off", "warning"),

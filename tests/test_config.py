@@ -388,6 +388,8 @@ def test_what_the_middleware_takes_has_its_defaults() -> None:
     for table, key, parameter in (
         ("signing", "wait_seconds", "wait_seconds"),
         ("http", "socket_check_seconds", "check_seconds"),
+        ("http", "end_streams", "end_streams"),
+        ("http", "stream_grace_seconds", "stream_grace_seconds"),
         ("http", "realm", "realm"),
         ("http", "skip_cacheable", "skip_cacheable"),
         ("http", "expose_to", "expose_to"),

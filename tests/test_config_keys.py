@@ -814,6 +814,25 @@ async def a_socket_whose_token_ends(trial: Trial) -> object:
     return "closed" if is_closed else "open"
 
 
+@case("http.end_streams", PLAIN, (True, False), ("ended", "open"))
+@case("http.stream_grace_seconds", PLAIN, (10, 3600), ("ended", "open"))
+async def an_event_stream_whose_token_ends(trial: Trial) -> object:
+    """Tell whether it is ended within a third of a second, its token over for 100 s."""
+
+    async def stream(scope: Any, receive: Any, send: Any) -> None:
+        trial.clock.now = scope["linqi"].expires_at + 100
+        headers = [(b"content-type", b"text/event-stream")]
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
+        await asyncio.wait([waiting], timeout=0.3)
+
+    app = trial.app(stream)
+    assert app.renewal is not None
+    waiting = asyncio.ensure_future(asyncio.Event().wait())
+    answer = await call(app, http(token=app.renewal.start("alice").token))
+    waiting.cancel()
+    return "ended" if len(answer.messages) == 2 else "open"
+
+
 @case("paths.public", OWN, (["/me"], []), (200, 401))
 @case("paths.optional", OWN, (["/me"], []), (200, 401))
 async def a_request_without_token(trial: Trial) -> object:

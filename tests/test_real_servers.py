@@ -3,6 +3,7 @@
 import asyncio
 import json
 import secrets
+import time
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from urllib.request import urlopen
@@ -21,18 +22,29 @@ SOCKETS = 20
 
 
 @pytest.fixture(scope="module", params=["uvicorn", "hypercorn", "granian", "daphne"])
-def port(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
-    """Serve connections_app by one server after the other."""
-    log: Path = tmp_path_factory.mktemp("server") / f"{request.param}.log"
+def server(request: pytest.FixtureRequest) -> str:
+    """Return one server after the other."""
+    return str(request.param)
+
+
+@pytest.fixture(scope="module")
+def port(server: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
+    """Serve connections_app by `server`."""
+    log: Path = tmp_path_factory.mktemp("server") / f"{server}.log"
     environ = {"LINQI_SECRET": SECRET.hex()}
-    with serving(request.param, "connections_app:app", log, environ=environ) as port:
+    with serving(server, "connections_app:app", log, environ=environ) as port:
         yield port
+
+
+def renewal_of(seconds: float) -> SlidingRenewal:
+    """Return what signs people in with tokens that live `seconds`."""
+    settings = RenewalSettings(lifetime=seconds, buffer=seconds / 3, whole_seconds=False)
+    return SlidingRenewal(SIGNER, settings)
 
 
 def token_of(seconds: float) -> str:
     """Return a token that lives `seconds`."""
-    settings = RenewalSettings(lifetime=seconds, buffer=seconds / 3, whole_seconds=False)
-    return SlidingRenewal(SIGNER, settings).start("alice").token
+    return renewal_of(seconds).start("alice").token
 
 
 def heard(port: int) -> dict[str, list[str]]:
@@ -100,6 +112,12 @@ async def test_a_refused_upload_gets_its_answer(port: int) -> None:
         assert answers == [wanted] * 5
 
 
+def client_of(port: int, *, is_http2: bool = False) -> httpx.AsyncClient:
+    """Return a client; HTTP/2 without TLS is spoken by prior knowledge."""
+    base = f"http://127.0.0.1:{port}"
+    return httpx.AsyncClient(base_url=base, http1=not is_http2, http2=is_http2, timeout=20)
+
+
 async def test_a_refused_upload_leaves_other_requests_of_its_http2_connection_alone(
     tmp_path: Path,
 ) -> None:
@@ -112,9 +130,7 @@ async def test_a_refused_upload_leaves_other_requests_of_its_http2_connection_al
             yield b"x" * 4096
 
     with serving("hypercorn", "connections_app:app", tmp_path / "log", environ=environ) as port:
-        async with httpx.AsyncClient(
-            base_url=f"http://127.0.0.1:{port}", http1=False, http2=True, timeout=20
-        ) as client:
+        async with client_of(port, is_http2=True) as client:
             headers = {"authorization": f"Bearer {token_of(600)}"}
             async with client.stream("GET", "/events", headers=headers) as stream:
                 events = stream.aiter_lines()
@@ -136,3 +152,50 @@ async def test_a_refused_handshake_is_never_accepted(port: int) -> None:
     answer = refused.value.response
     challenge = answer.headers.get("www-authenticate")
     assert (answer.status_code, challenge) in ((401, 'Bearer realm="api"'), (403, None))
+
+
+async def read_events(client: httpx.AsyncClient, token: str) -> tuple[int, float]:
+    """Read the event stream to its end; return the last event's number and when the end came."""
+    number = 0
+    headers = {"authorization": f"Bearer {token}"}
+    async with client.stream("GET", "/events", headers=headers) as answer:
+        assert answer.status_code == 200
+        async for line in answer.aiter_lines():
+            if line.startswith("id: "):
+                number = int(line.removeprefix("id: "))
+    return number, time.time()
+
+
+@pytest.mark.parametrize("is_http2", [False, True])
+async def test_event_streams_end_with_their_token(port: int, server: str, is_http2: bool) -> None:
+    """The body ends well at exp and the grace: the client reads to its end, the app hears of it."""
+    if is_http2 and server not in ("hypercorn", "granian"):
+        return
+    before = heard(port)
+    async with client_of(port, is_http2=is_http2) as client:
+        assert (await client.get("/heard")).http_version == ("HTTP/2" if is_http2 else "HTTP/1.1")
+        issued = renewal_of(3).start("alice")
+        ends = await asyncio.gather(*[read_events(client, issued.token) for _ in range(5)])
+    for number, at in ends:
+        assert number > 0
+        assert at >= issued.expires_at + 0.49
+    for _ in range(100):
+        after = heard(port)
+        if len(after["ended"]) == len(before["ended"]) + 5:
+            break
+        await asyncio.sleep(0.05)
+    assert after["ended"][-5:] == ["http.disconnect"] * 5
+    events = after["events"][len(before["events"]) :]
+    assert [event.split("(")[0] for event in events] == ["StreamClosed"] * 5
+
+
+async def test_a_revocation_ends_event_streams(port: int) -> None:
+    """Within check_seconds, although the token lives for ten minutes more."""
+    issued = renewal_of(600).start("alice")
+    async with client_of(port) as client:
+        reading = asyncio.create_task(read_events(client, issued.token))
+        await asyncio.sleep(0.3)
+        assert not reading.done()
+        await client.get(f"/revoke?{issued.session_id}")
+        number, _ = await asyncio.wait_for(reading, 20)
+    assert number > 0

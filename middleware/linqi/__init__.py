@@ -16,6 +16,7 @@ from linqi.asgi.middleware import JWTMiddleware
 from linqi.asgi.publishing import jwks_route
 from linqi.asgi.routes import Authenticate, Person, SessionRoutes
 from linqi.asgi.sockets import SocketClosedError, SocketSession
+from linqi.asgi.streams import StreamClosedError, StreamSession
 from linqi.asgi.throttle import LoginThrottle
 from linqi.asgi.transports import (
     CookieTransport,
@@ -116,6 +117,8 @@ __all__ = [
     "SocketClosedError",
     "SocketSession",
     "Span",
+    "StreamClosedError",
+    "StreamSession",
     "SubprotocolTransport",
     "Threshold",
     "TokenError",

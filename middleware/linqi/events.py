@@ -39,6 +39,7 @@ __all__ = [
     "SessionStarted",
     "SkipReason",
     "SocketClosed",
+    "StreamClosed",
     "TokenRefused",
     "TokenRenewed",
     "VerboseHook",
@@ -167,6 +168,15 @@ class RevocationFailed:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SocketClosed:
     """A WebSocket was closed with 4401 because its token or session ended."""
+
+    user: str
+    code: str
+    path: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StreamClosed:
+    """The body of an event stream was ended because its token or session ended."""
 
     user: str
     code: str
@@ -365,6 +375,7 @@ Event: TypeAlias = (
     | LoginThrottleFailed
     | RevocationFailed
     | SocketClosed
+    | StreamClosed
     | KeysRefreshed
     | KeysNotFetched
     | KeySkipped

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 
 from linqi.asgi._http import (
     Access,
@@ -24,6 +24,7 @@ from linqi.asgi.quiet import QuietRequests
 from linqi.asgi.refusals import refuse
 from linqi.asgi.renewing import Renewer, Wanted
 from linqi.asgi.sockets import SocketSession
+from linqi.asgi.streams import StreamLimits, StreamSession
 from linqi.asgi.transports import HeaderTransport, Transport
 from linqi.errors import (
     ConfigurationError,
@@ -68,7 +69,10 @@ class JWTMiddleware:
     `expose_to`: origins whose scripts may read the successor's header (CORS).
     `skip_cacheable`: leave a response alone that the application marked as cacheable; the
     renewal waits for the next one. `wait_seconds`: how long a response may wait for its
-    successor's signature. `check_seconds`: how often an open WebSocket's session is checked.
+    successor's signature. `check_seconds`: how often the session of an open WebSocket or event
+    stream is checked. `end_streams`: end ``text/event-stream`` responses with their token, or
+    `stream_grace_seconds` after its ``exp`` but never after the session's end; other responses
+    are left alone.
     `verify_off_loop`: algorithms whose signatures are checked in threads; whether that helps
     depends on the load (docs/reference/benchmarks.md).
     `services`: started before the application and closed after it, as the verifier's remote key
@@ -93,13 +97,18 @@ class JWTMiddleware:
         skip_cacheable: bool = False,
         wait_seconds: float = 1.0,
         check_seconds: float = 5.0,
+        end_streams: bool = True,
+        stream_grace_seconds: float = 60.0,
         verify_off_loop: Sequence[str] = (),
         services: Sequence[Service] = (),
         hooks: Sequence[Hook] | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
         used: list[Transport] = [HeaderTransport()] if transports is None else list(transports)
-        if faults := _faults(verifier, renewal, used, expose_to, realm, wait_seconds):
+        faults = _faults(verifier, renewal, used, expose_to, realm, wait_seconds)
+        if not 0 <= stream_grace_seconds <= 3600:
+            faults.append(f"stream_grace_seconds is {stream_grace_seconds}, expected 0 to 3600")
+        if faults:
             raise ConfigurationError(faults)
         self.app = app
         self.verifier = verifier
@@ -114,6 +123,14 @@ class JWTMiddleware:
         self._check_seconds = check_seconds
         chosen = (LoggingHook(),) if hooks is None else tuple(hooks)
         self._events: Dispatcher[Event] = Dispatcher(chosen)
+        limits = StreamLimits(
+            verifier=verifier,
+            grace_seconds=stream_grace_seconds,
+            check_seconds=check_seconds,
+            clock=clock,
+            tell=self._events,
+        )
+        self._streams = limits if end_streams else None
         self._clock = clock
         verifier.listen(*chosen)
         for service in services:
@@ -189,23 +206,36 @@ class JWTMiddleware:
             await self._refuse(None, None, scope, receive, send)
         elif kind == "websocket":
             await self._serve_socket(scope, receive, send, verified, transport)
-        elif self._renewer is None:
-            await self.app(_known(scope, verified), receive, send)
+        elif self._streams is None:
+            await self._serve(_known(scope, verified), receive, send, verified, transport)
         else:
-            now, buffer = self._clock(), self._renewer.buffer
+            known = _known(scope, verified)
+            stream = StreamSession(self._streams, verified, scope, receive, send)
+            known["linqi.stream"] = stream
+            try:
+                await self._serve(known, stream.receive, stream.send, verified, transport)
+            finally:
+                if stream.is_used:
+                    await stream.close()
+
+    def _serve(
+        self, known: Scope, receive: Receive, send: Send, verified: Verified, transport: Transport
+    ) -> Awaitable[None]:
+        """Run the application, with a successor in its answer where one is due."""
+        renewer = self._renewer
+        if renewer is not None:
+            now, buffer = self._clock(), renewer.buffer
             # What `decide` asks first, without two calls: most tokens are not near expiry.
             if verified.expires_at - now >= buffer:
                 if self._events.verbose:
                     self._tell_not_due(verified, now, buffer)
-            elif isinstance(decision := self._renewer.renewal.decide(verified, now), Due):
-                origin = find_header(headers, b"origin")
+            elif isinstance(decision := renewer.renewal.decide(verified, now), Due):
+                origin = find_header(known["headers"], b"origin")
                 wanted = Wanted(verified, decision, transport, origin, now)
-                inner = _known(scope, verified)
-                await self._renewer.serve(self.app, inner, receive, send, wanted)
-                return
+                return renewer.serve(self.app, known, receive, send, wanted)
             else:
-                self._renewer.keep(verified, now, decision)
-            await self.app(_known(scope, verified), receive, send)
+                renewer.keep(verified, now, decision)
+        return self.app(known, receive, send)
 
     def _read(self, scope: Scope, headers: Headers) -> tuple[Transport, bytes | None]:
         """Find the one token of a request, and the transport it came by."""

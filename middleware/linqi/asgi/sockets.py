@@ -9,7 +9,8 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from linqi.asgi._http import ASGIApp, Message, Receive, Scope, Send
-from linqi.errors import InvalidClaim, TokenError, TokenExpired, Unavailable
+from linqi.asgi.holding import CLOSE_SECONDS, TokenHold
+from linqi.errors import TokenError, TokenExpired
 from linqi.jose.verified import Verified
 from linqi.jose.verifier import Verifier
 
@@ -19,8 +20,6 @@ _logger = logging.getLogger("linqi")
 
 CLOSE_CODE: Final = 4401
 """The close code for an ended token: 401 in the range for private use (RFC 6455, 7.4.2)."""
-CLOSE_SECONDS: Final = 5.0
-"""How long a peer that does not read may delay the application's end."""
 
 
 class SocketClosedError(OSError):
@@ -46,44 +45,36 @@ class SocketSession:
         check_seconds: float,
         subprotocol: str | None,
     ) -> None:
-        self.verified = verified
-        """The token that holds the socket open; the latest one adopted."""
-        self._verifier = verifier
+        self._hold = TokenHold(
+            verifier,
+            verified,
+            end_of=lambda held: held.expires_at + verifier.leeway,
+            check_seconds=check_seconds,
+            clock=clock,
+        )
         self._receive = receive
         self._send = send
-        self._clock = clock
-        self._check_seconds = check_seconds
         self._subprotocol = subprotocol
         self._ended: asyncio.Future[TokenError] = asyncio.get_running_loop().create_future()
         self._is_closing = False
         self._is_closed = False
-        self._changed = asyncio.Event()
         self._pending: asyncio.Future[Message] | None = None
         self._is_over = False
 
-    def adopt(self, token: bytes | str) -> Verified:
-        """Go on under `token`, a successor of the same session.
+    @property
+    def verified(self) -> Verified:
+        """The token that holds the socket open; the latest one adopted."""
+        return self._hold.verified
 
-        Issuer, subject and session must be the same: a subject is unique within its issuer only
-        (RFC 7519, section 4.1.2).
+    def adopt(self, token: bytes | str) -> Verified:
+        """Go on under `token`, a successor of the same session that the client handed over.
 
         Raises:
-            TokenError: It is not valid, or of somebody else (`InvalidClaim`), or the socket's own
-                token has no subject to compare with. The socket stays open under the token it has.
+            TokenError: It is not valid, or of somebody else (`InvalidClaim`). The socket stays
+                open under the token it has.
 
         """
-        verified = self._verifier.verify(token)
-        mine = self.verified
-        if mine.subject is None:
-            raise InvalidClaim("the socket's token has no subject, so it has no successor", "sub")
-        if (verified.issuer, verified.subject) != (mine.issuer, mine.subject):
-            raise InvalidClaim("the token is for another subject than the socket's", "sub")
-        if verified.session_id != mine.session_id:
-            raise InvalidClaim("the token is of another session than the socket's", "sid")
-        if verified.expires_at > mine.expires_at:
-            self.verified = verified
-            self._changed.set()
-        return verified
+        return self._hold.adopt(token)
 
     async def run(self, app: ASGIApp, scope: Scope) -> TokenError | None:
         """Run `app` on the socket.
@@ -136,14 +127,7 @@ class SocketSession:
 
     async def _watch(self) -> None:
         """Close the socket when its token or session ends."""
-        while (reason := self._check()) is None:
-            left = self.verified.expires_at + self._verifier.leeway - self._clock()
-            self._changed.clear()
-            with contextlib.suppress(TimeoutError):
-                # Short waits, so that a wall clock that jumps is noticed.
-                await asyncio.wait_for(
-                    self._changed.wait(), max(0.001, min(left, self._check_seconds))
-                )
+        reason = await self._hold.ended()
         if not self._is_over:
             await self._close(reason)
 
@@ -159,12 +143,3 @@ class SocketSession:
             _logger.debug("a socket could not be closed with 4401: %s", type(error).__name__)
         finally:
             self._ended.set_result(reason)
-
-    def _check(self) -> TokenError | None:
-        try:
-            self._verifier.recheck(self.verified)
-        except TokenError as error:
-            return error
-        except Unavailable:
-            return None  # cannot be told now: asked again in a moment, and exp still holds
-        return None

@@ -214,6 +214,16 @@ def _http(facts: Facts) -> Iterator[Finding]:
             reason="Every request is quiet, so no session slides: each ends with its first token.",
             mend="Name the paths that a page asks for by itself.",
         )
+    if not config.http.end_streams:
+        yield Finding(
+            code="streams-outlive",
+            severity="warning",
+            table="http",
+            key="end_streams",
+            reason="An event stream goes on for as long as its client likes, also after its token"
+            " expired or its session was revoked.",
+            mend="Leave end_streams out; stream_grace_seconds leaves time for a successor.",
+        )
     for path in config.paths.public:
         if path == "/*":
             yield Finding(

@@ -106,8 +106,19 @@ class HttpTable:
     )
     socket_check_seconds: float = key(
         Number(0, 3600, "seconds", is_above=True),
-        "How often an open WebSocket's session is checked.",
+        "How often the session of an open WebSocket or event stream is checked.",
         default=5.0,
+    )
+    end_streams: bool = key(
+        Flag(),
+        "Whether a response of text/event-stream ends with its token; others are left alone.",
+        default=True,
+    )
+    stream_grace_seconds: float = key(
+        Number(0, 3600, "seconds"),
+        "How long such a stream outlives exp, so that a successor can be handed over; never past"
+        " the session's end, and not after a revocation.",
+        default=60.0,
     )
 
 

@@ -92,6 +92,8 @@ class Wired:
             "skip_cacheable": http.skip_cacheable,
             "wait_seconds": self.config.signing.wait_seconds,
             "check_seconds": http.socket_check_seconds,
+            "end_streams": http.end_streams,
+            "stream_grace_seconds": http.stream_grace_seconds,
             "verify_off_loop": self.config.verify.off_loop,
             "services": self.services,
             "hooks": self.hooks,

@@ -35,6 +35,7 @@ from linqi.events import (
     SessionRouteFailed,
     SessionStarted,
     SocketClosed,
+    StreamClosed,
     TokenRefused,
     TokenRenewed,
 )
@@ -84,6 +85,10 @@ _LINES: dict[type[Any], tuple[int, str]] = {
         " session_end=%(session_end).3f",
     ),
     RevocationFailed: (logging.ERROR, "revocation check failed: detail=%(detail)s"),
+    StreamClosed: (
+        logging.INFO,
+        "event stream ended: user=%(user)s code=%(code)s path=%(path)s",
+    ),
     SocketClosed: (
         logging.INFO,
         "socket closed with 4401: user=%(user)s code=%(code)s path=%(path)s",

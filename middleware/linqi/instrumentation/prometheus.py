@@ -32,6 +32,7 @@ from linqi.events import (
     SessionRouteFailed,
     SessionStarted,
     SocketClosed,
+    StreamClosed,
     TokenRefused,
     TokenRenewed,
 )
@@ -96,6 +97,7 @@ class PrometheusHook:
         self._throttled = counter("logins_throttled", "Sign-ins refused unasked", "limit")
         self._uncounted = counter("login_throttle_failures", "Sign-ins not counted", "step")
         self._sockets = counter("sockets_closed", "WebSockets closed with 4401", "code")
+        self._streams = counter("streams_closed", "Event streams ended with their token", "code")
         self._unchecked = counter("revocation_failures", "Revocation checks that raised")
         self._feed = Gauge("linqi_revocation_feed_up", "0 while no revocations arrive",
                            registry=registry)  # fmt: skip
@@ -121,6 +123,7 @@ class PrometheusHook:
             LoginThrottled: self._take_throttled,
             LoginThrottleFailed: lambda e: self._uncounted.labels(e.step).inc(),
             SocketClosed: lambda e: self._sockets.labels(e.code).inc(),
+            StreamClosed: lambda e: self._streams.labels(e.code).inc(),
             RevocationFailed: lambda _: self._unchecked.inc(),
             RevocationFeedLost: lambda _: self._feed.set(0),
             RevocationFeedRestored: lambda _: self._feed.set(1),

@@ -7,7 +7,7 @@ from types import MappingProxyType
 from typing import Any, Final
 
 import msgspec
-from msgspec.structs import force_setattr
+from msgspec.structs import force_setattr, replace
 
 from linqi.jose._gate import parse_object
 from linqi.jose.claims import Registered, read_registered
@@ -128,6 +128,10 @@ class Verified(msgspec.Struct, frozen=True, gc=False):
     def auth_time(self) -> float | None:
         """When the person signed in, in Unix seconds (OpenID Connect Core, section 2)."""
         return self.registered.auth_time
+
+    def until(self, expires_at: float) -> Verified:
+        """Return the same token with another end, for what may go on longer than it."""
+        return replace(self, expires_at=expires_at)
 
     @property
     def is_authenticated(self) -> bool:
