@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from linqi import Key, TokenError
-from linqi.jose._gate import encode_segment
+from linqi._base64url import encode as encode_segment
 from tokens import AUDIENCE, ISSUER, good_claims, verifier_of
 
 KEYS = {alg: Key.generate(alg) for alg in ("HS256", "RS256", "ES256", "EdDSA")}

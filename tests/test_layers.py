@@ -15,6 +15,7 @@ FLOORS = [
     ("linqi.errors", 1),
     ("linqi.events", 1),
     ("linqi._application", 2),
+    ("linqi._base64url", 1),
     ("linqi._flight", 1),
     ("linqi._background", 1),
     ("linqi._dispatcher", 1),
@@ -62,13 +63,11 @@ DOORS = {
         "linqi.stores.valkey",
     },
     "pybase64": {
+        "linqi._base64url",
         "linqi.client.tokens",
         "linqi.jose._gate",
-        "linqi.jose.key",
         "linqi.sessions.device_token",
-        "linqi.sessions.pair",
         "linqi.sessions.refresh_token",
-        "linqi.sessions.renewal",
     },
     "cachetools": {
         "linqi.asgi.conditions",

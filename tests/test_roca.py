@@ -10,8 +10,8 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
 from linqi import Key
+from linqi._base64url import encode as encode_segment
 from linqi.errors import InvalidKey
-from linqi.jose._gate import encode_segment
 from linqi.jose._roca import has_roca_fingerprint
 from linqi.jwks.published import read_published
 

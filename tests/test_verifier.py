@@ -24,6 +24,7 @@ from linqi import (
     VerifiedCache,
     Verifier,
 )
+from linqi._base64url import encode as encode_segment
 from linqi.errors import (
     AlgorithmNotAllowed,
     BoundToken,
@@ -40,7 +41,6 @@ from linqi.errors import (
     UnsupportedToken,
 )
 from linqi.events import RevocationFailed
-from linqi.jose._gate import encode_segment
 from tokens import AUDIENCE, ISSUER, NOW, good_claims, make, signer_of, verifier_of
 
 KEY = Key.generate("ES256")

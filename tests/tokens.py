@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from linqi import Key, KeySet, Signer, TrustedIssuer, Verifier
-from linqi.jose._gate import encode_segment
+from linqi._base64url import encode as encode_segment
 
 ISSUER, AUDIENCE = "https://issuer.test", "api"
 NOW = 1_800_000_000.25

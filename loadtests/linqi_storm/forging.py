@@ -10,6 +10,8 @@ from typing import Final, Literal
 
 import pybase64
 
+from linqi import _base64url
+
 __all__ = ["Forger", "ForgeryKind"]
 
 ForgeryKind = Literal["mixed", "known_kids", "kids", "garbage"]
@@ -76,4 +78,4 @@ class Forger:
 
 def encode(part: bytes) -> bytes:
     """Encode one part of a token."""
-    return pybase64.urlsafe_b64encode(part).rstrip(b"=")
+    return _base64url.encode(part)

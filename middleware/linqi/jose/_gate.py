@@ -10,7 +10,7 @@ import pybase64
 
 from linqi.errors import MalformedToken, UnsupportedToken
 
-__all__ = ["decode_segment", "encode_segment", "parse_object", "split_token"]
+__all__ = ["decode_segment", "parse_object", "split_token"]
 
 _ALPHABET: Final = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
 # A last character whose unused bits are not zero is a second spelling of the same bytes
@@ -63,11 +63,6 @@ def decode_segment(segment: bytes) -> bytes:
         return _decode_base64(segment + _PADDING[beyond], b"-_", True)
     except ValueError:
         raise MalformedToken("a segment has characters outside base64url") from None
-
-
-def encode_segment(data: bytes) -> bytes:
-    """Give unpadded base64url (RFC 7515, section 2)."""
-    return pybase64.urlsafe_b64encode(data).rstrip(b"=")
 
 
 def parse_object(data: bytes, what: str, *, most_members: int = _MOST_MEMBERS) -> dict[str, Any]:

@@ -9,8 +9,7 @@ import secrets
 from collections.abc import Mapping
 from typing import Any, Final, NoReturn
 
-import pybase64
-
+from linqi import _base64url
 from linqi.errors import InvalidKey
 from linqi.jose import _hygiene, _jws
 from linqi.jose._jws import ALGORITHMS
@@ -170,7 +169,7 @@ class Key:
         members = {name: jwk[name] for name in _THUMBPRINT_MEMBERS[self.kty]}
         canonical = json.dumps(members, separators=(",", ":"), sort_keys=True).encode()
         digest = hashlib.sha256(canonical).digest()
-        return pybase64.urlsafe_b64encode(digest).rstrip(b"=").decode()
+        return _base64url.encode(digest).decode()
 
     def public_jwk(self) -> dict[str, Any]:
         """Give the JWK to publish; `InvalidKey` for a secret, which has no public half."""

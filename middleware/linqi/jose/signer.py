@@ -9,8 +9,8 @@ from typing import Any
 
 import msgspec
 
+from linqi import _base64url
 from linqi.errors import ConfigurationError, InvalidKey, SigningError
-from linqi.jose._gate import encode_segment
 from linqi.jose.key import Key
 from linqi.jose.keys import KeySet
 
@@ -67,12 +67,12 @@ class Signer:
             payload = msgspec.json.encode({**claims, **self._fixed})
         except (TypeError, ValueError, RecursionError) as error:
             raise SigningError(f"the claims are not JSON: {error}") from None
-        data = _header_of(key) + b"." + encode_segment(payload)
+        data = _header_of(key) + b"." + _base64url.encode(payload)
         signature = key.sign(data)
         self.signatures = next(self._counter)  # count is atomic under threads, += is not
-        return (data + b"." + encode_segment(signature)).decode("ascii")
+        return (data + b"." + _base64url.encode(signature)).decode("ascii")
 
 
 def _header_of(key: Key) -> bytes:
     header = {"alg": key.alg, "kid": key.kid, "typ": "at+jwt"}
-    return encode_segment(msgspec.json.encode(header))
+    return _base64url.encode(msgspec.json.encode(header))

@@ -8,8 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-import pybase64
-
+from linqi import _base64url
 from linqi.events import Dispatcher
 from linqi.jose.signer import Signer
 from linqi.sessions.record import OutcomeKind, SessionRecord
@@ -109,7 +108,7 @@ def _token_id(record: SessionRecord, expires_at: float, scopes: Sequence[str]) -
     """Give the ``jti``: a pure function, so that a replay in another worker gives the same."""
     text = f"{record.session_id}\n{record.counter}\n{expires_at!r}\n{' '.join(scopes)}"
     digest = hashlib.sha256(text.encode()).digest()
-    return pybase64.urlsafe_b64encode(digest[:16]).rstrip(b"=").decode()
+    return _base64url.encode(digest[:16]).decode()
 
 
 def _whole(instant: float) -> float:

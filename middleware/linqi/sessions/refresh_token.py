@@ -12,6 +12,7 @@ from typing import Final
 import msgspec
 import pybase64
 
+from linqi import _base64url
 from linqi.errors import RefreshRefused
 from linqi.jose.key import Key
 from linqi.sessions._secrets import DerivedSecrets
@@ -78,7 +79,7 @@ class RefreshTokens:
         is_ours = any(hmac.compare_digest(mac, _mac(secret, body)) for secret in candidates)
         if version != _VERSION or not is_ours:
             raise RefreshRefused("forged", "the MAC of the refresh token does not fit")
-        session_id = pybase64.urlsafe_b64encode(packed).rstrip(b"=").decode()
+        session_id = _base64url.encode(packed).decode()
         return PresentedToken(session_id, counter, float(expires_at))
 
     def __repr__(self) -> str:
@@ -92,7 +93,7 @@ def new_session_id(subject: str) -> str:
     subject stands beside it in every access token anyway.
     """
     raw = secrets.token_bytes(_RANDOM_BYTES)
-    return subject_tag(subject) + pybase64.urlsafe_b64encode(raw).rstrip(b"=").decode()
+    return subject_tag(subject) + _base64url.encode(raw).decode()
 
 
 def subject_tag(subject: str) -> str:

@@ -11,8 +11,7 @@ import math
 from dataclasses import dataclass, field
 from typing import Final, Literal, Protocol
 
-import pybase64
-
+from linqi import _base64url
 from linqi.errors import ConfigurationError
 from linqi.jose.verified import Verified
 
@@ -266,4 +265,4 @@ def share_of(text: str) -> float:
 def _derive_id(session: str, token_id: str, expires_at: float) -> str:
     """Give the ``jti`` of a successor: a pure function, so that workers agree on it."""
     digest = hashlib.sha256(f"{session}\n{token_id}\n{expires_at!r}".encode()).digest()
-    return pybase64.urlsafe_b64encode(digest[:16]).rstrip(b"=").decode()
+    return _base64url.encode(digest[:16]).decode()
