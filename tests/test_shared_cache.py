@@ -11,7 +11,15 @@ from hypothesis import strategies as st
 
 from asgi import App, Headers, served
 from clock import FakeClock
-from linqi import JWTMiddleware, Key, RenewalSettings, SlidingRenewal, Threshold, Verifier
+from linqi import (
+    CookieTransport,
+    JWTMiddleware,
+    Key,
+    RenewalSettings,
+    SlidingRenewal,
+    Threshold,
+    Verifier,
+)
 from linqi.asgi.caching import is_cache_field, is_cacheable
 from nginx import nginx
 from tokens import signer_of
@@ -26,11 +34,11 @@ LIKE_A_CDN = "proxy_ignore_headers Vary;"
 class Site:
     """An application behind nginx, and the tokens of two users who are near expiry."""
 
-    def __init__(self, clock: FakeClock, headers: Headers) -> None:
+    def __init__(self, clock: FakeClock, headers: Headers, **options: Any) -> None:
         renewal = SlidingRenewal(SIGNER, RenewalSettings(policy=Threshold()), clock=clock)
         verifier = Verifier.trusting(SIGNER, clock=clock)
         app = App(headers=headers)
-        self.app = JWTMiddleware(app, verifier, renewal=renewal, hooks=[], clock=clock)
+        self.app = JWTMiddleware(app, verifier, renewal=renewal, hooks=[], clock=clock, **options)
         self.tokens = [renewal.start(user).token for user in ("alice", "mallory")]
         clock.move(700)
 
@@ -64,6 +72,25 @@ async def test_r7_no_successor_reaches_a_second_client(
     assert first.headers["x-refresh-token"]
     assert first.headers["x-refresh-token"] != second.headers["x-refresh-token"]
     assert (first.headers["x-cache"], second.headers["x-cache"]) == ("MISS", "MISS")
+
+
+async def test_r7_no_successor_in_a_cookie_reaches_a_second_client(
+    clock: FakeClock, tmp_path: Path
+) -> None:
+    """Also where nginx was told that cookies say nothing of caching."""
+    transports = [CookieTransport(["https://app.example"])]
+    site = Site(clock, [(b"X-Accel-Expires", b"60")], transports=transports)
+    found = []
+    async with served(site.app) as port:
+        more = "proxy_ignore_headers Vary Set-Cookie;"
+        with nginx(tmp_path / "n", f"http://127.0.0.1:{port}", more) as url:
+            for token in site.tokens:
+                async with httpx2.AsyncClient(trust_env=False) as client:
+                    cookie = {"Cookie": f"__Host-access={token}"}
+                    found.append((await client.get(f"{url}/me", headers=cookie)).headers)
+    assert [headers["x-cache"] for headers in found] == ["MISS", "MISS"]
+    assert found[0]["set-cookie"].startswith("__Host-access=ey")
+    assert found[0]["set-cookie"] != found[1]["set-cookie"]
 
 
 async def test_a_response_without_a_successor_stays_cacheable(
