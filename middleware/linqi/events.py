@@ -112,11 +112,9 @@ SkipReason: TypeAlias = Literal[
     "bound",
     "expired",
 ]
-"""``method``: HEAD or OPTIONS; ``quiet``: a request that never extends a session; ``status``: the
-response was not 2xx; ``websocket``: a handshake; ``unanswered``: the application sent no response;
-``not_ours``: the token is of another issuer; ``no_session``: it lacks ``sid``, ``auth_time``,
-``session_end`` or ``jti``; ``bound``: it is bound to a key (``cnf``); ``expired``: only the
-verification's leeway let it pass."""
+"""``method``: HEAD or OPTIONS; ``status``: not 2xx; ``websocket``: a handshake; ``unanswered``: no
+response; ``no_session``: without ``sid``, ``auth_time``, ``session_end`` or ``jti``; ``bound``: by
+``cnf``; ``expired``: let in by leeway; ``quiet``, ``not_ours``: the request or the token is so."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
