@@ -17,6 +17,7 @@ FLOORS = [
     ("linqi._application", 2),
     ("linqi._base64url", 1),
     ("linqi._flight", 1),
+    ("linqi._holders", 1),
     ("linqi._background", 1),
     ("linqi._dispatcher", 1),
     ("linqi._start_once", 1),

@@ -39,8 +39,9 @@ from linqi.jwks.fetching import RemoteLimits
 from linqi.jwks.freshness import RefreshSettings
 from linqi.jwks.key_file import KeyFile
 from linqi.jwks.published import SkippedKey
-from linqi.jwks.remote import KeysState, RemoteKeys
+from linqi.jwks.remote import RemoteKeys
 from linqi.jwks.snapshot import Snapshot
+from linqi.jwks.state import KeysState
 from linqi.sessions.budget import RenewalBudget
 from linqi.sessions.dual import AuthorizeRefresh, Sessions
 from linqi.sessions.pair import TokenPair

@@ -49,7 +49,8 @@ class Services:
     that comes later finds them started.
 
     Args:
-        services: Started together, closed in order.
+        services: Started together, closed in order; one that is listed twice, such as keys that
+            several issuers share, once.
         on_close: Called last.
         events: Receives `ServicesNotStarted` when a request could not start them.
 
@@ -61,7 +62,7 @@ class Services:
         on_close: Callable[[], object] | None,
         events: Dispatcher[Event],
     ) -> None:
-        self._services = tuple(services)
+        self._services = tuple({id(service): service for service in services}.values())
         self._on_close = on_close
         self._events = events
         self._once = StartOnce(self._start, on_failure=self._tell)

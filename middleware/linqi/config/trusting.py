@@ -52,6 +52,7 @@ class Trusting:
         self._http_client = http_client
         self._clock = clock
         self._services: list[Service] = []
+        self._files: dict[tuple[str, tuple[tuple[str, Any], ...]], KeyFile] = {}
 
     def trust(self) -> Trust:
         """Give it; as much of it as there is where something is wrong."""
@@ -158,8 +159,11 @@ class Trusting:
         )
 
     def _keys_of_file(self, table: str, key: str, name: str, **options: Any) -> KeySet | None:
-        """Give the keys in a file, and have it followed where it can be."""
+        """Return the keys in a file, and have it followed where it can be: once for all issuers."""
         with self._faults.at(table, key, f'"{name}"'):
+            same = (name, tuple(sorted(options.items())))
+            if (known := self._files.get(same)) is not None:
+                return known.keys
             found = material.keys_of_file(
                 self._config.folder / name,
                 check_seconds=self._config.keys.check_seconds,
@@ -168,6 +172,7 @@ class Trusting:
             )
             if isinstance(found, KeyFile):
                 self._services.append(found)
+                self._files[same] = found
                 return found.keys
             return found
         return None

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TypeAlias
 
 from linqi._background import BackgroundTask
+from linqi._holders import Holders
 from linqi.errors import ConfigurationError, LinqiError
 from linqi.events import Dispatcher, Event, Hook, KeyFileNotRead, KeyFileRead
 from linqi.jose.key import ALGORITHMS
@@ -50,17 +51,20 @@ class KeyFile:
         self.keys = KeySet.load(self._path, self._algorithms)
         """The set to sign and verify with; it stays the same object."""
         self._last_fault = ""
+        self._holders = Holders()
         self._follower = BackgroundTask(
             f"follower of {self._path}", self._follow, events=self._events, sleep=sleep
         )
 
     async def start(self) -> None:
-        """Follow the file on the running event loop."""
+        """Follow the file on the running event loop; several may start it, it is followed once."""
+        self._holders.enter()
         self._follower.start()
 
     async def close(self) -> None:
-        """Stop following it; the keys stay."""
-        await self._follower.close()
+        """Stop following it, unless another that started it goes on; the keys stay."""
+        if self._holders.leave():
+            await self._follower.close()
 
     def listen(self, *hooks: Hook) -> None:
         """Call `hooks` too, each once however often it is added."""

@@ -8,7 +8,6 @@ import math
 import random
 import time
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
@@ -16,6 +15,7 @@ from cachetools import TTLCache
 
 from linqi._background import BackgroundTask
 from linqi._flight import SingleFlight
+from linqi._holders import Holders
 from linqi.errors import ConfigurationError, FetchFailed, LinqiError, Unavailable, UnknownKey
 from linqi.events import (
     Dispatcher,
@@ -31,51 +31,17 @@ from linqi.jose.key import Key
 from linqi.jose.keys import KeySet
 from linqi.jwks.asking import Answer, Asking
 from linqi.jwks.fetching import HttpFetch, RemoteLimits, url_fault
-from linqi.jwks.freshness import RefreshSettings, Schedule, Status
+from linqi.jwks.freshness import RefreshSettings, Schedule
 from linqi.jwks.published import SIGNATURES, SkippedKey
 from linqi.jwks.sharing import SharedFile
 from linqi.jwks.snapshot import Snapshot
+from linqi.jwks.state import KeysState
 
-__all__ = ["KeysState", "RemoteKeys"]
+__all__ = ["RemoteKeys"]
 
 _FLIGHT: Final = "keys"
 _WAIT_FACTOR: Final = 2.5
 """Timeouts to wait for the neighbours' turns: one that hangs, and some that only look."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class KeysState:
-    """What a `RemoteKeys` knows and what it will do. Durations are in seconds."""
-
-    issuer: str
-    status: Status
-    kids: tuple[str, ...]
-    """The keys that verify, in the issuer's order."""
-    skipped: tuple[SkippedKey, ...]
-    """The keys of the last answer that are not used."""
-    last_success: float | None
-    """Unix seconds of the last answer."""
-    age: float | None
-    trusted_for: float
-    """How long the set is still believed; 0 when it is not."""
-    next_attempt_in: float
-    failures: int
-    """Attempts that failed since the last success."""
-    last_error: str
-    """Why the last one failed; empty after a success."""
-    requests: int
-    """How often this process asked the issuer for keys."""
-    refused_kids: int
-    """Look-ups of unknown key ids that caused no fetch."""
-    unknown_kids: int
-    """Key ids remembered as unknown."""
-    share_fault: str
-    """Why the shared folder cannot be used, if so."""
-
-    @property
-    def is_ready(self) -> bool:
-        """Whether tokens of the issuer can be verified."""
-        return self.status in ("fresh", "stale")
 
 
 class RemoteKeys:
@@ -146,6 +112,7 @@ class RemoteKeys:
         self._last_error = ""
         self._has_expired = False
         self._loop: asyncio.AbstractEventLoop | None = None
+        self._holders = Holders()
         self._keeper = BackgroundTask(
             f"keys of {issuer}", self._keep_fresh, events=self._events, sleep=sleep
         )
@@ -185,8 +152,10 @@ class RemoteKeys:
         """Fetch the set if there is none, and keep it fresh from now on.
 
         Waits at most for one attempt. `Unavailable` when the keys are `required` and not there;
-        without `required` they are tried for again in the background.
+        without `required` they are tried for again in the background. Several may start the same
+        keys, such as two middlewares: the set is fetched once, until the last of them closes it.
         """
+        self._holders.enter()
         self._keep_here()
         if self._schedule.status(self._monotonic()) in ("cold", "expired"):
             await self._fly(is_forced=False)
@@ -195,7 +164,12 @@ class RemoteKeys:
             raise Unavailable(f"no keys of {self.issuer}: {self._last_error}")
 
     async def close(self) -> None:
-        """Stop keeping the set fresh; what is held goes on verifying until it is too old."""
+        """Stop keeping the set fresh, unless another that started it goes on.
+
+        What is held goes on verifying until it is too old.
+        """
+        if not self._holders.leave():
+            return
         if self._loop is asyncio.get_running_loop():
             self._flight.close()
         await self._keeper.close()
