@@ -42,6 +42,7 @@ DOORS = {
     "jwt": {"linqi.jose._jws"},
     "cryptography": {"linqi.jose._jws"},
     "msgspec": {
+        "linqi.asgi.streams",
         "linqi.client.keyring",
         "linqi.client.logins",
         "linqi.client.tokens",

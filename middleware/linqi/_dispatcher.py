@@ -74,6 +74,16 @@ class Dispatcher(Generic[_T]):
         for hook in self._hooks:
             _call(hook, event)
 
+    def is_verbose(self) -> bool:
+        """Return whether a hook wants what `if_verbose` would make; one that raises does not."""
+        for hook in self.verbose:
+            try:
+                if hook.is_verbose():
+                    return True
+            except (Exception, asyncio.CancelledError):
+                _logger.exception("is_verbose of the hook %s raised", _name_of(hook))
+        return False
+
     def if_verbose(self, make: Callable[[], object]) -> None:
         """Hand what `make` returns to the hooks that are verbose now; made only if there is one."""
         event = None

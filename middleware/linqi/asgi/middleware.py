@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Sequence
 
 from linqi.asgi._http import (
     Access,
@@ -206,36 +206,33 @@ class JWTMiddleware:
             await self._refuse(None, None, scope, receive, send)
         elif kind == "websocket":
             await self._serve_socket(scope, receive, send, verified, transport)
-        elif self._streams is None:
-            await self._serve(_known(scope, verified), receive, send, verified, transport)
         else:
             known = _known(scope, verified)
-            stream = StreamSession(self._streams, verified, scope, receive, send)
-            known["linqi.stream"] = stream
+            renewer = self._renewer
+            stream = wanted = None
+            if self._streams is not None:
+                stream = StreamSession(self._streams, verified, scope, receive, send)
+                known["linqi.stream"] = stream
+                receive, send = stream.receive, stream.send
+            if renewer is not None:
+                now, buffer = self._clock(), renewer.buffer
+                # What `decide` asks first, without two calls: most tokens are not near expiry.
+                if verified.expires_at - now >= buffer:
+                    if self._events.verbose and self._events.is_verbose():
+                        self._tell_not_due(verified, now, buffer)
+                elif isinstance(decision := renewer.renewal.decide(verified, now), Due):
+                    origin = find_header(headers, b"origin")
+                    wanted = Wanted(verified, decision, transport, origin, now)
+                else:
+                    renewer.keep(verified, now, decision)
             try:
-                await self._serve(known, stream.receive, stream.send, verified, transport)
+                if renewer is None or wanted is None:
+                    await self.app(known, receive, send)
+                else:
+                    await renewer.serve(self.app, known, receive, send, wanted)
             finally:
-                if stream.is_used:
-                    await stream.close()
-
-    def _serve(
-        self, known: Scope, receive: Receive, send: Send, verified: Verified, transport: Transport
-    ) -> Awaitable[None]:
-        """Run the application, with a successor in its answer where one is due."""
-        renewer = self._renewer
-        if renewer is not None:
-            now, buffer = self._clock(), renewer.buffer
-            # What `decide` asks first, without two calls: most tokens are not near expiry.
-            if verified.expires_at - now >= buffer:
-                if self._events.verbose:
-                    self._tell_not_due(verified, now, buffer)
-            elif isinstance(decision := renewer.renewal.decide(verified, now), Due):
-                origin = find_header(known["headers"], b"origin")
-                wanted = Wanted(verified, decision, transport, origin, now)
-                return renewer.serve(self.app, known, receive, send, wanted)
-            else:
-                renewer.keep(verified, now, decision)
-        return self.app(known, receive, send)
+                if stream is not None and stream.live is not None:
+                    await stream.live.close()
 
     def _read(self, scope: Scope, headers: Headers) -> tuple[Transport, bytes | None]:
         """Find the one token of a request, and the transport it came by."""

@@ -58,7 +58,7 @@ class HeaderTransport:
                 found = value
         if found is None:
             return None
-        if found[:7].lower() == b"bearer ":
+        if found[:7] == b"Bearer " or found[:7].lower() == b"bearer ":
             return found[7:]
         lowered = found.lower()
         if lowered.strip() == b"bearer" or b"bearer " in lowered or lowered[:7] == b"bearer\t":
