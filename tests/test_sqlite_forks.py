@@ -17,8 +17,9 @@ from linqi.stores.sqlite import SQLiteStore
 store = SQLiteStore(sys.argv[1], timeout=20)
 
 async def create(session_id):
-    await store.create(SessionRecord(session_id=session_id, subject="alice", rotated_at=1.0, first_rotated_at=0.0,
-                                     started_at=1.0, expires_at=9e9, ends_at=9e9), 100)
+    await store.create(SessionRecord(session_id=session_id, subject="alice", rotated_at=1.0,
+                                     first_rotated_at=0.0, started_at=1.0,
+                                     expires_at=9e9, ends_at=9e9), 100)
 
 async def begin():
     await store.start()
