@@ -23,6 +23,7 @@ from linqi.sessions.attempts import (
 )
 from linqi.sessions.store import SessionStore
 from linqi.stores.memory_attempts import MemoryAttempts
+from linqi.stores.postgres import PostgresStore
 from linqi.stores.postgres_attempts import PostgresAttempts
 from linqi.stores.sqlite_attempts import SQLiteAttempts
 from linqi.stores.valkey_attempts import ValkeyAttempts
@@ -322,4 +323,6 @@ async def test_a_database_without_the_table_names_the_command() -> None:
         store = PostgresAttempts(dsn)
         with pytest.raises(ConfigurationError, match="linqi store init"):
             await store.reserve(attempt(), [counter()], NOW)
+        await PostgresStore(dsn).initialize()
+        assert list(await store.reserve(attempt(), [counter()], NOW)) == []
         await store.close()

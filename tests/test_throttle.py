@@ -81,7 +81,9 @@ async def door(clock: FakeClock) -> AsyncIterator[Door]:
     await door.sessions.close()
 
 
-async def test_parallel_guesses_reach_the_password_check_as_often_as_allowed(door: Door) -> None:
+async def test_d13_parallel_guesses_reach_the_check_as_often_as_allowed(
+    door: Door,
+) -> None:
     """500 at once: five are asked about, whatever the order; the rest are refused unasked."""
     held = asyncio.Event()
     door.mood = held.wait
@@ -94,7 +96,7 @@ async def test_parallel_guesses_reach_the_password_check_as_often_as_allowed(doo
     assert sorted(statuses) == [400] * 5 + [429] * 495
 
 
-async def test_a_success_takes_back_its_own_attempt_only(door: Door, clock: FakeClock) -> None:
+async def test_d13_a_success_takes_back_its_own_attempt_only(door: Door, clock: FakeClock) -> None:
     """Any number of right passwords counts for nothing; failures before them still count."""
     for _ in range(4):
         assert (await door.try_in()).status == 400
@@ -106,7 +108,7 @@ async def test_a_success_takes_back_its_own_attempt_only(door: Door, clock: Fake
     assert (await door.try_in(password="right")).status == 200
 
 
-async def test_an_answer_that_never_came_takes_nothing_back(door: Door) -> None:
+async def test_d13_an_answer_that_never_came_takes_nothing_back(door: Door) -> None:
     """Raised or cancelled: else whoever can make that happen guesses for nothing."""
 
     async def broken() -> None:
@@ -160,7 +162,7 @@ class Dead(MemoryAttempts):
         await super().release(*arguments)
 
 
-async def test_nothing_gets_past_counters_that_are_down(clock: FakeClock) -> None:
+async def test_d13_nothing_gets_past_counters_that_are_down(clock: FakeClock) -> None:
     """503 with Retry-After and an event; the password is not looked at."""
     counters = Dead()
     door = Door(clock, throttle=LoginThrottle(storage=counters))
@@ -214,7 +216,7 @@ async def test_a_locked_name_is_refused_whatever_the_password(door: Door) -> Non
     assert (await door.try_in("bob", "right", address=HOME)).status == 200
 
 
-async def test_a_stranger_who_locks_a_name_does_not_lock_its_owner_out(door: Door) -> None:
+async def test_d14_a_stranger_who_locks_a_name_does_not_lock_its_owner_out(door: Door) -> None:
     """The owner's device signs in; in the body and in a cookie."""
     token = await door.device()
     await door.lock()
@@ -226,7 +228,7 @@ async def test_a_stranger_who_locks_a_name_does_not_lock_its_owner_out(door: Doo
     assert reply.status == 200
 
 
-async def test_a_device_token_of_another_name_opens_nothing(door: Door) -> None:
+async def test_d14_a_device_token_of_another_name_opens_nothing(door: Door) -> None:
     """500 guesses from 500 addresses at one name: 100 are asked about, with whatever token."""
     bobs = await door.device("bob")
     door.asked.clear()
@@ -238,7 +240,7 @@ async def test_a_device_token_of_another_name_opens_nothing(door: Door) -> None:
     assert len(door.asked) == 100
 
 
-async def test_a_device_has_a_limit_of_its_own(door: Door, clock: FakeClock) -> None:
+async def test_d14_a_device_has_a_limit_of_its_own(door: Door, clock: FakeClock) -> None:
     """Ten failures an hour on it, from however many addresses; they do not count for the name."""
     token = await door.device()
     for n in range(10):
@@ -254,7 +256,7 @@ async def test_a_device_has_a_limit_of_its_own(door: Door, clock: FakeClock) -> 
     assert reply.status == 200
 
 
-async def test_a_device_skips_the_limit_of_its_name_only(door: Door) -> None:
+async def test_d14_a_device_skips_the_limit_of_its_name_only(door: Door) -> None:
     """Never the pair's or the address's."""
     token = await door.device()
     for _ in range(5):
@@ -283,7 +285,7 @@ async def test_a_device_token_comes_with_a_sign_in_only(door: Door) -> None:
     assert "device_token" not in refreshed.json
 
 
-async def test_logout_all_ends_the_device_tokens(door: Door) -> None:
+async def test_d14_logout_all_ends_the_device_tokens(door: Door) -> None:
     """And clears the cookie; a sign-out of one session ends none."""
     reply = await door.try_in("alice", "right", address=HOME)
     token, pair = reply.json["device_token"], reply.json
@@ -340,7 +342,7 @@ async def test_behind_one_address_a_device_counts_for_itself(door: Door) -> None
     assert reply.status == 200
 
 
-async def test_ipv6_counts_by_the_network_of_a_subscriber(door: Door) -> None:
+async def test_d13_ipv6_counts_by_the_network_of_a_subscriber(door: Door) -> None:
     """A /64 is one address: its 2^64 hosts are one guesser's."""
     for n in range(5):
         assert (await door.try_in(address=f"2001:db8:1:2::{n:x}")).status == 400
