@@ -309,10 +309,9 @@ class RefreshDenied:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LoginThrottled:
-    """An attempt to sign in was refused before its password was looked at."""
+    """A sign-in was refused unasked: ``pair``, ``address``, ``name`` or ``device`` was over."""
 
     limits: tuple[str, ...]
-    """Which limits were reached: ``pair``, ``address``, ``name``, ``device``."""
     wait: float
     """After how many seconds one is allowed again."""
 
