@@ -320,8 +320,7 @@ class LoginThrottled:
 class LoginThrottleFailed:
     """The counters of sign-ins could not be reached.
 
-    ``reserve``: an attempt could not be counted and was refused with 503. ``release``: an attempt
-    with a right password still counts. ``device``: a sign-in got no device token.
+    ``reserve``: refused with 503; ``release``: right, but it still counts; ``device``: no token.
     """
 
     step: Literal["reserve", "release", "device"]
