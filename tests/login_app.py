@@ -1,6 +1,7 @@
 """An application with the session routes, which notes what reaches its password check.
 
-``uvicorn login_app:app`` with STORE, SECRET (64 hex digits) and NOTES (a file) in the environment.
+``uvicorn login_app:app`` with STORE, SECRET (64 hex digits) and NOTES (a file) in the environment;
+COUNTED may name another place for the counters than the store's.
 Several of them with the same are the workers of one service. As a program it guesses by itself:
 ``python login_app.py RATE`` does so in its own process, without a socket, until it is ended.
 """
@@ -14,7 +15,17 @@ import time
 from pathlib import Path
 from typing import Any
 
-from linqi import JWTMiddleware, Key, Person, SessionRoutes, Sessions, Signer, Verifier
+from linqi import (
+    JWTMiddleware,
+    Key,
+    LoginThrottle,
+    Person,
+    SessionRoutes,
+    Sessions,
+    Signer,
+    Verifier,
+    open_attempts,
+)
 from linqi.stores.opening import open_store
 
 SECRET = bytes.fromhex(os.environ["SECRET"])
@@ -44,7 +55,9 @@ async def api(scope: Any, receive: Any, send: Any) -> None:
 signer = Signer(Key.from_secret(SECRET), issuer="https://shop.example", audience="shop")
 sessions = Sessions(open_store(os.environ["STORE"]), signer, SECRET[::-1])
 verifier = Verifier.trusting(signer, is_revoked=sessions.revocations.is_revoked)
-routes = SessionRoutes(api, sessions, verifier, authenticate)
+counted = os.environ.get("COUNTED")
+throttle = LoginThrottle(storage=open_attempts(counted) if counted else None)
+routes = SessionRoutes(api, sessions, verifier, authenticate, throttle=throttle)
 app = JWTMiddleware(routes, verifier, public=[*routes.public, "/here"], services=[sessions])
 
 
