@@ -17,7 +17,7 @@ from linqi.stores.memory import MemoryStore
 from linqi.stores.postgres import PostgresStore
 from linqi.stores.sqlite import SQLiteStore
 from linqi.stores.valkey import ValkeyStore
-from linqi_storm import servers
+from linqi_report import servers
 from signed_in import serving_dual
 
 # How long an example takes says how busy the machine is, nothing of the code.

@@ -15,11 +15,11 @@ import uvicorn
 
 from clock import FakeTime
 from linqi import RemoteKeys, VerifiedCache, Verifier
-from linqi_storm.issuer import AUDIENCE, create_issuer
+from linqi_storm.outside.issuer import AUDIENCE, create_issuer
 
 
 class Issuer:
-    """A running `linqi_storm.issuer`, in a thread of its own."""
+    """A running `linqi_storm.outside.issuer`, in a thread of its own."""
 
     def __init__(self, *, alg: str = "ES256", max_age: int = 300) -> None:
         self.alg = alg
@@ -58,7 +58,7 @@ class Issuer:
         self._listener.close()
 
     def control(self, do: str, **options: Any) -> dict[str, Any]:
-        """Give a command; see `linqi_storm.issuer`."""
+        """Give a command; see `linqi_storm.outside.issuer`."""
         answer = self._client.post("/control", json={"do": do, **options})
         assert answer.status_code == 200, answer.text
         return dict(answer.json())

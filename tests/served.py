@@ -11,7 +11,7 @@ from typing import Self
 
 import httpx2
 
-from linqi_storm.serve import PASSWORD_VARIABLE
+from linqi_storm.serve.server import PASSWORD_VARIABLE
 from signed_in import PASSWORD
 
 

@@ -13,8 +13,8 @@ from linqi.client.httpx import RefreshingAuth as HttpxAuth
 from linqi.client.httpx2 import RefreshingAuth
 from linqi.client.posting import Answer
 from linqi.client.tokens import Tokens, tokens_of
-from linqi_storm.processes import running
-from linqi_storm.serve import PASSWORD_VARIABLE
+from linqi_report.processes import running
+from linqi_storm.serve.server import PASSWORD_VARIABLE
 
 PASSWORD = "correct horse"
 
@@ -22,7 +22,7 @@ PASSWORD = "correct horse"
 @contextlib.contextmanager
 def serving_dual(folder: Path, *, lifetime: float, buffer: float) -> Iterator[str]:
     """Serve dual tokens while the context lasts; give the URL."""
-    arguments = ["linqi_storm.dual", "--data", str(folder / "data")]
+    arguments = ["linqi_storm.serve.dual", "--data", str(folder / "data")]
     arguments += ["--store", f"sqlite:{folder / 's.db'}"]
     arguments += ["--lifetime-seconds", str(lifetime), "--buffer-seconds", str(buffer)]
     environment = {PASSWORD_VARIABLE: PASSWORD}

@@ -317,7 +317,7 @@ def test_counters_work_on_another_event_loop(make_store: Callable[[], Any]) -> N
 
 async def test_a_database_without_the_table_names_the_command() -> None:
     """``linqi store init`` makes it, in a database of an earlier release too."""
-    from linqi_storm import servers
+    from linqi_report import servers
 
     with servers.postgres() as dsn:
         store = PostgresAttempts(dsn)

@@ -12,7 +12,7 @@ import pytest_asyncio
 from playwright.async_api import BrowserContext, Page, Route
 
 from chrome import Watch, run
-from linqi_storm.processes import running
+from linqi_report.processes import running
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from linqi_bench.axes import Scale, number
-from linqi_bench.charts import (
+from linqi_report.axes import Scale, number
+from linqi_report.charts import (
     Axis,
     Bar,
     Mark,
@@ -20,7 +20,7 @@ from linqi_bench.charts import (
     line_chart,
     percentile_chart,
 )
-from linqi_bench.page import Section, page, table
+from linqi_report.page import Section, page, table
 
 TIME, RATE = Axis(label="time", unit="s"), Axis(label="rate", unit="1/s")
 NUMBERS = st.floats(-1e9, 1e9) | st.integers(0, 10)

@@ -12,7 +12,7 @@ import httpx2
 import pytest
 
 from linqi.client.tokens import tokens_of
-from linqi_storm.processes import running
+from linqi_report.processes import running
 from signed_in import Counting, CountingHttpx, forged
 
 ALICE = {"username": "alice", "password": "any"}

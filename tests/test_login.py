@@ -20,9 +20,9 @@ from keyrings.alt.file import PlaintextKeyring
 
 from linqi import ConfigurationError
 from linqi.cli import main
-from linqi.client.keyring import KeyringStorage
-from linqi.client.logins import Login, Logins, base_url, is_loopback
 from linqi.client.tokens import Tokens
+from linqi.login.keyring import KeyringStorage
+from linqi.login.logins import Login, Logins, base_url, is_loopback
 from signed_in import PASSWORD
 
 Run = Callable[..., tuple[int, str, str]]
@@ -374,7 +374,7 @@ def test_a_missing_library_names_its_extra(
     url = "http://127.0.0.1:9"
     login = Login(url=url, login_url=f"{url}/login", username="a", storage="keyring")
     Logins().keep(login)
-    for name in ("linqi.client.keyring", "linqi.client.httpx2"):
+    for name in ("linqi.login.keyring", "linqi.client.httpx2"):
         monkeypatch.delitem(sys.modules, name, raising=False)
     monkeypatch.setitem(sys.modules, module, None)
     code, _, err = linqi("token", url)

@@ -21,7 +21,7 @@ from linqi import (
 )
 from linqi.errors import TokenError, Unavailable, UnknownIssuer, UnknownKey
 from linqi.events import Event, KeysExpired, KeySkipped, KeysNotFetched, KeysRefreshed
-from linqi_storm.issuer import AUDIENCE
+from linqi_storm.outside.issuer import AUDIENCE
 from outside import Issuer, verifier_of
 
 

@@ -11,13 +11,15 @@ import pytest
 from playwright.async_api import Browser
 
 from chrome import Watch
-from linqi_storm.advice import REMEDIES, happened, lost, to_do
-from linqi_storm.assembly import timeline_of
-from linqi_storm.comparison import changes, cpu_per_request_us, differences, hit_ratio
-from linqi_storm.invariants import Facts, Rules, judge
-from linqi_storm.ledger import Book, Ledger
-from linqi_storm.report import render_report, write_report
-from linqi_storm.results import (
+from linqi_storm.apps.sampler import Sample
+from linqi_storm.clients.ledger import Book, Ledger
+from linqi_storm.report.advice import REMEDIES, happened, lost, to_do
+from linqi_storm.report.comparison import changes, cpu_per_request_us, differences, hit_ratio
+from linqi_storm.report.page import render_report, write_report
+from linqi_storm.report.sparks import spark, timeline_rows
+from linqi_storm.run.assembly import timeline_of
+from linqi_storm.run.invariants import Facts, Rules, judge
+from linqi_storm.schema.results import (
     Generator,
     Histogram,
     Lags,
@@ -28,8 +30,6 @@ from linqi_storm.results import (
     Window,
     load_run,
 )
-from linqi_storm.sampler import Sample
-from linqi_storm.sparks import spark, timeline_rows
 
 STORMS = Path(__file__).parent / "storms"
 HEADINGS = (

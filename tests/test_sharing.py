@@ -46,7 +46,7 @@ async def test_eight_workers_that_start_together(
     """At most 8 fetches, and 1 through a shared folder; all serve tokens afterwards."""
     share = ["--share", str(tmp_path / "share")] if is_shared else []
     arguments = ["--issuer", issuer.url, "--workers", "8", *share]
-    with running("linqi_storm.resource", *arguments) as (url, _):
+    with running("linqi_storm.outside.resource", *arguments) as (url, _):
         ready = await asyncio.to_thread(ready_workers, url, 8)
         bearer = {"authorization": f"Bearer {issuer.token()}"}
         answers = [httpx2.get(f"{url}/me", headers=bearer).status_code for _ in range(16)]

@@ -10,8 +10,8 @@ import httpx2
 import pytest
 
 from linqi import ConfigurationError, Key, KeySet, TrustedIssuer, Verifier
-from linqi_storm.first_start import prepare
-from linqi_storm.serve import ServeOptions
+from linqi_storm.serve.first_start import prepare
+from linqi_storm.serve.server import ServeOptions
 from served import Server
 from signed_in import PASSWORD
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from linqi_storm.client_session import ClientSession, Sent, Tally
+from linqi_storm.clients.client_session import ClientSession, Sent, Tally
 
 BUFFER = 10.0
 

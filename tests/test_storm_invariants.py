@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from linqi_storm.invariants import Facts, Rules, judge
+from linqi_storm.run.invariants import Facts, Rules, judge
 
 GOOD = Facts(
     renewals=100,

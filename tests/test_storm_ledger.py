@@ -6,15 +6,15 @@ from dataclasses import replace
 
 import pytest
 
-from linqi_storm.assembly import (
+from linqi_storm.apps.sampler import Sample
+from linqi_storm.clients.ledger import Book, Ledger, percentiles_of, spectrum_of
+from linqi_storm.run.assembly import (
     generator_of,
     latencies_by_window,
     memory_growth,
     timeline_of,
 )
-from linqi_storm.ledger import Book, Ledger, percentiles_of, spectrum_of
-from linqi_storm.results import Window
-from linqi_storm.sampler import Sample
+from linqi_storm.schema.results import Window
 
 
 def shipped(ledger: Ledger) -> dict[str, object]:

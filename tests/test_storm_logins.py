@@ -5,11 +5,11 @@ import json
 import pytest
 
 from linqi import ConfigurationError, Key, RenewalSettings, Signer, SlidingRenewal
-from linqi_storm.logins import login_content, read_credential, read_login
-from linqi_storm.plan import Credential, Login
-from linqi_storm.policies import parse_policy
+from linqi_storm.clients.logins import login_content, read_credential, read_login
+from linqi_storm.run.url_target import at_barrier
 from linqi_storm.scenarios import find_scenario
-from linqi_storm.url_target import at_barrier
+from linqi_storm.schema.plan import Credential, Login
+from linqi_storm.schema.policies import parse_policy
 
 NOW = 1_800_000_000.0
 LOGIN = Login(url="http://127.0.0.1:1/login", body={"username": "load-{n}", "password": "p&p"})

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from linqi_storm.peaks import noise_floor, peak_of, sliding_peak, sliding_rates, window_for
+from linqi_storm.run.peaks import noise_floor, peak_of, sliding_peak, sliding_rates, window_for
 
 
 @given(

@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from linqi import ConfigurationError
-from linqi_storm.population import Population
-from linqi_storm.traffic import ClicksAndReads, Exponential, Pages, parse_gaps
+from linqi_storm.clients.population import Population
+from linqi_storm.scenarios.traffic import ClicksAndReads, Exponential, Pages, parse_gaps
 
 
 @given(st.lists(st.integers(0, 100), min_size=1, max_size=30), st.integers(1, 20))

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from linqi import ConfigurationError
-from linqi_storm.results import (
+from linqi_storm.schema.results import (
     Check,
     Generator,
     Histogram,

@@ -11,14 +11,14 @@ from xml.etree import ElementTree as Xml
 import pytest
 
 from linqi import ConfigurationError, Key, KeySet
-from linqi_storm.embedded import AppSpec
-from linqi_storm.fleet import Fleet
-from linqi_storm.order import Order
-from linqi_storm.plan import Login
-from linqi_storm.results import StormRun, load_run
-from linqi_storm.runner import choose_target
+from linqi_storm.apps.embedded import AppSpec
+from linqi_storm.report.verdict import EXIT_CODES
+from linqi_storm.run.fleet import Fleet
+from linqi_storm.run.runner import choose_target
 from linqi_storm.scenarios import find_scenario
-from linqi_storm.verdict import EXIT_CODES
+from linqi_storm.schema.order import Order
+from linqi_storm.schema.plan import Login
+from linqi_storm.schema.results import StormRun, load_run
 from served import Server
 from signed_in import PASSWORD
 

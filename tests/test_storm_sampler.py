@@ -5,7 +5,7 @@ import time
 from pathlib import Path
 
 from linqi.events import TokenRenewed
-from linqi_storm.sampler import Sampler, read_samples
+from linqi_storm.apps.sampler import Sampler, read_samples
 
 
 def signed(session: str, old_expires_at: float) -> TokenRenewed:

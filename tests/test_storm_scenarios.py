@@ -11,11 +11,11 @@ from typing import Any
 import pytest
 
 from linqi import ConfigurationError, Key, Signer
+from linqi_storm.clients.unverified import expiry_of
 from linqi_storm.command import add_options, order_of
-from linqi_storm.forging import Forger
-from linqi_storm.order import Order
 from linqi_storm.scenarios import SCENARIOS, Scenario, find_scenario
-from linqi_storm.unverified import expiry_of
+from linqi_storm.scenarios.forging import Forger
+from linqi_storm.schema.order import Order
 
 
 class Recorder:

@@ -16,16 +16,16 @@ import pytest
 from linqi.cli import main
 from linqi.config.reading import load
 from linqi.errors import ConfigurationError
-from linqi.evidence.storm_result import facts_of
-from linqi.tuner.choosing import advise
-from linqi.tuner.facts import Current, Facts, Targets, Visitors
-from linqi.tuner.gaps import Gaps
-from linqi.tuner.plans import Plan
-from linqi.tuning.proof import Proof, prove
-from linqi.tuning.proof_tables import proof_as_json, proof_section, show_proof
-from linqi.tuning.trial import Load, Trial, VoidStorm, load_of_storm, load_of_visitors
-from linqi_storm.results import StormRun, load_run, save_run
-from linqi_storm.traffic import parse_gaps, parse_pages
+from linqi_storm.scenarios.traffic import parse_gaps, parse_pages
+from linqi_storm.schema.results import StormRun, load_run, save_run
+from linqi_tune.evidence.storm_result import facts_of
+from linqi_tune.model.choosing import advise
+from linqi_tune.model.facts import Current, Facts, Targets, Visitors
+from linqi_tune.model.gaps import Gaps
+from linqi_tune.model.plans import Plan
+from linqi_tune.proof.proof import Proof, prove
+from linqi_tune.proof.proof_tables import proof_as_json, proof_section, show_proof
+from linqi_tune.proof.trial import Load, Trial, VoidStorm, load_of_storm, load_of_visitors
 
 STORMS = Path(__file__).parent / "storms"
 PLAIN = Plan(lifetime=900, buffer=300, policy="plain", algorithm="RS256", workers=2,

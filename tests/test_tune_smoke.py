@@ -12,10 +12,10 @@ import pytest
 from rich.console import Console
 
 from linqi.config.reading import load
-from linqi.tuner.facts import REFERENCE_COSTS
-from linqi_storm.results import StormRun, load_run, save_run
-from linqi_storm.tune_smoke import main, played_loss, visits_of
-from linqi_storm.tuned import run_tuning
+from linqi_storm.schema.results import StormRun, load_run, save_run
+from linqi_tune.demo.tuned import run_tuning
+from linqi_tune.model.facts import REFERENCE_COSTS
+from linqi_tune.smoke import main, played_loss, visits_of
 
 STORMS = Path(__file__).parent / "storms"
 
@@ -95,7 +95,7 @@ def test_the_demo_ends_with_settings_and_their_proof(
     """The bad file is written, tuned, and left with the page and the storms of both sides."""
     console = Console(record=True, width=80)
     orders, run_storm = storms()
-    monkeypatch.setattr("linqi_storm.runner.run_storm", run_storm)
+    monkeypatch.setattr("linqi_storm.run.runner.run_storm", run_storm)
     save_run(kept_up("plain"), results / "storm-plain.json")
     # The recorded storms lost as many before as after: that is no success.
     assert not run_tuning(console, results, kept_up("plain"))
@@ -117,7 +117,7 @@ def test_a_demo_whose_storms_are_void_says_so_and_does_not_fail(
     """It storms the bad settings first, three times at most; a busy machine is no fault of ours."""
     console = Console(record=True, width=80)
     orders, run_storm = storms(is_valid=False, faults=("late",))
-    monkeypatch.setattr("linqi_storm.runner.run_storm", run_storm)
+    monkeypatch.setattr("linqi_storm.run.runner.run_storm", run_storm)
     assert run_tuning(console, results, load_run(STORMS / "void.json"))
     assert len(orders) == 3
     assert "void" in console.export_text()

@@ -8,13 +8,13 @@ from dataclasses import replace
 import pytest
 
 from linqi.errors import ConfigurationError
-from linqi.tuner.advice import Advice
-from linqi.tuner.choosing import advise
-from linqi.tuner.facts import REFERENCE_COSTS, Current, Facts, Served, Targets, Visitors
-from linqi.tuner.gaps import Gaps
-from linqi.tuner.lifetimes import buffers_for, lifetimes_for
-from linqi.tuner.losses import LagCounts
-from linqi.tuner.plans import Predictor
+from linqi_tune.model.advice import Advice
+from linqi_tune.model.choosing import advise
+from linqi_tune.model.facts import REFERENCE_COSTS, Current, Facts, Served, Targets, Visitors
+from linqi_tune.model.gaps import Gaps
+from linqi_tune.model.lifetimes import buffers_for, lifetimes_for
+from linqi_tune.model.losses import LagCounts
+from linqi_tune.model.plans import Predictor
 from simulated import clicks_and_reads, exponential
 
 

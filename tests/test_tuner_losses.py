@@ -10,9 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from linqi.errors import ConfigurationError
-from linqi.tuner.gaps import Gaps
-from linqi.tuner.intervals import bootstrap, exact, most_with_none_seen, trials_needed, wilson
-from linqi.tuner.losses import LagCounts, loss_by_gaps, loss_by_lags, loss_by_rate, losses
+from linqi_tune.model.gaps import Gaps
+from linqi_tune.model.intervals import bootstrap, exact, most_with_none_seen, trials_needed, wilson
+from linqi_tune.model.losses import LagCounts, loss_by_gaps, loss_by_lags, loss_by_rate, losses
 from simulated import Draw, clicks_and_reads, exponential, play_sessions
 
 GAPS = st.lists(st.floats(0.01, 5_000), min_size=1, max_size=40)

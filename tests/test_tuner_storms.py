@@ -11,12 +11,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from linqi.sessions.budget import RenewalBudget
-from linqi.tuner.budgets import budget_rate, burst_for, put_off, recovery
-from linqi.tuner.caching import CacheSize, Tokens, entries_needed, even, hit_ratio, zipf
-from linqi.tuner.gaps import Gaps
-from linqi.tuner.graces import client_thresholds, grace, lost_replies, revocation_lag
-from linqi.tuner.key_sets import Rotation, key_times, kids_to_remember, unknown_kid_wait
-from linqi.tuner.queueing import (
+from linqi_tune.model.budgets import budget_rate, burst_for, put_off, recovery
+from linqi_tune.model.caching import CacheSize, Tokens, entries_needed, even, hit_ratio, zipf
+from linqi_tune.model.gaps import Gaps
+from linqi_tune.model.graces import client_thresholds, grace, lost_replies, revocation_lag
+from linqi_tune.model.key_sets import Rotation, key_times, kids_to_remember, unknown_kid_wait
+from linqi_tune.model.queueing import (
     Service,
     mixed,
     open_window,
@@ -24,7 +24,7 @@ from linqi.tuner.queueing import (
     wait_quantile,
     workers_needed,
 )
-from linqi.tuner.storms import (
+from linqi_tune.model.storms import (
     Crowd,
     duplicate_signatures,
     noise95,

@@ -6,10 +6,10 @@ import random
 
 import pytest
 
-from linqi.tuner.facts import Facts, Visitors
-from linqi.tuner.gaps import Gaps
-from linqi.tuner.plans import Plan, Predictor
-from linqi.tuner.watched import compressed_facts, compressed_plan, watched
+from linqi_tune.model.facts import Facts, Visitors
+from linqi_tune.model.gaps import Gaps
+from linqi_tune.model.plans import Plan, Predictor
+from linqi_tune.model.watched import compressed_facts, compressed_plan, watched
 from simulated import Draw, clicks_and_reads, exponential, play_sessions
 
 

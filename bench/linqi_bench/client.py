@@ -19,7 +19,7 @@ from linqi_bench.figures import Figure
 from linqi_bench.recorder import Recorder, run_block
 from linqi_bench.timing import differences, summarize, time_in_turn
 from linqi_bench.tokens import Case
-from linqi_storm.processes import running
+from linqi_report.processes import running
 
 _CALLS: Final = 500
 _REQUESTS: Final = 8

@@ -6,11 +6,11 @@ from collections.abc import Callable, Sequence
 from html import escape
 from typing import Any, Final
 
-from linqi_bench.charts import Axis, Bar, Series, bar_chart, line_chart
 from linqi_bench.comparing import Comparison
-from linqi_bench.page import Section, page, table
 from linqi_bench.report import COLUMNS, cells, describe, noise_of, number
 from linqi_bench.results import Result
+from linqi_report.charts import Axis, Bar, Series, bar_chart, line_chart
+from linqi_report.page import Section, page, table
 
 __all__ = ["result_page"]
 

@@ -11,11 +11,11 @@ from typing import Final
 import pytest
 
 from linqi_bench.budgets import Budgets
-from linqi_bench.machine import describe_machine
 from linqi_bench.recorder import Recorder
 from linqi_bench.results import Result
 from linqi_bench.settings import Settings
 from linqi_bench.yardstick import read_yardstick
+from linqi_report.machine import describe_machine, versions_of
 
 __all__ = ["SUITES", "measure"]
 
@@ -23,6 +23,10 @@ SUITES: Final = (
     "verification", "workloads", "cache", "keys", "middleware", "renewal", "signing", "sessions",
     "stores", "client", "surroundings", "off_loop", "served",
 )  # fmt: skip
+_LIBRARIES: Final = (
+    *("linqi", "PyJWT", "cryptography", "cachetools", "msgspec", "pybase64"),
+    *("pytest", "pytest-benchmark", "uvicorn", "uvloop", "httptools", "granian", "hypercorn"),
+)
 FULL_SECONDS: Final = 1.8
 QUICK_SECONDS: Final = 0.2
 
@@ -40,7 +44,8 @@ def measure(
     surroundings take part.
     """
     home = Path(__file__).parent
-    machine = describe_machine()  # first, so that the load is not our own
+    # First, so that the load is not our own.
+    machine = {**describe_machine(), "libraries": versions_of(_LIBRARIES)}
     started = time.monotonic()
     seconds = QUICK_SECONDS if is_quick else FULL_SECONDS
     recorder = Recorder(seconds, tell, settings=settings, is_quick=is_quick)

@@ -26,7 +26,7 @@ from linqi.sessions.refresh_token import new_session_id
 from linqi_bench.figures import Figure
 from linqi_bench.recorder import Recorder
 from linqi_bench.timing import summarize, time_in_turn
-from linqi_storm import servers
+from linqi_report import servers
 
 _AT_ONCE: Final = 50
 _EACH: Final = 4

@@ -16,7 +16,7 @@ from typing import Final
 
 from rich.console import Console
 
-from linqi_bench.machine import describe_machine
+from linqi_report.machine import describe_machine
 from rivals.catalogue import ALGORITHMS, RIVALS, Rival
 from rivals.environments import Environment, NotThere, built, present
 from rivals.load import generating

@@ -13,8 +13,8 @@ from linqi import ConfigurationError
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from linqi_storm.order import Order
-    from linqi_storm.results import StormRun
+    from linqi_storm.schema.order import Order
+    from linqi_storm.schema.results import StormRun
 
 __all__ = ["add_options", "run"]
 
@@ -78,10 +78,10 @@ def run(options: argparse.Namespace) -> int:
     """
     from rich.console import Console
 
-    from linqi_storm.processes import ServerDiedError
-    from linqi_storm.progress import shown_progress
-    from linqi_storm.results import load_run, save_run
-    from linqi_storm.runner import StormError, run_storm
+    from linqi_report.processes import ServerDiedError
+    from linqi_storm.run.progress import shown_progress
+    from linqi_storm.run.runner import StormError, run_storm
+    from linqi_storm.schema.results import load_run, save_run
 
     console = Console(stderr=options.json)
     if options.list:
@@ -113,9 +113,9 @@ def _show(
     against: StormRun | None,
 ) -> int:
     """Tell of a result on the terminal, in the report and wherever else it is asked for."""
-    from linqi_storm.junit import write_junit
-    from linqi_storm.report import write_report
-    from linqi_storm.verdict import EXIT_CODES, show_verdict
+    from linqi_storm.report.junit import write_junit
+    from linqi_storm.report.page import write_report
+    from linqi_storm.report.verdict import EXIT_CODES, show_verdict
 
     report = options.report or path.with_suffix(".html")
     write_report(result, report, against)
@@ -130,7 +130,7 @@ def _show(
 
 
 def _earlier(path: Path | None) -> StormRun | None:
-    from linqi_storm.results import load_run
+    from linqi_storm.schema.results import load_run
 
     return None if path is None else load_run(path)
 
@@ -138,9 +138,9 @@ def _earlier(path: Path | None) -> StormRun | None:
 def order_of(options: argparse.Namespace) -> Order:
     """Give what the options ask for; `ConfigurationError` when they do not fit."""
     from linqi.config import load
-    from linqi_storm.logins import read_login
-    from linqi_storm.order import Order
+    from linqi_storm.clients.logins import read_login
     from linqi_storm.scenarios import find_scenario
+    from linqi_storm.schema.order import Order
 
     scenario = find_scenario(options.scenario)
     # What runs already cannot be compressed.

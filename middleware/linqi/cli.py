@@ -13,14 +13,16 @@ from pathlib import Path
 from typing import Any, Final
 
 from linqi import __version__
-from linqi.commands import bench, check, init, jwks, keygen, login, logout, store, token, tune
+from linqi.commands import bench, check, init, jwks, keygen, store
 from linqi.errors import LinqiError, TokenError
 from linqi.jose._gate import decode_segment, parse_object, split_token
 from linqi.jose.issuers import TrustedIssuer
 from linqi.jose.key import ALGORITHMS
 from linqi.jose.keys import KeySet
 from linqi.jose.verifier import Limits, Verifier
+from linqi.login import login, logout, token
 from linqi.sessions.renewal import RenewalSettings
+from linqi_tune import command as tune
 
 __all__ = ["main"]
 
@@ -104,7 +106,7 @@ def _verify(arguments: argparse.Namespace) -> int:
 
 
 def _serve(arguments: argparse.Namespace) -> int:
-    from linqi_storm.serve import ServeOptions, serve
+    from linqi_storm.serve.server import ServeOptions, serve
 
     return serve(
         ServeOptions(
@@ -127,7 +129,7 @@ def _serve(arguments: argparse.Namespace) -> int:
 
 
 def _demo(arguments: argparse.Namespace) -> int:
-    from linqi_storm.demo import run_demo
+    from linqi_tune.demo.demo import run_demo
 
     return run_demo(
         seconds=arguments.seconds,

@@ -8,11 +8,11 @@ from collections.abc import Mapping
 from typing import Any, ClassVar, Protocol
 
 from linqi import ConfigurationError
-from linqi_storm.forging import ForgeryKind
-from linqi_storm.plan import Mode
-from linqi_storm.results import Window
-from linqi_storm.shape import Shape
-from linqi_storm.traffic import Gaps, parse_gaps, parse_pages
+from linqi_storm.scenarios.forging import ForgeryKind
+from linqi_storm.scenarios.traffic import Gaps, parse_gaps, parse_pages
+from linqi_storm.schema.plan import Mode
+from linqi_storm.schema.results import Window
+from linqi_storm.schema.shape import Shape
 
 __all__ = ["Scenario", "Shape", "Stage"]
 
@@ -37,7 +37,7 @@ class Stage(Protocol):
         ...
 
     async def issuer(self, **command: Any) -> Mapping[str, Any]:
-        """Command the outside issuer (`linqi_storm.issuer`)."""
+        """Command the outside issuer, as its ``POST /control`` takes it."""
         ...
 
     def mark(self, label: str, begins: float, ends: float) -> None:

@@ -6,9 +6,9 @@ import random
 from collections.abc import Mapping
 from typing import ClassVar
 
-from linqi_storm.results import Window
 from linqi_storm.scenarios.base import Scenario, Stage
-from linqi_storm.shape import Shape
+from linqi_storm.schema.results import Window
+from linqi_storm.schema.shape import Shape
 
 __all__ = ["LostReplies", "Revoke", "StoreOutage", "StormDual", "Tabs"]
 

@@ -10,7 +10,7 @@ from typing import ClassVar
 
 from linqi import ConfigurationError
 from linqi_storm.scenarios.base import Scenario, Stage
-from linqi_storm.shape import Shape
+from linqi_storm.schema.shape import Shape
 
 __all__ = [
     "Deploy",

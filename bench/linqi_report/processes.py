@@ -1,0 +1,77 @@
+"""Server processes of our own, on free loopback ports."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Final
+
+import httpx2
+
+__all__ = ["ServerDiedError", "running"]
+
+_START_SECONDS: Final = 15.0
+_URL: Final = re.compile(r"https?://[^\s\"]+")
+
+
+class ServerDiedError(Exception):
+    """The server process ended by itself; the message is the end of what it printed."""
+
+
+@contextlib.contextmanager
+def running(
+    arguments: Sequence[str],
+    log: Path,
+    *,
+    health: str,
+    environment: Mapping[str, str] | None = None,
+) -> Iterator[str]:
+    """Run ``python -m`` `arguments`, its output in `log`; give the first URL it prints.
+
+    Waits until the path `health` is answered below 500. `ServerDiedError` when that does not
+    come, or when the server is gone in the middle of its use.
+    """
+    with log.open("wb") as output:
+        server = subprocess.Popen(
+            [sys.executable, "-m", *arguments],
+            env={**os.environ, **(environment or {})},
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+        )
+    try:
+        yield _wait_for_address(server, log, health)
+    except httpx2.TransportError as error:
+        raise ServerDiedError(f"{error}; the server said: {_tail(log)}") from error
+    finally:
+        server.terminate()
+        try:
+            server.wait(10)
+        except subprocess.TimeoutExpired:
+            server.kill()
+            server.wait()
+
+
+def _wait_for_address(server: subprocess.Popen[bytes], log: Path, health: str) -> str:
+    deadline = time.monotonic() + _START_SECONDS
+    while time.monotonic() < deadline:
+        if server.poll() is not None:
+            raise ServerDiedError(f"the server ended at once: {_tail(log)}")
+        found = _URL.search(log.read_text("utf-8", "replace"))
+        if found:
+            with contextlib.suppress(httpx2.TransportError):
+                if httpx2.get(f"{found[0]}{health}", timeout=2).status_code < 500:
+                    return found[0]
+        time.sleep(0.05)
+    raise ServerDiedError(f"the server did not answer in {_START_SECONDS:g} s: {_tail(log)}")
+
+
+def _tail(log: Path) -> str:
+    lines = log.read_text("utf-8", "replace").splitlines()
+    return " | ".join(line for line in lines[-5:] if " password " not in line) or "nothing"

@@ -1,0 +1,1 @@
+"""The applications under test, one worker of each kind, and what they tell of themselves."""

@@ -1,0 +1,229 @@
+"""What a worker of the servers tells of itself, once a second, as a line in a file."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import BinaryIO, Final
+
+import msgspec
+import psutil
+from cachetools import TLRUCache
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from linqi import VerifiedCache
+from linqi.events import (
+    Event,
+    RefreshTokenReused,
+    RenewalDeferred,
+    RenewalFailed,
+    TokenRenewed,
+)
+from linqi_storm.apps.counted_store import CountedStore
+
+__all__ = ["Sample", "Sampler", "read_samples"]
+
+_PROBE_SECONDS: Final = 0.02
+_PAST_THE_SECOND: Final = 0.005
+_LEEWAY_SECONDS: Final = 10.0
+"""After its expiry nobody renews a token any more."""
+_REMEMBERED: Final = 200_000
+"""Renewals that may be due at a time; what is over is forgotten, so that the memory of a worker is
+that of what it runs."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sample:
+    """One second of one worker; counts are of this second."""
+
+    at: float
+    """The end of the second, in Unix seconds."""
+    pid: int
+    cpu: float
+    """Share of one core."""
+    loop_lag_ms: float
+    """The longest that the event loop came late to a timer."""
+    memory_mb: float
+    """Resident memory, in megabytes of 1,000,000 bytes."""
+    renewals: int
+    """Responses with a successor."""
+    signatures: int
+    signed_twice: int
+    """Renewals for which this worker made a second signature."""
+    failed: int
+    """Renewals that could not be made."""
+    budget_queue: int
+    """Sessions put off by the budget that have not got their renewal yet, now."""
+    families_killed: int
+    cache_hits: int
+    cache_misses: int
+    store_calls: int
+
+    def joined(self, later: Sample) -> Sample:
+        """Give this sample with a `later` one of the same worker added, as if it were one."""
+        return replace(
+            later,
+            cpu=max(self.cpu, later.cpu),
+            loop_lag_ms=max(self.loop_lag_ms, later.loop_lag_ms),
+            **{name: getattr(self, name) + getattr(later, name) for name in _COUNTS},
+        )
+
+
+_COUNTS: Final = (
+    *("renewals", "signatures", "signed_twice", "failed", "families_killed"),
+    *("cache_hits", "cache_misses", "store_calls"),
+)
+
+
+class Sampler:
+    """Counts events as a hook, and writes a `Sample` a second while the application runs."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._cache: VerifiedCache | None = None
+        self._store: CountedStore | None = None
+        self._signed: TLRUCache[tuple[str, float], None] = TLRUCache(
+            _REMEMBERED, ttu=lambda renewal, _, now: renewal[1] + _LEEWAY_SECONDS, timer=time.time
+        )
+        self._waiting: set[str] = set()
+        self._counts: dict[str, int] = {}
+        self._totals: tuple[int, int, int] = (0, 0, 0)
+        self._longest_lag = 0.0
+        self._tasks: list[asyncio.Task[None]] = []
+
+    def watch(
+        self, *, cache: VerifiedCache | None = None, store: CountedStore | None = None
+    ) -> None:
+        """Read these counters too."""
+        self._cache = self._cache if cache is None else cache
+        self._store = self._store if store is None else store
+
+    def __call__(self, event: Event) -> None:
+        """Receive an event of the middleware or of the sessions."""
+        if isinstance(event, TokenRenewed):
+            self._count("renewals")
+            self._waiting.discard(event.session)
+            if event.signed:
+                self._note_signature((event.session, event.old_expires_at))
+        elif isinstance(event, RenewalDeferred):
+            self._waiting.add(event.session)
+        elif isinstance(event, RenewalFailed):
+            self._count("failed")
+        elif isinstance(event, RefreshTokenReused):
+            self._count("families_killed")
+
+    def count_signature(self) -> None:
+        """Count a signature of which no event tells."""
+        self._count("signatures")
+
+    def _note_signature(self, renewal: tuple[str, float]) -> None:
+        self._count("signatures")
+        if renewal in self._signed:
+            self._count("signed_twice")
+        self._signed[renewal] = None
+
+    def _count(self, name: str) -> None:
+        self._counts[name] = self._counts.get(name, 0) + 1
+
+    def around(self, app: ASGIApp) -> ASGIApp:
+        """Wrap the outermost application: sampling begins when its start-up is over.
+
+        Where an application knows no lifespan it ends with the event loop.
+        """
+
+        async def sampled(scope: Scope, receive: Receive, send: Send) -> None:
+            if scope["type"] != "lifespan":
+                await app(scope, receive, send)
+                return
+
+            async def send_watching(message: Message) -> None:
+                if message["type"] == "lifespan.startup.complete":
+                    self._begin()
+                await send(message)
+
+            try:
+                await app(scope, receive, send_watching)
+            except BaseException:
+                self._begin()
+                raise
+            if self._tasks:
+                self._end()
+            else:
+                self._begin()
+
+        return sampled
+
+    def _begin(self) -> None:
+        if not self._tasks:
+            self._tasks = [asyncio.create_task(self._probe()), asyncio.create_task(self._write())]
+
+    def _end(self) -> None:
+        for task in self._tasks:
+            task.cancel()
+
+    async def _probe(self) -> None:
+        while True:
+            due = time.perf_counter() + _PROBE_SECONDS
+            await asyncio.sleep(_PROBE_SECONDS)
+            self._longest_lag = max(self._longest_lag, time.perf_counter() - due)
+
+    async def _write(self) -> None:
+        with self._path.open("ab") as file:
+            used, at = time.process_time(), time.perf_counter()
+            try:
+                while True:
+                    # A little past the second: a timer that fires early would end two of them.
+                    await asyncio.sleep(1 - time.time() % 1 + _PAST_THE_SECOND)
+                    used_before, before = used, at
+                    used, at = time.process_time(), time.perf_counter()
+                    self._append(file, (used - used_before) / max(at - before, 1e-3))
+            finally:
+                with contextlib.suppress(ValueError):
+                    self._append(file, 0.0)
+
+    def _append(self, file: BinaryIO, cpu: float) -> None:
+        counts, self._counts = self._counts, {}
+        lag, self._longest_lag = self._longest_lag, 0.0
+        info = None if self._cache is None else self._cache.info()
+        totals = (
+            0 if info is None else info.hits,
+            0 if info is None else info.misses,
+            0 if self._store is None else self._store.calls,
+        )
+        hits, misses, calls = (now - old for now, old in zip(totals, self._totals, strict=True))
+        self._totals = totals
+        sample = Sample(
+            at=time.time(),
+            pid=os.getpid(),
+            cpu=cpu,
+            loop_lag_ms=lag * 1000,
+            memory_mb=psutil.Process().memory_info().rss / 1e6,
+            renewals=counts.get("renewals", 0),
+            signatures=counts.get("signatures", 0),
+            signed_twice=counts.get("signed_twice", 0),
+            failed=counts.get("failed", 0),
+            budget_queue=len(self._waiting),
+            families_killed=counts.get("families_killed", 0),
+            cache_hits=hits,
+            cache_misses=misses,
+            store_calls=calls,
+        )
+        file.write(msgspec.json.encode(sample) + b"\n")
+        file.flush()
+
+
+def read_samples(paths: Sequence[Path]) -> list[Sample]:
+    """Give the samples of all workers, by time; a line that is not whole yet is left out."""
+    decode = msgspec.json.Decoder(Sample).decode
+    found = [
+        decode(line)
+        for path in paths
+        for line in path.read_bytes().splitlines(keepends=True)
+        if line.endswith(b"\n")
+    ]
+    return sorted(found, key=lambda sample: sample.at)

@@ -1,0 +1,101 @@
+"""The user's own application under its own linqi.toml, made ready for a storm."""
+
+from __future__ import annotations
+
+import dataclasses
+import importlib
+import os
+import sys
+from typing import Any
+
+from linqi import ConfigurationError, JWTMiddleware
+from linqi.config import Config, load
+from linqi.config.lifetimes import StoreTable
+from linqi.config.trust import KeysTable
+from linqi_storm.scenarios.base import Scenario
+from linqi_storm.schema.order import Order
+from linqi_storm.schema.plan import Carrier
+
+__all__ = ["carrier_of", "import_app", "stormed", "users_config"]
+
+
+def users_config(order: Order, scenario: Scenario) -> Config:
+    """Give the linqi.toml of the order; `ConfigurationError` when the scenario does not fit it."""
+    if order.config is None:
+        raise ConfigurationError(["--app needs --config, the path of its linqi.toml"])
+    config = load(order.config)
+    faults = []
+    if scenario.embedded not in ("sliding", "dual"):
+        faults.append(f"{scenario.name} has a server of its own; leave --app out")
+    elif scenario.mode == "dual" and not config.has_store:
+        faults.append(f"{scenario.name} needs sessions in a store; {order.config} has no [store]")
+    elif scenario.mode == "sliding" and not config.slides:
+        faults.append(f"{scenario.name} needs sliding sessions; {order.config} has none")
+    if not (config.verify.issuer and config.verify.audience):
+        faults.append(f"{order.config} needs issuer and audience in [verify]")
+    if faults:
+        raise ConfigurationError(faults)
+    return config
+
+
+def carrier_of(config: Config | None, path: str) -> Carrier:
+    """Give how tokens travel under `config`; as in the embedded applications without one."""
+    if config is None:
+        return Carrier(path=path or "/me")
+    prefix = config.paths.sessions_prefix or ""
+    return Carrier(
+        path=path or "/",
+        cookie="" if "header" in config.http.accept else config.cookies.access_name,
+        successor_header=config.http.successor_header,
+        refresh_path=f"{prefix}/refresh",
+        logout_path=f"{prefix}/logout",
+        quiet_header=config.http.quiet_header or Carrier().quiet_header,
+    )
+
+
+def stormed(
+    config: Config, *, jwks: str, secret: str, store: str, lifetime: float, buffer: float
+) -> Config:
+    """Give `config` with the keys, the store and the compressed times of one run.
+
+    The user's own keys and sessions are never touched. The login throttle is off, because all
+    clients of a storm come from one address.
+    """
+    margin = config.renewal.hard_margin_seconds
+    compression = config.renewal.lifetime_seconds / lifetime
+    renewal = dataclasses.replace(
+        config.renewal,
+        lifetime_seconds=lifetime,
+        buffer_seconds=buffer,
+        hard_margin_seconds=None if margin is None else margin / compression,
+        whole_second_times=config.renewal.whole_second_times and lifetime >= 60,
+    )
+    kept = config.store
+    if config.has_store:
+        kept = StoreTable(
+            url=store or "memory:",
+            secrets_file=secret,
+            stale_after_seconds=config.store.stale_after_seconds,
+        )
+    return dataclasses.replace(
+        config,
+        keys=KeysTable(file=jwks, check_seconds=config.keys.check_seconds),
+        renewal=renewal,
+        store=kept,
+        throttle=dataclasses.replace(config.throttle, enabled=False),
+    )
+
+
+def import_app(place: str) -> Any:
+    """Give the application at ``module:app``, taken out of a middleware of ours around it."""
+    module, colon, member = place.partition(":")
+    if not colon:
+        raise ConfigurationError([f"the app is {place!r}, expected module:app"])
+    sys.path.insert(0, os.getcwd())
+    try:
+        found: Any = importlib.import_module(module)
+        for name in member.split("."):
+            found = getattr(found, name)
+    except (ImportError, AttributeError) as error:
+        raise ConfigurationError([f"{place} cannot be imported: {error}"]) from error
+    return found.app if isinstance(found, JWTMiddleware) else found

@@ -1,0 +1,58 @@
+"""One server process under test: ``python -m linqi_storm.apps.worker SPEC --fd N --samples PATH``.
+
+It serves on a socket that it inherits, so that a successor can take the same socket over without
+a connection being lost in between.
+"""
+
+from __future__ import annotations
+
+import argparse
+import gc
+import os
+import socket
+import sys
+from pathlib import Path
+from typing import Final
+
+import uvicorn
+
+from linqi_storm.apps.embedded import build, read_spec
+from linqi_storm.apps.sampler import Sampler
+
+__all__ = ["main"]
+
+_NICENESS: Final = 10
+"""Where cores are short the generator goes first: one that is late measures itself."""
+
+
+def main() -> None:
+    """Serve until a signal ends it."""
+    parser = argparse.ArgumentParser(prog="python -m linqi_storm.apps.worker", description=__doc__)
+    parser.add_argument("spec", type=Path)
+    parser.add_argument("--fd", type=int, required=True)
+    parser.add_argument("--samples", type=Path, required=True)
+    options = parser.parse_args()
+    if sys.platform != "win32":
+        os.nice(_NICENESS)
+    app = build(read_spec(options.spec), Sampler(options.samples))
+    gc.collect()
+    gc.freeze()
+    config = uvicorn.Config(
+        app,
+        loop="asyncio" if sys.platform == "win32" else "uvloop",
+        http="httptools",
+        ws="none",
+        log_level="warning",
+        access_log=False,
+        server_header=False,
+        date_header=False,
+        proxy_headers=False,
+        timeout_keep_alive=65,
+        timeout_graceful_shutdown=5,
+    )
+    with socket.socket(fileno=options.fd) as listener:
+        uvicorn.Server(config).run([listener])
+
+
+if __name__ == "__main__":
+    main()

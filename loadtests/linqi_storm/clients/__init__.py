@@ -1,0 +1,1 @@
+"""The clients of a storm: what each holds and sends, and the process that drives them."""

@@ -1,0 +1,82 @@
+"""Requests as bytes, and the tokens in their answers."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from http.cookies import CookieError, SimpleCookie
+from typing import Final
+from urllib.parse import urlsplit
+
+from linqi_storm.clients.wire import Answer
+from linqi_storm.schema.plan import Carrier
+
+__all__ = ["Courier"]
+
+_AGENT: Final = b"user-agent: linqi-storm\r\naccept: */*\r\n"
+
+
+class Courier:
+    """Writes the requests of clients of one host and reads what their answers bring."""
+
+    def __init__(self, url: str, carrier: Carrier) -> None:
+        parts = urlsplit(url)
+        self._host = b"host: " + parts.netloc.encode("ascii") + b"\r\n"
+        base = parts.path.rstrip("/")
+        self._base = base.encode("ascii")
+        self._carrier = carrier
+        self._successor = carrier.successor_header.lower().encode("ascii")
+        self._quiet = carrier.quiet_header.encode("ascii") + b": 1\r\n\r\n"
+        self._before = b"GET " + self._base + carrier.path.encode("ascii") + b" HTTP/1.1\r\n"
+        self._before += self._host + _AGENT
+        self._before += (
+            b"cookie: " + carrier.cookie.encode("ascii") + b"="
+            if carrier.cookie
+            else b"authorization: Bearer "
+        )
+
+    def page(self, token: bytes) -> bytes:
+        """Give the request for a page with `token`."""
+        return self._before + token + b"\r\n\r\n"
+
+    def poll(self, token: bytes) -> bytes:
+        """Return the same request, marked as one that extends no session."""
+        return self._before + token + b"\r\n" + self._quiet
+
+    def successor(self, answer: Answer) -> bytes | None:
+        """Give the successor that an answer brings, if any."""
+        if not self._carrier.cookie:
+            return answer.headers.get(self._successor)
+        for line in answer.cookies:
+            try:
+                found = SimpleCookie(line.decode("latin-1")).get(self._carrier.cookie)
+            except CookieError:
+                continue
+            if found is not None and found.value:
+                return found.value.encode("latin-1")
+        return None
+
+    def refresh(self, refresh_token: str) -> bytes:
+        """Give the request that redeems a refresh token."""
+        body = {"grant_type": "refresh_token", "refresh_token": refresh_token}
+        return self._post_json(self._carrier.refresh_path, body, {"x-token-delivery": "body"})
+
+    def logout(self, refresh_token: str) -> bytes:
+        """Give the request that ends a session."""
+        return self._post_json(self._carrier.logout_path, {"refresh_token": refresh_token}, {})
+
+    def post(self, path: str, content: bytes, media_type: str, headers: Mapping[str, str]) -> bytes:
+        """Give a request with a body."""
+        lines = [f"{name}: {value}\r\n".encode("latin-1") for name, value in headers.items()]
+        return b"".join(
+            [
+                *(b"POST ", self._base, path.encode("ascii"), b" HTTP/1.1\r\n"),
+                *(self._host, _AGENT, *lines),
+                f"content-type: {media_type}\r\n".encode("ascii"),
+                f"content-length: {len(content)}\r\n\r\n".encode("ascii"),
+                content,
+            ]
+        )
+
+    def _post_json(self, path: str, body: object, headers: Mapping[str, str]) -> bytes:
+        return self.post(path, json.dumps(body).encode("ascii"), "application/json", headers)

@@ -1,0 +1,228 @@
+"""What was counted by the second, in a form that adds up over generators."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, field, fields
+from typing import Any, Final
+
+from hdrh.histogram import HdrHistogram
+
+from linqi_storm.clients.client_session import Tally
+from linqi_storm.schema.results import Histogram, Percentiles, Spectrum
+
+__all__ = ["Book", "Ledger", "SecondSums", "new_histogram", "percentiles_of", "spectrum_of"]
+
+_LONGEST_US: Final = 120_000_000
+_DIGITS: Final = 3
+
+
+def new_histogram() -> HdrHistogram:
+    """Give an empty histogram of whole numbers up to 120 million, at three digits."""
+    return HdrHistogram(1, _LONGEST_US, _DIGITS)
+
+
+def percentiles_of(histogram: HdrHistogram) -> Percentiles | None:
+    """Give the spread of microseconds as milliseconds; None when there are none."""
+    if not histogram.get_total_count():
+        return None
+    at = histogram.get_value_at_percentile
+    return Percentiles(
+        count=histogram.get_total_count(),
+        p50_ms=at(50) / 1000,
+        p99_ms=at(99) / 1000,
+        p999_ms=at(99.9) / 1000,
+        max_ms=histogram.get_max_value() / 1000,
+    )
+
+
+def spectrum_of(histogram: HdrHistogram) -> Spectrum:
+    """Give all percentiles of microseconds as milliseconds."""
+    steps = [
+        (step.percentile_level_iterated_to, step.value_iterated_to / 1000)
+        for step in histogram.get_percentile_iterator(5)
+    ]
+    is_empty = not histogram.get_total_count()
+    return Spectrum(
+        count=histogram.get_total_count(),
+        mean_ms=0.0 if is_empty else histogram.get_mean_value() / 1000,
+        max_ms=0.0 if is_empty else histogram.get_max_value() / 1000,
+        percentiles=tuple(level for level, _ in steps),
+        values_ms=tuple(value for _, value in steps),
+        hdr=histogram.encode().decode("ascii"),
+    )
+
+
+def sparse(histogram: HdrHistogram, unit: float) -> Histogram:
+    """Give the filled buckets of whole numbers, each multiplied by `unit`."""
+    steps = [
+        (step.value_iterated_to, step.count_added_in_this_iter_step)
+        for step in histogram.get_recorded_iterator()
+    ]
+    return Histogram(
+        values=tuple(value * unit for value, _ in steps), counts=tuple(count for _, count in steps)
+    )
+
+
+@dataclass(slots=True)
+class SecondSums:
+    """What was meant for one second."""
+
+    outcomes: Counter[str] = field(default_factory=Counter)
+    hostile: Counter[str] = field(default_factory=Counter)
+    in_flight: int = 0
+    cpu: float = 0.0
+    service: HdrHistogram = field(default_factory=new_histogram)
+    intended: HdrHistogram = field(default_factory=new_histogram)
+
+
+class Ledger:
+    """Counts in a generator, and gives what is new since it was last asked.
+
+    Latencies are recorded in microseconds, from the second in which a request was intended.
+    """
+
+    def __init__(self, number: int = 0) -> None:
+        self.tally = Tally()
+        self._number = number
+        self._clear()
+
+    def _clear(self) -> None:
+        self.seconds: defaultdict[int, SecondSums] = defaultdict(SecondSums)
+        self.lag = new_histogram()
+        self.gaps = new_histogram()
+        self.parallel: Counter[int] = Counter()
+
+    def record(self, intended: float, outcome: str, service_s: float, intended_s: float) -> None:
+        """Record one honest request and its answer."""
+        sums = self.seconds[int(intended)]
+        sums.outcomes[outcome] += 1
+        sums.service.record_value(max(1, int(service_s * 1e6)))
+        sums.intended.record_value(max(1, int(intended_s * 1e6)))
+
+    def record_hostile(self, intended: float, outcome: str) -> None:
+        """Record one request that is not honest."""
+        self.seconds[int(intended)].hostile[outcome] += 1
+
+    def record_lag(self, seconds: float) -> None:
+        """Record how late a request began to be sent."""
+        self.lag.record_value(max(1, int(seconds * 1e6)))
+
+    def record_gap(self, seconds: float) -> None:
+        """Record the pause between two pages."""
+        self.gaps.record_value(max(1, int(min(seconds, 1e5) * 1000)))
+
+    def note(self, second: int, *, in_flight: int, cpu: float | None = None) -> None:
+        """Note the state of the generator in a second; the highest counts."""
+        sums = self.seconds[second]
+        sums.in_flight = max(sums.in_flight, in_flight)
+        if cpu is not None:
+            sums.cpu = max(sums.cpu, cpu)
+
+    def delta(self) -> dict[str, Any]:
+        """Give everything since the last call as plain values, and begin anew."""
+        tally = asdict(self.tally)
+        tally["renewed_at"] = list(self.tally.renewed_at.items())
+        news = {
+            "generator": self._number,
+            "seconds": [
+                {
+                    "second": second,
+                    "outcomes": dict(sums.outcomes),
+                    "hostile": dict(sums.hostile),
+                    "in_flight": sums.in_flight,
+                    "cpu": sums.cpu,
+                    "service": sums.service.encode().decode("ascii"),
+                    "intended": sums.intended.encode().decode("ascii"),
+                }
+                for second, sums in self.seconds.items()
+            ],
+            "lag": self.lag.encode().decode("ascii"),
+            "gaps": self.gaps.encode().decode("ascii"),
+            "parallel": list(self.parallel.items()),
+            "tally": tally,
+        }
+        self._clear()
+        for name, value in asdict(Tally()).items():
+            setattr(self.tally, name, value)  # in place: others hold it
+        self.tally.renewed_at = Counter()
+        return news
+
+
+@dataclass(slots=True)
+class _Kept:
+    """What all generators together have told of one second; histograms stay encoded."""
+
+    outcomes: Counter[str] = field(default_factory=Counter)
+    hostile: Counter[str] = field(default_factory=Counter)
+    in_flight: int = 0
+    cpu: float = 0.0
+    service: list[str] = field(default_factory=list)
+    intended: list[str] = field(default_factory=list)
+
+
+class Book:
+    """The ledgers of all generators, added up."""
+
+    def __init__(self) -> None:
+        self.tally = Tally()
+        self.lag = new_histogram()
+        self.gaps = new_histogram()
+        self.parallel: Counter[int] = Counter()
+        self._seconds: defaultdict[int, _Kept] = defaultdict(_Kept)
+        self._latest: dict[int, int] = {}
+
+    def merge(self, news: Mapping[str, Any]) -> None:
+        """Add what one ledger gave by `Ledger.delta`."""
+        for row in news["seconds"]:
+            kept = self._seconds[row["second"]]
+            kept.outcomes.update(row["outcomes"])
+            kept.hostile.update(row["hostile"])
+            kept.in_flight = max(kept.in_flight, row["in_flight"])
+            kept.cpu = max(kept.cpu, row["cpu"])
+            kept.service.append(row["service"])
+            kept.intended.append(row["intended"])
+            told_before = self._latest.get(news["generator"], -1)
+            self._latest[news["generator"]] = max(told_before, row["second"])
+        self.lag.decode_and_add(news["lag"])
+        self.gaps.decode_and_add(news["gaps"])
+        self.parallel.update(dict(news["parallel"]))
+        _add_tally(self.tally, news["tally"])
+
+    @property
+    def seconds(self) -> list[int]:
+        """The seconds of which something is known, in order."""
+        return sorted(self._seconds)
+
+    def latest_whole_second(self) -> int | None:
+        """Give the last known second before the one up to which every generator has told."""
+        goes_on = min(self._latest.values(), default=0)
+        return max((known for known in self._seconds if 0 <= known < goes_on), default=None)
+
+    def counts(self, second: int) -> _Kept:
+        """Give the plain counts of a second."""
+        return self._seconds[second]
+
+    def latencies(self, seconds: Iterable[int]) -> tuple[HdrHistogram, HdrHistogram]:
+        """Give the service and the intended latencies of some seconds together."""
+        service, intended = new_histogram(), new_histogram()
+        for second in seconds:
+            for encoded in self._seconds[second].service:
+                service.decode_and_add(encoded)
+            for encoded in self._seconds[second].intended:
+                intended.decode_and_add(encoded)
+        return service, intended
+
+
+def _add_tally(tally: Tally, news: Mapping[str, Any]) -> None:
+    for item in fields(Tally):
+        value = news[item.name]
+        if item.name == "renewed_at":
+            tally.renewed_at.update(dict(value))
+        elif isinstance(value, list):
+            getattr(tally, item.name).extend(
+                tuple(one) if isinstance(one, list) else one for one in value
+            )
+        else:
+            setattr(tally, item.name, getattr(tally, item.name) + value)

@@ -1,0 +1,95 @@
+"""Login endpoints: how one is described, what is posted to it, and what its answer holds."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import urlencode
+
+import msgspec
+
+from linqi import ConfigurationError
+from linqi_storm.clients.unverified import expiry_of
+from linqi_storm.schema.plan import Credential, Login
+
+if TYPE_CHECKING:
+    from linqi_storm.clients.wire import Answer
+
+__all__ = ["login_content", "read_credential", "read_login", "refusal_of"]
+
+_FOREVER: Final = 1e9
+"""Seconds that a refresh token lives which does not say how long."""
+
+
+class _Added(msgspec.Struct):
+    """What stands beside the access token; null is as good as absent."""
+
+    refresh_token: str | None = None
+    refresh_token_timeout: float | None = None
+    sequence: int | None = None
+
+
+class _Refused(msgspec.Struct):
+    """What a refusal says (RFC 6749, section 5.2)."""
+
+    error: str = ""
+
+
+def read_login(text: str) -> Login | None:
+    """Read what was given as ``--login``; None for an empty text."""
+    if not text:
+        return None
+    try:
+        return msgspec.json.decode(text, type=Login)
+    except (ValueError, msgspec.MsgspecError) as error:
+        raise ConfigurationError([f"--login: {error}"]) from None
+
+
+def login_content(login: Login, number: int, claims: Mapping[str, Any]) -> tuple[bytes, str]:
+    """Give the body that signs in client `number`, and its media type."""
+    body: dict[str, Any] = {
+        name: value.replace("{n}", str(number)) for name, value in login.body.items()
+    }
+    if claims:
+        body["claims"] = claims
+    if login.encoding == "form":
+        return urlencode(body).encode("ascii"), "application/x-www-form-urlencoded"
+    return json.dumps(body).encode("utf-8"), "application/json"
+
+
+def read_credential(
+    body: bytes, now: float, token_field: str, *, sequence: int = 0, refresh_token: str = ""
+) -> Credential:
+    """Read a token response (RFC 6749, section 5.1) with the members that linqi adds.
+
+    `now` is on the clock of what is given as ``refresh_expires_at``; `sequence` and
+    `refresh_token` count where the response has none. `ValueError` when it holds no JWT with an
+    ``exp``.
+    """
+    told = msgspec.json.decode(body)
+    token = told.get(token_field) if isinstance(told, dict) else None
+    if not isinstance(token, str):
+        raise ValueError(f"the response has no {token_field!r}")
+    expires_at = expiry_of(token.encode())
+    if not expires_at:
+        raise ValueError(f"{token_field!r} is no JWT with an exp")
+    added = msgspec.convert(told, _Added)
+    timeout = added.refresh_token_timeout
+    return Credential(
+        token=token,
+        expires_at=expires_at,
+        refresh_token=refresh_token if added.refresh_token is None else added.refresh_token,
+        refresh_expires_at=now + (_FOREVER if timeout is None else timeout),
+        sequence=sequence if added.sequence is None else added.sequence,
+    )
+
+
+def refusal_of(answer: Answer) -> str:
+    """Give the status and the codes of a refusal; no other word of the body."""
+    try:
+        code = msgspec.json.decode(answer.body, type=_Refused).error[:40]
+    except msgspec.MsgspecError:
+        code = ""
+    outcome = answer.headers.get(b"x-refresh-outcome", b"").decode("latin-1")[:40]
+    return " ".join(filter(None, (str(answer.status), code, outcome)))

@@ -1,0 +1,182 @@
+"""A storm on Locust: one user a generator, a barrier, and counts that the master adds up.
+
+Works on one machine and with Locust's own master and workers alike.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from typing import Any, Final
+from weakref import WeakKeyDictionary
+
+import gevent
+import msgspec
+from gevent.event import Event
+from locust import User, task
+from locust.env import Environment
+from locust.exception import StopUser
+from locust.runners import MasterRunner, WorkerRunner
+
+from linqi_storm.clients.driver import Driver
+from linqi_storm.clients.ledger import Ledger
+from linqi_storm.clients.sign_in import sign_in_of
+from linqi_storm.scenarios import find_scenario
+from linqi_storm.scenarios.forging import Forger
+from linqi_storm.schema.plan import Credential, People, Plan
+
+__all__ = ["Node", "StormUser"]
+
+_BEGIN, _DONE = "storm_begin", "storm_done"
+_REPORT_SECONDS: Final = 1.0
+_NODES: Final[WeakKeyDictionary[Environment, Node]] = WeakKeyDictionary()
+
+
+class Node:
+    """One process of a storm: hears what to do, does its share, and tells what came of it.
+
+    `sink` receives, in the master or where there is only one process, everything that
+    `linqi_storm.clients.ledger.Book.merge` takes.
+    """
+
+    def __init__(self, environment: Environment, sink: Callable[[dict[str, Any]], None]) -> None:
+        self._environment = environment
+        self._sink = sink
+        self._ledger = Ledger()
+        self._ready = Event()
+        self._driver: Driver | None = None
+        self._is_driven = False
+        self._done_by: set[str] = set()
+        self._expected = 1
+        self.is_done = Event()
+        _NODES[environment] = self
+        runner = environment.runner
+        if isinstance(runner, WorkerRunner):
+            runner.register_message(_BEGIN, self._hear_begin)
+            environment.events.report_to_master.add_listener(self._report)  # type: ignore[no-untyped-call]
+        elif isinstance(runner, MasterRunner):
+            runner.register_message(_DONE, self._hear_done)
+            environment.events.worker_report.add_listener(self._hear_report)  # type: ignore[no-untyped-call]
+
+    def begin(self, plan: Plan, people: People) -> None:
+        """Tell every generator its share; in the master or where there is only one process."""
+        runner = self._environment.runner
+        self._done_by.clear()
+        self.is_done.clear()
+        if not isinstance(runner, MasterRunner):
+            self._prepare(plan, people.begins_at, 0, people.credentials, people.refused, 1, 0)
+            return
+        clients = sorted(client.id for client in runner.clients.ready + runner.clients.running)
+        self._expected = len(clients)
+        for number, client in enumerate(clients):
+            first = number * len(people.credentials) // len(clients)
+            last = (number + 1) * len(people.credentials) // len(clients)
+            share = {
+                "plan": msgspec.to_builtins(plan),
+                "begins_at": people.begins_at,
+                "first": first,
+                "credentials": msgspec.to_builtins(people.credentials[first:last]),
+                "refused": list(people.refused),
+                "generators": len(clients),
+                "number": number,
+            }
+            runner.send_message(_BEGIN, share, client)
+
+    def drive(self) -> None:
+        """Do the share of this process; returns after the last answer."""
+        self._ready.wait()
+        if self._driver is None or self._is_driven:
+            return  # another user of this process does it
+        self._is_driven = True
+        reporter = None
+        runner = self._environment.runner
+        if not isinstance(runner, WorkerRunner):
+            reporter = gevent.spawn(self._report_locally)
+        self._driver.drive()
+        news = self._ledger.delta()
+        if isinstance(runner, WorkerRunner):
+            runner.send_message(_DONE, news)
+            return
+        if reporter is not None:
+            reporter.kill()
+        self._sink(news)
+        self.is_done.set()
+
+    def _prepare(
+        self,
+        plan: Plan,
+        begins_at: float,
+        first: int,
+        credentials: tuple[Credential, ...],
+        refused: tuple[str, ...],
+        generators: int,
+        number: int,
+    ) -> None:
+        plan = dataclasses.replace(plan, begins_at=begins_at)
+        scenario = find_scenario(plan.scenario)(plan.shape, plan.options)
+        self._ledger, self._is_driven = Ledger(number), False
+        driver = Driver(
+            plan,
+            scenario,
+            sign_in_of(plan),
+            self._ledger,
+            forger=Forger(scenario.forgeries, [token.encode() for token in refused]),
+            share=1 / generators,
+            seed=plan.shape.seed * 1_000 + number,
+            report=self._tell_locust,
+        )
+        driver.admit(first, credentials)
+        self._driver = driver
+        self._ready.set()
+
+    def _tell_locust(
+        self, method: str, name: str, milliseconds: float, size: int, fault: Exception | None
+    ) -> None:
+        self._environment.events.request.fire(  # type: ignore[no-untyped-call]
+            request_type=method,
+            name=name,
+            response_time=milliseconds,
+            response_length=size,
+            exception=fault,
+            context={},
+        )
+
+    def _report_locally(self) -> None:
+        while True:
+            gevent.sleep(_REPORT_SECONDS)
+            self._sink(self._ledger.delta())
+
+    def _report(self, client_id: str, data: dict[str, Any]) -> None:
+        data["linqi_storm"] = self._ledger.delta()
+
+    def _hear_report(self, client_id: str, data: dict[str, Any]) -> None:
+        if "linqi_storm" in data:
+            self._sink(data["linqi_storm"])
+
+    def _hear_begin(self, environment: Environment, msg: Any, **_: Any) -> None:
+        told = msg.data
+        self._prepare(
+            msgspec.convert(told["plan"], Plan),
+            told["begins_at"],
+            told["first"],
+            msgspec.convert(told["credentials"], tuple[Credential, ...]),
+            tuple(told["refused"]),
+            told["generators"],
+            told["number"],
+        )
+
+    def _hear_done(self, environment: Environment, msg: Any, **_: Any) -> None:
+        self._sink(msg.data)
+        self._done_by.add(msg.node_id)
+        if len(self._done_by) >= self._expected:
+            self.is_done.set()
+
+
+class StormUser(User):
+    """The one Locust user of a generator: it drives all of its clients."""
+
+    @task
+    def storm(self) -> None:
+        """Drive the clients, once."""
+        _NODES[self.environment].drive()
+        raise StopUser

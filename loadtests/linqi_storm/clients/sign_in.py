@@ -1,0 +1,91 @@
+"""Where a client gets a token when it has to sign in again."""
+
+from __future__ import annotations
+
+import itertools
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Protocol
+from urllib.parse import urlsplit
+
+from linqi import KeySet, RenewalSettings, Signer, SlidingRenewal
+from linqi_storm.clients.courier import Courier
+from linqi_storm.clients.logins import login_content, read_credential
+from linqi_storm.clients.wire import BrokenError, Wire
+from linqi_storm.schema.plan import Carrier, Credential, Login, Mint, Plan
+from linqi_storm.schema.policies import parse_policy
+
+__all__ = ["SignIn", "sign_in_of"]
+
+
+class SignIn(Protocol):
+    """Gives the tokens of a new session."""
+
+    def sign_in(self) -> Credential:
+        """Give them; `BrokenError` when that did not work."""
+        ...
+
+
+class _ByKey:
+    """Signs tokens of sliding sessions with the key of the deployment, as its login would."""
+
+    def __init__(
+        self, mint: Mint, *, lifetime: float, buffer: float, clock: Callable[[], float]
+    ) -> None:
+        settings = RenewalSettings(
+            lifetime=lifetime,
+            buffer=buffer,
+            policy=parse_policy(mint.policy),
+            whole_seconds=lifetime >= 60,
+        )
+        signer = Signer(
+            KeySet.load(Path(mint.jwks)), issuer=mint.issuer, audience=mint.audience, clock=clock
+        )
+        self._renewal = SlidingRenewal(signer, settings, clock=clock)
+        self._numbers = itertools.count()
+
+    def sign_in(self) -> Credential:
+        """Give the first token of a new session."""
+        issued = self._renewal.start(f"user-{next(self._numbers)}")
+        return Credential(token=issued.token, expires_at=issued.expires_at)
+
+
+class _ByEndpoint:
+    """Asks a login or token endpoint."""
+
+    def __init__(
+        self,
+        login: Login,
+        claims_lifetime: float | None,
+        *,
+        timeout: float,
+        clock: Callable[[], float],
+    ) -> None:
+        self._login = login
+        self._lifetime = claims_lifetime
+        self._wire = Wire(login.url, timeout=timeout)
+        parts = urlsplit(login.url)
+        self._path = parts.path or "/"
+        self._courier = Courier(f"{parts.scheme}://{parts.netloc}", Carrier())
+        self._clock = clock
+        self._numbers = itertools.count()
+
+    def sign_in(self) -> Credential:
+        """Give the tokens of a new session."""
+        claims = {} if self._lifetime is None else {"exp": self._clock() + self._lifetime}
+        content, media_type = login_content(self._login, next(self._numbers), claims)
+        request = self._courier.post(self._path, content, media_type, self._login.headers)
+        answer = self._wire.exchange(request)
+        try:
+            return read_credential(answer.body, self._clock(), self._login.token_field)
+        except ValueError as error:
+            raise BrokenError(f"the login answered {answer.status}: {error}") from None
+
+
+def sign_in_of(plan: Plan) -> SignIn:
+    """Give what signs the clients of `plan` in."""
+    mint, shape = plan.mint, plan.shape
+    if mint.login is None:
+        return _ByKey(mint, lifetime=shape.lifetime, buffer=shape.buffer, clock=time.time)
+    return _ByEndpoint(mint.login, mint.claims_lifetime, timeout=plan.timeout, clock=time.time)

@@ -1,0 +1,1 @@
+"""An outside issuer that misbehaves on command, and an API that trusts it."""

@@ -1,0 +1,1 @@
+"""A result as it is shown: the HTML page, the terminal, JUnit."""

@@ -1,0 +1,352 @@
+"""The charts of a storm's report, each from the values of a run."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Final, TypeAlias
+
+from linqi_report.charts import Axis, Mark, Series, Span, line_chart, percentile_chart
+from linqi_storm.schema.results import Histogram, Latencies, Percentiles, Second, StormRun
+
+__all__ = [
+    "OUTCOMES",
+    "Figure",
+    "generator_figures",
+    "lag_figures",
+    "latency_figures",
+    "outcome_figures",
+    "renewal_figures",
+    "request_figures",
+    "server_figures",
+    "signature_figures",
+    "spectrum_figures",
+]
+
+Figure: TypeAlias = tuple[str, str]
+"""A caption and its SVG."""
+_Points: TypeAlias = "list[tuple[float, float | None]]"
+
+OUTCOMES: Final[Mapping[str, tuple[str, tuple[str, ...], str]]] = {
+    "answered": ("2xx", ("ok", "refreshed"), "1"),
+    "renewed": ("2xx with a successor", ("renewed",), "ok"),
+    "quiet": ("2xx, quiet", ("quiet",), "3"),
+    "refused": ("401 or 403", ("refused",), "4"),
+    "limited": ("429", ("limited",), "6"),
+    "unavailable": ("503", ("unavailable",), "2"),
+    "failed": ("other 5xx, and strange answers", ("failed", "strange"), "bad"),
+    "silent": ("no answer", ("timeout", "broken"), "5"),
+    "dropped": ("thrown away on purpose", ("dropped",), "soft"),
+}
+"""Kinds of answers as they are stacked: name, keys of `Second.outcomes`, colour."""
+
+_SMALL: Final = 150
+_BARS: Final = 48
+_BAND: Final = 1.96
+"""95 % of a normal distribution."""
+
+
+def _time(run: StormRun) -> Axis:
+    last = max((second.second + 1 for second in run.timeline), default=1)
+    return Axis(
+        label="since the barrier",
+        unit="s",
+        low=0,
+        high=max(run.setup.load.duration_seconds, min(last, run.setup.load.duration_seconds * 1.2)),
+    )
+
+
+def _spans(run: StormRun) -> list[Span]:
+    return [Span(start=w.begins, end=w.ends, label=w.label) for w in run.windows]
+
+
+def _over_time(
+    run: StormRun,
+    title: str,
+    series: Sequence[Series],
+    y: Axis,
+    *,
+    marks: Sequence[Mark] = (),
+    height: int = 220,
+) -> Figure:
+    return title, line_chart(
+        title, series, _time(run), y, spans=_spans(run), marks=marks, height=height
+    )
+
+
+def _curve(run: StormRun, value: Callable[[Second], float | None]) -> _Points:
+    """Give a value of each second at its middle."""
+    return [(second.second + 0.5, value(second)) for second in run.timeline]
+
+
+def _until(run: StormRun, points: _Points) -> _Points:
+    """Leave out what lies beyond the time axis, as an earlier run may have been longer."""
+    end = _time(run).high or 0.0
+    return [(at, value) for at, value in points if at <= end]
+
+
+def renewal_figures(run: StormRun, against: StormRun | None = None) -> Iterator[Figure]:
+    """Draw renewals a second with the least possible rate, chance's share and the peak."""
+    if not run.peaks:
+        return
+    peak, end = run.peaks[0], run.setup.load.duration_seconds
+    floor, window = peak.floor_per_second, peak.window_seconds
+    low = max(0.0, floor - _BAND * math.sqrt(floor / window))
+    high = floor * peak.noise95
+    series = [
+        Series(name="renewals/s", points=_rates(run), hue="1", dash=0),
+        Series(name="least possible: N/A", points=[(0, floor), (end, floor)], hue="soft", dash=1),
+        Series(name="chance alone", points=[], hue="3", band=[(0, low, high), (end, low, high)]),
+    ]
+    if against is not None:
+        series.insert(
+            1, Series(name="before", points=_until(run, _rates(against)), hue="2", dash=1)
+        )
+    marks = []
+    if peak.at is not None:
+        marks.append(Mark(at=peak.at, label=f"peak {peak.peak_per_second:.0f}/s"))
+    caption = (
+        f"Renewals per second, over a sliding {window:g} s"
+        if run.rates is not None
+        else "Renewals in each second (the peak is over a sliding window and may be higher)"
+    )
+    yield _over_time(
+        run, caption, series, Axis(label="renewals", unit="1/s"), marks=marks, height=280
+    )
+
+
+def _rates(run: StormRun) -> _Points:
+    if run.rates is None:
+        return _curve(run, lambda second: second.renewals)
+    step, half = run.rates.step_seconds, run.rates.window_seconds / 2
+    return [(place * step + half, rate) for place, rate in enumerate(run.rates.per_second)]
+
+
+def request_figures(run: StormRun) -> Iterator[Figure]:
+    """Draw honest and hostile requests a second."""
+    if not run.timeline:
+        return
+    series = [Series(name="honest", points=_curve(run, lambda s: s.requests), hue="1", dash=0)]
+    if any(second.hostile for second in run.timeline):
+        hostile = _curve(run, lambda s: sum(s.hostile.values()))
+        series.append(Series(name="hostile", points=hostile, hue="5", dash=1))
+    yield _over_time(run, "Requests per second", series, Axis(label="requests", unit="1/s"))
+
+
+def latency_figures(run: StormRun, against: StormRun | None = None) -> Iterator[Figure]:
+    """Draw latency by second, from the intended time and from the sending."""
+    if not any(second.intended or second.service for second in run.timeline):
+        return
+    kinds = (("p50", "p50_ms", "3"), ("p99", "p99_ms", "1"), ("p99.9", "p999_ms", "5"))
+    axis = Axis(label="latency", unit="ms", is_log=True)
+    series = [
+        Series(
+            name=f"{name} {side}",
+            points=_latency(run, side, field),
+            hue=hue,
+            dash=0 if side == "intended" else 2,
+        )
+        for side in ("intended", "service")
+        for name, field, hue in kinds
+    ]
+    yield _over_time(
+        run,
+        "Latency by second: from the intended time (unbroken) and from the sending (dotted)",
+        series,
+        axis,
+        height=280,
+    )
+    if against is not None:
+        before = _until(run, _latency(against, "intended", "p99_ms"))
+        pair = [
+            Series(name="p99 intended", points=_latency(run, "intended", "p99_ms"), dash=0),
+            Series(name="before", points=before, dash=1),
+        ]
+        yield _over_time(run, "p99 from the intended time, beside the run before", pair, axis)
+
+
+def _latency(run: StormRun, side: str, field: str) -> _Points:
+    def value(second: Second) -> float | None:
+        known: Percentiles | None = getattr(second, side)
+        return None if known is None else float(getattr(known, field))
+
+    return _curve(run, value)
+
+
+def outcome_figures(run: StormRun) -> Iterator[Figure]:
+    """Draw what honest requests were answered, stacked."""
+    if not run.timeline:
+        return
+    series, below = [], [0.0] * len(run.timeline)
+    for name, keys, hue in OUTCOMES.values():
+        counts = [sum(s.outcomes.get(key, 0) for key in keys) for s in run.timeline]
+        if not any(counts):
+            continue
+        band = []
+        for place, (second, count) in enumerate(zip(run.timeline, counts, strict=True)):
+            low, high = below[place], below[place] + count
+            band += [(second.second, low, high), (second.second + 1, low, high)]
+            below[place] = high
+        series.append(
+            Series(name=f"{name}: {sum(counts)}", points=[], band=band, is_area=True, hue=hue)
+        )
+    if series:
+        axis = Axis(label="answers", unit="1/s")
+        yield _over_time(run, "Answers to honest requests, stacked", series, axis)
+
+
+def signature_figures(run: StormRun) -> Iterator[Figure]:
+    """Draw signatures beside the successors that clients saw."""
+    if not any(second.signatures is not None for second in run.timeline):
+        return
+    series = [
+        Series(name="distinct successors", points=_curve(run, lambda s: s.renewals), dash=0),
+        Series(name="signatures", points=_curve(run, lambda s: s.signatures), dash=1),
+    ]
+    if any(second.renewals_served for second in run.timeline):
+        served = _curve(run, lambda s: s.renewals_served)
+        series.append(Series(name="answers with a successor", points=served, dash=2))
+    yield _over_time(
+        run, "Signatures and successors per second", series, Axis(label="count", unit="1/s")
+    )
+
+
+def lag_figures(run: StormRun) -> Iterator[Figure]:
+    """Draw the time from due to the first request: how many, and what a buffer would lose."""
+    lags = run.lags.lags
+    if not lags.total:
+        return
+    buffer = run.setup.load.buffer_seconds
+    top = max(lags.values[-1], buffer) * 1.05
+    axis = Axis(label="from due to the first request after it", unit="s", low=0, high=top)
+    marks = [Mark(at=buffer, label=f"buffer {buffer:g} s")]
+    bars = Series(name="renewals", points=[], band=_bars(lags, top), is_area=True, hue="1")
+    title = "Renewal lag: how long after a token was due its session came"
+    count = Axis(label="sessions due")
+    yield title, line_chart(title, [bars], axis, count, marks=marks, height=_SMALL)
+    title = "What a shorter or longer buffer would lose: the share of lags above it"
+    curve = Series(name="share above", points=_survival(lags), hue="1", dash=0)
+    least = max(0.3 / lags.total, 1e-7)
+    share = Axis(label="share lost", is_log=True, low=least, high=1)
+    yield title, line_chart(title, [curve], axis, share, marks=marks, height=_SMALL + 50)
+
+
+def _bars(lags: Histogram, top: float) -> list[tuple[float, float, float]]:
+    counts = [0] * _BARS
+    for value, count in zip(lags.values, lags.counts, strict=True):
+        counts[min(_BARS - 1, int(value / top * _BARS))] += count
+    return [
+        (top * end / _BARS, 0.0, float(count))
+        for place, count in enumerate(counts)
+        for end in (place, place + 1)
+    ]
+
+
+def _survival(lags: Histogram) -> _Points:
+    """Give the steps of the share above; the last one, down to none, cannot be drawn."""
+    points: list[tuple[float, float | None]] = [(0.0, 1.0)]
+    left, total = lags.total, lags.total
+    for value, count in zip(lags.values, lags.counts, strict=True):
+        points.append((value, left / total))
+        left -= count
+        if left:
+            points.append((value, left / total))
+    return points
+
+
+def server_figures(run: StormRun) -> Iterator[Figure]:
+    """Draw what the servers told of themselves; nothing where they could not be sampled."""
+    if any(second.cache_hits for second in run.timeline):
+        share = Axis(label="hits", unit="%", low=0, high=100)
+        hits = Series(name="hits", points=_curve(run, _hit_share))
+        yield _over_time(run, "Verified-token cache: hits", [hits], share, height=_SMALL)
+    for title, field, label, unit, factor in (
+        ("Event-loop lag: the worst of each second", "loop_lag_ms", "lag", "ms", 1.0),
+        ("CPU, share of one core", "cpu", "CPU", "%", 100.0),
+        ("Resident memory", "memory_mb", "memory", "MB", 1.0),
+    ):
+        series = [
+            Series(name=name, points=_curve(run, _of_worker(place, field, factor)))
+            for place, name in enumerate(run.workers)
+        ]
+        if any(value is not None for each in series for _, value in each.points):
+            axis = Axis(label=label, unit=unit)
+            yield _over_time(run, title, series, axis, height=_SMALL)
+    for title, field, label in (
+        ("Renewals put off by the budget and still waiting", "budget_queue", "sessions"),
+        ("Store round trips per second", "store_calls", "calls"),
+    ):
+        if any(getattr(second, field) for second in run.timeline):
+            points = _curve(run, lambda s, name=field: getattr(s, name))  # type: ignore[misc]
+            series = [Series(name=label, points=points)]
+            yield _over_time(run, title, series, Axis(label=label), height=_SMALL)
+
+
+def _hit_share(second: Second) -> float | None:
+    if second.cache_hits is None or second.cache_misses is None:
+        return None
+    asked = second.cache_hits + second.cache_misses
+    return 100 * second.cache_hits / asked if asked else None
+
+
+def _of_worker(place: int, field: str, factor: float) -> Callable[[Second], float | None]:
+    """Give what reads one worker's column; a second without its sample is a gap."""
+
+    def value(second: Second) -> float | None:
+        columns: tuple[float, ...] = getattr(second, field)
+        is_there = place < len(second.memory_mb) and second.memory_mb[place] > 0
+        return columns[place] * factor if place < len(columns) and is_there else None
+
+    return value
+
+
+def spectrum_figures(run: StormRun, against: StormRun | None = None) -> Iterator[Figure]:
+    """Draw all percentiles of the latencies."""
+    spectra = list(_spectra(run, against))
+    if spectra:
+        axis = Axis(label="latency", unit="ms", is_log=True)
+        title = "Every percentile: each nine is as wide as another"
+        yield title, percentile_chart(title, spectra, axis, height=280)
+
+
+def _spectra(
+    run: StormRun, against: StormRun | None
+) -> Iterator[tuple[str, list[tuple[float, float]]]]:
+    for name, latencies, is_intended in (
+        ("all, intended", run.latencies, True),
+        ("all, service", run.latencies, False),
+        ("inside the windows, intended", run.inside, True),
+        ("outside them, intended", run.outside, True),
+        ("before: all, intended", None if against is None else against.latencies, True),
+    ):
+        pairs = _pairs(latencies, is_intended=is_intended)
+        if pairs:
+            yield name, pairs
+
+
+def _pairs(latencies: Latencies | None, *, is_intended: bool) -> list[tuple[float, float]]:
+    if latencies is None:
+        return []
+    spectrum = latencies.intended if is_intended else latencies.service
+    if not spectrum.count:
+        return []
+    # Beyond 1 - 1/n there is only the one slowest request.
+    last = 100 * (1 - 1 / max(2, spectrum.count))
+    pairs = zip(spectrum.percentiles, spectrum.values_ms, strict=True)
+    return [(share, value) for share, value in pairs if share < 100 and share <= last]
+
+
+def generator_figures(run: StormRun) -> Iterator[Figure]:
+    """Draw how busy the generator was, and how much it had in flight."""
+    if not run.timeline:
+        return
+    busy = Series(name="CPU", points=_curve(run, lambda s: 100 * s.generator_cpu))
+    yield _over_time(
+        run, "The busiest generator, share of one core", [busy],
+        Axis(label="CPU", unit="%", low=0), height=_SMALL,
+    )  # fmt: skip
+    flight = Series(name="in flight", points=_curve(run, lambda s: s.in_flight))
+    yield _over_time(
+        run, "Requests unanswered at once, at most", [flight], Axis(label="requests"),
+        height=_SMALL,
+    )  # fmt: skip

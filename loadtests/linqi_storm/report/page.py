@@ -1,0 +1,234 @@
+"""A storm's report: one HTML file that needs nothing else, from the values of a run."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
+from html import escape
+from pathlib import Path
+from typing import Final
+
+from linqi_report.page import Section, page
+from linqi_storm.report import charts as charts
+from linqi_storm.report.advice import SLOWED, UNEVEN, happened, lost, slowdown, to_do
+from linqi_storm.report.tables import (
+    changes_table,
+    checks_table,
+    differences_table,
+    generator_table,
+    latency_table,
+    peaks_table,
+    server_table,
+    sessions_table,
+    setup_tables,
+)
+from linqi_storm.schema.results import StormRun
+
+__all__ = ["render_report", "write_report"]
+
+_MOST_NOTES: Final = 30
+_STAMP: Final = "%Y-%m-%d %H:%M:%S UTC"
+
+
+def write_report(run: StormRun, path: Path, against: StormRun | None = None) -> None:
+    """Write the report of `run`, beside the earlier run `against` if there is one."""
+    path.write_text(render_report(run, against), "utf-8")
+
+
+def render_report(run: StormRun, against: StormRun | None = None) -> str:
+    """Give the page; every text of the run is escaped."""
+    sections = list(_sections(run, against))
+    links = "".join(
+        f'<a href="#{section.anchor}">{escape(section.heading)}</a> ' for section in sections
+    )
+    setup = run.setup
+    began = datetime.fromtimestamp(setup.began_at, UTC).strftime(_STAMP)
+    intro = (
+        f'<p class="soft">{escape(setup.summary)}. {escape(_told(run))}. Began {began}.</p>'
+        f"{_strip(run)}<nav>{links}</nav>"
+    )
+    style = Path(__file__).with_name("page.css").read_text("utf-8")
+    return page(f"{setup.scenario} on {setup.target.name}", intro, sections, style=style)
+
+
+def _told(run: StormRun) -> str:
+    target, load = run.setup.target, run.setup.load
+    parts = (
+        f"{load.sessions} sessions, lifetime {load.lifetime_seconds:g} s,"
+        f" buffer {load.buffer_seconds:g} s (real ones are {load.compression:g} times longer)",
+        f"policy {target.policy}" if target.policy else "",
+        f"{target.algorithm} {target.key_bits}",
+        f"{target.workers} workers" if target.workers else "",
+        target.store,
+    )
+    return ", ".join(part for part in parts if part)
+
+
+def _strip(run: StormRun) -> str:
+    """Give what has to be seen first: the verdict, the sentence, what to do, the big figures."""
+    kind, word = _word(run)
+    faults = "".join(f"<li>{escape(fault)}</li>" for fault in run.generator.faults)
+    steps = "".join(f"<li>{escape(step)}</li>" for step in to_do(run))
+    health = "VALID" if run.generator.is_valid else "VOID"
+    return (
+        f'<div class="strip {kind}"><div class="word">{escape(word)}</div>'
+        f"<p>{escape(happened(run))}</p>{f'<ul>{faults}</ul>' if faults else ''}"
+        f"<b>What to do</b><ul>{steps}</ul>"
+        f'<p class="soft">Generator {health}: requests began'
+        f" {run.generator.lag_p99_ms:.1f} ms late (p99), busy {run.generator.cpu_p95:.0%}.</p>"
+        f"</div>{_cards(run)}{checks_table(run)}"
+    )
+
+
+def _word(run: StormRun) -> tuple[str, str]:
+    if run.verdict != "VOID" and run.setup.target.mode == "naive":
+        return "SHOWN", "SHOWN TO COMPARE WITH"
+    broken = sum(not check.passed for check in run.checks)
+    words = {
+        "PASS": f"PASS: all {len(run.checks)} invariants held",
+        "FAIL": f"FAIL: {broken} of {len(run.checks)} invariants broke",
+        "VOID": "VOID: nothing can be concluded",
+    }
+    return run.verdict, words[run.verdict]
+
+
+def _cards(run: StormRun) -> str:
+    cards: list[tuple[str, str, str]] = []
+    if run.peaks:
+        peak = run.peaks[0]
+        is_storm = peak.factor > UNEVEN * peak.noise95
+        kind = "bad" if is_storm else "ok"
+        cards += [
+            (f"{peak.factor:.2f}", f"storm factor, {peak.label}", kind),
+            ("1.00", f"the floor: {peak.floor_per_second:.3g} renewals/s", ""),
+            (f"{peak.noise95:.2f}", "noise floor: 95 % of even runs", ""),
+        ]
+    missing, forced = lost(run), run.sessions.forced_out
+    kind = "bad" if forced else "warn" if missing else "ok"
+    cards.append((str(missing), f"lost sessions, {forced} of them by force", kind))
+    if run.inside is not None and run.outside is not None:
+        slowed = slowdown(run) or 0.0
+        kind = "warn" if slowed > SLOWED else "ok"
+        inside, outside = run.inside.intended.at(99), run.outside.intended.at(99)
+        cards.append((f"{inside:.1f} ms", f"p99 in the windows; {outside:.1f} outside", kind))
+    elif run.latencies.intended.count:
+        cards.append((f"{run.latencies.intended.at(99):.1f} ms", "p99", ""))
+    judged = run.verdict != "VOID"  # what says nothing is neither green nor red
+    shown = "".join(
+        f'<div class="card {kind if judged else ""}"><b>{escape(value)}</b>'
+        f"<span>{escape(label)}</span></div>"
+        for value, label, kind in cards
+    )
+    return f'<div class="cards">{shown}</div>'
+
+
+def _sections(run: StormRun, against: StormRun | None) -> Iterator[Section]:
+    if against is not None:
+        yield _comparison(run, against)
+    yield _section(
+        "renewals",
+        "Renewals",
+        list(charts.renewal_figures(run, against)),
+        "Nobody renewed in this run.",
+        peaks_table(run),
+    )
+    yield _section(
+        "requests", "Requests", list(charts.request_figures(run)), "No second was recorded."
+    )
+    yield _section(
+        "latency",
+        "Latency",
+        list(charts.latency_figures(run, against)),
+        "No request was answered.",
+        latency_table(run),
+    )
+    yield _section(
+        "outcomes", "Answers", list(charts.outcome_figures(run)), "No request was answered."
+    )
+    yield _section(
+        "signatures",
+        "Signatures",
+        list(charts.signature_figures(run)),
+        "Signatures were not counted: these servers could not be sampled.",
+    )
+    yield _section(
+        "lag",
+        "Renewal lag",
+        list(charts.lag_figures(run)),
+        "No token became due and was presented again.",
+        sessions_table(run),
+    )
+    yield _section(
+        "servers",
+        "Servers",
+        list(charts.server_figures(run)),
+        "These servers could not be sampled: nothing is known of their CPU, loops and caches.",
+        server_table(run),
+    )
+    yield _section(
+        "spectrum",
+        "Percentiles",
+        list(charts.spectrum_figures(run, against)),
+        "No request was answered.",
+    )
+    yield _section(
+        "generator",
+        "Generator",
+        list(charts.generator_figures(run)),
+        "No second was recorded.",
+        generator_table(run),
+    )
+    yield _setup(run)
+
+
+def _section(
+    anchor: str, heading: str, figures: Sequence[charts.Figure], otherwise: str, after: str = ""
+) -> Section:
+    body = "" if figures else f'<p class="soft">{escape(otherwise)}</p>'
+    return Section(anchor=anchor, heading=heading, body=body, figures=figures, after=after)
+
+
+def _comparison(run: StormRun, against: StormRun) -> Section:
+    void = [
+        name
+        for name, each in (("the run before", against), ("this run", run))
+        if each.verdict == "VOID"
+    ]
+    warning = (
+        f'<p class="warning">{escape(" and ".join(void).capitalize())} is void:'
+        " what differs below may be the generator's doing.</p>"
+        if void
+        else ""
+    )
+    began = datetime.fromtimestamp(against.setup.began_at, UTC).strftime(_STAMP)
+    return Section(
+        anchor="comparison",
+        heading="Beside the run before",
+        body=f'{warning}<p class="soft">The run before began {began}.</p>'
+        f"{changes_table(against, run)}"
+        '<p class="soft">One run each: what the machine did meanwhile is in neither interval.'
+        " Repeat both, with the same seeds, before a small change is believed.</p>"
+        f"{differences_table(against, run)}",
+    )
+
+
+def _setup(run: StormRun) -> Section:
+    load = run.setup.load
+    kept = "".join(f"<li>{escape(text)}</li>" for text in load.not_kept)
+    compressed = (
+        f"<p>Lifetime, buffer and gaps are {load.compression:g} times shorter than real ones, which"
+        f" keeps all rates. It does not keep:</p><ul>{kept}</ul>"
+        if kept
+        else "<p>Nothing was compressed: all times are real ones.</p>"
+    )
+    notes = "".join(f"<li>{escape(note)}</li>" for note in run.notes[:_MOST_NOTES])
+    more = len(run.notes) - _MOST_NOTES
+    rest = f"<li>and {more} more, in the JSON</li>" if more > 0 else ""
+    told = f"<h3>Notes</h3><ul>{notes}{rest}</ul>" if notes else ""
+    command = " ".join(run.setup.command)
+    again = f"<pre>{escape(command)}</pre>" if command else ""
+    return Section(
+        anchor="setup",
+        heading="Configuration",
+        body=f"{compressed}{setup_tables(run)}{again}{told}",
+    )

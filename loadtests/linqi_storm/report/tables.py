@@ -1,0 +1,251 @@
+"""The tables of a storm's report: the figures of the JSON, rounded only where it is said."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TypeAlias
+
+from linqi_report.axes import number
+from linqi_report.page import Cell, table
+from linqi_storm.report.comparison import (
+    changes,
+    cpu_per_request_us,
+    differences,
+    hit_ratio,
+)
+from linqi_storm.schema.results import CPU_LIMIT, LAG_LIMIT_MS, Spectrum, StormRun
+
+__all__ = [
+    "changes_table",
+    "checks_table",
+    "differences_table",
+    "generator_table",
+    "latency_table",
+    "peaks_table",
+    "server_table",
+    "sessions_table",
+    "setup_tables",
+]
+
+_Row: TypeAlias = Sequence[Cell]
+
+
+def checks_table(run: StormRun) -> str:
+    """Give every invariant with its limit and what was seen; in void runs none is judged."""
+    is_void = run.verdict == "VOID"
+
+    def verdict(limit: float | None, passed: bool) -> tuple[str, str]:
+        if limit is None:
+            return "shown", "soft"
+        if is_void:
+            return "void", "warn"
+        return ("ok", "ok") if passed else ("BROKEN", "bad")
+
+    rows: list[_Row] = [
+        (
+            (check.name, "long"),
+            "" if check.limit is None else f"at most {check.limit:g}",
+            f"{check.seen:g}",
+            verdict(check.limit, check.passed),
+            (check.detail, "long"),
+        )
+        for check in run.checks
+    ]
+    return table(("invariant", "limit", "seen", "", ("detail", "long")), rows)
+
+
+def peaks_table(run: StormRun) -> str:
+    """Give the storm factors beside their floors."""
+    if not run.peaks:
+        return ""
+    rows: list[_Row] = [
+        (
+            peak.label,
+            f"{peak.begins:g} to {peak.ends:g} s",
+            f"{peak.window_seconds:g} s",
+            str(peak.renewals),
+            f"{peak.peak_per_second:.4g}/s",
+            f"{peak.floor_per_second:.4g}/s",
+            f"{peak.factor:.2f}",
+            f"{peak.noise95:.2f}",
+        )
+        for peak in run.peaks
+    ]
+    columns = (
+        "part",
+        "from, to",
+        "window",
+        "renewals",
+        "peak",
+        "floor N/A",
+        "factor",
+        "noise 95 %",
+    )
+    return table(columns, rows)
+
+
+def latency_table(run: StormRun) -> str:
+    """Give the percentiles that are asked for."""
+    rows: list[_Row] = []
+    for name, latencies in (
+        ("all", run.latencies),
+        ("inside the windows", run.inside),
+        ("outside them", run.outside),
+    ):
+        if latencies is not None:
+            rows.append((f"{name}, intended", *_spread(latencies.intended)))
+            rows.append((f"{name}, service", *_spread(latencies.service)))
+    return table(("ms", "requests", "mean", "p50", "p90", "p99", "p99.9", "max"), rows)
+
+
+def _spread(spectrum: Spectrum) -> tuple[str, ...]:
+    if not spectrum.count:
+        return ("0", *[""] * 6)
+    shares = (f"{spectrum.at(share):.2f}" for share in (50, 90, 99, 99.9))
+    return str(spectrum.count), f"{spectrum.mean_ms:.2f}", *shares, f"{spectrum.max_ms:.2f}"
+
+
+def sessions_table(run: StormRun) -> str:
+    """Give what became of the sessions."""
+    counts, lags = run.sessions, run.lags
+    rows: list[_Row] = [
+        ("sessions at the barrier", str(counts.total)),
+        ("renewals, distinct", str(counts.renewals)),
+        ("tokens whose window closed or that were renewed", str(counts.cycles)),
+        ("lost by force", (str(counts.forced_out), "bad" if counts.forced_out else "ok")),
+        ("lapsed: came back only after expiry", str(counts.lapsed)),
+        ("lost with replies thrown away on purpose", str(counts.by_lost_reply)),
+        ("signed in again", str(counts.logins)),
+        ("first presented after expiry", str(lags.expired_presented)),
+        ("due, and silent until the end (not in the histogram)", str(lags.silent)),
+        ("refresh families killed without theft", str(counts.families_killed)),
+    ]
+    if counts.quiet or counts.quiet_unsent:
+        rows.append(("quiet requests answered", str(counts.quiet)))
+        rows.append(("quiet requests not sent, as the token was over", str(counts.quiet_unsent)))
+    if lags.lags.total:
+        buffer = run.setup.load.buffer_seconds
+        share = f"{lags.lags.share_above(buffer):.3%} of {lags.lags.total}"
+        rows.append((f"lags above the buffer of {buffer:g} s", share))
+    if counts.refused_seconds.total:
+        longest = max(counts.refused_seconds.values)
+        rows.append(("revoked, refused everywhere after at most", f"{longest:.3f} s"))
+    return table(("sessions", ""), [((str(row[0]), "long"), *row[1:]) for row in rows])
+
+
+def server_table(run: StormRun) -> str:
+    """Give what the servers used in all."""
+    cost, (hits, asked) = cpu_per_request_us(run), hit_ratio(run)
+    calls = sum(second.store_calls or 0 for second in run.timeline)
+    memory = [sum(s.memory_mb) for s in run.timeline if s.memory_mb and all(s.memory_mb)]
+    rows: list[_Row] = []
+    if cost is not None:
+        rows.append(("CPU per request, all workers", f"{cost:.0f} us"))
+    if asked:
+        rows.append(("verified-token cache", f"{hits / asked:.2%} of {asked} look-ups hit"))
+    if calls:
+        rows.append(("store round trips", str(calls)))
+    if memory:
+        rows.append(
+            ("memory, all workers, first and last", f"{memory[0]:.1f}, {memory[-1]:.1f} MB")
+        )
+    lags = [lag for second in run.timeline for lag in second.loop_lag_ms]
+    if any(lags):
+        rows.append(("event-loop lag, worst", f"{max(lags):.1f} ms"))
+    return table(("servers", ""), rows) if rows else ""
+
+
+def generator_table(run: StormRun) -> str:
+    """Give the generator's health beside the limits that void a run."""
+    told = run.generator
+    rows: list[_Row] = [
+        _limited("began late, p99", told.lag_p99_ms, LAG_LIMIT_MS, "ms"),
+        _limited("CPU of the busiest, p95", 100 * told.cpu_p95, 100 * CPU_LIMIT, "%"),
+        ("began late, p50", "", f"{told.lag_p50_ms:.2f} ms", ""),
+        ("began late, most", "", f"{told.lag_max_ms:.2f} ms", ""),
+        ("processes", "", str(run.setup.generators), ""),
+    ]
+    return table(("generator", "limit", "seen", ""), rows)
+
+
+def _limited(name: str, seen: float, limit: float, unit: str) -> _Row:
+    verdict = ("ok", "ok") if seen <= limit else ("VOID", "bad")
+    return name, f"at most {limit:g} {unit}", f"{seen:.2f} {unit}", verdict
+
+
+def changes_table(before: StormRun, now: StormRun) -> str:
+    """Give what changed between two runs, and whether that is more than noise."""
+    kinds = {"better": "ok", "worse": "bad", "as before": "soft", "": "soft"}
+    rows: list[_Row] = [
+        (
+            change.what,
+            _figure(change.before, change.unit),
+            _figure(change.now, change.unit),
+            _ratio(change.before, change.now),
+            (change.verdict or "not in both", kinds[change.verdict]),
+            (change.rule, "long"),
+        )
+        for change in changes(before, now)
+    ]
+    return table(("what", "before", "now", "now / before", "", ("noise is", "long")), rows)
+
+
+def _figure(value: float | None, unit: str) -> str:
+    return "" if value is None else f"{number(value)} {unit}".strip()
+
+
+def _ratio(before: float | None, now: float | None) -> str:
+    return f"{now / before:.2f}" if before and now is not None else ""
+
+
+def differences_table(before: StormRun, now: StormRun) -> str:
+    """Give what was set otherwise."""
+    found = differences(before, now)
+    if not found:
+        return '<p class="soft">Both runs had the same settings.</p>'
+    rows: list[_Row] = [(name, (old, "long"), (new, "long")) for name, old, new in found]
+    return table(("what was set otherwise", ("before", "long"), ("now", "long")), rows)
+
+
+def setup_tables(run: StormRun) -> str:
+    """Give all that is needed to do the run again."""
+    setup, load, target = run.setup, run.setup.load, run.setup.target
+    budget = target.budget_per_second
+    what: list[tuple[str, object]] = [
+        ("scenario", setup.scenario),
+        ("target", f"{target.name} ({target.kind})"),
+        ("mode; policy", f"{target.mode}; {target.policy or 'none'}"),
+        ("algorithm", f"{target.algorithm}, {target.key_bits} bits"),
+        ("workers", target.workers or "unknown"),
+        ("store", target.store or "none"),
+        ("renewal budget, all workers", "none" if budget is None else f"{budget:g}/s"),
+        ("sessions", load.sessions),
+        ("duration", f"{load.duration_seconds:g} s"),
+        ("lifetime; buffer", f"{load.lifetime_seconds:g}; {load.buffer_seconds:g} s"),
+        ("k, the compression", f"{load.compression:g}"),
+        (
+            "real lifetime; buffer",
+            f"{load.lifetime_seconds * load.compression:g};"
+            f" {load.buffer_seconds * load.compression:g} s",
+        ),
+        ("seed", load.seed),
+        ("pauses between pages", load.gaps),
+        ("requests a page, mean", f"{load.mean_parallel:.3g}"),
+        ("login spread", f"{load.login_spread_seconds:g} s"),
+        ("hostile requests", f"{load.hostile_per_second:g}/s"),
+        ("generators", setup.generators),
+        *((f"setting {name}", value) for name, value in load.options.items()),
+    ]
+    return "".join(
+        table((title, ("", "long")), [(name, (_text(value), "long")) for name, value in rows])
+        for title, rows in (
+            ("the storm", what),
+            ("the machine", list(setup.machine.items())),
+            ("versions", list(setup.versions.items())),
+        )
+        if rows
+    )
+
+
+def _text(value: object) -> str:
+    return ", ".join(map(str, value)) if isinstance(value, list) else str(value)

@@ -1,0 +1,1 @@
+"""One storm, from what was asked for to its result."""

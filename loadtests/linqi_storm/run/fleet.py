@@ -1,0 +1,158 @@
+"""The worker processes under test, on one port."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import httpx2
+import msgspec
+
+from linqi_report.processes import ServerDiedError
+from linqi_storm.apps.embedded import AppSpec
+from linqi_storm.apps.sampler import Sample, read_samples
+
+__all__ = ["Fleet"]
+
+_START_SECONDS: Final = 30.0
+_STOP_SECONDS: Final = 10.0
+_BACKLOG: Final = 4_096
+
+
+@dataclass(slots=True)
+class _Worker:
+    """A process, the socket it serves and where it writes."""
+
+    process: subprocess.Popen[bytes]
+    listener: socket.socket
+    log: Path
+    samples: Path
+
+
+class Fleet:
+    """Starts `spec.workers` workers on one free loopback port and replaces them on command.
+
+    Each has its own listening socket with SO_REUSEPORT, so that the system spreads connections
+    evenly. This process keeps the sockets open: what waits in one while its worker is replaced
+    is served by the next.
+    """
+
+    def __init__(self, spec: AppSpec, folder: Path) -> None:
+        self._spec = spec
+        self._folder = folder
+        self._workers: list[_Worker] = []
+        self._made = 0
+        self._pids: list[int] = []
+        self.url = ""
+
+    @contextlib.contextmanager
+    def running(self) -> Iterator[Fleet]:
+        """Serve while the context lasts."""
+        spec_path = self._folder / "app.json"
+        spec_path.write_bytes(msgspec.json.encode(self._spec))
+        spec_path.chmod(0o600)
+        port = 0
+        try:
+            for _ in range(self._spec.workers):
+                listener = _listen(port)
+                port = listener.getsockname()[1]
+                self.url = f"http://127.0.0.1:{port}"
+                self._workers.append(self._start(listener))
+            for worker in self._workers:
+                self._wait(worker)
+            yield self
+        finally:
+            for worker in self._workers:
+                worker.process.send_signal(signal.SIGTERM)
+            for worker in self._workers:
+                _stop(worker)
+                worker.listener.close()
+
+    @property
+    def pids(self) -> list[int]:
+        """All workers that there ever were, in the order of their start."""
+        return self._pids
+
+    def replace_all(self) -> None:
+        """Replace one worker after the other: the new one serves before the old one ends."""
+        for place, old in enumerate(self._workers):
+            new = self._start(old.listener)
+            self._wait(new)
+            self._workers[place] = new
+            old.process.send_signal(signal.SIGTERM)
+            _stop(old)
+
+    def samples(self) -> list[Sample]:
+        """Give what all workers have told so far."""
+        return read_samples(sorted(self._folder.glob("worker-*.jsonl")))
+
+    def check(self) -> None:
+        """Raise `ServerDiedError` when a worker has ended by itself."""
+        for worker in self._workers:
+            if worker.process.poll() is not None:
+                raise ServerDiedError(f"a worker ended: {_tail(worker.log)}")
+
+    def _start(self, listener: socket.socket) -> _Worker:
+        self._made += 1
+        log = self._folder / f"worker-{self._made}.log"
+        samples = self._folder / f"worker-{self._made}.jsonl"
+        with log.open("wb") as output:
+            process = subprocess.Popen(  # noqa: S603 - our own command line
+                [
+                    *(sys.executable, "-m", "linqi_storm.apps.worker"),
+                    str(self._folder / "app.json"),
+                    *("--fd", str(listener.fileno()), "--samples", str(samples)),
+                ],
+                pass_fds=[listener.fileno()],
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                env={**os.environ, "PYTHONUNBUFFERED": "1"},
+            )
+        self._pids.append(process.pid)
+        return _Worker(process, listener, log, samples)
+
+    def _wait(self, worker: _Worker) -> None:
+        """Wait until the worker samples, which it does once its application has started."""
+        deadline = time.monotonic() + _START_SECONDS
+        while time.monotonic() < deadline:
+            if worker.process.poll() is not None:
+                raise ServerDiedError(f"a worker ended at once: {_tail(worker.log)}")
+            if worker.samples.exists():
+                with contextlib.suppress(httpx2.TransportError):
+                    httpx2.get(f"{self.url}/healthz", timeout=2)
+                return
+            time.sleep(0.02)
+        raise ServerDiedError(
+            f"a worker did not start in {_START_SECONDS:g} s: {_tail(worker.log)}"
+        )
+
+
+def _listen(port: int) -> socket.socket:
+    made = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+    made.bind(("127.0.0.1", port))
+    made.listen(_BACKLOG)
+    return made
+
+
+def _stop(worker: _Worker) -> None:
+    try:
+        worker.process.wait(_STOP_SECONDS)
+    except subprocess.TimeoutExpired:
+        worker.process.kill()
+        worker.process.wait()
+
+
+def _tail(log: Path) -> str:
+    return " | ".join(log.read_text("utf-8", "replace").splitlines()[-5:]) or "it said nothing"

@@ -1,0 +1,98 @@
+"""What must hold in every storm, counted."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from linqi_storm.schema.results import Check
+
+__all__ = ["Facts", "Rules", "judge"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Facts:
+    """What was counted, by clients and servers together."""
+
+    forced_out: int = 0
+    failed: int = 0
+    """Honest requests answered 5xx other than 503."""
+    unavailable: int = 0
+    """Honest requests answered 503."""
+    unanswered: int = 0
+    """Honest requests that timed out or whose connection broke."""
+    limited: int = 0
+    """Honest requests answered 429."""
+    duplicate_successors: int = 0
+    renewals: int = 0
+    """Distinct (session, renewal) pairs."""
+    signatures: int | None = None
+    """None where the servers were not sampled."""
+    signed_twice: int | None = None
+    families_killed: int | None = None
+    accepted_expired: int = 0
+    accepted_revoked: int = 0
+    accepted_forged: int = 0
+    quiet: int = 0
+    """Quiet requests that were answered with success."""
+    quiet_renewed: int = 0
+    """Those that were answered with a successor."""
+    hostile: int = 0
+    """Requests that had to be refused."""
+    memory_growth: float | None = None
+    """Of the worker that grew most, as a share; None in runs too short to tell."""
+    issuer_requests: int | None = None
+    """Fetches of the outside issuer's documents; None without one."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rules:
+    """What of it a scenario allows."""
+
+    workers: int = 1
+    may_be_unavailable: bool = False
+    most_issuer_requests: int = 0
+    is_sliding: bool = True
+    is_agreed: bool = True
+    """Whether workers make equal successors without a word: on the grid alone."""
+    is_rival: bool = False
+    """Somebody else's middleware: its figures are shown, and nothing is demanded of it."""
+
+
+def judge(facts: Facts, rules: Rules) -> tuple[Check, ...]:
+    """Give every invariant that applies, with what was seen."""
+    return tuple(
+        Check(name=name, limit=None, seen=seen, passed=True, detail=detail)
+        if rules.is_rival or limit is None
+        else Check(name=name, limit=limit, seen=seen, passed=seen <= limit, detail=detail)
+        for name, limit, seen, detail in _counted(facts, rules)
+    )
+
+
+def _counted(facts: Facts, rules: Rules) -> Iterator[tuple[str, float | None, float, str]]:
+    yield "forced logouts of honest users", 0, facts.forced_out, ""
+    unintended = 0 if rules.may_be_unavailable else facts.unavailable
+    intended = f"{facts.unavailable} intended 503" if rules.may_be_unavailable else ""
+    yield "5xx other than an intended 503", 0, facts.failed + unintended, intended
+    yield "honest requests without an answer", 0, facts.unanswered, ""
+    yield "honest requests told to slow down", 0, facts.limited, ""
+    same = 0 if rules.is_agreed else None
+    yield "renewals with two different successors", same, facts.duplicate_successors, ""
+    if rules.is_sliding and facts.signatures is not None:
+        ratio = facts.signatures / facts.renewals if facts.renewals else 0.0
+        told = f"{facts.signatures} for {facts.renewals} renewals, {rules.workers} workers"
+        yield "signatures per renewal", rules.workers, round(ratio, 4), told
+    if rules.is_sliding and facts.signed_twice is not None:
+        yield "renewals signed twice by one worker", 0, facts.signed_twice, ""
+    yield "expired tokens accepted", 0, facts.accepted_expired, ""
+    yield "forged tokens accepted", 0, facts.accepted_forged, f"of {facts.hostile} presented"
+    if facts.quiet:
+        yield "sessions extended by quiet requests", 0, facts.quiet_renewed, f"of {facts.quiet}"
+    if facts.accepted_revoked or not rules.is_sliding:
+        yield "revoked tokens accepted past the bound", 0, facts.accepted_revoked, ""
+    if not rules.is_sliding and facts.families_killed is not None:
+        yield "refresh families killed without theft", 0, facts.families_killed, ""
+    if facts.memory_growth is not None:
+        yield "growth of a worker's memory, per cent", 5, round(facts.memory_growth * 100, 2), ""
+    if facts.issuer_requests is not None:
+        yield "requests to the issuer", rules.most_issuer_requests, facts.issuer_requests, ""

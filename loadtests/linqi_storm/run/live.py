@@ -1,0 +1,61 @@
+"""The figures of a storm while it goes on, as the terminal and Locust's page show them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from linqi_storm.clients.ledger import Book
+from linqi_storm.run.peaks import sliding_rates
+from linqi_storm.schema.shape import Shape
+
+__all__ = ["Live", "live_figures", "peak_so_far"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Live:
+    """The last whole second of a storm, and what was counted until then."""
+
+    second: int
+    requests: int
+    renewals: int
+    unanswered: int
+    """In this second: timeouts, broken connections and answers of 5xx."""
+    p50_ms: float
+    p99_ms: float
+    """From the intended time."""
+    lapsed: int
+    forced_out: int
+    wrong: int
+    """Whatever breaks an invariant and has an example; at most the first few are kept."""
+    accepted: int
+    """Expired, revoked and forged tokens that opened a page."""
+    generator_lag_p99_ms: float
+
+
+def live_figures(book: Book) -> Live | None:
+    """Give the figures of the last whole second; None before the first one is."""
+    latest = book.latest_whole_second()
+    if latest is None:
+        return None
+    _, intended = book.latencies([latest])
+    outcomes, tally = book.counts(latest).outcomes, book.tally
+    at = intended.get_value_at_percentile
+    return Live(
+        second=latest,
+        requests=sum(outcomes.values()),
+        renewals=sum(n for at, n in tally.renewed_at.items() if at // 1000 == latest),
+        unanswered=sum(outcomes[kind] for kind in ("timeout", "broken", "failed", "unavailable")),
+        p50_ms=at(50) / 1000,
+        p99_ms=at(99) / 1000,
+        lapsed=tally.lapsed,
+        forced_out=tally.forced_out,
+        wrong=len(tally.examples),
+        accepted=tally.accepted_expired + tally.accepted_revoked + tally.accepted_forged,
+        generator_lag_p99_ms=book.lag.get_value_at_percentile(99) / 1000,
+    )
+
+
+def peak_so_far(book: Book, shape: Shape) -> float:
+    """Give the highest renewal rate over the window of the peaks, in renewals per second."""
+    rates = sliding_rates(book.tally.renewed_at, shape.duration, shape.period)
+    return max(rates.per_second, default=0.0)

@@ -1,0 +1,275 @@
+"""Applications on this machine as a target, with the servers that stand behind them."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import dataclasses
+import secrets
+import sqlite3
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+import httpx2
+
+from linqi import ConfigurationError, Key, KeySet
+from linqi.stores.opening import open_store
+from linqi.stores.postgres import PostgresStore
+from linqi_report.processes import running
+from linqi_report.servers import postgres, valkey
+from linqi_storm.apps.embedded import AppSpec, build_sessions
+from linqi_storm.apps.sampler import Sample
+from linqi_storm.apps.users_app import carrier_of, users_config
+from linqi_storm.outside.issuer import AUDIENCE
+from linqi_storm.run.fleet import Fleet
+from linqi_storm.run.relay import Relay
+from linqi_storm.run.targets import mint_sliding, refused_tokens, signing_pace
+from linqi_storm.scenarios.base import Scenario
+from linqi_storm.schema.order import Order
+from linqi_storm.schema.plan import Credential, Login, Mint
+from linqi_storm.schema.results import Target
+
+__all__ = ["LocalTarget"]
+
+_AT_ONCE: Final = 20
+_SIGN_IN_SECONDS: Final = 0.0006
+"""A guess at what a sign-in at a store takes beside its signature."""
+
+
+class LocalTarget:
+    """Workers around an embedded application, or around the user's own with its linqi.toml."""
+
+    def __init__(self, order: Order, scenario: Scenario) -> None:
+        self._order = order
+        self._scenario = scenario
+        self._key = Key.generate(order.alg, bits=order.bits)
+        self._fleet: Fleet | None = None
+        self._relay: Relay | None = None
+        self._lock: sqlite3.Connection | None = None
+        self._database = Path()
+        self._issuer_url = ""
+        self._spec = AppSpec(kind=scenario.embedded, lifetime=1, buffer=0.1)
+        self._config = users_config(order, scenario) if order.app else None
+        self.url = ""
+        self.carrier = carrier_of(self._config, order.path)
+        self.mint = Mint()
+
+    @contextlib.contextmanager
+    def running(self, folder: Path) -> Iterator[LocalTarget]:
+        """Serve while the context lasts."""
+        kind, size, mode = self._scenario.embedded, self._scenario.size, self._scenario.mode
+        KeySet([self._key]).save(folder / "key.json")
+        KeySet([Key.generate("HS256")]).save(folder / "secret.json")
+        with contextlib.ExitStack() as stack:
+            store = stack.enter_context(self._store(folder)) if mode == "dual" else ""
+            issuer = stack.enter_context(self._issuer(folder)) if mode == "outside" else ""
+            self._issuer_url = issuer
+            spec = AppSpec(
+                kind=kind,
+                lifetime=size.lifetime,
+                buffer=size.buffer,
+                policy="plain" if kind == "naive" else self._order.policy,
+                jwks=str(folder / "key.json"),
+                secret=str(folder / "secret.json"),
+                password=secrets.token_urlsafe(16),
+                store=store,
+                workers=self._order.workers,
+                budget_per_second=self._order.budget_per_second,
+                algorithms=(self._order.alg,),
+            )
+            if issuer:
+                spec = dataclasses.replace(spec, issuer=issuer, audience=AUDIENCE)
+            if self._config is not None:
+                spec = dataclasses.replace(
+                    spec,
+                    kind="app",
+                    app=self._order.app,
+                    config=str(self._order.config),
+                    issuer=self._config.verify.issuer or "",
+                    audience=self._config.verify.audience or "",
+                )
+            self._spec = spec
+            self._fleet = stack.enter_context(Fleet(self._spec, folder).running())
+            self.url = self._fleet.url
+            self.mint = self._minted(folder)
+            yield self
+
+    def _minted(self, folder: Path) -> Mint:
+        spec = self._spec
+        if self._scenario.mode == "dual":
+            body = {"username": "again-{n}", "password": spec.password}
+            headers = {"x-token-delivery": "body"}
+            path = self.carrier.refresh_path.removesuffix("refresh") + "login"
+            return Mint(login=Login(url=f"{self.url}{path}", body=body, headers=headers))
+        if self._scenario.mode == "outside":
+            login = Login(url=f"{spec.issuer}/token", token_field="token")
+            return Mint(login=login, claims_lifetime=spec.lifetime)
+        return Mint(
+            jwks=str(folder / "key.json"),
+            issuer=spec.issuer,
+            audience=spec.audience,
+            policy=spec.policy,
+        )
+
+    @contextlib.contextmanager
+    def _store(self, folder: Path) -> Iterator[str]:
+        """Give a store's URL; that of a server to be shut leads through a relay."""
+        if self._order.store == "sqlite":
+            self._database = folder / "sessions.db"
+            yield f"sqlite:{self._database}"
+            return
+        server = valkey if self._order.store == "valkey" else postgres
+        with contextlib.ExitStack() as stack:
+            url = stack.enter_context(server())
+            if self._scenario.shuts_store:
+                self._relay = stack.enter_context(Relay(url))
+                url = self._relay.url
+            made = open_store(url)
+            if isinstance(made, PostgresStore):
+                asyncio.run(made.initialize())  # its schema is not the workers' to make
+            yield url
+
+    @contextlib.contextmanager
+    def _issuer(self, folder: Path) -> Iterator[str]:
+        arguments = ["linqi_storm.outside.issuer", "--port", "0", "--alg", self._order.alg]
+        with running(arguments, folder / "issuer.log", health="/counts") as url:
+            yield url
+
+    def describe(self) -> Target:
+        """Tell what is tested."""
+        spec, order = self._spec, self._order
+        return Target(
+            kind="app" if order.app else "embedded",
+            name=order.app or f"embedded {spec.kind}",
+            mode="naive" if spec.kind == "naive" else self._scenario.mode,
+            policy={"naive": "plain", "outside": ""}.get(spec.kind, order.policy),
+            algorithm=order.alg,
+            key_bits=_bits(order),
+            workers=order.workers,
+            store=order.store if self._scenario.mode == "dual" else "",
+            budget_per_second=order.budget_per_second,
+        )
+
+    def people_seconds(self) -> float:
+        """Estimate how long `people` will take."""
+        each = signing_pace(self._key)
+        if self._scenario.mode == "dual":
+            each += _SIGN_IN_SECONDS
+        if self._scenario.mode == "outside":
+            each += 0.002
+        return self._scenario.size.sessions * (each + 0.00005) * 1.5 + 0.5
+
+    async def people(
+        self, scenario: Scenario, begins_at: float
+    ) -> tuple[Sequence[Credential], Sequence[str]]:
+        """Give what the clients hold at the barrier, and tokens that must be refused."""
+        if self._scenario.mode == "outside":
+            return await self._fetch_all(scenario.size.sessions), ()
+        if self._scenario.mode == "dual":
+            held = await self._sign_in_all(scenario, begins_at)
+        else:
+            held = await mint_sliding(self.mint, scenario, begins_at)
+        by_key = Mint(jwks=self._spec.jwks, issuer=self._spec.issuer, audience=self._spec.audience)
+        return held, refused_tokens(by_key, begins_at)
+
+    async def _sign_in_all(self, scenario: Scenario, begins_at: float) -> list[Credential]:
+        """Start the sessions in the store, at such an instant that their tokens have expired."""
+        age = self._spec.lifetime + 1 if scenario.is_expired_at_start() else 0.0
+        now = begins_at - age
+        sessions = build_sessions(self._spec, clock=lambda: now)
+        await sessions.store.start()
+        held = []
+        try:
+            for index in range(scenario.size.sessions):
+                now = begins_at - age + scenario.login_at(index)
+                pair = await sessions.sign_in(f"user-{index}")
+                held.append(
+                    Credential(
+                        token=pair.access_token,
+                        expires_at=pair.access_expires_at,
+                        refresh_token=pair.refresh_token,
+                        refresh_expires_at=pair.refresh_expires_at,
+                        sequence=pair.sequence,
+                        begins_at=begins_at + scenario.login_at(index),
+                    )
+                )
+        finally:
+            await sessions.store.close()
+        return held
+
+    async def _fetch_all(self, sessions: int) -> list[Credential]:
+        gate = asyncio.Semaphore(_AT_ONCE)
+        async with httpx2.AsyncClient(base_url=self._issuer_url, timeout=10) as client:
+
+            async def fetch(index: int) -> Credential:
+                async with gate:
+                    until = time.time() + self._spec.lifetime * (1 + index / sessions) / 2
+                    told = {"claims": {"sub": f"user-{index}", "exp": until}}
+                    answer = await client.post("/token", json=told)
+                    token = answer.raise_for_status().json()["token"]
+                    return Credential(token=token, expires_at=until)
+
+            return list(await asyncio.gather(*map(fetch, range(sessions))))
+
+    def samples(self) -> Sequence[Sample]:
+        """Give what the workers have told."""
+        return [] if self._fleet is None else self._fleet.samples()
+
+    def check(self) -> None:
+        """Raise `ServerDiedError` when a worker has ended by itself."""
+        if self._fleet is not None:
+            self._fleet.check()
+
+    async def restart_workers(self) -> None:
+        """Replace one worker after the other."""
+        assert self._fleet is not None  # noqa: S101 - called while running
+        await asyncio.to_thread(self._fleet.replace_all)
+
+    async def store_down(self) -> None:
+        """Shut the relay, or lock the database of SQLite for everybody else."""
+        if not self._scenario.shuts_store:
+            raise ConfigurationError([f"{self._scenario.name} shuts the store: set shuts_store"])
+        if self._relay is not None:
+            self._relay.shut()
+            return
+
+        def lock() -> sqlite3.Connection:
+            made = sqlite3.connect(
+                self._database, timeout=10, isolation_level=None, check_same_thread=False
+            )
+            made.execute("BEGIN EXCLUSIVE")
+            return made
+
+        self._lock = await asyncio.to_thread(lock)
+
+    async def store_up(self) -> None:
+        """Open it again."""
+        if self._relay is not None:
+            self._relay.open()
+        if self._lock is not None:
+            self._lock.rollback()
+            self._lock.close()
+            self._lock = None
+
+    async def issuer(self, **command: Any) -> Mapping[str, Any]:
+        """Command the outside issuer."""
+        async with httpx2.AsyncClient(base_url=self._issuer_url, timeout=10) as client:
+            answer = await client.post("/control", json=command)
+            told: Mapping[str, Any] = answer.raise_for_status().json()
+            return told
+
+    async def issuer_requests(self) -> int | None:
+        """Tell how often its documents were asked for."""
+        if not self._issuer_url:
+            return None
+        async with httpx2.AsyncClient(base_url=self._issuer_url, timeout=10) as client:
+            counts: dict[str, int] = (await client.get("/counts")).raise_for_status().json()
+            return sum(counts.values())
+
+
+def _bits(order: Order) -> int:
+    if order.alg.startswith(("RS", "PS")):
+        return order.bits
+    return int(order.alg[-3:]) if order.alg[-3:].isdigit() else 256

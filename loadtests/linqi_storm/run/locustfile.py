@@ -1,0 +1,202 @@
+r"""A storm for plain ``locust -f``: one machine, ``--processes`` or a master with its workers.
+
+::
+
+    locust -f $(python -m linqi_storm.run.locustfile) --headless -u 1 -r 1 \
+        -H http://127.0.0.1:8000 --linqi-key keys.json --linqi-issuer https://shop.example \
+        --linqi-audience shop
+
+With several workers ``-u`` and ``-r`` are their number: one Locust user drives all the clients of
+its process. The exit code and ``--linqi-output`` are those of ``linqi storm --url``. Without
+``--headless`` Locust's page has a tab with the figures of the storm, on loopback only.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import logging
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Final
+
+import gevent
+from gevent.pool import Pool
+from locust import events
+from locust.env import Environment
+from locust.runners import LocalRunner, MasterRunner, WorkerRunner
+
+from linqi import ConfigurationError
+from linqi_storm.clients.ledger import Book
+from linqi_storm.clients.logins import read_login
+from linqi_storm.clients.node import Node, StormUser
+from linqi_storm.clients.sign_in import sign_in_of
+from linqi_storm.clients.wire import BrokenError
+from linqi_storm.report.page import write_report
+from linqi_storm.report.verdict import EXIT_CODES, show_verdict
+from linqi_storm.run.assembly import assemble
+from linqi_storm.run.locust_tab import (
+    Row,
+    add_tab,
+    final_rows,
+    live_rows,
+    refused_rows,
+    waiting_rows,
+)
+from linqi_storm.run.targets import mint_sliding, plan_of, refused_tokens
+from linqi_storm.run.url_target import UrlTarget, at_barrier
+from linqi_storm.scenarios import Scenario, find_scenario
+from linqi_storm.schema.order import Order
+from linqi_storm.schema.plan import Credential, People, Plan
+from linqi_storm.schema.results import save_run
+
+__all__ = ["StormUser"]
+
+_logger = logging.getLogger("linqi")
+_LOGINS_AT_ONCE: Final = 16
+_LEAD_SECONDS: Final = 2.0
+_ROWS_SECONDS: Final = 1.0
+
+
+@events.init_command_line_parser.add_listener  # type: ignore[untyped-decorator]
+def _add_options(parser: argparse.ArgumentParser) -> None:
+    # Plain types only: a master sends the options to its workers.
+    group = parser.add_argument_group("linqi storm")
+    group.add_argument("--linqi-scenario", default="storm-sliding")
+    group.add_argument("--linqi-sessions", type=int)
+    group.add_argument("--linqi-seconds", type=float)
+    group.add_argument("--linqi-lifetime-seconds", type=float, default=900)
+    group.add_argument("--linqi-buffer-seconds", type=float, default=300)
+    group.add_argument("--linqi-gap-seconds", type=float, default=40)
+    group.add_argument("--linqi-policy", default="grid")
+    group.add_argument("--linqi-path", default="/me")
+    group.add_argument("--linqi-key", default="")
+    group.add_argument("--linqi-issuer", default="")
+    group.add_argument("--linqi-audience", default="")
+    group.add_argument("--linqi-login", default="", help="JSON, as --login of linqi storm")
+    group.add_argument("--linqi-i-own-this-host", action="store_true")
+    group.add_argument("--linqi-output", default="storm.json")
+
+
+@events.init.add_listener  # type: ignore[untyped-decorator]
+def _init(environment: Environment, **_: Any) -> None:
+    if isinstance(environment.runner, WorkerRunner):
+        Node(environment, lambda news: None)
+        return
+    storm = _Storm(environment)
+    environment.events.test_start.add_listener(storm.start)  # type: ignore[no-untyped-call]
+    if environment.web_ui is not None:
+        add_tab(environment.web_ui, storm.rows)
+
+
+class _Storm:
+    """What the master, or the only process, does beside Locust."""
+
+    def __init__(self, environment: Environment) -> None:
+        self._environment = environment
+        self._book = Book()
+        self._node = Node(environment, lambda news: self._book.merge(news))
+        self._rows: Callable[[], list[Row]] = waiting_rows
+        self._kept: tuple[float, list[Row]] = (0.0, [])
+
+    def rows(self) -> list[Row]:
+        """Give what the tab shows, worked out once a second however many look at it."""
+        now = time.monotonic()
+        if now >= self._kept[0]:
+            self._kept = (now + _ROWS_SECONDS, self._rows())
+        return self._kept[1]
+
+    def start(self, **_: Any) -> None:
+        """Begin the storm; where that cannot be, say why and end with exit code 2."""
+        try:
+            self._begin()
+        except (ConfigurationError, BrokenError) as error:
+            why = str(error)
+            _logger.error("no storm: %s", why)
+            self._rows = lambda: refused_rows(why)
+            self._environment.process_exit_code = 2
+            gevent.spawn(self._leave)
+
+    def _begin(self) -> None:
+        """Sign everybody in and tell the generators to begin."""
+        self._book = Book()
+        self._rows = waiting_rows
+        order = _order(self._environment)
+        scenario = find_scenario(order.scenario)(order.shape, order.options)
+        target = UrlTarget(order, scenario)
+        plan = plan_of(order, scenario, target)
+        begins_at = time.time() + target.people_seconds() + _LEAD_SECONDS
+        people = _people(plan, scenario, begins_at)
+        self._node.begin(plan, people)
+        self._rows = lambda: live_rows(self._book, order.shape)
+        gevent.spawn(self._finish, order, scenario, target, people.begins_at)
+
+    def _finish(
+        self, order: Order, scenario: Scenario, target: UrlTarget, begins_at: float
+    ) -> None:
+        from rich.console import Console
+
+        self._node.is_done.wait()
+        run = assemble(order, scenario, target.describe(), self._book, begins_at=begins_at)
+        options: Any = self._environment.parsed_options
+        self._rows = lambda: final_rows(run)
+        output = Path(options.linqi_output)
+        save_run(run, output)
+        write_report(run, output.with_suffix(".html"))
+        show_verdict(Console(), run)
+        self._environment.process_exit_code = EXIT_CODES[run.verdict]
+        self._leave()
+
+    def _leave(self) -> None:
+        """End Locust where nobody looks at its page."""
+        options: Any = self._environment.parsed_options
+        runner = self._environment.runner
+        if options.headless and isinstance(runner, LocalRunner | MasterRunner):
+            runner.quit()
+
+
+def _people(plan: Plan, scenario: Scenario, begins_at: float) -> People:
+    if plan.mint.login is None:
+        held = asyncio.run(mint_sliding(plan.mint, scenario, begins_at))
+        refused = tuple(refused_tokens(plan.mint, begins_at))
+        return People(begins_at=begins_at, credentials=tuple(held), refused=refused)
+    endpoint = sign_in_of(plan)
+
+    def sign_in(_: int) -> Credential:
+        return endpoint.sign_in()
+
+    signed_in = Pool(_LOGINS_AT_ONCE).map(sign_in, range(plan.shape.sessions))
+    # However long that took, the barrier lies ahead.
+    barrier = max(begins_at, time.time() + _LEAD_SECONDS)
+    return People(begins_at=barrier, credentials=at_barrier(signed_in, scenario, barrier))
+
+
+def _order(environment: Environment) -> Order:
+    options: Any = environment.parsed_options
+    scenario = find_scenario(options.linqi_scenario)
+    runner = environment.runner
+    return Order(
+        scenario=options.linqi_scenario,
+        shape=scenario.resized(
+            sessions=options.linqi_sessions,
+            duration=options.linqi_seconds,
+            lifetime=options.linqi_lifetime_seconds,
+            buffer=options.linqi_buffer_seconds,
+            gap=options.linqi_gap_seconds,
+            compression=1.0,
+        ),
+        policy=options.linqi_policy,
+        generators=max(1, len(runner.clients.ready)) if isinstance(runner, MasterRunner) else 1,
+        url=environment.host or "",
+        path=options.linqi_path,
+        key=Path(options.linqi_key) if options.linqi_key else None,
+        issuer=options.linqi_issuer,
+        audience=options.linqi_audience,
+        login=read_login(options.linqi_login),
+        is_own_host=options.linqi_i_own_this_host,
+    )
+
+
+if __name__ == "__main__":
+    print(__file__)

@@ -1,0 +1,1 @@
+"""The issuing app with its page, as `linqi serve` runs it, and an app with dual tokens."""

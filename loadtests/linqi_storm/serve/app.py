@@ -1,0 +1,210 @@
+"""The issuing app: signs demo users in, both ways to stay so, and publishes its keys."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Final
+
+from starlette.applications import Starlette
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import BaseRoute, Mount, Route, request_response
+from starlette.types import ASGIApp
+
+from linqi import (
+    JWTMiddleware,
+    RenewalSettings,
+    RequireScopes,
+    SessionRoutes,
+    Sessions,
+    Signer,
+    SlidingRenewal,
+    Verified,
+    Verifier,
+    jwks_route,
+)
+from linqi.errors import Unavailable
+from linqi.stores.opening import open_store
+from linqi_storm.serve.credentials import LoginFault, read_credentials
+from linqi_storm.serve.first_start import prepare, refresh_keys
+from linqi_storm.serve.page import PAGE_PATHS, page_routes
+from linqi_storm.serve.stopwatch import Stopwatch
+from linqi_storm.serve.thief import Thief
+from linqi_storm.serve.users import STATS_SCOPE, DemoUsers
+
+__all__ = ["JWKS_PATH", "create_app"]
+
+JWKS_PATH: Final = "/.well-known/jwks.json"
+_DUAL: Final = "/auth"
+_PUBLIC: Final = ("/login", "/healthz", JWKS_PATH, f"{_DUAL}/*", *PAGE_PATHS)
+_NO_STORE: Final = {"Cache-Control": "no-store"}
+
+
+def create_app(
+    data: Path,
+    *,
+    issuer: str,
+    audience: str,
+    settings: RenewalSettings,
+    alg: str = "ES256",
+    password: str | None = None,
+    is_timed: bool = False,
+    clock: Callable[[], float] = time.time,
+) -> ASGIApp:
+    """Give the app, wrapped in `linqi.JWTMiddleware`, on the keys and users in the folder `data`.
+
+    Its own routes slide sessions; those below ``/auth`` are the same with dual tokens, on a
+    SQLite store in the folder, and slide nothing. A folder that is not there yet is made; see
+    `linqi_storm.serve.first_start.prepare`, which also tells the password it made up. `is_timed`
+    times verification for ``GET /stats``. `ConfigurationError` when the folder or the settings do
+    not fit.
+    """
+    prepared = prepare(data, alg=alg, password=password)
+    signer = Signer(prepared.key_file.keys, issuer=issuer, audience=audience, clock=clock)
+    sessions = Sessions(
+        open_store(f"sqlite:{data / 'sessions.db'}"),
+        signer,
+        refresh_keys(data),
+        access=settings,
+        clock=clock,
+    )
+    is_revoked = sessions.revocations.is_revoked
+    verifier = Verifier.trusting(signer, is_revoked=is_revoked, clock=clock)
+    renewal = SlidingRenewal(
+        signer, settings, is_revoked=is_revoked, on_issue=verifier.prime, clock=clock
+    )
+    stopwatch = Stopwatch()
+    dual = _dual(sessions, verifier, prepared.users, clock)
+    shown = _Api(prepared.users, verifier, renewal, sessions, stopwatch, clock)
+    api: ASGIApp = shown.routed([*page_routes(), Mount(_DUAL, dual)])
+    if is_timed:
+        api = stopwatch.inside(api)
+    guarded = JWTMiddleware(
+        api,
+        verifier,
+        renewal=renewal,
+        public=_PUBLIC,
+        services=[prepared.key_file, sessions],
+        clock=clock,
+    )
+    return stopwatch.outside(guarded) if is_timed else guarded
+
+
+def _dual(
+    sessions: Sessions, verifier: Verifier, users: DemoUsers, clock: Callable[[], float]
+) -> ASGIApp:
+    """Give the routes of dual tokens behind a middleware that slides nothing (R9)."""
+    own = Starlette(routes=[Route("/me", _me), *Thief(sessions).routes()])
+    routes = SessionRoutes(own, sessions, verifier, users.authenticate, clock=clock)
+    public = [*routes.public, "/demo/*"]
+    return JWTMiddleware(routes, verifier, public=public, clock=clock)
+
+
+class _Api:
+    """The application's own routes: what a project would write itself."""
+
+    def __init__(
+        self,
+        users: DemoUsers,
+        verifier: Verifier,
+        renewal: SlidingRenewal,
+        sessions: Sessions,
+        stopwatch: Stopwatch,
+        clock: Callable[[], float],
+    ) -> None:
+        self._users = users
+        self._verifier = verifier
+        self._renewal = renewal
+        self._sessions = sessions
+        self._stopwatch = stopwatch
+        self._clock = clock
+
+    def routed(self, more: Sequence[BaseRoute]) -> Starlette:
+        """Give the routes, and `more`, as a Starlette application."""
+        stats = RequireScopes(request_response(self.stats), STATS_SCOPE)
+        return Starlette(
+            routes=[
+                Route("/login", self.login, methods=["POST"]),
+                Route("/logout", self.logout, methods=["POST"]),
+                Route("/me", _me),
+                *self._key_routes(),
+                Route("/stats", stats, methods=["GET"]),
+                Route("/healthz", self.healthz),
+                *more,
+            ]
+        )
+
+    def _key_routes(self) -> list[Route]:
+        """Give the route of the public keys; an HMAC secret has none."""
+        keys = self._renewal.signer.keys
+        is_secret = keys.signing_key().kty == "oct"
+        return [] if is_secret else [Route(JWKS_PATH, jwks_route(keys, clock=self._clock))]
+
+    async def login(self, request: Request) -> Response:
+        """Answer a user name and password with the first token of a session (RFC 6749, 5.1)."""
+        try:
+            given = await read_credentials(request)
+        except LoginFault as fault:
+            return _refuse(fault.status, "invalid_request", fault.hint)
+        except ClientDisconnect:
+            return _refuse(400, "invalid_request", "the body ended early")
+        person = await self._users.authenticate(
+            {"username": given.username, "password": given.password}
+        )
+        if person is None:
+            return _refuse(401, "invalid_grant", "the user name or the password is wrong")
+        issued = self._renewal.start(person.subject, scopes=person.scopes)
+        answer = {
+            "access_token": issued.token,
+            "token_type": "Bearer",
+            "expires_in": int(issued.expires_at - self._clock()),
+            "refresh_in": round(issued.refresh_in, 3),
+        }
+        return JSONResponse(answer, headers=_NO_STORE)
+
+    async def logout(self, request: Request) -> Response:
+        """End the session of the presented token, for all its successors."""
+        verified: Verified = request.scope["linqi"]
+        try:
+            await self._sessions.revoke(
+                verified.session_id or "", user=verified.identity, cause="logout"
+            )
+        except Unavailable:
+            return _refuse(503, "temporarily_unavailable", "try again")
+        return Response(status_code=204, headers=_NO_STORE)
+
+    async def stats(self, request: Request) -> Response:
+        """Answer what this process has counted; every worker counts for itself."""
+        cache, timed = self._verifier.cache, self._stopwatch.spread()
+        answer = {
+            "renewal": asdict(self._renewal.counts),
+            "cache": None if cache is None else asdict(cache.info()),
+            "verification": None
+            if timed is None
+            else {"count": timed.count, "p50_seconds": timed.p50, "p99_seconds": timed.p99},
+        }
+        return JSONResponse(answer, headers=_NO_STORE)
+
+    async def healthz(self, request: Request) -> Response:
+        """Answer that the process serves."""
+        return JSONResponse({"status": "ok"}, headers=_NO_STORE)
+
+
+async def _me(request: Request) -> Response:
+    """Answer who called."""
+    verified: Verified = request.scope["linqi"]
+    answer = {
+        "subject": verified.subject,
+        "scopes": verified.scopes,
+        "expires_at": verified.expires_at,
+        "session_id": verified.session_id,
+    }
+    return JSONResponse(answer, headers=_NO_STORE)
+
+
+def _refuse(status: int, error: str, description: str) -> Response:
+    answer = {"error": error, "error_description": description}
+    return JSONResponse(answer, status, headers=_NO_STORE)

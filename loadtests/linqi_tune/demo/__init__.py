@@ -1,0 +1,1 @@
+"""The main job: what linqi does, shown in three minutes on one machine."""

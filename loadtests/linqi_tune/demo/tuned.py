@@ -1,0 +1,151 @@
+"""The end of the demo: a bad configuration is tuned, and the change is proved."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Final
+
+from rich.console import Console
+
+from linqi.config.writing import update
+from linqi_storm.report.summary import summarize
+from linqi_storm.run.progress import shown_progress
+from linqi_storm.schema.results import StormRun
+from linqi_tune.evidence.gathering import Sources, gather
+from linqi_tune.model.choosing import advise
+from linqi_tune.model.facts import Targets
+from linqi_tune.proof.proof import Proof, Side
+from linqi_tune.proof.proof_tables import proof_section, show_proof_briefly
+from linqi_tune.proof.proving import ProofOrder, measured, proved
+from linqi_tune.proof.trial import VoidStorm
+from linqi_tune.report.changes import diff_of, real_changes
+from linqi_tune.report.page import tuning_page
+
+__all__ = ["run_tuning"]
+
+_BAD: Final = """\
+# Written by linqi demo as a bad configuration, and mended as linqi tune would.
+
+[keys]
+file = "keys.json"
+algorithm = "RS256"
+
+[renewal]
+lifetime_seconds = 900
+buffer_seconds = 60
+policy = "plain"
+
+[cache]
+max_entries = 100
+
+[signing]
+off_loop = false
+"""
+_MAX_LOST: Final = 0.01
+_CHOSEN: Final = "balanced"
+
+
+def run_tuning(console: Console, results: Path, plain: StormRun) -> bool:
+    """Tune by the storm `plain`, prove it, and write it; tell whether the change brought it.
+
+    The result of `plain` is ``storm-plain.json`` in the folder `results`, where the settings, the
+    page and the storms of the proof stay too. The proof must show that the new settings are the
+    better ones. How near the tuner came is shown and decides nothing: here storms are short and
+    neighbours loud.
+    """
+    config, storm = results / "linqi.toml", results / "storm-plain.json"
+    config.write_text(_BAD, "utf-8")
+    console.print(
+        f"\na bad {config}, tuned from the plain storm, then stormed as it was and as it becomes:",
+        markup=False, soft_wrap=True,
+    )  # fmt: skip
+    _say(
+        console,
+        f"linqi tune --prove --storm {storm} --config {config} --max-lost {_MAX_LOST:g}",
+    )
+    sources = Sources(config=config, storm=storm)
+    if not plain.generator.is_valid:
+        _say(console, "the plain storm's generator was late, so the bad settings are stormed first")
+        sources = Sources(config=config)
+    load = plain.setup.load
+    order = ProofOrder(
+        folder=results / "proof", sessions=load.sessions, compression=load.compression
+    )
+    try:
+        proof = _proved(console, config, sources, order)
+    except VoidStorm as error:
+        _say(console, str(error))
+        return True
+    return _summarized(console, proof)
+
+
+def _say(console: Console, text: str) -> None:
+    console.print(text, markup=False, highlight=False, soft_wrap=True)
+
+
+def _proved(console: Console, config: Path, sources: Sources, order: ProofOrder) -> Proof:
+    """Write the settings and the page, with the proof that is given."""
+
+    @contextlib.contextmanager
+    def shown(name: str, seconds: float) -> Iterator[Any]:
+        _say(console, f"storming, {name}: {seconds:.0f} s")
+        with shown_progress(console, seconds) as progress:
+            yield progress
+
+    targets = Targets(max_lost=_MAX_LOST)
+    given = gather(sources, targets)
+    gathered, sources, load, seed = measured(order, sources, targets, given, shown)
+    advice = advise(gathered.facts)
+    proof = proved(order, sources, gathered, advice, _CHOSEN, load, seed, shown, console)
+    changes = real_changes(config, advice.option(_CHOSEN).changes())
+    diff = diff_of(config, changes)
+    update(config, changes)
+    page = config.parent / "tuning.html"
+    page.write_text(tuning_page(advice, gathered, _CHOSEN, [proof_section(proof)]), "utf-8")
+    _say(console, f"\n{diff}")
+    show_proof_briefly(console, proof)
+    _say(console, f"settings: {config}")
+    _say(console, f"page, with every reason and curve: {page}")
+    for name in ("before-1", "after-1"):
+        _say(console, f"report, {name}: {order.folder / name}.html")
+    return proof
+
+
+def _summarized(console: Console, proof: Proof) -> bool:
+    before, after = proof.before, proof.after
+    lines = [line for side in (before, after) for line in side.lines if line.holds is not None]
+    near = sum(line.holds is True for line in lines)
+    return summarize(
+        console,
+        "a bad configuration: before, after",
+        [
+            (
+                "storm factor, at most half as high",
+                f"{_of(before, 'storm factor'):.1f}, {_of(after, 'storm factor'):.1f}",
+                _of(after, "storm factor") <= _of(before, "storm factor") / 2,
+            ),
+            (
+                "sessions lost, fewer",
+                f"{before.lost} of {before.cycles} renewals, {after.lost} of {after.cycles}",
+                after.lost < before.lost,
+            ),
+            (
+                "signed out although they asked in time",
+                f"{before.forced_out}, {after.forced_out}",
+                before.forced_out == after.forced_out == 0,
+            ),
+            (
+                "hits of the cache of verified tokens, more",
+                f"{_of(before, 'cache hits'):.0%}, {_of(after, 'cache hits'):.0%}",
+                _of(after, "cache hits") > _of(before, "cache hits"),
+            ),
+            ("figures predicted as near as they must be", f"{near} of {len(lines)}", None),
+        ],
+    )
+
+
+def _of(side: Side, what: str) -> float:
+    """Give what was measured; 0 where nothing was."""
+    return side.line(what).measured or 0.0

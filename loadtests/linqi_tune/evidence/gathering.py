@@ -1,0 +1,181 @@
+"""All facts that were given, put together for the tuner."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from linqi.config.reading import load
+from linqi.config.schema import Config
+from linqi.errors import ConfigurationError
+from linqi_tune.evidence.access_log import LogFacts, read_logs
+from linqi_tune.evidence.bench_result import read_bench
+from linqi_tune.evidence.log_lines import parser_of
+from linqi_tune.evidence.metrics import MetricFacts, read_metrics
+from linqi_tune.evidence.storm_result import StormFacts, read_storm
+from linqi_tune.model.facts import REFERENCE_COSTS, Current, Facts, Targets
+
+__all__ = ["Gathered", "Sources", "current_of", "gather"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sources:
+    """Where the facts are."""
+
+    config: Path | None = None
+    bench: Path | None = None
+    storm: Path | None = None
+    logs: Sequence[Path] = ()
+    log_format: str = "combined"
+    log_session: str = ""
+    log_time: str = ""
+    quiet_paths: Sequence[str] = ()
+    """Beside those of the configuration."""
+    metrics: Path | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Gathered:
+    """The facts, and what there is to tell of their sources."""
+
+    facts: Facts
+    config: Config | None
+    storm: StormFacts | None
+    remarks: tuple[str, ...] = field(default=())
+
+
+def gather(
+    sources: Sources,
+    targets: Targets,
+    progress: Callable[[int, int], object] = lambda done, total: None,
+) -> Gathered:
+    """Read all `sources`; `ConfigurationError` or `LinqiError` where one says nothing.
+
+    A log tells of real people, so its gaps come before a storm's, and exported lags before those.
+    `progress` hears of the logs' bytes.
+    """
+    config = load(sources.config) if sources.config is not None else None
+    storm = read_storm(sources.storm) if sources.storm is not None else None
+    if storm is not None and not storm.is_valid:
+        raise ConfigurationError(
+            [f"{sources.storm} is void: the generator did not keep up, so it shows nothing"]
+        )
+    current = _current(config, storm, targets)
+    log = None
+    if sources.logs:
+        quiet = (*sources.quiet_paths, *(() if config is None else config.paths.quiet))
+        parse = parser_of(sources.log_format, sources.log_session, sources.log_time, quiet)
+        log = read_logs(sources.logs, parse, lifetime=current.lifetime, progress=progress)
+    metrics = read_metrics(sources.metrics) if sources.metrics is not None else None
+    facts = Facts(
+        costs=REFERENCE_COSTS if sources.bench is None else read_bench(sources.bench),
+        served=storm.served if storm else None,
+        visitors=log.visitors if log else storm.visitors if storm else None,
+        current=current,
+        targets=targets,
+    )
+    if metrics is not None:
+        facts = replace(facts, lags=metrics.lags, lags_source=metrics.source)
+    elif storm is not None and log is None:
+        facts = replace(
+            facts, lags=storm.lags, lags_by_session=storm.lags_by_session,
+            lags_source=storm.served.source,
+        )  # fmt: skip
+    return Gathered(
+        facts=facts,
+        config=config,
+        storm=storm,
+        remarks=(*_of_log(log), *_of_metrics(metrics)),
+    )
+
+
+def _current(config: Config | None, storm: StormFacts | None, targets: Targets) -> Current:
+    """Give what is in force: by the file, else by the storm, else the defaults."""
+    current = Current() if config is None else current_of(config)
+    if storm is None:
+        return current if not targets.algorithm else replace(current, algorithm=targets.algorithm)
+    if config is None:
+        policy, _, width = storm.served.policy.partition(" ")
+        current = replace(
+            current,
+            lifetime=storm.lifetime,
+            buffer=storm.buffer,
+            policy=policy or "grid",
+            jitter_width=float(width) if width else current.jitter_width,
+            has_store=storm.mode == "dual",
+            slides=storm.mode != "dual",
+        )
+    if config is None or not config.keys.algorithm:
+        current = replace(current, algorithm=storm.served.algorithm)
+    return current
+
+
+def current_of(config: Config) -> Current:
+    """Give the settings of `config` that the tuner knows; keys are never looked at."""
+    renewal, cache = config.renewal, config.cache
+    listed = [alg for issuer in config.issuers for alg in issuer.algorithms]
+    return Current(
+        lifetime=float(renewal.lifetime_seconds),
+        buffer=float(renewal.buffer_seconds),
+        policy=renewal.policy,
+        jitter_width=renewal.jitter_width,
+        max_session=float(renewal.max_session_seconds),
+        algorithm=config.keys.algorithm or next(iter(listed), None) or "ES256",
+        cache_entries=cache.max_entries if cache.enabled else 1,
+        cache_bytes=cache.max_bytes,
+        cache_lifetime=float(cache.lifetime_seconds),
+        budget=config.budget.renewals_per_second,
+        burst=float(config.budget.burst),
+        off_loop=None if config.signing.off_loop == "auto" else config.signing.off_loop,
+        has_store=config.has_store,
+        # Not `Config.slides`: without a store there is nothing else to advise on than sliding.
+        slides=config.renewal.sliding is True or not config.has_store,
+        idle=float(config.sessions.idle_seconds),
+        absolute=float(config.sessions.absolute_seconds),
+        has_issuers=bool(config.issuers),
+        stale_after=float(config.store.stale_after_seconds),
+        grace=float(config.sessions.grace_seconds),
+    )
+
+
+def _of_log(log: LogFacts | None) -> tuple[str, ...]:
+    if log is None:
+        return ()
+    told, days = log.summary, (log.summary.ended - log.summary.began) / 86_400
+    said: list[Any] = [
+        f"{log.lines:,} lines over {days:.1f} days: {told.visits:,} visits of {told.sessions:,}"
+        f" sessions, {log.visitors.sessions:,} active at once; {log.malformed:,} malformed lines"
+        f" and {log.nameless:,} without a session were passed over.",
+    ]
+    if told.quiet:
+        said.append(
+            f"{told.quiet:,} requests to quiet paths extend no session: they count in the peak"
+            " rate, and in no pause."
+        )
+    if told.left:
+        said.append(
+            f"{told.left:,} sessions went away for good or for a day; whether they would have come"
+            " back, the log cannot tell, so their last gap counts nowhere."
+        )
+    if told.sessions and told.refused > told.visits * 0.01:
+        said.append(
+            f"{told.refused / told.visits:.1%} of the visits were refused (401). Where a refused"
+            " session gets another name, its gap is missing, and losses read too low."
+        )
+    if told.out_of_order > told.visits * 0.001:
+        said.append(f"{told.out_of_order:,} visits were logged out of order.")
+    return tuple(said)
+
+
+def _of_metrics(metrics: MetricFacts | None) -> tuple[str, ...]:
+    if metrics is None:
+        return ()
+    said = [f"{metrics.lags.total:,.0f} renewal lags of {metrics.series} instances."]
+    if metrics.is_censored:
+        said.append(
+            "linqi_expired_presented_total is missing: without the expired tokens that were"
+            " presented the lags end at the buffer, and losses read too low."
+        )
+    return tuple(said)

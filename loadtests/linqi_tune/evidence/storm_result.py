@@ -1,0 +1,110 @@
+"""Traffic and servers as a storm showed them, in real seconds."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from linqi_tune.model.facts import Served, Visitors
+from linqi_tune.model.gaps import Gaps
+from linqi_tune.model.losses import LagCounts
+
+if TYPE_CHECKING:
+    from linqi_storm.schema.results import StormRun
+
+__all__ = ["StormFacts", "facts_of", "hit_ratio", "read_storm", "request_seconds"]
+
+_WARM_UP: Final = 3
+"""Mean gaps, and seconds at least, until every cache holds what it will hold."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StormFacts:
+    """What a storm told. Times that were compressed are real ones again; latencies never were."""
+
+    visitors: Visitors
+    lags: LagCounts
+    lags_by_session: Sequence[Sequence[float]]
+    served: Served
+    lifetime: float
+    buffer: float
+    mode: str
+    """``sliding``, ``dual``, ``outside`` or ``naive``."""
+    is_valid: bool
+    """Whether the generator kept up; if not, its figures mean nothing."""
+
+
+def read_storm(path: Path) -> StormFacts:
+    """Read a result of ``linqi storm``; `ConfigurationError` where the file is none."""
+    from linqi_storm.schema.results import load_run
+
+    return facts_of(load_run(path), path.name)
+
+
+def facts_of(run: StormRun, source: str) -> StormFacts:
+    """Give the facts of a run.
+
+    A run compressed by k stands for k times as many sessions, each k times slower, which ask and
+    renew as often a second.
+    """
+    load, k = run.setup.load, run.setup.load.compression
+    gaps = Gaps([value * k for value in run.traffic.gaps.values], run.traffic.gaps.counts)
+    parallel = run.traffic.parallel
+    lags = run.lags.lags
+    return StormFacts(
+        visitors=Visitors(
+            groups=[gaps],
+            parallel=list(zip(parallel.values, map(float, parallel.counts), strict=True)),
+            sessions=round(load.sessions * k),
+            peak_rps=max((second.requests for second in run.timeline), default=0.0),
+            login_spread=load.login_spread_seconds * k,
+            source=source,
+        ),
+        lags=LagCounts.of([v * k for v in lags.values], lags.counts, silent=run.lags.silent),
+        lags_by_session=[[lag * k for lag in one] for one in run.lags.by_session],
+        served=_served(run, source),
+        lifetime=load.lifetime_seconds * k,
+        buffer=load.buffer_seconds * k,
+        mode=run.setup.target.mode,
+        is_valid=run.generator.is_valid,
+    )
+
+
+def _served(run: StormRun, source: str) -> Served:
+    load, k = run.setup.load, run.setup.load.compression
+    intended = run.latencies.intended
+    peak = run.peaks[0] if run.peaks else None
+    cycles = run.sessions.cycles
+    return Served(
+        request_seconds=request_seconds(run),
+        p99=intended.at(99) / 1000,
+        p999=intended.at(99.9) / 1000,
+        hit_ratio=hit_ratio(run),
+        storm_factor=peak.factor if peak else None,
+        window=peak.window_seconds * k if peak else load.lifetime_seconds * k / 20,
+        policy=run.setup.target.policy,
+        algorithm=run.setup.target.algorithm,
+        workers=run.setup.target.workers,
+        lost=run.sessions.lapsed / cycles if cycles else 0.0,
+        cycles=cycles,
+        compression=k,
+        source=source,
+    )
+
+
+def request_seconds(run: StormRun) -> float:
+    """Give the processor time of a request, all workers together; 0 where it was not sampled."""
+    sampled = [second for second in run.timeline if second.cpu]
+    asked = sum(s.requests + sum(s.hostile.values()) for s in sampled)
+    return sum(sum(second.cpu) for second in sampled) / asked if asked else 0.0
+
+
+def hit_ratio(run: StormRun) -> float | None:
+    """Give the share of verifications answered from the cache, once caches are warm."""
+    warm = max(_WARM_UP, _WARM_UP * run.setup.load.mean_gap_seconds)
+    sampled = [second for second in run.timeline if second.second >= warm]
+    hits = sum(second.cache_hits or 0 for second in sampled)
+    misses = sum(second.cache_misses or 0 for second in sampled)
+    return hits / (hits + misses) if hits + misses else None

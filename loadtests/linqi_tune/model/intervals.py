@@ -1,0 +1,104 @@
+"""How sure a share is: intervals at 95 %."""
+
+from __future__ import annotations
+
+import math
+import random
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Final, TypeVar
+
+from linqi_tune.model.roots import crossing
+
+__all__ = ["Interval", "bootstrap", "exact", "most_with_none_seen", "trials_needed", "wilson"]
+
+_Z: Final = 1.959964
+_TAIL: Final = 0.025
+_ROUNDS: Final = 400
+_T = TypeVar("_T")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Interval:
+    """A value with the ends of its interval, all in the same unit."""
+
+    value: float
+    low: float
+    high: float
+
+    def contains(self, other: float) -> bool:
+        """Tell whether `other` lies inside."""
+        return self.low <= other <= self.high
+
+
+def wilson(seen: float, trials: float) -> Interval:
+    """Give the share ``seen / trials`` with its score interval (Wilson, JASA 22, 1927).
+
+    Both may be fractions, where they are expectations. Without any trial all is possible.
+    """
+    if trials <= 0:
+        return Interval(value=0.0, low=0.0, high=1.0)
+    share = min(1.0, seen / trials)
+    if share == 0:
+        return Interval(value=0.0, low=0.0, high=most_with_none_seen(trials))
+    z2 = _Z**2
+    middle = (share + z2 / (2 * trials)) / (1 + z2 / trials)
+    half = _Z / (1 + z2 / trials) * math.sqrt(share * (1 - share) / trials + z2 / 4 / trials**2)
+    low, high = max(0.0, min(share, middle - half)), min(1.0, max(share, middle + half))
+    return Interval(value=share, low=low, high=high)
+
+
+def exact(seen: int, trials: int) -> Interval:
+    """Give the share ``seen / trials`` with its exact interval (Clopper and Pearson, 1934).
+
+    Its ends are the shares at which so few, or so many, have a chance of 2.5 %. Where few are
+    counted the score interval leaves out shares that would give the count in 1 case of 14.
+    """
+    if trials <= 0:
+        return Interval(value=0.0, low=0.0, high=1.0)
+
+    def at_most(count: int, share: float) -> float:
+        return math.fsum(
+            math.exp(
+                math.lgamma(trials + 1) - math.lgamma(n + 1) - math.lgamma(trials - n + 1)
+                + n * math.log(share) + (trials - n) * math.log1p(-share)
+            )
+            for n in range(count + 1)
+        )  # fmt: skip
+
+    low, high = 0.0, 1.0
+    if seen > 0:
+        low = crossing(lambda share: 1 - at_most(seen - 1, share) < _TAIL, 0.0, 1.0)
+    if seen < trials:
+        high = crossing(lambda share: at_most(seen, share) > _TAIL, 0.0, 1.0)
+    return Interval(value=seen / trials, low=low, high=high)
+
+
+def most_with_none_seen(trials: float) -> float:
+    """Give the share that can be ruled out, at 95 %, by none in `trials`: the rule of three.
+
+    ``1 - 0.05**(1/n)``, about ``3/n`` (Hanley and Lippman-Hand, JAMA 249, 1983).
+    """
+    return 1.0 if trials <= 0 else -math.expm1(math.log(0.05) / trials)
+
+
+def trials_needed(share: float) -> float:
+    """Give how many trials without one event show, at 95 %, that it is rarer than `share`."""
+    return math.inf if share <= 0 else math.log(0.05) / math.log1p(-min(share, 1 - 1e-12))
+
+
+def bootstrap(
+    clusters: Sequence[_T], estimate: Callable[[Sequence[_T]], float], *, seed: int = 1
+) -> Interval:
+    """Give `estimate` of all clusters with the percentile interval of 400 resamples.
+
+    A cluster is drawn whole: the gaps of one session resemble each other, and drawn one by one
+    they would promise more than they show (Davison and Hinkley, Bootstrap Methods, 1997, 3.8).
+    """
+    value = estimate(clusters)
+    if len(clusters) < 2:
+        return Interval(value=value, low=0.0, high=1.0)
+    draw = random.Random(seed)  # noqa: S311 - a simulation
+    found = sorted(estimate(draw.choices(clusters, k=len(clusters))) for _ in range(_ROUNDS))
+    low, high = found[int(0.025 * _ROUNDS)], found[math.ceil(0.975 * _ROUNDS) - 1]
+    return Interval(value=value, low=min(low, value), high=max(high, value))

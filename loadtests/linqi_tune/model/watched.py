@@ -1,0 +1,152 @@
+"""What a storm of limited length sees of a plan, on the clock of the storm."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Final
+
+from linqi_tune.model.facts import Facts
+from linqi_tune.model.gaps import Gaps
+from linqi_tune.model.plans import Plan
+
+__all__ = ["Watched", "compressed_facts", "compressed_plan", "refreshed", "watched"]
+
+_STEPS: Final = 400
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Watched:
+    """Of one session, as expectations until the end of the run."""
+
+    renewed: float
+    lost: float
+
+    @property
+    def cycles(self) -> float:
+        """Tokens that were renewed, or found expired."""
+        return self.renewed + self.lost
+
+    @property
+    def share(self) -> float:
+        """The share of cycles that is lost."""
+        return self.lost / self.cycles if self.cycles else 0.0
+
+
+def watched(gaps: Gaps, plan: Plan, duration: float, login_spread: float = 0.0) -> Watched:
+    """Give the cycles of one session that a run of `duration` seconds sees.
+
+    A loss shows only when its session comes back, a buffer or more after the token was due, a
+    renewal at once: the end of a run hides more losses than renewals. Dues come by the policy, at
+    an even rate with the grid and else one period after the token before; their lags follow the
+    capped residual law ``P(lag > x) = (M(A + x) - M(x)) / M(A)`` with ``M(x) = E[min(g, x)]``.
+    """
+    period, step = plan.period, duration / _STEPS
+    whole = gaps.restricted_mean(period)
+
+    def late(x: float) -> float:
+        return (gaps.restricted_mean(period + x) - gaps.restricted_mean(x)) / whole
+
+    by_step = [1 - late(n * step) for n in range(_STEPS + 1)]
+    within = 1 - late(plan.buffer)
+    renewed = lost = 0.0
+    for n, dues in enumerate(_dues(plan, by_step, step, login_spread, whole / gaps.mean)):
+        left = duration - (n + 0.5) * step
+        seen = 1 - late(left)
+        renewed += dues * min(seen, within)
+        lost += dues * max(0.0, seen - within)
+    return Watched(renewed=renewed, lost=lost)
+
+
+def refreshed(gaps: Gaps, plan: Plan, duration: float, rush: float) -> float:
+    """Give the refreshes of one session in a run that begins with its token expired.
+
+    One when it comes back, within the first `rush` seconds, and then one for each due token whose
+    session comes again before the end: a refresh token outlives every pause.
+    """
+    return 1.0 + watched(gaps, plan, duration, rush).cycles
+
+
+def _dues(
+    plan: Plan, lags: Sequence[float], step: float, login_spread: float, share: float
+) -> list[float]:
+    """Give the dues to be expected in each step.
+
+    `lags`: their distribution by step; `share`: of grid points that find their session's token
+    alive, as a gap longer than the period meets several.
+    """
+    period = plan.period / step
+    if plan.policy == "grid":
+        return [share / period] * _STEPS
+    width = plan.jitter_width * period if plan.policy == "jitter" else 0.0
+    first = _spread([(0, 1.0)], max(login_spread / step, 0.0))
+    dues = [0.0] * _STEPS
+    ahead = _spread(first, width, period - width)
+    while ahead:
+        for n, mass in ahead:
+            dues[n] += mass
+        back = [0.0] * _STEPS
+        for n, mass in ahead:
+            for lag in range(_STEPS - n):
+                back[n + lag] += mass * (lags[lag + 1] - lags[lag])
+        ahead = _spread([(n, mass) for n, mass in enumerate(back) if mass > 1e-9], width,
+                        period - width)  # fmt: skip
+    return dues
+
+
+def _spread(
+    masses: Sequence[tuple[int, float]], width: float, after: float = 0.0
+) -> list[tuple[int, float]]:
+    """Give `masses` so many steps later, and evenly over `width` steps; the end cuts."""
+    found = [0.0] * _STEPS
+    parts = max(1, round(width))
+    for n, mass in masses:
+        for part in range(parts):
+            at = round(n + after) + part
+            if at >= _STEPS:
+                break
+            found[at] += mass / parts
+    return [(n, mass) for n, mass in enumerate(found) if mass > 0]
+
+
+def compressed_plan(plan: Plan, k: float, people: float = 1.0) -> Plan:
+    """Give `plan` as a storm compressed by `k` runs it.
+
+    Durations and the sessions that a cache holds are divided; rates per second stay. `people`: how
+    many times as many the storm has as the plan was made for; cache and budget grow with them.
+    """
+    return replace(
+        plan,
+        lifetime=plan.lifetime / k,
+        buffer=plan.buffer / k,
+        cache_entries=max(1, round(plan.cache_entries / k * people)),
+        cache_lifetime=plan.cache_lifetime / k,
+        budget=None if plan.budget is None else plan.budget * people,
+    )
+
+
+def compressed_facts(facts: Facts, k: float, sessions: int) -> Facts:
+    """Give `facts` as seen in a storm compressed by `k` with so many `sessions` in it."""
+    visitors, current = facts.visitors, facts.current
+    if visitors is None:
+        return facts
+    return replace(
+        facts,
+        visitors=replace(
+            visitors,
+            groups=[visitors.gaps.scaled(1 / k)],
+            sessions=sessions,
+            login_spread=visitors.login_spread / k,
+            peak_rps=0.0,
+        ),
+        lags=None,
+        lags_by_session=(),
+        current=replace(
+            current,
+            lifetime=current.lifetime / k,
+            buffer=current.buffer / k,
+            cache_entries=max(1, round(current.cache_entries / k)),
+            cache_lifetime=current.cache_lifetime / k,
+        ),
+        targets=replace(facts.targets, sessions=sessions, peak_rps=None),
+    )

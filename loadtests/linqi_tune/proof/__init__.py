@@ -1,0 +1,1 @@
+"""Whether new settings are better: the storms before and after them."""

@@ -1,0 +1,133 @@
+"""Advice as JSON, in a form with a version (docs/guides/tuning.md)."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any, Final
+
+from linqi_tune.evidence.gathering import Gathered
+from linqi_tune.model.advice import Advice, Contradiction, Option, Recommendation
+from linqi_tune.model.intervals import Interval
+from linqi_tune.model.plans import Outcome, Plan
+
+__all__ = ["SCHEMA", "as_json", "outcome_as_json", "plan_as_json"]
+
+SCHEMA: Final = 1
+"""Rises when a member changes its meaning or goes away; new ones may come without."""
+
+
+def as_json(advice: Advice, gathered: Gathered, chosen: str) -> dict[str, Any]:
+    """Give the document; units stand in the names, and what is infinite or unknown is null."""
+    facts = gathered.facts
+    sources = {
+        "visitors": facts.visitors.source if facts.visitors else None,
+        "lags": facts.lags_source or None,
+        "costs": facts.costs.source,
+        "servers": facts.served.source if facts.served else None,
+        "settings": gathered.config.source if gathered.config else None,
+    }
+    document = {
+        "schema": SCHEMA,
+        "kind": "linqi-tune",
+        "sources": sources,
+        "current": {"plan": plan_as_json(advice.plan), "outcome": outcome_as_json(advice.outcome)},
+        "chosen": chosen,
+        "options": [_option(option) for option in advice.options],
+        "contradictions": [_contradiction(one) for one in advice.contradictions],
+        "notes": [*gathered.remarks, *advice.notes],
+    }
+    finite: dict[str, Any] = _finite(document)
+    return finite
+
+
+def _finite(value: Any) -> Any:
+    """Replace what JSON has no number for."""
+    if isinstance(value, Mapping):
+        return {key: _finite(inner) for key, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(inner) for inner in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def _option(option: Option) -> dict[str, Any]:
+    return {
+        "name": option.name,
+        "plan": plan_as_json(option.plan),
+        "outcome": outcome_as_json(option.outcome),
+        "recommendations": [_recommendation(one) for one in option.recommendations],
+        "changes": {table: dict(keys) for table, keys in option.changes().items()},
+    }
+
+
+def plan_as_json(plan: Plan) -> dict[str, Any]:
+    """Give a plan's members."""
+    return {
+        "lifetime_seconds": plan.lifetime,
+        "buffer_seconds": plan.buffer,
+        "policy": plan.policy,
+        "algorithm": plan.algorithm,
+        "cache_entries": plan.cache_entries,
+        "cache_lifetime_seconds": plan.cache_lifetime,
+        "budget_renewals_per_second": plan.budget,
+        "workers": plan.workers,
+        "signs_off_loop": plan.off_loop,
+    }
+
+
+def outcome_as_json(outcome: Outcome) -> dict[str, Any]:
+    """Give what is predicted."""
+    loss = outcome.loss
+    return {
+        "lost_share": _interval(loss.savable) if loss else None,
+        "lost_beyond_lifetime_share": loss.beyond if loss else None,
+        "cycles_seen": loss.cycles if loss else None,
+        "renewals_per_second": outcome.renewals_per_second,
+        "storm_factor": outcome.storm_factor,
+        "storm_factor_noise95": outcome.noise95,
+        "storm_window_seconds": outcome.window,
+        "cache_hit_share": outcome.hit_ratio,
+        "cache_entries_needed": outcome.entries_needed,
+        "cache_memory_mb": outcome.memory_mb,
+        "cpu_microseconds_per_request": outcome.request_seconds * 1e6,
+        "cpu_share_per_worker": outcome.cpu_share,
+        "p99_wait_ms": outcome.p99_wait * 1e3,
+        "signatures_per_renewal": outcome.signatures_per_renewal,
+        "expiry_window_load": outcome.storm.open_load,
+        "expiry_window_backlog_seconds": outcome.storm.backlog,
+    }
+
+
+def _recommendation(one: Recommendation) -> dict[str, Any]:
+    return {
+        "table": one.table or None,
+        "key": one.key,
+        "value": one.value,
+        "unit": one.unit,
+        "reason": one.reason,
+        "inputs": list(one.inputs),
+        "interval": _interval(one.interval) if one.interval else None,
+        "interval_of": one.interval_of or None,
+        "would_change": one.would_change,
+    }
+
+
+def _contradiction(one: Contradiction) -> dict[str, Any]:
+    return {
+        "code": one.code,
+        "what": one.what,
+        "ways": [
+            {
+                "target": way.target,
+                "wanted": way.wanted,
+                "eased": way.eased,
+                "unit": way.unit,
+                "factor": way.factor,
+            }
+            for way in one.ways
+        ],
+    }
+
+
+def _interval(interval: Interval) -> dict[str, float]:
+    return {"value": interval.value, "low": interval.low, "high": interval.high}

@@ -1,0 +1,145 @@
+"""The tuner on results that continuous integration has just made.
+
+``python -m linqi_tune.smoke linqi-bench.json results`` gives `linqi tune` a result of
+`linqi bench`, the first storm in the folder that is not void, and an access log of simulated
+people. It fails when the tuner does, when its document leaves something unsaid, and when the loss
+that it predicts is not the one that the same people meet played one visit after the other.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import gzip
+import io
+import json
+import random
+import sys
+import tempfile
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Final
+
+from linqi.cli import main as linqi
+from linqi_storm.scenarios.traffic import ClicksAndReads
+from linqi_storm.schema.results import load_run
+
+__all__ = ["main", "played_loss", "visits_of", "write_access_log"]
+
+_SESSIONS, _SECONDS, _MEAN_GAP = 150, 7_200.0, 40.0
+_BEGINS: Final = 1_795_600_000.0
+_ARGUMENTS: Final = ("--log-session", "sid", "--max-lost", "0.1", "--dry-run", "--json")
+_LIFETIME, _BUFFER = 900, 60
+_CONFIG: Final = f"""\
+[renewal]
+lifetime_seconds = {_LIFETIME}
+buffer_seconds = {_BUFFER}
+policy = "plain"
+"""
+_NEAR: Final = 1.3
+"""A factor: two hours of 150 people are a sample."""
+
+
+def main(arguments: list[str]) -> int:
+    """Tune; 0 when the document says all that it must."""
+    bench, results = map(Path, arguments)
+    storm = _valid_storm(results)
+    with tempfile.TemporaryDirectory(prefix="linqi-tune-") as name:
+        folder = Path(name)
+        log, config = folder / "access.log.gz", folder / "linqi.toml"
+        people = visits_of()
+        write_access_log(log, people)
+        config.write_text(_CONFIG, "utf-8")
+        given = ["--bench", str(bench), "--log", str(log), "--config", str(config)]
+        given += ["--storm", str(storm)] if storm else []
+        printed = io.StringIO()
+        with contextlib.redirect_stdout(printed):
+            code = linqi(["tune", *given, *_ARGUMENTS, "--html", str(folder / "tune.html")])
+        faults = [f"the exit code is {code}"] if code else []
+        if not faults:
+            document = json.loads(printed.getvalue())
+            faults += _faults_of(document, bench, storm)
+            faults += _off(document, played_loss(people))
+        if config.read_text("utf-8") != _CONFIG:
+            faults.append("a dry run has written")
+    for fault in faults:
+        print(f"failed: {fault}")
+    return 1 if faults else 0
+
+
+def _valid_storm(results: Path) -> Path | None:
+    for path in (results / "storm-plain.json", results / "storm-grid.json"):
+        if load_run(path).generator.is_valid:
+            return path
+    print("every storm's generator was late, so the tuner is told of none")
+    return None
+
+
+def visits_of(seed: int = 1) -> list[list[float]]:
+    """Give the instants at which each of some people opens a page, in seconds."""
+    rng = random.Random(seed)  # noqa: S311 - people, no secret
+    law = ClicksAndReads(_MEAN_GAP)
+    people = []
+    for _ in range(_SESSIONS):
+        pages, at = [], law.draw(rng)
+        while at < _SECONDS:
+            pages.append(at)
+            at += law.draw(rng)
+        people.append(pages)
+    return people
+
+
+def write_access_log(path: Path, people: Sequence[Sequence[float]]) -> None:
+    """Write their visits as nginx would, with ``sid=`` at the end of a line."""
+    visits = sorted((at, session) for session, pages in enumerate(people) for at in pages)
+    with gzip.open(path, "wt", encoding="ascii") as file:
+        for at, session in visits:
+            told = datetime.fromtimestamp(_BEGINS + at, UTC).strftime("%d/%b/%Y:%H:%M:%S +0000")
+            file.write(
+                f'198.51.100.7 - - [{told}] "GET /me HTTP/1.1" 200 15 "-" "curl" sid={session}\n'
+            )
+
+
+def played_loss(people: Sequence[Sequence[float]]) -> float:
+    """Give the share of renewals that come too late, one visit after the other."""
+    renewed = lost = 0
+    for pages in people:
+        expires = float("-inf")
+        for at in pages:
+            if at >= expires:
+                lost += expires > 0
+            elif at < expires - _BUFFER:
+                continue
+            else:
+                renewed += 1
+            expires = at + _LIFETIME
+    return lost / (renewed + lost)
+
+
+def _faults_of(document: dict[str, Any], bench: Path, storm: Path | None) -> Iterator[str]:
+    sources = document["sources"]
+    if sources["costs"] != bench.name:
+        yield f"the costs are those of {sources['costs']}, expected {bench.name}"
+    if sources["visitors"] != "access.log.gz":
+        yield f"the people are those of {sources['visitors']}, expected the log"
+    if sources["servers"] != (storm.name if storm else None):
+        yield f"the servers are those of {sources['servers']}, expected {storm}"
+    for option in document["options"]:
+        keys = {(one["table"], one["key"]): one for one in option["recommendations"]}
+        if keys[("renewal", "policy")]["value"] != "grid":
+            yield f"{option['name']} does not take the grid"
+        for (table, key), one in keys.items():
+            if not (one["reason"] and one["inputs"] and one["would_change"]):
+                yield f"{option['name']}: {table}.{key} leaves something unsaid"
+
+
+def _off(document: dict[str, Any], played: float) -> Iterator[str]:
+    outcome = document["current"]["outcome"]
+    told = outcome["lost_share"]["value"] + outcome["lost_beyond_lifetime_share"]
+    print(f"lost at a buffer of {_BUFFER} s: {told:.1%} predicted, {played:.1%} played")
+    if not 1 / _NEAR < told / played < _NEAR:
+        yield f"{told:.1%} of renewals are predicted to be lost, where {played:.1%} are"
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

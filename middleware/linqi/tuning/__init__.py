@@ -1,1 +1,0 @@
-"""The tuner at work: facts gathered, advice shown, written, and proved."""
