@@ -1,17 +1,20 @@
 """The command line: keys are made, tokens looked at and verified, faults are one line."""
 
+import ast
 import io
 import json
 import stat
 import subprocess
 import sys
 import time
+from importlib import import_module
 from pathlib import Path
 
 import pytest
 
 from linqi import Key, KeySet, Signer, __version__
 from linqi.cli import main
+from linqi.commands.installed import installed_commands
 
 
 @pytest.mark.parametrize("alg", ["ES256", "EdDSA", "RS256", "HS256"])
@@ -125,6 +128,88 @@ def test_a_missing_extra_is_named_by_its_command(
     assert done.returncode == 2
     assert f"pip install 'linqi[{extra}]'" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def register(folder: Path, value: str) -> None:
+    """Install a distribution that registers the command ``greet`` and has an extra."""
+    info = folder / "greetings-1.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text(
+        "Metadata-Version: 2.1\nName: greetings\nVersion: 1\nProvides-Extra: loud\n"
+        "Requires-Dist: no_such_library>=1; extra == 'loud'\n"
+        "Requires-Dist: other-library; extra == 'quiet'\n"
+    )
+    (info / "entry_points.txt").write_text(f"[linqi.commands]\ngreet = {value} [loud]\n")
+    (folder / "greetings.py").write_text(
+        "from linqi.commands.command import Command\n"
+        "GREET = Command(summary='say hello to 100 % of users', module='greeting')\n"
+    )
+    (folder / "greeting.py").write_text(
+        "def add_options(parser): parser.add_argument('name')\n"
+        "def run(arguments):\n"
+        "    if arguments.name == 'bob': import no_such_library\n"
+        "    if arguments.name == 'eve': import other_library\n"
+        "    print('hello', arguments.name)\n"
+        "    return 0\n"
+    )
+
+
+def test_other_distributions_add_commands(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Found by their entry point; what an extra would bring is said in the help and on a call."""
+    register(tmp_path, "greetings:GREET")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    assert main(["greet", "alice"]) == 0
+    assert capsys.readouterr().out == "hello alice\n"
+    assert main(["greet", "bob"]) == 2
+    assert "no_such_library is not installed; pip install 'greetings[loud]'" in (
+        capsys.readouterr().err
+    )
+    assert main(["greet", "eve"]) == 2
+    assert "pip install 'greetings[quiet]'" in capsys.readouterr().err
+    with pytest.raises(SystemExit):
+        main(["--help"])
+    shown = " ".join(capsys.readouterr().out.split())
+    assert "say hello to 100 % of users (not installed: pip install 'greetings[loud]')" in shown
+    assert "verify a token" in shown
+
+
+def test_a_command_that_cannot_be_loaded_leaves_the_others(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The help says so in its line."""
+    register(tmp_path, "no_such_module:GREET")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    with pytest.raises(SystemExit):
+        main(["--help"])
+    shown = " ".join(capsys.readouterr().out.split())
+    assert "greet cannot be loaded: No module named 'no_such_module'" in shown
+    assert "verify a token" in shown
+
+
+def test_every_command_belongs_to_the_package_that_registers_it() -> None:
+    """The value and the module of a command are of one package, and the module has both halves."""
+    for name, found in installed_commands().items():
+        module = import_module(found.command.module)
+        assert module.__name__.partition(".")[0] == found.package, name
+        assert callable(module.add_options), name
+        assert callable(module.run), name
+
+
+def test_help_imports_no_command() -> None:
+    """What commands do is imported when they are called; `linqi --help` stays quick."""
+    code = (
+        "import contextlib, sys\n"
+        "from linqi.cli import main\n"
+        "with contextlib.suppress(SystemExit): main(['--help'])\n"
+        "print(sorted(name for name in sys.modules if name.startswith('linqi_')), file=sys.stderr)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    assert ast.literal_eval(done.stderr) == [
+        *("linqi_bench", "linqi_bench.commands", "linqi_storm", "linqi_storm.commands"),
+        *("linqi_tune", "linqi_tune.commands"),
+    ]
 
 
 def test_version_is_the_packages(capsys: pytest.CaptureFixture[str]) -> None:

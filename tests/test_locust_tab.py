@@ -19,9 +19,9 @@ from linqi_storm.apps.embedded import AppSpec
 from linqi_storm.clients.ledger import Book, Ledger
 from linqi_storm.run.fleet import Fleet
 from linqi_storm.run.live import live_figures
-from linqi_storm.schema.results import load_run
+from linqi_storm.schema.result_file import load_run
 
-LOCUSTFILE = Path(sys.modules["linqi_storm"].__path__[0]) / "locustfile.py"
+LOCUSTFILE = Path(sys.modules["linqi_storm"].__path__[0]) / "run" / "locustfile.py"
 EVIL = "<img src=x onerror=alert(1)>"
 
 
@@ -99,7 +99,7 @@ def test_the_rows_are_plain_text_of_the_run() -> None:
     program = f"""
 import json, pathlib
 from linqi_storm.run.locust_tab import final_rows, live_rows, waiting_rows
-from linqi_storm.schema.results import load_run
+from linqi_storm.schema.result_file import load_run
 from linqi_storm.schema.shape import Shape
 import sys
 sys.path.insert(0, {str(Path(__file__).parent)!r})

@@ -12,7 +12,7 @@ from linqi import JWTMiddleware, Key, KeyFile, KeySet, RemoteKeys, TrustedIssuer
 from linqi._holders import Holders
 from linqi.config import build, load
 from linqi.events import Event, KeyFileRead, KeysRefreshed
-from linqi_storm.issuer import AUDIENCE
+from linqi_storm.outside.issuer import AUDIENCE
 from outside import Issuer
 
 

@@ -18,7 +18,8 @@ from linqi_storm.run.runner import choose_target
 from linqi_storm.scenarios import find_scenario
 from linqi_storm.schema.order import Order
 from linqi_storm.schema.plan import Login
-from linqi_storm.schema.results import StormRun, load_run
+from linqi_storm.schema.result_file import load_run
+from linqi_storm.schema.results import StormRun
 from served import Server
 from signed_in import PASSWORD
 
@@ -140,7 +141,7 @@ def test_plain_locust_storms_a_running_deployment(
     """
     users = str(processes)
     several = ["--processes", users] if processes > 1 else []
-    locustfile = Path(sys.modules["linqi_storm"].__path__[0]) / "locustfile.py"
+    locustfile = Path(sys.modules["linqi_storm"].__path__[0]) / "run" / "locustfile.py"
     output = tmp_path / "storm.json"
     done = subprocess.run(
         [
@@ -256,7 +257,7 @@ def test_the_example_results_are_real_ones() -> None:
 
 def test_a_storm_that_locust_cannot_begin_ends_with_its_reason(tmp_path: Path) -> None:
     """Nobody waits for clients that never come."""
-    locustfile = Path(sys.modules["linqi_storm"].__path__[0]) / "locustfile.py"
+    locustfile = Path(sys.modules["linqi_storm"].__path__[0]) / "run" / "locustfile.py"
     done = subprocess.run(
         [
             *(sys.executable, "-m", "locust", "-f", str(locustfile), "--headless", "-u", "1"),

@@ -19,7 +19,7 @@ import pytest
 
 from linqi import Key, Sessions, Signer
 from linqi.stores.opening import open_store
-from linqi_storm.processes import running
+from linqi_report.processes import running
 
 HERE = Path(__file__).parent
 

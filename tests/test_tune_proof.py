@@ -17,7 +17,8 @@ from linqi.cli import main
 from linqi.config.reading import load
 from linqi.errors import ConfigurationError
 from linqi_storm.scenarios.traffic import parse_gaps, parse_pages
-from linqi_storm.schema.results import StormRun, load_run, save_run
+from linqi_storm.schema.result_file import load_run, save_run
+from linqi_storm.schema.results import StormRun
 from linqi_tune.evidence.storm_result import facts_of
 from linqi_tune.model.choosing import advise
 from linqi_tune.model.facts import Current, Facts, Targets, Visitors

@@ -12,7 +12,8 @@ import pytest
 from rich.console import Console
 
 from linqi.config.reading import load
-from linqi_storm.schema.results import StormRun, load_run, save_run
+from linqi_storm.schema.result_file import load_run, save_run
+from linqi_storm.schema.results import StormRun
 from linqi_tune.demo.tuned import run_tuning
 from linqi_tune.model.facts import REFERENCE_COSTS
 from linqi_tune.smoke import main, played_loss, visits_of

@@ -1,9 +1,10 @@
-"""What ``linqi bench`` does: measure, print, write, compare, judge."""
+"""``linqi bench``: measures what a token costs on this machine, prints, compares and judges."""
 
 from __future__ import annotations
 
 import argparse
 import sys
+from pathlib import Path
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
@@ -17,13 +18,38 @@ from linqi_bench.running import measure
 from linqi_bench.settings import Settings
 from linqi_bench.soak import Reading, soak
 
-__all__ = ["run_bench"]
+__all__ = ["add_options", "run"]
 
 _FAILED = 2
 _SLACK_BYTES = 8_000_000
 
 
-def run_bench(arguments: argparse.Namespace) -> int:
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Declare the command's options."""
+    add = parser.add_argument
+    add("--quick", action="store_true", help="fewer figures, within 60 s (10 min otherwise)")
+    add("--only", metavar="WORDS", help="only the tests whose names match, as pytest's -k")
+    add("--config", type=Path, metavar="FILE", help="default: linqi.toml, where there is one")
+    add(
+        "--json", type=Path, metavar="FILE", default=Path("linqi-bench.json"),
+        help="the result file, which linqi tune reads (default: %(default)s)",
+    )  # fmt: skip
+    add(
+        "--html", type=Path, metavar="FILE", default=Path("linqi-bench.html"),
+        help="the page with charts (default: %(default)s)",
+    )  # fmt: skip
+    add("--markdown", type=Path, metavar="FILE", help="also write a table there")
+    add("--compare", type=Path, metavar="OLD", help="tell what changed since an old result file")
+    add(
+        "--soak",
+        type=int,
+        metavar="REQUESTS",
+        help="instead: serve so many requests in this process and show its memory",
+    )
+    add("--check", action="store_true", help="fail when a budget is exceeded by a clear margin")
+
+
+def run(arguments: argparse.Namespace) -> int:
     """Do what `arguments` ask for; 0, or 1 for a broken budget with ``--check``, or 2."""
     console = Console(width=None if sys.stdout.isatty() else 200)
     if arguments.soak is not None:

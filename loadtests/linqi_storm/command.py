@@ -5,8 +5,9 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Sequence
+from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from linqi import ConfigurationError
 
@@ -17,6 +18,9 @@ if TYPE_CHECKING:
     from linqi_storm.schema.results import StormRun
 
 __all__ = ["add_options", "run"]
+
+_GENERATOR: Final = ("gevent", "hdrh", "locust", "psutil", "starlette", "uvicorn")
+"""What the processes of a storm need, which could only say so in their logs."""
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -81,7 +85,7 @@ def run(options: argparse.Namespace) -> int:
     from linqi_report.processes import ServerDiedError
     from linqi_storm.run.progress import shown_progress
     from linqi_storm.run.runner import StormError, run_storm
-    from linqi_storm.schema.results import load_run, save_run
+    from linqi_storm.schema.result_file import load_run, save_run
 
     console = Console(stderr=options.json)
     if options.list:
@@ -94,6 +98,7 @@ def run(options: argparse.Namespace) -> int:
         return _show(console, options, load_run(options.result), options.result, against)
     if options.result is not None:
         raise ConfigurationError([f"only report takes a result, and {options.result} is given"])
+    _find(*_GENERATOR)
     order = order_of(options)
     try:
         with shown_progress(console, order.shape.duration) as progress:
@@ -103,6 +108,13 @@ def run(options: argparse.Namespace) -> int:
         return 1
     save_run(result, options.output)
     return _show(console, options, result, options.output, against)
+
+
+def _find(*names: str) -> None:
+    """Raise `ModuleNotFoundError` for what is not installed, without importing it."""
+    for name in names:
+        if find_spec(name) is None:
+            raise ModuleNotFoundError(f"No module named {name!r}", name=name)
 
 
 def _show(
@@ -130,7 +142,7 @@ def _show(
 
 
 def _earlier(path: Path | None) -> StormRun | None:
-    from linqi_storm.schema.results import load_run
+    from linqi_storm.schema.result_file import load_run
 
     return None if path is None else load_run(path)
 

@@ -25,9 +25,8 @@ from linqi_tune.report.changes import diff_of, real_changes
 from linqi_tune.report.document import as_json
 from linqi_tune.report.tables import show
 
-__all__ = ["DESCRIPTION", "add_options", "run"]
+__all__ = ["add_options", "run"]
 
-DESCRIPTION = "recommend settings from what was measured, and write them to linqi.toml"
 _DEFAULTS = Targets()
 _VOID = 3
 """As ``linqi storm`` ends."""

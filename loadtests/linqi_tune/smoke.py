@@ -22,7 +22,7 @@ from typing import Any, Final
 
 from linqi.cli import main as linqi
 from linqi_storm.scenarios.traffic import ClicksAndReads
-from linqi_storm.schema.results import load_run
+from linqi_storm.schema.result_file import load_run
 
 __all__ = ["main", "played_loss", "visits_of", "write_access_log"]
 

@@ -18,12 +18,13 @@ from linqi_storm.clients.logins import read_credential, refusal_of
 from linqi_storm.clients.population import Population
 from linqi_storm.clients.sign_in import SignIn
 from linqi_storm.clients.unverified import expiry_of
+from linqi_storm.clients.wall_clock import WallClock
 from linqi_storm.clients.wire import Answer, BrokenError, Wire
 from linqi_storm.scenarios.base import Scenario
 from linqi_storm.scenarios.forging import Forger
 from linqi_storm.schema.plan import Credential, Plan
 
-__all__ = ["Driver", "Reporter", "WallClock"]
+__all__ = ["Driver", "Reporter"]
 
 Reporter = Callable[[str, str, float, int, Exception | None], None]
 """Hears of every request: method, name, milliseconds from its intended time, bytes, fault."""
@@ -32,17 +33,6 @@ _SOONEST_RETRY, _LATEST_RETRY = 0.25, 5.0
 _WATCH_SECONDS, _WATCH_EVERY = 3.0, 0.02
 _ACCEPTED_AFTER_REVOKE: Final = 1.0
 """The documented bound on how long other workers may go on accepting a revoked session."""
-
-
-class WallClock:
-    """Wall time that never steps back: read once, then carried on by the monotonic clock."""
-
-    def __init__(self, zero: float) -> None:
-        self._shift = time.time() - time.perf_counter() - zero
-
-    def __call__(self) -> float:
-        """Give the seconds since `zero`, in Unix seconds."""
-        return time.perf_counter() + self._shift
 
 
 @dataclass(slots=True, eq=False)

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Final
 
 from linqi_report.page import Section, page
-from linqi_storm.report import charts as charts
+from linqi_storm.report import charts
 from linqi_storm.report.advice import SLOWED, UNEVEN, happened, lost, slowdown, to_do
 from linqi_storm.report.tables import (
     changes_table,

@@ -13,7 +13,8 @@ from linqi_storm.report.comparison import (
     differences,
     hit_ratio,
 )
-from linqi_storm.schema.results import CPU_LIMIT, LAG_LIMIT_MS, Spectrum, StormRun
+from linqi_storm.schema.results import Spectrum, StormRun
+from linqi_storm.schema.validity import CPU_LIMIT, LAG_LIMIT_MS
 
 __all__ = [
     "changes_table",

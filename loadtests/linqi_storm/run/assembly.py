@@ -16,8 +16,6 @@ from linqi_storm.run.peaks import peak_of, sliding_rates
 from linqi_storm.scenarios.base import Scenario
 from linqi_storm.schema.order import Order
 from linqi_storm.schema.results import (
-    CPU_LIMIT,
-    LAG_LIMIT_MS,
     Generator,
     Histogram,
     Lags,
@@ -34,6 +32,7 @@ from linqi_storm.schema.results import (
     Window,
 )
 from linqi_storm.schema.shape import Shape
+from linqi_storm.schema.validity import CPU_LIMIT, LAG_LIMIT_MS
 
 __all__ = [
     "assemble",

@@ -17,8 +17,9 @@ from locust.web import WebUI
 
 from linqi_storm.clients.ledger import Book
 from linqi_storm.run.live import live_figures, peak_so_far
-from linqi_storm.schema.results import CPU_LIMIT, LAG_LIMIT_MS, StormRun
+from linqi_storm.schema.results import StormRun
 from linqi_storm.schema.shape import Shape
+from linqi_storm.schema.validity import CPU_LIMIT, LAG_LIMIT_MS
 
 __all__ = ["TAB_KEY", "Row", "add_tab", "final_rows", "live_rows", "refused_rows", "waiting_rows"]
 

@@ -49,7 +49,7 @@ from linqi_storm.run.url_target import UrlTarget, at_barrier
 from linqi_storm.scenarios import Scenario, find_scenario
 from linqi_storm.schema.order import Order
 from linqi_storm.schema.plan import Credential, People, Plan
-from linqi_storm.schema.results import save_run
+from linqi_storm.schema.result_file import save_run
 
 __all__ = ["StormUser"]
 

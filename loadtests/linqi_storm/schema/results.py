@@ -9,16 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any, Final
 
-import msgspec
-
-from linqi import ConfigurationError
-
 __all__ = [
-    "CPU_LIMIT",
-    "LAG_LIMIT_MS",
     "SCHEMA",
     "Check",
     "Generator",
@@ -37,15 +30,10 @@ __all__ = [
     "Target",
     "Traffic",
     "Window",
-    "load_run",
-    "save_run",
 ]
 
 SCHEMA: Final = 1
 """Rises when a field changes its meaning or goes; a new field with a default does not raise it."""
-CPU_LIMIT: Final = 0.8
-LAG_LIMIT_MS: Final = 10.0
-"""Beyond either, in the generator, a run is void."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -388,23 +376,3 @@ class StormRun:
         if not self.generator.is_valid:
             return "VOID"
         return "PASS" if self.has_passed else "FAIL"
-
-
-def save_run(run: StormRun, path: Path) -> None:
-    """Write `run` as indented JSON."""
-    path.write_bytes(msgspec.json.format(msgspec.json.encode(run), indent=1))
-
-
-def load_run(path: Path) -> StormRun:
-    """Read a run; `ConfigurationError` when the file is none or of a later schema."""
-    try:
-        content = path.read_bytes()
-        found = msgspec.json.decode(content, type=dict[str, msgspec.Raw])
-        schema = msgspec.json.decode(found.get("schema", msgspec.Raw(b"null")), type=int)
-        if schema != SCHEMA:
-            raise ConfigurationError(
-                [f"{path} has the schema {schema}; this version of linqi reads {SCHEMA}"]
-            )
-        return msgspec.json.decode(content, type=StormRun)
-    except (OSError, msgspec.MsgspecError) as error:
-        raise ConfigurationError([f"{path} is no storm result: {error}"]) from error

@@ -12,7 +12,8 @@ from linqi_storm.report.verdict import show_verdict
 from linqi_storm.run.progress import shown_progress
 from linqi_storm.run.runner import run_storm
 from linqi_storm.schema.order import Order
-from linqi_storm.schema.results import StormRun, save_run
+from linqi_storm.schema.result_file import save_run
+from linqi_storm.schema.results import StormRun
 from linqi_storm.schema.shape import Shape
 
 __all__ = ["run_plain_then_grid"]

@@ -11,9 +11,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from linqi.evidence.quiet_paths import QuietPaths
-
 from linqi.errors import ConfigurationError
+from linqi_tune.evidence.quiet_paths import QuietPaths
 
 __all__ = ["FORMATS", "Parser", "Visit", "parser_of"]
 

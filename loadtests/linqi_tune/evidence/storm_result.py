@@ -38,7 +38,7 @@ class StormFacts:
 
 def read_storm(path: Path) -> StormFacts:
     """Read a result of ``linqi storm``; `ConfigurationError` where the file is none."""
-    from linqi_storm.schema.results import load_run
+    from linqi_storm.schema.result_file import load_run
 
     return facts_of(load_run(path), path.name)
 

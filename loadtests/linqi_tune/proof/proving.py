@@ -49,7 +49,7 @@ def measured(
 
     Where `sources` name none, the settings in force are stormed first.
     """
-    from linqi_storm.schema.results import load_run
+    from linqi_storm.schema.result_file import load_run
 
     order.folder.mkdir(parents=True, exist_ok=True)
     if sources.storm is not None:

@@ -191,7 +191,7 @@ class Trial:
         """
         from linqi_storm.report.page import write_report
         from linqi_storm.schema.order import Order
-        from linqi_storm.schema.results import save_run
+        from linqi_storm.schema.result_file import save_run
         from linqi_storm.schema.shape import Shape
 
         load, k = self.load, self.load.compression

@@ -1,1 +1,1 @@
-"""What the command line does, one command a module."""
+"""What the commands of the core do, and how commands of any package are found."""

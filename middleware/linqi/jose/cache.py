@@ -18,7 +18,7 @@ __all__ = ["CacheInfo", "VerifiedCache"]
 
 _ENTRY_BYTES: Final = 650
 """An entry without its payload: objects, digest, table, and the three names once they were read.
-Measured as the growth of a process over 100,000 entries (``linqi_bench``), rounded up."""
+Measured as the growth of a process over 100,000 entries (``linqi bench``), rounded up."""
 _GRANT_SECONDS: Final = 0.25
 """Entries made within this time share one deadline, the earliest one's."""
 

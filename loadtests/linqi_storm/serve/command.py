@@ -1,0 +1,56 @@
+"""``linqi serve``: runs the issuing app."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Final
+
+from linqi import RenewalSettings
+from linqi.jose.key import ALGORITHMS
+
+__all__ = ["add_options", "run"]
+
+_COMPRESSED_SECONDS: Final = 60
+"""Shorter lifetimes are a compressed demonstration, which whole-second times would bundle."""
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Declare the command's options."""
+    parser.add_argument("--host", default="127.0.0.1")
+    parser.add_argument("--port", type=int, default=8000, help="0 takes a free one")
+    parser.add_argument("--data", type=Path, default=Path("data"), help="folder of keys and users")
+    parser.add_argument("--workers", type=int, default=1)
+    parser.add_argument("--timed", action="store_true", help="time verification for GET /stats")
+    parser.add_argument(
+        "--log-level", choices=("debug", "info", "warning", "error"), default="info"
+    )
+    parser.add_argument("--certificate", type=Path, help="a PEM file, to serve over TLS")
+    parser.add_argument("--private-key", type=Path, help="the PEM file of its private key")
+    parser.add_argument("--alg", choices=ALGORITHMS, default="ES256")
+    parser.add_argument("--lifetime-seconds", type=float, default=900)
+    parser.add_argument("--buffer-seconds", type=float, default=300)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Serve until a signal ends it."""
+    from linqi_storm.serve.server import ServeOptions, serve
+
+    return serve(
+        ServeOptions(
+            host=arguments.host,
+            port=arguments.port,
+            data=arguments.data,
+            alg=arguments.alg,
+            settings=RenewalSettings(
+                lifetime=arguments.lifetime_seconds,
+                buffer=arguments.buffer_seconds,
+                whole_seconds=arguments.lifetime_seconds >= _COMPRESSED_SECONDS,
+            ),
+            workers=arguments.workers,
+            is_timed=arguments.timed,
+            log_level=arguments.log_level,
+            certificate=arguments.certificate,
+            private_key=arguments.private_key,
+        )
+    )

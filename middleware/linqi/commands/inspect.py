@@ -1,0 +1,42 @@
+"""``linqi inspect``: what a token says, without trusting it."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import time
+from collections.abc import Callable
+
+from linqi.commands.token_argument import add_token, complain_of, token_of
+from linqi.errors import TokenError
+from linqi.jose._gate import decode_segment, parse_object, split_token
+from linqi.jose.verifier import Limits
+
+__all__ = ["add_options", "run"]
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Declare the command's options."""
+    add_token(parser)
+
+
+def run(arguments: argparse.Namespace, clock: Callable[[], float] = time.time) -> int:
+    """Print header and claims as JSON; 0, or 1 for a token that cannot be read."""
+    limits = Limits()
+    try:
+        _, first, second, _ = split_token(
+            token_of(arguments), limits.token_bytes, limits.header_bytes
+        )
+        header = parse_object(decode_segment(first), "header")
+        claims = parse_object(decode_segment(second), "payload")
+    except TokenError as error:
+        return complain_of(error)
+    print("UNVERIFIED: anybody can write this; use `linqi verify` to check it", file=sys.stderr)
+    print(json.dumps({"header": header, "claims": claims}, indent=2))
+    expires_at = claims.get("exp")
+    if isinstance(expires_at, int | float):
+        left = expires_at - clock()
+        state = f"expires in {left:.0f} s" if left > 0 else f"expired {-left:.0f} s ago"
+        print(state, file=sys.stderr)
+    return 0
