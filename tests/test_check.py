@@ -134,6 +134,17 @@ def test_every_example_in_a_new_file_is_good() -> None:
             "bound-accepted",
             "warning",
         ),
+        (
+            BASE + "[renewal]\nlongest_lifetime_seconds = 3600\n",
+            "longest-lifetime",
+            "note",
+        ),
+        (
+            BASE + "[renewal]\nlongest_lifetime_seconds = 100_000\n",
+            "longest-lifetime",
+            "warning",
+        ),
+        (BASE + "[renewal]\nlongest_lifetime_seconds = 900\n", "unused", "warning"),
         (BASE + "[client]\nadvisory_seconds = 800\n", "client-early", "note"),
         (OUTSIDE + "[jwks]\nlifetime_seconds = 3000\n", "jwks-over-overlap", "warning"),
         (OUTSIDE + "[jwks]\nstale_seconds = 86400\n", "jwks-believed-long", "warning"),

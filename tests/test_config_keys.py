@@ -496,6 +496,12 @@ def _claims(trial: Trial, people: int = 20) -> list[Any]:
     return [wired.verifier.verify(token).claims for token in tokens]
 
 
+@case("renewal.longest_lifetime_seconds", OWN, (3600, 1800), (200, 401))
+async def an_own_token_of_an_hour(trial: Trial) -> object:
+    """Tell the status of a token that lives longer than new ones do."""
+    return await trial.status(good(exp=int(NOW) - 10 + 3600))
+
+
 @case("renewal.lifetime_seconds", PLAIN, (900, 700), (900, 700))
 async def a_life(trial: Trial) -> object:
     """Tell how long a token lives."""

@@ -28,7 +28,7 @@ from linqi import (
 from linqi.asgi.sockets import SocketSession
 from linqi.errors import InvalidClaim
 from linqi.events import TokenRefused
-from linqi.jose.verifier import own_issuer
+from linqi.jose.issuers import own_issuer
 from linqi.sessions.renewal import Due, Kept
 from linqi.stores.memory import MemoryStore
 

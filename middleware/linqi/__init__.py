@@ -31,10 +31,11 @@ from linqi.jose.cache import CacheInfo, VerifiedCache
 from linqi.jose.issuers import ANY_AUDIENCE, AnyAudience, TrustedIssuer
 from linqi.jose.key import ALGORITHMS, Key
 from linqi.jose.keys import KeySet, KeySource
+from linqi.jose.limits import Limits
 from linqi.jose.rotation import Rotation, rotate
 from linqi.jose.signer import Signer
 from linqi.jose.verified import ANONYMOUS, Anonymous, Verified
-from linqi.jose.verifier import Limits, Verifier
+from linqi.jose.verifier import Verifier
 from linqi.jwks.fetching import RemoteLimits
 from linqi.jwks.freshness import RefreshSettings
 from linqi.jwks.key_file import KeyFile

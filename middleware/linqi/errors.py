@@ -15,6 +15,7 @@
     │   ├── InvalidClaim          a claim has the wrong type or value
     │   │   └── MissingClaim      a required claim is absent
     │   ├── TokenExpired          ``now >= exp``
+    │   ├── LifetimeExceeded      an own token that lives longer than any may
     │   ├── TokenNotYetValid      ``now < nbf`` or ``now < iat``
     │   ├── BoundToken            a token with ``cnf``, presented without its proof
     │   └── TokenRevoked          the session or the token was withdrawn
@@ -52,6 +53,7 @@ __all__ = [
     "InvalidRequest",
     "InvalidSignature",
     "InvalidSubject",
+    "LifetimeExceeded",
     "LinqiError",
     "MalformedToken",
     "MissingClaim",
@@ -184,6 +186,16 @@ class TokenExpired(TokenError):
     def __init__(self, detail: str, *, seconds: float) -> None:
         super().__init__(detail)
         self.seconds = seconds
+
+
+class LifetimeExceeded(TokenError):
+    """An own token lives longer (``exp - iat``) than revocations are kept for.
+
+    Let in, it could outlive the revocation of its session. ``longest_lifetime_seconds`` of
+    ``linqi.toml`` raises the bound.
+    """
+
+    code = "lifetime_exceeded"
 
 
 class TokenNotYetValid(TokenError):

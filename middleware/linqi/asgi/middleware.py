@@ -346,6 +346,12 @@ def _faults(
         for trusted in verifier.issuers
     ):
         faults.append("the verifier does not trust renewal's signer; use Verifier.trusting(signer)")
+    elif renewal is not None and renewal.settings.lifetime > verifier.longest_lifetime:
+        faults.append(
+            f"renewal makes tokens that live {renewal.settings.lifetime:g} s, and the verifier"
+            f" refuses own ones above {verifier.longest_lifetime:g}; give Sessions the same"
+            " access= settings, or Revocations a longest_lifetime"
+        )
     if not transports:
         faults.append("transports is empty; leave it out for the Authorization header")
     if isinstance(expose_to, str) or not all(

@@ -286,7 +286,7 @@ class SessionRoutes:
         if self._revokes_session and verified.session_id is not None:
             await self._sessions.revoke(verified.session_id, user=verified.identity, cause="logout")
         elif verified.token_id is not None:
-            await self._sessions.revoke_access_token(verified.token_id)
+            await self._sessions.revoke_access_token(verified.token_id, verified.expires_at)
 
     def _who(self, scope: Scope) -> Verified:
         """Return the caller, who must have a token of the issuer whose sessions these are."""

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from linqi.commands.token_argument import add_token, complain_of, token_of
 from linqi.errors import TokenError
 from linqi.jose._gate import decode_segment, parse_object, split_token
-from linqi.jose.verifier import Limits
+from linqi.jose.limits import Limits
 
 __all__ = ["add_options", "run"]
 

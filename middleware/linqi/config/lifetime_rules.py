@@ -48,6 +48,33 @@ def _access_lifetime(facts: Facts) -> Iterator[Finding]:
         )
 
 
+def _longest_lifetime(facts: Facts) -> Iterator[Finding]:
+    renewal = facts.config.renewal
+    longest = renewal.longest_lifetime_seconds
+    if longest is None or not facts.config.has_keys:
+        return
+    if longest <= renewal.lifetime_seconds:
+        yield Finding(
+            code="unused",
+            severity="warning",
+            table="renewal",
+            key="longest_lifetime_seconds",
+            reason="It is not above lifetime_seconds, which holds.",
+            mend="Take it out.",
+        )
+        return
+    yield Finding(
+        code="longest-lifetime",
+        severity="warning" if longest > _DAY else "note",
+        table="renewal",
+        key="longest_lifetime_seconds",
+        reason=f"Own tokens that live up to {longest:g} s are let in, although new ones live"
+        f" {renewal.lifetime_seconds:g}, and revocations are kept as long.",
+        mend=f"Take it out {longest:g} s after lifetime_seconds was lowered, unless tokens of your"
+        " own making live longer.",
+    )
+
+
 def _buffer(facts: Facts) -> Iterator[Finding]:
     renewal = facts.config.renewal
     if facts.config.slides and renewal.buffer_seconds < (
@@ -280,6 +307,7 @@ def _jwks(facts: Facts) -> Iterator[Finding]:
 
 LIFETIME_RULES: Final[tuple[Callable[[Facts], Iterator[Finding]], ...]] = (
     _access_lifetime,
+    _longest_lifetime,
     _buffer,
     _policy,
     _session_cap,

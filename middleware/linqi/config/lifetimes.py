@@ -43,6 +43,13 @@ class RenewalTable:
         "The longest life of one access token.",
         of=(RenewalSettings, "lifetime"),
     )
+    longest_lifetime_seconds: float | None = key(
+        Number(1, 366 * _DAY, "seconds"),
+        "The longest life that a token of this deployment ever had, where that is longer: after"
+        " lifetime_seconds was lowered, or for tokens of your own making. Longer ones are refused,"
+        " and revocations are kept for so long. A store remembers it by itself.",
+        example=3600,
+    )
     buffer_seconds: float = key(
         Number(0, _DAY / 2, "seconds", is_above=True),
         "How long before its expiry a token is near expiry; under half the lifetime.",

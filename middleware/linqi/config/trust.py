@@ -10,7 +10,8 @@ from linqi.config.setting import PATH, VARIABLE, given_to, key
 from linqi.jose.cache import VerifiedCache
 from linqi.jose.issuers import TrustedIssuer
 from linqi.jose.key import ALGORITHMS
-from linqi.jose.verifier import Limits, Verifier
+from linqi.jose.limits import Limits
+from linqi.jose.verifier import Verifier
 from linqi.jwks.fetching import RemoteLimits
 from linqi.jwks.freshness import RefreshSettings
 from linqi.jwks.key_file import KeyFile

@@ -139,7 +139,11 @@ def build(
     revocations = None
     if store is not None:
         revocations = Revocations(
-            store, **given_to(Revocations, config.store), hooks=chosen, clock=clock
+            store,
+            **given_to(Revocations, config.store),
+            longest_lifetime=config.renewal.longest_lifetime_seconds or 0.0,
+            hooks=chosen,
+            clock=clock,
         )
     verifier = _verifier(config, trust, revocations, chosen, clock)
     renewal = sessions = None
@@ -211,9 +215,17 @@ def _verifier(
         cache=config.cache.made(),
         limits=config.verify.settings(),
         is_revoked=None if revocations is None else revocations.is_revoked,
+        # With a store its revocations know it, which never fall below the file's.
+        longest_lifetime=None if revocations is not None else _longest_lifetime(config),
         hooks=hooks,
         clock=clock,
     )
+
+
+def _longest_lifetime(config: Config) -> float | None:
+    """Return the bound where no store keeps one: none, unless the file has it."""
+    longest = config.renewal.longest_lifetime_seconds
+    return None if longest is None else max(longest, config.renewal.lifetime_seconds)
 
 
 def _sliding(

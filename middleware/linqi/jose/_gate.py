@@ -10,7 +10,7 @@ import pybase64
 
 from linqi.errors import MalformedToken, UnsupportedToken
 
-__all__ = ["decode_segment", "parse_object", "split_token"]
+__all__ = ["decode_segment", "parse_object", "split_token", "token_bytes"]
 
 _ALPHABET: Final = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
 # A last character whose unused bits are not zero is a second spelling of the same bytes
@@ -117,3 +117,15 @@ def _refuse_duplicates(data: bytes, what: str) -> None:
 
 def _refuse_constant(name: str) -> NoReturn:
     raise ValueError(name)
+
+
+def token_bytes(token: bytes | str) -> bytes:
+    """Return `token` as bytes; `MalformedToken` where it is neither bytes nor ASCII text."""
+    if isinstance(token, str):
+        try:
+            return token.encode("ascii")
+        except UnicodeEncodeError:
+            raise MalformedToken("the token has characters outside ASCII") from None
+    if isinstance(token, bytes):
+        return bytes(token)
+    raise MalformedToken(f"a token is bytes or str, not {type(token).__name__}")

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import logging
+import math
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Any, Final, Literal
 
 from linqi.errors import (
@@ -15,8 +15,8 @@ from linqi.errors import (
     ConfigurationError,
     InvalidSignature,
     LinqiError,
-    MalformedToken,
     MissingClaim,
+    TokenError,
     TokenRevoked,
     Unavailable,
     UnknownIssuer,
@@ -25,7 +25,7 @@ from linqi.errors import (
 )
 from linqi.events import Dispatcher, Event, Hook, RevocationFailed
 from linqi.jose import claims as rules
-from linqi.jose._gate import decode_segment, parse_object, split_token
+from linqi.jose._gate import decode_segment, parse_object, split_token, token_bytes
 from linqi.jose._header import Header, parse_header
 from linqi.jose._shape import Written
 from linqi.jose.cache import VerifiedCache
@@ -33,11 +33,14 @@ from linqi.jose.claims import Registered
 from linqi.jose.issuers import Profile, TrustedIssuer, own_issuer, prepare
 from linqi.jose.key import Key
 from linqi.jose.keys import FetchedKeys
+from linqi.jose.limits import Limits
+from linqi.jose.longest_lifetime import check_lifetime, lifetime_source
 from linqi.jose.signature_check import SignatureCheck
 from linqi.jose.signer import Signer
 from linqi.jose.verified import Origin, Verified
 
-__all__ = ["Limits", "Verifier"]
+__all__ = ["Verifier"]
+
 _MOST_HEADERS: Final = 256
 _ABSENT: Final = object()
 _MOST_SEEN: Final = 1_024
@@ -46,25 +49,6 @@ _TAIL: Final = slice(-24, None)
 """Characters at a token's end, of its signature, that tell tokens apart before they are compared:
 hashing 24 takes 0.02 us, hashing 800 takes 0.2."""
 _sha256 = hashlib.sha256
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Limits:
-    """How much of a token is looked at before anything in it is decoded."""
-
-    token_bytes: int = 16_384
-    """The whole token; 256 to 1,048,576."""
-    header_bytes: int = 2_048
-    """The encoded header; 64 to `token_bytes`."""
-
-    def __post_init__(self) -> None:
-        faults = []
-        if not 256 <= self.token_bytes <= 1_048_576:
-            faults.append(f"token_bytes is {self.token_bytes}, expected 256 to 1048576")
-        if not 64 <= self.header_bytes <= self.token_bytes:
-            faults.append(f"header_bytes is {self.header_bytes}, expected 64 to token_bytes")
-        if faults:
-            raise ConfigurationError(faults)
 
 
 class Verifier:
@@ -80,6 +64,12 @@ class Verifier:
     possession is not proved here. ``"refuse"``, the default, raises `BoundToken`, so that a stolen
     DPoP or mTLS token does not work as a bearer token (RFC 9449, section 7.2); ``"accept"`` is for
     an API behind a gateway that has checked the proof.
+
+    ``longest_lifetime``: own tokens that live longer (``exp - iat``, in seconds) are refused with
+    `LifetimeExceeded`, and own tokens without ``iat`` with `MissingClaim`: they could outlive the
+    revocation of their session. A number, or what gives the number that holds now. By default it is
+    asked of the object whose method `is_revoked` is, if that knows it (`KnowsLifetime`, such as
+    `Revocations`); else there is no bound.
     """
 
     def __init__(
@@ -92,11 +82,15 @@ class Verifier:
         is_revoked: Callable[[Verified], bool] | None = None,
         on_revocation_error: Literal["closed", "open"] = "closed",
         bound_tokens: Literal["refuse", "accept"] = "refuse",
+        longest_lifetime: float | Callable[[], float] | None = None,
         hooks: Sequence[Hook] = (),
         clock: Callable[[], float] = time.time,
     ) -> None:
         listed = (issuers,) if isinstance(issuers, TrustedIssuer) else tuple(issuers)
-        if faults := _faults(listed, leeway, on_revocation_error, bound_tokens):
+        faults = _faults(listed, leeway, on_revocation_error, bound_tokens)
+        if isinstance(longest_lifetime, float | int) and not longest_lifetime > 0:
+            faults.append(f"longest_lifetime is {longest_lifetime!r}, expected above 0 s")
+        if faults:
             raise ConfigurationError(faults)
         self.cache = VerifiedCache() if cache == "default" else cache
         if self.cache is not None:
@@ -114,6 +108,8 @@ class Verifier:
         self._serves_on_error = on_revocation_error == "open"
         self._refuses_bound = bound_tokens == "refuse"
         self._events: Dispatcher[Event] = Dispatcher(hooks)
+        self._longest_lifetime = lifetime_source(longest_lifetime, is_revoked)
+        self._last_longest = math.inf
         self._clock = clock
 
     @classmethod
@@ -123,6 +119,11 @@ class Verifier:
         ``Verifier([own_issuer(signer), *others])`` trusts others as well.
         """
         return cls(own_issuer(signer), **options)
+
+    @property
+    def longest_lifetime(self) -> float:
+        """The longest life of an own token that is let in now, in seconds; infinite unbounded."""
+        return math.inf if self._longest_lifetime is None else self._longest_lifetime()
 
     @property
     def fetched_keys(self) -> tuple[FetchedKeys, ...]:
@@ -138,7 +139,7 @@ class Verifier:
 
     def verify(self, token: bytes | str) -> Verified:
         """Give the verified value of `token`, or raise a `TokenError` or `Unavailable`."""
-        data = token if type(token) is bytes else _ascii(token)
+        data = token if type(token) is bytes else token_bytes(token)
         cache = self.cache
         if cache is None:
             return self._verify_cold(data)
@@ -170,7 +171,7 @@ class Verifier:
         """Give what `token` was verified as a moment ago, checked like any hit, or None."""
         if self.cache is None or len(token) > self._most_bytes:
             return None
-        verified = self.cache.get(_sha256(_bytes(token)).digest())
+        verified = self.cache.get(_sha256(token_bytes(token)).digest())
         if verified is not None:
             self.recheck(verified)
         return verified
@@ -180,7 +181,7 @@ class Verifier:
 
         All of this is quick; `SignatureCheck.holds` is what takes long, and any thread may ask it.
         """
-        data = _bytes(token)
+        data = token_bytes(token)
         signed, first, second, last = split_token(data, self._most_bytes, self._most_header_bytes)
         header = self._headers.get(first) or self._read_header(first)
         signature = decode_segment(last)
@@ -190,7 +191,7 @@ class Verifier:
 
     def algorithm_of(self, token: bytes | str) -> str:
         """Give the ``alg`` that the header of `token` names; nothing else of it is believed yet."""
-        first = split_token(_bytes(token), self._most_bytes, self._most_header_bytes)[1]
+        first = split_token(token_bytes(token), self._most_bytes, self._most_header_bytes)[1]
         return (self._headers.get(first) or self._read_header(first)).alg
 
     def accept(self, proof: SignatureCheck, *, holds: bool) -> Verified:
@@ -232,9 +233,10 @@ class Verifier:
         """Remember a token that this process has just signed, without checking the signature.
 
         Everything else is checked. The first request with the new token is then a hit, unless it
-        is a token that `verify` refuses (``bound_tokens``), which is not remembered.
+        is a token that `verify` refuses by ``bound_tokens`` or ``longest_lifetime``, which is not
+        remembered.
         """
-        return self._verify_cold(_ascii(token), is_signed=True)
+        return self._verify_cold(token_bytes(token), is_signed=True)
 
     def _verify_cold(
         self, data: bytes, digest: bytes = b"", *, is_signed: bool = False, by: Key | None = None
@@ -267,11 +269,28 @@ class Verifier:
         origin = profile.origins.get(key) or profile.originate(key)
         verified = _verified(read, payload, digest or _sha256(data).digest(), origin)
         self.recheck(verified)
+        if origin.own and self._longest_lifetime is not None and not is_refused:
+            # After the check of revocations, which has the bound by then or raises `Unavailable`.
+            is_refused = self._is_too_long(verified, is_signed=is_signed)
         if header is not known:
             self._keep_header(first, header)
         if self.cache is not None and not is_refused:
             self.cache.put(verified, profile.keys)
         return verified
+
+    def _is_too_long(self, verified: Verified, *, is_signed: bool) -> bool:
+        """Return whether an own token that was just signed lives too long; raise for any other."""
+        longest = self.longest_lifetime
+        if longest < self._last_longest and self.cache is not None:
+            self.cache.clear()  # it may hold what was let in before the bound was known
+        self._last_longest = longest
+        try:
+            check_lifetime(verified, longest)
+        except TokenError:
+            if not is_signed:
+                raise
+            return True
+        return False
 
     def _read_header(self, segment: bytes) -> Header:
         """Read a header that is not known yet, and refuse an ``alg`` that no issuer may use."""
@@ -371,18 +390,3 @@ def _faults(
     if bound_tokens not in ("refuse", "accept"):
         faults.append(f"bound_tokens is {bound_tokens!r}, expected 'refuse' or 'accept'")
     return faults
-
-
-def _bytes(token: bytes | str) -> bytes:
-    return token if type(token) is bytes else _ascii(token)
-
-
-def _ascii(token: bytes | str) -> bytes:
-    if isinstance(token, str):
-        try:
-            return token.encode("ascii")
-        except UnicodeEncodeError:
-            raise MalformedToken("the token has characters outside ASCII") from None
-    if isinstance(token, bytes):
-        return bytes(token)
-    raise MalformedToken(f"a token is bytes or str, not {type(token).__name__}")

@@ -50,7 +50,7 @@ _AUTHORIZE_SECONDS: Final = 5.0
 _LONGEST_CLAIMS: Final = 4_096
 _LONGEST_DEVICE: Final = 256
 _SLACK_SECONDS: Final = 300
-"""Revocations outlive the access lifetime by the longest leeway that a verifier can have."""
+"""Revocations outlive the last token they concern by the longest leeway of a verifier."""
 _PURGE_SECONDS, _PURGE_AT_ONCE = 30.0, 500
 
 
@@ -92,6 +92,7 @@ class Sessions:
         self.revocations = revocations or Revocations(store, clock=clock)
         self.revocations.listen(*chosen)
         self.revocations.belong_to(signer.issuer)
+        self.revocations.raise_lifetime(self.access.lifetime)
         self._tokens = RefreshTokens(secret, issuer=signer.issuer)
         self.devices = Devices(store, secret, issuer=signer.issuer, ready=self._ready, clock=clock)
         self._authorize = authorize
@@ -156,7 +157,7 @@ class Sessions:
         )
         surplus = await self.store.create(record, self.settings.most_sessions)
         if surplus:
-            await self._publish([self._of_session(name, now) for name in surplus])
+            await self._publish_sessions(surplus, now)
             for name in surplus:
                 self.tell(SessionRevoked(user=subject, session=name, cause="limit"))
         self.tell(SessionStarted(user=subject, session=session_id, ends_at=ends_at))
@@ -184,7 +185,7 @@ class Sessions:
         await self._ready()
         now = self._clock()
         is_known = await self.store.revoke(session_id, now, cause)
-        await self._publish([self._of_session(session_id, now)])
+        await self._publish_sessions([session_id], now)
         self.tell(SessionRevoked(user=user, session=session_id, cause=cause))
         return is_known
 
@@ -202,24 +203,33 @@ class Sessions:
         await self.devices.end(subject)
         ids = await self.store.revoke_all(subject, now, cause, spared)
         whole = Revocation(
-            kind="subject",
-            value=subject,
-            at=float(int(now)),
-            until=self._until(now),
-            spared=spared,
+            kind="subject", value=subject, at=float(int(now)), until=now, spared=spared
         )
-        await self._publish([whole, *(self._of_session(name, now) for name in ids)])
+        await self._publish([whole, *(_of_session(name, now) for name in ids)], now)
         for name in ids:
             self.tell(SessionRevoked(user=subject, session=name, cause=cause))
         return ids
 
-    async def revoke_access_token(self, token_id: str) -> None:
-        """Refuse the access token whose ``jti`` is `token_id` from now on."""
+    async def revoke_access_token(self, token_id: str, expires_at: float | None = None) -> None:
+        """Refuse the access token whose ``jti`` is `token_id` from now on.
+
+        Args:
+            token_id: Its ``jti``.
+            expires_at: Its ``exp`` in Unix seconds: it is refused until then. Without it, for the
+                longest life that a token of this deployment can have.
+
+        Raises:
+            Unavailable: It is refused by this process only, as the store could not be reached.
+
+        """
         await self._ready()
         now = self._clock()
-        await self._publish(
-            [Revocation(kind="token", value=token_id, at=now, until=self._until(now))]
-        )
+        revocation = Revocation(kind="token", value=token_id, at=now, until=now)
+        if expires_at is None:
+            await self._publish([revocation], now)
+        else:
+            until = expires_at + _SLACK_SECONDS
+            await self._keep([revocation.lasting(until)])
 
     async def revoke_refresh_token(self, refresh_token: str) -> bool:
         """End the session of `refresh_token`; false where it is none of ours (RFC 7009, 2.2)."""
@@ -241,6 +251,7 @@ class Sessions:
 
     async def _start(self) -> None:
         await self.store.start()
+        await self._announce_lifetime()
         await self.revocations.start()
         self._purger.start()
 
@@ -288,11 +299,11 @@ class Sessions:
                     current=record.counter,
                 )
             )
-        if outcome.kind in ("reused", "revoked"):
-            # Also for one that was revoked before: whoever did it may have died before he told.
-            until = self._until(record.revoked_at)
-            if until > now and not self.revocations.knows(session_id):
-                await self._publish([self._of_session(session_id, record.revoked_at)])
+        if outcome.kind in ("reused", "revoked") and not self.revocations.knows(session_id):
+            # Also for one that was revoked before: the worker may have died before it published.
+            lifetime = await self.revocations.agree_on_lifetime()
+            if record.revoked_at + lifetime + _SLACK_SECONDS > now:
+                await self._publish_sessions([session_id], record.revoked_at)
         if outcome.kind == "reused":
             raise RefreshRefused("reused", f"token {presented} was spent; the session is revoked")
         if outcome.kind == "revoked":
@@ -318,22 +329,48 @@ class Sessions:
             raise unexpected("authorize", answer, "True, False or a mapping of claims")
         return claims, scopes
 
-    async def _publish(self, revocations: Sequence[Revocation]) -> None:
-        """Refuse here at once, and have the store tell the others."""
+    async def _publish_sessions(self, session_ids: Sequence[str], at: float) -> None:
+        await self._publish([_of_session(name, at) for name in session_ids], at)
+
+    async def _publish(self, revocations: Sequence[Revocation], at: float) -> None:
+        """Refuse what was revoked at `at` for as long as a token that it concerns can live.
+
+        Here at once; then the store is asked how long that is, as another worker may make tokens
+        that live longer, and tells the others.
+        """
+        self.revocations.add(_until(revocations, at + self.revocations.longest_lifetime))
+        longest = await self.revocations.agree_on_lifetime()
+        await self._keep(_until(revocations, at + longest))
+
+    async def _keep(self, revocations: Sequence[Revocation]) -> None:
         self.revocations.add(revocations)
         await self.store.publish(revocations)
+
+    async def _announce_lifetime(self) -> None:
+        """Let workers that run with a shorter access lifetime know this one before its tokens."""
+        longest = await self.revocations.agree_on_lifetime()
+        now = self._clock()
+        notice = Revocation(
+            kind="lifetime", value=repr(longest), at=now, until=now + _SLACK_SECONDS
+        )
+        await self.store.publish([notice])
 
     async def _purge(self) -> None:
         while True:
             await self._sleep(_PURGE_SECONDS)
             with contextlib.suppress(Unavailable):
                 await self.store.purge(self._clock(), _PURGE_AT_ONCE)
+                await self.revocations.agree_on_lifetime()  # a failover may have forgotten it
 
-    def _of_session(self, session_id: str, at: float) -> Revocation:
-        return Revocation(kind="session", value=session_id, at=at, until=self._until(at))
 
-    def _until(self, at: float) -> float:
-        return at + self.access.lifetime + _SLACK_SECONDS
+def _of_session(session_id: str, at: float) -> Revocation:
+    return Revocation(kind="session", value=session_id, at=at, until=at)
+
+
+def _until(revocations: Sequence[Revocation], last_expiry: float) -> list[Revocation]:
+    """Return `revocations` that last until no token that expires by `last_expiry` is let in."""
+    until = last_expiry + _SLACK_SECONDS
+    return [revocation.lasting(until) for revocation in revocations]
 
 
 def _claims_text(claims: Mapping[str, Any] | None, scopes: Sequence[str]) -> str:

@@ -61,12 +61,17 @@ class Revocation(msgspec.Struct, frozen=True, kw_only=True):
 
     ``session``: tokens whose ``sid`` is `value`. ``subject``: tokens of the subject `value` whose
     session began before `at`, but for the session `spared`. ``token``: the one whose ``jti`` is
-    `value`.
+    `value`. ``lifetime`` refuses nothing: it says that access tokens may live for `value` seconds
+    now, so that a worker with a shorter setting knows it before it meets one.
     """
 
-    kind: Literal["session", "subject", "token"]
+    kind: Literal["session", "subject", "token", "lifetime"]
     value: str
     at: float
     until: float
     """From here on no access token that it could concern is alive."""
     spared: str = ""
+
+    def lasting(self, until: float) -> Revocation:
+        """Return this revocation with another end."""
+        return msgspec.structs.replace(self, until=until)

@@ -22,6 +22,7 @@ __all__ = ["RevocationState", "Revocations"]
 
 _SWEEP_SECONDS: Final = 10.0
 _FIRST_RETRY, _LONGEST_RETRY = 0.1, 2.0
+_LONGEST_LIFETIME: Final = 366 * 86_400.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,6 +47,11 @@ class Revocations:
     workers revoke arrives by `SessionStore.follow`. When the store is silent for `stale_after`
     seconds (2 to infinity) nobody can tell what was revoked meanwhile: `is_revoked` then raises
     `Unavailable`, which the verifier answers with 503. Infinity serves on, whatever was missed.
+
+    A revocation is kept for the longest life that an access token of the deployment ever had, not
+    for today's setting: the store keeps that, and only ever raises it. `longest_lifetime` seconds
+    raise it here, as ``longest_lifetime_seconds`` of ``linqi.toml`` does; 0 leaves it to the store
+    and to `Sessions`, which raises it to its own access lifetime.
     """
 
     def __init__(
@@ -53,14 +59,21 @@ class Revocations:
         store: SessionStore,
         *,
         stale_after: float = 10.0,
+        longest_lifetime: float = 0.0,
         hooks: Sequence[Hook] = (),
         clock: Callable[[], float] = time.time,
         monotonic: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], Awaitable[object]] = asyncio.sleep,
     ) -> None:
+        faults = []
         if not stale_after >= 2:
-            raise ConfigurationError([f"stale_after is {stale_after!r}, expected 2 s to infinity"])
+            faults.append(f"stale_after is {stale_after!r}, expected 2 s to infinity")
+        if not 0 <= longest_lifetime <= _LONGEST_LIFETIME:
+            faults.append(f"longest_lifetime is {longest_lifetime!r}, expected 0 to 366 days in s")
+        if faults:
+            raise ConfigurationError(faults)
         self._store = store
+        self._longest_lifetime = float(longest_lifetime)
         self._issuer: str | None = None
         self._is_started = False
         self._stale_after = stale_after
@@ -114,6 +127,30 @@ class Revocations:
             return self._is_subject_revoked(verified)
         return False
 
+    @property
+    def longest_lifetime(self) -> float:
+        """The longest life of an own access token, in seconds; infinite while none is known.
+
+        Revocations are kept for so long, so the `Verifier` refuses own tokens that live longer.
+        """
+        return self._longest_lifetime or math.inf
+
+    def raise_lifetime(self, seconds: float) -> None:
+        """Let own tokens live for `seconds` at least; never lowers what holds already."""
+        self._longest_lifetime = max(self._longest_lifetime, seconds)
+
+    async def agree_on_lifetime(self) -> float:
+        """Return the longest life of the deployment's tokens, after raising the store's to ours.
+
+        A store that forgot it, as in a failover, learns it again.
+
+        Raises:
+            Unavailable: The store cannot be reached.
+
+        """
+        self.raise_lifetime(await self._store.raise_lifetime(self._longest_lifetime))
+        return self._longest_lifetime
+
     def knows(self, session_id: str) -> bool:
         """Tell whether the session is among those known to be revoked."""
         return session_id in self._sessions
@@ -122,9 +159,11 @@ class Revocations:
         """Refuse what `revocations` name from now on; an entry may come more than once."""
         for revocation in revocations:
             if revocation.kind == "session":
-                self._sessions[revocation.value] = revocation.until
+                _keep(self._sessions, revocation)
             elif revocation.kind == "token":
-                self._tokens[revocation.value] = revocation.until
+                _keep(self._tokens, revocation)
+            elif revocation.kind == "lifetime":
+                self.raise_lifetime(float(revocation.value))
             else:
                 known = self._subjects.get(revocation.value, ())
                 if revocation not in known:
@@ -172,6 +211,7 @@ class Revocations:
         while True:
             heard_at = self._heard_at
             try:
+                await self.agree_on_lifetime()
                 await self._store.follow(self._clock(), self._take)
                 error = "the store ended the feed"
             except Unavailable as failed:
@@ -233,3 +273,8 @@ class Revocations:
 
     def _left(self) -> float:
         return max(0.0, self._trusted_until - self._monotonic())
+
+
+def _keep(entries: dict[str, float], revocation: Revocation) -> None:
+    """Keep the later end: who heard of the same revocation twice must not forget it sooner."""
+    entries[revocation.value] = max(entries.get(revocation.value, 0.0), revocation.until)

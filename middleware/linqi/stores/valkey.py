@@ -26,8 +26,8 @@ __all__ = ["ValkeyStore"]
 
 _BLOCK_SECONDS: Final = 1.0
 _AT_ONCE: Final = 1_000
-_KEPT_SECONDS: Final = 90_000
-"""Revocations are trimmed from the stream after a day and an hour: the longest access lifetime."""
+_LOOKED_AT_SECONDS: Final = 90_000
+"""Revocations are looked at after a day and an hour in the stream, when most are past their end."""
 
 
 class ValkeyStore:
@@ -71,7 +71,7 @@ class ValkeyStore:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._prefix = prefix
         self._stream = f"{prefix}:revocations"
-        names = ("create", "end_devices", "present", "raise", "revoke")
+        names = ("create", "end_devices", "present", "raise", "revoke", "trim")
         self._scripts = {name: Script(name) for name in names}
         self._attempts = ValkeyAttempts(url, client=client, timeout=timeout, prefix=prefix)
 
@@ -213,10 +213,8 @@ class ValkeyStore:
             take([revocation for revocation in revocations if revocation.until > since])
 
     async def purge(self, now: float, most: int) -> int:
-        """Trim old revocations; sessions that are over leave by themselves."""
-        oldest = f"{int((now - _KEPT_SECONDS) * 1000)}-0"
-        async with self._in_time():
-            await self._client.xtrim(self._stream, minid=oldest, approximate=True)
+        """Forget old revocations past their end; sessions that are over leave by themselves."""
+        await self._call("trim", [self._stream], [repr(now), _LOOKED_AT_SECONDS, max(most, 1)])
         return 0
 
     async def _call(self, name: str, keys: Sequence[str], arguments: Sequence[Any]) -> Any:
