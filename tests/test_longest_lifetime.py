@@ -94,7 +94,7 @@ async def check_refused(make_store: MakeStore, clock: FakeClock, token: str, exp
 
 
 @pytest.mark.parametrize("what", ["session", "subject"])
-async def test_a_revoked_token_stays_refused_after_the_lifetime_was_shortened(
+async def test_k7_a_revoked_token_stays_refused_after_the_lifetime_was_shortened(
     make_store: MakeStore, clock: FakeClock, what: str
 ) -> None:
     """From 3,600 s to 300 by a restart: a token made before it lives on, and so its revocation."""
@@ -175,7 +175,7 @@ async def test_a_worker_with_a_longer_lifetime_is_heard_of_before_its_tokens(
     await check_refused(make_store, clock, pair.access_token, pair.access_expires_at)
 
 
-async def test_own_tokens_that_outlive_revocations_are_refused(clock: FakeClock) -> None:
+async def test_v21_own_tokens_that_outlive_revocations_are_refused(clock: FakeClock) -> None:
     """Above the bound, or of unknown length: without ``iat``. Foreign ones are not concerned."""
     async with working(MemoryStore, clock, 300) as worker:
         verifier, revocations = worker.verifier, worker.sessions.revocations

@@ -1,4 +1,4 @@
-"""Verification: what a token must be (V1 to V19), and what a remembered one must still be."""
+"""Verification: what a token must be (V1 to V20), and what a remembered one must still be."""
 
 import base64
 import contextlib
@@ -694,7 +694,7 @@ BOUND = [
 
 
 @pytest.mark.parametrize("confirmation", BOUND)
-def test_rfc_9449_a_bound_token_is_no_bearer_token(confirmation: Any) -> None:
+def test_v20_rfc_9449_a_bound_token_is_no_bearer_token(confirmation: Any) -> None:
     """RFC 9449, 7.2; RFC 8705: a stolen one must not work where no proof is asked for."""
     token = make(KEY, good_claims(cnf=confirmation))
     verifier = verifier_of(KEY)
