@@ -18,7 +18,7 @@ from linqi.events import Event, StreamClosed
 from linqi.jose.verified import Verified
 from linqi.jose.verifier import Verifier
 
-__all__ = ["StreamClosedError", "StreamLimits", "StreamSession"]
+__all__ = ["LiveStream", "StreamClosedError", "StreamLimits", "StreamSession"]
 
 _logger = logging.getLogger("linqi")
 _EVENTS_AT_4: Final = (b"/e", b"/E")
