@@ -382,6 +382,17 @@ def test_a_call_is_measured_after_other_work_too(tmp_path: Path) -> None:
         assert 0 < figure["over"]["median"] <= figure["value"]["median"] < 5_000
 
 
+def test_an_import_is_measured_in_a_fresh_process(tmp_path: Path) -> None:
+    """Time and memory of the library beside those of PyJWT, and how many modules it loads."""
+    ran = _bench(tmp_path, "--quick", "--only", "test_import_of_the_library")
+    assert ran.returncode == 0, ran.stderr
+    took, grown = Result.read(tmp_path / "linqi-bench.json").figures
+    assert (took["id"], grown["id"]) == ("import.linqi.time", "import.linqi.memory")
+    assert 0 < took["raw"] < took["value"]["median"]
+    assert 5 < grown["raw"] < grown["value"]["median"] < 60
+    assert took["details"]["modules"] > 100
+
+
 def test_soak_grows_by_no_object() -> None:
     """Tokens that come and go leave nothing behind: not in caches, memos or tables."""
     readings = soak(160_000, readings=8)

@@ -280,6 +280,27 @@ def test_imports_go_down_the_floors_only(module: str) -> None:
     assert faults_of(module, modules()[module].read_text()) == []
 
 
+def folder_of(module: str) -> str:
+    """Return the folder of a module; a module beside the folders of a package is its own."""
+    path = modules()[module]
+    is_package = path.name == "__init__.py"
+    folder = module if is_package else module.rpartition(".")[0]
+    return folder if "." in folder else module
+
+
+def test_no_folder_imports_what_imports_it() -> None:
+    """Folders and packages form no ring."""
+    imports: dict[str, set[str]] = {}
+    for module, path in modules().items():
+        names = [name for name in imports_of(ast.parse(path.read_text())) if is_module(name)]
+        known = {name if name in modules() else name.rpartition(".")[0] for name in names}
+        imports.setdefault(folder_of(module), set()).update(map(folder_of, known))
+    left = {folder: others - {folder} for folder, others in imports.items()}
+    while leaves := {folder for folder, others in left.items() if not others & left.keys()}:
+        left = {folder: others for folder, others in left.items() if folder not in leaves}
+    assert left == {}
+
+
 @pytest.mark.parametrize(
     ("module", "source"),
     [

@@ -4,31 +4,19 @@ from __future__ import annotations
 
 import gc
 import json
-import os
 import statistics
 import sys
 import time
-from pathlib import Path
 
 from linqi import VerifiedCache, Verifier
 from linqi_bench.tokens import Case
+from linqi_report.process_memory import resident_bytes
 
-__all__ = ["grow", "resident_bytes"]
+__all__ = ["grow"]
 
 _AT_ONCE = 1_000
 _LEAST = 50_000
 _PASSES = 5
-
-
-def resident_bytes() -> int:
-    """Give the resident size of this process; on other systems than Linux the largest so far."""
-    statm = Path("/proc/self/statm")
-    if statm.exists():
-        return int(statm.read_text("ascii").split()[1]) * os.sysconf("SC_PAGE_SIZE")
-    import resource
-
-    unit = 1 if sys.platform == "darwin" else 1024
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
 
 
 def grow(entries: int, token_bytes: int = 0, *, reads_names: bool = False) -> dict[str, float]:

@@ -21,7 +21,7 @@ __all__ = ["SUITES", "measure"]
 
 SUITES: Final = (
     "verification", "workloads", "cache", "keys", "middleware", "renewal", "signing", "sessions",
-    "stores", "client", "surroundings", "off_loop", "served",
+    "stores", "client", "surroundings", "off_loop", "served", "imports",
 )  # fmt: skip
 _LIBRARIES: Final = (
     *("linqi", "PyJWT", "cryptography", "cachetools", "msgspec", "pybase64"),

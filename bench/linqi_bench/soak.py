@@ -14,10 +14,10 @@ from typing import Final
 
 from linqi import JWTMiddleware, RenewalSettings, SlidingRenewal, VerifiedCache, Verifier
 from linqi.errors import TokenError
-from linqi_bench.footprint import resident_bytes
 from linqi_bench.middleware import bare_app, request_of, send_nowhere, take_nothing
 from linqi_bench.tokens import Case
 from linqi_bench.verification import garbage_like
+from linqi_report.process_memory import resident_bytes
 
 __all__ = ["Reading", "soak"]
 
