@@ -259,6 +259,23 @@ async def test_h6_each_header_may_be_read_once_only(
             assert list(seen["server"]) == ["api.test", 443]
 
 
+@pytest.mark.parametrize("skips", [True, False])
+async def test_h6_headers_of_a_response_may_be_read_once_only(
+    clock: FakeClock, skips: bool
+) -> None:
+    """They arrive whether or not a successor is put beside them."""
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        headers = iter([iter([b"cache-control", b"public, max-age=60"]), [b"x-note", b"1"]])
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
+        await send({"type": "http.response.body", "body": b""})
+
+    middleware = wrap(app, clock, skip_cacheable=skips)
+    answer = await call(middleware, http(token=near_expiry(middleware, clock)))
+    assert answer.header("x-note") == "1"
+    assert answer.header("cache-control") == ("public, max-age=60" if skips else "no-store")
+
+
 def test_h6_falcons_own_test_client(clock: FakeClock) -> None:
     """Its headers are iterators in an iterator; a refused and a verified request both work."""
 

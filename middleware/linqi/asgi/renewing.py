@@ -151,7 +151,9 @@ class Renewer:
 
     async def _renewed(self, wanted: Wanted, message: Message, is_early: bool) -> Message:
         """Give the response start with the successor, or as it was when there is none."""
-        headers = [(bytes(name), bytes(value)) for name, value in message.get("headers", ())]
+        given = [(bytes(name), bytes(value)) for name, value in message.get("headers", ())]
+        message = {**message, "headers": given}  # the application's may be iterators
+        headers = list(given)
         if self._skip_cacheable and is_cacheable(headers, self._clock()):
             self._defer(wanted, "cacheable")
             return message
