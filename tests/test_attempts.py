@@ -1,6 +1,7 @@
 """One contract for every counter of attempts, on real servers."""
 
 import asyncio
+import contextlib
 import secrets
 import sqlite3
 from collections.abc import AsyncIterator, Callable, Sequence
@@ -11,6 +12,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from chaos import Proxy
 from linqi import ConfigurationError
 from linqi.errors import Unavailable
 from linqi.sessions.attempts import (
@@ -325,4 +327,33 @@ async def test_a_database_without_the_table_names_the_command() -> None:
             await store.reserve(attempt(), [counter()], NOW)
         await PostgresStore(dsn).initialize()
         assert list(await store.reserve(attempt(), [counter()], NOW)) == []
+        await store.close()
+
+
+async def test_a_cancelled_attempt_harms_no_later_one(attempts: AttemptStore) -> None:
+    """D10: whenever a request is cut off, the next one gets its own answer."""
+    roomy, full = counter(Limit(1000, 60)), counter(Limit(1, 60))
+    assert list(await attempts.reserve(attempt(), [full], NOW)) == []
+    for number in range(30):
+        task = asyncio.ensure_future(attempts.reserve(attempt(), [full], NOW))
+        for _ in range(number % 7):
+            await asyncio.sleep(0)
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+        assert list(await attempts.reserve(attempt(), [roomy], NOW)) == []
+    assert await attempts.reserve(attempt(), [full], NOW)
+
+
+async def test_an_attempt_whose_reply_is_lost_stays_counted(valkey_url: str) -> None:
+    """It is refused, since nobody knows that it was counted, and it leaves its entry behind."""
+    port = int(valkey_url.rpartition(":")[2].partition("/")[0])
+    proxy, name, prefix = Proxy(("127.0.0.1", port)), counter(), f"t{secrets.token_hex(4)}"
+    async with proxy.running():
+        store = ValkeyAttempts(f"redis://127.0.0.1:{proxy.port}/0", timeout=1, prefix=prefix)
+        assert list(await store.reserve(attempt(), [name], NOW)) == []
+        proxy.set("lose_reply", times=1)
+        with contextlib.suppress(Unavailable):  # the driver may have sent it again, once
+            await store.reserve(attempt(), [name], NOW)
+        proxy.set("pass")
+        assert await store.reserve(attempt(), [name], NOW)
         await store.close()
