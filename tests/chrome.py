@@ -30,11 +30,13 @@ def executable() -> str:
 
 
 @contextlib.asynccontextmanager
-async def browsing() -> AsyncIterator[Browser]:
-    """Give a browser with an empty profile."""
+async def browsing(*arguments: str) -> AsyncIterator[Browser]:
+    """Give a browser with an empty profile; `arguments` are added to its command line."""
     path = executable()
     async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(executable_path=path, args=list(_ARGUMENTS))
+        browser = await playwright.chromium.launch(
+            executable_path=path, args=[*_ARGUMENTS, *arguments]
+        )
         try:
             yield browser
         finally:

@@ -167,6 +167,12 @@ def test_every_example_in_a_new_file_is_good() -> None:
             "cookie-insecure",
             "error",
         ),
+        (
+            BASE + STORE + '[cookies]\nrefresh_name = "r"\nrefresh_secure = false\n',
+            "refresh-cookie-insecure",
+            "error",
+        ),
+        (BASE + STORE + '[cookies]\nrefresh_name = "r"\n', "contradiction", "error"),
         (BASE.replace("https", "http"), "issuer-http", "warning"),
         (BASE.replace("id.shop.net", "shop.example"), "placeholder", "warning"),
         (OUTSIDE.replace("id.shop.net", "id.example/x"), "placeholder", "warning"),

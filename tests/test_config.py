@@ -152,7 +152,7 @@ def test_a_buffer_over_half_the_lifetime_has_its_own_code(tmp_path: Path) -> Non
         (b'[http]\naccept = ["smoke"]', "wrong-value", "header"),
         (b'[http]\naccept = ["header", "header"]', "wrong-value", "header"),
         (b'[http]\nsuccessor_header = "X Y"', "wrong-value", "not a header name"),
-        (b'[cookies]\nrefresh_name = "refresh"', "wrong-value", "__Host-"),
+        (b'[cookies]\nrefresh_name = "re fresh"', "wrong-value", "__Host-"),
         (b'[cookies]\norigins = ["*"]', "wrong-value", "list of origins"),
         (b'[http]\nrealm = "a\\"b"', "wrong-value", "printable"),
         (b"cache = 1", "wrong-value", "[cache]"),

@@ -897,6 +897,16 @@ async def the_refresh_cookie(trial: Trial) -> object:
     return "__Host-r" in _cookies(await _login(trial))
 
 
+@case("cookies.refresh_secure", LOGIN | {"cookies": {"refresh_name": "refresh"}}, (False, True),
+      (400, "refused"))  # fmt: skip
+async def a_refresh_cookie_without_prefix(trial: Trial) -> object:
+    """Tell the status of a login that is not on loopback, if the cookie may be made at all."""
+    try:
+        return (await _login(trial)).status
+    except ConfigurationError:
+        return "refused"
+
+
 @case("cookies.origins", COOKIE, (["https://app.example"], ["https://b.example"]), (200, 400))
 @case("cookies.access_name", COOKIE, ("__Host-access", "__Host-b"), (200, 401))
 async def a_cookie_of_app_example(trial: Trial) -> object:

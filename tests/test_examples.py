@@ -122,6 +122,36 @@ async def test_the_dual_tokens_example_signs_in_refreshes_and_signs_out(
     await module.sessions.close()
 
 
+async def test_the_example_of_two_origins_serves_its_page_and_no_sibling(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The listed page signs in with CORS; a sibling that is not listed gets neither."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(EXAMPLES)
+    module = load("sibling_origin")
+    await module.sessions.start()
+    person = {"username": "alice", "password": "correct horse"}
+    async with client_of(module.app) as client:
+        for name, status in (("app", 200), ("old", 400)):
+            origin = f"https://{name}.shop.example"
+            asking = {
+                "Origin": origin,
+                "Access-Control-Request-Method": "POST",
+                "Access-Control-Request-Headers": "content-type, x-token-delivery",
+            }
+            assert (await client.options("/login", headers=asking)).status_code == status
+            headers = {"X-Token-Delivery": "cookie", "Origin": origin}
+            headers["Sec-Fetch-Site"] = "same-site"
+            answer = await client.post("/login", json=person, headers=headers)
+            assert answer.status_code == status
+            allowed = answer.headers.get("access-control-allow-origin")
+            assert allowed == (origin if status == 200 else None)
+            refused = await client.get("/me", headers={"Origin": origin})
+            assert refused.status_code == 401
+            assert refused.headers.get("access-control-allow-origin") == allowed
+    await module.sessions.close()
+
+
 def test_the_client_example_stays_signed_in(
     dual_server: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

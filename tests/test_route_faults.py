@@ -3,6 +3,7 @@
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Callable
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 
@@ -26,7 +27,7 @@ from linqi import (
     Verifier,
 )
 from linqi._application import log_fault
-from linqi.errors import ApplicationFault, Unavailable
+from linqi.errors import ApplicationFault, NotStarted, Unavailable
 from linqi.events import RenewalFailed, RevocationFailed, SessionRouteFailed, TokenRefused
 from linqi.sessions.record import SessionRecord
 from linqi.stores.memory import MemoryStore
@@ -369,21 +370,47 @@ async def test_a_bug_in_a_store_is_a_500_without_its_message(
     assert [event.code for event in site.failures] == ["unexpected"]
 
 
-async def test_sessions_that_were_never_started_name_the_remedy(
-    clock: FakeClock, caplog: pytest.LogCaptureFixture, tmp_path: Any
-) -> None:
-    """Trying again does not help: no Retry-After, and the log says what to write."""
-    site = Site(clock, store=SQLiteStore(tmp_path / "s.db"))
-    check_plain_500(await site.login())
-    check_log(caplog, "the SQLite store is not started", "services=[sessions]")
-    token = await asyncio.to_thread(signed, site, clock)
-    answer = await call(site.app, http(token=token))
+async def test_revocations_that_were_never_started_name_the_remedy(clock: FakeClock) -> None:
+    """Trying again does not help: no Retry-After, and the events say what to write."""
+    site = Site(clock)
+    answer = await call(site.app, http(token=signed(site, clock)))
     assert (answer.status, answer.header("retry-after")) == (503, None)
     (refused,) = [event for event in site.heard if isinstance(event, TokenRefused)]
     assert "services=[sessions]" in refused.detail
     details = {event.detail for event in site.heard if isinstance(event, RevocationFailed)}
     assert len(details) == 1
     assert "services=[sessions]" in details.pop()
+
+
+async def test_a_store_that_was_never_started_names_the_remedy(
+    clock: FakeClock, caplog: pytest.LogCaptureFixture, tmp_path: Path
+) -> None:
+    """A fault of the set-up: 500 without detail or Retry-After, and the log says what to write."""
+    store = SQLiteStore(tmp_path / "sessions.db")
+    with pytest.raises(NotStarted, match=r"the SQLite store .*services=\[sessions\]"):
+        await store.get("a")
+
+    class Unstarted(MemoryStore):
+        async def create(self, *_: Any) -> Any:
+            return await store.get("a")
+
+    site = Site(clock, store=Unstarted())
+    check_plain_500(await site.login())
+    check_log(caplog, "the SQLite store is not started", "services=[sessions]")
+    await site.sessions.close()
+
+
+async def test_ending_a_session_starts_what_was_not_started(
+    clock: FakeClock, tmp_path: Path
+) -> None:
+    """Also where no revocations are looked up before: the first operation starts the sessions."""
+    site = Site(clock, store=SQLiteStore(tmp_path / "sessions.db"))
+    verifier = Verifier.trusting(site.sessions.signer, clock=clock)
+    app = JWTMiddleware(site.routes, verifier, hooks=[], clock=clock)
+    path = f"/sessions/{'a' * 30}"
+    answer = await call(app, http(path, method="DELETE", token=signed(site, clock)))
+    assert answer.status == 404
+    await site.sessions.close()
 
 
 def signed(site: Site, clock: FakeClock) -> str:

@@ -39,6 +39,7 @@ class Site:
             signer, is_revoked=self.sessions.revocations.is_revoked, clock=clock
         )
         self.app = App()
+        self.has_host = True
         self.routes = SessionRoutes(
             self.app,
             self.sessions,
@@ -65,6 +66,8 @@ class Site:
         sent = [*headers] if body is None or isinstance(body, bytes) else [JSON, *headers]
         scope = http(path, method=more.pop("method", "POST"), headers=sent, **more)
         scope["client"] = ("192.0.2.1", 1)
+        if not self.has_host:
+            scope["headers"] = [*sent]
         messages = [{"type": "http.request", "body": b"" if body is None else data}]
 
         async def receive() -> Any:
@@ -239,7 +242,12 @@ async def test_d9_the_cookie_is_host_only_and_out_of_scripts_reach(site: Site) -
         ([COOKIE, (b"origin", ORIGIN.encode())], 200),
         ([SAME], 400),
         ([COOKIE], 400),
+        ([COOKIE, (b"sec-fetch-site", b"same-site"), (b"origin", ORIGIN.encode())], 200),
         ([COOKIE, (b"sec-fetch-site", b"same-site")], 400),
+        ([COOKIE, (b"sec-fetch-site", b"same-site"), (b"origin", b"null")], 400),
+        ([COOKIE, (b"sec-fetch-site", b"same-site"), (b"origin", b"https://x.shop.example")], 400),
+        ([COOKIE, (b"sec-fetch-site", b"same-site"), (b"origin", ORIGIN.encode() + b"/")], 400),
+        ([(b"sec-fetch-site", b"same-site"), (b"origin", ORIGIN.encode())], 400),
         ([COOKIE, (b"sec-fetch-site", b"cross-site")], 400),
         ([COOKIE, (b"sec-fetch-site", b"none")], 400),
         ([COOKIE, (b"sec-fetch-site", b"cross-site"), (b"origin", ORIGIN.encode())], 400),
@@ -286,6 +294,45 @@ async def test_d9_a_header_that_decides_stands_there_once(
         reply = await site.post(path, body, *once, *twice, carrying(cookie))
         assert (reply.status, reply.json["error"]) == (400, "invalid_request")
     assert (await site.post("/refresh", None, COOKIE, SAME, carrying(cookie))).status == 200
+
+
+@pytest.mark.parametrize(
+    ("host", "origin", "site_says", "status"),
+    [
+        ("localhost:8000", "http://localhost:8000", "same-origin", 200),
+        ("127.0.0.1:8000", "http://127.0.0.1:8000", "same-origin", 200),
+        ("[::1]:8000", None, "same-origin", 200),
+        ("localhost:8000", "http://localhost:5173", "same-site", 200),
+        ("localhost:8000", "http://localhost:5173", None, 200),
+        ("localhost:8000", "http://localhost:9999", "same-site", 400),
+        ("shop.example", "http://shop.example", "same-origin", 400),
+        ("shop.example", None, "same-origin", 400),
+        ("localhost:8000", "https://shop.example", "same-origin", 400),  # a proxy rewrote Host
+        ("localhost.evil.example", None, "same-origin", 400),
+        ("", None, "same-origin", 400),
+    ],
+)
+async def test_a_cookie_without_secure_is_for_loopback_only(
+    clock: FakeClock, host: str, origin: str | None, site_says: str | None, status: int
+) -> None:
+    """Development over http: no prefix, no Secure; what reaches another host gets no cookie."""
+    site = Site(
+        clock, cookie_secure=False, cookie_name="refresh", origins=["http://localhost:5173"]
+    )
+    headers = [COOKIE, (b"host", host.encode())]
+    headers += [(b"origin", origin.encode())] if origin else []
+    headers += [(b"sec-fetch-site", site_says.encode())] if site_says else []
+    site.has_host = False
+    reply = await site.login(*headers)
+    assert reply.status == status
+    cookies = [value.decode() for name, value in reply.headers if name == b"set-cookie"]
+    if status == 200:
+        assert [cookie.partition("=")[0] for cookie in cookies] == ["refresh", "refresh-device"]
+    else:
+        assert cookies == []
+    for cookie in cookies:
+        assert "Secure" not in cookie
+        assert {"HttpOnly", "SameSite=Strict", "Path=/"} <= {*cookie.split("; ")}
 
 
 async def test_two_refresh_cookies_are_refused(site: Site) -> None:
@@ -474,6 +521,14 @@ def test_unfit_settings_are_refused(clock: FakeClock) -> None:
         {"cookie_name": "refresh"},
         {"origins": ["*"]},
         {"origins": "https://shop.example"},
+        {"origins": ["https://shop.example/"]},
+        {"origins": ["https://Shop.example"]},
+        {"origins": ["shop.example"]},
+        {"cookie_name": "__Host-"},
+        {"cookie_secure": False},
+        {"cookie_secure": False, "cookie_name": "__Secure-refresh"},
+        {"cookie_secure": False, "cookie_name": "refresh", "origins": ["https://shop.example"]},
+        {"cookie_secure": False, "cookie_name": "refresh", "origins": ["http://localhost.evil"]},
         {"prefix": "auth/"},
     ):
         with pytest.raises(ConfigurationError):

@@ -74,8 +74,10 @@ class SessionRoutes:
 
     A refresh token travels in an HttpOnly ``__Host-`` cookie, or in the body for clients that are
     no browsers: ``X-Token-Delivery: cookie`` or ``body`` says which, and the first is also the
-    header that a foreign page cannot send. `origins`: whose pages may use the cookie where the
-    browser sends no ``Sec-Fetch-Site``. `throttle`: None lets everybody guess for ever.
+    header that a foreign page cannot send. `origins`: whose pages may use the cookie besides
+    those of the routes' own origin; they must be of the same site where the browser sends
+    ``Sec-Fetch-Site``. `cookie_secure`: False is for development on loopback without TLS, with a
+    `cookie_name` without ``__Host-``. `throttle`: None lets everybody guess for ever.
     `revoke_session`: whether ``/revoke`` with an access token ends its whole session, or (False)
     that one token only.
     """
@@ -90,6 +92,7 @@ class SessionRoutes:
         prefix: str = "",
         origins: Sequence[str] = (),
         cookie_name: str = "__Host-refresh",
+        cookie_secure: bool = True,
         throttle: LoginThrottle | str | None = "default",
         revoke_session: bool = False,
         realm: str = "api",
@@ -101,8 +104,8 @@ class SessionRoutes:
         self._sessions = sessions
         self._verifier = verifier
         self._authenticate = authenticate
-        self._cookie = SessionCookie(cookie_name, origins)
-        self._device_cookie = SessionCookie(f"{cookie_name}-device", origins)
+        self._cookie = SessionCookie(cookie_name, origins, secure=cookie_secure)
+        self._device_cookie = SessionCookie(f"{cookie_name}-device", origins, secure=cookie_secure)
         self._attempts: LoginAttempts | None = None
         if throttle is not None:
             chosen = LoginThrottle() if isinstance(throttle, str) else throttle
@@ -261,7 +264,7 @@ class SessionRoutes:
         verified = self._who(scope)
         # Text from a path reaches no store unless it can be a session's id.
         is_one = _SESSION_ID.fullmatch(session_id) is not None
-        row = await self._sessions.store.get(session_id) if is_one else None
+        row = await self._sessions.find(session_id) if is_one else None
         if row is None or row.subject != verified.identity:
             return Answer(404, error_body("not_found", "you have no such session"))
         await self._sessions.revoke(session_id, user=verified.identity, cause="logout")

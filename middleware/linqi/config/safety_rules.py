@@ -190,6 +190,16 @@ def _http(facts: Facts) -> Iterator[Finding]:
             " plant one.",
             mend="Leave access_secure out; it is for development on loopback.",
         )
+    if config.has_store and not config.cookies.refresh_secure:
+        yield Finding(
+            code="refresh-cookie-insecure",
+            severity="error",
+            table="cookies",
+            key="refresh_secure",
+            reason="Without Secure and __Host- the refresh token, good for days, crosses plain"
+            " HTTP; the session routes take its cookie on loopback only.",
+            mend="Leave refresh_secure out; it is for development on loopback.",
+        )
     urls = [("verify", "issuer", config.verify.issuer or "")]
     urls += [(f"issuers.{n}", "issuer", i.issuer or "") for n, i in enumerate(config.issuers)]
     urls += [("cookies", "origins", origin) for origin in config.cookies.origins]

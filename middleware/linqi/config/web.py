@@ -9,7 +9,6 @@ from linqi.asgi._http import PathRules
 from linqi.asgi.client_address import read_networks
 from linqi.asgi.quiet import QuietRequests
 from linqi.asgi.routes import SessionRoutes
-from linqi.asgi.session_cookie import SessionCookie
 from linqi.asgi.throttle import LoginThrottle
 from linqi.asgi.transports import CookieTransport, HeaderTransport, SubprotocolTransport
 from linqi.config.kinds import Flag, Number, Text, Texts
@@ -25,8 +24,8 @@ __all__ = [
 
 _PRINTABLE: Final = r"[ !#-\[\]-~]+"
 _COOKIE: Final = r"[!#$%&'*+.^_`|~0-9A-Za-z-]+"
-_ORIGIN: Final = r"https?://[!-.0-~]+"
-"""ASCII, as browsers send it, without a path."""
+_ORIGIN: Final = r"https?://[!-.0-@\[-~]+"
+"""Lower-case ASCII, as browsers send it, without a path."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,10 +48,15 @@ class CookiesTable:
         of=(CookieTransport, "secure"),
     )
     refresh_name: str = key(
-        Text("a cookie name that begins with __Host-", f"__Host-{_COOKIE}"),
-        "The cookie of refresh tokens; it is always Secure, HttpOnly and SameSite=Strict.",
+        Text("a cookie name that begins with __Host- unless refresh_secure is false", _COOKIE),
+        "The cookie of refresh tokens; it is always HttpOnly and SameSite=Strict.",
         of=(SessionRoutes, "cookie_name"),
-        probe=lambda name: SessionCookie(name, ()),
+    )
+    refresh_secure: bool = key(
+        Flag(),
+        "Off only for development on loopback, with a refresh_name without __Host- and origins on"
+        " loopback; requests for other hosts are refused.",
+        of=(SessionRoutes, "cookie_secure"),
     )
 
 

@@ -12,6 +12,7 @@ from typing import Any
 from linqi.asgi._http import ASGIApp
 from linqi.asgi.lifespan import Service
 from linqi.asgi.routes import Authenticate, SessionRoutes
+from linqi.asgi.session_cookie import SessionCookie
 from linqi.asgi.throttle import LoginThrottle
 from linqi.asgi.transports import (
     CookieTransport,
@@ -70,6 +71,7 @@ class Wired:
             prefix=self.config.paths.sessions_prefix or "",
             origins=self.config.cookies.origins,
             cookie_name=self.config.cookies.refresh_name,
+            cookie_secure=self.config.cookies.refresh_secure,
             throttle=self.throttle,
             revoke_session=self.config.sessions.revoke_session,
             realm=self.config.http.realm,
@@ -132,6 +134,9 @@ def build(
     store = store_of(config, faults, variables)
     secrets = refresh_secrets(config, faults, variables)
     transports = _transports(config, faults)
+    cookies = config.cookies
+    with faults.at("cookies", "refresh_name"):
+        SessionCookie(cookies.refresh_name, cookies.origins, secure=cookies.refresh_secure)
     throttle = _throttle(config, faults, variables)
     if config.renewal.sliding is True and not config.has_keys:
         faults.missing("keys", "file", "sliding = true needs keys of our own")

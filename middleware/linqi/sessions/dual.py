@@ -239,6 +239,11 @@ class Sessions:
             return False
         return await self.revoke(presented.session_id, cause="logout")
 
+    async def find(self, session_id: str) -> SessionRecord | None:
+        """Return a session, live or not; None where the store has none."""
+        await self._ready()
+        return await self.store.get(session_id)
+
     async def sessions(self, subject: str) -> Sequence[SessionRecord]:
         """Give the live sessions of `subject`, oldest first."""
         await self._ready()
