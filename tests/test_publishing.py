@@ -3,8 +3,9 @@
 import json
 
 import pytest
+import websockets
 
-from asgi import Answer, call, http, nothing
+from asgi import Answer, call, http, nothing, served
 from clock import FakeClock
 from linqi import ConfigurationError, Key, KeySet, jwks_route, rotate
 from linqi.errors import LinqiError
@@ -62,6 +63,10 @@ async def test_a_websocket_is_refused_before_it_is_accepted() -> None:
     assert answer.messages == [{"type": "websocket.close", "code": 1008, "reason": ""}]
     with pytest.raises(LinqiError, match="lifespan"):
         await route({"type": "lifespan"}, nothing, answer.send)
+    async with served(route) as port:
+        with pytest.raises(websockets.InvalidStatus) as refusal:
+            await websockets.connect(f"ws://127.0.0.1:{port}/jwks")
+    assert refusal.value.response.status_code == 403
 
 
 async def test_a_key_past_its_time_is_not_published(clock: FakeClock) -> None:

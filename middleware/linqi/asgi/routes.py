@@ -19,6 +19,7 @@ from linqi.asgi._http import (
 )
 from linqi.asgi.answers import Answer, error_body, outcome, refusal, retry_after
 from linqi.asgi.draining import Body, Drain
+from linqi.asgi.failures import failure_of, refused
 from linqi.asgi.forms import BodyFault, read_form
 from linqi.asgi.login_attempts import LoginAttempts
 from linqi.asgi.refusals import refuse
@@ -32,7 +33,6 @@ from linqi.errors import (
     RefreshRefused,
     TokenError,
 )
-from linqi.events import SessionRouteFailed, TokenRefused
 from linqi.jose.verified import Anonymous, Verified
 from linqi.jose.verifier import Verifier
 from linqi.sessions._claims import subject_fault
@@ -144,7 +144,7 @@ class SessionRoutes:
             return
         if self._prefix + path not in self.public and isinstance(scope.get("linqi"), Anonymous):
             # The middleware counts the path among its optional or public ones.
-            self._tell_refused(scope, 401, "no_token", "no token was presented")
+            self._sessions.tell(refused(scope, 401, "no_token", "no token was presented"))
             await self._challenge.send(scope, receive, send, self._drain)
             return
         body = Body(receive)
@@ -157,7 +157,10 @@ class SessionRoutes:
                 answer = await self._routes[method, path](scope, body.receive)
         except Exception as error:  # noqa: BLE001 - told once here, whatever it is
             answer = refusal(error)
-            self._tell_failed(scope, error, answer.status)
+            if not isinstance(error, LinqiError):
+                log_fault("a session route raised", error)
+            if (event := failure_of(error, answer.status, scope)) is not None:
+                self._sessions.tell(event)
         await answer.send(send, () if body.is_read else await self._drain(scope, receive))
 
     def _path(self, scope: Scope) -> str | None:
@@ -303,32 +306,6 @@ class SessionRoutes:
     def _is_ours(self, verified: Verified) -> bool:
         """Tell whether `verified` is a token of these sessions (RFC 7519, section 4.1.2)."""
         return verified.own and verified.issuer == self._sessions.signer.issuer
-
-    def _tell_failed(self, scope: Scope, error: Exception, status: int) -> None:
-        """Tell what is not the request's own fault, and log what linqi did not raise itself."""
-        if isinstance(error, ForeignToken):
-            self._tell_refused(scope, status, error.code, str(error))
-        elif status >= 500 or isinstance(error, InvalidSubject):
-            is_known = isinstance(error, LinqiError)
-            if not is_known:
-                log_fault("a session route raised", error)
-            if isinstance(error, ConfigurationError):
-                detail = "; ".join(error.faults)
-            else:
-                detail = str(error) if is_known else type(error).__name__
-            code = error.code if isinstance(error, LinqiError) else "unexpected"
-            self._sessions.tell(
-                SessionRouteFailed(status=status, code=code, detail=detail, path=scope["path"])
-            )
-
-    def _tell_refused(self, scope: Scope, status: int, code: str, detail: str) -> None:
-        verified = scope.get("linqi")
-        digest = verified.digest.hex()[:8] if isinstance(verified, Verified) else ""
-        self._sessions.tell(
-            TokenRefused(
-                status=status, code=code, detail=detail, path=scope["path"], token_digest=digest
-            )
-        )
 
     async def _presented(
         self, scope: Scope, receive: Receive, name: str

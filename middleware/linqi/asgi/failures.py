@@ -1,0 +1,38 @@
+"""What is told of a session route that did not do what it was asked for."""
+
+from __future__ import annotations
+
+from linqi.asgi._http import Scope
+from linqi.errors import ConfigurationError, ForeignToken, InvalidSubject, LinqiError
+from linqi.events import SessionRouteFailed, TokenRefused
+from linqi.jose.verified import Verified
+
+__all__ = ["failure_of", "refused"]
+
+
+def failure_of(
+    error: Exception, status: int, scope: Scope
+) -> SessionRouteFailed | TokenRefused | None:
+    """Return the event for `error`, answered with `status`; None for the request's own faults.
+
+    The text of an error that linqi did not raise is not in it: it may hold what was sent.
+    """
+    if isinstance(error, ForeignToken):
+        return refused(scope, status, error.code, str(error))
+    if status < 500 and not isinstance(error, InvalidSubject):
+        return None
+    code, detail = "unexpected", type(error).__name__
+    if isinstance(error, LinqiError):
+        code, detail = error.code, str(error)
+    if isinstance(error, ConfigurationError):
+        detail = "; ".join(error.faults)
+    return SessionRouteFailed(status=status, code=code, detail=detail, path=scope["path"])
+
+
+def refused(scope: Scope, status: int, code: str, detail: str) -> TokenRefused:
+    """Return the event for a request whose token, if any, is not enough for a session route."""
+    verified = scope.get("linqi")
+    digest = verified.digest.hex()[:8] if isinstance(verified, Verified) else ""
+    return TokenRefused(
+        status=status, code=code, detail=detail, path=scope["path"], token_digest=digest
+    )
