@@ -274,11 +274,9 @@ class SessionRevoked:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SessionRouteFailed:
-    """A session route did not do what it was asked for, through no fault of the request.
+    """A session route failed through no fault of the request; ``status`` is its answer.
 
-    ``status`` is the answer: 500 for a fault of the application or its set-up, whose traceback is
-    in the log; 503 while something is away that may come back, such as the store; 400 for a person
-    whose subject no token can carry.
+    500: the application's fault; 503: the store is away; 400: a subject that no token can carry.
     """
 
     status: int
