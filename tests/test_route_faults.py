@@ -335,13 +335,12 @@ async def test_a_sliding_authorize_that_raises_is_logged_with_its_traceback(
 async def test_a_store_that_is_down_is_told(make: Any, caplog: pytest.LogCaptureFixture) -> None:
     """503 with Retry-After, an event and a line at each route that needs the store."""
 
-    class Dead(MemoryStore):
-        async def create(self, *_: Any) -> Any:
-            raise Unavailable("SQLite: disk I/O error", retry_after=2)
+    async def dead(*_: Any) -> Any:
+        raise Unavailable("SQLite: disk I/O error", retry_after=2)
 
-        present = live = revoke = revoke_all = publish = create  # type: ignore[assignment]
-
-    site = await make(store=Dead())
+    site = await make()
+    for name in ("create", "present", "live", "revoke", "revoke_all", "publish"):
+        setattr(site.sessions.store, name, dead)
     refresh = site.sessions._tokens.make("a" * 30, 0, 1e10)
     answers = [
         await site.login(),

@@ -169,9 +169,8 @@ class Sessions:
         """Redeem `refresh_token`; the same token in parallel gets the same successor.
 
         `scopes` may name fewer than the session's for this access token (RFC 6749, section 6).
-        `RefreshRefused` when it is not redeemed, `Unavailable` when the store cannot tell, and
-        `ApplicationFault` when `authorize` raised or answered wrongly: the token can then be
-        presented again. A waiter that leaves does not stop the others.
+        `RefreshRefused` when it is not redeemed; `Unavailable` when the store cannot tell, and
+        `ApplicationFault` when `authorize` raised: the token can then be presented again.
         """
         key = (refresh_token, None if scopes is None else tuple(scopes))
         return await self._flight(key, lambda: self._refresh(refresh_token, scopes))
@@ -330,7 +329,7 @@ class Sessions:
         if answer is False:
             await self.revoke(record.session_id, user=record.subject, cause="admin")
             raise RefreshRefused("denied", "the application's authorize said no")
-        if answer is not True:  # no answer at all must not end every session
+        if answer is not True:
             raise unexpected("authorize", answer, "True, False or a mapping of claims")
         return claims, scopes
 
