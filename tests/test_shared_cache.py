@@ -20,7 +20,7 @@ from linqi import (
     Threshold,
     Verifier,
 )
-from linqi.asgi.caching import is_cache_field, is_cacheable
+from linqi.asgi.cache_fields import is_cache_field, is_cacheable
 from nginx import nginx
 from tokens import signer_of
 

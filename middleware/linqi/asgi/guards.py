@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Sequence
 
 from linqi.asgi._http import ASGIApp, Receive, Scope, Send
-from linqi.asgi.draining import Drain
+from linqi.asgi.drain import Drain
 from linqi.asgi.refusals import refuse, refuse_login, refuse_scopes
 from linqi.errors import ConfigurationError
 from linqi.jose.claims import is_scope

@@ -17,12 +17,12 @@ from linqi.asgi._http import (
     find_header,
     read_once,
 )
-from linqi.asgi.draining import Drain
+from linqi.asgi.drain import Drain
 from linqi.asgi.lifespan import ReportingService, Service, Services
 from linqi.asgi.off_loop import OffLoop
 from linqi.asgi.quiet import QuietRequests
 from linqi.asgi.refusals import refuse
-from linqi.asgi.renewing import Renewer, Wanted
+from linqi.asgi.renewal_response import DueRequest, RenewalResponder
 from linqi.asgi.sockets import SocketSession
 from linqi.asgi.streams import StreamLimits, StreamSession
 from linqi.asgi.transports import HeaderTransport, Transport
@@ -147,7 +147,7 @@ class JWTMiddleware:
         self._renewer = (
             None
             if renewal is None
-            else Renewer(
+            else RenewalResponder(
                 renewal,
                 expose_to=frozenset(origin.encode("ascii") for origin in expose_to),
                 skip_cacheable=skip_cacheable,
@@ -222,7 +222,7 @@ class JWTMiddleware:
                         self._tell_not_due(verified, now, buffer)
                 elif isinstance(decision := renewer.renewal.decide(verified, now), Due):
                     origin = find_header(headers, b"origin")
-                    wanted = Wanted(verified, decision, transport, origin, now)
+                    wanted = DueRequest(verified, decision, transport, origin, now)
                 else:
                     renewer.keep(verified, now, decision)
             try:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from linqi.asgi._http import Receive, Scope, Send
-from linqi.asgi.draining import Drain
+from linqi.asgi.drain import Drain
 from linqi.errors import InvalidRequest, LinqiError, NotStarted, TokenError, Unavailable
 
 __all__ = ["Refusal", "refuse", "refuse_credentials", "refuse_login", "refuse_scopes"]

@@ -17,12 +17,12 @@ from linqi.asgi._http import (
     find_header,
     find_single,
 )
-from linqi.asgi.answers import Answer, error_body, outcome, refusal, retry_after
-from linqi.asgi.draining import Body, Drain
+from linqi.asgi.drain import Drain, RequestBody
 from linqi.asgi.failures import failure_of, refused
 from linqi.asgi.forms import BodyFault, read_form
 from linqi.asgi.login_attempts import LoginAttempts
 from linqi.asgi.refusals import refuse
+from linqi.asgi.route_response import RouteResponse, error_body, outcome, refusal, retry_after
 from linqi.asgi.session_cookie import SessionCookie
 from linqi.asgi.throttle import LoginThrottle
 from linqi.errors import (
@@ -115,7 +115,9 @@ class SessionRoutes:
         self._prefix = prefix
         self._revokes_session = revoke_session
         self._challenge = refuse(None, realm)
-        self._routes: dict[tuple[str, str], Callable[[Scope, Receive], Awaitable[Answer]]] = {
+        self._routes: dict[
+            tuple[str, str], Callable[[Scope, Receive], Awaitable[RouteResponse]]
+        ] = {
             ("POST", "/login"): self._login,
             ("POST", "/refresh"): self._refresh,
             ("POST", "/logout"): self._logout,
@@ -130,7 +132,7 @@ class SessionRoutes:
         """The paths that need no access token."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer one of the routes, or hand the connection to the application."""
+        """RouteResponse one of the routes, or hand the connection to the application."""
         path = self._path(scope)
         if scope["type"] != "http" or path is None:
             await self._app(scope, receive, send)
@@ -139,7 +141,7 @@ class SessionRoutes:
         is_one = path.startswith("/sessions/")
         allowed = "DELETE" if is_one else self._methods[path]
         if method != allowed:
-            answer = Answer(405, None, [(b"allow", allowed.encode())])
+            answer = RouteResponse(405, None, [(b"allow", allowed.encode())])
             await answer.send(send, await self._drain(scope, receive))
             return
         if self._prefix + path not in self.public and isinstance(scope.get("linqi"), Anonymous):
@@ -147,7 +149,7 @@ class SessionRoutes:
             self._sessions.tell(refused(scope, 401, "no_token", "no token was presented"))
             await self._challenge.send(scope, receive, send, self._drain)
             return
-        body = Body(receive)
+        body = RequestBody(receive)
         try:
             for name in _SINGLE_HEADERS:
                 find_single(scope["headers"], name)
@@ -177,7 +179,7 @@ class SessionRoutes:
         is_one = path.startswith("/sessions/") and "/" not in path[len("/sessions/") :]
         return path if path in self._methods or is_one else None
 
-    async def _login(self, scope: Scope, receive: Receive) -> Answer:
+    async def _login(self, scope: Scope, receive: Receive) -> RouteResponse:
         is_cookie = self._cookie.is_wanted(scope)
         if is_cookie:
             self._cookie.check(scope)
@@ -190,10 +192,12 @@ class SessionRoutes:
             attempt = await self._attempts.begin(scope, form, is_cookie=is_cookie, now=now)
             if attempt.wait:
                 body = error_body("slow_down", "too many failed sign-ins")
-                return Answer(429, body, [retry_after(attempt.wait)])
+                return RouteResponse(429, body, [retry_after(attempt.wait)])
         person = await self._asked(form)
         if person is None:
-            return Answer(400, error_body("invalid_grant", "the name or the password is wrong"))
+            return RouteResponse(
+                400, error_body("invalid_grant", "the name or the password is wrong")
+            )
         if attempt is not None:
             await attempt.take_back()
         pair = await self._sessions.sign_in(
@@ -218,12 +222,12 @@ class SessionRoutes:
             raise InvalidSubject(f"authenticate returned a Person whose subject is {fault}")
         return person
 
-    async def _refresh(self, scope: Scope, receive: Receive) -> Answer:
+    async def _refresh(self, scope: Scope, receive: Receive) -> RouteResponse:
         token, form, is_cookie = await self._presented(scope, receive, "refresh_token")
         if form.get("grant_type", "refresh_token") != "refresh_token":
-            return Answer(400, error_body("unsupported_grant_type", "only refresh_token is"))
+            return RouteResponse(400, error_body("unsupported_grant_type", "only refresh_token is"))
         if token is None and is_cookie:  # the browser let it go: there is no session to refresh
-            return Answer(400, error_body("invalid_grant", "sign in"), [outcome("absent")])
+            return RouteResponse(400, error_body("invalid_grant", "sign in"), [outcome("absent")])
         if token is None:
             raise BodyFault(400, "no refresh token was presented")
         scopes = form["scope"].split() if "scope" in form else None
@@ -232,21 +236,21 @@ class SessionRoutes:
         except RefreshRefused as error:
             headers = [outcome(error.reason)]
             kind = "invalid_scope" if error.reason == "scope" else "invalid_grant"
-            return Answer(400, error_body(kind, "sign in again"), headers)
+            return RouteResponse(400, error_body(kind, "sign in again"), headers)
         return self._pair(pair, is_cookie=is_cookie)
 
-    async def _logout(self, scope: Scope, receive: Receive) -> Answer:
+    async def _logout(self, scope: Scope, receive: Receive) -> RouteResponse:
         token, _, is_cookie = await self._presented(scope, receive, "refresh_token")
         if token is not None:
             await self._sessions.revoke_refresh_token(token)
-        return Answer(204, None, [self._cookie.cleared()] if is_cookie else [])
+        return RouteResponse(204, None, [self._cookie.cleared()] if is_cookie else [])
 
-    async def _logout_all(self, scope: Scope, receive: Receive) -> Answer:
+    async def _logout_all(self, scope: Scope, receive: Receive) -> RouteResponse:
         verified = self._who(scope)
         await self._sessions.revoke_all(verified.identity, cause="logout")
-        return Answer(204, None, [self._cookie.cleared(), self._device_cookie.cleared()])
+        return RouteResponse(204, None, [self._cookie.cleared(), self._device_cookie.cleared()])
 
-    async def _list(self, scope: Scope, receive: Receive) -> Answer:
+    async def _list(self, scope: Scope, receive: Receive) -> RouteResponse:
         verified = self._who(scope)
         rows = await self._sessions.sessions(verified.identity)
         listed = [
@@ -261,19 +265,19 @@ class SessionRoutes:
             }
             for row in rows
         ]
-        return Answer(200, {"sessions": listed})
+        return RouteResponse(200, {"sessions": listed})
 
-    async def _end(self, scope: Scope, session_id: str) -> Answer:
+    async def _end(self, scope: Scope, session_id: str) -> RouteResponse:
         verified = self._who(scope)
         # Text from a path reaches no store unless it can be a session's id.
         is_one = _SESSION_ID.fullmatch(session_id) is not None
         row = await self._sessions.find(session_id) if is_one else None
         if row is None or row.subject != verified.identity:
-            return Answer(404, error_body("not_found", "you have no such session"))
+            return RouteResponse(404, error_body("not_found", "you have no such session"))
         await self._sessions.revoke(session_id, user=verified.identity, cause="logout")
-        return Answer(204, None)
+        return RouteResponse(204, None)
 
-    async def _revoke(self, scope: Scope, receive: Receive) -> Answer:
+    async def _revoke(self, scope: Scope, receive: Receive) -> RouteResponse:
         """Revoke a token (RFC 7009): 200 also for one that is not ours, 503 if it is not kept."""
         form = await read_form(scope, receive)
         if "token" not in form:
@@ -282,10 +286,10 @@ class SessionRoutes:
             try:
                 verified = self._verifier.verify(form["token"])
             except TokenError:
-                return Answer(200, {})
+                return RouteResponse(200, {})
             if self._is_ours(verified):
                 await self._revoke_access(verified)
-        return Answer(200, {})
+        return RouteResponse(200, {})
 
     async def _revoke_access(self, verified: Verified) -> None:
         """End one access token, and with `revoke_session` all that its session has or will get."""
@@ -320,7 +324,9 @@ class SessionRoutes:
         self._cookie.check(scope)
         return self._cookie.read(scope), form, True
 
-    def _pair(self, pair: TokenPair, *, is_cookie: bool, device_token: str | None = None) -> Answer:
+    def _pair(
+        self, pair: TokenPair, *, is_cookie: bool, device_token: str | None = None
+    ) -> RouteResponse:
         now = self._clock()
         answer: dict[str, Any] = {
             "access_token": pair.access_token,
@@ -346,7 +352,7 @@ class SessionRoutes:
                 headers.append(self._device_cookie.set(device_token, seconds))
             else:
                 answer["device_token"] = device_token
-        return Answer(200, answer, headers)
+        return RouteResponse(200, answer, headers)
 
 
 def _device(scope: Scope) -> str:

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from linqi.asgi._http import ASGIApp, Message, Receive, Scope, Send
-from linqi.asgi.holding import CLOSE_SECONDS, TokenHold
+from linqi.asgi.token_hold import CLOSE_SECONDS, TokenHold
 from linqi.errors import TokenError, TokenExpired
 from linqi.jose.verified import Verified
 from linqi.jose.verifier import Verifier

@@ -12,7 +12,7 @@ from typing import Any, Final
 import msgspec
 
 from linqi.asgi._http import Message, Receive, Scope, Send
-from linqi.asgi.holding import CLOSE_SECONDS, TokenHold
+from linqi.asgi.token_hold import CLOSE_SECONDS, TokenHold
 from linqi.errors import LinqiError
 from linqi.events import Event, StreamClosed
 from linqi.jose.verified import Verified

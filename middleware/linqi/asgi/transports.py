@@ -13,7 +13,7 @@ from linqi.sessions.sliding import Issued
 __all__ = ["CookieTransport", "HeaderTransport", "SubprotocolTransport", "Transport"]
 
 _TOKEN_CHARACTERS: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
-_UNSAFE_FREE: Final = frozenset({"GET", "HEAD", "OPTIONS"})
+_SAFE_METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 _MOST_COOKIE_BYTES: Final = 4096
 
 
@@ -137,7 +137,7 @@ class CookieTransport:
 
     def _check_origin(self, scope: Scope, headers: Headers) -> None:
         is_socket = scope["type"] == "websocket"
-        if not is_socket and scope["method"] in _UNSAFE_FREE:
+        if not is_socket and scope["method"] in _SAFE_METHODS:
             return
         origin = find_single(headers, b"origin")
         site = find_single(headers, b"sec-fetch-site")

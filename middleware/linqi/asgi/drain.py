@@ -8,13 +8,13 @@ from typing import Final
 
 from linqi.asgi._http import Message, Receive, Scope
 
-__all__ = ["Body", "Drain"]
+__all__ = ["Drain", "RequestBody"]
 
 _BODY_FIELDS: Final = frozenset({b"content-length", b"transfer-encoding", b"expect"})
 _CLOSE: Final = ((b"connection", b"close"),)
 
 
-class Body:
+class RequestBody:
     """The body of one request, which knows whether it was read to its end."""
 
     def __init__(self, receive: Receive) -> None:

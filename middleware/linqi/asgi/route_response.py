@@ -12,11 +12,11 @@ from linqi.asgi._http import Send
 from linqi.asgi.forms import BodyFault
 from linqi.errors import ForeignToken, InvalidRequest, InvalidSubject, NotStarted, Unavailable
 
-__all__ = ["Answer", "error_body", "outcome", "refusal", "retry_after"]
+__all__ = ["RouteResponse", "error_body", "outcome", "refusal", "retry_after"]
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class RouteResponse:
     """A response; nothing of it may be kept by a cache (RFC 6749, section 5.1)."""
 
     status: int
@@ -36,23 +36,23 @@ class Answer:
         await send({"type": "http.response.body", "body": body})
 
 
-def refusal(error: Exception) -> Answer:
+def refusal(error: Exception) -> RouteResponse:
     """Return the answer to `error`: no detail of what is not the request's own fault.
 
     ``Retry-After`` stands only where trying again can help.
     """
     if isinstance(error, BodyFault):
-        return Answer(error.status, error_body("invalid_request", error.detail))
+        return RouteResponse(error.status, error_body("invalid_request", error.detail))
     if isinstance(error, InvalidRequest):
-        return Answer(400, error_body("invalid_request", error.detail))
+        return RouteResponse(400, error_body("invalid_request", error.detail))
     if isinstance(error, InvalidSubject):
-        return Answer(400, error_body("invalid_grant", "this name cannot sign in"))
+        return RouteResponse(400, error_body("invalid_grant", "this name cannot sign in"))
     if isinstance(error, ForeignToken):
-        return Answer(403, error_body(error.code, "sessions need a token of this service"))
+        return RouteResponse(403, error_body(error.code, "sessions need a token of this service"))
     if isinstance(error, Unavailable) and not isinstance(error, NotStarted):
         body = error_body("temporarily_unavailable", "try again with the same token")
-        return Answer(503, body, [retry_after(error.retry_after)])
-    return Answer(500, error_body("server_error", "the server cannot do this"))
+        return RouteResponse(503, body, [retry_after(error.retry_after)])
+    return RouteResponse(500, error_body("server_error", "the server cannot do this"))
 
 
 def error_body(kind: str, description: str) -> dict[str, str]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Final, Literal
 
 from linqi.asgi._http import ASGIApp, Message, Receive, Scope, Send, merge_list
-from linqi.asgi.caching import is_cache_field, is_cacheable
+from linqi.asgi.cache_fields import is_cache_field, is_cacheable
 from linqi.asgi.conditions import Conditions
 from linqi.asgi.quiet import QuietRequests
 from linqi.asgi.transports import Transport
@@ -27,13 +27,13 @@ from linqi.jose.verified import Verified
 from linqi.sessions.renewal import Due, Kept
 from linqi.sessions.sliding import Begun, Issued, SlidingRenewal
 
-__all__ = ["Renewer", "Wanted"]
+__all__ = ["DueRequest", "RenewalResponder"]
 
 _NEVER_RENEWED: Final = frozenset({"HEAD", "OPTIONS"})
 
 
 @dataclass(slots=True)
-class Wanted:
+class DueRequest:
     """A near-expiry request on its way: what its response may carry."""
 
     verified: Verified
@@ -45,7 +45,7 @@ class Wanted:
     begun: Begun | None = None
 
 
-class Renewer:
+class RenewalResponder:
     """Puts successors into the starts of 2xx responses, and tells what became of each.
 
     Whatever goes wrong with a successor, the response goes out: the old token is still good.
@@ -73,7 +73,7 @@ class Renewer:
         self._quiet = quiet
 
     async def serve(
-        self, app: ASGIApp, scope: Scope, receive: Receive, send: Send, wanted: Wanted
+        self, app: ASGIApp, scope: Scope, receive: Receive, send: Send, wanted: DueRequest
     ) -> None:
         """Run `app` on a near-expiry request; a 2xx response carries the successor.
 
@@ -149,7 +149,7 @@ class Renewer:
         elif kept.reason != "not_due" and kept.reason != "at_end":
             self.skip(verified, now, kept.reason)
 
-    async def _renewed(self, wanted: Wanted, message: Message, is_early: bool) -> Message:
+    async def _renewed(self, wanted: DueRequest, message: Message, is_early: bool) -> Message:
         """Give the response start with the successor, or as it was when there is none."""
         given = [(bytes(name), bytes(value)) for name, value in message.get("headers", ())]
         message = {**message, "headers": given}  # the application's may be iterators
@@ -182,13 +182,15 @@ class Renewer:
             return {**message, "headers": headers}
         return message
 
-    def _begin(self, wanted: Wanted) -> Begun | None:
+    def _begin(self, wanted: DueRequest) -> Begun | None:
         begun = self.renewal.begin(wanted.verified, wanted.due, wanted.now)
         if begun is None:
             self._defer(wanted, "budget")
         return begun
 
-    def _deliver(self, wanted: Wanted, issued: Issued, headers: list[tuple[bytes, bytes]]) -> bool:
+    def _deliver(
+        self, wanted: DueRequest, issued: Issued, headers: list[tuple[bytes, bytes]]
+    ) -> bool:
         """Put the successor into `headers`, and keep every cache from storing it (R7).
 
         False where the application's own answer decides about the token.
@@ -205,13 +207,13 @@ class Renewer:
         return True
 
     def _defer(
-        self, wanted: Wanted, reason: Literal["budget", "slow", "response", "cacheable"]
+        self, wanted: DueRequest, reason: Literal["budget", "slow", "response", "cacheable"]
     ) -> None:
         user, session = _who(wanted)
         left = wanted.verified.expires_at - wanted.now
         self._tell(RenewalDeferred(user=user, session=session, reason=reason, seconds_left=left))
 
-    def _tell_renewed(self, wanted: Wanted, issued: Issued, is_first: bool) -> None:
+    def _tell_renewed(self, wanted: DueRequest, issued: Issued, is_first: bool) -> None:
         self._tell(
             TokenRenewed(
                 user=wanted.verified.identity,
@@ -225,5 +227,5 @@ class Renewer:
         )
 
 
-def _who(wanted: Wanted) -> tuple[str, str]:
+def _who(wanted: DueRequest) -> tuple[str, str]:
     return wanted.verified.identity, wanted.verified.session_id or ""

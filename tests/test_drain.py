@@ -16,7 +16,7 @@ from linqi import (
     Sessions,
     Verifier,
 )
-from linqi.asgi.draining import Drain
+from linqi.asgi.drain import Drain
 from linqi.stores.memory import MemoryStore
 from tokens import signer_of
 
