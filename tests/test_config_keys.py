@@ -19,7 +19,6 @@ from linqi import (
     JWTMiddleware,
     Key,
     KeySet,
-    LinqiError,
     Person,
     RemoteKeys,
     Verified,
@@ -437,11 +436,7 @@ async def _after_unknown_kids(trial: Trial, *kids: str) -> tuple[int, int]:
     for number, kid in enumerate(kids):
         if number:
             await asyncio.sleep(1.1)  # the cooldown, which is real
-        try:
-            keys.find("ES256", kid)
-        except LinqiError as error:
-            if seek := getattr(error, "seek", None):
-                await seek()
+        await keys.fetch_for("ES256", kid)
     await keys.close()
     state = keys.state()
     return len(keys._unknown) if kids[-1] != "a" else state.unknown_kids, state.requests

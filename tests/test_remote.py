@@ -19,6 +19,7 @@ from linqi import (
     Signer,
     Verifier,
 )
+from linqi.asgi.off_loop import OffLoop
 from linqi.errors import TokenError, Unavailable, UnknownIssuer, UnknownKey
 from linqi.events import Event, KeysExpired, KeySkipped, KeysNotFetched, KeysRefreshed
 from linqi_storm.outside.issuer import AUDIENCE
@@ -36,8 +37,10 @@ async def verified(verifier: Verifier, token: str) -> Any:
     """Verify as the middleware does: at once if possible, else after a fetch that may help."""
     try:
         return verifier.verify(token)
-    except (UnknownKey, Unavailable) as error:
-        return await verifier.verify_after(error, token)
+    except (UnknownKey, Unavailable):
+        if not await verifier.fetch_key(token):
+            raise
+    return verifier.verify(token)
 
 
 async def settled(keys: RemoteKeys, failures: int) -> None:
@@ -396,6 +399,43 @@ async def test_v4_an_issuer_that_is_not_listed_is_never_asked(issuer: Issuer) ->
     assert issuer.counts() == (0, 0)
 
 
+async def test_a_failed_revocation_check_causes_no_fetch(issuer: Issuer) -> None:
+    """`Unavailable` for another reason than the keys: the key is known, so no request is sent."""
+
+    def is_revoked(_: object) -> bool:
+        raise OSError
+
+    keys = issuer.keys()
+    await keys.start()
+    verifier = Verifier(keys.trust(AUDIENCE), is_revoked=is_revoked)
+    with pytest.raises(Unavailable, match="revocation"):
+        await verified(verifier, issuer.token())
+    assert issuer.counts() == (1, 1)
+
+
+async def test_a_missing_key_of_a_given_set_causes_no_fetch() -> None:
+    """A `KeySet` has nothing to fetch from."""
+    signer = Signer(FOREIGN, issuer="https://id.example", audience=AUDIENCE)
+    token = signer.sign({"sub": "alice", "iat": int(time.time()), "exp": int(time.time()) + 900})
+    verifier = Verifier.trusting(Signer(Key.generate("ES256"), issuer=signer.issuer, audience="x"))
+    with pytest.raises(UnknownKey):
+        verifier.verify(token)
+    assert not await verifier.fetch_key(token)
+
+
+async def test_a_key_is_fetched_once_for_checks_in_threads(issuer: Issuer) -> None:
+    """Cold and after a rotation, requests whose signatures threads check share one fetch."""
+    verifier = verifier_of(issuer.keys())
+    off_loop = OffLoop(verifier, ["ES256"])
+    for fetches in (1, 2):
+        token = issuer.token().encode()
+        found = await asyncio.gather(*[off_loop.verify(token) for _ in range(20)])
+        assert {value.subject for value in found} == {"alice"}
+        assert issuer.counts() == (1, fetches)
+        issuer.control("rotate")
+    await off_loop.close()
+
+
 async def test_kid_absent_single_jwks_is_accepted_multiple_refused(issuer: Issuer) -> None:
     """OIDF KidAbsentSingleJwks, KidAbsentMultipleMatchingKeys: V5, and no fetch for it."""
     keys = issuer.keys()
@@ -403,9 +443,9 @@ async def test_kid_absent_single_jwks_is_accepted_multiple_refused(issuer: Issue
     assert keys.find("ES256", None).kid == keys.state().kids[0]
     issuer.control("rotate")
     await verified(verifier_of(keys), issuer.token())
-    with pytest.raises(UnknownKey) as caught:
+    with pytest.raises(UnknownKey):
         keys.find("ES256", None)
-    assert caught.value.seek is None
+    assert not await keys.fetch_for("ES256", None)
     await keys.close()
 
 

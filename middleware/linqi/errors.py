@@ -38,7 +38,7 @@ key or claim value. ``hint`` is the one sentence a client may see (RFC 6750, sec
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Iterable
 from typing import ClassVar, Literal
 
 __all__ = [
@@ -143,16 +143,9 @@ class UnknownIssuer(TokenError):
 
 
 class UnknownKey(TokenError):
-    """No key of the issuer fits the header's ``alg`` and ``kid``.
-
-    ``seek`` waits for one fetch that may bring the key; None where none may be made now.
-    """
+    """No key of the issuer fits the header's ``alg`` and ``kid``."""
 
     code = "unknown_key"
-
-    def __init__(self, detail: str, *, seek: Callable[[], Awaitable[None]] | None = None) -> None:
-        super().__init__(detail)
-        self.seek = seek
 
 
 class InvalidSignature(TokenError):
@@ -325,24 +318,14 @@ class FetchFailed(LinqiError):
 
 
 class Unavailable(LinqiError):
-    """The question cannot be answered just now; ask again in ``retry_after`` seconds.
-
-    ``seek`` waits for one fetch that may change that; None where none may be made now.
-    """
+    """The question cannot be answered just now; ask again in ``retry_after`` seconds."""
 
     code = "unavailable"
 
-    def __init__(
-        self,
-        detail: str,
-        *,
-        retry_after: float = 1.0,
-        seek: Callable[[], Awaitable[None]] | None = None,
-    ) -> None:
+    def __init__(self, detail: str, *, retry_after: float = 1.0) -> None:
         super().__init__(detail)
         self.detail = detail
         self.retry_after = retry_after
-        self.seek = seek
 
 
 class NotStarted(Unavailable):

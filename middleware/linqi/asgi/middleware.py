@@ -188,15 +188,17 @@ class JWTMiddleware:
                 token = transport.read(scope, headers)
             if token is not None and not self._services.is_ready:
                 await self._services.ensure()
-            try:
-                if token is None:
-                    verified = None
-                elif self._off_loop is None:
+            if token is None:
+                verified = None
+            elif self._off_loop is not None:
+                verified = await self._off_loop.verify(token)
+            else:
+                try:
                     verified = self.verifier.verify(token)
-                else:
-                    verified = await self._off_loop.verify(token)
-            except (UnknownKey, Unavailable) as error:
-                verified = await self.verifier.verify_after(error, token or b"")
+                except (UnknownKey, Unavailable):
+                    if not await self.verifier.fetch_key(token):
+                        raise
+                    verified = self.verifier.verify(token)
         except LinqiError as error:
             await self._refuse(_as_request_fault(error, token), token, scope, receive, send)
             return

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 from linqi._flight import SingleFlight
-from linqi.errors import ConfigurationError
+from linqi.errors import ConfigurationError, Unavailable, UnknownKey
 from linqi.jose.key import ALGORITHMS
 from linqi.jose.verified import Verified
 from linqi.jose.verifier import Verifier
@@ -43,7 +43,18 @@ class OffLoop:
         self._flight: SingleFlight[bytes, bool] = SingleFlight()
 
     async def verify(self, token: bytes) -> Verified:
-        """Give the verified value of `token`, or raise as `Verifier.verify` does."""
+        """Return the verified value of `token`, or raise as `Verifier.verify` does.
+
+        A key that may be fetched is waited for, once.
+        """
+        try:
+            return await self._verify(token)
+        except (UnknownKey, Unavailable):
+            if not await self._verifier.fetch_key(token):
+                raise
+        return await self._verify(token)
+
+    async def _verify(self, token: bytes) -> Verified:
         if self._verifier.algorithm_of(token) not in self._algorithms:
             return self._verifier.verify(token)
         verified = self._verifier.recall(token)

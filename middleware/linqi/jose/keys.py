@@ -17,7 +17,7 @@ from linqi.jose._members import read_object
 from linqi.jose._whole_file import PRIVATE, make_whole, write_whole
 from linqi.jose.key import Key
 
-__all__ = ["FetchedKeys", "KeySet", "KeySource", "only_fit"]
+__all__ = ["FetchedKeys", "KeySet", "KeySource", "OnDemandKeys", "only_fit"]
 
 
 @runtime_checkable
@@ -51,6 +51,20 @@ class FetchedKeys(KeySource, Protocol):
 
     def listen(self, *hooks: Hook) -> None:
         """Tell `hook` what happens to the keys."""
+        ...
+
+
+@runtime_checkable
+class OnDemandKeys(KeySource, Protocol):
+    """Keys of which more can be fetched when a token names one that is not known."""
+
+    async def fetch_for(self, alg: str, kid: str | None) -> bool:
+        """Wait for a fetch that may bring the key for a header, if one may be made now.
+
+        Returns:
+            Whether a fetch was waited for, so that another `find` may succeed.
+
+        """
         ...
 
 
@@ -162,6 +176,14 @@ class KeySet:
                 else f"the token has no kid and not exactly one key is for alg {alg}"
             )
         return key
+
+    def fits(self, alg: str, kid: str | None) -> bool:
+        """Return whether `find` returns a key for that header."""
+        try:
+            self.find(alg, kid)
+        except UnknownKey:
+            return False
+        return True
 
     def has(self, kid: str, alg: str) -> bool:
         """Return whether a key for `alg` is called `kid`."""

@@ -20,7 +20,6 @@ from linqi.errors import (
     TokenRevoked,
     Unavailable,
     UnknownIssuer,
-    UnknownKey,
     UnsupportedToken,
 )
 from linqi.events import Dispatcher, Event, Hook, RevocationFailed
@@ -183,10 +182,9 @@ class Verifier:
         """
         data = token_bytes(token)
         signed, first, second, last = split_token(data, self._most_bytes, self._most_header_bytes)
-        header = self._headers.get(first) or self._read_header(first)
+        header, profile = self._header_and_profile(first, second)
         signature = decode_segment(last)
-        claims = parse_object(decode_segment(second), "payload")
-        key = self._profile(claims.get("iss", _ABSENT), header).keys.find(header.alg, header.kid)
+        key = profile.keys.find(header.alg, header.kid)
         return SignatureCheck(data, _sha256(data).digest(), key, signed, signature)
 
     def algorithm_of(self, token: bytes | str) -> str:
@@ -203,15 +201,22 @@ class Verifier:
             raise InvalidSignature(f"the {proof.algorithm} signature does not fit the issuer's key")
         return self._verify_cold(proof.token, proof.digest, by=proof.key)
 
-    async def verify_after(self, error: UnknownKey | Unavailable, token: bytes | str) -> Verified:
-        """Verify again once the fetch that may mend `error` is over, if there may be one.
+    async def fetch_key(self, token: bytes | str) -> bool:
+        """Wait for a fetch that may bring the key of `token`, if one may be made now.
 
-        `error` is what `verify` raised for `token`; it is raised again where no fetch can help.
+        To be awaited after `verify` raised `UnknownKey` or `Unavailable`. One fetch serves all that
+        wait for it; the cooldown of `RemoteKeys` bounds how often made-up key ids cause one.
+
+        Returns:
+            Whether a fetch was waited for, so that another `verify` may succeed.
+
         """
-        if error.seek is None:
-            raise error
-        await error.seek()
-        return self.verify(token)
+        data = token_bytes(token)
+        _, first, second, _ = split_token(data, self._most_bytes, self._most_header_bytes)
+        header, profile = self._header_and_profile(first, second)
+        if profile.on_demand is None:
+            return False
+        return await profile.on_demand.fetch_for(header.alg, header.kid)
 
     def recheck(self, verified: Verified) -> None:
         """Raise if `verified` is expired, not valid yet or revoked just now."""
@@ -261,7 +266,7 @@ class Verifier:
         if written is not None and profile.is_met_by(written):
             read = written
         else:
-            read = _checked(claims or parse_object(payload, "payload"), payload, profile)
+            read = profile.read(claims or parse_object(payload, "payload"), payload)
             header.shape.learn(claims, payload)
         is_refused = self._refuses_bound and _is_bound(payload, claims)
         if is_refused and not is_signed:
@@ -298,6 +303,12 @@ class Verifier:
         if header.alg not in self._algorithms:
             raise AlgorithmNotAllowed("the header's alg is on no issuer's list")
         return header
+
+    def _header_and_profile(self, first: bytes, second: bytes) -> tuple[Header, Profile]:
+        """Read the header and find the issuer of a token from its first two segments."""
+        header = self._headers.get(first) or self._read_header(first)
+        claims = parse_object(decode_segment(second), "payload")
+        return header, self._profile(claims.get("iss", _ABSENT), header)
 
     def _profile(self, issuer: object, header: Header) -> Profile:
         """Find whose token it is, and whether its issuer may use such a header."""
@@ -341,15 +352,6 @@ class Verifier:
         if isinstance(error, Unavailable):
             raise error
         raise Unavailable(f"the revocation check raised {type(error).__name__}") from error
-
-
-def _checked(claims: dict[str, Any], payload: bytes, profile: Profile) -> Registered:
-    """Check what may be asked of claims besides their times; the types come with it."""
-    if profile.audience is not None:
-        rules.check_audience(claims, profile.audience)
-    if profile.required:
-        rules.require_claims(claims, profile.required)
-    return rules.read_registered(claims, payload)
 
 
 def _verified(read: Written | Registered, payload: bytes, digest: bytes, by: Origin) -> Verified:

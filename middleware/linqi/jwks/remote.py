@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import functools
 import math
 import random
 import time
@@ -16,7 +15,7 @@ from cachetools import TTLCache
 from linqi._background import BackgroundTask
 from linqi._flight import SingleFlight
 from linqi._holders import Holders
-from linqi.errors import ConfigurationError, FetchFailed, LinqiError, Unavailable, UnknownKey
+from linqi.errors import ConfigurationError, FetchFailed, LinqiError, Unavailable
 from linqi.events import (
     Dispatcher,
     Event,
@@ -137,16 +136,40 @@ class RemoteKeys:
     def find(self, alg: str, kid: str | None) -> Key:
         """Give the one key for a header, at once.
 
-        `UnknownKey` when none or several fit, `Unavailable` while no set is believed; their
-        ``seek`` waits for a fetch where one may help.
+        `UnknownKey` when none or several fit, `Unavailable` while no set is trusted; `fetch_for`
+        may change either.
         """
         held = self._held
         if held is None or self._monotonic() >= self.trusted_until:
             raise self._unavailable()
-        try:
-            return held.find(alg, kid)
-        except UnknownKey as error:
-            raise UnknownKey(error.detail, seek=self._seeker(held, alg, kid)) from None
+        return held.find(alg, kid)
+
+    async def fetch_for(self, alg: str, kid: str | None) -> bool:
+        """Wait for a fetch that may bring the key for a header, if one may be made now.
+
+        All that wait share one fetch. None is made for a key id that the issuer was lately asked
+        for, within the cooldown, or for no key id at all: a set whose keys have no ids is renewed
+        by schedule.
+
+        Returns:
+            Whether a fetch was waited for, so that another `find` may succeed.
+
+        """
+        held, now = self._held, self._monotonic()
+        if held is None or now >= self.trusted_until:
+            if not self._flight and now < self._schedule.retry_at:
+                return False
+            self._keep_here()
+            await self._fly(is_forced=False)
+            return True
+        if kid is None or held.fits(alg, kid):
+            return False
+        if (kid, alg) in self._unknown or not (self._flight or self._schedule.may_force(now)):
+            self._refused += 1
+            return False
+        await self._fetch_unknown(kid, alg)
+        self._refused += not held.fits(alg, kid)
+        return True
 
     async def start(self) -> None:
         """Fetch the set if there is none, and keep it fresh from now on.
@@ -202,38 +225,15 @@ class RemoteKeys:
     def __repr__(self) -> str:
         return f"<RemoteKeys {self.issuer} {self._schedule.status(self._monotonic())}>"
 
-    def _seeker(
-        self, held: KeySet, alg: str, kid: str | None
-    ) -> Callable[[], Awaitable[None]] | None:
-        """Return the wait for a fetch that may bring `kid` for `alg`, if there may be one now.
-
-        Not for no kid at all: a set whose keys have no ids is renewed by schedule.
-        """
-        if kid is None:
-            return None
-        if (kid, alg) not in self._unknown and (
-            len(self._flight) or self._schedule.may_force(self._monotonic())
-        ):
-            return functools.partial(self._seek, kid, alg)
-        self._refused += 1
-        return None
-
     def _unavailable(self) -> Unavailable:
-        now = self._monotonic()
-        wait = self._schedule.retry_at - now
-        may_ask = bool(len(self._flight)) or wait <= 0
+        wait = self._schedule.retry_at - self._monotonic()
         why = self._last_error or "it was not asked yet"
         return Unavailable(
             f"no keys of {self.issuer} that are young enough: {why}",
             retry_after=max(1.0, wait),
-            seek=self._wait_for_any if may_ask else None,
         )
 
-    async def _wait_for_any(self) -> None:
-        self._keep_here()
-        await self._fly(is_forced=False)
-
-    async def _seek(self, kid: str, alg: str) -> None:
+    async def _fetch_unknown(self, kid: str, alg: str) -> None:
         """Wait for a fetch that may bring `kid` for `alg`.
 
         One that was under way already may have asked before the key was there: then once more.

@@ -33,7 +33,7 @@ class KeysState:
     requests: int
     """How often this process asked the issuer for keys."""
     refused_kids: int
-    """Look-ups of unknown key ids that caused no fetch."""
+    """Requests refused for an unknown key id, with or without a fetch."""
     unknown_kids: int
     """Key ids remembered as unknown."""
     share_fault: str
