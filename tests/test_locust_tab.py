@@ -95,7 +95,7 @@ for host in ("", "127.0.0.1", "localhost", "::1", "0.0.0.0", "192.0.2.1", "storm
 
 def test_the_rows_are_plain_text_of_the_run() -> None:
     """Before, during and after a run the tab has rows of three texts each."""
-    storm = Path(__file__).parent / "storms" / "plain.json"
+    storm = Path(__file__).parent / "storms" / "void.json"
     program = f"""
 import json, pathlib
 from linqi_storm.run.locust_tab import final_rows, live_rows, waiting_rows
