@@ -12,9 +12,9 @@ import linqi.config
 from linqi import Key, KeySet, rotate
 from linqi.cli import main
 from linqi.config import Config, read
-from linqi.config.checking import check
+from linqi.config.checker import check
 from linqi.config.lifetime_rules import storm_factor
-from linqi.config.lifetimes import RenewalTable
+from linqi.config.lifetime_tables import RenewalTable
 from linqi.config.template import template
 
 BASE = '[verify]\nissuer = "https://id.shop.net"\naudience = "shop"\n[keys]\nfile = "keys.json"\n'
@@ -332,7 +332,7 @@ def test_the_guide_names_every_key_and_every_code() -> None:
     page = config_reference.PAGE.read_text()
     folder = Path(linqi.config.__file__).parent
     codes = set()
-    rules = ("safety_rules", "lifetime_rules", "starting_rules")
+    rules = ("safety_rules", "lifetime_rules", "setup_rules")
     for module in (*rules, "reading", "faults", "trusting", "keeping"):
         source = (folder / f"{module}.py").read_text()
         codes |= set(re.findall(r'code=f?"([a-z{}.-]+)"', source))

@@ -30,10 +30,10 @@ from linqi import (
 )
 from linqi.asgi.session_cookie import SessionCookie
 from linqi.config import Config, InvalidConfig, build, every_setting, load, read, update, wrap
-from linqi.config.kinds import Number, Whole
 from linqi.config.schema import ISSUERS, TABLES
 from linqi.config.setting import settings_of
 from linqi.config.template import template
+from linqi.config.value_types import Integer, Number
 from tokens import NOW, good_claims, make
 
 OWN = '[verify]\nissuer = "https://shop.example"\naudience = "shop"\n[keys]\nfile = "keys.json"\n'
@@ -352,7 +352,7 @@ def ranged() -> list[str]:
     return [
         f"{table}.{setting.name}"
         for table, setting in every_setting()
-        if isinstance(setting.kind, Number | Whole) and setting.target and setting.default
+        if isinstance(setting.value_type, Number | Integer) and setting.target and setting.default
     ]
 
 
@@ -361,14 +361,14 @@ def test_the_ranges_of_the_schema_are_those_of_the_classes(place: str, tmp_path:
     """What the schema allows the class takes, and what lies just outside it refuses."""
     table, _, key = place.partition(".")
     setting = settings_of(TABLES[table])[key]
-    kind: Any = setting.kind
+    kind: Any = setting.value_type
     target: Any = setting.target
     besides = BESIDES.get(place, {})
     if target.__name__ == "KeyFile":
         KeySet([Key.generate("HS256")]).save(tmp_path / "keys.json")
         besides = {"path": tmp_path / "keys.json"}
     is_above = isinstance(kind, Number) and kind.is_above
-    step = 1 if isinstance(kind, Whole) else 0.001
+    step = 1 if isinstance(kind, Integer) else 0.001
 
     def make(value: float) -> None:
         target(**besides, **{setting.parameter: value})
@@ -539,11 +539,11 @@ async def test_from_config_answers_the_session_routes(
 ) -> None:
     """With a store and `authenticate` people sign in and refresh; paths begin at the file."""
     monkeypatch.chdir("/")
-    wired = build(load(written(folder, DUAL), {}), environ={})
-    assert wired.renewal is None
-    assert wired.sessions is not None
-    app = wrap(App(), wired, authenticate=lambda form: Person(subject="al"))
-    await wired.sessions.start()
+    components = build(load(written(folder, DUAL), {}), environ={})
+    assert components.renewal is None
+    assert components.sessions is not None
+    app = wrap(App(), components, authenticate=lambda form: Person(subject="al"))
+    await components.sessions.start()
     try:
         body = b'{"username": "al", "password": "x"}'
         json_type = [(b"content-type", b"application/json")]
@@ -555,7 +555,7 @@ async def test_from_config_answers_the_session_routes(
         answer = await post(app, "/refresh", token, json_type)
         assert json.loads(answer.messages[1]["body"])["sequence"] == 1
     finally:
-        await wired.sessions.close()
+        await components.sessions.close()
     assert (folder / "sessions.db").exists()
 
 
@@ -609,10 +609,10 @@ def test_keys_come_from_a_variable_in_any_usual_form(folder: Path, kind: str) ->
     }[kind]
     more = 'algorithm = "ES256"\n' if kind == "pem" else ""
     config = load(written(folder, OWN.replace('file = "keys.json"', 'env = "MINE"') + more), {})
-    wired = build(config, environ={"MINE": text + "\n"})
-    assert wired.signer is not None
+    components = build(config, environ={"MINE": text + "\n"})
+    assert components.signer is not None
     alg = "HS256" if kind == "secret" else "ES256"
-    assert wired.signer.keys.signing_key().alg == alg
+    assert components.signer.keys.signing_key().alg == alg
 
 
 BEFORE = """# the shop's settings
@@ -769,18 +769,18 @@ async def test_both_ways_to_stay_signed_in_work_together(folder: Path) -> None:
     """With ``sliding = true`` beside a store a session slides, until it is revoked."""
     text = DUAL + '[renewal]\nsliding = true\npolicy = "plain"\n'
     clock = FakeClock()
-    wired = build(load(written(folder, text), {}), environ={}, clock=clock)
-    app = wrap(App(), wired)
-    assert wired.sessions is not None
-    await wired.sessions.start()
-    pair = await wired.sessions.sign_in("alice")
+    components = build(load(written(folder, text), {}), environ={}, clock=clock)
+    app = wrap(App(), components)
+    assert components.sessions is not None
+    await components.sessions.start()
+    pair = await components.sessions.sign_in("alice")
     clock.move(700)
     successor = (await call(app, http(token=pair.access_token))).successor
     assert successor is not None
     assert (await call(app, http(token=successor))).status == 200
-    await wired.sessions.revoke(pair.session_id)
+    await components.sessions.revoke(pair.session_id)
     assert (await call(app, http(token=successor))).status == 401
-    await wired.sessions.close()
+    await components.sessions.close()
 
 
 @pytest.mark.parametrize(

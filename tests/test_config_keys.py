@@ -24,7 +24,7 @@ from linqi import (
     Verified,
 )
 from linqi.client.judge import hold, judge
-from linqi.config import Config, Wired, build, every_setting, read, wrap
+from linqi.config import Components, Config, build, every_setting, read, wrap
 from linqi.errors import RefreshRefused, Unavailable
 from linqi.sessions.refresh_token import RefreshTokens, new_session_id
 from test_sockets import Peer, echo
@@ -88,7 +88,7 @@ class Trial:
         """What is configured."""
         return read(self.raw, folder=self.folder)
 
-    def wired(self, **options: Any) -> Wired:
+    def components(self, **options: Any) -> Components:
         """Build it."""
         client = httpx2.AsyncClient(transport=httpx2.MockTransport(self._served))
         options = {"clock": self.clock, "hooks": [id], "http_client": client} | options
@@ -104,7 +104,7 @@ class Trial:
 
     def app(self, app: Any = None, **options: Any) -> JWTMiddleware:
         """Wrap an application."""
-        return wrap(app or App(), self.wired(**options))
+        return wrap(app or App(), self.components(**options))
 
     async def status(self, token: str | None = None, **scope: Any) -> int:
         """Answer one request."""
@@ -112,7 +112,7 @@ class Trial:
 
     async def remote(self) -> RemoteKeys:
         """Give the started key set of the first outside issuer."""
-        (keys,) = self.wired().verifier.fetched_keys
+        (keys,) = self.components().verifier.fetched_keys
         assert isinstance(keys, RemoteKeys)
         await keys.start()
         return keys
@@ -246,7 +246,7 @@ async def a_signature_in_a_thread(trial: Trial) -> object:
 @case("verify.on_revocation_error", DUAL, ("closed", "open"), (503, 200))
 async def an_unknown_revocation(trial: Trial) -> object:
     """Return the status of a verification while the store was never heard."""
-    return _verified(trial.wired())
+    return _verified(trial.components())
 
 
 @case("verify.bound_tokens", OWN, ("refuse", "accept"), (401, 200))
@@ -258,17 +258,17 @@ async def a_token_that_is_bound_to_a_key(trial: Trial) -> object:
 @case("keys.algorithm", OWN | {"keys": {"env": "SECRET"}}, ("HS256", "HS512"), ("HS256", "HS512"))
 async def the_signing_algorithm(trial: Trial) -> object:
     """Tell the algorithm of the tokens that are issued."""
-    wired = trial.wired()
-    assert wired.renewal is not None
-    return wired.verifier.verify(wired.renewal.start("alice").token).algorithm
+    components = trial.components()
+    assert components.renewal is not None
+    return components.verifier.verify(components.renewal.start("alice").token).algorithm
 
 
 @case("keys.check_seconds", OWN, (0.1, 3600), (200, 401))
 async def a_replaced_key_file(trial: Trial) -> object:
     """Tell the status of a token by a key that came into the file half a second ago."""
-    wired = trial.wired()
-    (service,) = wired.services
-    app = wrap(App(), wired)
+    components = trial.components()
+    (service,) = components.services
+    app = wrap(App(), components)
     await service.start()
     OTHER["ES256"].save(trial.folder / "keys.json")
     await asyncio.sleep(0.5)
@@ -385,7 +385,7 @@ async def what_is_shared(trial: Trial) -> object:
 async def an_issuer_that_hangs(trial: Trial) -> object:
     """Tell what the start does within half a second."""
     trial.answer = (0, {}, {})
-    (keys,) = trial.wired().verifier.fetched_keys
+    (keys,) = trial.components().verifier.fetched_keys
     try:
         await asyncio.wait_for(keys.start(), 0.5)
     except TimeoutError:
@@ -449,19 +449,19 @@ async def _after_unknown_kids(trial: Trial, *kids: str) -> tuple[int, int]:
 @case("cache.lifetime_seconds", OWN, (60, 1e-9), (True, False))
 async def a_hit(trial: Trial) -> object:
     """Tell whether a token is remembered."""
-    return _is_hit(trial.wired().verifier, 0)
+    return _is_hit(trial.components().verifier, 0)
 
 
 @case("cache.max_entries", OWN, (2, 1), (True, False))
 async def a_hit_after_another(trial: Trial) -> object:
     """Tell whether it is, after one other."""
-    return _is_hit(trial.wired().verifier, 1)
+    return _is_hit(trial.components().verifier, 1)
 
 
 @case("cache.max_bytes", OWN, (1_000_000, 4096), (True, False))
 async def a_hit_after_nine_others(trial: Trial) -> object:
     """Tell whether it is, after nine others."""
-    return _is_hit(trial.wired().verifier, 9)
+    return _is_hit(trial.components().verifier, 9)
 
 
 def _is_hit(verifier: Any, others: int) -> bool:
@@ -485,10 +485,10 @@ async def a_successor(trial: Trial) -> object:
 
 
 def _claims(trial: Trial, people: int = 20) -> list[Any]:
-    wired = trial.wired()
-    assert wired.renewal is not None
-    tokens = [wired.renewal.start(f"user-{n}").token for n in range(people)]
-    return [wired.verifier.verify(token).claims for token in tokens]
+    components = trial.components()
+    assert components.renewal is not None
+    tokens = [components.renewal.start(f"user-{n}").token for n in range(people)]
+    return [components.verifier.verify(token).claims for token in tokens]
 
 
 @case("renewal.longest_lifetime_seconds", OWN, (3600, 1800), (200, 401))
@@ -613,7 +613,7 @@ async def a_successor_that_takes_long(trial: Trial) -> object:
 
 
 async def _started(trial: Trial) -> Any:
-    sessions = trial.wired().sessions
+    sessions = trial.components().sessions
     assert sessions is not None
     await sessions.start()
     return sessions
@@ -648,16 +648,16 @@ async def a_refresh_token_of_ours(trial: Trial) -> object:
 @case("store.stale_after_seconds", DUAL, (2, 3600), (503, 200))
 async def a_store_that_fell_silent(trial: Trial) -> object:
     """Tell the status two seconds after it was last heard."""
-    wired = trial.wired()
-    assert wired.sessions is not None
-    wired.sessions.revocations._take(())
+    components = trial.components()
+    assert components.sessions is not None
+    components.sessions.revocations._take(())
     await asyncio.sleep(2.1)  # the monotonic clock is real
-    return _verified(wired)
+    return _verified(components)
 
 
-def _verified(wired: Wired) -> int:
+def _verified(components: Components) -> int:
     try:
-        wired.verifier.verify(good())
+        components.verifier.verify(good())
     except Unavailable:
         return 503
     return 200
@@ -721,11 +721,11 @@ async def sessions_of_one_subject(trial: Trial) -> object:
 @case("sessions.revoke_session", DUAL, (False, True), ("rotated", "revoked"))
 async def a_refresh_after_revoking_the_access_token(trial: Trial) -> object:
     """Tell what a refresh token leads to once POST /revoke had its access token."""
-    wired = trial.wired()
-    assert wired.sessions is not None
-    await wired.sessions.start()
-    pair = await wired.sessions.sign_in("alice")
-    app = wrap(App(), wired, authenticate=lambda form: None)
+    components = trial.components()
+    assert components.sessions is not None
+    await components.sessions.start()
+    pair = await components.sessions.sign_in("alice")
+    app = wrap(App(), components, authenticate=lambda form: None)
     scope = http("/revoke", method="POST", headers=[(b"content-type", b"application/json")])
 
     async def receive() -> Any:
@@ -735,11 +735,11 @@ async def a_refresh_after_revoking_the_access_token(trial: Trial) -> object:
     await app(scope, receive, answer.send)
     assert answer.status == 200
     try:
-        return (await wired.sessions.refresh(pair.refresh_token)).outcome
+        return (await components.sessions.refresh(pair.refresh_token)).outcome
     except RefreshRefused as error:
         return error.reason
     finally:
-        await wired.sessions.close()
+        await components.sessions.close()
 
 
 # -- HTTP ----------------------------------------------------------------------------------------
@@ -847,10 +847,10 @@ async def _login(trial: Trial, path: str = "/login", *, times: int = 1, **form: 
     def authenticate(fields: Any) -> Person | None:
         return None if fields["password"] else Person(subject=fields["username"])
 
-    wired = trial.wired()
-    app = wrap(App(204), wired, authenticate=authenticate)
-    assert wired.sessions is not None
-    await wired.sessions.start()
+    components = trial.components()
+    app = wrap(App(204), components, authenticate=authenticate)
+    assert components.sessions is not None
+    await components.sessions.start()
     headers = [
         (b"content-type", b"application/json"),
         (b"x-token-delivery", b"cookie"),
@@ -870,7 +870,7 @@ async def _login(trial: Trial, path: str = "/login", *, times: int = 1, **form: 
 
         scope = http(path, method="POST", headers=headers, client=(address, 1))
         await app(scope, receive, answer.send)
-    await wired.sessions.close()
+    await components.sessions.close()
     return answer
 
 

@@ -17,7 +17,7 @@ import pytest
 
 from linqi import Key, Verifier
 from linqi.cli import main
-from linqi.config.checking import check
+from linqi.config.checker import check
 from signed_in import PASSWORD
 from tokens import good_claims, make
 

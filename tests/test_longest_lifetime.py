@@ -327,12 +327,12 @@ async def test_the_file_and_the_store_say_it_and_the_higher_holds(
             "store": {"url": "sqlite:s.db", "secrets_file": "refresh.json"},
             "renewal": renewal,
         }
-        wired = build(read(raw, folder=tmp_path), environ={}, hooks=[id], clock=clock)
-        assert wired.sessions is not None
-        await wired.sessions.start()
-        found = wired.verifier.longest_lifetime
-        assert await wired.sessions.store.raise_lifetime(0) == found
-        await wired.sessions.close()
+        components = build(read(raw, folder=tmp_path), environ={}, hooks=[id], clock=clock)
+        assert components.sessions is not None
+        await components.sessions.start()
+        found = components.verifier.longest_lifetime
+        assert await components.sessions.store.raise_lifetime(0) == found
+        await components.sessions.close()
         return found
 
     assert await in_force() == 900

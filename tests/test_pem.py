@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from linqi import Key
-from linqi.config.material import keys_of_text
+from linqi.config.key_material import keys_of_text
 from linqi.errors import ConfigurationError, InvalidKey
 from linqi.jose._pem import holds_pem, key_block
 

@@ -142,10 +142,10 @@ def test_two_configured_issuers_with_one_key_file_follow_it_once(tmp_path: Path)
         )
     )
     (tmp_path / "linqi.toml").write_text(tables)
-    wired = build(load(tmp_path / "linqi.toml", {}), environ={})
-    files = [service for service in wired.services if isinstance(service, KeyFile)]
+    components = build(load(tmp_path / "linqi.toml", {}), environ={})
+    files = [service for service in components.services if isinstance(service, KeyFile)]
     assert len(files) == 2
-    sources: Sequence[TrustedIssuer] = wired.verifier.issuers
+    sources: Sequence[TrustedIssuer] = components.verifier.issuers
     assert sources[0].keys is sources[1].keys is not sources[2].keys
 
 

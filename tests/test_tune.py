@@ -12,7 +12,7 @@ from xml.etree import ElementTree
 import pytest
 
 from linqi.cli import main
-from linqi.config.reading import load
+from linqi.config.reader import load
 from test_evidence import write_log
 
 STORMS = Path(__file__).parent / "storms"

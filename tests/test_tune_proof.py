@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from linqi.cli import main
-from linqi.config.reading import load
+from linqi.config.reader import load
 from linqi.errors import ConfigurationError
 from linqi_storm.scenarios.traffic import parse_gaps, parse_pages
 from linqi_storm.schema.result_file import load_run, save_run

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from linqi.config.reading import load
+from linqi.config.reader import load
 from linqi_storm.schema.result_file import load_run, save_run
 from linqi_storm.schema.results import StormRun
 from linqi_tune.demo.tuned import run_tuning

@@ -4,7 +4,7 @@ import json
 
 from linqi.config import build, load, wrap
 
-wired = build(load("linqi.toml"))
+components = build(load("linqi.toml"))
 
 
 async def api(scope, receive, send):
@@ -12,7 +12,7 @@ async def api(scope, receive, send):
     if scope["type"] == "lifespan":  # this application has nothing to start
         return
     if scope["path"] == "/login":  # check a password here
-        answer = {"access_token": wired.renewal.start("alice", scopes=["read"]).token}
+        answer = {"access_token": components.renewal.start("alice", scopes=["read"]).token}
     else:
         answer = {"user": scope["user"].identity, "scopes": scope["auth"].scopes}
     headers = [(b"content-type", b"application/json")]
@@ -20,4 +20,4 @@ async def api(scope, receive, send):
     await send({"type": "http.response.body", "body": json.dumps(answer).encode()})
 
 
-app = wrap(api, wired)
+app = wrap(api, components)

@@ -11,7 +11,7 @@ from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any
 
-from linqi.config.writing import update
+from linqi.config.writer import update
 from linqi.errors import ConfigurationError
 from linqi_tune.evidence.gathering import Gathered, Sources, gather
 from linqi_tune.model.advice import Advice, Option

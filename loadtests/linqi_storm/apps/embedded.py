@@ -31,7 +31,7 @@ from linqi import (
     SlidingRenewal,
     Verifier,
 )
-from linqi.config import Wired, load, wrap
+from linqi.config import Components, load, wrap
 from linqi.config import build as build_config
 from linqi.stores.opening import open_store
 from linqi_storm.apps.counted_store import CountedStore
@@ -147,10 +147,10 @@ def build_sessions(
 ) -> Sessions:
     """Give the service behind dual tokens."""
     if spec.kind == "app":
-        wired = _wired(spec, hooks=[], clock=clock)
-        if wired.sessions is None:
+        components = _components(spec, hooks=[], clock=clock)
+        if components.sessions is None:
             raise ConfigurationError([f"{spec.config} has no sessions in a store"])
-        return wired.sessions
+        return components.sessions
     signer = Signer(
         KeySet.load(Path(spec.jwks)), issuer=spec.issuer, audience=spec.audience, clock=clock
     )
@@ -179,13 +179,13 @@ def _dual(spec: AppSpec, sampler: Sampler) -> ASGIApp:
 
 
 def _users_app(spec: AppSpec, sampler: Sampler) -> ASGIApp:
-    wired = _wired(spec, hooks=[sampler])
-    sampler.watch(cache=wired.verifier.cache)
-    authenticate = None if wired.sessions is None else _authenticator(spec)
-    return wrap(import_app(spec.app), wired, authenticate=authenticate)
+    components = _components(spec, hooks=[sampler])
+    sampler.watch(cache=components.verifier.cache)
+    authenticate = None if components.sessions is None else _authenticator(spec)
+    return wrap(import_app(spec.app), components, authenticate=authenticate)
 
 
-def _wired(spec: AppSpec, **options: Any) -> Wired:
+def _components(spec: AppSpec, **options: Any) -> Components:
     config = stormed(
         load(spec.config),
         jwks=spec.jwks,

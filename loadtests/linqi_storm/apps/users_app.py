@@ -10,8 +10,8 @@ from typing import Any
 
 from linqi import ConfigurationError, JWTMiddleware
 from linqi.config import Config, load
-from linqi.config.lifetimes import StoreTable
-from linqi.config.trust import KeysTable
+from linqi.config.lifetime_tables import StoreTable
+from linqi.config.verification_tables import KeysTable
 from linqi_storm.scenarios.base import Scenario
 from linqi_storm.schema.order import Order
 from linqi_storm.schema.plan import Carrier

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from rich.console import Console
 
-from linqi.config.writing import update
+from linqi.config.writer import update
 from linqi_storm.report.summary import summarize
 from linqi_storm.run.progress import shown_progress
 from linqi_storm.schema.results import StormRun

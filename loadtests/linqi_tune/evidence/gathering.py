@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from linqi.config.reading import load
+from linqi.config.reader import load
 from linqi.config.schema import Config
 from linqi.errors import ConfigurationError
 from linqi_tune.evidence.access_log import LogFacts, read_logs

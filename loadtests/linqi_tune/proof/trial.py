@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
 
 from linqi.config.schema import Config
-from linqi.config.writing import changed
+from linqi.config.writer import apply_changes
 from linqi.errors import ConfigurationError, LinqiError
 from linqi_tune.model.facts import Visitors
 from linqi_tune.model.plans import Plan
@@ -268,7 +268,7 @@ class Trial:
         if self.load.mode == "dual":
             # What keeps the sessions of a run is made for it; so are its secrets.
             tables["store"] = {"url": "memory:", "url_env": None, "secrets_env": None}
-        return changed(changed(self._text, changes), tables)
+        return apply_changes(apply_changes(self._text, changes), tables)
 
 
 def _url_of(config: Config) -> str | None:

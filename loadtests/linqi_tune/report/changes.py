@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from linqi.config.schema import TABLES
-from linqi.config.writing import changed
+from linqi.config.writer import apply_changes
 
 __all__ = ["diff_of", "real_changes"]
 
@@ -41,7 +41,7 @@ def _default(table: str, key: str) -> Any:
 def diff_of(path: Path, changes: Mapping[str, Mapping[str, Any]]) -> str:
     """Give the unified diff that writing `changes` to `path` would make; empty for none."""
     old = path.read_text("utf-8") if path.exists() else ""
-    new = changed(old, changes, source=str(path))
+    new = apply_changes(old, changes, source=str(path))
     lines = difflib.unified_diff(
         old.splitlines(keepends=True), new.splitlines(keepends=True), str(path), f"{path}, tuned"
     )

@@ -8,7 +8,7 @@ import sys
 from dataclasses import asdict
 from pathlib import Path
 
-from linqi.config.checking import Checked, check
+from linqi.config.checker import CheckResult, check
 
 __all__ = ["add_options", "run"]
 
@@ -36,7 +36,7 @@ def run(arguments: argparse.Namespace) -> int:
     return checked.exit_code
 
 
-def _show(file: Path, checked: Checked) -> None:
+def _show(file: Path, checked: CheckResult) -> None:
     for finding in checked.findings:
         table = f" [{finding.table}]" if finding.table else ""
         print(f"{finding.severity}: {finding.code}{table} {finding.key}".rstrip())

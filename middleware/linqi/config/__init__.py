@@ -5,19 +5,19 @@
     app = wrap(api, "linqi.toml")
 """
 
+from linqi.config.builder import Components, build
 from linqi.config.faults import Fault, InvalidConfig
-from linqi.config.reading import load, read, variable_of
+from linqi.config.reader import load, read, variable_of
 from linqi.config.schema import TABLES, Config, every_setting
-from linqi.config.wiring import Wired, build
-from linqi.config.wrapping import wrap
-from linqi.config.writing import update
+from linqi.config.wrapper import wrap
+from linqi.config.writer import update
 
 __all__ = [
     "TABLES",
+    "Components",
     "Config",
     "Fault",
     "InvalidConfig",
-    "Wired",
     "build",
     "every_setting",
     "load",

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from linqi.errors import ConfigurationError, InvalidKey
 from linqi.jose._guarded_file import WritableByOthers
 
-__all__ = ["Fault", "Faults", "InvalidConfig", "NotThere"]
+__all__ = ["Fault", "Faults", "InvalidConfig", "SourceNotFound"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,7 +44,7 @@ class InvalidConfig(ConfigurationError):
         super().__init__(str(fault) for fault in self.details)
 
 
-class NotThere(ConfigurationError):
+class SourceNotFound(ConfigurationError):
     """A file or a variable that is named and not there."""
 
 
@@ -89,7 +89,7 @@ class Faults:
         except WritableByOthers as error:
             for text in error.faults:
                 self.add("file-writable", table, key, text, seen=seen)
-        except NotThere as error:
+        except SourceNotFound as error:
             for text in error.faults:
                 self.add("missing", table, key, text, seen=seen)
         except ConfigurationError as error:

@@ -10,7 +10,7 @@ from typing import Final, Literal, TypeAlias
 from linqi.config.schema import Config
 from linqi.jose.keys import KeySet
 
-__all__ = ["SEVERITIES", "Facts", "Finding", "Severity"]
+__all__ = ["SEVERITIES", "CheckedSettings", "Finding", "Severity"]
 
 Severity: TypeAlias = Literal["error", "warning", "note"]
 """``error``: unsafe or not working; ``warning``: to be mended or meant; ``note``: to be known."""
@@ -33,7 +33,7 @@ class Finding:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Facts:
+class CheckedSettings:
     """What there is to look at."""
 
     config: Config

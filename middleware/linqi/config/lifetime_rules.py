@@ -6,8 +6,8 @@ import math
 from collections.abc import Callable, Iterator
 from typing import Final
 
-from linqi.config.findings import Facts, Finding
-from linqi.config.lifetimes import RenewalTable
+from linqi.config.findings import CheckedSettings, Finding
+from linqi.config.lifetime_tables import RenewalTable
 from linqi.config.setting import settings_of
 from linqi.jose.rotation import USUAL_LEAD
 
@@ -35,9 +35,9 @@ def storm_factor(renewal: RenewalTable) -> float:
     return 1.0
 
 
-def _access_lifetime(facts: Facts) -> Iterator[Finding]:
-    lifetime = facts.config.renewal.lifetime_seconds
-    if facts.config.has_keys and lifetime > _LONGEST_ACCESS:
+def _access_lifetime(checked: CheckedSettings) -> Iterator[Finding]:
+    lifetime = checked.config.renewal.lifetime_seconds
+    if checked.config.has_keys and lifetime > _LONGEST_ACCESS:
         yield Finding(
             code="access-lifetime-long",
             severity="warning",
@@ -48,10 +48,10 @@ def _access_lifetime(facts: Facts) -> Iterator[Finding]:
         )
 
 
-def _longest_lifetime(facts: Facts) -> Iterator[Finding]:
-    renewal = facts.config.renewal
+def _longest_lifetime(checked: CheckedSettings) -> Iterator[Finding]:
+    renewal = checked.config.renewal
     longest = renewal.longest_lifetime_seconds
-    if longest is None or not facts.config.has_keys:
+    if longest is None or not checked.config.has_keys:
         return
     if longest <= renewal.lifetime_seconds:
         yield Finding(
@@ -75,9 +75,9 @@ def _longest_lifetime(facts: Facts) -> Iterator[Finding]:
     )
 
 
-def _buffer(facts: Facts) -> Iterator[Finding]:
-    renewal = facts.config.renewal
-    if facts.config.slides and renewal.buffer_seconds < (
+def _buffer(checked: CheckedSettings) -> Iterator[Finding]:
+    renewal = checked.config.renewal
+    if checked.config.slides and renewal.buffer_seconds < (
         _LEAST_BUFFER_SHARE * renewal.lifetime_seconds
     ):
         yield Finding(
@@ -91,10 +91,10 @@ def _buffer(facts: Facts) -> Iterator[Finding]:
         )
 
 
-def _policy(facts: Facts) -> Iterator[Finding]:
-    renewal = facts.config.renewal
+def _policy(checked: CheckedSettings) -> Iterator[Finding]:
+    renewal = checked.config.renewal
     factor = storm_factor(renewal)
-    if not facts.config.slides or renewal.policy == "grid":
+    if not checked.config.slides or renewal.policy == "grid":
         return
     yield Finding(
         code=f"policy-{renewal.policy}",
@@ -107,8 +107,8 @@ def _policy(facts: Facts) -> Iterator[Finding]:
     )
 
 
-def _session_cap(facts: Facts) -> Iterator[Finding]:
-    config = facts.config
+def _session_cap(checked: CheckedSettings) -> Iterator[Finding]:
+    config = checked.config
     for is_used, table, key, value, most in (
         (config.slides, "renewal", "max_session_seconds", config.renewal.max_session_seconds, 30),
         (config.has_store, "sessions", "absolute_seconds", config.sessions.absolute_seconds, 90),
@@ -124,8 +124,8 @@ def _session_cap(facts: Facts) -> Iterator[Finding]:
             )
 
 
-def _unused(facts: Facts) -> Iterator[Finding]:
-    config, renewal = facts.config, facts.config.renewal
+def _unused(checked: CheckedSettings) -> Iterator[Finding]:
+    config, renewal = checked.config, checked.config.renewal
     width = settings_of(RenewalTable)["jitter_width"].default
     for is_unused, table, key, reason in (
         (
@@ -164,8 +164,8 @@ def _unused(facts: Facts) -> Iterator[Finding]:
             )
 
 
-def _cap_spread(facts: Facts) -> Iterator[Finding]:
-    config = facts.config
+def _cap_spread(checked: CheckedSettings) -> Iterator[Finding]:
+    config = checked.config
     for is_used, table, value in (
         (config.slides, "renewal", config.renewal.cap_spread),
         (config.has_store, "sessions", config.sessions.cap_spread),
@@ -182,9 +182,13 @@ def _cap_spread(facts: Facts) -> Iterator[Finding]:
             )
 
 
-def _times(facts: Facts) -> Iterator[Finding]:
-    renewal = facts.config.renewal
-    if facts.config.has_keys and not renewal.whole_second_times and renewal.lifetime_seconds >= 60:
+def _times(checked: CheckedSettings) -> Iterator[Finding]:
+    renewal = checked.config.renewal
+    if (
+        checked.config.has_keys
+        and not renewal.whole_second_times
+        and renewal.lifetime_seconds >= 60
+    ):
         yield Finding(
             code="fractional-times",
             severity="warning",
@@ -195,8 +199,8 @@ def _times(facts: Facts) -> Iterator[Finding]:
         )
 
 
-def _cache(facts: Facts) -> Iterator[Finding]:
-    config = facts.config
+def _cache(checked: CheckedSettings) -> Iterator[Finding]:
+    config = checked.config
     kept = config.cache.lifetime_seconds
     if not config.cache.enabled:
         yield Finding(
@@ -221,9 +225,9 @@ def _cache(facts: Facts) -> Iterator[Finding]:
         )
 
 
-def _grace(facts: Facts) -> Iterator[Finding]:
-    sessions = facts.config.sessions
-    if facts.config.has_store and sessions.grace_seconds == 0:
+def _grace(checked: CheckedSettings) -> Iterator[Finding]:
+    sessions = checked.config.sessions
+    if checked.config.has_store and sessions.grace_seconds == 0:
         yield Finding(
             code="grace-none",
             severity="warning",
@@ -235,10 +239,10 @@ def _grace(facts: Facts) -> Iterator[Finding]:
         )
 
 
-def _recover(facts: Facts) -> Iterator[Finding]:
+def _recover(checked: CheckedSettings) -> Iterator[Finding]:
     """Name the trade of RFC 9700, section 4.14.2: lost replies against spent tokens that work."""
-    sessions = facts.config.sessions
-    if not facts.config.has_store:
+    sessions = checked.config.sessions
+    if not checked.config.has_store:
         return
     seconds = sessions.recover_seconds
     if seconds <= sessions.grace_seconds:
@@ -265,9 +269,9 @@ def _recover(facts: Facts) -> Iterator[Finding]:
     )
 
 
-def _client(facts: Facts) -> Iterator[Finding]:
-    client, lifetime = facts.config.client, facts.config.renewal.lifetime_seconds
-    if facts.config.has_keys and client.advisory_seconds > client.share * lifetime:
+def _client(checked: CheckedSettings) -> Iterator[Finding]:
+    client, lifetime = checked.config.client, checked.config.renewal.lifetime_seconds
+    if checked.config.has_keys and client.advisory_seconds > client.share * lifetime:
         yield Finding(
             code="client-early",
             severity="note",
@@ -278,9 +282,9 @@ def _client(facts: Facts) -> Iterator[Finding]:
         )
 
 
-def _jwks(facts: Facts) -> Iterator[Finding]:
-    jwks = facts.config.jwks
-    if not any(issuer.keys_file is None for issuer in facts.config.issuers):
+def _jwks(checked: CheckedSettings) -> Iterator[Finding]:
+    jwks = checked.config.jwks
+    if not any(issuer.keys_file is None for issuer in checked.config.issuers):
         return
     if jwks.lifetime_seconds > USUAL_LEAD:
         yield Finding(
@@ -305,7 +309,7 @@ def _jwks(facts: Facts) -> Iterator[Finding]:
         )
 
 
-LIFETIME_RULES: Final[tuple[Callable[[Facts], Iterator[Finding]], ...]] = (
+LIFETIME_RULES: Final[tuple[Callable[[CheckedSettings], Iterator[Finding]], ...]] = (
     _access_lifetime,
     _longest_lifetime,
     _buffer,

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from typing import Final
 from urllib.parse import urlsplit
 
-from linqi.config.findings import Facts, Finding
+from linqi.config.findings import CheckedSettings, Finding
 from linqi.jwks.fetching import is_loopback_url
 
 __all__ = ["SAFETY_RULES"]
@@ -22,8 +22,8 @@ _ALLOWED: Final = re.compile(r"^\s*#?\s*secrets_(?:file|env)\s*=")
 _OTHERS_READ, _GROUP_READS, _OTHERS_WRITE, _OWNER_WRITES = 0o004, 0o040, 0o022, 0o200
 
 
-def _inline(facts: Facts) -> Iterator[Finding]:
-    for number, line in enumerate(facts.text.splitlines(), 1):
+def _inline(checked: CheckedSettings) -> Iterator[Finding]:
+    for number, line in enumerate(checked.text.splitlines(), 1):
         if _SECRET.search(line) and not _ALLOWED.match(line):
             yield Finding(
                 code="inline-secret",
@@ -31,7 +31,7 @@ def _inline(facts: Facts) -> Iterator[Finding]:
                 reason=f"Line {number} looks like a secret, and this file is copied and shared.",
                 mend="Make a new secret, and name a file or a variable here instead.",
             )
-    config = facts.config
+    config = checked.config
     for table, key, url in (
         ("store", "url", config.store.url),
         ("throttle", "storage", config.throttle.storage or ""),
@@ -47,13 +47,13 @@ def _inline(facts: Facts) -> Iterator[Finding]:
             )
 
 
-def _files(facts: Facts) -> Iterator[Finding]:
-    config = facts.config
+def _files(checked: CheckedSettings) -> Iterator[Finding]:
+    config = checked.config
     for table, key, name in (
         ("keys", "file", config.keys.file),
         ("store", "secrets_file", config.store.secrets_file),
     ):
-        mode = facts.modes.get(config.folder / name, 0) if name else 0
+        mode = checked.modes.get(config.folder / name, 0) if name else 0
         # One that its owner cannot write either is a mounted secret: the group is how it is given.
         if mode & _OTHERS_READ or (mode & _GROUP_READS and mode & _OWNER_WRITES):
             everybody = bool(mode & _OTHERS_READ)
@@ -68,7 +68,7 @@ def _files(facts: Facts) -> Iterator[Finding]:
             )
         if mode & _OTHERS_WRITE:
             yield _writable(table, key, str(name), mode)
-    own = facts.modes.get(config.folder / config.source.rpartition("/")[2], 0)
+    own = checked.modes.get(config.folder / config.source.rpartition("/")[2], 0)
     if own & _OTHERS_WRITE:
         yield _writable("", "", config.source, own)
 
@@ -84,8 +84,8 @@ def _writable(table: str, key: str, name: str, mode: int) -> Finding:
     )
 
 
-def _keys(facts: Facts) -> Iterator[Finding]:
-    config, signing = facts.config, facts.signing
+def _keys(checked: CheckedSettings) -> Iterator[Finding]:
+    config, signing = checked.config, checked.signing
     if signing is None:
         return
     slow = [key.alg for key in signing.keys if key.can_sign and key.alg[:2] in ("RS", "PS")]
@@ -112,7 +112,7 @@ def _keys(facts: Facts) -> Iterator[Finding]:
                 mend=f"Rotate with --token-lifetime-seconds {lifetime:g} or more.",
             )
     prints = {key.thumbprint for key in signing.keys}
-    if facts.refresh is not None and any(k.thumbprint in prints for k in facts.refresh.keys):
+    if checked.refresh is not None and any(k.thumbprint in prints for k in checked.refresh.keys):
         yield Finding(
             code="secret-shared",
             severity="error",
@@ -123,8 +123,8 @@ def _keys(facts: Facts) -> Iterator[Finding]:
         )
 
 
-def _verification(facts: Facts) -> Iterator[Finding]:
-    config = facts.config
+def _verification(checked: CheckedSettings) -> Iterator[Finding]:
+    config = checked.config
     if config.verify.leeway_seconds > 0:
         yield Finding(
             code="leeway",
@@ -177,8 +177,8 @@ def _verification(facts: Facts) -> Iterator[Finding]:
             )
 
 
-def _http(facts: Facts) -> Iterator[Finding]:
-    config = facts.config
+def _http(checked: CheckedSettings) -> Iterator[Finding]:
+    config = checked.config
     has_cookie = "cookie" in config.http.accept
     if has_cookie and not config.cookies.access_secure:
         yield Finding(
@@ -246,8 +246,8 @@ def _http(facts: Facts) -> Iterator[Finding]:
             )
 
 
-def _store(facts: Facts) -> Iterator[Finding]:
-    config = facts.config
+def _store(checked: CheckedSettings) -> Iterator[Finding]:
+    config = checked.config
     if not config.has_store:
         return
     if (config.store.url or "").startswith("memory:"):
@@ -261,8 +261,8 @@ def _store(facts: Facts) -> Iterator[Finding]:
         )
 
 
-def _throttle(facts: Facts) -> Iterator[Finding]:
-    config = facts.config
+def _throttle(checked: CheckedSettings) -> Iterator[Finding]:
+    config = checked.config
     if not config.has_store:
         return
     if not config.throttle.enabled:
@@ -298,8 +298,8 @@ def _throttle(facts: Facts) -> Iterator[Finding]:
     )
 
 
-def _overrides(facts: Facts) -> Iterator[Finding]:
-    for variable, table, key in facts.config.overrides:
+def _overrides(checked: CheckedSettings) -> Iterator[Finding]:
+    for variable, table, key in checked.config.overrides:
         yield Finding(
             code="environment",
             severity="note",
@@ -317,7 +317,7 @@ def _has_password(url: str) -> bool:
         return False
 
 
-SAFETY_RULES: Final[tuple[Callable[[Facts], Iterator[Finding]], ...]] = (
+SAFETY_RULES: Final[tuple[Callable[[CheckedSettings], Iterator[Finding]], ...]] = (
     _inline,
     _files,
     _keys,

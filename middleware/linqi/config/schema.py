@@ -7,7 +7,8 @@ from dataclasses import dataclass, fields, is_dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from linqi.config.lifetimes import (
+from linqi.config.http_tables import CookiesTable, HttpTable, PathsTable, ThrottleTable
+from linqi.config.lifetime_tables import (
     BudgetTable,
     ClientTable,
     RenewalTable,
@@ -16,7 +17,7 @@ from linqi.config.lifetimes import (
     StoreTable,
 )
 from linqi.config.setting import Setting, settings_of
-from linqi.config.trust import (
+from linqi.config.verification_tables import (
     CacheTable,
     IssuerTable,
     JwksLimitsTable,
@@ -24,7 +25,6 @@ from linqi.config.trust import (
     KeysTable,
     VerifyTable,
 )
-from linqi.config.web import CookiesTable, HttpTable, PathsTable, ThrottleTable
 
 __all__ = ["ISSUERS", "TABLES", "Config", "every_setting"]
 

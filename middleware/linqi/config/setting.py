@@ -7,13 +7,15 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import MISSING, dataclass, field, fields, replace
 from typing import Any, Final
 
-from linqi.config.kinds import Kind, Text
+from linqi.config.value_types import String, ValueType
 
-__all__ = ["PATH", "VARIABLE", "Setting", "default_of", "given_to", "key", "settings_of"]
+__all__ = ["PATH", "VARIABLE", "Setting", "arguments_for", "default_of", "setting", "settings_of"]
 
 _SETTING: Final = "setting"
-VARIABLE: Final = Text("the name of an environment variable, in capitals", "[A-Z_][A-Z0-9_]{0,63}")
-PATH: Final = Text("a path")
+VARIABLE: Final = String(
+    "the name of an environment variable, in capitals", "[A-Z_][A-Z0-9_]{0,63}"
+)
+PATH: Final = String("a path")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,7 +24,7 @@ class Setting:
 
     name: str
     """With its unit, as in ``buffer_seconds``."""
-    kind: Kind
+    value_type: ValueType
     meaning: str
     """One sentence or two."""
     default: Any
@@ -31,21 +33,21 @@ class Setting:
     """What takes the value."""
     parameter: str = ""
     """The parameter of `target`."""
-    probe: Callable[[Any], object] | None = None
-    """Raises `ConfigurationError` for a value that `kind` allows and the middleware would not."""
+    validate: Callable[[Any], object] | None = None
+    """Raises `ConfigurationError` for a value of the right type that its target would refuse."""
     is_hidden: bool = False
     """Whether the value never appears in a message: it may be a secret by mistake."""
     example: Any = None
     """What to write for a key that has no default."""
 
 
-def key(
-    kind: Kind,
+def setting(
+    value_type: ValueType,
     meaning: str,
     *,
     of: tuple[Callable[..., Any], str] | None = None,
     default: Any = MISSING,
-    probe: Callable[[Any], object] | None = None,
+    validate: Callable[[Any], object] | None = None,
     is_hidden: bool = False,
     example: Any = None,
 ) -> Any:
@@ -57,18 +59,18 @@ def key(
     target, parameter = of or (None, "")
     if default is MISSING:
         default = default_of(target, parameter) if target is not None else None
-    setting = Setting(
+    declared = Setting(
         name="",
-        kind=kind,
+        value_type=value_type,
         meaning=meaning,
         default=default,
         target=target,
         parameter=parameter,
-        probe=probe,
+        validate=validate,
         is_hidden=is_hidden,
         example=example,
     )
-    return field(default=default, metadata={_SETTING: setting})
+    return field(default=default, metadata={_SETTING: declared})
 
 
 def default_of(target: Callable[..., Any], parameter: str) -> Any:
@@ -88,12 +90,12 @@ def settings_of(table: type[Any]) -> Mapping[str, Setting]:
     return found
 
 
-def given_to(target: Callable[..., Any], table: Any) -> dict[str, Any]:
+def arguments_for(target: Callable[..., Any], table: Any) -> dict[str, Any]:
     """Give the arguments that `table` has for `target`, by parameter."""
-    return dict(_given(target, table))
+    return dict(_arguments_for(target, table))
 
 
-def _given(target: Callable[..., Any], table: Any) -> Iterator[tuple[str, Any]]:
+def _arguments_for(target: Callable[..., Any], table: Any) -> Iterator[tuple[str, Any]]:
     for name, setting in settings_of(type(table)).items():
         if setting.target is target:
             yield setting.parameter, getattr(table, name)

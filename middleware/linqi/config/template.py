@@ -8,11 +8,11 @@ import textwrap
 from collections.abc import Iterator
 from typing import Any, Final
 
-from linqi.config.kinds import Choice, Number, Texts, Whole
-from linqi.config.reading import variable_of
+from linqi.config.reader import variable_of
 from linqi.config.schema import ISSUERS, TABLES
 from linqi.config.setting import Setting, settings_of
-from linqi.config.trust import IssuerTable
+from linqi.config.value_types import Choice, Integer, Number, StringList
+from linqi.config.verification_tables import IssuerTable
 
 __all__ = ["expectation", "template", "toml_of"]
 
@@ -28,12 +28,12 @@ def template() -> str:
 
 def expectation(setting: Setting) -> str:
     """Give what a key's value may be, as a sentence; empty where its meaning or value shows it."""
-    kind = setting.kind
-    if isinstance(kind, Number | Whole):
-        _, _, span = kind.says.partition(", ")
+    kind = setting.value_type
+    if isinstance(kind, Number | Integer):
+        _, _, span = kind.description.partition(", ")
         return f"{span} {kind.unit}".strip().capitalize() + "."
-    if isinstance(kind, Choice) or (isinstance(kind, Texts) and kind.choices):
-        return f"{kind.says[:1].upper()}{kind.says[1:]}."
+    if isinstance(kind, Choice) or (isinstance(kind, StringList) and kind.choices):
+        return f"{kind.description[:1].upper()}{kind.description[1:]}."
     return ""
 
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
-from linqi.config.faults import NotThere
+from linqi.config.faults import SourceNotFound
 from linqi.errors import ConfigurationError, InvalidKey
 from linqi.events import Hook
 from linqi.jose._guarded_file import read_guarded
@@ -40,9 +40,9 @@ def keys_of_file(
         _check_needless(algorithm)
         return KeyFile(path, algorithms, check_seconds=check_seconds, hooks=hooks)
     except FileNotFoundError:
-        raise NotThere(["there is no such file; `linqi keygen` makes one"]) from None
+        raise SourceNotFound(["there is no such file; `linqi keygen` makes one"]) from None
     except OSError as error:
-        raise NotThere([f"it cannot be read: {error.strerror or error}"]) from None
+        raise SourceNotFound([f"it cannot be read: {error.strerror or error}"]) from None
 
 
 def keys_of_text(text: str, algorithm: str | None = None) -> KeySet:
@@ -66,9 +66,9 @@ def text_of(variable: str, environ: Mapping[str, str]) -> str:
     """Give what a variable holds, without white space around it."""
     text = environ.get(variable, "").strip()
     if not text:
-        raise NotThere(["the environment variable that it names is not set"])
+        raise SourceNotFound(["the environment variable that it names is not set"])
     if not text.isascii():
-        raise NotThere(["the environment variable that it names holds more than ASCII"])
+        raise SourceNotFound(["the environment variable that it names holds more than ASCII"])
     return text
 
 

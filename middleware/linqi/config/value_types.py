@@ -10,7 +10,17 @@ from dataclasses import dataclass
 from typing import Any, Final, Protocol
 from urllib.parse import urlsplit
 
-__all__ = ["Choice", "Claims", "Flag", "Kind", "Number", "Text", "Texts", "Whole", "shown"]
+__all__ = [
+    "Boolean",
+    "Choice",
+    "Integer",
+    "Number",
+    "RequiredClaims",
+    "String",
+    "StringList",
+    "ValueType",
+    "display_value",
+]
 
 _WHOLE: Final = re.compile(r"[+-]?[0-9]{1,18}")
 _NUMBER: Final = re.compile(r"[+-]?(?:[0-9]{1,18}(?:\.[0-9]{1,18})?(?:[eE][+-]?[0-9]{1,2})?|inf)")
@@ -19,11 +29,11 @@ _LONGEST_SHOWN: Final = 60
 _WIDEST_INTEGER: Final = 64
 
 
-class Kind(Protocol):
+class ValueType(Protocol):
     """One kind of value."""
 
     @property
-    def says(self) -> str:
+    def description(self) -> str:
         """What is expected, for a message that goes on after "expected"."""
         ...
 
@@ -47,7 +57,7 @@ class Number:
     """Whether `least` itself is too little."""
 
     @property
-    def says(self) -> str:
+    def description(self) -> str:
         """What is expected."""
         return _range("a number", self.unit, self.least, self.most, is_above=self.is_above)
 
@@ -69,7 +79,7 @@ class Number:
 
 
 @dataclass(frozen=True, slots=True)
-class Whole:
+class Integer:
     """An integer from `least` to `most`."""
 
     least: int
@@ -77,7 +87,7 @@ class Whole:
     unit: str = ""
 
     @property
-    def says(self) -> str:
+    def description(self) -> str:
         """What is expected."""
         return _range("a whole number", self.unit, self.least, self.most, is_above=False)
 
@@ -92,10 +102,10 @@ class Whole:
 
 
 @dataclass(frozen=True, slots=True)
-class Flag:
+class Boolean:
     """True or false."""
 
-    says: str = "true or false"
+    description: str = "true or false"
 
     def fits(self, value: object) -> bool:
         """Tell whether `value` is a truth value."""
@@ -113,9 +123,9 @@ class Choice:
     values: tuple[str | bool, ...]
 
     @property
-    def says(self) -> str:
+    def description(self) -> str:
         """What is expected."""
-        return "one of " + ", ".join(shown(value) for value in self.values)
+        return "one of " + ", ".join(display_value(value) for value in self.values)
 
     def fits(self, value: object) -> bool:
         """Tell whether `value` is one of the values."""
@@ -123,15 +133,15 @@ class Choice:
 
     def parse(self, text: str) -> object:
         """Read one of the words, or a truth value where that is among them."""
-        flag = Flag().parse(text)
+        flag = Boolean().parse(text)
         return flag if flag in self.values and type(flag) is bool else text.strip()
 
 
 @dataclass(frozen=True, slots=True)
-class Text:
+class String:
     """A string that is not empty and has no control characters."""
 
-    says: str = "a string"
+    description: str = "a string"
     pattern: str = ""
     """What all of it must match; empty allows everything."""
 
@@ -150,10 +160,10 @@ class Text:
 
 
 @dataclass(frozen=True, slots=True)
-class Texts:
+class StringList:
     """A list of strings."""
 
-    says: str = "a list of strings"
+    description: str = "a list of strings"
     choices: tuple[str, ...] = ()
     """The only strings allowed; empty allows all."""
     pattern: str = ""
@@ -166,7 +176,7 @@ class Texts:
         if not isinstance(value, list | tuple) or len(value) < self.least:
             return False
         return all(
-            Text(pattern=self.pattern).fits(item) and (not self.choices or item in self.choices)
+            String(pattern=self.pattern).fits(item) and (not self.choices or item in self.choices)
             for item in value
         ) and len(set(value)) == len(value)
 
@@ -176,17 +186,17 @@ class Texts:
 
 
 @dataclass(frozen=True, slots=True)
-class Claims:
+class RequiredClaims:
     """A list of claim names, or a table of what each must be: a string or a list of them."""
 
-    says: str = 'a list of claim names, or a table such as { token_use = "access" }'
+    description: str = 'a list of claim names, or a table such as { token_use = "access" }'
 
     def fits(self, value: object) -> bool:
         """Tell whether `value` is one of both."""
         if not isinstance(value, Mapping):
-            return Texts().fits(value)
+            return StringList().fits(value)
         return all(
-            Text().fits(name) and (Text().fits(wanted) or Texts(least=1).fits(wanted))
+            String().fits(name) and (String().fits(wanted) or StringList(least=1).fits(wanted))
             for name, wanted in value.items()
         )
 
@@ -195,7 +205,7 @@ class Claims:
         return text
 
 
-def shown(value: object) -> str:
+def display_value(value: object) -> str:
     """Give `value` as TOML would write it, short enough for a message, without any password."""
     if isinstance(value, bool):
         return "true" if value else "false"
@@ -215,7 +225,10 @@ def shown(value: object) -> str:
 
 
 def _listed(values: list[object] | tuple[object, ...]) -> str:
-    flat = ["(an array)" if isinstance(value, list | tuple) else shown(value) for value in values]
+    flat = [
+        "(an array)" if isinstance(value, list | tuple) else display_value(value)
+        for value in values
+    ]
     return f"[{', '.join(flat)}]"
 
 

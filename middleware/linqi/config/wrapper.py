@@ -8,9 +8,9 @@ from typing import Any
 from linqi.asgi._http import ASGIApp
 from linqi.asgi.middleware import JWTMiddleware
 from linqi.asgi.routes import Authenticate
-from linqi.config.reading import load
+from linqi.config.builder import Components, build
+from linqi.config.reader import load
 from linqi.config.schema import Config
-from linqi.config.wiring import Wired, build
 from linqi.errors import ConfigurationError
 
 __all__ = ["wrap"]
@@ -18,7 +18,7 @@ __all__ = ["wrap"]
 
 def wrap(
     app: ASGIApp,
-    config: str | Path | Config | Wired = "linqi.toml",
+    config: str | Path | Config | Components = "linqi.toml",
     *,
     authenticate: Authenticate | None = None,
     **options: Any,
@@ -34,7 +34,7 @@ def wrap(
         options: Those of `build`, such as `authorize` and `hooks`.
 
     Raises:
-        ConfigurationError: Names every fault, and options that a `Wired` would not use.
+        ConfigurationError: Names every fault, and options that a `Components` would not use.
 
     """
     if isinstance(config, str | Path):

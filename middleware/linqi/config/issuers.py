@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from linqi.asgi.lifespan import Service
-from linqi.config import material
+from linqi.config import key_material
 from linqi.config.faults import Faults
 from linqi.config.schema import Config
-from linqi.config.setting import given_to
-from linqi.config.trust import IssuerTable
+from linqi.config.setting import arguments_for
+from linqi.config.verification_tables import IssuerTable
 from linqi.events import Hook
 from linqi.jose.issuers import ANY_AUDIENCE, TrustedIssuer, own_issuer
 from linqi.jose.keys import KeySet
@@ -19,11 +19,11 @@ from linqi.jose.signer import Signer
 from linqi.jwks.key_file import KeyFile
 from linqi.jwks.remote import RemoteKeys
 
-__all__ = ["Trust", "Trusting"]
+__all__ = ["ConfiguredIssuers", "IssuersBuilder"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Trust:
+class ConfiguredIssuers:
     """Who is believed."""
 
     signer: Signer | None
@@ -32,8 +32,8 @@ class Trust:
     """The key files that are followed."""
 
 
-class Trusting:
-    """Makes the `Trust` of one configuration; what is wrong goes to `faults`."""
+class IssuersBuilder:
+    """Makes the `ConfiguredIssuers` of one configuration; what is wrong goes to `faults`."""
 
     def __init__(
         self,
@@ -54,7 +54,7 @@ class Trusting:
         self._services: list[Service] = []
         self._files: dict[tuple[str, tuple[tuple[str, Any], ...]], KeyFile] = {}
 
-    def trust(self) -> Trust:
+    def trust(self) -> ConfiguredIssuers:
         """Give it; as much of it as there is where something is wrong."""
         config = self._config
         if not config.has_keys and not config.issuers:
@@ -66,7 +66,7 @@ class Trusting:
         signer = self._signer() if config.has_keys else None
         own = [] if signer is None else [own_issuer(signer)]
         issuers = (*own, *self._outside())
-        return Trust(signer=signer, issuers=issuers, services=tuple(self._services))
+        return ConfiguredIssuers(signer=signer, issuers=issuers, services=tuple(self._services))
 
     def _signer(self) -> Signer | None:
         verify, keys = self._config.verify, self._own_keys()
@@ -89,8 +89,8 @@ class Trusting:
             return self._keys_of_file("keys", "file", table.file, algorithm=table.algorithm)
         else:
             with self._faults.at("keys", "env"):
-                text = material.text_of(str(table.env), self._environ)
-                return material.keys_of_text(text, table.algorithm)
+                text = key_material.text_of(str(table.env), self._environ)
+                return key_material.keys_of_text(text, table.algorithm)
         return None
 
     def _outside(self) -> list[TrustedIssuer]:
@@ -129,7 +129,7 @@ class Trusting:
 
     def _trusted(self, place: str, table: IssuerTable) -> TrustedIssuer | None:
         audience = ANY_AUDIENCE if table.any_audience else table.audience
-        options = given_to(TrustedIssuer, table)
+        options = arguments_for(TrustedIssuer, table)
         if table.keys_file is None:
             return self._remote(table).trust(audience, **options)
         keys = self._keys_of_file(
@@ -150,7 +150,7 @@ class Trusting:
         return RemoteKeys(
             str(table.issuer),
             table.algorithms,
-            **given_to(RemoteKeys, table),
+            **arguments_for(RemoteKeys, table),
             refresh=self._config.jwks.settings(),
             limits=self._config.jwks_limits.settings(),
             share=None if share is None else self._config.folder / share,
@@ -164,7 +164,7 @@ class Trusting:
             same = (name, tuple(sorted(options.items())))
             if (known := self._files.get(same)) is not None:
                 return known.keys
-            found = material.keys_of_file(
+            found = key_material.keys_of_file(
                 self._config.folder / name,
                 check_seconds=self._config.keys.check_seconds,
                 hooks=self._hooks,

@@ -8,23 +8,23 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from linqi.config import material
+from linqi.config import key_material
+from linqi.config.builder import build
 from linqi.config.faults import Fault, InvalidConfig
-from linqi.config.findings import SEVERITIES, Facts, Finding
+from linqi.config.findings import SEVERITIES, CheckedSettings, Finding
 from linqi.config.lifetime_rules import LIFETIME_RULES
-from linqi.config.reading import load, read_text
+from linqi.config.reader import load, read_text
 from linqi.config.safety_rules import SAFETY_RULES
 from linqi.config.schema import Config
-from linqi.config.starting_rules import STARTING_RULES
-from linqi.config.wiring import build
+from linqi.config.setup_rules import SETUP_RULES
 from linqi.errors import ConfigurationError, InvalidKey
 from linqi.jose.keys import KeySet
 
-__all__ = ["Checked", "check", "lint"]
+__all__ = ["CheckResult", "check", "lint"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Checked:
+class CheckResult:
     """What was found in one file, the gravest first."""
 
     findings: tuple[Finding, ...]
@@ -44,7 +44,7 @@ def check(
     environ: Mapping[str, str] | None = None,
     *,
     reads_keys: bool = True,
-) -> Checked:
+) -> CheckResult:
     """Look at the file, with what `environ` overrides, and at the keys that it names.
 
     Without `reads_keys` no key file and no variable is read, as where they are not at hand.
@@ -54,7 +54,7 @@ def check(
         text = read_text(path)
         config = load(path, variables)
     except InvalidConfig as error:
-        return Checked(findings=_as_findings(error.details), is_readable=False)
+        return CheckResult(findings=_as_findings(error.details), is_readable=False)
     broken: tuple[Finding, ...] = ()
     signing = refresh = None
     if reads_keys:
@@ -75,18 +75,18 @@ def check(
         keys, store = config.keys, config.store
         signing = _keys(config, keys.file, keys.env, keys.algorithm, variables)
         refresh = _keys(config, store.secrets_file, store.secrets_env, None, variables)
-    facts = Facts(
+    checked = CheckedSettings(
         config=config, text=text, modes=_modes(config, Path(path)), signing=signing, refresh=refresh
     )
-    found = lint(facts)
+    found = lint(checked)
     told = {(finding.code, finding.table, finding.key) for finding in found}
     broken = tuple(b for b in broken if (b.code, b.table, b.key) not in told)
-    return Checked(findings=(*broken, *found), is_readable=True)
+    return CheckResult(findings=(*broken, *found), is_readable=True)
 
 
-def lint(facts: Facts) -> Sequence[Finding]:
+def lint(checked: CheckedSettings) -> Sequence[Finding]:
     """Give what the rules find, the gravest first."""
-    found = [f for rule in (*SAFETY_RULES, *LIFETIME_RULES, *STARTING_RULES) for f in rule(facts)]
+    found = [f for rule in (*SAFETY_RULES, *LIFETIME_RULES, *SETUP_RULES) for f in rule(checked)]
     return sorted(found, key=lambda finding: SEVERITIES.index(finding.severity))
 
 
@@ -130,10 +130,10 @@ def _keys(
     """Give the keys of a file or a variable; None where there are none, which `build` tells."""
     try:
         if file:
-            found = material.keys_of_file(config.folder / file, algorithm=algorithm)
+            found = key_material.keys_of_file(config.folder / file, algorithm=algorithm)
             return found if isinstance(found, KeySet) else found.keys
         if variable:
-            return material.keys_of_text(material.text_of(variable, environ), algorithm)
+            return key_material.keys_of_text(key_material.text_of(variable, environ), algorithm)
     except (ConfigurationError, InvalidKey):
         pass
     return None

@@ -11,12 +11,12 @@ from pathlib import Path
 from typing import Any, Final
 
 from linqi.config.faults import Fault, InvalidConfig
-from linqi.config.reading import read, read_text
+from linqi.config.reader import read, read_text
 from linqi.config.schema import TABLES, Config
 from linqi.errors import ConfigurationError, LinqiError
 from linqi.jose._whole_file import write_whole
 
-__all__ = ["changed", "update"]
+__all__ = ["apply_changes", "update"]
 
 _READABLE: Final = 0o644
 
@@ -37,7 +37,7 @@ def update(path: str | Path, changes: Mapping[str, Mapping[str, Any]]) -> Config
     text, mode = "", _READABLE
     if real.exists():
         text, mode = read_text(path), real.stat().st_mode & 0o777
-    new = changed(text, changes, source=str(path))
+    new = apply_changes(text, changes, source=str(path))
     raw = tomllib.loads(new)
     if raw != _merged(tomllib.loads(text), changes):
         raise LinqiError(f"{path} would have come to say something else; edit it by hand")
@@ -47,7 +47,9 @@ def update(path: str | Path, changes: Mapping[str, Mapping[str, Any]]) -> Config
     return config
 
 
-def changed(text: str, changes: Mapping[str, Mapping[str, Any]], source: str = "linqi.toml") -> str:
+def apply_changes(
+    text: str, changes: Mapping[str, Mapping[str, Any]], source: str = "linqi.toml"
+) -> str:
     """Give the TOML `text` with `changes` in it."""
     try:
         import tomlkit

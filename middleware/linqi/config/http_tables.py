@@ -11,8 +11,8 @@ from linqi.asgi.quiet import QuietRequests
 from linqi.asgi.routes import SessionRoutes
 from linqi.asgi.throttle import LoginThrottle
 from linqi.asgi.transports import CookieTransport, HeaderTransport, SubprotocolTransport
-from linqi.config.kinds import Flag, Number, Text, Texts
-from linqi.config.setting import VARIABLE, key
+from linqi.config.setting import VARIABLE, setting
+from linqi.config.value_types import Boolean, Number, String, StringList
 from linqi.sessions.attempts import Limit
 
 __all__ = [
@@ -32,28 +32,32 @@ _ORIGIN: Final = r"https?://[!-.0-@\[-~]+"
 class CookiesTable:
     """The cookies of access tokens (where [http] accept has "cookie") and of refresh tokens."""
 
-    origins: tuple[str, ...] = key(
-        Texts("a list of origins such as https://shop.example, without a path", pattern=_ORIGIN),
+    origins: tuple[str, ...] = setting(
+        StringList(
+            "a list of origins such as https://shop.example, without a path", pattern=_ORIGIN
+        ),
         "Whose pages may use the cookies.",
         of=(CookieTransport, "origins"),
         default=(),
         example=("https://shop.example",),
     )
-    access_name: str = key(
-        Text("a cookie name", _COOKIE), "The cookie of access tokens.", of=(CookieTransport, "name")
+    access_name: str = setting(
+        String("a cookie name", _COOKIE),
+        "The cookie of access tokens.",
+        of=(CookieTransport, "name"),
     )
-    access_secure: bool = key(
-        Flag(),
+    access_secure: bool = setting(
+        Boolean(),
         "Off only for development on loopback, with a name without __Host-.",
         of=(CookieTransport, "secure"),
     )
-    refresh_name: str = key(
-        Text("a cookie name that begins with __Host- unless refresh_secure is false", _COOKIE),
+    refresh_name: str = setting(
+        String("a cookie name that begins with __Host- unless refresh_secure is false", _COOKIE),
         "The cookie of refresh tokens; it is always HttpOnly and SameSite=Strict.",
         of=(SessionRoutes, "cookie_name"),
     )
-    refresh_secure: bool = key(
-        Flag(),
+    refresh_secure: bool = setting(
+        Boolean(),
         "Off only for development on loopback, with a refresh_name without __Host- and origins on"
         " loopback; requests for other hosts are refused.",
         of=(SessionRoutes, "cookie_secure"),
@@ -64,8 +68,8 @@ class CookiesTable:
 class HttpTable:
     """How tokens travel, and what the answers say."""
 
-    accept: tuple[str, ...] = key(
-        Texts(
+    accept: tuple[str, ...] = setting(
+        StringList(
             'a list of "header", "cookie" and "subprotocol"',
             ("header", "cookie", "subprotocol"),
             least=1,
@@ -73,52 +77,54 @@ class HttpTable:
         "Where tokens may travel; a request that uses two at once is refused.",
         default=("header",),
     )
-    successor_header: str = key(
-        Text("a header name"),
+    successor_header: str = setting(
+        String("a header name"),
         "The response header that carries a successor.",
         of=(HeaderTransport, "successor_header"),
-        probe=HeaderTransport,
+        validate=HeaderTransport,
     )
-    subprotocol: str = key(
-        Text("a subprotocol name"),
+    subprotocol: str = setting(
+        String("a subprotocol name"),
         "What announces a token to a WebSocket, which follows it.",
         of=(SubprotocolTransport, "marker"),
-        probe=SubprotocolTransport,
+        validate=SubprotocolTransport,
     )
-    expose_to: tuple[str, ...] = key(
-        Texts("a list of origins such as https://app.example, without a path", pattern=_ORIGIN),
+    expose_to: tuple[str, ...] = setting(
+        StringList(
+            "a list of origins such as https://app.example, without a path", pattern=_ORIGIN
+        ),
         "Origins whose scripts may read the successor's header (CORS).",
         default=(),
         example=("https://app.example",),
     )
-    realm: str = key(
-        Text("printable ASCII without quotes and backslashes", _PRINTABLE),
+    realm: str = setting(
+        String("printable ASCII without quotes and backslashes", _PRINTABLE),
         "The realm of a 401's challenge.",
         default="api",
     )
-    skip_cacheable: bool = key(
-        Flag(),
+    skip_cacheable: bool = setting(
+        Boolean(),
         "Leave responses alone that the application marked as cacheable; the next one renews.",
         default=False,
     )
-    quiet_header: str | None = key(
-        Text("a header name that begins with X-"),
+    quiet_header: str | None = setting(
+        String("a header name that begins with X-"),
         "A request header by which a client says of any request that it does not extend the"
         " session; without it none counts.",
-        probe=lambda name: QuietRequests(header=name),
+        validate=lambda name: QuietRequests(header=name),
         example="X-Quiet",
     )
-    socket_check_seconds: float = key(
+    socket_check_seconds: float = setting(
         Number(0, 3600, "seconds", is_above=True),
         "How often the session of an open WebSocket or event stream is checked.",
         default=5.0,
     )
-    end_streams: bool = key(
-        Flag(),
+    end_streams: bool = setting(
+        Boolean(),
         "Whether a response of text/event-stream ends with its token; others are left alone.",
         default=True,
     )
-    stream_grace_seconds: float = key(
+    stream_grace_seconds: float = setting(
         Number(0, 3600, "seconds"),
         "How long such a stream outlives exp, so that a successor can be handed over; never past"
         " the session's end, and not after a revocation.",
@@ -130,29 +136,29 @@ class HttpTable:
 class PathsTable:
     """Which paths need no token; everything else does."""
 
-    public: tuple[str, ...] = key(
-        Texts("a list of paths such as /login or /static/*"),
+    public: tuple[str, ...] = setting(
+        StringList("a list of paths such as /login or /static/*"),
         "Paths that are never looked at, exact or whole segments.",
         default=(),
-        probe=lambda paths: PathRules(paths, ()),
+        validate=lambda paths: PathRules(paths, ()),
         example=("/login",),
     )
-    optional: tuple[str, ...] = key(
-        Texts("a list of paths such as /news or /news/*"),
+    optional: tuple[str, ...] = setting(
+        StringList("a list of paths such as /news or /news/*"),
         "Paths on which a token is verified where there is one.",
         default=(),
-        probe=lambda paths: PathRules((), paths),
+        validate=lambda paths: PathRules((), paths),
         example=("/news",),
     )
-    quiet: tuple[str, ...] = key(
-        Texts("a list of paths such as /notifications or /events/*"),
+    quiet: tuple[str, ...] = setting(
+        StringList("a list of paths such as /notifications or /events/*"),
         "Paths whose requests never extend a session: what a page asks by itself.",
         default=(),
-        probe=QuietRequests,
+        validate=QuietRequests,
         example=("/notifications",),
     )
-    sessions_prefix: str | None = key(
-        Text("a path such as /auth", "(/[A-Za-z0-9._~-]+)+"),
+    sessions_prefix: str | None = setting(
+        String("a path such as /auth", "(/[A-Za-z0-9._~-]+)+"),
         "What stands before /login, /refresh, /logout, /sessions and /revoke.",
         example="/auth",
     )
@@ -162,51 +168,51 @@ class PathsTable:
 class ThrottleTable:
     """How often somebody may fail to sign in at the session routes."""
 
-    enabled: bool = key(Flag(), "Without it everybody may guess for ever.", default=True)
-    per_pair: str = key(
-        Text("a limit such as 5 per 5 minutes"),
+    enabled: bool = setting(Boolean(), "Without it everybody may guess for ever.", default=True)
+    per_pair: str = setting(
+        String("a limit such as 5 per 5 minutes"),
         "Failures of one name from one address.",
         of=(LoginThrottle, "per_pair"),
-        probe=Limit.parse,
+        validate=Limit.parse,
     )
-    per_address: str = key(
-        Text("a limit such as 50 per 5 minutes"),
+    per_address: str = setting(
+        String("a limit such as 50 per 5 minutes"),
         "Failures from one IPv4 address or IPv6 /64, where there is one to count by.",
         of=(LoginThrottle, "per_address"),
-        probe=Limit.parse,
+        validate=Limit.parse,
     )
-    per_name: str = key(
-        Text("a limit such as 100 per hour"),
+    per_name: str = setting(
+        String("a limit such as 100 per hour"),
         "Failures of one name; a device that signed in to it before has a limit of its own.",
         of=(LoginThrottle, "per_name"),
-        probe=Limit.parse,
+        validate=Limit.parse,
     )
-    per_device: str = key(
-        Text("a limit such as 10 per hour"),
+    per_device: str = setting(
+        String("a limit such as 10 per hour"),
         "Failures of one name on one device that signed in to it before.",
         of=(LoginThrottle, "per_device"),
-        probe=Limit.parse,
+        validate=Limit.parse,
     )
-    device_seconds: float = key(
+    device_seconds: float = setting(
         Number(3_600, 34_560_000, "seconds"),
         "For how long a device is known after a sign-in.",
         of=(LoginThrottle, "device_lifetime"),
     )
-    proxies: tuple[str, ...] = key(
-        Texts("a list of addresses and networks such as 10.0.0.0/8"),
+    proxies: tuple[str, ...] = setting(
+        StringList("a list of addresses and networks such as 10.0.0.0/8"),
         "Proxies whose address the server does not replace by the client's: per_address does not"
         " count them, nor loopback.",
         of=(LoginThrottle, "proxies"),
-        probe=read_networks,
+        validate=read_networks,
         example=("10.0.0.0/8",),
     )
-    storage: str | None = key(
-        Text("memory:, sqlite:PATH, valkey://HOST or postgresql://HOST/DATABASE"),
+    storage: str | None = setting(
+        String("memory:, sqlite:PATH, valkey://HOST or postgresql://HOST/DATABASE"),
         "Where failures are counted, if not on the engine of [store].",
         is_hidden=True,
         example="valkey://127.0.0.1:6379/0",
     )
-    storage_env: str | None = key(
+    storage_env: str | None = setting(
         VARIABLE,
         "The environment variable that holds that URL instead: for one with a password.",
         is_hidden=True,

@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import Any, Final
 
 from linqi.config.faults import Fault, Faults, InvalidConfig
-from linqi.config.kinds import shown
 from linqi.config.schema import ISSUERS, TABLES, Config, every_setting
 from linqi.config.setting import Setting, settings_of
-from linqi.config.trust import IssuerTable
+from linqi.config.value_types import display_value
+from linqi.config.verification_tables import IssuerTable
 from linqi.errors import ConfigurationError
 
 __all__ = ["PREFIX", "load", "read", "read_text", "variable_of"]
@@ -115,7 +115,7 @@ class _Reading:
                 self.faults.add("unknown-table", _plain(name), "", _unknown_table(name, members))
             elif not isinstance(members, Mapping):
                 expected = f"expected a table: [{name}] on a line of its own, its keys below"
-                self.faults.add("wrong-value", name, "", expected, seen=shown(members))
+                self.faults.add("wrong-value", name, "", expected, seen=display_value(members))
             else:
                 for key, value in members.items():
                     if key in settings_of(TABLES[name]):
@@ -132,7 +132,7 @@ class _Reading:
                 continue
             if variable in known:
                 table, setting = known[variable]
-                value = setting.kind.parse(environ[variable])
+                value = setting.value_type.parse(environ[variable])
                 self.values[table][setting.name] = (value, variable)
                 yield variable, table, setting.name
             elif "__" in variable or variable in flat:
@@ -161,11 +161,11 @@ class _Reading:
         """Give the outside issuers."""
         if not isinstance(entries, list) or not all(isinstance(e, Mapping) for e in entries):
             expected = "expected an array of tables: [[issuers]] on a line of its own for each"
-            self.faults.add("wrong-value", ISSUERS, "", expected, seen=shown(entries))
+            self.faults.add("wrong-value", ISSUERS, "", expected, seen=display_value(entries))
             return ()
         if len(entries) > _MOST_ISSUERS:
             expected = f"expected at most {_MOST_ISSUERS}"
-            self.faults.add("wrong-value", ISSUERS, "", expected, seen=shown(entries))
+            self.faults.add("wrong-value", ISSUERS, "", expected, seen=display_value(entries))
             return ()
         known = settings_of(IssuerTable)
         found = []
@@ -190,15 +190,15 @@ class _Reading:
         values = {}
         for key, (value, source) in given.items():
             setting = known[key]
-            seen = "(not shown)" if setting.is_hidden else shown(value)
-            if not setting.kind.fits(value):
-                expected = f"expected {setting.kind.says}"
+            seen = "(not shown)" if setting.is_hidden else display_value(value)
+            if not setting.value_type.fits(value):
+                expected = f"expected {setting.value_type.description}"
                 self.faults.add("wrong-value", table, key, expected, seen=seen, source=source)
                 continue
             values[key] = _frozen(value)
-            if setting.probe is not None:
+            if setting.validate is not None:
                 try:
-                    setting.probe(values[key])
+                    setting.validate(values[key])
                 except ConfigurationError as error:
                     for text in error.faults:
                         self.faults.add("wrong-value", table, key, text, seen=seen, source=source)
@@ -217,7 +217,7 @@ class _Reading:
                     table,
                     key,
                     f"expected {expected}" if comma else said,
-                    seen=shown(value),
+                    seen=display_value(value),
                     source=source,
                 )
                 return
@@ -264,7 +264,7 @@ def _nearest(name: str, known: Collection[str]) -> str | None:
 
 def _plain(name: str) -> str:
     """Give a name so that it cannot steer a terminal, nor fill it."""
-    return name if _PLAIN.fullmatch(name) else shown(name)
+    return name if _PLAIN.fullmatch(name) else display_value(name)
 
 
 def _frozen(value: Any) -> Any:

@@ -5,8 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final, Literal
 
-from linqi.config.kinds import Choice, Claims, Flag, Number, Text, Texts, Whole
-from linqi.config.setting import PATH, VARIABLE, given_to, key
+from linqi.config.setting import PATH, VARIABLE, arguments_for, setting
+from linqi.config.value_types import (
+    Boolean,
+    Choice,
+    Integer,
+    Number,
+    RequiredClaims,
+    String,
+    StringList,
+)
 from linqi.jose.cache import VerifiedCache
 from linqi.jose.issuers import TrustedIssuer
 from linqi.jose.key import ALGORITHMS
@@ -33,44 +41,44 @@ _DAY: Final = 86_400
 class VerifyTable:
     """What a token must be to be let in."""
 
-    issuer: str | None = key(
-        Text(),
+    issuer: str | None = setting(
+        String(),
         "The iss claim of the tokens that this deployment signs: its own URL.",
         example="https://shop.example",
     )
-    audience: str | None = key(
-        Text(),
+    audience: str | None = setting(
+        String(),
         "The aud claim of those tokens: the name of this API.",
         example="shop",
     )
-    leeway_seconds: float = key(
+    leeway_seconds: float = setting(
         Number(0, 300, "seconds"),
         "Granted where the clocks of machines differ. It never applies to renewal.",
         of=(Verifier, "leeway"),
     )
-    on_revocation_error: Literal["closed", "open"] = key(
+    on_revocation_error: Literal["closed", "open"] = setting(
         Choice(("closed", "open")),
         "What happens while nobody can tell what was revoked: 503, or serve on.",
         of=(Verifier, "on_revocation_error"),
     )
-    bound_tokens: Literal["refuse", "accept"] = key(
+    bound_tokens: Literal["refuse", "accept"] = setting(
         Choice(("refuse", "accept")),
         "What becomes of tokens that are bound to a key (cnf: DPoP, mTLS), whose proof is not"
         " checked here. Accept them only behind a gateway that checks it.",
         of=(Verifier, "bound_tokens"),
     )
-    token_max_bytes: int = key(
-        Whole(256, 1_048_576, "bytes"),
+    token_max_bytes: int = setting(
+        Integer(256, 1_048_576, "bytes"),
         "A longer token is refused before it is looked at.",
         of=(Limits, "token_bytes"),
     )
-    header_max_bytes: int = key(
-        Whole(64, 1_048_576, "bytes"),
+    header_max_bytes: int = setting(
+        Integer(64, 1_048_576, "bytes"),
         "The same for its encoded header; at most token_max_bytes.",
         of=(Limits, "header_bytes"),
     )
-    off_loop: tuple[str, ...] = key(
-        Texts(f"a list of {', '.join(ALGORITHMS)}", ALGORITHMS),
+    off_loop: tuple[str, ...] = setting(
+        StringList(f"a list of {', '.join(ALGORITHMS)}", ALGORITHMS),
         "Algorithms whose signatures are checked in threads; measure first whether that helps.",
         default=(),
         example=("ES256",),
@@ -78,31 +86,31 @@ class VerifyTable:
 
     def settings(self) -> Limits:
         """Give the limits of the verifier."""
-        return Limits(**given_to(Limits, self))
+        return Limits(**arguments_for(Limits, self))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KeysTable:
     """The keys that this deployment signs its tokens with; never their material itself."""
 
-    file: str | None = key(
+    file: str | None = setting(
         PATH,
         "A private key set (JWKS) or PEM file, beside this file where the path is relative. A key"
         " set is read again when it changes; `linqi keygen` makes and rotates one.",
         example="keys.json",
     )
-    env: str | None = key(
+    env: str | None = setting(
         VARIABLE,
         "The environment variable that holds the keys instead: a JWKS, a JWK, a PEM or a secret.",
         is_hidden=True,
         example="SHOP_SIGNING_KEY",
     )
-    algorithm: str | None = key(
+    algorithm: str | None = setting(
         Choice(ALGORITHMS),
         "The algorithm of a PEM key, or of a secret (HS256 where it is absent).",
         example="ES256",
     )
-    check_seconds: float = key(
+    check_seconds: float = setting(
         Number(0.1, 3600, "seconds"),
         "How often the file is looked at for a change.",
         of=(KeyFile, "check_seconds"),
@@ -113,46 +121,46 @@ class KeysTable:
 class IssuerTable:
     """An outside issuer whose tokens are believed; write one [[issuers]] for each."""
 
-    issuer: str | None = key(
-        Text(), "Its exact iss claim.", example="https://id.example/realms/shop"
+    issuer: str | None = setting(
+        String(), "Its exact iss claim.", example="https://id.example/realms/shop"
     )
-    audience: tuple[str, ...] = key(
-        Texts(), "The aud claims that are accepted.", default=(), example=("shop",)
+    audience: tuple[str, ...] = setting(
+        StringList(), "The aud claims that are accepted.", default=(), example=("shop",)
     )
-    any_audience: bool = key(
-        Flag(), "Accept tokens that were meant for other APIs too.", default=False
+    any_audience: bool = setting(
+        Boolean(), "Accept tokens that were meant for other APIs too.", default=False
     )
-    algorithms: tuple[str, ...] = key(
-        Texts(f"a list of {', '.join(ALGORITHMS)}", ALGORITHMS, least=1),
+    algorithms: tuple[str, ...] = setting(
+        StringList(f"a list of {', '.join(ALGORITHMS)}", ALGORITHMS, least=1),
         "Which signatures count.",
         default=(),
         example=("RS256",),
     )
-    jwks_url: str | None = key(
-        Text("an https URL"),
+    jwks_url: str | None = setting(
+        String("an https URL"),
         "Where its keys are; by default they are found by OpenID Connect Discovery.",
         of=(RemoteKeys, "url"),
         example="https://id.example/jwks.json",
     )
-    keys_file: str | None = key(
+    keys_file: str | None = setting(
         PATH, "A key set (JWKS) of its public keys, instead of fetching it.", example="issuer.json"
     )
-    types: tuple[str, ...] = key(
-        Texts(least=1),
+    types: tuple[str, ...] = setting(
+        StringList(least=1),
         "Accepted typ values, without application/.",
         of=(TrustedIssuer, "types"),
     )
-    require_type: bool = key(
-        Flag(), "Whether typ must be there (RFC 9068).", of=(TrustedIssuer, "require_type")
+    require_type: bool = setting(
+        Boolean(), "Whether typ must be there (RFC 9068).", of=(TrustedIssuer, "require_type")
     )
-    required_claims: tuple[str, ...] | dict[str, str | tuple[str, ...]] = key(
-        Claims(),
+    required_claims: tuple[str, ...] | dict[str, str | tuple[str, ...]] = setting(
+        RequiredClaims(),
         "Claims that must be there, or what each must be.",
         of=(TrustedIssuer, "required_claims"),
         example=("sub",),
     )
-    required: bool = key(
-        Flag(),
+    required: bool = setting(
+        Boolean(),
         "Whether the application may not start without its keys.",
         of=(RemoteKeys, "required"),
     )
@@ -162,43 +170,43 @@ class IssuerTable:
 class JwksTable:
     """How often outside issuers are asked for their keys, and how long an answer counts."""
 
-    lifetime_seconds: float = key(
+    lifetime_seconds: float = setting(
         Number(1, _DAY, "seconds"),
         "For an answer without Cache-Control.",
         of=(RefreshSettings, "lifetime"),
     )
-    least_lifetime_seconds: float = key(
+    least_lifetime_seconds: float = setting(
         Number(1, _DAY, "seconds"),
         "However short the issuer's max-age is.",
         of=(RefreshSettings, "least_lifetime"),
     )
-    most_lifetime_seconds: float = key(
+    most_lifetime_seconds: float = setting(
         Number(1, _DAY, "seconds"),
         "However long it is: so long may a withdrawn key go on verifying.",
         of=(RefreshSettings, "most_lifetime"),
     )
-    refresh_ahead: float = key(
+    refresh_ahead: float = setting(
         Number(0.1, 0.95),
         "The share of the lifetime after which the keys are fetched anew in the background.",
         of=(RefreshSettings, "refresh_ahead"),
     )
-    stale_seconds: float = key(
+    stale_seconds: float = setting(
         Number(0, _DAY, "seconds"),
         "How far past their lifetime keys are believed while the issuer does not answer.",
         of=(RefreshSettings, "stale"),
     )
-    cooldown_seconds: float = key(
+    cooldown_seconds: float = setting(
         Number(1, _DAY, "seconds"),
         "The least time between attempts after a failure, or for the sake of unknown key ids; at"
         " most least_lifetime_seconds.",
         of=(RefreshSettings, "cooldown"),
     )
-    longest_backoff_seconds: float = key(
+    longest_backoff_seconds: float = setting(
         Number(1, 3600, "seconds"),
         "Failures double the time between attempts up to this.",
         of=(RefreshSettings, "longest_backoff"),
     )
-    share_folder: str | None = key(
+    share_folder: str | None = setting(
         PATH,
         "A private folder through which the processes of a machine ask as one.",
         of=(RemoteKeys, "share"),
@@ -207,28 +215,28 @@ class JwksTable:
 
     def settings(self) -> RefreshSettings:
         """Give the settings of every issuer's `RemoteKeys`."""
-        return RefreshSettings(**given_to(RefreshSettings, self))
+        return RefreshSettings(**arguments_for(RefreshSettings, self))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JwksLimitsTable:
     """How much an issuer, and whoever names its keys, may ask of us."""
 
-    timeout_seconds: float = key(
+    timeout_seconds: float = setting(
         Number(0.1, 60, "seconds"),
         "For asking an issuer once, discovery included.",
         of=(RemoteLimits, "timeout"),
     )
-    max_bytes: int = key(
-        Whole(1024, 4_194_304, "bytes"), "The body of an answer.", of=(RemoteLimits, "max_bytes")
+    max_bytes: int = setting(
+        Integer(1024, 4_194_304, "bytes"), "The body of an answer.", of=(RemoteLimits, "max_bytes")
     )
-    max_keys: int = key(Whole(1, 1000), "Keys in a set.", of=(RemoteLimits, "max_keys"))
-    unknown_kids: int = key(
-        Whole(1, 65_536),
+    max_keys: int = setting(Integer(1, 1000), "Keys in a set.", of=(RemoteLimits, "max_keys"))
+    unknown_kids: int = setting(
+        Integer(1, 65_536),
         "How many unknown key ids are remembered.",
         of=(RemoteLimits, "unknown_kids"),
     )
-    unknown_seconds: float = key(
+    unknown_seconds: float = setting(
         Number(1, 3600, "seconds"),
         "How long one that a fetch did not bring is refused without another.",
         of=(RemoteLimits, "unknown_seconds"),
@@ -236,28 +244,28 @@ class JwksLimitsTable:
 
     def settings(self) -> RemoteLimits:
         """Give the limits of every issuer's `RemoteKeys`."""
-        return RemoteLimits(**given_to(RemoteLimits, self))
+        return RemoteLimits(**arguments_for(RemoteLimits, self))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CacheTable:
     """Tokens verified a moment ago, so that a repeated one costs a hash and a look-up."""
 
-    enabled: bool = key(Flag(), "Without it every token is verified anew.", default=True)
-    max_entries: int = key(
-        Whole(1, 100_000_000), "Tokens in each process.", of=(VerifiedCache, "max_entries")
+    enabled: bool = setting(Boolean(), "Without it every token is verified anew.", default=True)
+    max_entries: int = setting(
+        Integer(1, 100_000_000), "Tokens in each process.", of=(VerifiedCache, "max_entries")
     )
-    max_bytes: int = key(
-        Whole(4096, 2**40, "bytes"),
+    max_bytes: int = setting(
+        Integer(4096, 2**40, "bytes"),
         "Memory in each process, about.",
         of=(VerifiedCache, "max_bytes"),
     )
-    lifetime_seconds: float = key(
+    lifetime_seconds: float = setting(
         Number(0, _DAY, "seconds", is_above=True),
         "How long a verification counts; never past exp, and revocation is asked every time.",
         of=(VerifiedCache, "lifetime"),
     )
 
-    def made(self) -> VerifiedCache | None:
+    def build(self) -> VerifiedCache | None:
         """Give a cache, if there is to be one."""
-        return VerifiedCache(**given_to(VerifiedCache, self)) if self.enabled else None
+        return VerifiedCache(**arguments_for(VerifiedCache, self)) if self.enabled else None

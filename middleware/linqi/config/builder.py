@@ -21,10 +21,10 @@ from linqi.asgi.transports import (
     Transport,
 )
 from linqi.config.faults import Faults
-from linqi.config.keeping import attempts_of, refresh_secrets, store_of
+from linqi.config.issuers import ConfiguredIssuers, IssuersBuilder
 from linqi.config.schema import Config
-from linqi.config.setting import given_to
-from linqi.config.trusting import Trust, Trusting
+from linqi.config.session_store import attempts_of, refresh_secrets, store_of
+from linqi.config.setting import arguments_for
 from linqi.errors import ConfigurationError, Unavailable
 from linqi.events import Hook
 from linqi.instrumentation.logging import LoggingHook
@@ -34,11 +34,11 @@ from linqi.sessions.dual import AuthorizeRefresh, Sessions
 from linqi.sessions.revocation import Revocations
 from linqi.sessions.sliding import Authorize, SlidingRenewal
 
-__all__ = ["Wired", "build"]
+__all__ = ["Components", "build"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Wired:
+class Components:
     """The objects of one process, made to fit each other."""
 
     config: Config
@@ -112,7 +112,7 @@ def build(
     http_client: Any = None,
     environ: Mapping[str, str] | None = None,
     clock: Callable[[], float] = time.time,
-) -> Wired:
+) -> Components:
     """Make what `config` describes; nothing is connected or fetched before the services start.
 
     `authorize` is asked before a successor is signed, `authorize_refresh` at every refresh.
@@ -123,7 +123,7 @@ def build(
     chosen = (LoggingHook(),) if hooks is None else tuple(hooks)
     variables = os.environ if environ is None else environ
     faults = Faults(config.source)
-    trust = Trusting(
+    trust = IssuersBuilder(
         config,
         faults,
         environ=variables,
@@ -145,7 +145,7 @@ def build(
     if store is not None:
         revocations = Revocations(
             store,
-            **given_to(Revocations, config.store),
+            **arguments_for(Revocations, config.store),
             longest_lifetime=config.renewal.longest_lifetime_seconds or 0.0,
             hooks=chosen,
             clock=clock,
@@ -167,7 +167,7 @@ def build(
             hooks=chosen,
             clock=clock,
         )
-    return Wired(
+    return Components(
         config=config,
         verifier=verifier,
         signer=trust.signer,
@@ -189,7 +189,7 @@ def _transports(config: Config, faults: Faults) -> tuple[Transport, ...]:
     if "cookie" in http.accept:
         if cookies.origins:
             with faults.at("cookies", "access_name"):
-                found.append(CookieTransport(**given_to(CookieTransport, cookies)))
+                found.append(CookieTransport(**arguments_for(CookieTransport, cookies)))
         else:
             faults.missing("cookies", "origins", 'accept has "cookie": say whose pages may use it')
     if "subprotocol" in http.accept:
@@ -203,21 +203,21 @@ def _throttle(config: Config, faults: Faults, environ: Mapping[str, str]) -> Log
         return None
     storage = attempts_of(config, faults, environ)
     with faults.at("throttle", ""):
-        return LoginThrottle(**given_to(LoginThrottle, table), storage=storage)
+        return LoginThrottle(**arguments_for(LoginThrottle, table), storage=storage)
     return None
 
 
 def _verifier(
     config: Config,
-    trust: Trust,
+    trust: ConfiguredIssuers,
     revocations: Revocations | None,
     hooks: tuple[Hook, ...],
     clock: Callable[[], float],
 ) -> Verifier:
     return Verifier(
         trust.issuers,
-        **given_to(Verifier, config.verify),
-        cache=config.cache.made(),
+        **arguments_for(Verifier, config.verify),
+        cache=config.cache.build(),
         limits=config.verify.settings(),
         is_revoked=None if revocations is None else revocations.is_revoked,
         # With a store its revocations know it, which never fall below the file's.
@@ -245,8 +245,8 @@ def _sliding(
     return SlidingRenewal(
         signer,
         config.renewal.settings(),
-        **given_to(SlidingRenewal, config.signing),
-        budget=config.budget.made(),
+        **arguments_for(SlidingRenewal, config.signing),
+        budget=config.budget.build(),
         authorize=authorize,
         is_revoked=None if revocations is None else revocations.is_revoked,
         on_issue=_primed(verifier),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from linqi.config import material
+from linqi.config import key_material
 from linqi.config.faults import Faults
 from linqi.config.schema import Config
 from linqi.errors import InvalidKey
@@ -28,7 +28,9 @@ def store_of(config: Config, faults: Faults, environ: Mapping[str, str]) -> Sess
         faults.add("contradiction", "store", "url_env", "url is there too: leave one out")
         return None
     with faults.at("store", "url" if table.url else "url_env"):
-        return open_store(_url(config, table.url or material.text_of(str(table.url_env), environ)))
+        return open_store(
+            _url(config, table.url or key_material.text_of(str(table.url_env), environ))
+        )
     return None
 
 
@@ -40,7 +42,7 @@ def attempts_of(config: Config, faults: Faults, environ: Mapping[str, str]) -> A
         faults.add("contradiction", "throttle", "storage_env", text)
     elif table.storage or table.storage_env:
         with faults.at("throttle", "storage" if table.storage else "storage_env"):
-            url = table.storage or material.text_of(str(table.storage_env), environ)
+            url = table.storage or key_material.text_of(str(table.storage_env), environ)
             return open_attempts(_url(config, url))
     return None
 
@@ -61,11 +63,13 @@ def refresh_secrets(config: Config, faults: Faults, environ: Mapping[str, str]) 
         faults.add("contradiction", "store", "secrets_env", text)
     elif table.secrets_file:
         with faults.at("store", "secrets_file", f'"{table.secrets_file}"'):
-            found = material.keys_of_file(config.folder / table.secrets_file)
+            found = key_material.keys_of_file(config.folder / table.secrets_file)
             return _secrets(found if isinstance(found, KeySet) else found.keys)
     elif table.secrets_env:
         with faults.at("store", "secrets_env"):
-            return _secrets(material.keys_of_text(material.text_of(table.secrets_env, environ)))
+            return _secrets(
+                key_material.keys_of_text(key_material.text_of(table.secrets_env, environ))
+            )
     else:
         faults.missing(
             "store",

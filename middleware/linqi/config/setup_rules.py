@@ -6,17 +6,17 @@ from collections.abc import Callable, Iterator
 from typing import Final
 from urllib.parse import urlsplit
 
-from linqi.config.findings import Facts, Finding
+from linqi.config.findings import CheckedSettings, Finding
 from linqi.config.setting import settings_of
-from linqi.config.trust import VerifyTable
+from linqi.config.verification_tables import VerifyTable
 
-__all__ = ["STARTING_RULES"]
+__all__ = ["SETUP_RULES"]
 
 _LOGIN: Final = "/login"
 
 
-def _placeholders(facts: Facts) -> Iterator[Finding]:
-    config = facts.config
+def _placeholders(checked: CheckedSettings) -> Iterator[Finding]:
+    config = checked.config
     issuers = [("verify", config.verify.issuer or "")]
     issuers += [(f"issuers.{n}", issuer.issuer or "") for n, issuer in enumerate(config.issuers)]
     for table, issuer in issuers:
@@ -44,8 +44,8 @@ def _placeholders(facts: Facts) -> Iterator[Finding]:
         )
 
 
-def _login(facts: Facts) -> Iterator[Finding]:
-    config = facts.config
+def _login(checked: CheckedSettings) -> Iterator[Finding]:
+    config = checked.config
     if not config.slides or config.has_store:  # session routes make their own paths public
         return
     if not config.paths.public and not any(_covers(path) for path in config.paths.optional):
@@ -72,4 +72,7 @@ def _is_reserved(url: str) -> bool:
     return host == "example" or host.endswith(".example")
 
 
-STARTING_RULES: Final[tuple[Callable[[Facts], Iterator[Finding]], ...]] = (_placeholders, _login)
+SETUP_RULES: Final[tuple[Callable[[CheckedSettings], Iterator[Finding]], ...]] = (
+    _placeholders,
+    _login,
+)
