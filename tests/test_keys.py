@@ -11,7 +11,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 
 from linqi import ALGORITHMS, ConfigurationError, Key, KeySet
 from linqi.errors import InvalidKey, UnknownKey
-from linqi.jose._hygiene import is_known_secret
+from linqi.jose._key_strength import is_known_secret
 
 RSA_KEY = Key.generate("RS256")
 RSA_ALGS = ("RS256", "PS256")
@@ -114,7 +114,7 @@ def test_v16_a_publicly_known_secret_is_refused(monkeypatch: pytest.MonkeyPatch)
     import hashlib
 
     digest = hashlib.sha256(known).hexdigest()[:16]
-    monkeypatch.setattr("linqi.jose._hygiene._known_digests", lambda: frozenset({digest}))
+    monkeypatch.setattr("linqi.jose._key_strength._known_digests", lambda: frozenset({digest}))
     with pytest.raises(InvalidKey, match="public list"):
         Key.from_secret(known)
 

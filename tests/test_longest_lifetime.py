@@ -191,7 +191,7 @@ async def test_v21_own_tokens_that_outlive_revocations_are_refused(clock: FakeCl
         verifier.verify(long)
         verifier.verify(long)
         assert verifier.longest_lifetime == 400
-        assert verifier.prime(worker.sign(clock, 500)).expires_at == now + 500
+        assert verifier.cache_issued(worker.sign(clock, 500)).expires_at == now + 500
         trusted = own_issuer(worker.signer)
         outside = TrustedIssuer(
             issuer=trusted.issuer,

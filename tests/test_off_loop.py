@@ -13,7 +13,7 @@ from clock import FakeClock
 from linqi import ConfigurationError, JWTMiddleware, Key, KeySet, TrustedIssuer, Verifier
 from linqi.asgi.off_loop import OffLoop
 from linqi.errors import InvalidSignature, MalformedToken, TokenError, TokenExpired, UnknownKey
-from linqi.jose._gate import decode_segment
+from linqi.jose._compact import decode_segment
 from tokens import AUDIENCE, ISSUER, good_claims, make
 
 KEY = Key.generate("ES256")

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from linqi import ConfigurationError, Grid, Jitter, Policy, RenewalSettings, Threshold, Verified
-from linqi.jose._gate import parse_object  # noqa: F401 - the payload below is read by it
+from linqi.jose._compact import parse_object  # noqa: F401 - the payload below is read by it
 from linqi.jose.verified import Origin
 from linqi.sessions.renewal import NOT_DUE, Due, Kept, decide, first_span, share_of
 

@@ -26,7 +26,7 @@ from linqi import (
     SQLiteStore,
     Verifier,
 )
-from linqi._application import log_fault
+from linqi._callbacks import log_fault
 from linqi.errors import ApplicationFault, NotStarted, Unavailable
 from linqi.events import RenewalFailed, RevocationFailed, SessionRouteFailed, TokenRefused
 from linqi.sessions.record import SessionRecord

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from linqi import JWTMiddleware, Key, KeyFile, KeySet, RemoteKeys, TrustedIssuer, Verifier
-from linqi._holders import Holders
+from linqi._reference_count import ReferenceCount
 from linqi.config import build, load
 from linqi.events import Event, KeyFileRead, KeysRefreshed
 from linqi_storm.outside.issuer import AUDIENCE
@@ -150,18 +150,18 @@ def test_two_configured_issuers_with_one_key_file_follow_it_once(tmp_path: Path)
 
 
 def test_holders_of_one_event_loop_are_none_of_another() -> None:
-    """A loop that ended without a close leaves its holders behind."""
-    holders = Holders()
+    """A loop that ended without a close leaves its count behind."""
+    count = ReferenceCount()
 
     async def enter() -> None:
-        holders.enter()
+        count.acquire()
 
     async def enter_and_leave() -> bool:
-        holders.enter()
-        return holders.leave()
+        count.acquire()
+        return count.release()
 
     async def leave() -> bool:
-        return holders.leave()
+        return count.release()
 
     asyncio.run(enter())
     assert asyncio.run(leave()), "it is not held here"

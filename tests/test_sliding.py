@@ -375,10 +375,10 @@ async def test_renew_serves_callers_outside_the_middleware(clock: FakeClock) -> 
 
 
 async def test_a_new_token_is_a_cache_hit_where_it_was_signed(clock: FakeClock) -> None:
-    """on_issue=verifier.prime spares the first verification of login and successor."""
+    """on_issue=verifier.cache_issued spares the first verification of login and successor."""
     signer = signer_of(SECRET)
     verifier = Verifier.trusting(signer, clock=clock)
-    renewal = SlidingRenewal(signer, on_issue=verifier.prime, clock=clock)
+    renewal = SlidingRenewal(signer, on_issue=verifier.cache_issued, clock=clock)
     middleware = JWTMiddleware(App(), verifier, renewal=renewal, hooks=[], clock=clock)
     issued = renewal.start("alice")
     clock.move(issued.refresh_in + 1)

@@ -17,8 +17,8 @@ from linqi import (
     ConfigurationError,
     Key,
     KeySet,
-    Limits,
     TokenError,
+    TokenLimits,
     TrustedIssuer,
     Verified,
     VerifiedCache,
@@ -375,7 +375,7 @@ def test_v14_nothing_over_the_limit_is_hashed_or_looked_up() -> None:
     """A token of a megabyte is refused by its length alone, whatever the cache."""
     verifier = verifier_of(KEY)
     assert verifier.cache is not None
-    for ask in (verifier.verify, verifier.recall):
+    for ask in (verifier.verify, verifier.cached):
         with contextlib.suppress(MalformedToken):
             assert ask("a" * 1_000_000) is None
     assert verifier.cache.info().misses == 0
@@ -387,9 +387,9 @@ def test_v14_cve_2025_61920_a_large_header_is_not_decoded() -> None:
     token = make(KEY, good_claims(), header)
     with pytest.raises(MalformedToken, match="header has"):
         verifier_of(KEY).verify(token)
-    assert verifier_of(KEY, limits=Limits(header_bytes=4096)).verify(token)
+    assert verifier_of(KEY, limits=TokenLimits(header_bytes=4096)).verify(token)
     with pytest.raises(ConfigurationError) as caught:
-        Limits(token_bytes=0, header_bytes=0)
+        TokenLimits(token_bytes=0, header_bytes=0)
     assert len(caught.value.faults) == 2
 
 
@@ -731,7 +731,7 @@ def test_a_primed_bound_token_is_not_remembered() -> None:
     """Signing one for another API must not fail; presented here as a bearer token it is refused."""
     verifier = verifier_of(KEY)
     token = make(KEY, good_claims(cnf={"jkt": "x"}))
-    assert verifier.prime(token).subject == "alice"
+    assert verifier.cache_issued(token).subject == "alice"
     with pytest.raises(BoundToken):
         verifier.verify(token)
 
@@ -747,10 +747,10 @@ def test_a_primed_token_is_a_hit_and_still_checked() -> None:
     signer = signer_of(KEY)
     verifier = Verifier.trusting(signer, clock=lambda: NOW)
     token = signer.sign(good_claims())
-    primed = verifier.prime(token)
+    primed = verifier.cache_issued(token)
     assert verifier.verify(token) is primed
     with pytest.raises(TokenExpired):
-        verifier.prime(signer.sign(good_claims(exp=1)))
+        verifier.cache_issued(signer.sign(good_claims(exp=1)))
 
 
 def test_a_signers_verifier_follows_a_rotation_to_another_algorithm() -> None:

@@ -8,7 +8,7 @@ from linqi import JWTMiddleware, KeySet, Signer, SlidingRenewal, Verifier
 keys = KeySet.load_or_create("keys.json", "ES256")  # made once, whichever worker comes first
 signer = Signer(keys, issuer="https://shop.example", audience="shop")
 verifier = Verifier.trusting(signer)
-renewal = SlidingRenewal(signer, on_issue=verifier.prime)
+renewal = SlidingRenewal(signer, on_issue=verifier.cache_issued)
 
 app = FastAPI()
 app.add_middleware(

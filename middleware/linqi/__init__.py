@@ -31,8 +31,8 @@ from linqi.jose.cache import CacheInfo, VerifiedCache
 from linqi.jose.issuers import ANY_AUDIENCE, AnyAudience, TrustedIssuer
 from linqi.jose.key import ALGORITHMS, Key
 from linqi.jose.keys import KeySet, KeySource
-from linqi.jose.limits import Limits
-from linqi.jose.rotation import Rotation, rotate
+from linqi.jose.limits import TokenLimits
+from linqi.jose.rotation import SigningKeyRotation, rotate
 from linqi.jose.signer import Signer
 from linqi.jose.verified import ANONYMOUS, Anonymous, Verified
 from linqi.jose.verifier import Verifier
@@ -85,7 +85,6 @@ __all__ = [
     "KeySet",
     "KeySource",
     "KeysState",
-    "Limits",
     "LinqiError",
     "LoggingHook",
     "LoginThrottle",
@@ -104,7 +103,6 @@ __all__ = [
     "Revocation",
     "RevocationState",
     "Revocations",
-    "Rotation",
     "SQLiteStore",
     "Service",
     "SessionRecord",
@@ -113,6 +111,7 @@ __all__ = [
     "SessionStore",
     "Sessions",
     "Signer",
+    "SigningKeyRotation",
     "SkippedKey",
     "SlidingRenewal",
     "Snapshot",
@@ -124,6 +123,7 @@ __all__ = [
     "SubprotocolTransport",
     "Threshold",
     "TokenError",
+    "TokenLimits",
     "TokenPair",
     "Transport",
     "TrustedIssuer",

@@ -8,7 +8,7 @@ import time
 from collections.abc import Awaitable, Callable
 from typing import Final
 
-from linqi._flight import SingleFlight
+from linqi._single_flight import SingleFlight
 from linqi.errors import LinqiError, Unavailable
 
 __all__ = ["StartOnce"]

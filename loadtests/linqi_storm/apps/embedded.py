@@ -112,7 +112,9 @@ def _sliding(spec: AppSpec, sampler: Sampler) -> ASGIApp:
     if spec.budget_per_second is not None:
         rate = spec.budget_per_second / spec.workers
         budget = RenewalBudget(rate, burst=max(1.0, rate))
-    renewal = SlidingRenewal(signer, renewal_settings(spec), budget=budget, on_issue=verifier.prime)
+    renewal = SlidingRenewal(
+        signer, renewal_settings(spec), budget=budget, on_issue=verifier.cache_issued
+    )
     sampler.watch(cache=verifier.cache)
     return JWTMiddleware(
         page,

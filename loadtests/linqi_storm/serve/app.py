@@ -74,7 +74,7 @@ def create_app(
     is_revoked = sessions.revocations.is_revoked
     verifier = Verifier.trusting(signer, is_revoked=is_revoked, clock=clock)
     renewal = SlidingRenewal(
-        signer, settings, is_revoked=is_revoked, on_issue=verifier.prime, clock=clock
+        signer, settings, is_revoked=is_revoked, on_issue=verifier.cache_issued, clock=clock
     )
     stopwatch = Stopwatch()
     dual = _dual(sessions, verifier, prepared.users, clock)

@@ -7,7 +7,7 @@ import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 
-from linqi._flight import SingleFlight
+from linqi._single_flight import SingleFlight
 from linqi.errors import ConfigurationError, Unavailable, UnknownKey
 from linqi.jose.key import ALGORITHMS
 from linqi.jose.verified import Verified
@@ -57,16 +57,16 @@ class OffLoop:
     async def _verify(self, token: bytes) -> Verified:
         if self._verifier.algorithm_of(token) not in self._algorithms:
             return self._verifier.verify(token)
-        verified = self._verifier.recall(token)
+        verified = self._verifier.cached(token)
         if verified is not None:
             return verified
-        proof = self._verifier.proof_of(token)
+        proof = self._verifier.signature_check(token)
         if self._threads is None:
             self._threads = ThreadPoolExecutor(self._most_threads, "linqi-verify")
         loop, threads = asyncio.get_running_loop(), self._threads
         holds = await self._flight(proof.digest, lambda: loop.run_in_executor(threads, proof.holds))
         # Whoever shared the check and comes second finds the token remembered.
-        return self._verifier.recall(token) or self._verifier.accept(proof, holds=holds)
+        return self._verifier.cached(token) or self._verifier.verify_checked(proof, holds=holds)
 
     async def start(self) -> None:
         """Do nothing: threads begin when there is something for them."""

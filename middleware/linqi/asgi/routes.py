@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, TypeAlias
 
-from linqi._application import ask, log_fault, unexpected
+from linqi._callbacks import invoke, log_fault, unexpected_answer
 from linqi.asgi._http import (
     ASGIApp,
     Receive,
@@ -211,13 +211,13 @@ class SessionRoutes:
 
     async def _asked(self, form: Mapping[str, str]) -> Person | None:
         """Return who signed in with the fields of `form`; the application knows."""
-        person = await ask("authenticate", self._authenticate, form, private=form.values())
+        person = await invoke("authenticate", self._authenticate, form, private=form.values())
         if person is None:
             return None
         if not isinstance(person, Person):
-            raise unexpected("authenticate", person, "a linqi.Person, or None to refuse")
+            raise unexpected_answer("authenticate", person, "a linqi.Person, or None to refuse")
         if not isinstance(person.subject, str):
-            raise unexpected("authenticate", person.subject, "Person.subject to be a string")
+            raise unexpected_answer("authenticate", person.subject, "Person.subject to be a string")
         if fault := subject_fault(person.subject):
             raise InvalidSubject(f"authenticate returned a Person whose subject is {fault}")
         return person

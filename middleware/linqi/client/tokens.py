@@ -12,7 +12,7 @@ import msgspec
 import pybase64
 
 from linqi.errors import MalformedToken
-from linqi.jose._whole_file import PRIVATE, write_whole
+from linqi.jose._atomic_write import PRIVATE, write_atomically
 
 __all__ = [
     "AccessClaims",
@@ -127,7 +127,7 @@ class FileStorage:
         if tokens is None:
             self._path.unlink(missing_ok=True)
         else:
-            write_whole(self._path, encode_tokens(tokens), PRIVATE)
+            write_atomically(self._path, encode_tokens(tokens), PRIVATE)
 
 
 def encode_tokens(tokens: Tokens) -> bytes:

@@ -10,8 +10,8 @@ from collections.abc import Callable
 
 from linqi.commands.token_argument import add_token, complain_of, token_of
 from linqi.errors import TokenError
-from linqi.jose._gate import decode_segment, parse_object, split_token
-from linqi.jose.limits import Limits
+from linqi.jose._compact import decode_segment, parse_object, split_token
+from linqi.jose.limits import TokenLimits
 
 __all__ = ["add_options", "run"]
 
@@ -23,7 +23,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace, clock: Callable[[], float] = time.time) -> int:
     """Print header and claims as JSON; 0, or 1 for a token that cannot be read."""
-    limits = Limits()
+    limits = TokenLimits()
     try:
         _, first, second, _ = split_token(
             token_of(arguments), limits.token_bytes, limits.header_bytes

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Final
 
 from linqi.errors import InvalidKey
-from linqi.jose._whole_file import write_whole
+from linqi.jose._atomic_write import write_atomically
 from linqi.jose.key import ALGORITHMS, Key
 from linqi.jose.keys import KeySet
 from linqi.jose.rotation import USUAL_LEAD, rotate
@@ -149,7 +149,7 @@ def _publish(keys: KeySet, public_out: Path | None, now: float) -> None:
     if public_out is None:
         print(public)
     else:
-        write_whole(public_out, public.encode() + b"\n", _PUBLIC)
+        write_atomically(public_out, public.encode() + b"\n", _PUBLIC)
         _say(f"wrote {public_out} (public)")
 
 

@@ -260,6 +260,6 @@ def _primed(verifier: Verifier) -> Callable[[str], object]:
 
     def prime(token: str) -> None:
         with contextlib.suppress(Unavailable):  # a sign-in must not fail for want of a hit
-            verifier.prime(token)
+            verifier.cache_issued(token)
 
     return prime

@@ -18,7 +18,7 @@ from linqi.config.value_types import (
 from linqi.jose.cache import VerifiedCache
 from linqi.jose.issuers import TrustedIssuer
 from linqi.jose.key import ALGORITHMS
-from linqi.jose.limits import Limits
+from linqi.jose.limits import TokenLimits
 from linqi.jose.verifier import Verifier
 from linqi.jwks.fetching import RemoteLimits
 from linqi.jwks.freshness import RefreshSettings
@@ -70,12 +70,12 @@ class VerifyTable:
     token_max_bytes: int = setting(
         Integer(256, 1_048_576, "bytes"),
         "A longer token is refused before it is looked at.",
-        of=(Limits, "token_bytes"),
+        of=(TokenLimits, "token_bytes"),
     )
     header_max_bytes: int = setting(
         Integer(64, 1_048_576, "bytes"),
         "The same for its encoded header; at most token_max_bytes.",
-        of=(Limits, "header_bytes"),
+        of=(TokenLimits, "header_bytes"),
     )
     off_loop: tuple[str, ...] = setting(
         StringList(f"a list of {', '.join(ALGORITHMS)}", ALGORITHMS),
@@ -84,9 +84,9 @@ class VerifyTable:
         example=("ES256",),
     )
 
-    def settings(self) -> Limits:
+    def settings(self) -> TokenLimits:
         """Give the limits of the verifier."""
-        return Limits(**arguments_for(Limits, self))
+        return TokenLimits(**arguments_for(TokenLimits, self))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -14,7 +14,7 @@ from linqi.config.faults import Fault, InvalidConfig
 from linqi.config.reader import read, read_text
 from linqi.config.schema import TABLES, Config
 from linqi.errors import ConfigurationError, LinqiError
-from linqi.jose._whole_file import write_whole
+from linqi.jose._atomic_write import write_atomically
 
 __all__ = ["apply_changes", "update"]
 
@@ -43,7 +43,7 @@ def update(path: str | Path, changes: Mapping[str, Mapping[str, Any]]) -> Config
         raise LinqiError(f"{path} would have come to say something else; edit it by hand")
     config = read(raw, source=str(path), folder=path.parent)
     if new != text:
-        write_whole(real, new.encode(), mode)
+        write_atomically(real, new.encode(), mode)
     return config
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Final
 
 from linqi.errors import AlgorithmNotAllowed, MalformedToken, UnsupportedToken
-from linqi.jose._gate import decode_segment, parse_object
-from linqi.jose._shape import Shape
+from linqi.jose._claims_decoder import ClaimsShape
+from linqi.jose._compact import decode_segment, parse_object
 from linqi.jose.key import ALGORITHMS
 
 __all__ = ["Header", "parse_header"]
@@ -22,7 +22,7 @@ class Header:
 
     def __init__(self, alg: str, kid: str | None, typ: str | None) -> None:
         self.alg, self.kid, self.typ = alg, kid, typ
-        self.shape = Shape()
+        self.shape = ClaimsShape()
 
 
 def parse_header(segment: bytes) -> Header:

@@ -13,8 +13,8 @@ from msgspec import Meta
 from linqi.errors import InvalidClaim, MissingClaim, TokenExpired, TokenNotYetValid
 
 __all__ = [
+    "CLAIM_TYPES",
     "LONGEST_STRING",
-    "SHAPES",
     "Registered",
     "check_audience",
     "check_times",
@@ -56,7 +56,7 @@ class Registered(msgspec.Struct, frozen=True, gc=False):
     scope: str | list[str] = ""
 
 
-SHAPES: Final[Mapping[str, Any]] = {
+CLAIM_TYPES: Final[Mapping[str, Any]] = {
     "aud": str | int | float | bool | None,
     **dict.fromkeys(("iss", "sub", "jti", "sid"), _Text),
     **dict.fromkeys(("exp", "nbf", "iat", "auth_time", "session_end"), _Time),

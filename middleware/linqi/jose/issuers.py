@@ -9,7 +9,7 @@ from typing import Any, Final
 import msgspec
 
 from linqi.errors import ConfigurationError
-from linqi.jose._shape import Written
+from linqi.jose._claims_decoder import DecodedClaims
 from linqi.jose.claims import Registered, check_audience, read_registered, require_claims
 from linqi.jose.key import ALGORITHMS, Key
 from linqi.jose.keys import KeySet, KeySource, OnDemandKeys
@@ -110,11 +110,11 @@ class Profile(msgspec.Struct, frozen=True):
     origins: dict[Key, Origin]
     """What the tokens of each key share. One issuer's: two may trust the same key."""
 
-    def is_met_by(self, read: Written) -> bool:
+    def accepts(self, read: DecodedClaims) -> bool:
         """Return whether claims of the decoder are accepted without `read`.
 
         The audience is decided here a second time, for one string: a token that passes is verified
-        in 10 us instead of 19 (HS256, no cache), as its claims are not read into a dictionary.
+        in 1.6 us less, as its claims are not read into a dictionary (docs/reference/benchmarks.md).
         """
         return not self.required and (self.audience is None or read.aud in self.audience)
 
@@ -126,7 +126,7 @@ class Profile(msgspec.Struct, frozen=True):
             require_claims(claims, self.required)
         return read_registered(claims, payload)
 
-    def originate(self, key: Key) -> Origin:
+    def origin_of(self, key: Key) -> Origin:
         """Give what all tokens of `key` will share."""
         if len(self.origins) >= _MOST_ORIGINS:  # keys come and go
             self.origins.clear()

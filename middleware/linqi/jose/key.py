@@ -11,7 +11,7 @@ from typing import Any, Final, NoReturn
 
 from linqi import _base64url
 from linqi.errors import InvalidKey
-from linqi.jose import _hygiene, _jws
+from linqi.jose import _jws, _key_strength
 from linqi.jose._jws import ALGORITHMS
 from linqi.jose._members import read_object, without_nulls
 from linqi.jose._pem import key_block
@@ -78,7 +78,7 @@ class Key:
         """Wrap `material` of the crypto library; the ``from_`` constructors are the usual way."""
         put = object.__setattr__
         found = _jws.algorithm(alg)
-        _hygiene.check_material(found, material)
+        _key_strength.check_material(found, material)
         put(self, "_algorithm", found)
         put(self, "_material", material)
         put(self, "_public", _jws.public_material(material))
@@ -131,7 +131,7 @@ class Key:
         Members that are null count as absent.
         """
         members = without_nulls(read_object(jwk, "JWK"))
-        _hygiene.check_members(members)
+        _key_strength.check_members(members)
         named = members.get("alg", alg)
         if named is None:
             raise InvalidKey(

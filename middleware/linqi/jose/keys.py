@@ -11,13 +11,13 @@ from typing import Any, Final, Protocol, runtime_checkable
 from linqi.errors import ConfigurationError, InvalidKey, UnknownKey
 from linqi.events import Hook
 from linqi.jose import _jws
+from linqi.jose._atomic_write import PRIVATE, create_atomically, write_atomically
 from linqi.jose._guarded_file import read_guarded
 from linqi.jose._jws import ALGORITHMS
 from linqi.jose._members import read_object
-from linqi.jose._whole_file import PRIVATE, make_whole, write_whole
 from linqi.jose.key import Key
 
-__all__ = ["FetchedKeys", "KeySet", "KeySource", "OnDemandKeys", "only_fit"]
+__all__ = ["FetchedKeys", "KeySet", "KeySource", "OnDemandKeys", "only_algorithm_for"]
 
 
 @runtime_checkable
@@ -102,7 +102,7 @@ class KeySet:
         faults, keys = [], []
         for position, entry in enumerate(entries):
             try:
-                keys.append(Key.from_jwk(entry, only_fit(entry, algorithms)))
+                keys.append(Key.from_jwk(entry, only_algorithm_for(entry, algorithms)))
             except InvalidKey as error:
                 faults.append(f"key {position}: {error}")
         if faults:
@@ -136,7 +136,7 @@ class KeySet:
         """
         place = Path(path)
         if not place.exists():
-            make_whole(place, cls([Key.generate(alg)])._to_text(), PRIVATE)
+            create_atomically(place, cls([Key.generate(alg)])._to_text(), PRIVATE)
         return cls.load(place)
 
     @property
@@ -227,7 +227,7 @@ class KeySet:
 
     def save(self, path: str | Path) -> None:
         """Write all keys, secrets included, to `path` with mode 0600, atomically."""
-        write_whole(Path(path), self._to_text(), PRIVATE)
+        write_atomically(Path(path), self._to_text(), PRIVATE)
 
     def __repr__(self) -> str:
         return f"<KeySet {list(self._keys)}>"
@@ -264,7 +264,7 @@ def _check_together(keys: Sequence[Key]) -> None:
         raise ConfigurationError(faults)
 
 
-def only_fit(entry: object, algorithms: Sequence[str]) -> str | None:
+def only_algorithm_for(entry: object, algorithms: Sequence[str]) -> str | None:
     """Give the one algorithm that an ``alg``-less JWK can be for; None when it says or none is."""
     if not isinstance(entry, Mapping) or entry.get("alg") is not None:
         return None

@@ -6,11 +6,11 @@ from dataclasses import dataclass
 
 from linqi.errors import ConfigurationError
 
-__all__ = ["Limits"]
+__all__ = ["TokenLimits"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Limits:
+class TokenLimits:
     """How much of a token is looked at before anything in it is decoded."""
 
     token_bytes: int = 16_384

@@ -9,7 +9,7 @@ from typing import Final
 from linqi.errors import ConfigurationError, InvalidKey
 from linqi.jose.key import Key
 
-__all__ = ["USUAL_LEAD", "Rotation", "rotate"]
+__all__ = ["USUAL_LEAD", "SigningKeyRotation", "rotate"]
 
 USUAL_LEAD: Final = 900.0
 """Seconds from publishing a key to signing with it, unless the operator says otherwise."""
@@ -20,7 +20,7 @@ _LONGEST: Final = 30 * 86_400
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Rotation:
+class SigningKeyRotation:
     """What a key set becomes. Instants are Unix seconds."""
 
     keys: tuple[Key, ...]
@@ -34,7 +34,7 @@ class Rotation:
 
 def rotate(
     keys: Sequence[Key], new: Key, now: float, *, lead: float, token_lifetime: float
-) -> Rotation:
+) -> SigningKeyRotation:
     """Put `new` behind `keys`: published and verified with from `now` on, signing `lead` later.
 
     `lead`: seconds that verifiers may keep a set without `new`, at least the ``max-age`` it is
@@ -63,7 +63,7 @@ def rotate(
         else key
         for key in kept
     ]
-    return Rotation(
+    return SigningKeyRotation(
         keys=(*retired, new.with_tenure(signs_from=signs_from, published_until=None)),
         signs_from=signs_from,
         published_until=until,

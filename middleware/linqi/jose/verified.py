@@ -9,7 +9,7 @@ from typing import Any, Final
 import msgspec
 from msgspec.structs import force_setattr, replace
 
-from linqi.jose._gate import parse_object
+from linqi.jose._compact import parse_object
 from linqi.jose.claims import Registered, read_registered
 
 __all__ = ["ANONYMOUS", "Anonymous", "Origin", "Verified"]

@@ -24,15 +24,15 @@ from linqi.errors import (
 )
 from linqi.events import Dispatcher, Event, Hook, RevocationFailed
 from linqi.jose import claims as rules
-from linqi.jose._gate import decode_segment, parse_object, split_token, token_bytes
+from linqi.jose._claims_decoder import DecodedClaims
+from linqi.jose._compact import decode_segment, parse_object, split_token, token_bytes
 from linqi.jose._header import Header, parse_header
-from linqi.jose._shape import Written
 from linqi.jose.cache import VerifiedCache
 from linqi.jose.claims import Registered
 from linqi.jose.issuers import Profile, TrustedIssuer, own_issuer, prepare
 from linqi.jose.key import Key
 from linqi.jose.keys import FetchedKeys
-from linqi.jose.limits import Limits
+from linqi.jose.limits import TokenLimits
 from linqi.jose.longest_lifetime import check_lifetime, lifetime_source
 from linqi.jose.signature_check import SignatureCheck
 from linqi.jose.signer import Signer
@@ -77,7 +77,7 @@ class Verifier:
         *,
         leeway: float = 0,
         cache: VerifiedCache | Literal["default"] | None = "default",
-        limits: Limits | None = None,
+        limits: TokenLimits | None = None,
         is_revoked: Callable[[Verified], bool] | None = None,
         on_revocation_error: Literal["closed", "open"] = "closed",
         bound_tokens: Literal["refuse", "accept"] = "refuse",
@@ -95,7 +95,7 @@ class Verifier:
         if self.cache is not None:
             self.cache.claim()
         self.leeway = leeway
-        chosen = limits or Limits()
+        chosen = limits or TokenLimits()
         self._most_bytes, self._most_header_bytes = chosen.token_bytes, chosen.header_bytes
         self.issuers = listed
         self._profiles = {trusted.issuer: prepare(trusted) for trusted in listed}
@@ -166,7 +166,7 @@ class Verifier:
         self.recheck(verified)
         return verified
 
-    def recall(self, token: bytes | str) -> Verified | None:
+    def cached(self, token: bytes | str) -> Verified | None:
         """Give what `token` was verified as a moment ago, checked like any hit, or None."""
         if self.cache is None or len(token) > self._most_bytes:
             return None
@@ -175,7 +175,7 @@ class Verifier:
             self.recheck(verified)
         return verified
 
-    def proof_of(self, token: bytes | str) -> SignatureCheck:
+    def signature_check(self, token: bytes | str) -> SignatureCheck:
         """Give what must hold before `accept` may be called; raises as `verify` does.
 
         All of this is quick; `SignatureCheck.holds` is what takes long, and any thread may ask it.
@@ -192,7 +192,7 @@ class Verifier:
         first = split_token(token_bytes(token), self._most_bytes, self._most_header_bytes)[1]
         return (self._headers.get(first) or self._read_header(first)).alg
 
-    def accept(self, proof: SignatureCheck, *, holds: bool) -> Verified:
+    def verify_checked(self, proof: SignatureCheck, *, holds: bool) -> Verified:
         """Give the verified value of a token whose proof was checked elsewhere.
 
         Everything else is checked now, and the signature too where its key is another one by now.
@@ -234,7 +234,7 @@ class Verifier:
                     self.cache.discard(verified.digest)
                 raise TokenRevoked("the token or its session was revoked")
 
-    def prime(self, token: str) -> Verified:
+    def cache_issued(self, token: str) -> Verified:
         """Remember a token that this process has just signed, without checking the signature.
 
         Everything else is checked. The first request with the new token is then a hit, unless it
@@ -262,8 +262,8 @@ class Verifier:
         is_proven = is_signed or key is by
         if not is_proven and not key.verify(signed, signature):
             raise InvalidSignature(f"the {header.alg} signature does not fit the issuer's key")
-        read: Written | Registered
-        if written is not None and profile.is_met_by(written):
+        read: DecodedClaims | Registered
+        if written is not None and profile.accepts(written):
             read = written
         else:
             read = profile.read(claims or parse_object(payload, "payload"), payload)
@@ -271,7 +271,7 @@ class Verifier:
         is_refused = self._refuses_bound and _is_bound(payload, claims)
         if is_refused and not is_signed:
             raise BoundToken("the token has the claim cnf, and no proof of possession is checked")
-        origin = profile.origins.get(key) or profile.originate(key)
+        origin = profile.origins.get(key) or profile.origin_of(key)
         verified = _verified(read, payload, digest or _sha256(data).digest(), origin)
         self.recheck(verified)
         if origin.own and self._longest_lifetime is not None and not is_refused:
@@ -354,7 +354,9 @@ class Verifier:
         raise Unavailable(f"the revocation check raised {type(error).__name__}") from error
 
 
-def _verified(read: Written | Registered, payload: bytes, digest: bytes, by: Origin) -> Verified:
+def _verified(
+    read: DecodedClaims | Registered, payload: bytes, digest: bytes, by: Origin
+) -> Verified:
     issued_at = valid_from = read.iat
     if read.nbf is not None:
         valid_from = max(read.nbf, issued_at or 0)
@@ -370,7 +372,7 @@ def _verified(read: Written | Registered, payload: bytes, digest: bytes, by: Ori
 
 
 def _is_bound(payload: bytes, claims: dict[str, Any]) -> bool:
-    """Return whether the claims have ``cnf``; `claims` is empty where a `Shape` read them."""
+    """Return whether the claims have ``cnf``; `claims` is empty where a `ClaimsShape` read them."""
     if claims:
         return "cnf" in claims
     # What a shape read holds no escape, so the name stands there as it is, if it does.

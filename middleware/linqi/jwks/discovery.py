@@ -6,7 +6,7 @@ from codecs import BOM_UTF8
 from dataclasses import dataclass
 
 from linqi.errors import FetchFailed, MalformedToken
-from linqi.jose._gate import parse_object
+from linqi.jose._compact import parse_object
 from linqi.jwks.fetching import Fetch, Fetched, is_loopback_url, url_fault
 from linqi.jwks.freshness import RefreshSettings, lifetime_of, retry_after_of
 

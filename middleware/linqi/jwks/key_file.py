@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TypeAlias
 
 from linqi._background import BackgroundTask
-from linqi._holders import Holders
+from linqi._reference_count import ReferenceCount
 from linqi.errors import ConfigurationError, LinqiError
 from linqi.events import Dispatcher, Event, Hook, KeyFileNotRead, KeyFileRead
 from linqi.jose.key import ALGORITHMS
@@ -51,19 +51,19 @@ class KeyFile:
         self.keys = KeySet.load(self._path, self._algorithms)
         """The set to sign and verify with; it stays the same object."""
         self._last_fault = ""
-        self._holders = Holders()
+        self._starts = ReferenceCount()
         self._follower = BackgroundTask(
             f"follower of {self._path}", self._follow, events=self._events, sleep=sleep
         )
 
     async def start(self) -> None:
         """Follow the file on the running event loop; several may start it, it is followed once."""
-        self._holders.enter()
+        self._starts.acquire()
         self._follower.start()
 
     async def close(self) -> None:
         """Stop following it, unless another that started it goes on; the keys stay."""
-        if self._holders.leave():
+        if self._starts.release():
             await self._follower.close()
 
     def listen(self, *hooks: Hook) -> None:

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from typing import Any, Final, Literal, TypeAlias
 
 from linqi.errors import InvalidKey, MalformedToken
-from linqi.jose._gate import parse_object
+from linqi.jose._compact import parse_object
 from linqi.jose._members import without_nulls
 from linqi.jose.key import ALGORITHMS, Key
-from linqi.jose.keys import only_fit
+from linqi.jose.keys import only_algorithm_for
 
 __all__ = [
     "SIGNATURES",
@@ -126,7 +126,7 @@ def _read(entry: object, algorithms: Sequence[str]) -> Key | tuple[Reason, str]:
     alg = entry.get("alg")
     if isinstance(alg, str) and alg not in algorithms:
         return "other_algorithm", f"the key is for alg {alg[:_LONGEST_SHOWN]!r}"
-    fit = only_fit(entry, algorithms)
+    fit = only_algorithm_for(entry, algorithms)
     if alg is None and fit is None:
         return "other_algorithm", (
             "the key names no alg, and not exactly one of the allowed ones fits its type"

@@ -13,8 +13,8 @@ from typing import Any, Final
 from cachetools import TTLCache
 
 from linqi._background import BackgroundTask
-from linqi._flight import SingleFlight
-from linqi._holders import Holders
+from linqi._reference_count import ReferenceCount
+from linqi._single_flight import SingleFlight
 from linqi.errors import ConfigurationError, FetchFailed, LinqiError, Unavailable
 from linqi.events import (
     Dispatcher,
@@ -111,7 +111,7 @@ class RemoteKeys:
         self._last_error = ""
         self._has_expired = False
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._holders = Holders()
+        self._starts = ReferenceCount()
         self._keeper = BackgroundTask(
             f"keys of {issuer}", self._keep_fresh, events=self._events, sleep=sleep
         )
@@ -178,7 +178,7 @@ class RemoteKeys:
         without `required` they are tried for again in the background. Several may start the same
         keys, such as two middlewares: the set is fetched once, until the last of them closes it.
         """
-        self._holders.enter()
+        self._starts.acquire()
         self._keep_here()
         if self._schedule.status(self._monotonic()) in ("cold", "expired"):
             await self._fly(is_forced=False)
@@ -191,7 +191,7 @@ class RemoteKeys:
 
         What is held goes on verifying until it is too old.
         """
-        if not self._holders.leave():
+        if not self._starts.release():
             return
         if self._loop is asyncio.get_running_loop():
             self._flight.close()

@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 
 from linqi.errors import ConfigurationError, FetchFailed, InvalidKey
-from linqi.jose._whole_file import PRIVATE, write_whole
+from linqi.jose._atomic_write import PRIVATE, write_atomically
 from linqi.jwks.snapshot import Snapshot
 
 __all__ = ["SharedFile"]
@@ -89,7 +89,7 @@ class SharedFile:
         """Put `snapshot` in the place of the shared one, whole, with mode 0600."""
         try:
             data = snapshot.to_json().encode()
-            await asyncio.to_thread(write_whole, self._path, data, PRIVATE)
+            await asyncio.to_thread(write_atomically, self._path, data, PRIVATE)
             self.fault = ""
         except OSError as error:
             self._note("write", error)

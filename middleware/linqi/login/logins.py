@@ -12,7 +12,7 @@ import msgspec
 
 from linqi.client.tokens import FileStorage, TokenStorage
 from linqi.errors import ConfigurationError
-from linqi.jose._whole_file import PRIVATE, write_whole
+from linqi.jose._atomic_write import PRIVATE, write_atomically
 
 __all__ = ["Login", "Logins", "base_url", "is_loopback"]
 
@@ -57,7 +57,7 @@ class Logins:
     def keep(self, login: Login) -> None:
         """Write `login` down, in place of one at the same URL."""
         self._make_folder()
-        write_whole(self._path(login.url, ".json"), msgspec.json.encode(login), PRIVATE)
+        write_atomically(self._path(login.url, ".json"), msgspec.json.encode(login), PRIVATE)
 
     def forget(self, login: Login) -> None:
         """Remove `login` and its tokens."""

@@ -9,9 +9,9 @@ import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, Final, TypeAlias
 
-from linqi._application import ask, unexpected
 from linqi._background import BackgroundTask
-from linqi._flight import SingleFlight
+from linqi._callbacks import invoke, unexpected_answer
+from linqi._single_flight import SingleFlight
 from linqi._start_once import StartOnce
 from linqi.errors import ConfigurationError, RefreshRefused, SigningError, Unavailable
 from linqi.events import (
@@ -61,8 +61,8 @@ class Sessions:
     several are given the last one makes. `access` is the life of access tokens; the same settings
     serve `SlidingRenewal`, with which a session can be shared. `revocations`: pass its
     ``is_revoked`` to the `Verifier`. `authorize` is asked at every refresh. `on_issue` hears of
-    every access token: pass ``verifier.prime``. `hooks`: receive what happens; the default logs.
-    One of a middleware's ``services``.
+    every access token: pass ``verifier.cache_issued``. `hooks`: receive what happens; the default
+    logs. One of a middleware's ``services``.
     """
 
     def __init__(
@@ -322,7 +322,7 @@ class Sessions:
         scopes = split_scope(claims.get("scope", ""))
         if self._authorize is None:
             return claims, scopes
-        answer = await ask("authorize", self._authorize, record, seconds=_AUTHORIZE_SECONDS)
+        answer = await invoke("authorize", self._authorize, record, seconds=_AUTHORIZE_SECONDS)
         if isinstance(answer, Mapping):
             claims |= replaceable(answer, scopes)
             return claims, split_scope(claims.get("scope", ""))
@@ -330,7 +330,7 @@ class Sessions:
             await self.revoke(record.session_id, user=record.subject, cause="admin")
             raise RefreshRefused("denied", "the application's authorize said no")
         if answer is not True:
-            raise unexpected("authorize", answer, "True, False or a mapping of claims")
+            raise unexpected_answer("authorize", answer, "True, False or a mapping of claims")
         return claims, scopes
 
     async def _publish_sessions(self, session_ids: Sequence[str], at: float) -> None:

@@ -13,8 +13,8 @@ from typing import Any, Final, TypeAlias
 
 from cachetools import TTLCache
 
-from linqi._application import ask, unexpected
-from linqi._flight import SingleFlight
+from linqi._callbacks import invoke, unexpected_answer
+from linqi._single_flight import SingleFlight
 from linqi.errors import (
     ApplicationFault,
     ConfigurationError,
@@ -105,7 +105,7 @@ class SlidingRenewal:
     `sign_off_loop` signs in threads; None does so for RSA, whose signature takes longer than a
     request. `is_revoked` is asked again before every successor is handed out, even for a token
     whose verification was cached (R5). `on_issue` hears of every new token: pass
-    ``verifier.prime`` so that its first use is a cache hit.
+    ``verifier.cache_issued`` so that its first use is a cache hit.
     """
 
     def __init__(
@@ -295,9 +295,11 @@ class SlidingRenewal:
         if self._authorize is None:
             return {}
         try:
-            answer = await ask("authorize", self._authorize, verified, seconds=_AUTHORIZE_SECONDS)
+            answer = await invoke(
+                "authorize", self._authorize, verified, seconds=_AUTHORIZE_SECONDS
+            )
             if type(answer) is not bool and not isinstance(answer, Mapping):
-                raise unexpected("authorize", answer, "True, False or a mapping of claims")
+                raise unexpected_answer("authorize", answer, "True, False or a mapping of claims")
         except (ApplicationFault, Unavailable):
             self.counts.failed += 1
             raise

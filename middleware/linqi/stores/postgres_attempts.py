@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any, Final
 
-from linqi._flight import SingleFlight
+from linqi._single_flight import SingleFlight
 from linqi.errors import ConfigurationError
 from linqi.sessions.attempts import Counter, Full
 from linqi.stores._asyncpg import as_unavailable, driver

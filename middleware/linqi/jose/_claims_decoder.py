@@ -7,9 +7,9 @@ from typing import Any, Final, Protocol, cast
 
 import msgspec
 
-from linqi.jose.claims import SHAPES
+from linqi.jose.claims import CLAIM_TYPES
 
-__all__ = ["Shape", "Written"]
+__all__ = ["ClaimsShape", "DecodedClaims"]
 
 _MOST_LEARNED: Final = 8
 _MOST_CLAIMS: Final = 32
@@ -18,7 +18,7 @@ _BACKSLASH, _BRACKET, _BRACE = b"\\[{"
 _encode = msgspec.json.Encoder().encode
 
 
-class Written(Protocol):
+class DecodedClaims(Protocol):
     """What verification reads of claims, as attributes; `aud` is any scalar."""
 
     iss: str
@@ -30,7 +30,7 @@ class Written(Protocol):
     scope: str
 
 
-class Shape:
+class ClaimsShape:
     """Knows how one issuer writes its claims: which, in which order, of which types.
 
     Tokens of one header are mostly written alike. A declared reader takes a third of the time of
@@ -45,7 +45,7 @@ class Shape:
         self._decode: Callable[[bytes], Any] | None = None
         self._learned = 0
 
-    def read(self, payload: bytes) -> Written | None:
+    def read(self, payload: bytes) -> DecodedClaims | None:
         """Give the claims in `payload`, with the types they must have; None to read them anew."""
         decode = self._decode
         if decode is None or _BACKSLASH in payload:
@@ -54,7 +54,7 @@ class Shape:
             written = decode(payload)
         except (msgspec.MsgspecError, UnicodeError, RecursionError, ValueError, OverflowError):
             return None
-        return cast("Written", written) if _encode(written) == payload else None
+        return cast("DecodedClaims", written) if _encode(written) == payload else None
 
     def learn(self, claims: dict[str, Any], payload: bytes) -> None:
         """Read like `payload` from now on, whose `claims` were just verified.
@@ -78,15 +78,15 @@ def _struct_of(claims: dict[str, Any]) -> type[msgspec.Struct]:
     Claims without a meaning here are scalars of any type, under names that cannot collide. Those
     that have one and are absent get a default, which is not written.
     """
-    names = {name: name if name in SHAPES else f"x{n}" for n, name in enumerate(claims)}
-    there: list[Any] = [(names[name], SHAPES.get(name, _Scalar)) for name in claims]
+    names = {name: name if name in CLAIM_TYPES else f"x{n}" for n, name in enumerate(claims)}
+    there: list[Any] = [(names[name], CLAIM_TYPES.get(name, _Scalar)) for name in claims]
     absent: list[Any] = [
         (name, kind, "" if name == "scope" else None)
-        for name, kind in SHAPES.items()
+        for name, kind in CLAIM_TYPES.items()
         if name not in claims
     ]
     return msgspec.defstruct(
-        "Written",
+        "DecodedClaims",
         [*there, *absent],
         rename={own: name for name, own in names.items()},
         omit_defaults=True,

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import asyncio
 
-__all__ = ["Holders"]
+__all__ = ["ReferenceCount"]
 
 
-class Holders:
+class ReferenceCount:
     """Counts starts against closes on one event loop at a time.
 
     A source of keys may serve several issuers, verifiers and middlewares: the first start begins
@@ -19,14 +19,14 @@ class Holders:
         self._count = 0
         self._loop: asyncio.AbstractEventLoop | None = None
 
-    def enter(self) -> None:
+    def acquire(self) -> None:
         """Count one more that has started on the running event loop."""
         loop = asyncio.get_running_loop()
         if self._loop is not loop:
             self._loop, self._count = loop, 0
         self._count += 1
 
-    def leave(self) -> bool:
+    def release(self) -> bool:
         """Count one less, and return whether none is left on the running event loop."""
         if self._loop is not asyncio.get_running_loop():
             return True

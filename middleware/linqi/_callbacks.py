@@ -14,7 +14,7 @@ from urllib.parse import quote
 
 from linqi.errors import ApplicationFault, Unavailable
 
-__all__ = ["ask", "log_fault", "unexpected"]
+__all__ = ["invoke", "log_fault", "unexpected_answer"]
 
 _logger = logging.getLogger("linqi")
 _LONGEST_MESSAGE: Final = 500
@@ -24,7 +24,7 @@ _RUN: Final = 4
 _TOKEN: Final = re.compile(r"eyJ[A-Za-z0-9_-]{8,}\.|lqr_[A-Za-z0-9_-]{8,}")
 
 
-async def ask(
+async def invoke(
     name: str,
     function: Callable[[Any], Any],
     argument: object,
@@ -63,7 +63,7 @@ async def ask(
         raise ApplicationFault(name, f"raised {type(error).__name__}") from error
 
 
-def unexpected(name: str, answer: object, expected: str) -> ApplicationFault:
+def unexpected_answer(name: str, answer: object, expected: str) -> ApplicationFault:
     """Log that the function `name` answered neither of what is `expected`; return the error."""
     detail = f"returned {type(answer).__name__}, expected {expected}"
     _logger.error("%s %s", name, detail)

@@ -8,12 +8,12 @@ import secrets
 from collections.abc import Iterator
 from pathlib import Path
 
-__all__ = ["PRIVATE", "make_whole", "write_whole"]
+__all__ = ["PRIVATE", "create_atomically", "write_atomically"]
 
 PRIVATE = 0o600
 
 
-def write_whole(path: Path, data: bytes, mode: int) -> None:
+def write_atomically(path: Path, data: bytes, mode: int) -> None:
     """Write through a file of `mode` beside `path`: a reader sees the old or the new, whole.
 
     A file that is there keeps its owner, so that a service can still read what root has renewed.
@@ -22,7 +22,7 @@ def write_whole(path: Path, data: bytes, mode: int) -> None:
         beside.replace(path)
 
 
-def make_whole(path: Path, data: bytes, mode: int) -> bool:
+def create_atomically(path: Path, data: bytes, mode: int) -> bool:
     """Write a file of `mode` at `path` unless one is there; return whether it was this call.
 
     Of processes that do so at once exactly one makes the file: it is written beside and then

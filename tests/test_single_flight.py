@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from linqi._flight import SingleFlight
+from linqi._single_flight import SingleFlight
 
 
 async def test_all_who_ask_share_one_task() -> None:

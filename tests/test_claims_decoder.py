@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from linqi import Key
 from linqi._base64url import encode as encode_segment
 from linqi.errors import MalformedToken, TokenError
-from linqi.jose._gate import parse_object
-from linqi.jose._shape import Shape
+from linqi.jose._claims_decoder import ClaimsShape
+from linqi.jose._compact import parse_object
 from linqi.jose.claims import read_registered
 from tokens import good_claims, make, verifier_of
 
@@ -54,7 +54,7 @@ def test_what_is_read_quickly_is_what_the_long_way_reads(
     """After learning one payload, any other is read equally or not at all."""
     base = {"iss": "i", "exp": 1_900_000_000, "aud": "a", **dict(data.draw(PAIRS))}
     first = json.dumps(base, separators=(",", ":"), ensure_ascii=False).encode("utf-8", "replace")
-    shape = Shape()
+    shape = ClaimsShape()
     try:
         shape.learn(parse_object(first, "payload"), first)
     except TokenError:
@@ -74,7 +74,7 @@ def test_what_is_read_quickly_is_what_the_long_way_reads(
 
 def test_tokens_written_alike_are_read_quickly() -> None:
     """The second token of an issuer is read by the shape of the first, the values being its own."""
-    shape = Shape()
+    shape = ClaimsShape()
     payloads = [
         json.dumps(good_claims(jti=f"t{n}", role="ädmin"), separators=(",", ":"),
                    ensure_ascii=False).encode()
@@ -117,7 +117,7 @@ def test_a_learned_shape_lets_nothing_through(change: Any) -> None:
 
 def test_an_issuer_that_never_writes_alike_is_not_learned_for_ever() -> None:
     """Eight shapes are tried; then the long way stays, and declares no more types."""
-    shape = Shape()
+    shape = ClaimsShape()
     for number in range(20):
         claims = {"iss": "i", "exp": 1_900_000_000, f"claim{number}": 1}
         payload = json.dumps(claims, separators=(",", ":")).encode()
