@@ -10,7 +10,6 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from linqi.evidence.quiet_paths import QuietPaths
 from prometheus_client import CollectorRegistry, generate_latest
 
 from linqi.errors import ConfigurationError
@@ -19,6 +18,7 @@ from linqi_tune.evidence.access_log import UnreadableLog, read_logs
 from linqi_tune.evidence.bench_result import read_bench
 from linqi_tune.evidence.log_lines import Visit, parser_of
 from linqi_tune.evidence.metrics import read_metrics
+from linqi_tune.evidence.quiet_paths import QuietPaths
 from linqi_tune.evidence.storm_result import read_storm
 from linqi_tune.evidence.visits import VisitCounter
 from linqi_tune.model.losses import losses
@@ -291,15 +291,15 @@ def test_metrics_that_say_nothing_are_refused(tmp_path: Path, text: str) -> None
 
 def test_a_storm_is_read_in_real_seconds() -> None:
     """What was compressed is itself again: times k, sessions too; latencies never were."""
-    facts = read_storm(STORMS / "plain.json")
-    assert (facts.lifetime, facts.buffer) == (900, 300)
-    assert facts.served.compression == 60
-    assert facts.visitors.sessions == 200 * 60
-    assert facts.visitors.gaps.mean == pytest.approx(60, rel=0.1)
-    assert facts.served.policy == "plain"
-    assert facts.served.hit_ratio is not None
-    assert 0 < facts.served.request_seconds < 0.01
-    assert facts.lags.total > 100
+    measurements = read_storm(STORMS / "plain.json")
+    assert (measurements.lifetime, measurements.buffer) == (900, 300)
+    assert measurements.served.compression == 60
+    assert measurements.visitors.sessions == 200 * 60
+    assert measurements.visitors.gaps.mean == pytest.approx(60, rel=0.1)
+    assert measurements.served.policy == "plain"
+    assert measurements.served.hit_ratio is not None
+    assert 0 < measurements.served.request_seconds < 0.01
+    assert measurements.lags.total > 100
 
 
 def test_a_file_of_another_kind_is_no_storm_and_no_benchmark(tmp_path: Path) -> None:

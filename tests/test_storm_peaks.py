@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from linqi_storm.run.peaks import noise_floor, peak_of, sliding_peak, sliding_rates, window_for
+from linqi.sessions.storm_factor import peak_window
+from linqi_storm.run.peaks import noise_floor, peak_of, sliding_peak, sliding_rates
 
 
 @given(
@@ -72,7 +73,7 @@ def test_a_peak_counts_only_its_own_span() -> None:
 
 def test_the_window_scales_with_the_period() -> None:
     """Compression by 15 leaves the factor alone because the window shrinks with the period."""
-    assert window_for(600) / window_for(40) == pytest.approx(15)
+    assert peak_window(600) / peak_window(40) == pytest.approx(15)
 
 
 def test_the_curve_of_rates_never_exceeds_the_peak_and_comes_near_it() -> None:

@@ -19,20 +19,20 @@ from linqi.errors import ConfigurationError
 from linqi_storm.scenarios.traffic import parse_gaps, parse_pages
 from linqi_storm.schema.result_file import load_run, save_run
 from linqi_storm.schema.results import StormRun
-from linqi_tune.evidence.storm_result import facts_of
-from linqi_tune.model.choosing import advise
-from linqi_tune.model.facts import Current, Facts, Targets, Visitors
-from linqi_tune.model.gaps import Gaps
-from linqi_tune.model.plans import Plan
+from linqi_tune.evidence.storm_result import storm_measurements
+from linqi_tune.model.gaps import GapDistribution
+from linqi_tune.model.measurements import CurrentSettings, Measurements, Targets, Visitors
+from linqi_tune.model.options import advise
+from linqi_tune.model.plans import SettingsPlan
 from linqi_tune.proof.proof import Proof, prove
 from linqi_tune.proof.proof_tables import proof_as_json, proof_section, show_proof
-from linqi_tune.proof.trial import Load, Trial, VoidStorm, load_of_storm, load_of_visitors
+from linqi_tune.proof.trial import Trial, TrialLoad, VoidStorm, load_of_storm, load_of_visitors
 
 STORMS = Path(__file__).parent / "storms"
-PLAIN = Plan(lifetime=900, buffer=300, policy="plain", algorithm="RS256", workers=2,
+PLAIN = SettingsPlan(lifetime=900, buffer=300, policy="plain", algorithm="RS256", workers=2,
              cache_entries=10_000 * 60, cache_lifetime=60 * 60)  # fmt: skip
 GRID = replace(PLAIN, policy="grid", budget=40.0)
-LOAD = Load(sessions=200, compression=60, law="exponential", mean_gap=60)
+LOAD = TrialLoad(sessions=200, compression=60, law="exponential", mean_gap=60)
 
 
 def stormed(name: str, **changes: Any) -> StormRun:
@@ -60,30 +60,32 @@ def silent(name: str, seconds: float) -> Iterator[Any]:
     yield lambda *_: None
 
 
-def trial(tmp_path: Path, storms: FakeStorms, load: Load = LOAD, text: str = "") -> Trial:
+def trial(tmp_path: Path, storms: FakeStorms, load: TrialLoad = LOAD, text: str = "") -> Trial:
     """Give a trial without servers."""
     return Trial(load, None, text, tmp_path, silent, storms)
 
 
 @pytest.fixture
-def facts() -> Facts:
+def measurements() -> Measurements:
     """Give what the recorded plain storm told."""
-    told = facts_of(stormed("plain"), "plain.json")
-    return Facts(visitors=told.visitors, served=told.served, targets=Targets(workers=2))
+    told = storm_measurements(stormed("plain"), "plain.json")
+    return Measurements(visitors=told.visitors, served=told.served, targets=Targets(workers=2))
 
 
 @pytest.fixture
-def proof(tmp_path: Path, facts: Facts) -> Proof:
+def proof(tmp_path: Path, measurements: Measurements) -> Proof:
     """Prove the change from plain to grid by the recorded storms."""
-    return prove(trial(tmp_path, FakeStorms()), facts, PLAIN, GRID, tuned_on=[1], seeds=[7, 8])
+    return prove(
+        trial(tmp_path, FakeStorms()), measurements, PLAIN, GRID, tuned_on=[1], seeds=[7, 8]
+    )
 
 
 def test_both_sides_are_stormed_in_turn_with_the_same_fresh_seeds(
-    tmp_path: Path, facts: Facts
+    tmp_path: Path, measurements: Measurements
 ) -> None:
     """Pairs of equal people; none of the seeds was tuned on."""
     storms = FakeStorms()
-    found = prove(trial(tmp_path, storms), facts, PLAIN, GRID, tuned_on=[1], repeats=3)
+    found = prove(trial(tmp_path, storms), measurements, PLAIN, GRID, tuned_on=[1], repeats=3)
     assert [order.policy for order in storms.orders] == ["plain", "grid"] * 3
     seeds = [order.shape.seed for order in storms.orders]
     assert seeds[::2] == seeds[1::2] == list(found.seeds)
@@ -95,35 +97,38 @@ def test_both_sides_are_stormed_in_turn_with_the_same_fresh_seeds(
 def test_predicted_stands_beside_measured_with_the_tuners_error(proof: Proof) -> None:
     """Every figure that was asked for, on both sides, each with its rule."""
     for side in (proof.before, proof.after):
-        names = [line.what for line in side.lines]
+        names = [line.what for line in side.figures]
         assert names == [
             "storm factor", "sessions lost", "signed out though they asked", "cache hits",
             "processor per request",
             "p99 in the expiry window", "p99 outside it",
         ]  # fmt: skip
-        for line in side.lines[:5]:
+        for line in side.figures[:5]:
             assert line.measured is not None
             assert line.predicted is not None
             assert line.rule
-    factor = proof.before.line("storm factor")
+    factor = proof.before.figure("storm factor")
     run = stormed("plain")
     assert factor.measured == pytest.approx(run.peaks[0].factor)
     assert factor.predicted == pytest.approx(factor.measured, rel=0.15)
     assert factor.holds
     assert factor.error == pytest.approx((factor.predicted or 0) / run.peaks[0].factor - 1)
-    assert proof.after.line("storm factor").predicted == pytest.approx(
-        proof.after.line("storm factor").measured, rel=0.25
+    assert proof.after.figure("storm factor").predicted == pytest.approx(
+        proof.after.figure("storm factor").measured, rel=0.25
     )
 
 
-def test_a_wrong_prediction_is_shown_as_off(tmp_path: Path, facts: Facts) -> None:
-    """Facts of other people do not hold, and the proof says where."""
-    assert facts.visitors is not None
-    slow = replace(facts, visitors=replace(facts.visitors, groups=[Gaps([20.0, 2_000.0])]))
+def test_a_wrong_prediction_is_shown_as_off(tmp_path: Path, measurements: Measurements) -> None:
+    """Measurements of other people do not hold, and the proof says where."""
+    assert measurements.visitors is not None
+    slow = replace(
+        measurements,
+        visitors=replace(measurements.visitors, groups=[GapDistribution([20.0, 2_000.0])]),
+    )
     found = prove(trial(tmp_path, FakeStorms()), slow, PLAIN, GRID, tuned_on=[1], seeds=[7])
     assert not found.holds
-    assert found.before.line("sessions lost").holds is False
-    assert found.before.line("storm factor").holds is False
+    assert found.before.figure("sessions lost").holds is False
+    assert found.before.figure("storm factor").holds is False
 
 
 def test_zero_losses_show_no_more_than_three_in_n(proof: Proof, tmp_path: Path) -> None:
@@ -134,7 +139,7 @@ def test_zero_losses_show_no_more_than_three_in_n(proof: Proof, tmp_path: Path) 
     assert "3 of 300" in some.shows
 
 
-def test_a_void_storm_proves_nothing(tmp_path: Path, facts: Facts) -> None:
+def test_a_void_storm_proves_nothing(tmp_path: Path, measurements: Measurements) -> None:
     """A generator that did not keep up measured itself."""
     run = load_run(STORMS / "plain.json")
     void = replace(run.generator, is_valid=False, faults=("late",))
@@ -146,7 +151,7 @@ def test_a_void_storm_proves_nothing(tmp_path: Path, facts: Facts) -> None:
 
     storms = Void()
     with pytest.raises(VoidStorm, match="late"):
-        prove(trial(tmp_path, storms), facts, PLAIN, GRID, tuned_on=[], seeds=[7])
+        prove(trial(tmp_path, storms), measurements, PLAIN, GRID, tuned_on=[], seeds=[7])
     assert len(storms.orders) == 3
 
 
@@ -181,13 +186,13 @@ def test_a_storm_names_the_load_to_do_again(tmp_path: Path) -> None:
 def test_measured_people_come_in_the_storm_as_they_came_in_the_log(tmp_path: Path) -> None:
     """Their gaps are written for the generators, and drawn from there."""
     rng = random.Random(5)
-    gaps = Gaps([rng.expovariate(1 / 50) for _ in range(9_000)] + [700.0] * 1_000)
+    gaps = GapDistribution([rng.expovariate(1 / 50) for _ in range(9_000)] + [700.0] * 1_000)
     people = Visitors(groups=[gaps], parallel=[(1.0, 3.0), (5.0, 1.0)])
     found = load_of_visitors(people, tmp_path, 900.0)
     assert found.compression == 15
     assert found.mean_gap == pytest.approx(gaps.mean)
     law = parse_gaps(found.law, found.mean_gap / found.compression)
-    drawn = Gaps([law.draw(rng) * found.compression for _ in range(20_000)])
+    drawn = GapDistribution([law.draw(rng) * found.compression for _ in range(20_000)])
     assert drawn.mean == pytest.approx(gaps.mean, rel=0.05)
     assert drawn.share_above(600) == pytest.approx(0.1, rel=0.1)
     assert "gaps.json" in str(law)
@@ -231,13 +236,13 @@ grace_seconds = 0
 @pytest.fixture
 def dual(tmp_path: Path) -> Proof:
     """Prove a change of refreshed sessions by recorded storms."""
-    told = facts_of(stormed("dual"), "dual.json")
-    current = Current(buffer=120, has_store=True, slides=False)
-    known = Facts(visitors=told.visitors, served=told.served, current=current)
+    told = storm_measurements(stormed("dual"), "dual.json")
+    current = CurrentSettings(buffer=120, has_store=True, slides=False)
+    known = Measurements(visitors=told.visitors, served=told.served, current=current)
     load = load_of_storm(stormed("dual"))
     assert load.mode == "dual"
     storms = FakeStorms()
-    plan = Plan(lifetime=900, buffer=120, policy="grid", algorithm="ES256", workers=2,
+    plan = SettingsPlan(lifetime=900, buffer=120, policy="grid", algorithm="ES256", workers=2,
                 cache_entries=36_000, cache_lifetime=600)  # fmt: skip
     found = prove(
         trial(tmp_path, storms, load, DUAL_CONFIG), known, plan, plan, tuned_on=[1], seeds=[7],
@@ -352,6 +357,6 @@ def test_the_whole_loop_mends_a_bad_configuration_for_real(
     }  # fmt: skip
 
 
-def test_settings_in_force_are_those_that_are_advised_on(facts: Facts) -> None:
+def test_settings_in_force_are_those_that_are_advised_on(measurements: Measurements) -> None:
     """What is stormed as `before` is what the advice calls in force."""
-    assert advise(facts).plan.buffer == facts.current.buffer
+    assert advise(measurements).plan.buffer == measurements.current.buffer

@@ -14,9 +14,9 @@ from rich.console import Console
 from linqi.config.reader import load
 from linqi_storm.schema.result_file import load_run, save_run
 from linqi_storm.schema.results import StormRun
-from linqi_tune.demo.tuned import run_tuning
-from linqi_tune.model.facts import REFERENCE_COSTS
-from linqi_tune.smoke import main, played_loss, visits_of
+from linqi_tune.demo.tune_and_prove import run_tuning
+from linqi_tune.model.measurements import REFERENCE_COSTS
+from linqi_tune.smoke import main, simulated_loss, simulated_visits
 
 STORMS = Path(__file__).parent / "storms"
 
@@ -74,8 +74,8 @@ def test_a_tuner_that_cannot_read_fails_the_run(
 
 def test_visits_that_are_played_lose_what_comes_after_expiry() -> None:
     """Due at 840 s, expired at 900 s: a visit between renews, one at 900 s is lost."""
-    assert played_loss([[0.0, 850.0], [0.0, 839.0, 900.0], [0.0, 10.0]]) == 0.5
-    assert visits_of() == visits_of()
+    assert simulated_loss([[0.0, 850.0], [0.0, 839.0, 900.0], [0.0, 10.0]]) == 0.5
+    assert simulated_visits() == simulated_visits()
 
 
 def storms(**generator: Any) -> list[Any]:

@@ -10,8 +10,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from linqi.errors import ConfigurationError
-from linqi_tune.model.gaps import Gaps
-from linqi_tune.model.intervals import bootstrap, exact, most_with_none_seen, trials_needed, wilson
+from linqi_tune.model.gaps import GapDistribution
+from linqi_tune.model.intervals import (
+    bootstrap_interval,
+    exact_interval,
+    rule_of_three,
+    trials_needed,
+    wilson_interval,
+)
 from linqi_tune.model.losses import LagCounts, loss_by_gaps, loss_by_lags, loss_by_rate, losses
 from simulated import Draw, clicks_and_reads, exponential, play_sessions
 
@@ -19,13 +25,13 @@ GAPS = st.lists(st.floats(0.01, 5_000), min_size=1, max_size=40)
 LIFETIME = 900.0
 
 
-def law_of(draw: Draw, seed: int, count: int = 20_000) -> Gaps:
+def law_of(draw: Draw, seed: int, count: int = 20_000) -> GapDistribution:
     """Give gaps drawn by themselves, from no session."""
     rng = random.Random(seed)
-    return Gaps([draw(rng) for _ in range(count)])
+    return GapDistribution([draw(rng) for _ in range(count)])
 
 
-def total(gaps: Gaps, lifetime: float, buffer: float) -> float:
+def total(gaps: GapDistribution, lifetime: float, buffer: float) -> float:
     """Give the loss of both kinds."""
     savable, beyond, _ = loss_by_gaps(gaps, lifetime, buffer)
     return savable + beyond
@@ -34,7 +40,7 @@ def total(gaps: Gaps, lifetime: float, buffer: float) -> float:
 @given(GAPS, st.floats(1, 440), st.floats(1, 440))
 def test_a_longer_buffer_never_loses_more(values: list[float], one: float, other: float) -> None:
     """With the period kept, the loss falls with the buffer and lies between 0 and 1."""
-    gaps, period = Gaps(values), 460.0
+    gaps, period = GapDistribution(values), 460.0
     less, more = sorted((one, other))
     assert 0 <= total(gaps, period + more, more) <= total(gaps, period + less, less) + 1e-9
     assert total(gaps, period + less, less) <= 1 + 1e-9
@@ -45,16 +51,18 @@ def test_gaps_within_the_buffer_lose_nothing_and_endless_ones_everything(
     values: list[float], buffer: float
 ) -> None:
     """The limits: nobody away for longer than the buffer, and everybody away for a lifetime."""
-    assert total(Gaps([min(value, buffer) for value in values]), LIFETIME, buffer) == 0
-    savable, beyond, _ = loss_by_gaps(Gaps([value + LIFETIME for value in values]), 900, buffer)
+    assert total(GapDistribution([min(value, buffer) for value in values]), LIFETIME, buffer) == 0
+    savable, beyond, _ = loss_by_gaps(
+        GapDistribution([value + LIFETIME for value in values]), 900, buffer
+    )
     assert savable == pytest.approx(0, abs=1e-9)
     assert beyond == pytest.approx(1)
 
 
 @given(GAPS, st.floats(1, 440), st.floats(0.1, 10))
 def test_only_ratios_of_durations_matter(values: list[float], buffer: float, k: float) -> None:
-    """Gaps, lifetime and buffer divided by the same k lose the same: a storm may be compressed."""
-    gaps = Gaps(values)
+    """Dividing gaps, lifetime and buffer by the same k leaves the loss unchanged."""
+    gaps = GapDistribution(values)
     assert total(gaps.scaled(k), LIFETIME * k, buffer * k) == pytest.approx(
         total(gaps, LIFETIME, buffer), abs=1e-9
     )
@@ -63,7 +71,7 @@ def test_only_ratios_of_durations_matter(values: list[float], buffer: float, k: 
 @given(GAPS, st.floats(0, 6_000), st.floats(0, 6_000))
 def test_the_restricted_mean_rises_and_flattens(values: list[float], a: float, b: float) -> None:
     """``E[min(g, x)]`` is concave: it rises by at most dx, and never above the mean."""
-    gaps = Gaps(values)
+    gaps = GapDistribution(values)
     less, more = sorted((a, b))
     rise = gaps.restricted_mean(more) - gaps.restricted_mean(less)
     assert -1e-9 <= rise <= more - less + 1e-9
@@ -73,7 +81,7 @@ def test_the_restricted_mean_rises_and_flattens(values: list[float], a: float, b
 
 def test_poisson_visits_are_lost_as_the_rate_alone_says() -> None:
     """For a Poisson process the integral is ``exp(-rate buffer)``, where gaps are far below A."""
-    gaps = Gaps([-30 * math.log1p(-(n + 0.5) / 200_000) for n in range(200_000)])
+    gaps = GapDistribution([-30 * math.log1p(-(n + 0.5) / 200_000) for n in range(200_000)])
     assert total(gaps, 900, 120) == pytest.approx(loss_by_rate(1 / 30, 120), rel=0.01)
 
 
@@ -120,7 +128,7 @@ def test_lags_at_one_buffer_predict_the_loss_at_another() -> None:
 
 def test_gaps_beyond_the_lifetime_are_told_apart() -> None:
     """They are lost with any buffer, and a longer lifetime saves them."""
-    gaps = Gaps([10.0] * 99 + [1_200.0])
+    gaps = GapDistribution([10.0] * 99 + [1_200.0])
     savable, beyond, _ = loss_by_gaps(gaps, 900, 300)
     assert savable == 0
     assert beyond > 0
@@ -129,8 +137,10 @@ def test_gaps_beyond_the_lifetime_are_told_apart() -> None:
 
 def test_sessions_and_not_gaps_are_drawn() -> None:
     """The interval is wider where the gaps of a session resemble each other."""
-    mixed = [Gaps([10.0] * 90 + [400.0] * 10) for _ in range(40)]
-    alike = [Gaps([10.0] * 100) for _ in range(36)] + [Gaps([400.0] * 100) for _ in range(4)]
+    mixed = [GapDistribution([10.0] * 90 + [400.0] * 10) for _ in range(40)]
+    alike = [GapDistribution([10.0] * 100) for _ in range(36)] + [
+        GapDistribution([400.0] * 100) for _ in range(4)
+    ]
     narrow, wide = losses(mixed, 900, 300).savable, losses(alike, 900, 300).savable
     assert narrow.value == pytest.approx(wide.value)
     assert wide.high - wide.low > 3 * (narrow.high - narrow.low)
@@ -141,19 +151,19 @@ def test_gaps_that_are_not_over_count_too() -> None:
     played = play_sessions(
         sessions=4_000, lifetime=900, buffer=90, until=180, gap=exponential(60), seed=7
     )
-    seen = Gaps([gap for gaps in played.gaps for gap in gaps])
+    seen = GapDistribution([gap for gaps in played.gaps for gap in gaps])
     assert seen.mean < 45
-    assert seen.completed(Gaps(played.open_gaps)).restricted_mean(100) == pytest.approx(
+    assert seen.completed(GapDistribution(played.open_gaps)).restricted_mean(100) == pytest.approx(
         60 * (1 - math.exp(-100 / 60)), rel=0.05
     )
 
 
 def test_no_loss_seen_is_no_promise() -> None:
     """With n cycles and none lost the interval still reaches to 3/n."""
-    few = losses([Gaps([10.0] * 50)] * 20, 900, 300).savable
+    few = losses([GapDistribution([10.0] * 50)] * 20, 900, 300).savable
     assert few.value == 0
     assert few.high > 0.1
-    assert losses([Gaps([10.0] * 50)], 900, 300).savable.high > 0.5
+    assert losses([GapDistribution([10.0] * 50)], 900, 300).savable.high > 0.5
 
 
 def test_the_interval_holds_the_truth_about_as_often_as_it_says() -> None:
@@ -165,7 +175,11 @@ def test_the_interval_holds_the_truth_about_as_often_as_it_says() -> None:
             sessions=60, lifetime=900, buffer=90, until=6_000, gap=exponential(60), seed=100 + seed
         )
         pairs = zip(played.gaps, played.open_gaps, strict=True)
-        found = losses([Gaps(gaps).completed(Gaps([last])) for gaps, last in pairs], 900, 90)
+        found = losses(
+            [GapDistribution(gaps).completed(GapDistribution([last])) for gaps, last in pairs],
+            900,
+            90,
+        )
         missed += not found.savable.contains(truth)
     assert missed <= 6
 
@@ -182,35 +196,35 @@ def test_a_lag_between_two_bounds_counts_as_late() -> None:
 def test_an_interval_holds_its_value(trials: int, data: st.DataObject) -> None:
     """The score interval lies within 0 and 1 around what was seen."""
     seen = data.draw(st.integers(0, trials))
-    found = wilson(seen, trials)
+    found = wilson_interval(seen, trials)
     assert 0 <= found.low <= found.value <= found.high <= 1
 
 
 def test_an_exact_interval_is_the_published_one() -> None:
     """2 of 1,922, 0 of 30 and 5 of 20 as the tables of Clopper and Pearson have them."""
-    found = exact(2, 1_922)
+    found = exact_interval(2, 1_922)
     assert (found.low, found.high) == pytest.approx((0.000126, 0.003754), rel=0.01)
-    assert exact(0, 30).high == pytest.approx(0.1157, rel=0.001)
-    five = exact(5, 20)
+    assert exact_interval(0, 30).high == pytest.approx(0.1157, rel=0.001)
+    five = exact_interval(5, 20)
     assert (five.low, five.high) == pytest.approx((0.0866, 0.4910), rel=0.001)
-    assert (exact(20, 20).high, exact(0, 20).low) == (1.0, 0.0)
-    assert exact(0, 0).high == 1.0
+    assert (exact_interval(20, 20).high, exact_interval(0, 20).low) == (1.0, 0.0)
+    assert exact_interval(0, 0).high == 1.0
 
 
 def test_zero_in_n_shows_three_over_n() -> None:
     """The rule of three, both ways: 1e-4 needs 30,000 cycles."""
-    assert most_with_none_seen(3_000) == pytest.approx(3 / 3_000, rel=0.01)
+    assert rule_of_three(3_000) == pytest.approx(3 / 3_000, rel=0.01)
     assert trials_needed(1e-4) == pytest.approx(30_000, rel=0.01)
-    assert wilson(0, 0).high == 1
+    assert wilson_interval(0, 0).high == 1
 
 
 def test_a_bootstrap_of_one_cluster_knows_nothing() -> None:
     """There is nothing to draw from."""
-    assert bootstrap([1.0], sum).high == 1.0
+    assert bootstrap_interval([1.0], sum).high == 1.0
 
 
 def test_a_gap_that_is_no_duration_is_refused() -> None:
     """Infinite and negative gaps are a fault of whoever measured them."""
     for value in (math.inf, -1.0, math.nan):
         with pytest.raises(ConfigurationError):
-            Gaps([value])
+            GapDistribution([value])

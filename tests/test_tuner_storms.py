@@ -1,40 +1,48 @@
-"""Storms, queues, caches and times: the formulas, their limits, and independent simulations."""
+"""Models of storms, queues, caches and times, against their limits and independent simulations."""
 
 from __future__ import annotations
 
 import math
 import random
 import statistics
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from linqi.sessions.budget import RenewalBudget
-from linqi_tune.model.budgets import budget_rate, burst_for, put_off, recovery
-from linqi_tune.model.caching import CacheSize, Tokens, entries_needed, even, hit_ratio, zipf
-from linqi_tune.model.gaps import Gaps
-from linqi_tune.model.graces import client_thresholds, grace, lost_replies, revocation_lag
-from linqi_tune.model.key_sets import Rotation, key_times, kids_to_remember, unknown_kid_wait
-from linqi_tune.model.queueing import (
-    Service,
-    mixed,
+from linqi_tune.model.budgets import budget_rate, burst_for, deferred_share, recovery
+from linqi_tune.model.cache_hits import (
+    CacheSize,
+    TokenTraffic,
+    entries_needed,
+    hit_ratio,
+    uniform_popularity,
+    zipf_popularity,
+)
+from linqi_tune.model.gaps import GapDistribution
+from linqi_tune.model.key_sets import KeyRotation, key_times, kids_to_remember, unknown_kid_wait
+from linqi_tune.model.plans import SettingsPlan
+from linqi_tune.model.scan_statistic import noise95, scan_mean
+from linqi_tune.model.storm_peaks import (
+    LoginCohort,
+    duplicate_signatures,
+    plain_peak,
+    predicted_storm_factor,
+    storm_factor_range,
+)
+from linqi_tune.model.time_limits import client_thresholds, grace, lost_replies, revocation_lag
+from linqi_tune.model.worker_queue import (
+    ServiceTimes,
+    mixed_service,
     open_window,
     queued_wait,
     wait_quantile,
     workers_needed,
 )
-from linqi_tune.model.storms import (
-    Crowd,
-    duplicate_signatures,
-    noise95,
-    plain_peak,
-    scan_mean,
-    steady_rate,
-    storm_chance,
-    storm_factor,
-)
 from simulated import (
+    Draw,
     clicks_and_reads,
     exponential,
     fullest_window,
@@ -44,7 +52,10 @@ from simulated import (
     play_signing_storm,
 )
 
-POISSON = Gaps([-10 * math.log1p(-(n + 0.5) / 4_000) for n in range(4_000)])
+POISSON = GapDistribution([-10 * math.log1p(-(n + 0.5) / 4_000) for n in range(4_000)])
+LIFETIME, BUFFER = 900.0, 300.0
+PERIOD = LIFETIME - BUFFER
+MEAN_10 = exponential(10)
 PAGES = [(1.0, 0.8), *((float(c), 0.032) for c in range(2, 7)), (13.0, 0.04)]
 
 
@@ -52,6 +63,27 @@ def requests_of_a_page(rng: random.Random) -> int:
     """Draw as `PAGES` says."""
     kind = rng.random()
     return 1 if kind < 0.8 else rng.randint(2, 6) if kind < 0.96 else 13
+
+
+def plan_with(policy: str, width: float = 0.0) -> SettingsPlan:
+    """Return a plan with the lifetime and the buffer of the simulations."""
+    return SettingsPlan(lifetime=LIFETIME, buffer=BUFFER, policy=policy, jitter_width=width)
+
+
+def simulated_factor(
+    sessions: int, seed: int, window: float, *, gap: Draw = MEAN_10, **changes: Any
+) -> float:
+    """Return the storm factor of a simulated first cycle, by a formula of its own: an oracle."""
+    played = play_sessions(
+        sessions=sessions,
+        lifetime=LIFETIME,
+        buffer=BUFFER,
+        until=LIFETIME,
+        gap=gap,
+        seed=seed,
+        **changes,
+    )
+    return fullest_window(played.renewals, window) / window / (sessions / PERIOD)
 
 
 @pytest.mark.parametrize(
@@ -72,48 +104,33 @@ def test_the_predicted_storm_factor_is_that_of_a_simulation(
     policy: str, width: float, spread: float, window: float
 ) -> None:
     """Within 15 % of the mean of three storms, each of 3,000 sessions played one by one."""
-    sessions, factors = 3_000, []
-    for seed in (11, 12, 13):
-        played = play_sessions(
-            sessions=sessions, lifetime=900, buffer=300, until=900, gap=exponential(10), seed=seed,
-            policy=policy, width=width, spread=spread,
-        )  # fmt: skip
-        peak = fullest_window(played.renewals, window) / window
-        factors.append(peak / steady_rate(sessions, 900, 300))
-    crowd = Crowd(sessions=sessions, gaps=POISSON, login_spread=spread)
-    predicted = storm_factor(crowd, 900, 300, policy, window, width)
+    changes = {"policy": policy, "width": width, "spread": spread}
+    factors = [simulated_factor(3_000, seed, window, **changes) for seed in (11, 12, 13)]
+    cohort = LoginCohort(sessions=3_000, gaps=POISSON, login_spread=spread)
+    predicted = predicted_storm_factor(cohort, plan_with(policy, width), window)
     assert predicted == pytest.approx(statistics.mean(factors), rel=0.15)
 
 
 @pytest.mark.parametrize("policy", ["plain", "grid"])
-def test_chance_puts_a_small_storm_where_it_is_said_to(policy: str) -> None:
+def test_the_range_of_chance_holds_the_factors_of_small_storms(policy: str) -> None:
     """Of 40 storms of 150 sessions at most 6 lie outside the range that holds 95 of 100."""
-    crowd = Crowd(sessions=150, gaps=POISSON)
-    found = storm_chance(crowd, 900, 300, policy, 30)
-    outside = 0
-    for seed in range(40):
-        played = play_sessions(
-            sessions=150, lifetime=900, buffer=300, until=900, gap=exponential(10),
-            seed=200 + seed, policy=policy,
-        )  # fmt: skip
-        factor = fullest_window(played.renewals, 30) / 30 / steady_rate(150, 900, 300)
-        outside += not found.contains(factor)
-    assert outside <= 6
+    cohort = LoginCohort(sessions=150, gaps=POISSON)
+    found = storm_factor_range(cohort, plan_with(policy), 30)
+    factors = [simulated_factor(150, 200 + seed, 30, policy=policy) for seed in range(40)]
+    assert sum(not found.contains(factor) for factor in factors) <= 6
     assert found.low < found.value < found.high
 
 
-def test_a_storm_of_people_who_read_is_predicted_too() -> None:
-    """Pauses of a heavy tail: those who come back late are missing from the peak."""
-    factors = []
-    for seed in (21, 22, 23):
-        played = play_sessions(
-            sessions=3_000, lifetime=900, buffer=300, until=900, gap=clicks_and_reads, seed=seed,
-            policy="plain",
-        )  # fmt: skip
-        factors.append(fullest_window(played.renewals, 30) / 30 / steady_rate(3_000, 900, 300))
+def test_a_storm_of_sessions_with_heavy_tailed_pauses_is_predicted_too() -> None:
+    """Sessions that return late are missing from the peak."""
+    factors = [
+        simulated_factor(3_000, seed, 30, gap=clicks_and_reads, policy="plain")
+        for seed in (21, 22, 23)
+    ]
     rng = random.Random(24)
-    gaps = Gaps([clicks_and_reads(rng) for _ in range(20_000)])
-    predicted = storm_factor(Crowd(sessions=3_000, gaps=gaps), 900, 300, "plain", 30)
+    gaps = GapDistribution([clicks_and_reads(rng) for _ in range(20_000)])
+    cohort = LoginCohort(sessions=3_000, gaps=gaps)
+    predicted = predicted_storm_factor(cohort, plan_with("plain"), 30)
     assert predicted == pytest.approx(statistics.mean(factors), rel=0.15)
 
 
@@ -124,19 +141,23 @@ def test_a_wider_jitter_never_makes_a_higher_first_peak_up_to_half(
 ) -> None:
     """Up to half the period; beyond, the second renewals of some meet the first of others."""
     less, more = sorted((one / 2, other / 2))
-    crowd = Crowd(sessions=50_000, gaps=POISSON)
-    tight = storm_factor(crowd, 900, 300, "jitter", 30, less)
-    assert storm_factor(crowd, 900, 300, "jitter", 30, more) <= tight * 1.02
+    cohort = LoginCohort(sessions=50_000, gaps=POISSON)
+    tight, wide = (
+        predicted_storm_factor(cohort, plan_with("jitter", width), 30) for width in (less, more)
+    )
+    assert wide <= tight * 1.02
 
 
 @settings(max_examples=15)
 @given(st.integers(200, 100_000), st.floats(1, 60))
 def test_a_grid_is_flattest_and_never_below_its_floor(sessions: int, window: float) -> None:
     """Its factor is at least 1, within the noise of a spread population, and below plain's."""
-    crowd = Crowd(sessions=sessions, gaps=POISSON)
-    grid = storm_factor(crowd, 900, 300, "grid", window)
-    assert 0.99 <= grid <= noise95(steady_rate(sessions, 900, 300), 900, window) * 1.02
-    assert grid <= storm_factor(crowd, 900, 300, "plain", window) + 1e-9
+    cohort = LoginCohort(sessions=sessions, gaps=POISSON)
+    grid, plain = (
+        predicted_storm_factor(cohort, plan_with(policy), window) for policy in ("grid", "plain")
+    )
+    assert 0.99 <= grid <= noise95(sessions / PERIOD, LIFETIME, window) * 1.02
+    assert grid <= plain + 1e-9
 
 
 @given(st.integers(1, 100_000), st.floats(0.01, 600), st.floats(0.01, 600))
@@ -183,12 +204,17 @@ def test_duplicates_are_those_of_a_simulation() -> None:
 def test_an_outage_is_followed_by_the_predicted_peak() -> None:
     """Within 15 % of a simulation: 12 times the steady rate after 180 s."""
     played = play_sessions(
-        sessions=6_000, lifetime=900, buffer=300, until=2_000, gap=exponential(10), seed=51,
+        sessions=6_000,
+        lifetime=LIFETIME,
+        buffer=BUFFER,
+        until=2_000,
+        gap=MEAN_10,
+        seed=51,
         outage=(1_300, 1_480),
-    )  # fmt: skip
+    )
     after = [at for at in played.renewals if at >= 1_480]
-    crowd = Crowd(sessions=6_000, gaps=POISSON)
-    predicted = recovery(crowd, 900, 300, 180, 10)
+    cohort = LoginCohort(sessions=6_000, gaps=POISSON)
+    predicted = recovery(cohort, 900, 300, 180, 10)
     assert predicted.peak == pytest.approx(fullest_window(after, 10) / 10, rel=0.15)
     assert predicted.is_lossless
 
@@ -196,9 +222,9 @@ def test_an_outage_is_followed_by_the_predicted_peak() -> None:
 @given(st.floats(1, 800), st.floats(0.5, 5))
 def test_a_budget_bounds_the_recovery(outage: float, factor: float) -> None:
     """The peak is at most the budget; below the steady rate it never ends."""
-    crowd = Crowd(sessions=6_000, gaps=POISSON)
-    budget = factor * steady_rate(6_000, 900, 300)
-    found = recovery(crowd, 900, 300, outage, 10, budget)
+    cohort = LoginCohort(sessions=6_000, gaps=POISSON)
+    budget = factor * 6_000 / PERIOD
+    found = recovery(cohort, 900, 300, outage, 10, budget)
     assert found.peak <= budget + 1e-9
     assert found.is_lossless == (outage < 300 and factor >= 1)
     assert (found.drained_after < math.inf) or factor <= 1
@@ -222,16 +248,16 @@ def test_the_middlewares_budget_puts_off_about_as_many_as_predicted(
         now += rng.expovariate(10.0 * load)
         deferred += not budget.take(now, 299.0, 300.0, 10.0)
     seen = deferred / 60_000
-    assert seen <= put_off(load, burst) * 2 + 1e-4
-    assert seen >= put_off(load, burst) / 2 - 1e-4
+    assert seen <= deferred_share(load, burst) * 2 + 1e-4
+    assert seen >= deferred_share(load, burst) / 2 - 1e-4
 
 
 @given(st.floats(0.05, 0.99), st.floats(1e-6, 0.1))
 def test_a_burst_keeps_its_chance(load: float, chance: float) -> None:
     """The burst that is given puts off at most as many, and one of half the size more."""
     burst = burst_for(load, chance)
-    assert put_off(load, burst) <= chance * (1 + 1e-9)
-    assert burst == 10 or put_off(load, burst - 1.01) > chance
+    assert deferred_share(load, burst) <= chance * (1 + 1e-9)
+    assert burst == 10 or deferred_share(load, burst - 1.01) > chance
 
 
 @pytest.mark.parametrize("workers", [1, 2, 4])
@@ -249,16 +275,27 @@ def test_the_predicted_hit_ratio_is_that_of_a_simulation(
         rates = [0.1 * count / rank / total for rank in range(1, count + 1)]
     if law == "reads":
         rng = random.Random(61)
-        gaps, draw = Gaps([clicks_and_reads(rng) for _ in range(4_000)]), clicks_and_reads
+        gaps, draw = (
+            GapDistribution([clicks_and_reads(rng) for _ in range(4_000)]),
+            clicks_and_reads,
+        )
         rates = [1.0] * count
     seen = play_cache(
-        rates=rates, parallel=requests_of_a_page, workers=workers, entries=entries,
-        lifetime=lifetime, period=300, until=1_200, warm=400, seed=62, gap=draw,
-    )  # fmt: skip
-    tokens = Tokens(
-        popularity=zipf(count) if law == "zipf" else even(count),
-        gaps=gaps, parallel=PAGES, workers=workers, period=300,
-    )  # fmt: skip
+        rates=rates,
+        parallel=requests_of_a_page,
+        workers=workers,
+        entries=entries,
+        lifetime=lifetime,
+        period=300,
+        until=1_200,
+        warm=400,
+        seed=62,
+        gap=draw,
+    )
+    popularity = zipf_popularity(count) if law == "zipf" else uniform_popularity(count)
+    tokens = TokenTraffic(
+        popularity=popularity, gaps=gaps, parallel=PAGES, workers=workers, period=300
+    )
     found = hit_ratio(tokens, CacheSize(entries=entries, lifetime=lifetime))
     assert found.share == pytest.approx(seen, rel=0.1)
 
@@ -267,7 +304,7 @@ def test_the_predicted_hit_ratio_is_that_of_a_simulation(
 @given(st.integers(10, 2_000), st.integers(10, 2_000), st.floats(1, 800), st.floats(1, 800))
 def test_a_larger_cache_never_hits_less(one: int, other: int, short: float, long: float) -> None:
     """More entries or a longer life: the ratio rises, and lies between 0 and 1."""
-    tokens = Tokens(popularity=even(500), gaps=POISSON, workers=1)
+    tokens = TokenTraffic(popularity=uniform_popularity(500), gaps=POISSON, workers=1)
     small = hit_ratio(tokens, CacheSize(entries=min(one, other), lifetime=min(short, long))).share
     large = hit_ratio(tokens, CacheSize(entries=max(one, other), lifetime=max(short, long))).share
     assert 0 <= small <= large + 1e-6 <= 1 + 1e-6
@@ -275,7 +312,9 @@ def test_a_larger_cache_never_hits_less(one: int, other: int, short: float, long
 
 def test_beyond_the_entries_needed_size_gains_nothing() -> None:
     """A cache of that size hits within 1 % as often as an endless one."""
-    tokens = Tokens(popularity=even(500), gaps=POISSON, workers=2, parallel=PAGES)
+    tokens = TokenTraffic(
+        popularity=uniform_popularity(500), gaps=POISSON, workers=2, parallel=PAGES
+    )
     enough = entries_needed(tokens, 60)
     assert 500 <= enough <= 750
     best = hit_ratio(tokens, CacheSize(entries=1e6, lifetime=60)).share
@@ -287,12 +326,12 @@ def test_beyond_the_entries_needed_size_gains_nothing() -> None:
 def test_the_wait_of_one_worker_is_that_of_a_simulation(load: float, law: str) -> None:
     """The mean within 10 %, the 99th percentile within 25 %."""
     if law == "mixed":
-        service = mixed([(0.9, 0.000_2), (0.1, 0.000_5)])
+        service = mixed_service([(0.9, 0.000_2), (0.1, 0.000_5)])
 
         def draw(rng: random.Random) -> float:
             return 0.000_2 if rng.random() < 0.9 else 0.000_5
     else:
-        service, draw = Service(mean=0.001, square=0.000_002), exponential(0.001)
+        service, draw = ServiceTimes(mean=0.001, square=0.000_002), exponential(0.001)
     rate = load / service.mean
     waits = play_queue(rate=rate, service=draw, requests=150_000, seed=71)
     assert queued_wait(rate, service, 1) == pytest.approx(statistics.mean(waits), rel=0.1)
@@ -302,7 +341,7 @@ def test_the_wait_of_one_worker_is_that_of_a_simulation(load: float, law: str) -
 
 def test_one_queue_before_three_workers_waits_as_in_a_simulation() -> None:
     """Within 10 %, for an exponential service time at 70 % load."""
-    service = Service(mean=0.001, square=0.000_002)
+    service = ServiceTimes(mean=0.001, square=0.000_002)
     waits = play_queue(rate=2_100, service=exponential(0.001), requests=150_000, seed=72, workers=3)
     found = queued_wait(2_100, service, 3, shared=True)
     assert found == pytest.approx(statistics.mean(waits), rel=0.1)
@@ -311,7 +350,7 @@ def test_one_queue_before_three_workers_waits_as_in_a_simulation() -> None:
 @given(st.floats(1, 900), st.floats(1, 900), st.integers(1, 8))
 def test_more_load_never_waits_less(one: float, other: float, workers: int) -> None:
     """The wait rises with the rate and is endless where the workers are too few."""
-    service = mixed([(1.0, 0.001)])
+    service = mixed_service([(1.0, 0.001)])
     less, more = sorted((one, other))
     assert queued_wait(less, service, workers) <= queued_wait(more, service, workers)
     assert wait_quantile(0.99, 1_000 * workers, service, workers) == math.inf
@@ -351,7 +390,7 @@ def test_a_memo_makes_the_open_window_harmless() -> None:
 @given(st.floats(0.1, 10_000), st.floats(0.1, 1))
 def test_enough_workers_are_busy_no_more_than_asked(rate: float, share: float) -> None:
     """One fewer would be busier."""
-    service = mixed([(1.0, 0.000_4)])
+    service = mixed_service([(1.0, 0.000_4)])
     found = workers_needed(rate, service, share)
     assert rate * service.mean / found <= share * 1.000_001
     assert found == 1 or rate * service.mean / (found - 1) > share * 0.999_999
@@ -360,7 +399,7 @@ def test_enough_workers_are_busy_no_more_than_asked(rate: float, share: float) -
 @given(st.floats(20, 100_000))
 def test_keys_are_fetched_before_they_sign(ahead: float) -> None:
     """Where the issuer publishes early enough, no unknown key id ever occurs."""
-    times = key_times(Rotation(published_ahead=ahead))
+    times = key_times(KeyRotation(published_ahead=ahead))
     assert times.may_meet_unknown == (0.8 * times.lifetime + 10 > ahead)
     assert 60 <= times.lifetime <= times.most_lifetime <= 3_600
     assert times.may_meet_unknown is (ahead < 58)
@@ -368,7 +407,7 @@ def test_keys_are_fetched_before_they_sign(ahead: float) -> None:
 
 def test_a_withdrawn_key_is_bounded() -> None:
     """A bound on withdrawn keys shortens the lifetime; an outage prolongs what it may do."""
-    times = key_times(Rotation(published_ahead=86_400, withdrawn_within=300, outage=600))
+    times = key_times(KeyRotation(published_ahead=86_400, withdrawn_within=300, outage=600))
     assert times.lifetime == 300 == times.most_lifetime
     assert times.withdrawn_in_outage == times.withdrawn_after + times.stale
     assert unknown_kid_wait(30, 5) == 35

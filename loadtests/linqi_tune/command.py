@@ -13,14 +13,14 @@ from typing import Any
 
 from linqi.config.writer import update
 from linqi.errors import ConfigurationError
-from linqi_tune.evidence.gathering import Gathered, Sources, gather
+from linqi_tune.evidence.sources import Evidence, Sources, collect_evidence
 from linqi_tune.model.advice import Advice, Option
-from linqi_tune.model.choosing import advise
-from linqi_tune.model.facts import Targets
+from linqi_tune.model.measurements import Targets
+from linqi_tune.model.options import advise
 from linqi_tune.proof.proof import Proof
+from linqi_tune.proof.proof_run import ProofConfig, run_proof, with_training_storm
 from linqi_tune.proof.proof_tables import proof_as_json, proof_section, show_proof
-from linqi_tune.proof.proving import ProofOrder, measured, proved
-from linqi_tune.proof.trial import Shown, VoidStorm
+from linqi_tune.proof.trial import ShowProgress, VoidStorm
 from linqi_tune.report.changes import diff_of, real_changes
 from linqi_tune.report.document import as_json
 from linqi_tune.report.tables import show
@@ -120,24 +120,26 @@ def _tune(arguments: argparse.Namespace) -> int:
     sources, targets, order = _sources(arguments), _targets(arguments), _order(arguments)
     _check_folders(arguments)
     with _reading(console) as progress:
-        gathered = gather(sources, targets, progress)
+        evidence = collect_evidence(sources, targets, progress)
     if order is not None:
         shown = _shown(console)
-        gathered, sources, load, seed = measured(order, sources, targets, gathered, shown)
-    advice = advise(gathered.facts)
+        evidence, sources, load, seed = with_training_storm(
+            order, sources, targets, evidence, shown
+        )
+    advice = advise(evidence.measurements)
     option = advice.option(arguments.choose)
-    show(console, advice, option.name, gathered.remarks)
-    document = as_json(advice, gathered, option.name)
+    show(console, advice, option.name, evidence.remarks)
+    document = as_json(advice, evidence, option.name)
     proof = None
     if order is not None:
-        proof = proved(order, sources, gathered, advice, option.name, load, seed, shown, console)
+        proof = run_proof(order, sources, evidence, advice, option.name, load, seed, shown, console)
         show_proof(console, proof)
         document["proof"] = proof_as_json(proof)
     changes = real_changes(arguments.config, option.changes())
     document["written"] = _write(arguments, console, changes)
     document["changes"] = changes
     if arguments.html is not None:
-        _write_page(arguments.html, advice, gathered, option, proof)
+        _write_page(arguments.html, advice, evidence, option, proof)
         console.print(f"page: {arguments.html}", markup=False, highlight=False)
     if arguments.json:
         print(json.dumps(document, indent=1))
@@ -169,12 +171,12 @@ def _can_ask() -> bool:
 
 
 def _write_page(
-    path: Path, advice: Advice, gathered: Gathered, option: Option, proof: Proof | None
+    path: Path, advice: Advice, evidence: Evidence, option: Option, proof: Proof | None
 ) -> None:
     from linqi_tune.report.page import tuning_page
 
     more = [] if proof is None else [proof_section(proof)]
-    path.write_text(tuning_page(advice, gathered, option.name, more), "utf-8")
+    path.write_text(tuning_page(advice, evidence, option.name, more), "utf-8")
 
 
 def _write(arguments: argparse.Namespace, console: Any, changes: dict[str, dict[str, Any]]) -> bool:
@@ -211,7 +213,7 @@ def _reading(console: Any) -> Iterator[Callable[[int, int], object]]:
         yield progress
 
 
-def _shown(console: Any) -> Shown:
+def _shown(console: Any) -> ShowProgress:
     from linqi_storm.run.progress import shown_progress
 
     def shown(name: str, seconds: float) -> AbstractContextManager[Any]:
@@ -221,10 +223,10 @@ def _shown(console: Any) -> Shown:
     return shown
 
 
-def _order(arguments: argparse.Namespace) -> ProofOrder | None:
+def _order(arguments: argparse.Namespace) -> ProofConfig | None:
     if not arguments.prove:
         return None
-    return ProofOrder(
+    return ProofConfig(
         folder=arguments.prove_folder,
         sessions=arguments.prove_sessions,
         compression=arguments.compress,

@@ -24,7 +24,7 @@ from linqi.cli import main as linqi
 from linqi_storm.scenarios.traffic import ClicksAndReads
 from linqi_storm.schema.result_file import load_run
 
-__all__ = ["main", "played_loss", "visits_of", "write_access_log"]
+__all__ = ["main", "simulated_loss", "simulated_visits", "write_access_log"]
 
 _SESSIONS, _SECONDS, _MEAN_GAP = 150, 7_200.0, 40.0
 _BEGINS: Final = 1_795_600_000.0
@@ -47,7 +47,7 @@ def main(arguments: list[str]) -> int:
     with tempfile.TemporaryDirectory(prefix="linqi-tune-") as name:
         folder = Path(name)
         log, config = folder / "access.log.gz", folder / "linqi.toml"
-        people = visits_of()
+        people = simulated_visits()
         write_access_log(log, people)
         config.write_text(_CONFIG, "utf-8")
         given = ["--bench", str(bench), "--log", str(log), "--config", str(config)]
@@ -59,7 +59,7 @@ def main(arguments: list[str]) -> int:
         if not faults:
             document = json.loads(printed.getvalue())
             faults += _faults_of(document, bench, storm)
-            faults += _off(document, played_loss(people))
+            faults += _off(document, simulated_loss(people))
         if config.read_text("utf-8") != _CONFIG:
             faults.append("a dry run has written")
     for fault in faults:
@@ -75,7 +75,7 @@ def _valid_storm(results: Path) -> Path | None:
     return None
 
 
-def visits_of(seed: int = 1) -> list[list[float]]:
+def simulated_visits(seed: int = 1) -> list[list[float]]:
     """Give the instants at which each of some people opens a page, in seconds."""
     rng = random.Random(seed)  # noqa: S311 - people, no secret
     law = ClicksAndReads(_MEAN_GAP)
@@ -100,7 +100,7 @@ def write_access_log(path: Path, people: Sequence[Sequence[float]]) -> None:
             )
 
 
-def played_loss(people: Sequence[Sequence[float]]) -> float:
+def simulated_loss(people: Sequence[Sequence[float]]) -> float:
     """Give the share of renewals that come too late, one visit after the other."""
     renewed = lost = 0
     for pages in people:

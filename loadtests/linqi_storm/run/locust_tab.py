@@ -15,6 +15,7 @@ from typing import Any, Final, TypeAlias
 from flask import Response, request
 from locust.web import WebUI
 
+from linqi.sessions.storm_factor import steady_rate, storm_factor
 from linqi_storm.clients.ledger import Book
 from linqi_storm.run.live import live_figures, peak_so_far
 from linqi_storm.schema.results import StormRun
@@ -80,13 +81,14 @@ def live_rows(book: Book, shape: Shape) -> list[Row]:
     live = live_figures(book)
     if live is None:
         return waiting_rows()
-    floor = shape.sessions / shape.period
+    floor = steady_rate(shape.sessions, shape.period)
     peak = peak_so_far(book, shape)
+    factor = storm_factor(peak, shape.sessions, shape.period)
     return [
         _row("second", f"{live.second} of {shape.duration:.0f}"),
         _row("requests per second", str(live.requests)),
         _row("renewals per second", str(live.renewals), f"about {floor:.3g}"),
-        _row("peak of renewals so far", f"{peak:.3g}/s, factor {peak / floor:.2f}", "near 1"),
+        _row("peak of renewals so far", f"{peak:.3g}/s, factor {factor:.2f}", "near 1"),
         _row("p50; p99 of the second", f"{live.p50_ms:.1f}; {live.p99_ms:.1f} ms"),
         _row("5xx or no answer, in the second", str(live.unanswered), "0"),
         _row("sessions lost by force", str(live.forced_out), "0"),

@@ -8,21 +8,13 @@ import random
 from collections.abc import Mapping, Sequence
 from typing import Final
 
+from linqi.sessions.storm_factor import peak_window, steady_rate, storm_factor
 from linqi_storm.schema.results import Peak, Rates
 
-__all__ = ["busiest", "noise_floor", "peak_of", "sliding_peak", "sliding_rates", "window_for"]
+__all__ = ["busiest", "noise_floor", "peak_of", "sliding_peak", "sliding_rates"]
 
 _ROUNDS: Final = 200
-_WINDOWS_A_PERIOD: Final = 20
 _STEPS_A_WINDOW: Final = 8
-
-
-def window_for(period: float) -> float:
-    """Give the window over which peaks are taken: a twentieth of ``lifetime - buffer``.
-
-    A fixed share keeps the factor the same when a run is compressed.
-    """
-    return period / _WINDOWS_A_PERIOD
 
 
 def sliding_peak(instants: Sequence[float], window: float) -> int:
@@ -46,7 +38,7 @@ def busiest(instants: Sequence[float], window: float) -> tuple[int, float]:
 
 def sliding_rates(renewals: Mapping[int, int], duration: float, period: float) -> Rates:
     """Give the rate at every eighth of a window; `renewals` counts them by millisecond."""
-    window = window_for(period)
+    window = peak_window(period)
     step = window / _STEPS_A_WINDOW
     bins = [0] * max(1, math.ceil(duration / step))
     for millisecond, count in renewals.items():
@@ -102,8 +94,8 @@ def peak_of(
         if begins <= millisecond / 1000 < ends
         for _ in range(renewals[millisecond])
     ]
-    window = min(window_for(period), ends - begins)
-    floor = sessions / period
+    window = min(peak_window(period), ends - begins)
+    floor = steady_rate(sessions, period)
     most, first = busiest(instants, window * 1000)
     peak = most / window
     return Peak(
@@ -114,7 +106,7 @@ def peak_of(
         renewals=len(instants),
         peak_per_second=peak,
         floor_per_second=floor,
-        factor=peak / floor,
+        factor=storm_factor(peak, sessions, period),
         noise95=noise_floor(floor * (ends - begins), ends - begins, window),
         at=round(first / 1000 + window / 2, 3),
     )

@@ -29,7 +29,7 @@ from linqi_storm.serve.server import PASSWORD_VARIABLE
 from linqi_tune.demo.outage import run_outage
 from linqi_tune.demo.plain_then_grid import run_plain_then_grid
 from linqi_tune.demo.theft import run_theft
-from linqi_tune.demo.tuned import run_tuning
+from linqi_tune.demo.tune_and_prove import run_tuning
 
 __all__ = ["run_demo"]
 

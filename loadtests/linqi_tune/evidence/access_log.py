@@ -11,9 +11,9 @@ from typing import Final
 from linqi.errors import LinqiError
 from linqi_tune.evidence.log_lines import Parser
 from linqi_tune.evidence.visits import VisitCounter, VisitSummary
-from linqi_tune.model.facts import Visitors
+from linqi_tune.model.measurements import Visitors
 
-__all__ = ["LogFacts", "UnreadableLog", "read_logs"]
+__all__ = ["LogMeasurements", "UnreadableLog", "read_logs"]
 
 _LONGEST_LINE: Final = 65_536
 _TELL_EVERY: Final = 20_000
@@ -27,7 +27,7 @@ class UnreadableLog(LinqiError):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class LogFacts:
+class LogMeasurements:
     """What logs told."""
 
     visitors: Visitors
@@ -44,7 +44,7 @@ def read_logs(
     *,
     lifetime: float = 900.0,
     progress: Callable[[int, int], object] = lambda done, total: None,
-) -> LogFacts:
+) -> LogMeasurements:
     """Read logs, oldest first; names that end in ``.gz`` are unpacked on the way.
 
     `progress` hears how many bytes of the files were read, and how many there are. A malformed
@@ -80,7 +80,7 @@ def read_logs(
         )
     if nameless == lines - malformed:
         raise UnreadableLog(f"{names}: no line names a session; see --log-session")
-    return LogFacts(
+    return LogMeasurements(
         visitors=counter.visitors(names),
         summary=counter.summary(),
         lines=lines,

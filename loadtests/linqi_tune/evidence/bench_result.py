@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from linqi.errors import ConfigurationError
-from linqi_tune.model.facts import REFERENCE_COSTS, Costs
+from linqi_tune.model.measurements import REFERENCE_COSTS, Costs
 
 __all__ = ["read_bench"]
 

@@ -11,13 +11,13 @@ from typing import Final
 from linqi.errors import ConfigurationError
 from linqi_tune.model.losses import LagCounts
 
-__all__ = ["LAG", "MetricFacts", "read_metrics"]
+__all__ = ["LAG", "MetricMeasurements", "read_metrics"]
 
 LAG: Final = "linqi_renewal_lag_seconds"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class MetricFacts:
+class MetricMeasurements:
     """What the metrics of all instances say together."""
 
     lags: LagCounts
@@ -33,7 +33,7 @@ class MetricFacts:
         return self.late is None
 
 
-def read_metrics(path: Path) -> MetricFacts:
+def read_metrics(path: Path) -> MetricMeasurements:
     """Read the renewal lags of a file; `ConfigurationError` where it has none.
 
     Histograms of several instances are added up by their bounds, which must be the same.
@@ -72,4 +72,4 @@ def read_metrics(path: Path) -> MetricFacts:
         counts=tuple(buckets[bound] for bound in bounds),
         total=buckets[math.inf],
     )
-    return MetricFacts(lags=lags, series=len(series), late=late, source=path.name)
+    return MetricMeasurements(lags=lags, series=len(series), late=late, source=path.name)

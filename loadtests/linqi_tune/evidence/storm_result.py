@@ -7,27 +7,28 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from linqi_tune.model.facts import Served, Visitors
-from linqi_tune.model.gaps import Gaps
+from linqi.sessions.storm_factor import peak_window
+from linqi_tune.model.gaps import GapDistribution
 from linqi_tune.model.losses import LagCounts
+from linqi_tune.model.measurements import ServerMeasurements, Visitors
 
 if TYPE_CHECKING:
     from linqi_storm.schema.results import StormRun
 
-__all__ = ["StormFacts", "facts_of", "hit_ratio", "read_storm", "request_seconds"]
+__all__ = ["StormMeasurements", "hit_ratio", "read_storm", "request_seconds", "storm_measurements"]
 
 _WARM_UP: Final = 3
 """Mean gaps, and seconds at least, until every cache holds what it will hold."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class StormFacts:
+class StormMeasurements:
     """What a storm told. Times that were compressed are real ones again; latencies never were."""
 
     visitors: Visitors
     lags: LagCounts
     lags_by_session: Sequence[Sequence[float]]
-    served: Served
+    served: ServerMeasurements
     lifetime: float
     buffer: float
     mode: str
@@ -36,24 +37,26 @@ class StormFacts:
     """Whether the generator kept up; if not, its figures mean nothing."""
 
 
-def read_storm(path: Path) -> StormFacts:
+def read_storm(path: Path) -> StormMeasurements:
     """Read a result of ``linqi storm``; `ConfigurationError` where the file is none."""
     from linqi_storm.schema.result_file import load_run
 
-    return facts_of(load_run(path), path.name)
+    return storm_measurements(load_run(path), path.name)
 
 
-def facts_of(run: StormRun, source: str) -> StormFacts:
-    """Give the facts of a run.
+def storm_measurements(run: StormRun, source: str) -> StormMeasurements:
+    """Give the measurements of a run.
 
     A run compressed by k stands for k times as many sessions, each k times slower, which ask and
     renew as often a second.
     """
     load, k = run.setup.load, run.setup.load.compression
-    gaps = Gaps([value * k for value in run.traffic.gaps.values], run.traffic.gaps.counts)
+    gaps = GapDistribution(
+        [value * k for value in run.traffic.gaps.values], run.traffic.gaps.counts
+    )
     parallel = run.traffic.parallel
     lags = run.lags.lags
-    return StormFacts(
+    return StormMeasurements(
         visitors=Visitors(
             groups=[gaps],
             parallel=list(zip(parallel.values, map(float, parallel.counts), strict=True)),
@@ -72,18 +75,19 @@ def facts_of(run: StormRun, source: str) -> StormFacts:
     )
 
 
-def _served(run: StormRun, source: str) -> Served:
+def _served(run: StormRun, source: str) -> ServerMeasurements:
     load, k = run.setup.load, run.setup.load.compression
     intended = run.latencies.intended
     peak = run.peaks[0] if run.peaks else None
     cycles = run.sessions.cycles
-    return Served(
+    period = load.lifetime_seconds - load.buffer_seconds
+    return ServerMeasurements(
         request_seconds=request_seconds(run),
         p99=intended.at(99) / 1000,
         p999=intended.at(99.9) / 1000,
         hit_ratio=hit_ratio(run),
         storm_factor=peak.factor if peak else None,
-        window=peak.window_seconds * k if peak else load.lifetime_seconds * k / 20,
+        window=(peak.window_seconds if peak else peak_window(period)) * k,
         policy=run.setup.target.policy,
         algorithm=run.setup.target.algorithm,
         workers=run.setup.target.workers,

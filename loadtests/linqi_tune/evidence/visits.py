@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from typing import Final
 
 from linqi_tune.evidence.log_lines import Visit
-from linqi_tune.model.facts import Visitors
-from linqi_tune.model.gaps import Gaps
+from linqi_tune.model.gaps import GapDistribution
+from linqi_tune.model.measurements import Visitors
 
 __all__ = ["VisitCounter", "VisitSummary"]
 
@@ -181,7 +181,9 @@ class VisitCounter:
                 open_gaps[presence.group].append(silent)
         self._popularity, self._parallel = kept
         groups = [
-            Gaps.binned({k: (v[0], v[1]) for k, v in bins.items()}).completed(Gaps(last))
+            GapDistribution.binned({k: (v[0], v[1]) for k, v in bins.items()}).completed(
+                GapDistribution(last)
+            )
             for bins, last in zip(self._bins, open_gaps, strict=True)
             if bins
         ]
@@ -189,7 +191,7 @@ class VisitCounter:
         over = sum(count for bins in self._bins for count, _ in bins.values())
         rate = self._most_logins / _MINUTE
         return Visitors(
-            groups=groups or [Gaps([])],
+            groups=groups or [GapDistribution([])],
             parallel=[(float(size), float(count)) for size, count in sorted(parallel.items())],
             popularity=_classes(popularity),
             sessions=self._most_active,

@@ -1,47 +1,55 @@
-"""What the tuner says: settings with their reasons, options to choose from, contradictions."""
+"""What the tuner advises: settings with reasons, three options, and contradictions."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, TypeAlias
+from typing import Any, Final, Literal, TypeAlias
 
 from linqi_tune.model.intervals import Interval
-from linqi_tune.model.plans import Outcome, Plan
+from linqi_tune.model.plans import PlanOutcome, SettingsPlan
 
 __all__ = [
     "Advice",
     "Contradiction",
-    "Name",
     "Option",
+    "OptionName",
     "Recommendation",
     "Relaxation",
-    "advised",
-    "number",
+    "cap_spread_recommendation",
+    "policy_recommendation",
+    "toml_number",
 ]
 
-Name: TypeAlias = Literal["safer", "balanced", "leaner"]
+OptionName: TypeAlias = Literal["safer", "balanced", "leaner"]
+_CAP_SPREAD: Final = 0.1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recommendation:
-    """One setting: its value and why."""
+    """One setting: its value and the reason for it.
+
+    Attributes:
+        table: Its table in linqi.toml; empty for advice that is no key of the file.
+        value: The value to write; None removes the key.
+        reason: One sentence.
+        inputs: The measurements, targets or options that decided the value.
+        interval: An interval at 95 %, or the range that `interval_of` states; None for a value
+            that rests on a bound or a judgement.
+        interval_of: The quantity of the interval, with its unit.
+        would_change: What would lead to another value.
+
+    """
 
     table: str
-    """Of linqi.toml; empty for advice that is no key of it."""
     key: str
     value: Any
-    """None takes the key out."""
     unit: str
     reason: str
-    """One sentence."""
     inputs: tuple[str, ...]
-    """What decided it."""
     interval: Interval | None = None
     interval_of: str = ""
-    """What the interval is of."""
     would_change: str
-    """What would change it."""
 
     @property
     def is_written(self) -> bool:
@@ -49,65 +57,108 @@ class Recommendation:
         return bool(self.table)
 
 
-def number(value: float) -> int | float:
-    """Give a number as linqi.toml has it: whole where it is, else to three decimals."""
+def toml_number(value: float) -> int | float:
+    """Return a number as linqi.toml writes it: an integer if it is whole, else three decimals."""
     return int(value) if float(value).is_integer() else round(value, 3)
 
 
-def advised(
-    table: str, key: str, value: Any, unit: str, reason: str, inputs: tuple[str, ...], change: str
+def policy_recommendation(
+    factor: float, noise95: float, plain_factor: float, effect: str, inputs: tuple[str, ...]
 ) -> Recommendation:
-    """Give a recommendation that rests on a bound or a judgement, and so has no interval."""
+    """Return the recommendation of the grid.
+
+    Args:
+        factor: The storm factor under the grid.
+        noise95: The storm factor that chance alone stays below in 95 of 100 runs.
+        plain_factor: The storm factor under the plain threshold.
+        effect: What the grid does to these sessions, as the beginning of a sentence.
+        inputs: What decided it.
+
+    """
     return Recommendation(
-        table=table, key=key, value=number(value) if isinstance(value, float) else value,
-        unit=unit, reason=reason, inputs=inputs, would_change=change,
-    )  # fmt: skip
+        table="renewal",
+        key="policy",
+        value="grid",
+        unit="",
+        reason=f"{effect}: the highest rate is {factor:.2f} times the steady rate, against"
+        f" {plain_factor:.0f} times under a plain threshold.",
+        inputs=inputs,
+        interval=Interval(value=factor, low=1.0, high=noise95),
+        interval_of="storm factor, up to the level of chance",
+        would_change="nothing: no policy is flatter at the same lifetime and buffer",
+    )
+
+
+def cap_spread_recommendation(table: str, cap: float) -> Recommendation:
+    """Return the recommendation to spread the ends of sessions whose cap is `cap` seconds."""
+    return Recommendation(
+        table=table,
+        key="cap_spread",
+        value=_CAP_SPREAD,
+        unit="share",
+        reason=f"Sessions that began together end over {_CAP_SPREAD * cap:g} s and not in the same"
+        " second.",
+        inputs=("session cap",),
+        would_change="many sign-ins at once where the caps end",
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Relaxation:
-    """A target that, eased so far, could be met."""
+    """A target, and the value at which it could be met.
+
+    Attributes:
+        target: The option of the command line, such as ``--max-lost``.
+        wanted: The value that cannot be met.
+        eased: The value that can.
+        unit: The unit of both.
+
+    """
 
     target: str
-    """As the command line names it."""
     wanted: float
     eased: float
     unit: str
 
     @property
     def factor(self) -> float:
-        """How far it is eased, as a ratio above 1."""
+        """The ratio of the two values, at least 1."""
         low, high = sorted((abs(self.wanted), abs(self.eased)))
         return high / low if low else float("inf")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Contradiction:
-    """Targets, or a target and the facts, that cannot hold together."""
+    """Targets that cannot be met together, or a target that the measurements rule out.
+
+    Attributes:
+        code: A stable name for programs, such as ``losses``.
+        what: One sentence.
+        ways: The targets to relax, smallest change first; empty if none would help.
+
+    """
 
     code: str
     what: str
-    """One sentence."""
     ways: tuple[Relaxation, ...]
-    """Cheapest first; empty where no target would help."""
 
     @property
     def cheapest(self) -> Relaxation | None:
-        """The target to relax."""
+        """The target whose relaxation is the smallest change."""
         return self.ways[0] if self.ways else None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Option:
-    """One choice of the three, none of which is better than another in everything."""
+    """One of three choices, none of which is better than another in every figure."""
 
-    name: Name
-    plan: Plan
-    outcome: Outcome
+    name: OptionName
+    plan: SettingsPlan
+    outcome: PlanOutcome
     recommendations: tuple[Recommendation, ...]
 
     def changes(self) -> Mapping[str, Mapping[str, Any]]:
-        """Give what is to be written, by table, as `linqi.config.update` takes it."""
+        """Return the keys to write, by table, as `linqi.config.update` takes them."""
         tables: dict[str, dict[str, Any]] = {}
         for one in self.recommendations:
             if one.is_written:
@@ -117,17 +168,23 @@ class Option:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Advice:
-    """All that the tuner says."""
+    """The result of the tuner.
 
-    plan: Plan
-    """The settings in force."""
-    outcome: Outcome
-    """What they lead to."""
+    Attributes:
+        plan: The settings in force.
+        outcome: What they are predicted to lead to.
+        options: Safer, balanced and leaner, in this order.
+        contradictions: Of the balanced option.
+        notes: The limits of the figures, one sentence or two each.
+
+    """
+
+    plan: SettingsPlan
+    outcome: PlanOutcome
     options: tuple[Option, ...]
     contradictions: tuple[Contradiction, ...]
     notes: Sequence[str]
-    """What a reader has to know before the figures are believed."""
 
     def option(self, name: str) -> Option:
-        """Give the option of that name."""
+        """Return the option called `name`."""
         return next(option for option in self.options if option.name == name)

@@ -6,10 +6,11 @@ import math
 from dataclasses import dataclass
 from typing import Final
 
-from linqi_tune.model.roots import crossing_above
-from linqi_tune.model.storms import Crowd, steady_rate
+from linqi.sessions.storm_factor import steady_rate
+from linqi_tune.model.roots import root_above
+from linqi_tune.model.storm_peaks import LoginCohort
 
-__all__ = ["Recovery", "budget_rate", "burst_for", "put_off", "recovery"]
+__all__ = ["Recovery", "budget_rate", "burst_for", "deferred_share", "recovery"]
 
 _LEAST_BURST: Final = 10
 
@@ -22,7 +23,7 @@ def budget_rate(steady: float, factor: float = 1.5) -> float:
     return max(factor * steady, steady + 4 * math.sqrt(steady))
 
 
-def put_off(load: float, burst: float) -> float:
+def deferred_share(load: float, burst: float) -> float:
     """Give the share of renewals just due that a bucket of `burst` puts off, about.
 
     `load`: the rate at which they come over that of the budget. The middleware lets a renewal that
@@ -44,7 +45,7 @@ def burst_for(load: float, chance: float) -> int:
 
 def _theta(load: float) -> float:
     """Give the positive root of ``load (exp(theta) - 1) = theta``."""
-    return crossing_above(lambda theta: load * math.expm1(theta) < theta)
+    return root_above(lambda theta: load * math.expm1(theta) < theta)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,7 +63,7 @@ class Recovery:
 
 
 def recovery(
-    crowd: Crowd,
+    cohort: LoginCohort,
     lifetime: float,
     buffer: float,
     outage: float,
@@ -78,15 +79,15 @@ def recovery(
     steady rate. Whoever is put off and does not ask again is lost: a budget has that price.
     """
     period = lifetime - buffer
-    steady = steady_rate(crowd.sessions, lifetime, buffer)
-    overdue = crowd.sessions * min(1.0, outage / period)
-    open_peak = overdue * crowd.gaps.residual_below(window) / window + steady
+    steady = steady_rate(cohort.sessions, period)
+    overdue = cohort.sessions * min(1.0, outage / period)
+    open_peak = overdue * cohort.gaps.residual_below(window) / window + steady
     is_short = outage < buffer
     if budget is None or budget >= open_peak:
         return Recovery(
             overdue=overdue,
             peak=open_peak,
-            drained_after=crowd.gaps.quantile(0.99),
+            drained_after=cohort.gaps.quantile(0.99),
             is_lossless=is_short,
         )
     spare = budget - steady

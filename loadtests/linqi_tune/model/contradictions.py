@@ -6,10 +6,16 @@ import math
 from collections.abc import Iterator
 
 from linqi_tune.model.advice import Contradiction, Relaxation
-from linqi_tune.model.graces import revocation_lag
-from linqi_tune.model.intervals import most_with_none_seen, trials_needed
-from linqi_tune.model.lifetimes import Life, choose_life, lifetimes_for, longest_lifetime
-from linqi_tune.model.plans import Outcome, Plan, Predictor
+from linqi_tune.model.intervals import rule_of_three, trials_needed
+from linqi_tune.model.lifetimes import (
+    LifetimeChoice,
+    choose_lifetime,
+    lifetimes_for,
+    longest_lifetime,
+)
+from linqi_tune.model.plans import PlanOutcome, SettingsPlan
+from linqi_tune.model.predictor import Predictor
+from linqi_tune.model.time_limits import revocation_lag
 
 __all__ = ["contradictions_of"]
 
@@ -17,7 +23,7 @@ _DAY = 86_400.0
 
 
 def contradictions_of(
-    predictor: Predictor, life: Life, plan: Plan, outcome: Outcome
+    predictor: Predictor, life: LifetimeChoice, plan: SettingsPlan, outcome: PlanOutcome
 ) -> tuple[Contradiction, ...]:
     """Give what cannot hold together under the balanced plan, each with the ways out."""
     found = [
@@ -36,21 +42,21 @@ def _sorted(ways: list[Relaxation]) -> tuple[Relaxation, ...]:
     return tuple(sorted(ways, key=lambda way: way.factor))
 
 
-def _losses(predictor: Predictor, life: Life) -> Iterator[Contradiction]:
+def _losses(predictor: Predictor, life: LifetimeChoice) -> Iterator[Contradiction]:
     """Hold the target of lost sessions against the longest lifetime."""
-    if life.is_met or life.loss is None or not predictor.facts.current.slides:
+    if life.is_met or life.loss is None or not predictor.measurements.current.slides:
         return
-    targets = predictor.facts.targets
+    targets = predictor.measurements.targets
     ways = [
         Relaxation(
             target="--max-lost", wanted=targets.max_lost, eased=life.loss.savable.high, unit="share"
         )
     ]
-    longer = choose_life(predictor, lifetimes_for(life.lifetime, _DAY), targets.max_lost)
+    longer = choose_lifetime(predictor, lifetimes_for(life.lifetime, _DAY), targets.max_lost)
     if longer.is_met:
         ways.append(
             Relaxation(
-                target=longest_lifetime(predictor.facts)[1],
+                target=longest_lifetime(predictor.measurements)[1],
                 wanted=life.lifetime,
                 eased=longer.lifetime,
                 unit="seconds",
@@ -68,9 +74,9 @@ def _losses(predictor: Predictor, life: Life) -> Iterator[Contradiction]:
     )
 
 
-def _outage(predictor: Predictor, life: Life) -> Iterator[Contradiction]:
+def _outage(predictor: Predictor, life: LifetimeChoice) -> Iterator[Contradiction]:
     """Hold the outage that is to lose nobody against the buffer, under half a lifetime."""
-    outage = predictor.facts.targets.outage
+    outage = predictor.measurements.targets.outage
     if life.buffer >= outage or life.loss is None:
         return
     yield Contradiction(
@@ -85,12 +91,12 @@ def _outage(predictor: Predictor, life: Life) -> Iterator[Contradiction]:
     )
 
 
-def _evidence(predictor: Predictor, life: Life) -> Iterator[Contradiction]:
+def _evidence(predictor: Predictor, life: LifetimeChoice) -> Iterator[Contradiction]:
     """Hold the target against how much was seen."""
-    targets = predictor.facts.targets
+    targets = predictor.measurements.targets
     if life.loss is None or not life.is_met:
         return
-    shown = most_with_none_seen(life.loss.cycles)
+    shown = rule_of_three(life.loss.cycles)
     if shown <= targets.max_lost:
         return
     yield Contradiction(
@@ -104,9 +110,9 @@ def _evidence(predictor: Predictor, life: Life) -> Iterator[Contradiction]:
     )
 
 
-def _revocation(predictor: Predictor, plan: Plan) -> Iterator[Contradiction]:
+def _revocation(predictor: Predictor, plan: SettingsPlan) -> Iterator[Contradiction]:
     """Hold the bound on revocation against the feed."""
-    targets, current = predictor.facts.targets, predictor.facts.current
+    targets, current = predictor.measurements.targets, predictor.measurements.current
     if targets.revocation is None:
         return
     if current.has_store:
@@ -131,12 +137,14 @@ def _revocation(predictor: Predictor, plan: Plan) -> Iterator[Contradiction]:
     )
 
 
-def _memory(predictor: Predictor, plan: Plan, outcome: Outcome) -> Iterator[Contradiction]:
+def _memory(
+    predictor: Predictor, plan: SettingsPlan, outcome: PlanOutcome
+) -> Iterator[Contradiction]:
     """Hold the memory against the entries that are needed."""
-    memory = predictor.facts.targets.memory_mb
+    memory = predictor.measurements.targets.memory_mb
     if memory is None:
         return
-    wanted = outcome.entries_needed * predictor.facts.costs.entry_bytes / 1e6
+    wanted = outcome.entries_needed * predictor.measurements.costs.entry_bytes / 1e6
     if wanted <= memory:
         return
     yield Contradiction(
@@ -149,9 +157,11 @@ def _memory(predictor: Predictor, plan: Plan, outcome: Outcome) -> Iterator[Cont
     )
 
 
-def _workers(predictor: Predictor, plan: Plan, outcome: Outcome) -> Iterator[Contradiction]:
+def _workers(
+    predictor: Predictor, plan: SettingsPlan, outcome: PlanOutcome
+) -> Iterator[Contradiction]:
     """Hold the workers against how busy they may be."""
-    targets = predictor.facts.targets
+    targets = predictor.measurements.targets
     if targets.workers is None or outcome.cpu_share <= targets.cpu_share:
         return
     needed = predictor.workers_for(plan)
@@ -179,9 +189,11 @@ def _workers(predictor: Predictor, plan: Plan, outcome: Outcome) -> Iterator[Con
     )
 
 
-def _storm(predictor: Predictor, plan: Plan, outcome: Outcome) -> Iterator[Contradiction]:
+def _storm(
+    predictor: Predictor, plan: SettingsPlan, outcome: PlanOutcome
+) -> Iterator[Contradiction]:
     """Hold the clients' timeout against the backlog of an expiry window."""
-    timeout = predictor.facts.targets.timeout
+    timeout = predictor.measurements.targets.timeout
     if outcome.storm.is_safe(timeout):
         return
     is_endless = math.isinf(outcome.storm.backlog)

@@ -11,13 +11,13 @@ from typing import Final
 
 from linqi.errors import ConfigurationError
 
-__all__ = ["Gaps"]
+__all__ = ["GapDistribution"]
 
 _THINNED: Final = 4_000
 _LONGEST_CHAIN: Final = 10_000
 
 
-class Gaps:
+class GapDistribution:
     """An empirical law: gaps in seconds, each with how often it was seen.
 
     Everything the models need is one integral, ``restricted_mean(x) = E[min(g, x)]``, which is
@@ -34,14 +34,14 @@ class Gaps:
         self._values = [value for value, _ in pairs]
         self._counts = [0.0, *itertools.accumulate(count for _, count in pairs)]
         self._moments = [0.0, *itertools.accumulate(value * count for value, count in pairs)]
-        self._thin: dict[tuple[float, int], Gaps] = {}
+        self._thin: dict[tuple[float, int], GapDistribution] = {}
         self.total = self._counts[-1]
         """How many gaps were seen."""
         self.mean = self._moments[-1] / self.total if self.total else math.inf
         """In seconds; infinity where none was seen."""
 
     @classmethod
-    def merged(cls, parts: Iterable[Gaps]) -> Gaps:
+    def merged(cls, parts: Iterable[GapDistribution]) -> GapDistribution:
         """Give the law of all gaps of several."""
         sums: dict[float, float] = {}
         for part in parts:
@@ -50,13 +50,13 @@ class Gaps:
         return cls(list(sums), list(sums.values()))
 
     @classmethod
-    def binned(cls, sums: Mapping[float, tuple[float, float]]) -> Gaps:
+    def binned(cls, sums: Mapping[float, tuple[float, float]]) -> GapDistribution:
         """Give a law of bins, each with its count and the sum of its gaps: means stay exact."""
         return cls(
             [total / count for count, total in sums.values()], [count for count, _ in sums.values()]
         )
 
-    def completed(self, open_gaps: Gaps) -> Gaps:
+    def completed(self, open_gaps: GapDistribution) -> GapDistribution:
         """Give the law with gaps that were not over when the watching ended.
 
         Leaving them out would count short gaps only. Each is spread over the gaps longer than it:
@@ -76,7 +76,7 @@ class Gaps:
         if share_left > 1e-9 and events:
             values.append(max(value for value, _, _ in events))
             counts.append(share_left * self.total)
-        return Gaps(values, counts)
+        return GapDistribution(values, counts)
 
     def items(self) -> Iterable[tuple[float, float]]:
         """Give each gap with its count, rising."""
@@ -111,7 +111,7 @@ class Gaps:
         place = bisect.bisect_left(self._counts, share * self.total, 1)
         return self._values[min(place, len(self._values)) - 1] if self._values else math.inf
 
-    def condensed(self, most: int = 1_000) -> Gaps:
+    def condensed(self, most: int = 1_000) -> GapDistribution:
         """Give a law of about `most` values: neighbours as their mean, which keeps means."""
         step = math.ceil(len(self._values) / most)
         if step <= 1:
@@ -120,22 +120,24 @@ class Gaps:
         ends = [min(start + step, len(self._values)) for start in starts]
         counts = [self._counts[e] - self._counts[s] for s, e in zip(starts, ends, strict=True)]
         sums = [self._moments[e] - self._moments[s] for s, e in zip(starts, ends, strict=True)]
-        return Gaps([total / count for total, count in zip(sums, counts, strict=True)], counts)
+        return GapDistribution(
+            [total / count for total, count in zip(sums, counts, strict=True)], counts
+        )
 
-    def scaled(self, factor: float) -> Gaps:
+    def scaled(self, factor: float) -> GapDistribution:
         """Give the same law with every gap `factor` times as long."""
         if factor == 1:
             return self
-        return Gaps(
+        return GapDistribution(
             [value * factor for value in self._values],
             [b - a for a, b in itertools.pairwise(self._counts)],
         )
 
-    def thinned(self, share: float, *, seed: int = 1) -> Gaps:
+    def thinned(self, share: float, *, seed: int = 1) -> GapDistribution:
         """Give the gaps of a stream that keeps each visit with the chance `share`, above 0 to 1.
 
         A gap of it is a geometric number of gaps. Drawn 4,000 times with a fixed seed, so that the
-        same facts give the same answer; good to about 3 %.
+        same measurements give the same answer; good to about 3 %.
         """
         if share >= 1 or not self.total:
             return self
@@ -143,7 +145,7 @@ class Gaps:
             self._thin[share, seed] = self._drawn(share, seed)
         return self._thin[share, seed]
 
-    def _drawn(self, share: float, seed: int) -> Gaps:
+    def _drawn(self, share: float, seed: int) -> GapDistribution:
         draw = random.Random(seed)  # noqa: S311 - a simulation
         # Each quantile in turn, in a random order: long gaps come as often as they should.
         drawn = self._strata(draw)
@@ -152,7 +154,7 @@ class Gaps:
             chain = min(_LONGEST_CHAIN, 1 + int(math.log(1 - draw.random()) / math.log1p(-share)))
             gaps.append(sum(next(drawn) for _ in range(chain)))
         scale = self.mean / share / (sum(gaps) / len(gaps))
-        return Gaps([gap * scale for gap in gaps])
+        return GapDistribution([gap * scale for gap in gaps])
 
     def _strata(self, draw: random.Random) -> Iterator[float]:
         while True:

@@ -8,9 +8,16 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final, TypeVar
 
-from linqi_tune.model.roots import crossing
+from linqi_tune.model.roots import root_between
 
-__all__ = ["Interval", "bootstrap", "exact", "most_with_none_seen", "trials_needed", "wilson"]
+__all__ = [
+    "Interval",
+    "bootstrap_interval",
+    "exact_interval",
+    "rule_of_three",
+    "trials_needed",
+    "wilson_interval",
+]
 
 _Z: Final = 1.959964
 _TAIL: Final = 0.025
@@ -31,7 +38,7 @@ class Interval:
         return self.low <= other <= self.high
 
 
-def wilson(seen: float, trials: float) -> Interval:
+def wilson_interval(seen: float, trials: float) -> Interval:
     """Give the share ``seen / trials`` with its score interval (Wilson, JASA 22, 1927).
 
     Both may be fractions, where they are expectations. Without any trial all is possible.
@@ -40,7 +47,7 @@ def wilson(seen: float, trials: float) -> Interval:
         return Interval(value=0.0, low=0.0, high=1.0)
     share = min(1.0, seen / trials)
     if share == 0:
-        return Interval(value=0.0, low=0.0, high=most_with_none_seen(trials))
+        return Interval(value=0.0, low=0.0, high=rule_of_three(trials))
     z2 = _Z**2
     middle = (share + z2 / (2 * trials)) / (1 + z2 / trials)
     half = _Z / (1 + z2 / trials) * math.sqrt(share * (1 - share) / trials + z2 / 4 / trials**2)
@@ -48,7 +55,7 @@ def wilson(seen: float, trials: float) -> Interval:
     return Interval(value=share, low=low, high=high)
 
 
-def exact(seen: int, trials: int) -> Interval:
+def exact_interval(seen: int, trials: int) -> Interval:
     """Give the share ``seen / trials`` with its exact interval (Clopper and Pearson, 1934).
 
     Its ends are the shares at which so few, or so many, have a chance of 2.5 %. Where few are
@@ -68,13 +75,13 @@ def exact(seen: int, trials: int) -> Interval:
 
     low, high = 0.0, 1.0
     if seen > 0:
-        low = crossing(lambda share: 1 - at_most(seen - 1, share) < _TAIL, 0.0, 1.0)
+        low = root_between(lambda share: 1 - at_most(seen - 1, share) < _TAIL, 0.0, 1.0)
     if seen < trials:
-        high = crossing(lambda share: at_most(seen, share) > _TAIL, 0.0, 1.0)
+        high = root_between(lambda share: at_most(seen, share) > _TAIL, 0.0, 1.0)
     return Interval(value=seen / trials, low=low, high=high)
 
 
-def most_with_none_seen(trials: float) -> float:
+def rule_of_three(trials: float) -> float:
     """Give the share that can be ruled out, at 95 %, by none in `trials`: the rule of three.
 
     ``1 - 0.05**(1/n)``, about ``3/n`` (Hanley and Lippman-Hand, JAMA 249, 1983).
@@ -87,7 +94,7 @@ def trials_needed(share: float) -> float:
     return math.inf if share <= 0 else math.log(0.05) / math.log1p(-min(share, 1 - 1e-12))
 
 
-def bootstrap(
+def bootstrap_interval(
     clusters: Sequence[_T], estimate: Callable[[Sequence[_T]], float], *, seed: int = 1
 ) -> Interval:
     """Give `estimate` of all clusters with the percentile interval of 400 resamples.

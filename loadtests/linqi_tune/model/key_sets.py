@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 from typing import Final
 
-__all__ = ["KeyTimes", "Rotation", "key_times", "kids_to_remember", "unknown_kid_wait"]
+__all__ = ["KeyRotation", "KeyTimes", "key_times", "kids_to_remember", "unknown_kid_wait"]
 
 _SKEW: Final = 5.0
 _LEAST, _MOST = 60.0, 3_600.0
@@ -15,7 +15,7 @@ _MOST_KIDS: Final = 65_536
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Rotation:
+class KeyRotation:
     """What is known of an issuer's rotation; durations in seconds."""
 
     published_ahead: float | None = None
@@ -42,7 +42,7 @@ class KeyTimes:
     """The same while it does not."""
 
 
-def key_times(rotation: Rotation, timeout: float = 5.0, refresh_ahead: float = 0.8) -> KeyTimes:
+def key_times(rotation: KeyRotation, timeout: float = 5.0, refresh_ahead: float = 0.8) -> KeyTimes:
     """Give the times that fit `rotation`.
 
     A key is fetched before it signs if ``refresh_ahead * lifetime + timeout + skew`` is at most

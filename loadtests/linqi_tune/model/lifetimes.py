@@ -5,20 +5,20 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
-from linqi_tune.model.facts import Facts
-from linqi_tune.model.graces import LEAST_LEFT
-from linqi_tune.model.intervals import most_with_none_seen
+from linqi_tune.model.intervals import rule_of_three
 from linqi_tune.model.losses import Loss
-from linqi_tune.model.plans import Predictor
+from linqi_tune.model.measurements import Measurements
+from linqi_tune.model.predictor import Predictor
+from linqi_tune.model.time_limits import LEAST_LEFT
 
 __all__ = [
-    "Life",
+    "LifetimeChoice",
     "buffers_for",
-    "choose_life",
+    "choose_lifetime",
+    "lifetime_for_outage",
     "lifetimes_for",
     "longest_lifetime",
-    "outlasting",
-    "reachable",
+    "provable_target",
 ]
 
 _NICE: Final = (
@@ -57,7 +57,7 @@ _ROOM: Final = 1.05
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Life:
+class LifetimeChoice:
     """A lifetime and buffer, in seconds, with the loss they are predicted to have."""
 
     lifetime: float
@@ -90,16 +90,16 @@ def buffers_for(lifetime: float) -> list[float]:
     return [*nice, longest]
 
 
-def reachable(target: float, loss: Loss) -> float:
+def provable_target(target: float, loss: Loss) -> float:
     """Give the upper end that counts as the target: less cannot be shown by so few cycles."""
-    return max(target, most_with_none_seen(loss.cycles) * _ROOM)
+    return max(target, rule_of_three(loss.cycles) * _ROOM)
 
 
-def longest_lifetime(facts: Facts) -> tuple[float, str]:
+def longest_lifetime(measurements: Measurements) -> tuple[float, str]:
     """Give the longest access token's life that the targets allow, in seconds, and which it is."""
-    targets = facts.targets
+    targets = measurements.targets
     bounds = [(targets.most_lifetime, "--max-lifetime-seconds")]
-    if targets.revocation is not None and not facts.current.has_store:
+    if targets.revocation is not None and not measurements.current.has_store:
         bounds.append((targets.revocation, "--revocation-seconds"))
     if targets.session_cap is not None:
         bounds.append((targets.session_cap, "--session-cap-seconds"))
@@ -107,14 +107,14 @@ def longest_lifetime(facts: Facts) -> tuple[float, str]:
     return max(most, 1.0), name
 
 
-def choose_life(
+def choose_lifetime(
     predictor: Predictor,
     lifetimes: list[float],
     target: float,
     *,
     least: float = 0.0,
     by_upper: bool = True,
-) -> Life:
+) -> LifetimeChoice:
     """Give the first lifetime of `lifetimes` that has a buffer with a loss of at most `target`.
 
     Its shortest such buffer of at least `least` seconds, as each second of buffer costs renewals;
@@ -133,14 +133,14 @@ def choose_life(
             if seen > target:
                 continue
             loss = predictor.loss(lifetime, buffer)
-            if loss and (not by_upper or loss.savable.high <= reachable(target, loss)):
-                return Life(lifetime=lifetime, buffer=buffer, loss=loss, is_met=True)
+            if loss and (not by_upper or loss.savable.high <= provable_target(target, loss)):
+                return LifetimeChoice(lifetime=lifetime, buffer=buffer, loss=loss, is_met=True)
     _, lifetime, buffer = best
     loss = predictor.loss(lifetime, buffer)
-    return Life(lifetime=lifetime, buffer=buffer, loss=loss, is_met=False)
+    return LifetimeChoice(lifetime=lifetime, buffer=buffer, loss=loss, is_met=False)
 
 
-def outlasting(lifetime: float, outage: float) -> Life:
+def lifetime_for_outage(lifetime: float, outage: float) -> LifetimeChoice:
     """Give the shortest buffer that is at least `outage`, for clients that refresh by themselves.
 
     A token falls due with the buffer left, so an outage that is no longer expires none that its
@@ -150,10 +150,10 @@ def outlasting(lifetime: float, outage: float) -> Life:
     buffers = buffers_for(lifetime)
     outage = max(outage, LEAST_LEFT)
     found = next((buffer for buffer in buffers if buffer >= outage), buffers[-1])
-    return Life(lifetime=lifetime, buffer=found, loss=Loss.none(), is_met=found >= outage)
+    return LifetimeChoice(lifetime=lifetime, buffer=found, loss=Loss.none(), is_met=found >= outage)
 
 
-def _unknown(predictor: Predictor, lifetime: float) -> Life:
+def _unknown(predictor: Predictor, lifetime: float) -> LifetimeChoice:
     """Without evidence nothing is changed but what must be."""
-    buffer = min(predictor.facts.current.buffer, buffers_for(lifetime)[-1])
-    return Life(lifetime=lifetime, buffer=buffer, loss=None, is_met=True)
+    buffer = min(predictor.measurements.current.buffer, buffers_for(lifetime)[-1])
+    return LifetimeChoice(lifetime=lifetime, buffer=buffer, loss=None, is_met=True)

@@ -9,8 +9,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from linqi_tune.model.gaps import Gaps
-from linqi_tune.model.intervals import Interval, bootstrap, most_with_none_seen, wilson
+from linqi_tune.model.gaps import GapDistribution
+from linqi_tune.model.intervals import Interval, bootstrap_interval, rule_of_three, wilson_interval
 
 __all__ = ["LagCounts", "Loss", "loss_by_gaps", "loss_by_lags", "loss_by_rate", "losses"]
 
@@ -26,7 +26,7 @@ class Loss:
     savable: Interval
     beyond: float
     cycles: float
-    """How many cycles the facts amount to."""
+    """How many cycles the measurements amount to."""
 
     @property
     def total(self) -> float:
@@ -48,7 +48,9 @@ def loss_by_rate(rate: float, buffer: float) -> float:
     return math.exp(-rate * buffer)
 
 
-def loss_by_gaps(gaps: Gaps, lifetime: float, buffer: float) -> tuple[float, float, float]:
+def loss_by_gaps(
+    gaps: GapDistribution, lifetime: float, buffer: float
+) -> tuple[float, float, float]:
     """Give the savable loss, the loss beyond the lifetime, and the cycles, of gaps in seconds.
 
     With ``A = lifetime - buffer``, a token falls due at a random place of its session's gaps, but
@@ -61,7 +63,7 @@ def loss_by_gaps(gaps: Gaps, lifetime: float, buffer: float) -> tuple[float, flo
 
 
 def losses(
-    groups: Sequence[Gaps], lifetime: float, buffer: float, *, with_interval: bool = True
+    groups: Sequence[GapDistribution], lifetime: float, buffer: float, *, with_interval: bool = True
 ) -> Loss:
     """Give the loss with its interval; `groups` are the gaps of disjoint sets of sessions.
 
@@ -75,10 +77,10 @@ def losses(
     if not with_interval:
         interval = Interval(value=savable, low=0.0, high=1.0)
     elif len(groups) < 2:
-        interval = wilson(savable * cycles, cycles)
+        interval = wilson_interval(savable * cycles, cycles)
     else:
-        drawn = bootstrap(sums, lambda some: _shares(some, period)[0])
-        high = max(drawn.high, min(1.0, savable + most_with_none_seen(cycles)))
+        drawn = bootstrap_interval(sums, lambda some: _shares(some, period)[0])
+        high = max(drawn.high, min(1.0, savable + rule_of_three(cycles)))
         interval = Interval(value=savable, low=drawn.low, high=high)
     return Loss(savable=interval, beyond=beyond, cycles=cycles)
 
@@ -87,7 +89,7 @@ _Sums: TypeAlias = tuple[float, float, float]
 """Seconds of gaps that are lost though a buffer could save them, lost anyhow, and due at all."""
 
 
-def _sums(gaps: Gaps, lifetime: float, buffer: float) -> _Sums:
+def _sums(gaps: GapDistribution, lifetime: float, buffer: float) -> _Sums:
     period = lifetime - buffer
     lost = gaps.restricted_mean(lifetime) - gaps.restricted_mean(buffer) if gaps.total else 0.0
     beyond = gaps.share_above(lifetime) * period
@@ -149,7 +151,7 @@ def loss_by_lags(
     as long: far from the buffer at which it was taken it errs to the safe side, and the interval
     does not cover that. Take it anew after each change.
     """
-    found = wilson(lags.above(buffer), lags.total)
+    found = wilson_interval(lags.above(buffer), lags.total)
     if len(by_session) < 2:
         return found
     sums = [(sum(lag > buffer for lag in one), len(one)) for one in by_session]
@@ -158,9 +160,9 @@ def loss_by_lags(
         due = sum(trials for _, trials in drawn)
         return sum(late for late, _ in drawn) / due if due else 0.0
 
-    drawn = bootstrap(sums, share)
+    drawn = bootstrap_interval(sums, share)
     return Interval(
         value=found.value,
         low=min(found.value, drawn.low),
-        high=max(drawn.high, found.value + most_with_none_seen(lags.total)),
+        high=max(drawn.high, found.value + rule_of_three(lags.total)),
     )

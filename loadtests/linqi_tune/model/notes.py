@@ -1,11 +1,13 @@
-"""What a reader has to know before the tuner's figures are believed."""
+"""The limits of the tuner's figures, as notes for the reader."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
 from linqi_tune.model.losses import loss_by_lags, loss_by_rate
-from linqi_tune.model.plans import Outcome, Predictor
+from linqi_tune.model.measurements import Measurements
+from linqi_tune.model.plans import PlanOutcome
+from linqi_tune.model.predictor import Predictor
 
 __all__ = ["notes_of"]
 
@@ -15,105 +17,121 @@ _NOTABLE = 1e-3
 _FAR = 2.0
 
 
-def notes_of(predictor: Predictor, outcome: Outcome) -> tuple[str, ...]:
-    """Give the caveats that these facts call for."""
-    return (*_evidence(predictor), *_losses(predictor, outcome), *_servers(predictor))
+def notes_of(predictor: Predictor, outcome: PlanOutcome) -> tuple[str, ...]:
+    """Return the notes that apply to these measurements."""
+    return (
+        *_missing(predictor),
+        *_evidence(predictor),
+        *_losses(predictor, outcome),
+        *_disagreement(predictor),
+        *_servers(predictor.measurements),
+    )
 
 
-def _evidence(predictor: Predictor) -> Iterator[str]:
-    facts = predictor.facts
-    visitors = facts.visitors
-    if not predictor.is_gap_known and facts.lags is None and facts.current.slides:
+def _missing(predictor: Predictor) -> Iterator[str]:
+    """Yield what was not measured, and the settings that stay unchanged for that reason."""
+    measured = predictor.measurements
+    if not predictor.is_gap_known and measured.lags is None and measured.current.slides:
         yield (
-            "Nothing is known of how people come, so lifetime and buffer stay as they are; give an"
-            " access log, a storm or the exported metrics."
+            "No pauses between requests were measured, so lifetime and buffer stay as they are;"
+            " provide an access log, a storm or the exported metrics."
         )
-    if not predictor.is_crowd_known:
+    if not predictor.is_session_count_known:
         yield (
-            "Nothing is known of how many people there are, so cache, budget and workers stay as"
-            " they are; give --sessions, an access log or a storm."
+            "The number of sessions is unknown, so cache, budget and workers stay as they are;"
+            " provide --sessions, an access log or a storm."
         )
     elif not predictor.is_gap_known:
         yield (
-            f"A mean pause of {predictor.gaps.mean:g} s is assumed where hits and waits depend on"
-            " it; give an access log or a storm."
+            f"A mean pause of {predictor.gaps.mean:g} s is assumed for cache hits and waits;"
+            " provide an access log or a storm."
         )
+
+
+def _evidence(predictor: Predictor) -> Iterator[str]:
+    """Yield what limits the measured pauses."""
+    measured, visitors = predictor.measurements, predictor.measurements.visitors
     if visitors is not None and 0 < visitors.sessions < _FEW_SESSIONS:
         yield (
-            f"Only {visitors.sessions:,} sessions were active at once: does the log show everybody,"
-            " and does --log-session name what tells them apart?"
+            f"Only {visitors.sessions:,} sessions were active at once: does the log contain all of"
+            " them, and does --log-session name the field that identifies a session?"
         )
     if visitors is not None and predictor.is_gap_known:
         if len(visitors.groups) < _FEW_GROUPS:
             yield (
-                "The intervals count each cycle by itself: gaps of one session resemble each"
-                " other, so they are too narrow. An access log is drawn by session."
+                "The intervals treat all cycles as independent. The gaps of one session resemble"
+                " each other, so the intervals are too narrow. An access log is drawn by session."
             )
         if visitors.open_share > 0.05:
             yield (
-                f"{visitors.open_share:.0%} of the gaps were not over when the log ended; they"
-                " count as at least so long. A longer log tells more."
+                f"{visitors.open_share:.0%} of the gaps had not ended when the log did; they count"
+                " as at least that long. A longer log is more accurate."
             )
-    if visitors is None and facts.lags is not None:
+    if visitors is None and measured.lags is not None:
         yield (
-            "Losses are read off the renewal lags, which belong to the lifetime at which they were"
-            " taken: far from it they read too high. Take them anew after the change."
+            "Losses are estimated from the renewal lags, which are valid for the lifetime at which"
+            " they were measured: far from it the losses read too high. Measure again after the"
+            " change."
         )
-    if facts.lags is not None and facts.lags.silent:
+    if measured.lags is not None and measured.lags.silent:
         yield (
-            f"{facts.lags.silent:,.0f} due tokens had not come back at the end; whether they would"
-            " have, nobody can tell."
+            f"{measured.lags.silent:,.0f} sessions with a due token had sent no further request at"
+            " the end; whether they would have returned is unknown."
         )
 
 
-def _losses(predictor: Predictor, outcome: Outcome) -> Iterator[str]:
-    facts, loss = predictor.facts, outcome.loss
-    if loss is None:
+def _losses(predictor: Predictor, outcome: PlanOutcome) -> Iterator[str]:
+    if outcome.loss is None:
         return
-    if loss.beyond > _NOTABLE:
+    if outcome.loss.beyond > _NOTABLE:
         yield (
-            f"{loss.beyond:.2g} of renewals are lost to gaps longer than the lifetime: no buffer"
-            " can save them, a longer lifetime or a refresh token can."
+            f"{outcome.loss.beyond:.2g} of renewals are lost to gaps longer than the lifetime: no"
+            " buffer saves them; a longer lifetime or a refresh token does."
         )
-    current = predictor.current()
-    if predictor.is_gap_known:
-        naive = loss_by_rate(1 / predictor.gaps.mean, current.buffer)
-        real = predictor.loss(current.lifetime, current.buffer)
-        if real is not None and real.total > max(_FAR * naive, 1e-6):
-            yield (
-                f"The mean rate alone would say that {naive:.2g} are lost at"
-                f" {current.buffer:g} s; with the pauses that people really make it is"
-                f" {real.total:.2g}."
-            )
-    if predictor.is_gap_known and facts.lags is not None and facts.lags.total:
-        by_lags = loss_by_lags(facts.lags, current.buffer).value
-        by_gaps = predictor.loss(current.lifetime, current.buffer)
-        if by_gaps is not None and by_lags and by_gaps.total:
-            ratio = by_lags / by_gaps.total
-            if not 1 / _FAR < ratio < _FAR:
-                yield (
-                    f"Lags and gaps disagree at {current.buffer:g} s: {by_lags:.2g} by the lags,"
-                    f" {by_gaps.total:.2g} by the gaps. Are they of the same people?"
-                )
+    if not predictor.is_gap_known:
+        return
+    current = predictor.measurements.current
+    naive = loss_by_rate(1 / predictor.gaps.mean, current.buffer)
+    real = predictor.loss(current.lifetime, current.buffer)
+    if real is not None and real.total > max(_FAR * naive, 1e-6):
+        yield (
+            f"The mean rate alone would predict a loss of {naive:.2g} at a buffer of"
+            f" {current.buffer:g} s; with the measured pauses it is {real.total:.2g}."
+        )
 
 
-def _servers(predictor: Predictor) -> Iterator[str]:
-    facts = predictor.facts
-    if facts.served is None or not facts.served.request_seconds:
+def _disagreement(predictor: Predictor) -> Iterator[str]:
+    """Yield a question where lags and gaps lead to different losses."""
+    measured, current = predictor.measurements, predictor.measurements.current
+    if not predictor.is_gap_known or measured.lags is None or not measured.lags.total:
+        return
+    by_lags = loss_by_lags(measured.lags, current.buffer).value
+    by_gaps = predictor.loss(current.lifetime, current.buffer)
+    if by_gaps is None or not by_lags or not by_gaps.total:
+        return
+    if not 1 / _FAR < by_lags / by_gaps.total < _FAR:
         yield (
-            "No storm told what a request costs the servers: 200 us are assumed, so workers and"
-            " waits are rough."
+            f"Lags and gaps lead to different losses at a buffer of {current.buffer:g} s:"
+            f" {by_lags:.2g} and {by_gaps.total:.2g}. Do both come from the same sessions?"
         )
-    algorithm = facts.current.algorithm
-    if algorithm in facts.costs.assumed:
+
+
+def _servers(measured: Measurements) -> Iterator[str]:
+    served, costs, algorithm = measured.served, measured.costs, measured.current.algorithm
+    if served is None or not served.request_seconds:
         yield (
-            f"The benchmark has no figure of {algorithm}, so that of another machine stands in; run"
+            "No storm measured the processor time of a request: 200 us are assumed, so workers and"
+            " waits are rough estimates."
+        )
+    if algorithm in costs.assumed:
+        yield (
+            f"The benchmark has no figure for {algorithm}, so that of another machine is used; run"
             " `linqi bench` without --quick."
         )
-    if "another machine" in facts.costs.source:
-        yield "Costs are those of another machine; run `linqi bench` on yours."
-    if facts.served is not None and facts.served.compression > 1:
+    if "another machine" in costs.source:
+        yield "The costs were measured on another machine; run `linqi bench` on yours."
+    if served is not None and served.compression > 1:
         yield (
-            f"The storm was compressed {facts.served.compression:g} times: chance and caches do not"
+            f"The storm was compressed {served.compression:g} times: chance and caches do not"
             " shrink with time."
         )

@@ -6,12 +6,12 @@ import math
 from collections.abc import Callable
 from typing import Final
 
-__all__ = ["crossing", "crossing_above"]
+__all__ = ["root_above", "root_between"]
 
 _HALVINGS: Final = 60
 
 
-def crossing(is_below: Callable[[float], bool], low: float, high: float) -> float:
+def root_between(is_below: Callable[[float], bool], low: float, high: float) -> float:
     """Give where `is_below` ceases to hold between `low`, where it does, and `high`, where not."""
     for _ in range(_HALVINGS):
         middle = (low + high) / 2
@@ -19,9 +19,9 @@ def crossing(is_below: Callable[[float], bool], low: float, high: float) -> floa
     return high
 
 
-def crossing_above(is_below: Callable[[float], bool], most: float = math.inf) -> float:
+def root_above(is_below: Callable[[float], bool], most: float = math.inf) -> float:
     """Give where `is_below` ceases to hold above 0; about `most` where it holds that far."""
     high = 1.0
     while high < most and is_below(high):
         high *= 2
-    return crossing(is_below, 0.0, high)
+    return root_between(is_below, 0.0, high)

@@ -1,4 +1,4 @@
-"""Predicted against measured: the same load under the old settings and the new ones."""
+"""Predicted against measured: the same load under the old settings and under the new ones."""
 
 from __future__ import annotations
 
@@ -6,85 +6,105 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 
-from linqi_tune.model.facts import Facts
-from linqi_tune.model.intervals import Interval, exact, most_with_none_seen
-from linqi_tune.model.plans import Plan, Predictor
-from linqi_tune.model.watched import compressed_facts, compressed_plan, watched
-from linqi_tune.proof.dual_lines import TABS_SECONDS, dual_lines
-from linqi_tune.proof.proof_lines import (
-    Line,
-    cpu_line,
-    factor_line,
-    forced_line,
-    hits_line,
-    lost_line,
-    p99_lines,
+from linqi_tune.model.expected_cycles import (
+    compressed_measurements,
+    compressed_plan,
+    expected_cycles,
 )
-from linqi_tune.proof.trial import NO_CHANGES, Changes, Load, Trial, fresh_seeds
+from linqi_tune.model.intervals import Interval, exact_interval, rule_of_three
+from linqi_tune.model.measurements import Measurements
+from linqi_tune.model.plans import SettingsPlan
+from linqi_tune.model.predictor import Predictor
+from linqi_tune.proof.dual_figures import TABS_SECONDS, dual_figures
+from linqi_tune.proof.proof_figures import (
+    ProofFigure,
+    cpu_figure,
+    factor_figure,
+    forced_figure,
+    hits_figure,
+    lost_figure,
+    p99_figures,
+)
+from linqi_tune.proof.trial import NO_CHANGES, SettingChanges, Trial, TrialLoad, fresh_seeds
 
 if TYPE_CHECKING:
     from linqi_storm.schema.results import StormRun
 
-__all__ = ["Proof", "Side", "prove"]
+__all__ = ["Proof", "ProofSide", "prove"]
 
 _CALM: Final = 1.5
-"""A storm factor that is none any more."""
+"""A storm factor at the level of chance, for runs of any size."""
 _SAME_P99: Final = 0.2
 """Latencies of equal runs on one machine differ by up to this share."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Side:
-    """The runs of one plan."""
+class ProofSide:
+    """The runs of one plan.
+
+    Attributes:
+        name: ``before`` or ``after``.
+        cycles: Tokens that were renewed or found expired, all runs together.
+        lost: Cycles that were lost because no request came in time.
+        forced_out: Sessions that were signed out although they had sent a request in time.
+        noise95: The storm factor that chance alone stays below in 95 of 100 runs of this size.
+        broken: The invariants that did not hold, each with the value seen.
+
+    """
 
     name: str
-    plan: Plan
-    lines: tuple[Line, ...]
+    plan: SettingsPlan
+    figures: tuple[ProofFigure, ...]
     cycles: int
     lost: int
     forced_out: int
     noise95: float
-    """What chance alone makes of the storm factor in a run of this size."""
     broken: tuple[str, ...]
-    """Invariants that did not hold."""
 
-    def line(self, what: str) -> Line:
-        """Give a figure by its name."""
-        return next(line for line in self.lines if line.what == what)
+    def figure(self, what: str) -> ProofFigure:
+        """Return a figure by its name."""
+        return next(figure for figure in self.figures if figure.what == what)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Proof:
-    """Both sides."""
+    """Both sides of a change.
 
-    before: Side
-    after: Side
+    Attributes:
+        seeds: The seeds of the runs; both sides use each of them.
+        tuned_on: The seeds of the storms that the advice rests on.
+        duration: Seconds of each run.
+        changes: What the change must bring, most of it as ratios of after to before.
+
+    """
+
+    before: ProofSide
+    after: ProofSide
     seeds: tuple[int, ...]
     tuned_on: tuple[int, ...]
-    load: Load
+    load: TrialLoad
     duration: float
-    changes: tuple[Line, ...]
-    """What the change was to bring, as ratios of after to before."""
+    changes: tuple[ProofFigure, ...]
 
     @property
     def holds(self) -> bool:
-        """Whether the tuner was as near as it may be, everywhere."""
-        lines = (*self.before.lines, *self.after.lines, *self.changes)
-        return all(line.holds is not False for line in lines)
+        """Whether no figure misses its criterion."""
+        figures = (*self.before.figures, *self.after.figures, *self.changes)
+        return all(figure.holds is not False for figure in figures)
 
     @property
     def shows(self) -> str:
-        """What so many cycles can show."""
+        """What this number of cycles can show about lost sessions, as a sentence."""
         side = self.after
         if side.lost:
             return (
                 f"{side.lost} of {side.cycles:,} cycles"
                 f" {'was' if side.lost == 1 else 'were'} lost after the change:"
-                f" {_percent(exact(side.lost, side.cycles))} at 95 %."
+                f" {_percent(exact_interval(side.lost, side.cycles))} at 95 %."
             )
         return (
             f"None of {side.cycles:,} cycles was lost after the change, which shows a loss below"
-            f" {most_with_none_seen(side.cycles):.2g} (3/n at 95 %), and no more."
+            f" {rule_of_three(side.cycles):.2g} (3/n at 95 %), and no more."
         )
 
 
@@ -94,136 +114,162 @@ def _percent(interval: Interval) -> str:
 
 def prove(
     trial: Trial,
-    facts: Facts,
-    before: Plan,
-    after: Plan,
+    measurements: Measurements,
+    before: SettingsPlan,
+    after: SettingsPlan,
     *,
     tuned_on: Sequence[int],
     repeats: int = 1,
     seeds: Sequence[int] = (),
-    changes: Changes = NO_CHANGES,
+    changes: SettingChanges = NO_CHANGES,
     say: Callable[[str], object] = lambda _: None,
 ) -> Proof:
-    """Storm `before` and `after` in turn, `repeats` times, and hold `facts` against it.
+    """Run storms of `before` and `after`, and compare each with what was predicted.
 
-    Both sides of a pair have the same seed, so the same people come at the same times; no seed is
-    one of `tuned_on`. `changes`: what the advice changes beside the plan. With dual tokens each
-    side is stormed once more by tabs that share a session without a lock among them.
+    Both sides of a pair have the same seed, so the same sessions send requests at the same times.
+    With dual tokens each side gets one more storm, by tabs that share a session without a lock.
+
+    Args:
+        trial: Runs the storms.
+        measurements: What the predictions rest on.
+        before: The settings in force.
+        after: The advised settings.
+        tuned_on: Seeds that `measurements` come from; no drawn seed is one of them.
+        repeats: Storms of each side, where no `seeds` are given.
+        seeds: The seeds of the storms, one pair each.
+        changes: What the advice changes beside the plan.
+        say: Receives a line of progress before each storm.
+
     """
     chosen = list(seeds) or fresh_seeds(repeats, tuned_on)
     duration = trial.duration([before, after])
+    plans = {"before": before, "after": after}
     runs: dict[str, list[StormRun]] = {"before": [], "after": []}
     tabs: dict[str, list[StormRun]] = {"before": [], "after": []}
     for number, seed in enumerate(chosen, 1):
-        for name, plan in (("before", before), ("after", after)):
+        for name, plan in plans.items():
             say(f"storm {number} of {len(chosen)}, {name} the change, seed {seed}")
             new = changes if name == "after" else NO_CHANGES
-            runs[name].append(trial.run(f"{name}-{number}", plan, seed, duration, changes=new))
+            run = f"{name}-{number}"
+            runs[name].append(trial.run(run, plan, seed, duration, changes=new))
             if trial.load.mode == "dual":
-                tabs[name].append(
-                    trial.run(f"{name}-{number}-tabs", plan, seed, TABS_SECONDS, changes=new,
-                              is_tabs=True)
-                )  # fmt: skip
+                short = trial.run(
+                    f"{run}-tabs", plan, seed, TABS_SECONDS, changes=new, is_tabs=True
+                )
+                tabs[name].append(short)
     load = trial.load
-    seen = compressed_facts(facts, load.compression, load.sessions)
-    if seen.visitors is not None:
-        spread = load.login_spread / load.compression
-        seen = replace(seen, visitors=replace(seen.visitors, login_spread=spread))
-    predictor = Predictor(seen)
-    sides = [
+    predictor = _predictor(measurements, load)
+    old, new_side = (
         _side(name, predictor, plan, runs[name], tabs[name], load, duration)
-        for name, plan in (("before", before), ("after", after))
-    ]
+        for name, plan in plans.items()
+    )
     return Proof(
-        before=sides[0],
-        after=sides[1],
+        before=old,
+        after=new_side,
         seeds=tuple(chosen),
         tuned_on=tuple(tuned_on),
         load=load,
         duration=duration,
-        changes=_changes(*sides) if load.mode == "sliding" else (_calm_line(sides[1]),),
+        changes=_changes(old, new_side) if load.mode == "sliding" else (_calm_figure(new_side),),
     )
+
+
+def _predictor(measurements: Measurements, load: TrialLoad) -> Predictor:
+    """Return the predictor of a run of `load`."""
+    seen = compressed_measurements(measurements, load.compression, load.sessions)
+    if seen.visitors is not None:
+        spread = load.login_spread / load.compression
+        seen = replace(seen, visitors=replace(seen.visitors, login_spread=spread))
+    return Predictor(seen)
 
 
 def _side(
     name: str,
     predictor: Predictor,
-    plan: Plan,
+    plan: SettingsPlan,
     runs: list[StormRun],
     tabs: list[StormRun],
-    load: Load,
+    load: TrialLoad,
     duration: float,
-) -> Side:
-    small = compressed_plan(plan, load.compression, load.people)
+) -> ProofSide:
+    small = compressed_plan(plan, load.compression, load.scale)
     small = replace(small, workers=load.workers)
-    expected = watched(predictor.gaps, small, duration, load.login_spread / load.compression)
     cycles = sum(run.sessions.cycles for run in runs)
     lost = sum(run.sessions.lapsed for run in runs)
-    lines = (
-        dual_lines(predictor, small, runs, tabs, duration)
-        if load.mode == "dual"
-        else (
-            factor_line(predictor, small, runs),
-            lost_line(expected, cycles, lost),
-            forced_line(runs),
-            hits_line(predictor, small, runs, expected, duration),
-            cpu_line(predictor, small, runs, expected, duration),
-            *p99_lines(predictor, small, runs),
+    if load.mode == "dual":
+        figures = dual_figures(predictor, small, runs, tabs, duration)
+    else:
+        spread = load.login_spread / load.compression
+        expected = expected_cycles(predictor.gaps, small, duration, spread)
+        figures = (
+            factor_figure(predictor, small, runs),
+            lost_figure(expected, cycles, lost),
+            forced_figure(runs),
+            hits_figure(predictor, small, runs, expected, duration),
+            cpu_figure(predictor, small, runs, expected, duration),
+            *p99_figures(predictor, small, runs),
         )
-    )
-    return Side(
+    failed = [check for run in (*runs, *tabs) for check in run.checks if not check.passed]
+    return ProofSide(
         name=name,
         plan=plan,
-        lines=lines,
+        figures=figures,
         cycles=cycles,
         lost=lost,
         forced_out=sum(run.sessions.forced_out for run in runs),
         noise95=max((run.peaks[0].noise95 for run in runs if run.peaks), default=1.0),
-        broken=tuple(
-            f"{check.name}: {check.seen:g}" for run in (*runs, *tabs) for check in run.checks
-            if not check.passed
-        ),
-    )  # fmt: skip
+        broken=tuple(f"{check.name}: {check.seen:g}" for check in failed),
+    )
 
 
-def _calm_line(after: Side) -> Line:
-    factor = after.line("storm factor")
+def _calm_figure(after: ProofSide) -> ProofFigure:
+    factor = after.figure("storm factor")
     most = max(_CALM, after.noise95)
-    return Line(
-        what="storm factor, after", unit="", predicted=factor.predicted,
-        measured=factor.measured, interval=factor.interval,
-        rule=f"at most {most:.2f}: {_CALM:g}, or what chance alone makes here",
+    return replace(
+        factor,
+        what="storm factor, after",
+        rule=f"at most {most:.2f}: {_CALM:g}, or the level of chance in a run of this size",
         holds=None if factor.measured is None else factor.measured <= most,
-    )  # fmt: skip
+    )
 
 
-def _changes(before: Side, after: Side) -> tuple[Line, ...]:
-    """Give what the change brought: as many fewer losses as predicted, and a level p99."""
-    old, new = before.line("sessions lost"), after.line("sessions lost")
-    expected = _ratio(new.predicted, old.predicted)
-    low = _ratio(new.interval.low, old.interval.high) if new.interval and old.interval else None
-    high = _ratio(new.interval.high, old.interval.low) if new.interval and old.interval else None
-    measured = _ratio(new.measured, old.measured)
-    sure = None
-    if measured is not None and low is not None and high is not None:
-        sure = Interval(value=measured, low=low, high=high)
+def _changes(before: ProofSide, after: ProofSide) -> tuple[ProofFigure, ...]:
+    """Return what the change must bring: the predicted fall of losses, and a level p99."""
     inside, outside = (
-        after.line(what).measured for what in ("p99 in the expiry window", "p99 outside it")
+        after.figure(what).measured for what in ("p99 in the expiry window", "p99 outside it")
     )
     level = _ratio(inside, outside)
     return (
-        _calm_line(after),
-        Line(
-            what="sessions lost, after over before", unit="", predicted=expected,
-            measured=measured, interval=sure, rule="inside the interval",
-            holds=None if expected is None or sure is None else sure.contains(expected),
-        ),
-        Line(
-            what="p99 in the expiry window over outside it, after", unit="", predicted=1.0,
-            measured=level, rule="at most 1.2, as equal runs differ",
+        _calm_figure(after),
+        _losses_figure(before.figure("sessions lost"), after.figure("sessions lost")),
+        ProofFigure(
+            what="p99 in the expiry window over outside it, after",
+            unit="",
+            predicted=1.0,
+            measured=level,
+            rule="at most 1.2, as equal runs differ",
             holds=None if level is None else level <= 1 + _SAME_P99,
         ),
-    )  # fmt: skip
+    )
+
+
+def _losses_figure(old: ProofFigure, new: ProofFigure) -> ProofFigure:
+    expected = _ratio(new.predicted, old.predicted)
+    measured = _ratio(new.measured, old.measured)
+    low = _ratio(new.interval.low, old.interval.high) if new.interval and old.interval else None
+    high = _ratio(new.interval.high, old.interval.low) if new.interval and old.interval else None
+    interval = None
+    if measured is not None and low is not None and high is not None:
+        interval = Interval(value=measured, low=low, high=high)
+    return ProofFigure(
+        what="sessions lost, after over before",
+        unit="",
+        predicted=expected,
+        measured=measured,
+        interval=interval,
+        rule="inside the interval",
+        holds=None if expected is None or interval is None else interval.contains(expected),
+    )
 
 
 def _ratio(over: Any, under: Any) -> float | None:

@@ -2,20 +2,41 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from html import escape
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
-from linqi_tune.proof.dual_lines import NOT_SHOWN
-from linqi_tune.proof.proof import Proof, Side
-from linqi_tune.proof.proof_lines import Line
+from linqi_tune.proof.dual_figures import NOT_SHOWN
+from linqi_tune.proof.proof import Proof, ProofSide
+from linqi_tune.proof.proof_figures import ProofFigure
 
 if TYPE_CHECKING:
     from linqi_report.page import Section
 
 __all__ = ["proof_as_json", "proof_section", "show_proof", "show_proof_briefly"]
 
-_COLUMNS = ("", "", "predicted", "measured", "interval or range", "tuner's error", "rule", "")
-_PAGE_COLUMNS = ("", "predicted", "measured", "interval or range", "tuner's error", "", "rule")
+_FIGURES: Final = ("predicted", "measured", "95 % interval, or range of runs", "prediction error")
+_COLUMNS: Final = ("settings", "figure", *_FIGURES, "criterion", "met?")
+_PAGE_COLUMNS: Final = ("settings: figure", *_FIGURES, "met?", "criterion")
+_LABELS: Final = {
+    "storm factor": "storm factor (highest renewal rate / steady rate)",
+    "storm factor, after": "storm factor after the change",
+    "sessions lost": "renewals lost: no request before expiry",
+    "sessions lost, after over before": "renewals lost, after / before",
+    "signed out though they asked": "signed out although a request came in time",
+    "signed out by their own tabs": "signed out by parallel tabs of the same user",
+    "tabs given different successors": "parallel tabs that got different tokens",
+    "refreshes of a session": "refreshes per session",
+    "cache hits": "verifications answered by the token cache",
+    "processor per request": "processor time per request",
+    "p99 in the expiry window": "p99 latency while tokens expire",
+    "p99 outside it": "p99 latency at other times",
+    "p99 in the expiry window over outside it, after": "p99 latency after the change,"
+    " while tokens expire / at other times",
+    "p99 in the rush": "p99 latency while all sessions return",
+    "p99 after it": "p99 latency afterwards",
+}
+"""Headings for the names of the figures, which stay the same in the JSON document."""
 
 
 def show_proof(console: Any, proof: Proof) -> None:
@@ -26,51 +47,58 @@ def show_proof(console: Any, proof: Proof) -> None:
     for column in _COLUMNS:
         table.add_column(column)
     for side in (proof.before, proof.after):
-        for line in side.lines:
-            table.add_row(*_cells(side.name, line))
+        for figure in side.figures:
+            table.add_row(*_cells(side.name, figure))
         table.add_section()
-    for line in proof.changes:
-        table.add_row(*_cells("change", line))
-    console.print(table)
-    for text in _texts(proof):
-        console.print(text, markup=False, highlight=False)
+    for figure in proof.changes:
+        table.add_row(*_cells("change", figure))
+    _print(console, table, proof)
 
 
 def show_proof_briefly(console: Any, proof: Proof) -> None:
-    """Print what was measured on both sides with the tuner's prediction behind it, and no more."""
+    """Print what was measured on both sides, each with the prediction in parentheses."""
     from rich.table import Table
 
     table = Table(title="measured (predicted)", title_justify="left")
-    for column in ("", "before", "after", "off by more than may be"):
+    for column in ("figure", "before", "after", "prediction error above the limit"):
         table.add_column(column)
-    for old, new in zip(proof.before.lines, proof.after.lines, strict=True):
+    for old, new in zip(proof.before.figures, proof.after.figures, strict=True):
         off = [
-            f"{side.name}, {line.error:+.0%}" if line.error is not None else side.name
-            for side, line in ((proof.before, old), (proof.after, new))
-            if line.holds is False
+            f"{side.name}, {figure.error:+.0%}" if figure.error is not None else side.name
+            for side, figure in ((proof.before, old), (proof.after, new))
+            if figure.holds is False
         ]
-        table.add_row(old.what, _both(old), _both(new), "; ".join(off))
+        table.add_row(_label(old), _both(old), _both(new), "; ".join(off))
+    _print(console, table, proof)
+
+
+def _print(console: Any, table: Any, proof: Proof) -> None:
     console.print(table)
     for text in _texts(proof):
         console.print(text, markup=False, highlight=False)
 
 
-def _both(line: Line) -> str:
-    measured, predicted = (_shown(value, line.unit) for value in (line.measured, line.predicted))
+def _label(figure: ProofFigure) -> str:
+    return _LABELS.get(figure.what, figure.what)
+
+
+def _both(figure: ProofFigure) -> str:
+    measured = _shown(figure.measured, figure.unit)
+    predicted = _shown(figure.predicted, figure.unit)
     return f"{measured or 'unknown'} ({predicted})" if predicted else measured
 
 
-def _cells(name: str, line: Line) -> list[str]:
-    sure = line.interval
+def _cells(name: str, figure: ProofFigure) -> list[str]:
+    interval, unit = figure.interval, figure.unit
     return [
         name,
-        line.what,
-        _shown(line.predicted, line.unit),
-        _shown(line.measured, line.unit),
-        f"{_shown(sure.low, line.unit)} to {_shown(sure.high, line.unit)}" if sure else "",
-        "" if line.error is None else f"{line.error:+.0%}",
-        line.rule,
-        {True: "ok", False: "OFF", None: ""}[line.holds],
+        _label(figure),
+        _shown(figure.predicted, unit),
+        _shown(figure.measured, unit),
+        f"{_shown(interval.low, unit)} to {_shown(interval.high, unit)}" if interval else "",
+        "" if figure.error is None else f"{figure.error:+.0%}",
+        figure.rule,
+        {True: "yes", False: "NO", None: ""}[figure.holds],
     ]
 
 
@@ -82,34 +110,34 @@ def _shown(value: float | None, unit: str) -> str:
     return f"{value:.3g} {unit}".strip()
 
 
-def _texts(proof: Proof) -> list[str]:
+def _texts(proof: Proof) -> Iterator[str]:
     load = proof.load
-    said = [
-        proof.shows,
-        f"Predicted are runs of that length on {load.workers} workers.",
+    yield proof.shows
+    yield f"The predictions are for runs of this length on {load.workers} workers."
+    yield (
         f"{load.sessions:,} sessions, compressed {load.compression:g} times, {proof.duration:.0f} s"
         f" a run, seeds {', '.join(map(str, proof.seeds))}; tuned on"
-        f" {', '.join(map(str, proof.tuned_on)) or 'no storm'}.",
-    ]
+        f" {', '.join(map(str, proof.tuned_on)) or 'no storm'}."
+    )
     if load.mode == "dual":
-        said.append(NOT_SHOWN)
+        yield NOT_SHOWN
     for side in (proof.before, proof.after):
         if side.forced_out:
-            said.append(f"{side.name}: {side.forced_out} sessions were signed out by force.")
-        said += [f"{side.name}: an invariant broke: {text}" for text in side.broken]
-    return said
+            yield f"{side.name}: {side.forced_out} sessions were signed out by force."
+        for text in side.broken:
+            yield f"{side.name}: an invariant did not hold: {text}"
 
 
 def proof_section(proof: Proof) -> Section:
-    """Give the section of the page."""
+    """Return the section of the page."""
     from linqi_report.page import Section, table
 
     rows: list[list[str | tuple[str, str]]] = []
-    named = [(side.name, line) for side in (proof.before, proof.after) for line in side.lines]
-    named += [("change", line) for line in proof.changes]
-    for name, line in named:
-        _, what, *figures, rule, mark = _cells(name, line)
-        verdict = (mark, "ok" if line.holds else "bad") if mark else ""
+    named = [(side.name, one) for side in (proof.before, proof.after) for one in side.figures]
+    named += [("change", figure) for figure in proof.changes]
+    for name, figure in named:
+        _, what, *figures, rule, mark = _cells(name, figure)
+        verdict = (mark, "ok" if figure.holds else "bad") if mark else ""
         rows.append([f"{name}: {what}", *figures, verdict, (rule, "long")])
     texts = "".join(f"<p>{escape(text)}</p>" for text in _texts(proof))
     body = table(_PAGE_COLUMNS, rows) + texts
@@ -118,36 +146,38 @@ def proof_section(proof: Proof) -> Section:
 
 def _charts(proof: Proof) -> list[tuple[str, str]]:
     """Draw the figures that share an axis."""
-    from linqi_report.charts import Axis, Bar, bar_chart
+    from linqi_report.charts import Axis, bar_chart
 
     drawn = []
     for what, label in (
-        ("storm factor", "highest rate over the steady one"),
-        ("sessions lost", "share of cycles"),
+        ("storm factor", "highest renewal rate / steady rate"),
+        ("sessions lost", "share of renewals"),
         ("cache hits", "share of verifications"),
     ):
-        bars = []
-        for side in (proof.before, proof.after):
-            line = side.line(what)
-            sure = line.interval
-            if line.predicted is not None:
-                bars.append(Bar(label=f"{side.name}, predicted", value=line.predicted))
-            if line.measured is not None:
-                bars.append(
-                    Bar(
-                        label=f"{side.name}, measured",
-                        value=line.measured,
-                        low=sure.low if sure else None,
-                        high=sure.high if sure else None,
-                        is_bad=line.holds is False,
-                    )
-                )
-        drawn.append((what.capitalize(), bar_chart(what, bars, Axis(label=label))))
+        title = _LABELS[what]
+        bars = [bar for side in (proof.before, proof.after) for bar in _bars(side, what)]
+        drawn.append((f"{title[:1].upper()}{title[1:]}", bar_chart(title, bars, Axis(label=label))))
     return drawn
 
 
+def _bars(side: ProofSide, what: str) -> Iterator[Any]:
+    from linqi_report.charts import Bar
+
+    figure = side.figure(what)
+    if figure.predicted is not None:
+        yield Bar(label=f"{side.name}, predicted", value=figure.predicted)
+    if figure.measured is not None:
+        yield Bar(
+            label=f"{side.name}, measured",
+            value=figure.measured,
+            low=figure.interval.low if figure.interval else None,
+            high=figure.interval.high if figure.interval else None,
+            is_bad=figure.holds is False,
+        )
+
+
 def proof_as_json(proof: Proof) -> dict[str, Any]:
-    """Give a proof's members."""
+    """Return the proof as the member ``proof`` of the JSON document."""
     return {
         "holds": proof.holds,
         "shows": proof.shows,
@@ -158,13 +188,13 @@ def proof_as_json(proof: Proof) -> dict[str, Any]:
         "duration_seconds": proof.duration,
         "before": _side(proof.before),
         "after": _side(proof.after),
-        "changes": [_line(line) for line in proof.changes],
+        "changes": [_figure(figure) for figure in proof.changes],
     }
 
 
-def _side(side: Side) -> dict[str, Any]:
+def _side(side: ProofSide) -> dict[str, Any]:
     return {
-        "lines": [_line(line) for line in side.lines],
+        "lines": [_figure(figure) for figure in side.figures],
         "cycles": side.cycles,
         "lost": side.lost,
         "forced_out": side.forced_out,
@@ -172,16 +202,16 @@ def _side(side: Side) -> dict[str, Any]:
     }
 
 
-def _line(line: Line) -> dict[str, Any]:
-    sure = line.interval
+def _figure(figure: ProofFigure) -> dict[str, Any]:
+    interval = figure.interval
     return {
-        "what": line.what,
-        "unit": line.unit,
-        "predicted": line.predicted,
-        "measured": line.measured,
-        "low": sure.low if sure else None,
-        "high": sure.high if sure else None,
-        "error_share": line.error,
-        "rule": line.rule,
-        "holds": line.holds,
+        "what": figure.what,
+        "unit": figure.unit,
+        "predicted": figure.predicted,
+        "measured": figure.measured,
+        "low": interval.low if interval else None,
+        "high": interval.high if interval else None,
+        "error_share": figure.error,
+        "rule": figure.rule,
+        "holds": figure.holds,
     }

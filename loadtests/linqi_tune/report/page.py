@@ -7,11 +7,11 @@ from dataclasses import replace
 from html import escape
 from typing import TYPE_CHECKING, Any
 
-from linqi_tune.evidence.gathering import Gathered
+from linqi_tune.evidence.sources import Evidence
 from linqi_tune.model.advice import Advice, Option
 from linqi_tune.model.lifetimes import buffers_for
 from linqi_tune.model.losses import loss_by_rate
-from linqi_tune.model.plans import Predictor
+from linqi_tune.model.predictor import Predictor
 from linqi_tune.report.tables import decided_by, outcome_rows, shown_interval, shown_value
 
 if TYPE_CHECKING:
@@ -23,14 +23,14 @@ _WIDTHS = (0.05, 0.1, 0.25, 0.5, 2 / 3, 1.0)
 
 
 def tuning_page(
-    advice: Advice, gathered: Gathered, chosen: str, more: Sequence[Section] = ()
+    advice: Advice, evidence: Evidence, chosen: str, more: Sequence[Section] = ()
 ) -> str:
     """Give the page; `more` are sections that stand before the curves, such as a proof."""
     from linqi_report.page import Section, page, table
 
-    predictor = Predictor(gathered.facts)
+    predictor = Predictor(evidence.measurements)
     option = advice.option(chosen)
-    intro = "".join(f"<p>{escape(text)}</p>" for text in gathered.remarks)
+    intro = "".join(f"<p>{escape(text)}</p>" for text in evidence.remarks)
     sections = [
         Section(heading="The choice", body=_choice(advice, chosen, table)),
         Section(heading=f"Settings, {chosen}", body=_settings(option)),
@@ -91,7 +91,7 @@ def _losses(predictor: Predictor, option: Option) -> list[tuple[str, str]]:
     plan = option.plan
     found = [(b, predictor.loss(plan.lifetime, b)) for b in buffers_for(plan.lifetime)]
     known = [(b, loss) for b, loss in found if loss is not None]
-    if not known or not predictor.facts.current.slides:
+    if not known or not predictor.measurements.current.slides:
         return []
     rate = 1 / predictor.gaps.mean
     series = [
@@ -105,7 +105,7 @@ def _losses(predictor: Predictor, option: Option) -> list[tuple[str, str]]:
     if predictor.is_gap_known:
         naive = [(b, loss_by_rate(rate, b)) for b, _ in known]
         series.append(Series(name="what the mean rate alone would say", points=naive))
-    target = predictor.facts.targets.max_lost
+    target = predictor.measurements.targets.max_lost
     series.append(Series(name="target", points=[(b, target) for b in (known[0][0], known[-1][0])]))
     least = max(1e-6, min((v for one in series[:1] for _, v in one.points if v), default=1e-4) / 3)
     svg = line_chart(
@@ -113,7 +113,7 @@ def _losses(predictor: Predictor, option: Option) -> list[tuple[str, str]]:
         Axis(label="share of renewals lost", is_log=True, low=min(least, target / 2), high=1.0),
         marks=[
             Mark(at=plan.buffer, label=f"chosen: {plan.buffer:g} s"),
-            Mark(at=predictor.facts.current.buffer, label="in force"),
+            Mark(at=predictor.measurements.current.buffer, label="in force"),
         ],
     )  # fmt: skip
     return [(f"At a lifetime of {plan.lifetime:g} s; the band is the interval at 95 %.", svg)]
@@ -138,7 +138,7 @@ def _storms(predictor: Predictor, advice: Advice, option: Option) -> list[tuple[
     bars = [
         Bar(label=name, value=factor, limit=option.outcome.noise95,
             is_bad=factor > 1.5 * option.outcome.noise95)
-        for name, factor in ((name, predictor.factor(one)) for name, one in tried)
+        for name, factor in ((name, predictor.storm_factor(one)) for name, one in tried)
     ]  # fmt: skip
     svg = bar_chart("Storm factor by policy", bars, Axis(label="highest rate over the steady one"))
     window = option.outcome.window
@@ -149,10 +149,10 @@ def _hits(predictor: Predictor, option: Option) -> list[tuple[str, str]]:
     from linqi_report.charts import Axis, Mark, Series, line_chart
 
     plan, needed = option.plan, option.outcome.entries_needed
-    now = predictor.facts.current.cache_entries
+    now = predictor.measurements.current.cache_entries
     tried = {max(1, round(needed * 2.0 ** (step / 2))) for step in range(-12, 5)}
     sizes = sorted(tried | {now, plan.cache_entries})
-    points = [(float(n), predictor.hit(replace(plan, cache_entries=n))) for n in sizes]
+    points = [(float(n), predictor.hit_share(replace(plan, cache_entries=n))) for n in sizes]
     marks = [
         Mark(at=plan.cache_entries, label=f"chosen: {plan.cache_entries:,}"),
         Mark(at=now, label=f"in force: {now:,}"),

@@ -8,7 +8,7 @@ from typing import Any
 from linqi_tune.model.advice import Advice, Option, Recommendation
 from linqi_tune.model.intervals import Interval
 from linqi_tune.model.losses import Loss
-from linqi_tune.model.plans import Outcome, Plan
+from linqi_tune.model.plans import PlanOutcome, SettingsPlan
 
 __all__ = ["decided_by", "outcome_rows", "percent", "show", "shown_interval", "shown_value"]
 
@@ -47,7 +47,7 @@ def _choice(advice: Advice, chosen: str) -> Any:
     return table
 
 
-def outcome_rows(plan: Plan, outcome: Outcome) -> list[tuple[str, str]]:
+def outcome_rows(plan: SettingsPlan, outcome: PlanOutcome) -> list[tuple[str, str]]:
     """Give what a plan is and leads to, as names and texts."""
     loss = outcome.loss
     return [

@@ -10,29 +10,32 @@ from linqi.config.findings import CheckedSettings, Finding
 from linqi.config.lifetime_tables import RenewalTable
 from linqi.config.setting import settings_of
 from linqi.jose.rotation import USUAL_LEAD
+from linqi.sessions.storm_factor import storm_factor
 
-__all__ = ["LIFETIME_RULES", "storm_factor"]
+__all__ = ["LIFETIME_RULES", "first_storm_factor"]
 
 _LONGEST_ACCESS: Final = 900
 _DAY: Final = 86_400
 _PAGES_PER_SECOND: Final = 0.1
-"""The user that storm factors are told for: a page every 10 seconds."""
+"""Visits of the session that storm factors are stated for: a page every 10 seconds."""
 _LEAST_BUFFER_SHARE: Final = 0.1
 
 
-def storm_factor(renewal: RenewalTable) -> float:
-    """Give the first renewal storm after a common sign-in, over the mean rate.
+def first_storm_factor(renewal: RenewalTable) -> float:
+    """Return the storm factor of the first renewals after all sessions signed in at once.
 
-    For users who ask for a page every 10 seconds: ``1 + rate * A`` for plain, and
-    ``(1 - exp(-rate * J)) * A / J`` for a jitter of J seconds, with A = lifetime - buffer.
+    For sessions that ask for a page every 10 seconds, at the first instant of the peak. A session
+    then renews ``rate`` times per second with plain, and ``(1 - exp(-rate * J)) / J`` times with
+    a jitter of J seconds.
     """
-    interval = renewal.lifetime_seconds - renewal.buffer_seconds
+    period = renewal.lifetime_seconds - renewal.buffer_seconds
+    peak = 1 / period
     if renewal.policy == "plain":
-        return 1 + _PAGES_PER_SECOND * interval
-    if renewal.policy == "jitter":
-        width = renewal.jitter_width
-        return (1 - math.exp(-_PAGES_PER_SECOND * width * interval)) / width
-    return 1.0
+        peak = _PAGES_PER_SECOND
+    elif renewal.policy == "jitter":
+        width = renewal.jitter_width * period
+        peak = -math.expm1(-_PAGES_PER_SECOND * width) / width
+    return storm_factor(peak, 1, period)
 
 
 def _access_lifetime(checked: CheckedSettings) -> Iterator[Finding]:
@@ -93,7 +96,7 @@ def _buffer(checked: CheckedSettings) -> Iterator[Finding]:
 
 def _policy(checked: CheckedSettings) -> Iterator[Finding]:
     renewal = checked.config.renewal
-    factor = storm_factor(renewal)
+    factor = first_storm_factor(renewal)
     if not checked.config.slides or renewal.policy == "grid":
         return
     yield Finding(

@@ -9,12 +9,19 @@ import pytest
 
 from linqi.errors import ConfigurationError
 from linqi_tune.model.advice import Advice
-from linqi_tune.model.choosing import advise
-from linqi_tune.model.facts import REFERENCE_COSTS, Current, Facts, Served, Targets, Visitors
-from linqi_tune.model.gaps import Gaps
+from linqi_tune.model.gaps import GapDistribution
 from linqi_tune.model.lifetimes import buffers_for, lifetimes_for
 from linqi_tune.model.losses import LagCounts
-from linqi_tune.model.plans import Predictor
+from linqi_tune.model.measurements import (
+    REFERENCE_COSTS,
+    CurrentSettings,
+    Measurements,
+    ServerMeasurements,
+    Targets,
+    Visitors,
+)
+from linqi_tune.model.options import advise
+from linqi_tune.model.predictor import Predictor
 from simulated import clicks_and_reads, exponential
 
 
@@ -22,7 +29,7 @@ def visitors(mean: float = 30.0, count: int = 40_000, sessions: int = 5_000) -> 
     """Give people who come by a Poisson process, as 40 groups of sessions."""
     rng = random.Random(3)
     draw = exponential(mean)
-    groups = [Gaps([draw(rng) for _ in range(count // 40)]) for _ in range(40)]
+    groups = [GapDistribution([draw(rng) for _ in range(count // 40)]) for _ in range(40)]
     return Visitors(
         groups=groups, parallel=[(1.0, 0.8), (4.0, 0.2)], sessions=sessions, source="a log"
     )
@@ -31,14 +38,14 @@ def visitors(mean: float = 30.0, count: int = 40_000, sessions: int = 5_000) -> 
 def readers(sessions: int = 5_000) -> Visitors:
     """Give people who click, read and go away."""
     rng = random.Random(4)
-    groups = [Gaps([clicks_and_reads(rng) for _ in range(500)]) for _ in range(40)]
+    groups = [GapDistribution([clicks_and_reads(rng) for _ in range(500)]) for _ in range(40)]
     return Visitors(groups=groups, sessions=sessions, source="a log")
 
 
-BAD = Current(
+BAD = CurrentSettings(
     lifetime=900, buffer=60, policy="plain", algorithm="RS256", cache_entries=100, off_loop=False
 )
-WELL_KNOWN = Facts(visitors=visitors(), current=BAD, targets=Targets(max_lost=1e-2))
+WELL_KNOWN = Measurements(visitors=visitors(), current=BAD, targets=Targets(max_lost=1e-2))
 
 
 @pytest.fixture(scope="module")
@@ -123,11 +130,13 @@ def test_a_target_moves_its_setting(
 
 def test_people_who_read_need_a_longer_life_or_get_a_contradiction() -> None:
     """Their loss at 900 s is too high for any buffer: the lifetime rises, or a target must give."""
-    found = advise(Facts(visitors=readers(), current=BAD, targets=Targets(max_lost=0.05)))
+    found = advise(Measurements(visitors=readers(), current=BAD, targets=Targets(max_lost=0.05)))
     plan = found.option("balanced").plan
     assert plan.lifetime > 900
     strict = advise(
-        Facts(visitors=readers(), current=BAD, targets=Targets(max_lost=1e-3, most_lifetime=900))
+        Measurements(
+            visitors=readers(), current=BAD, targets=Targets(max_lost=1e-3, most_lifetime=900)
+        )
     )
     contradiction = next(one for one in strict.contradictions if one.code == "losses")
     assert contradiction.cheapest is not None
@@ -140,7 +149,7 @@ def test_people_who_read_need_a_longer_life_or_get_a_contradiction() -> None:
 
 def test_little_evidence_is_a_contradiction_of_its_own() -> None:
     """A thousand gaps cannot show one loss in ten thousand, however good they look."""
-    few = Facts(visitors=visitors(count=4_000), current=BAD, targets=Targets(max_lost=1e-4))
+    few = Measurements(visitors=visitors(count=4_000), current=BAD, targets=Targets(max_lost=1e-4))
     found = advise(few)
     assert "evidence" in codes(found)
     (one,) = [one for one in found.contradictions if one.code == "evidence"]
@@ -182,12 +191,12 @@ def test_a_bound_on_revocation_without_a_store_is_a_bound_on_the_lifetime() -> N
 
 def test_outside_issuers_get_their_times() -> None:
     """Against the overlap of the issuer's keys, where it is known."""
-    facts = replace(
+    measurements = replace(
         WELL_KNOWN,
         current=replace(BAD, has_issuers=True),
         targets=replace(WELL_KNOWN.targets, published_ahead=300.0),
     )
-    changes = advise(facts).option("balanced").changes()
+    changes = advise(measurements).option("balanced").changes()
     assert changes["jwks"]["lifetime_seconds"] == 362
     assert 0.8 * 362 + 10 <= 300
     assert "jwks" not in advise(WELL_KNOWN).option("balanced").changes()
@@ -195,7 +204,7 @@ def test_outside_issuers_get_their_times() -> None:
 
 def test_without_evidence_lifetime_and_buffer_stay() -> None:
     """Nothing is made up; the notes say what to give."""
-    found = advise(Facts(current=replace(BAD, policy="grid")))
+    found = advise(Measurements(current=replace(BAD, policy="grid")))
     plan = found.option("balanced").plan
     assert (plan.lifetime, plan.buffer) == (900, 60)
     assert found.outcome.loss is None
@@ -209,8 +218,10 @@ def test_lags_alone_choose_a_buffer() -> None:
         counts=(80_000.0, 97_000.0, 99_500.0, 99_990.0, 99_999.0, 100_000.0),
         total=100_000.0,
     )
-    facts = Facts(lags=lags, lags_source="metrics", current=BAD, targets=Targets(max_lost=1e-3))
-    found = advise(facts)
+    measurements = Measurements(
+        lags=lags, lags_source="metrics", current=BAD, targets=Targets(max_lost=1e-3)
+    )
+    found = advise(measurements)
     assert found.option("balanced").plan.buffer == 240
     assert any("renewal lags" in note for note in found.notes)
 
@@ -218,31 +229,33 @@ def test_lags_alone_choose_a_buffer() -> None:
 def test_a_storm_of_costly_signatures_without_memo_is_named() -> None:
     """The advice on the algorithm tells what would happen without a memo."""
     costs = replace(REFERENCE_COSTS, sign={**REFERENCE_COSTS.sign, "RS256": 20_000.0})
-    served = Served(
+    served = ServerMeasurements(
         request_seconds=0.0003, p99=0.02, p999=0.05, hit_ratio=0.9, storm_factor=10.0, window=30.0,
         policy="plain", algorithm="RS256", workers=2, lost=0.1, cycles=1_000, compression=1,
     )  # fmt: skip
-    facts = replace(
+    measurements = replace(
         WELL_KNOWN,
         costs=costs,
         served=served,
         targets=replace(WELL_KNOWN.targets, workers=2, timeout=0.5),
     )
-    found = advise(facts)
-    advised = next(r for r in found.option("balanced").recommendations if r.key == "algorithm")
-    assert advised.value in ("ES256", "EdDSA")
-    assert "collapse" in advised.reason
-    assert not advised.is_written
+    found = advise(measurements)
+    without_interval = next(
+        r for r in found.option("balanced").recommendations if r.key == "algorithm"
+    )
+    assert without_interval.value in ("ES256", "EdDSA")
+    assert "collapse" in without_interval.reason
+    assert not without_interval.is_written
 
 
 def test_a_request_costs_what_the_storm_showed() -> None:
     """The part that is not ours is taken from the storm, and ours is predicted anew."""
-    served = Served(
+    served = ServerMeasurements(
         request_seconds=0.0004, p99=0.02, p999=0.05, hit_ratio=None, storm_factor=10.0, window=30.0,
         policy="plain", algorithm="RS256", workers=1, lost=0.1, cycles=1_000, compression=1,
     )  # fmt: skip
     predictor = Predictor(replace(WELL_KNOWN, served=served))
-    assert predictor.outcome(predictor.current()).request_seconds == pytest.approx(0.0004)
+    assert predictor.outcome(predictor.current_plan()).request_seconds == pytest.approx(0.0004)
 
 
 def test_buffers_and_lifetimes_are_what_the_middleware_takes() -> None:
@@ -254,7 +267,7 @@ def test_buffers_and_lifetimes_are_what_the_middleware_takes() -> None:
     assert lifetimes_for(900, 1_000) == [900, 1_000]
 
 
-DUAL = Current(
+DUAL = CurrentSettings(
     lifetime=900, buffer=60, policy="plain", algorithm="ES256", has_store=True, slides=False
 )
 
@@ -263,7 +276,9 @@ def test_refresh_tokens_lose_nobody_and_their_buffer_outlasts_an_outage() -> Non
     """Pauses decide nothing; a token due as the store goes away lives until it is back."""
     for outage, buffer in ((120.0, 120.0), (200.0, 210.0), (10.0, 10.0)):
         found = advise(
-            Facts(visitors=readers(), current=DUAL, targets=Targets(outage=outage, max_lost=1e-9))
+            Measurements(
+                visitors=readers(), current=DUAL, targets=Targets(outage=outage, max_lost=1e-9)
+            )
         )
         balanced = found.option("balanced")
         assert balanced.plan.buffer == buffer
@@ -278,7 +293,9 @@ def test_refresh_tokens_lose_nobody_and_their_buffer_outlasts_an_outage() -> Non
 def test_an_outage_beyond_half_a_lifetime_is_a_contradiction() -> None:
     """It is named with the outage that the longest buffer does outlast."""
     found = advise(
-        Facts(visitors=readers(), current=DUAL, targets=Targets(outage=1_000.0, max_lost=0.1))
+        Measurements(
+            visitors=readers(), current=DUAL, targets=Targets(outage=1_000.0, max_lost=0.1)
+        )
     )
     assert codes(found) == {"outage"}
     way = found.contradictions[0].cheapest
@@ -290,7 +307,7 @@ def test_an_outage_beyond_half_a_lifetime_is_a_contradiction() -> None:
 def test_what_only_sliding_sessions_have_is_not_advised_for_refreshed_ones() -> None:
     """No budget of renewals, no signatures in threads; the session's end is that of the store."""
     targets = Targets(session_cap=86_400.0)
-    found = advise(Facts(visitors=visitors(), current=DUAL, targets=targets))
+    found = advise(Measurements(visitors=visitors(), current=DUAL, targets=targets))
     keys = {(one.table, one.key): one for one in found.option("balanced").recommendations}
     assert not {table for table, _ in keys} & {"budget", "signing"}
     assert ("renewal", "max_session_seconds") not in keys
@@ -300,23 +317,23 @@ def test_what_only_sliding_sessions_have_is_not_advised_for_refreshed_ones() -> 
 
 
 def test_without_any_people_nothing_that_depends_on_their_number_is_advised() -> None:
-    """No crowd is invented: cache, budget and workers stay, and a note says what is missing."""
-    found = advise(Facts(current=BAD))
+    """Cache, budget and workers stay as they are, and a note says what is missing."""
+    found = advise(Measurements(current=BAD))
     balanced = found.option("balanced")
     assert balanced.plan.cache_entries == BAD.cache_entries
     assert balanced.plan.budget is None
     tables = {one.table for one in balanced.recommendations}
     assert not tables & {"cache", "budget", ""}
     assert any("--sessions" in note for note in found.notes)
-    told = advise(Facts(current=BAD, targets=Targets(sessions=9_000)))
+    told = advise(Measurements(current=BAD, targets=Targets(sessions=9_000)))
     assert told.option("balanced").plan.cache_entries > 9_000
     assert any("mean pause" in note for note in told.notes)
 
 
 def test_the_reason_of_a_buffer_says_where_the_evidence_ends() -> None:
     """A target that so few cycles cannot show is not said to be kept without more ado."""
-    few = Visitors(groups=[Gaps([20.0] * 400)], sessions=50)
-    found = advise(Facts(visitors=few, current=BAD, targets=Targets(max_lost=1e-4)))
+    few = Visitors(groups=[GapDistribution([20.0] * 400)], sessions=50)
+    found = advise(Measurements(visitors=few, current=BAD, targets=Targets(max_lost=1e-4)))
     (one,) = (o for o in found.option("balanced").recommendations if o.key == "buffer_seconds")
     assert "cycles can tell" in one.reason
     sure = next(
@@ -331,18 +348,20 @@ def test_a_buffer_outlasts_the_outage_that_is_to_lose_nobody() -> None:
     quick = visitors(mean=2.0)
     for outage, buffer in ((5.0, 20.0), (200.0, 210.0)):
         targets = Targets(max_lost=1e-2, outage=outage)
-        found = advise(Facts(visitors=quick, current=BAD, targets=targets))
+        found = advise(Measurements(visitors=quick, current=BAD, targets=targets))
         assert found.option("balanced").plan.buffer <= buffer
         assert found.option("balanced").plan.buffer >= outage
         assert "outage" not in codes(found)
-    far = advise(Facts(visitors=quick, current=BAD, targets=Targets(max_lost=1e-2, outage=2_000.0)))
+    far = advise(
+        Measurements(visitors=quick, current=BAD, targets=Targets(max_lost=1e-2, outage=2_000.0))
+    )
     assert "outage" in codes(far)
 
 
 def test_a_contradiction_names_the_target_that_binds() -> None:
     """A bound on revocation that shortens lifetimes is the one to relax, not the lifetime."""
     targets = Targets(max_lost=1e-2, revocation=100.0)
-    found = advise(Facts(visitors=visitors(), current=BAD, targets=targets))
+    found = advise(Measurements(visitors=visitors(), current=BAD, targets=targets))
     ways = {way.target for one in found.contradictions for way in one.ways}
     assert "--revocation-seconds" in ways
     assert "--max-lifetime-seconds" not in ways
@@ -351,15 +370,15 @@ def test_a_contradiction_names_the_target_that_binds() -> None:
 def test_work_without_end_has_no_timeout_that_would_be_long_enough() -> None:
     """Nothing infinite is offered as a way out."""
     targets = Targets(max_lost=1e-2, workers=1, peak_rps=1e6)
-    found = advise(Facts(visitors=visitors(), current=BAD, targets=targets))
+    found = advise(Measurements(visitors=visitors(), current=BAD, targets=targets))
     assert {"workers", "backlog"} <= codes(found)
     assert all(way.eased < 1e9 for one in found.contradictions for way in one.ways)
 
 
 def test_a_log_of_few_makes_no_budget_that_loses_the_others() -> None:
     """One session asks for almost nothing; what a process may do costs next to nothing."""
-    one = Visitors(groups=[Gaps([30.0] * 500)], sessions=1)
-    found = advise(Facts(visitors=one, current=BAD, targets=Targets(max_lost=0.1)))
+    one = Visitors(groups=[GapDistribution([30.0] * 500)], sessions=1)
+    found = advise(Measurements(visitors=one, current=BAD, targets=Targets(max_lost=0.1)))
     plan = found.option("balanced").plan
     assert (plan.budget or 0) / plan.workers >= 10
     assert plan.cache_entries >= 1_000
@@ -370,7 +389,7 @@ def test_the_cache_stays_within_the_memory_that_is_allowed() -> None:
     """Rounding takes, it does not add."""
     for memory in (0.05, 0.5, 3.0):
         targets = Targets(max_lost=1e-2, memory_mb=memory)
-        found = advise(Facts(visitors=visitors(), current=BAD, targets=targets))
+        found = advise(Measurements(visitors=visitors(), current=BAD, targets=targets))
         entries = found.option("balanced").plan.cache_entries
         assert 1 <= entries * REFERENCE_COSTS.entry_bytes <= memory * 1e6
 

@@ -8,10 +8,18 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from linqi.errors import ConfigurationError
-from linqi_tune.model.gaps import Gaps
+from linqi_tune.model.gaps import GapDistribution
 from linqi_tune.model.losses import LagCounts
 
-__all__ = ["REFERENCE_COSTS", "Costs", "Current", "Facts", "Served", "Targets", "Visitors"]
+__all__ = [
+    "REFERENCE_COSTS",
+    "Costs",
+    "CurrentSettings",
+    "Measurements",
+    "ServerMeasurements",
+    "Targets",
+    "Visitors",
+]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,7 +62,7 @@ REFERENCE_COSTS: Final = Costs(
 class Visitors:
     """How people come, in real seconds."""
 
-    groups: Sequence[Gaps]
+    groups: Sequence[GapDistribution]
     """Gaps between pages of a session, by disjoint sets of sessions, to draw whole ones."""
     parallel: Sequence[tuple[float, float]] = ((1.0, 1.0),)
     """Requests per page, with the share of pages."""
@@ -71,13 +79,13 @@ class Visitors:
     source: str = ""
 
     @property
-    def gaps(self) -> Gaps:
+    def gaps(self) -> GapDistribution:
         """The law of all of them."""
-        return self.groups[0] if len(self.groups) == 1 else Gaps.merged(self.groups)
+        return self.groups[0] if len(self.groups) == 1 else GapDistribution.merged(self.groups)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Served:
+class ServerMeasurements:
     """What one storm showed of the servers, in real seconds."""
 
     request_seconds: float
@@ -100,7 +108,7 @@ class Served:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Current:
+class CurrentSettings:
     """The settings in force, in seconds; the defaults of the middleware where nothing is said."""
 
     lifetime: float = 900.0
@@ -197,7 +205,7 @@ _OPTIONS: Final = {
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Facts:
+class Measurements:
     """All that is known."""
 
     visitors: Visitors | None = None
@@ -205,6 +213,6 @@ class Facts:
     lags_by_session: Sequence[Sequence[float]] = ()
     lags_source: str = ""
     costs: Costs = field(default_factory=lambda: REFERENCE_COSTS)
-    served: Served | None = None
-    current: Current = field(default_factory=Current)
+    served: ServerMeasurements | None = None
+    current: CurrentSettings = field(default_factory=CurrentSettings)
     targets: Targets = field(default_factory=Targets)

@@ -8,21 +8,29 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from linqi_tune.model.gaps import Gaps
-from linqi_tune.model.roots import crossing_above
+from linqi_tune.model.gaps import GapDistribution
+from linqi_tune.model.roots import root_above
 
-__all__ = ["CacheSize", "HitRatio", "Tokens", "entries_needed", "even", "hit_ratio", "zipf"]
+__all__ = [
+    "CacheSize",
+    "HitRatio",
+    "TokenTraffic",
+    "entries_needed",
+    "hit_ratio",
+    "uniform_popularity",
+    "zipf_popularity",
+]
 
 _STEPS: Final = 160
 _CLASSES: Final = 24
 
 
-def even(sessions: int) -> list[tuple[float, float]]:
-    """Give the popularity of sessions that all come equally often: see `Tokens.popularity`."""
+def uniform_popularity(sessions: int) -> list[tuple[float, float]]:
+    """Return the `TokenTraffic.popularity` of sessions that are all used equally often."""
     return [(float(sessions), 1.0)]
 
 
-def zipf(sessions: int, exponent: float = 1.0) -> list[tuple[float, float]]:
+def zipf_popularity(sessions: int, exponent: float = 1.0) -> list[tuple[float, float]]:
     """Give the popularity of sessions of which the n-th comes ``1 / n**exponent`` as often.
 
     Ranks are taken together in 24 classes of equal ratio, each with its mean.
@@ -37,19 +45,19 @@ def zipf(sessions: int, exponent: float = 1.0) -> list[tuple[float, float]]:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Tokens:
+class TokenTraffic:
     """The tokens that the workers see, and how they come."""
 
     popularity: Sequence[tuple[float, float]]
     """Classes of sessions: how many, and how many times the mean rate each of them comes."""
-    gaps: Gaps
+    gaps: GapDistribution
     """Between pages of a session of mean rate, in seconds."""
     parallel: Sequence[tuple[float, float]] = ((1.0, 1.0),)
     """Requests per page with the share of pages that have so many."""
     workers: int = 1
     period: float = 600.0
     """``lifetime - buffer``, in seconds: after it a session has another token."""
-    is_primed: bool = True
+    caches_issued: bool = True
     """Whether the worker that signs a token puts it into its cache."""
 
     @property
@@ -88,7 +96,7 @@ class HitRatio:
     """How many a worker holds."""
 
 
-def hit_ratio(tokens: Tokens, size: CacheSize) -> HitRatio:
+def hit_ratio(tokens: TokenTraffic, size: CacheSize) -> HitRatio:
     """Give the share of hits of an LRU cache whose entries also age out.
 
     Che's approximation (Che, Tung, Wang, IEEE JSAC 20, 2002): an LRU cache keeps an entry for one
@@ -96,9 +104,9 @@ def hit_ratio(tokens: Tokens, size: CacheSize) -> HitRatio:
     the cache. A visit is a hit if its gap is below that time and its entry younger than the
     lifetime; the expected hits after a miss solve a renewal equation over the law of the gaps, so
     that people who click and then read are counted as they come. Each worker has a cache of its
-    own and meets a page with `Tokens.share_met`; further requests of the page at the same worker
-    are hits. Tokens that were replaced linger until they are evicted, and a new token is a miss
-    at every worker but the one that made it.
+    own and meets a page with `TokenTraffic.share_met`; further requests of the page at the same
+    worker are hits. Replaced tokens stay until they are evicted, and a new token is a miss at every
+    worker except the one that made it.
     """
     met = tokens.share_met
     visits = tokens.gaps.thinned(met)
@@ -111,7 +119,7 @@ def hit_ratio(tokens: Tokens, size: CacheSize) -> HitRatio:
         hits = _hits_after_a_miss(law, keep, size.lifetime, tokens.period)
         per_second = count / law.mean
         missed = per_second / (1 + hits)
-        if tokens.is_primed:
+        if tokens.caches_issued:
             # Of each token's first misses, one at the worker that signed does not happen.
             missed -= min(missed, count / max(tokens.period, law.mean)) / tokens.workers
         misses += missed * tokens.workers
@@ -120,7 +128,7 @@ def hit_ratio(tokens: Tokens, size: CacheSize) -> HitRatio:
     return HitRatio(share=share, keep=keep, entries=min(size.entries, _held(tokens, visits, keep)))
 
 
-def entries_needed(tokens: Tokens, lifetime: float) -> float:
+def entries_needed(tokens: TokenTraffic, lifetime: float) -> float:
     """Give the entries a worker needs so that only age ends them, and no eviction.
 
     Those used within the lifetime, and the ones replaced within it that linger.
@@ -129,7 +137,7 @@ def entries_needed(tokens: Tokens, lifetime: float) -> float:
     return _held(tokens, visits, lifetime)
 
 
-def _held(tokens: Tokens, visits: Gaps, keep: float) -> float:
+def _held(tokens: TokenTraffic, visits: GapDistribution, keep: float) -> float:
     """Give how many entries a worker has whose last use is at most `keep` seconds ago.
 
     The token of each session that came lately, and the replaced ones that linger.
@@ -141,12 +149,12 @@ def _held(tokens: Tokens, visits: Gaps, keep: float) -> float:
     return held
 
 
-def _keep(tokens: Tokens, visits: Gaps, entries: float) -> float:
+def _keep(tokens: TokenTraffic, visits: GapDistribution, entries: float) -> float:
     """Give the characteristic time: the one at which the expected entries fill the cache."""
-    return crossing_above(lambda keep: _held(tokens, visits, keep) < entries, most=1e9)
+    return root_above(lambda keep: _held(tokens, visits, keep) < entries, most=1e9)
 
 
-def _hits_after_a_miss(law: Gaps, keep: float, lifetime: float, period: float) -> float:
+def _hits_after_a_miss(law: GapDistribution, keep: float, lifetime: float, period: float) -> float:
     """Give the expected visits, after a miss, that find its entry.
 
     ``m(x) = integral over u <= min(x, keep) of exp(-u / period) (1 + m(x - u)) dF(u)`` for an

@@ -1,4 +1,4 @@
-"""From facts and targets to three options, none better than another in everything."""
+"""From measurements and targets to three options, none better than another in everything."""
 
 from __future__ import annotations
 
@@ -7,30 +7,31 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Final
 
-from linqi_tune.model.advice import Advice, Name, Option
+from linqi.sessions.storm_factor import steady_rate
+from linqi_tune.model.advice import Advice, Option, OptionName
 from linqi_tune.model.budgets import budget_rate, burst_for
 from linqi_tune.model.contradictions import contradictions_of
-from linqi_tune.model.facts import Facts
 from linqi_tune.model.lifetimes import (
-    Life,
-    choose_life,
+    LifetimeChoice,
+    choose_lifetime,
+    lifetime_for_outage,
     lifetimes_for,
     longest_lifetime,
-    outlasting,
 )
+from linqi_tune.model.measurements import Measurements
 from linqi_tune.model.notes import notes_of
-from linqi_tune.model.plans import Plan, Predictor, costs_of
-from linqi_tune.model.reasons import recommendations_of
-from linqi_tune.model.storms import steady_rate
+from linqi_tune.model.plans import SettingsPlan
+from linqi_tune.model.predictor import Predictor, costs_of
+from linqi_tune.model.recommendations import recommendations_of
 
 __all__ = ["advise"]
 
 _SAFER_LOSS: Final = 0.2
 """Of the target: room for tomorrow's visitors."""
-_CACHE_LIVES: Final = (10.0, 30.0, 60.0, 120.0, 300.0, 600.0, 900.0, 1_800.0, 3_600.0)
+_CACHE_LIFETIMES: Final = (10.0, 30.0, 60.0, 120.0, 300.0, 600.0, 900.0, 1_800.0, 3_600.0)
 _ENTRIES: Final = {"safer": 1.5, "balanced": 1.1, "leaner": 0.6}
 """Times the entries that only age would end."""
-_OUTAGES: Final[Mapping[Name, float]] = {"safer": 2.0, "balanced": 1.0, "leaner": 0.5}
+_OUTAGES: Final[Mapping[OptionName, float]] = {"safer": 2.0, "balanced": 1.0, "leaner": 0.5}
 """Times the outage of the store that clients shall outlast."""
 _BUDGETS: Final = {"safer": 2.0, "balanced": 1.5, "leaner": 1.5}
 _SHARE_OF_TARGET: Final = 0.1
@@ -45,13 +46,13 @@ _OFF_LOOP_SECONDS: Final = 150e-6
 _WORTH_HAVING: Final = 0.01
 
 
-def advise(facts: Facts) -> Advice:
-    """Give the settings that fit `facts`."""
-    predictor = Predictor(facts)
-    current = predictor.current()
+def advise(measurements: Measurements) -> Advice:
+    """Give the settings that fit `measurements`."""
+    predictor = Predictor(measurements)
+    current = predictor.current_plan()
     now = predictor.outcome(current)
-    lives = _lives_of(predictor)
-    plans = {name: _plan(predictor, name, life) for name, life in lives.items()}
+    choices = _lifetimes_of(predictor)
+    plans = {name: _plan(predictor, name, choice) for name, choice in choices.items()}
     options = []
     for name, plan in plans.items():
         outcome = predictor.outcome(plan)
@@ -60,7 +61,7 @@ def advise(facts: Facts) -> Advice:
                 name=name,
                 plan=plan,
                 outcome=outcome,
-                recommendations=recommendations_of(predictor, plan, outcome, lives[name]),
+                recommendations=recommendations_of(predictor, plan, outcome, choices[name]),
             )
         )
     balanced = options[1]
@@ -69,50 +70,52 @@ def advise(facts: Facts) -> Advice:
         outcome=now,
         options=tuple(options),
         contradictions=contradictions_of(
-            predictor, lives["balanced"], balanced.plan, balanced.outcome
+            predictor, choices["balanced"], balanced.plan, balanced.outcome
         ),
         notes=notes_of(predictor, balanced.outcome),
     )
 
 
-def _lives_of(predictor: Predictor) -> dict[Name, Life]:
+def _lifetimes_of(predictor: Predictor) -> dict[OptionName, LifetimeChoice]:
     """Give the lifetime and the buffer of each option."""
-    facts = predictor.facts
-    most, _ = longest_lifetime(facts)
-    outage = facts.targets.outage
-    if not facts.current.slides:
-        lifetime = min(facts.current.lifetime, most)
-        return {name: outlasting(lifetime, outage * share) for name, share in _OUTAGES.items()}
-    lifetimes = lifetimes_for(facts.current.lifetime, most)
-    target = facts.targets.max_lost
-    balanced = choose_life(predictor, lifetimes, target, least=outage)
-    safer = choose_life(predictor, lifetimes, target * _SAFER_LOSS, least=outage)
+    measurements = predictor.measurements
+    most, _ = longest_lifetime(measurements)
+    outage = measurements.targets.outage
+    if not measurements.current.slides:
+        lifetime = min(measurements.current.lifetime, most)
+        return {
+            name: lifetime_for_outage(lifetime, outage * share) for name, share in _OUTAGES.items()
+        }
+    lifetimes = lifetimes_for(measurements.current.lifetime, most)
+    target = measurements.targets.max_lost
+    balanced = choose_lifetime(predictor, lifetimes, target, least=outage)
+    safer = choose_lifetime(predictor, lifetimes, target * _SAFER_LOSS, least=outage)
     if not safer.is_met:
         # As good as the evidence allows at the lifetime that the balanced one needs.
         at = [lifetime for lifetime in lifetimes if lifetime <= balanced.lifetime][-1:]
-        safer = choose_life(predictor, at, target * _SAFER_LOSS, least=outage)
-    leaner = choose_life(predictor, lifetimes, target, least=outage, by_upper=False)
+        safer = choose_lifetime(predictor, at, target * _SAFER_LOSS, least=outage)
+    leaner = choose_lifetime(predictor, lifetimes, target, least=outage, by_upper=False)
     if not leaner.is_met:
-        leaner = choose_life(predictor, lifetimes[:1], target, least=outage, by_upper=False)
+        leaner = choose_lifetime(predictor, lifetimes[:1], target, least=outage, by_upper=False)
     return {"safer": safer, "balanced": balanced, "leaner": leaner}
 
 
-def _plan(predictor: Predictor, name: Name, life: Life) -> Plan:
+def _plan(predictor: Predictor, name: OptionName, choice: LifetimeChoice) -> SettingsPlan:
     """Give the plan of an option."""
-    facts, targets = predictor.facts, predictor.facts.targets
-    current = predictor.current()
+    measurements, targets = predictor.measurements, predictor.measurements.targets
+    current = predictor.current_plan()
     algorithm = targets.algorithm or current.algorithm
-    _, sign = costs_of(facts.costs, algorithm)
+    _, sign = costs_of(measurements.costs, algorithm)
     plan = replace(
         current,
-        lifetime=life.lifetime,
-        buffer=life.buffer,
+        lifetime=choice.lifetime,
+        buffer=choice.buffer,
         policy="grid",
         algorithm=algorithm,
         off_loop=sign > _OFF_LOOP_SECONDS,
         cache_entries=10**9,
     )
-    if not predictor.is_crowd_known:  # what depends on how many there are stays
+    if not predictor.is_session_count_known:  # what depends on how many there are stays
         return replace(
             plan, cache_entries=current.cache_entries, workers=targets.workers or current.workers
         )
@@ -120,33 +123,32 @@ def _plan(predictor: Predictor, name: Name, life: Life) -> Plan:
     plan = replace(plan, workers=targets.workers or predictor.workers_for(plan) + (name == "safer"))
     plan = replace(plan, cache_lifetime=_cache_lifetime(predictor, plan))
     plan = replace(plan, cache_entries=_entries(predictor, name, plan))
-    if not facts.current.slides:
+    if not measurements.current.slides:
         return replace(plan, budget=None)
-    signed = steady_rate(predictor.sessions, plan.lifetime, plan.buffer) * predictor.duplicates(
-        plan
-    )
+    rate = steady_rate(predictor.sessions, plan.period)
+    signed = rate * predictor.signatures_per_renewal(plan)
     budget = max(budget_rate(signed, _BUDGETS[name]), _LEAST_BUDGET * plan.workers)
     chance = min(_MOST_PUT_OFF, targets.max_lost * _SHARE_OF_TARGET)
     return replace(plan, budget=budget, burst=float(burst_for(signed / budget, chance)))
 
 
-def _cache_lifetime(predictor: Predictor, plan: Plan) -> float:
+def _cache_lifetime(predictor: Predictor, plan: SettingsPlan) -> float:
     """Give the shortest of a few lives from which on a longer one is worth under 1 % of hits."""
-    lives = [life for life in _CACHE_LIVES if life < plan.lifetime] + [plan.lifetime]
-    best = predictor.hit(replace(plan, cache_lifetime=plan.lifetime))
+    lives = [life for life in _CACHE_LIFETIMES if life < plan.lifetime] + [plan.lifetime]
+    best = predictor.hit_share(replace(plan, cache_lifetime=plan.lifetime))
     return next(
         life
         for life in lives
-        if predictor.hit(replace(plan, cache_lifetime=life)) >= best - _WORTH_HAVING
+        if predictor.hit_share(replace(plan, cache_lifetime=life)) >= best - _WORTH_HAVING
         or life == lives[-1]
     )
 
 
-def _entries(predictor: Predictor, name: Name, plan: Plan) -> int:
+def _entries(predictor: Predictor, name: OptionName, plan: SettingsPlan) -> int:
     """Give the entries of each worker's cache, within the memory that is allowed."""
-    needed = max(float(_LEAST_ENTRIES), predictor.entries(plan) * _ENTRIES[name])
-    memory = predictor.facts.targets.memory_mb
-    room = math.inf if memory is None else memory * 1e6 / predictor.facts.costs.entry_bytes
+    needed = max(float(_LEAST_ENTRIES), predictor.entries_needed(plan) * _ENTRIES[name])
+    memory = predictor.measurements.targets.memory_mb
+    room = math.inf if memory is None else memory * 1e6 / predictor.measurements.costs.entry_bytes
     digits = int(10 ** max(0, math.floor(math.log10(max(min(needed, room), 1))) - 1))
     if room < needed:
         return max(1, math.floor(room / digits) * digits)

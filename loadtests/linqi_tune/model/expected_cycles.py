@@ -6,17 +6,23 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
-from linqi_tune.model.facts import Facts
-from linqi_tune.model.gaps import Gaps
-from linqi_tune.model.plans import Plan
+from linqi_tune.model.gaps import GapDistribution
+from linqi_tune.model.measurements import Measurements
+from linqi_tune.model.plans import SettingsPlan
 
-__all__ = ["Watched", "compressed_facts", "compressed_plan", "refreshed", "watched"]
+__all__ = [
+    "ExpectedCycles",
+    "compressed_measurements",
+    "compressed_plan",
+    "expected_cycles",
+    "expected_refreshes",
+]
 
 _STEPS: Final = 400
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Watched:
+class ExpectedCycles:
     """Of one session, as expectations until the end of the run."""
 
     renewed: float
@@ -33,7 +39,9 @@ class Watched:
         return self.lost / self.cycles if self.cycles else 0.0
 
 
-def watched(gaps: Gaps, plan: Plan, duration: float, login_spread: float = 0.0) -> Watched:
+def expected_cycles(
+    gaps: GapDistribution, plan: SettingsPlan, duration: float, login_spread: float = 0.0
+) -> ExpectedCycles:
     """Give the cycles of one session that a run of `duration` seconds sees.
 
     A loss shows only when its session comes back, a buffer or more after the token was due, a
@@ -55,20 +63,22 @@ def watched(gaps: Gaps, plan: Plan, duration: float, login_spread: float = 0.0) 
         seen = 1 - late(left)
         renewed += dues * min(seen, within)
         lost += dues * max(0.0, seen - within)
-    return Watched(renewed=renewed, lost=lost)
+    return ExpectedCycles(renewed=renewed, lost=lost)
 
 
-def refreshed(gaps: Gaps, plan: Plan, duration: float, rush: float) -> float:
+def expected_refreshes(
+    gaps: GapDistribution, plan: SettingsPlan, duration: float, rush: float
+) -> float:
     """Give the refreshes of one session in a run that begins with its token expired.
 
     One when it comes back, within the first `rush` seconds, and then one for each due token whose
     session comes again before the end: a refresh token outlives every pause.
     """
-    return 1.0 + watched(gaps, plan, duration, rush).cycles
+    return 1.0 + expected_cycles(gaps, plan, duration, rush).cycles
 
 
 def _dues(
-    plan: Plan, lags: Sequence[float], step: float, login_spread: float, share: float
+    plan: SettingsPlan, lags: Sequence[float], step: float, login_spread: float, share: float
 ) -> list[float]:
     """Give the dues to be expected in each step.
 
@@ -89,8 +99,8 @@ def _dues(
         for n, mass in ahead:
             for lag in range(_STEPS - n):
                 back[n + lag] += mass * (lags[lag + 1] - lags[lag])
-        ahead = _spread([(n, mass) for n, mass in enumerate(back) if mass > 1e-9], width,
-                        period - width)  # fmt: skip
+        renewed = [(n, mass) for n, mass in enumerate(back) if mass > 1e-9]
+        ahead = _spread(renewed, width, period - width)
     return dues
 
 
@@ -109,29 +119,29 @@ def _spread(
     return [(n, mass) for n, mass in enumerate(found) if mass > 0]
 
 
-def compressed_plan(plan: Plan, k: float, people: float = 1.0) -> Plan:
-    """Give `plan` as a storm compressed by `k` runs it.
+def compressed_plan(plan: SettingsPlan, k: float, scale: float = 1.0) -> SettingsPlan:
+    """Return `plan` as a storm compressed by `k` runs it.
 
-    Durations and the sessions that a cache holds are divided; rates per second stay. `people`: how
-    many times as many the storm has as the plan was made for; cache and budget grow with them.
+    Durations and the sessions that a cache holds are divided; rates per second stay. `scale`: the
+    real sessions that the storm stands for over those of the plan; cache and budget grow with it.
     """
     return replace(
         plan,
         lifetime=plan.lifetime / k,
         buffer=plan.buffer / k,
-        cache_entries=max(1, round(plan.cache_entries / k * people)),
+        cache_entries=max(1, round(plan.cache_entries / k * scale)),
         cache_lifetime=plan.cache_lifetime / k,
-        budget=None if plan.budget is None else plan.budget * people,
+        budget=None if plan.budget is None else plan.budget * scale,
     )
 
 
-def compressed_facts(facts: Facts, k: float, sessions: int) -> Facts:
-    """Give `facts` as seen in a storm compressed by `k` with so many `sessions` in it."""
-    visitors, current = facts.visitors, facts.current
+def compressed_measurements(measurements: Measurements, k: float, sessions: int) -> Measurements:
+    """Give `measurements` as seen in a storm compressed by `k` with so many `sessions` in it."""
+    visitors, current = measurements.visitors, measurements.current
     if visitors is None:
-        return facts
+        return measurements
     return replace(
-        facts,
+        measurements,
         visitors=replace(
             visitors,
             groups=[visitors.gaps.scaled(1 / k)],
@@ -148,5 +158,5 @@ def compressed_facts(facts: Facts, k: float, sessions: int) -> Facts:
             cache_entries=max(1, round(current.cache_entries / k)),
             cache_lifetime=current.cache_lifetime / k,
         ),
-        targets=replace(facts.targets, sessions=sessions, peak_rps=None),
+        targets=replace(measurements.targets, sessions=sessions, peak_rps=None),
     )

@@ -6,10 +6,15 @@ import random
 
 import pytest
 
-from linqi_tune.model.facts import Facts, Visitors
-from linqi_tune.model.gaps import Gaps
-from linqi_tune.model.plans import Plan, Predictor
-from linqi_tune.model.watched import compressed_facts, compressed_plan, watched
+from linqi_tune.model.expected_cycles import (
+    compressed_measurements,
+    compressed_plan,
+    expected_cycles,
+)
+from linqi_tune.model.gaps import GapDistribution
+from linqi_tune.model.measurements import Measurements, Visitors
+from linqi_tune.model.plans import SettingsPlan
+from linqi_tune.model.predictor import Predictor
 from simulated import Draw, clicks_and_reads, exponential, play_sessions
 
 
@@ -23,13 +28,19 @@ def test_a_short_run_loses_what_is_predicted_of_it(
 ) -> None:
     """Cycles and losses within 15 % of a simulation that ends when the run does."""
     played = play_sessions(
-        sessions=3_000, lifetime=900, buffer=buffer, until=duration, gap=draw, seed=91,
-        policy=policy, width=width,
-    )  # fmt: skip
+        sessions=3_000,
+        lifetime=900,
+        buffer=buffer,
+        until=duration,
+        gap=draw,
+        seed=91,
+        policy=policy,
+        width=width,
+    )
     rng = random.Random(92)
-    gaps = Gaps([draw(rng) for _ in range(40_000)])
-    plan = Plan(lifetime=900, buffer=buffer, policy=policy, jitter_width=width)
-    found = watched(gaps, plan, duration)
+    gaps = GapDistribution([draw(rng) for _ in range(40_000)])
+    plan = SettingsPlan(lifetime=900, buffer=buffer, policy=policy, jitter_width=width)
+    found = expected_cycles(gaps, plan, duration)
     assert found.cycles * 3_000 == pytest.approx(played.cycles, rel=0.15)
     if played.lost > 100:
         assert found.share == pytest.approx(played.lost / played.cycles, rel=0.2)
@@ -37,21 +48,23 @@ def test_a_short_run_loses_what_is_predicted_of_it(
 
 def test_the_end_of_a_run_hides_losses() -> None:
     """A run hardly longer than a lifetime sees fewer losses than a long one; none are invented."""
-    gaps = Gaps([5.0] * 90 + [200.0] * 10)
-    plan = Plan(lifetime=900, buffer=60)
-    short, long = watched(gaps, plan, 1_000), watched(gaps, plan, 40_000)
+    gaps = GapDistribution([5.0] * 90 + [200.0] * 10)
+    plan = SettingsPlan(lifetime=900, buffer=60)
+    short, long = expected_cycles(gaps, plan, 1_000), expected_cycles(gaps, plan, 40_000)
     assert short.share < long.share
-    assert watched(gaps, plan, 50).lost == 0
+    assert expected_cycles(gaps, plan, 50).lost == 0
 
 
 def test_compression_keeps_rates_and_shares() -> None:
     """Divided by k, everything but noise is predicted to be as it was."""
     rng = random.Random(93)
-    gaps = Gaps([clicks_and_reads(rng) for _ in range(20_000)])
-    facts = Facts(visitors=Visitors(groups=[gaps], sessions=6_000))
-    plan = Plan(lifetime=900, buffer=120, cache_entries=3_000, cache_lifetime=60, workers=2)
-    real = Predictor(facts).outcome(plan)
-    run = Predictor(compressed_facts(facts, 30, 200)).outcome(compressed_plan(plan, 30))
+    gaps = GapDistribution([clicks_and_reads(rng) for _ in range(20_000)])
+    measurements = Measurements(visitors=Visitors(groups=[gaps], sessions=6_000))
+    plan = SettingsPlan(lifetime=900, buffer=120, cache_entries=3_000, cache_lifetime=60, workers=2)
+    real = Predictor(measurements).outcome(plan)
+    run = Predictor(compressed_measurements(measurements, 30, 200)).outcome(
+        compressed_plan(plan, 30)
+    )
     assert run.renewals_per_second == pytest.approx(real.renewals_per_second)
     assert run.loss is not None
     assert real.loss is not None

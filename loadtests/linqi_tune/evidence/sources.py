@@ -1,4 +1,4 @@
-"""All facts that were given, put together for the tuner."""
+"""All measurements that were given, put together for the tuner."""
 
 from __future__ import annotations
 
@@ -10,19 +10,19 @@ from typing import Any
 from linqi.config.reader import load
 from linqi.config.schema import Config
 from linqi.errors import ConfigurationError
-from linqi_tune.evidence.access_log import LogFacts, read_logs
+from linqi_tune.evidence.access_log import LogMeasurements, read_logs
 from linqi_tune.evidence.bench_result import read_bench
 from linqi_tune.evidence.log_lines import parser_of
-from linqi_tune.evidence.metrics import MetricFacts, read_metrics
-from linqi_tune.evidence.storm_result import StormFacts, read_storm
-from linqi_tune.model.facts import REFERENCE_COSTS, Current, Facts, Targets
+from linqi_tune.evidence.metrics import MetricMeasurements, read_metrics
+from linqi_tune.evidence.storm_result import StormMeasurements, read_storm
+from linqi_tune.model.measurements import REFERENCE_COSTS, CurrentSettings, Measurements, Targets
 
-__all__ = ["Gathered", "Sources", "current_of", "gather"]
+__all__ = ["Evidence", "Sources", "collect_evidence", "current_settings"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sources:
-    """Where the facts are."""
+    """Where the measurements are."""
 
     config: Path | None = None
     bench: Path | None = None
@@ -37,20 +37,20 @@ class Sources:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Gathered:
-    """The facts, and what there is to tell of their sources."""
+class Evidence:
+    """The measurements, and what there is to tell of their sources."""
 
-    facts: Facts
+    measurements: Measurements
     config: Config | None
-    storm: StormFacts | None
+    storm: StormMeasurements | None
     remarks: tuple[str, ...] = field(default=())
 
 
-def gather(
+def collect_evidence(
     sources: Sources,
     targets: Targets,
     progress: Callable[[int, int], object] = lambda done, total: None,
-) -> Gathered:
+) -> Evidence:
     """Read all `sources`; `ConfigurationError` or `LinqiError` where one says nothing.
 
     A log tells of real people, so its gaps come before a storm's, and exported lags before those.
@@ -69,7 +69,7 @@ def gather(
         parse = parser_of(sources.log_format, sources.log_session, sources.log_time, quiet)
         log = read_logs(sources.logs, parse, lifetime=current.lifetime, progress=progress)
     metrics = read_metrics(sources.metrics) if sources.metrics is not None else None
-    facts = Facts(
+    measurements = Measurements(
         costs=REFERENCE_COSTS if sources.bench is None else read_bench(sources.bench),
         served=storm.served if storm else None,
         visitors=log.visitors if log else storm.visitors if storm else None,
@@ -77,23 +77,25 @@ def gather(
         targets=targets,
     )
     if metrics is not None:
-        facts = replace(facts, lags=metrics.lags, lags_source=metrics.source)
+        measurements = replace(measurements, lags=metrics.lags, lags_source=metrics.source)
     elif storm is not None and log is None:
-        facts = replace(
-            facts, lags=storm.lags, lags_by_session=storm.lags_by_session,
+        measurements = replace(
+            measurements, lags=storm.lags, lags_by_session=storm.lags_by_session,
             lags_source=storm.served.source,
         )  # fmt: skip
-    return Gathered(
-        facts=facts,
+    return Evidence(
+        measurements=measurements,
         config=config,
         storm=storm,
         remarks=(*_of_log(log), *_of_metrics(metrics)),
     )
 
 
-def _current(config: Config | None, storm: StormFacts | None, targets: Targets) -> Current:
+def _current(
+    config: Config | None, storm: StormMeasurements | None, targets: Targets
+) -> CurrentSettings:
     """Give what is in force: by the file, else by the storm, else the defaults."""
-    current = Current() if config is None else current_of(config)
+    current = CurrentSettings() if config is None else current_settings(config)
     if storm is None:
         return current if not targets.algorithm else replace(current, algorithm=targets.algorithm)
     if config is None:
@@ -112,11 +114,11 @@ def _current(config: Config | None, storm: StormFacts | None, targets: Targets) 
     return current
 
 
-def current_of(config: Config) -> Current:
+def current_settings(config: Config) -> CurrentSettings:
     """Give the settings of `config` that the tuner knows; keys are never looked at."""
     renewal, cache = config.renewal, config.cache
     listed = [alg for issuer in config.issuers for alg in issuer.algorithms]
-    return Current(
+    return CurrentSettings(
         lifetime=float(renewal.lifetime_seconds),
         buffer=float(renewal.buffer_seconds),
         policy=renewal.policy,
@@ -140,7 +142,7 @@ def current_of(config: Config) -> Current:
     )
 
 
-def _of_log(log: LogFacts | None) -> tuple[str, ...]:
+def _of_log(log: LogMeasurements | None) -> tuple[str, ...]:
     if log is None:
         return ()
     told, days = log.summary, (log.summary.ended - log.summary.began) / 86_400
@@ -169,7 +171,7 @@ def _of_log(log: LogFacts | None) -> tuple[str, ...]:
     return tuple(said)
 
 
-def _of_metrics(metrics: MetricFacts | None) -> tuple[str, ...]:
+def _of_metrics(metrics: MetricMeasurements | None) -> tuple[str, ...]:
     if metrics is None:
         return ()
     said = [f"{metrics.lags.total:,.0f} renewal lags of {metrics.series} instances."]

@@ -13,12 +13,12 @@ from linqi.config.writer import update
 from linqi_storm.report.summary import summarize
 from linqi_storm.run.progress import shown_progress
 from linqi_storm.schema.results import StormRun
-from linqi_tune.evidence.gathering import Sources, gather
-from linqi_tune.model.choosing import advise
-from linqi_tune.model.facts import Targets
-from linqi_tune.proof.proof import Proof, Side
+from linqi_tune.evidence.sources import Sources, collect_evidence
+from linqi_tune.model.measurements import Targets
+from linqi_tune.model.options import advise
+from linqi_tune.proof.proof import Proof, ProofSide
+from linqi_tune.proof.proof_run import ProofConfig, run_proof, with_training_storm
 from linqi_tune.proof.proof_tables import proof_section, show_proof_briefly
-from linqi_tune.proof.proving import ProofOrder, measured, proved
 from linqi_tune.proof.trial import VoidStorm
 from linqi_tune.report.changes import diff_of, real_changes
 from linqi_tune.report.page import tuning_page
@@ -70,7 +70,7 @@ def run_tuning(console: Console, results: Path, plain: StormRun) -> bool:
         _say(console, "the plain storm's generator was late, so the bad settings are stormed first")
         sources = Sources(config=config)
     load = plain.setup.load
-    order = ProofOrder(
+    order = ProofConfig(
         folder=results / "proof", sessions=load.sessions, compression=load.compression
     )
     try:
@@ -85,7 +85,7 @@ def _say(console: Console, text: str) -> None:
     console.print(text, markup=False, highlight=False, soft_wrap=True)
 
 
-def _proved(console: Console, config: Path, sources: Sources, order: ProofOrder) -> Proof:
+def _proved(console: Console, config: Path, sources: Sources, order: ProofConfig) -> Proof:
     """Write the settings and the page, with the proof that is given."""
 
     @contextlib.contextmanager
@@ -95,15 +95,15 @@ def _proved(console: Console, config: Path, sources: Sources, order: ProofOrder)
             yield progress
 
     targets = Targets(max_lost=_MAX_LOST)
-    given = gather(sources, targets)
-    gathered, sources, load, seed = measured(order, sources, targets, given, shown)
-    advice = advise(gathered.facts)
-    proof = proved(order, sources, gathered, advice, _CHOSEN, load, seed, shown, console)
+    given = collect_evidence(sources, targets)
+    evidence, sources, load, seed = with_training_storm(order, sources, targets, given, shown)
+    advice = advise(evidence.measurements)
+    proof = run_proof(order, sources, evidence, advice, _CHOSEN, load, seed, shown, console)
     changes = real_changes(config, advice.option(_CHOSEN).changes())
     diff = diff_of(config, changes)
     update(config, changes)
     page = config.parent / "tuning.html"
-    page.write_text(tuning_page(advice, gathered, _CHOSEN, [proof_section(proof)]), "utf-8")
+    page.write_text(tuning_page(advice, evidence, _CHOSEN, [proof_section(proof)]), "utf-8")
     _say(console, f"\n{diff}")
     show_proof_briefly(console, proof)
     _say(console, f"settings: {config}")
@@ -115,7 +115,7 @@ def _proved(console: Console, config: Path, sources: Sources, order: ProofOrder)
 
 def _summarized(console: Console, proof: Proof) -> bool:
     before, after = proof.before, proof.after
-    lines = [line for side in (before, after) for line in side.lines if line.holds is not None]
+    lines = [line for side in (before, after) for line in side.figures if line.holds is not None]
     near = sum(line.holds is True for line in lines)
     return summarize(
         console,
@@ -146,6 +146,6 @@ def _summarized(console: Console, proof: Proof) -> bool:
     )
 
 
-def _of(side: Side, what: str) -> float:
+def _of(side: ProofSide, what: str) -> float:
     """Give what was measured; 0 where nothing was."""
-    return side.line(what).measured or 0.0
+    return side.figure(what).measured or 0.0

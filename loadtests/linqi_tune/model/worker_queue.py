@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from typing import Final
 
 __all__ = [
-    "Service",
+    "ServiceTimes",
     "SigningStorm",
-    "mixed",
+    "mixed_service",
     "open_window",
     "queued_wait",
     "wait_quantile",
@@ -23,7 +23,7 @@ _MOST_WORKERS: Final = 4_096
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Service:
+class ServiceTimes:
     """The processor time of a request: its mean in seconds, and its squared mean."""
 
     mean: float
@@ -35,16 +35,16 @@ class Service:
         return max(0.0, self.square / self.mean**2 - 1) if self.mean else 0.0
 
 
-def mixed(parts: list[tuple[float, float]]) -> Service:
+def mixed_service(parts: list[tuple[float, float]]) -> ServiceTimes:
     """Give the service time of kinds of requests, each its share and its seconds."""
     weight = sum(share for share, _ in parts)
-    return Service(
+    return ServiceTimes(
         mean=sum(share * seconds for share, seconds in parts) / weight,
         square=sum(share * seconds**2 for share, seconds in parts) / weight,
     )
 
 
-def queued_wait(rate: float, service: Service, workers: int, shared: bool = False) -> float:
+def queued_wait(rate: float, service: ServiceTimes, workers: int, shared: bool = False) -> float:
     """Give the mean wait in seconds before a request is served, at `rate` per second in all.
 
     Workers with a queue each, as processes have: Pollaczek and Khinchine's
@@ -70,7 +70,7 @@ def _erlang_c(workers: int, offered: float) -> float:
     return blocked / (1 - load * (1 - blocked))
 
 
-def wait_quantile(share: float, rate: float, service: Service, workers: int) -> float:
+def wait_quantile(share: float, rate: float, service: ServiceTimes, workers: int) -> float:
     """Give the wait in seconds that `share` of requests do not exceed, a queue for each worker.
 
     The wait is 0 with the chance ``1 - rho``, else about exponential with the mean of those who
@@ -127,7 +127,7 @@ def open_window(
     return SigningStorm(steady_load=steady, open_load=opened, backlog=backlog)
 
 
-def workers_needed(rate: float, service: Service, cpu_share: float) -> int:
+def workers_needed(rate: float, service: ServiceTimes, cpu_share: float) -> int:
     """Give the fewest workers that are busy for at most `cpu_share` of the time."""
     needed = math.ceil(rate * service.mean / cpu_share - 1e-9)
     return max(1, min(_MOST_WORKERS, needed))

@@ -1,0 +1,324 @@
+"""What a plan is predicted to lead to, for one set of measurements."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+from typing import Final
+
+from linqi.sessions.storm_factor import peak_window, steady_rate
+from linqi_tune.model.cache_hits import CacheSize, TokenTraffic, entries_needed, hit_ratio
+from linqi_tune.model.gaps import GapDistribution
+from linqi_tune.model.intervals import Interval
+from linqi_tune.model.losses import Loss, loss_by_lags, losses
+from linqi_tune.model.measurements import Costs, Measurements
+from linqi_tune.model.plans import PlanOutcome, SettingsPlan
+from linqi_tune.model.scan_statistic import noise95
+from linqi_tune.model.storm_peaks import (
+    LoginCohort,
+    duplicate_signatures,
+    predicted_storm_factor,
+)
+from linqi_tune.model.worker_queue import (
+    SigningStorm,
+    mixed_service,
+    open_window,
+    wait_quantile,
+    workers_needed,
+)
+
+__all__ = ["Predictor", "costs_of"]
+
+_ASSUMED_REQUEST: Final = 200e-6
+_ASSUMED_GAP: Final = 30.0
+_MICRO: Final = 1e-6
+
+
+def costs_of(costs: Costs, algorithm: str) -> tuple[float, float]:
+    """Return the seconds of a verification and a signature; unknown algorithms count as RS256."""
+    verify = costs.verify.get(algorithm, costs.verify["RS256"])
+    sign = costs.sign.get(algorithm, costs.sign["RS256"])
+    return verify * _MICRO, sign * _MICRO
+
+
+class Predictor:
+    """Predicts what plans lead to, and keeps what takes long to compute.
+
+    Where the measurements have no pauses, one pause of 30 s between all requests is assumed; where
+    they have no number of sessions, 1,000; where they have no cost of a request, 200 us.
+
+    Attributes:
+        measurements: The measurements and targets.
+        gaps: The pauses between two pages of a session.
+        is_gap_known: Whether `gaps` were measured.
+        parallel: Requests per page, with the share of pages.
+        per_page: Mean requests per page.
+        popularity: Classes of sessions: their share, and their page rate over the mean rate.
+        sessions: Sessions active at once.
+        is_session_count_known: Whether `sessions` was measured or given.
+        peak_rps: Requests in the busiest second.
+        base_seconds: Processor time of a request without verification and renewal.
+
+    """
+
+    def __init__(self, measurements: Measurements) -> None:
+        self.measurements = measurements
+        visitors = measurements.visitors
+        law = visitors.gaps if visitors is not None and visitors.gaps.total else None
+        self.gaps = law.condensed() if law else GapDistribution([_ASSUMED_GAP])
+        self.is_gap_known = law is not None
+        self.parallel = visitors.parallel if visitors is not None else ((1.0, 1.0),)
+        self.popularity = visitors.popularity if visitors is not None else ((1.0, 1.0),)
+        targets = measurements.targets
+        self.is_session_count_known = bool(targets.sessions or (visitors and visitors.sessions))
+        self.sessions = targets.sessions or (visitors.sessions if visitors else 0) or 1_000
+        weight = sum(share for _, share in self.parallel)
+        self.per_page = sum(size * share for size, share in self.parallel) / weight
+        mean_rps = self.sessions / self.gaps.mean * self.per_page
+        self.peak_rps = targets.peak_rps or max(visitors.peak_rps if visitors else 0.0, mean_rps)
+        self._losses: dict[tuple[float, float], Loss | None] = {}
+        self._hits: dict[tuple[float, int, bool, int, float], tuple[float, float]] = {}
+        self.base_seconds = self._base()
+
+    def _base(self) -> float:
+        """Return the processor time of a request without ours, from what a storm measured."""
+        served = self.measurements.served
+        if served is None or not served.request_seconds:
+            return _ASSUMED_REQUEST
+        then = replace(
+            self.current_plan(),
+            policy=served.policy or "grid",
+            algorithm=served.algorithm,
+            workers=max(1, served.workers),
+        )
+        hits = self._hit(then)[0] if served.hit_ratio is None else served.hit_ratio
+        return max(0.0, served.request_seconds - self._authentication(then, hits))
+
+    def loss(self, lifetime: float, buffer: float) -> Loss | None:
+        """Return the loss with its interval, from the gaps if known, else from the lags.
+
+        None where neither is known.
+        """
+        key = (lifetime, buffer)
+        if key not in self._losses:
+            self._losses[key] = self._loss(lifetime, buffer)
+        return self._losses[key]
+
+    def quick_loss(self, lifetime: float, buffer: float) -> float | None:
+        """Return the savable loss without its interval; None without gaps and lags."""
+        measurements = self.measurements
+        if not measurements.current.slides:
+            return 0.0
+        if measurements.visitors is not None and self.is_gap_known:
+            return losses(
+                measurements.visitors.groups, lifetime, buffer, with_interval=False
+            ).savable.value
+        loss = self.loss(lifetime, buffer)
+        return None if loss is None else loss.savable.value
+
+    def _loss(self, lifetime: float, buffer: float) -> Loss | None:
+        measurements = self.measurements
+        if not measurements.current.slides:
+            return Loss.none()
+        if measurements.visitors is not None and self.is_gap_known:
+            return losses(measurements.visitors.groups, lifetime, buffer)
+        if measurements.lags is None or not measurements.lags.total:
+            return None
+        found = loss_by_lags(measurements.lags, buffer, measurements.lags_by_session)
+        beyond = loss_by_lags(measurements.lags, lifetime).value
+        savable = Interval(
+            value=found.value - beyond,
+            low=max(0.0, found.low - beyond),
+            high=max(found.high - beyond, 0.0),
+        )
+        return Loss(savable=savable, beyond=beyond, cycles=measurements.lags.total)
+
+    def token_traffic(self, plan: SettingsPlan, *, sessions: int | None = None) -> TokenTraffic:
+        """Return the tokens of a plan as a cache receives them."""
+        count = self.sessions if sessions is None else sessions
+        return TokenTraffic(
+            popularity=[(share * count, rate) for share, rate in self.popularity],
+            gaps=self.gaps,
+            parallel=self.parallel,
+            workers=plan.workers,
+            period=plan.period,
+            caches_issued=plan.caches_issued,
+        )
+
+    def _hit(self, plan: SettingsPlan) -> tuple[float, float]:
+        """Return the hit ratio and the entries that expire before they are evicted."""
+        life = min(plan.cache_lifetime, plan.lifetime)
+        key = (plan.period, plan.workers, plan.caches_issued, plan.cache_entries, life)
+        if key not in self._hits:
+            tokens = self.token_traffic(plan)
+            found = hit_ratio(tokens, CacheSize(entries=plan.cache_entries, lifetime=life))
+            self._hits[key] = (found.share, entries_needed(tokens, life))
+        return self._hits[key]
+
+    def hit_share(self, plan: SettingsPlan) -> float:
+        """Return the share of verifications that the cache answers."""
+        return self._hit(plan)[0]
+
+    def entries_needed(self, plan: SettingsPlan) -> float:
+        """Return the entries with which a worker evicts none before it expires."""
+        return self._hit(plan)[1]
+
+    def _authentication(
+        self, plan: SettingsPlan, hits: float, renewals: float | None = None
+    ) -> float:
+        """Return the mean processor time of verification and renewal in a request, in seconds.
+
+        `renewals`: per second of one session; by default one a period.
+        """
+        verify, sign = costs_of(self.measurements.costs, plan.algorithm)
+        each = 1 / plan.period if renewals is None else renewals
+        signed = each * self.signatures_per_renewal(plan) * self.gaps.mean / self.per_page
+        return self.measurements.costs.hit * _MICRO + (1 - hits) * verify + min(1.0, signed) * sign
+
+    def request_cost(self, plan: SettingsPlan, hits: float, renewals: float) -> float:
+        """Return the processor time of a request in seconds, for a known hit ratio and rate.
+
+        `renewals`: per second of one session.
+        """
+        return self.base_seconds + self._authentication(plan, hits, renewals)
+
+    def signatures_per_renewal(self, plan: SettingsPlan) -> float:
+        """Return the mean signatures of a renewal, a memo in each worker; 1 for a refresh."""
+        if not self.measurements.current.slides:
+            return 1.0
+        weight = sum(share for _, share in self.parallel)
+        return (
+            sum(share * duplicate_signatures(size, plan.workers) for size, share in self.parallel)
+            / weight
+        )
+
+    def cohort(self) -> LoginCohort:
+        """Return the sessions as if they all signed in together."""
+        visitors = self.measurements.visitors
+        spread = visitors.login_spread if visitors is not None else 0.0
+        return LoginCohort(sessions=self.sessions, gaps=self.gaps, login_spread=spread)
+
+    def storm_factor(self, plan: SettingsPlan, cohort: LoginCohort | None = None) -> float:
+        """Return the expected storm factor of the first cycle."""
+        return predicted_storm_factor(cohort or self.cohort(), plan, peak_window(plan.period))
+
+    def plain_factor(self, plan: SettingsPlan) -> float:
+        """Return the storm factor of `plan` with a plain threshold in place of its policy."""
+        return self.storm_factor(replace(plan, policy="plain"))
+
+    def outcome(self, plan: SettingsPlan) -> PlanOutcome:
+        """Return what `plan` leads to."""
+        hits, needed = self._hit(plan)
+        steady = steady_rate(self.sessions, plan.period)
+        window = peak_window(plan.period)
+        _, sign = costs_of(self.measurements.costs, plan.algorithm)
+        request = self.base_seconds + self._authentication(plan, hits)
+        signed = min(1.0, steady * self.signatures_per_renewal(plan) / self.peak_rps)
+        service = mixed_service([(1 - signed, request), (signed, request + sign)])
+        held = min(needed, float(plan.cache_entries))
+        return PlanOutcome(
+            loss=self.loss(plan.lifetime, plan.buffer),
+            renewals_per_second=steady,
+            storm_factor=self.storm_factor(plan),
+            noise95=noise95(steady, plan.lifetime, window),
+            window=window,
+            hit_ratio=hits,
+            entries_needed=needed,
+            memory_mb=held * self.measurements.costs.entry_bytes / 1e6,
+            request_seconds=request,
+            signatures_per_renewal=self.signatures_per_renewal(plan),
+            cpu_share=self.peak_rps * request / plan.workers,
+            p99_wait=wait_quantile(0.99, self.peak_rps, service, plan.workers),
+            storm=self._signing_storm(plan, request),
+        )
+
+    def workers_for(self, plan: SettingsPlan) -> int:
+        """Return the fewest workers whose utilisation is at most the target.
+
+        With more workers a page meets more caches, so each request costs more: repeated until the
+        number holds.
+        """
+        workers = 1
+        while True:
+            one = replace(plan, workers=workers)
+            request = self.base_seconds + self._authentication(one, self._hit(one)[0])
+            service = mixed_service([(1.0, request)])
+            needed = workers_needed(self.peak_rps, service, self.measurements.targets.cpu_share)
+            if needed <= workers:
+                return workers
+            workers = needed
+
+    def _signing_storm(self, plan: SettingsPlan, request: float) -> SigningStorm:
+        """Return the load while all tokens fall due; a policy that spreads has no window."""
+        _, sign = costs_of(self.measurements.costs, plan.algorithm)
+        signatures = self.signatures_per_renewal(plan)
+        if plan.policy == "plain":
+            return self._open_window(plan, request, min(signatures, self.per_page))
+        steady = self.peak_rps * request / plan.workers
+        extra = (self.storm_factor(plan) - 1) * steady_rate(self.sessions, plan.period)
+        opened = steady + max(0.0, extra) * signatures * sign / plan.workers
+        return SigningStorm(
+            steady_load=steady,
+            open_load=opened,
+            backlog=0.0 if opened <= 1 else math.inf if steady >= 1 else (opened - 1) * plan.buffer,
+        )
+
+    def _open_window(
+        self, plan: SettingsPlan, request: float, signatures_per_page: float | None = None
+    ) -> SigningStorm:
+        _, sign = costs_of(self.measurements.costs, plan.algorithm)
+        return open_window(
+            self.sessions,
+            1 / self.gaps.mean,
+            self.per_page,
+            request,
+            sign,
+            plan.workers,
+            signatures_per_page,
+        )
+
+    def without_memo(self, plan: SettingsPlan) -> SigningStorm:
+        """Return the load under a plain threshold without any memo of successors."""
+        verify, _ = costs_of(self.measurements.costs, plan.algorithm)
+        request = self.base_seconds + self.measurements.costs.hit * _MICRO + verify * 0.1
+        return self._open_window(plan, request)
+
+    def current_plan(self) -> SettingsPlan:
+        """Return the settings in force as a plan."""
+        now, served = self.measurements.current, self.measurements.served
+        workers = max(1, self.measurements.targets.workers or (served.workers if served else 0))
+        is_rsa = now.algorithm.startswith(("RS", "PS"))
+        return SettingsPlan(
+            lifetime=now.lifetime,
+            buffer=now.buffer,
+            policy=now.policy,
+            jitter_width=now.jitter_width,
+            algorithm=now.algorithm,
+            workers=workers,
+            cache_entries=now.cache_entries,
+            cache_lifetime=now.cache_lifetime,
+            budget=None if now.budget is None else now.budget * workers,
+            burst=now.burst,
+            off_loop=is_rsa if now.off_loop is None else now.off_loop,
+        )
+
+    @property
+    def pause_source(self) -> str:
+        """The origin of the pauses, as an input of a recommendation."""
+        measured = self.measurements
+        if self.is_gap_known and measured.visitors is not None:
+            return f"gaps of {measured.visitors.source or 'visitors'}"
+        if measured.lags is not None:
+            return f"lags of {measured.lags_source or 'renewals'}"
+        return "no evidence of visits"
+
+    @property
+    def cost_source(self) -> str:
+        """The origin of the costs, as an input of a recommendation."""
+        return f"costs of {self.measurements.costs.source}"
+
+    @property
+    def p999(self) -> float:
+        """The 99.9th percentile of responses in seconds; 1 s where no storm measured it."""
+        served = self.measurements.served
+        return served.p999 if served is not None else 1.0
