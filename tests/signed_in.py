@@ -9,10 +9,10 @@ from typing import Any
 import httpx2
 
 from linqi.client.flow import RefreshingFlow
+from linqi.client.http_post import PostResponse
 from linqi.client.httpx import RefreshingAuth as HttpxAuth
 from linqi.client.httpx2 import RefreshingAuth
-from linqi.client.posting import Answer
-from linqi.client.tokens import Tokens, tokens_of
+from linqi.client.tokens import ClientTokens, tokens_of
 from linqi_report.processes import running
 from linqi_storm.serve.server import PASSWORD_VARIABLE
 
@@ -30,17 +30,17 @@ def serving_dual(folder: Path, *, lifetime: float, buffer: float) -> Iterator[st
         yield url
 
 
-def login(server: str) -> Tokens:
+def login(server: str) -> ClientTokens:
     """Sign alice in."""
     answer = httpx2.post(f"{server}/login", json={"username": "alice", "password": PASSWORD})
     return tokens_of(answer.raise_for_status().json(), None)
 
 
-def forged(tokens: Tokens) -> Tokens:
+def forged(tokens: ClientTokens) -> ClientTokens:
     """Give `tokens` with an access token whose signature is wrong."""
     token = tokens.access_token
     other = "A" if token[-10] != "A" else "B"
-    return Tokens(
+    return ClientTokens(
         access_token=token[:-10] + other + token[-9:],
         refresh_token=tokens.refresh_token,
         sequence=tokens.sequence,
@@ -57,7 +57,7 @@ class Elsewhen(float):
 
 def expire(auth: Any) -> None:
     """Make the client think that its access token is over, as after a long sleep."""
-    auth.renewing._wall = Elsewhen(10_000)
+    auth.renewal._wall = Elsewhen(10_000)
 
 
 class _Counted(RefreshingFlow):
@@ -68,11 +68,11 @@ class _Counted(RefreshingFlow):
         self.posts = 0
         self.keeps_the_clock = False
 
-    async def _posted(self, client: Any) -> Answer:
+    async def _post(self, client: Any) -> PostResponse:
         self.posts += 1
         if not self.keeps_the_clock:
-            self.renewing._wall = time.time
-        return await super()._posted(client)
+            self.renewal._wall = time.time
+        return await super()._post(client)
 
 
 class Counting(_Counted, RefreshingAuth):

@@ -14,14 +14,14 @@ import msgspec
 import pytest
 
 from linqi import ConfigurationError, Key
+from linqi.client.http_post import PostResponse
 from linqi.client.httpx import RefreshingAuth as HttpxAuth
 from linqi.client.httpx2 import RefreshingAuth
-from linqi.client.posting import Answer
-from linqi.client.renewing import Renewing
+from linqi.client.renewal import TokenRenewal
 from linqi.client.tokens import (
+    ClientTokens,
     FileStorage,
     MemoryStorage,
-    Tokens,
     TokenStorage,
     read_claims,
 )
@@ -67,18 +67,18 @@ def test_both_libraries_are_served(dual_server: str, auth_class: Any, library: A
     auth = auth_class(f"{dual_server}/refresh", login(dual_server))
     with library.Client(base_url=dual_server, auth=auth) as client:
         assert client.get("/me").status_code == 200
-        before = auth.renewing.renewals  # 1 where the grid's first token was nearly over
-        auth.renewing.sign_in(forged(auth.renewing.tokens))
+        before = auth.renewal.renewals  # 1 where the grid's first token was nearly over
+        auth.renewal.sign_in(forged(auth.renewal.tokens))
         assert client.post("/me", json={"a": 1}).status_code in (200, 405)
-        assert auth.renewing.renewals == before + 1
+        assert auth.renewal.renewals == before + 1
 
     async def run() -> None:
         async with library.AsyncClient(base_url=dual_server, auth=auth) as client:
             expire(auth)
-            auth.renewing._retry_at = -1
+            auth.renewal._backoff.retry_at = -1
             waiting = asyncio.create_task(client.get("/me"))
             await asyncio.sleep(0.01)
-            auth.renewing._wall = time.time
+            auth.renewal._wall = time.time
             assert (await waiting).status_code == 200
 
     asyncio.run(run())
@@ -103,7 +103,7 @@ async def test_a_dead_server_ends_no_session(dual_server: str) -> None:
         for _ in range(3):
             with pytest.raises(Unavailable):
                 await client.get("http://127.0.0.1:9/me")
-    assert auth.renewing.tokens is not None
+    assert auth.renewal.tokens is not None
 
 
 async def test_a_session_that_is_over_is_one_clear_error_for_all(dual_server: str) -> None:
@@ -136,65 +136,65 @@ async def test_who_is_cancelled_takes_no_renewal_along(dual_server: str) -> None
     assert auth.posts == 1
 
 
-def pair(clock: float, life: float, sequence: int, **claims: Any) -> Tokens:
+def pair(clock: float, life: float, sequence: int, **claims: Any) -> ClientTokens:
     """Give tokens that live for `life` from `clock` on."""
     key = Key.from_secret(b"k" * 16 + b"0123456789abcdef")
     token = make(key, good_claims(**{"iat": clock, "exp": clock + life, "sid": "s1"} | claims))
-    return Tokens(access_token=token, refresh_token=f"r{sequence}", sequence=sequence)
+    return ClientTokens(access_token=token, refresh_token=f"r{sequence}", sequence=sequence)
 
 
 class Desk:
-    """A `Renewing` in a time that is moved by hand, whose token is near expiry."""
+    """A `TokenRenewal` in a time that is moved by hand, whose token is near expiry."""
 
     def __init__(self, storage: TokenStorage | None = None) -> None:
         self.now = 1_800_000_000.0
-        self.renewing = Renewing(
+        self.renewal = TokenRenewal(
             pair(self.now, 900, 1),
             storage=storage,
             wall=lambda: self.now,
             monotonic=lambda: self.now,
             chance=lambda: 0.0,
         )
-        assert self.renewing.plan().flight is None
+        assert self.renewal.plan().flight is None
         self.now += 601
 
     def lead(self) -> Future[None]:
         """Begin a renewal."""
-        plan = self.renewing.plan()
+        plan = self.renewal.plan()
         assert plan.is_leader
         assert plan.flight is not None
         return plan.flight
 
-    def answer(self, sequence: int, presented: str = "r1", **claims: Any) -> Answer:
+    def answer(self, sequence: int, presented: str = "r1", **claims: Any) -> PostResponse:
         """Give a good answer of the refresh route."""
         body = msgspec.to_builtins(pair(self.now, 900, sequence, **claims))
-        return Answer(status=200, body=body, presented=presented)
+        return PostResponse(status=200, body=body, presented=presented)
 
     def sequence(self) -> int:
         """Give that of the tokens at hand."""
-        assert self.renewing.tokens is not None
-        return self.renewing.tokens.sequence
+        assert self.renewal.tokens is not None
+        return self.renewal.tokens.sequence
 
 
 def test_near_expiry_everybody_goes_on_and_one_begins_the_renewal() -> None:
     """Advisory: all send the old token; mandatory: all wait for the one renewal."""
     desk = Desk()
-    leader = desk.renewing.plan()
+    leader = desk.renewal.plan()
     assert leader.is_leader
     assert leader.token
-    other = desk.renewing.plan()
+    other = desk.renewal.plan()
     assert other.token
     assert not other.is_leader
     desk = Desk()
     desk.now += 270
-    leader, waiter = desk.renewing.plan(), desk.renewing.plan()
+    leader, waiter = desk.renewal.plan(), desk.renewal.plan()
     assert (leader.token, leader.is_leader) == ("", True)
     assert (waiter.token, waiter.is_leader, waiter.flight) == ("", False, leader.flight)
     assert leader.flight is not None
-    desk.renewing.settle(leader.flight, desk.answer(2))
+    desk.renewal.settle(leader.flight, desk.answer(2))
     assert leader.flight.done()
-    assert desk.renewing.plan().flight is None
-    assert desk.renewing.renewals == 1
+    assert desk.renewal.plan().flight is None
+    assert desk.renewal.renewals == 1
 
 
 def test_a_leader_that_is_gone_is_given_up() -> None:
@@ -202,12 +202,14 @@ def test_a_leader_that_is_gone_is_given_up() -> None:
     desk = Desk()
     lost = desk.lead()
     desk.now += 29.9
-    assert not desk.renewing.plan().is_leader
+    assert not desk.renewal.plan().is_leader
     desk.now += 0.1
     second = desk.lead()
     assert lost.done()
-    desk.renewing.settle(second, desk.answer(2))
-    desk.renewing.settle(lost, Answer(status=400, body={"error": "invalid_grant"}, presented="r1"))
+    desk.renewal.settle(second, desk.answer(2))
+    desk.renewal.settle(
+        lost, PostResponse(status=400, body={"error": "invalid_grant"}, presented="r1")
+    )
     assert desk.sequence() == 2
 
 
@@ -215,16 +217,16 @@ def test_a_transient_failure_backs_off_and_uses_the_old_token() -> None:
     """The next attempt comes later; the token is used while it lives, then it is an error."""
     desk = Desk()
     for backoff in (0.5, 1.0, 2.0):
-        desk.renewing.settle(desk.lead(), Answer(status=503))
-        assert desk.renewing.plan().token
+        desk.renewal.settle(desk.lead(), PostResponse(status=503))
+        assert desk.renewal.plan().token
         desk.now += backoff - 0.01
-        assert not desk.renewing.plan().is_leader
+        assert not desk.renewal.plan().is_leader
         desk.now += 0.02
     flight = desk.lead()
     desk.now += 300
-    desk.renewing.settle(flight, Answer(status=0))
+    desk.renewal.settle(flight, PostResponse(status=0))
     with pytest.raises(Unavailable) as caught:
-        desk.renewing.plan()
+        desk.renewal.plan()
     assert caught.value.retry_after == pytest.approx(4.0)
 
 
@@ -232,50 +234,50 @@ def test_a_transient_failure_backs_off_and_uses_the_old_token() -> None:
 def test_retry_after_puts_the_next_attempt_off(asked_for: float, waits: float) -> None:
     """For as long as the server asks, but for no more than 300 s."""
     desk = Desk()
-    desk.renewing.settle(desk.lead(), Answer(status=429, retry_after=asked_for))
-    token = desk.renewing.plan().token
+    desk.renewal.settle(desk.lead(), PostResponse(status=429, retry_after=asked_for))
+    token = desk.renewal.plan().token
     with pytest.raises(Unavailable) as caught:
-        desk.renewing.plan(refused=token)
+        desk.renewal.plan(refused=token)
     assert caught.value.retry_after == pytest.approx(waits)
 
 
 @pytest.mark.parametrize(
     "answer",
     [
-        Answer(status=200, body=None),
-        Answer(status=200, body={"access_token": "x"}),
-        Answer(status=200, body={"access_token": 7}),
-        Answer(status=400, body={"error": "invalid_request"}),
-        Answer(status=400, body="<html>"),
-        Answer(status=404),
-        Answer(status=500),
+        PostResponse(status=200, body=None),
+        PostResponse(status=200, body={"access_token": "x"}),
+        PostResponse(status=200, body={"access_token": 7}),
+        PostResponse(status=400, body={"error": "invalid_request"}),
+        PostResponse(status=400, body="<html>"),
+        PostResponse(status=404),
+        PostResponse(status=500),
     ],
 )
-def test_answers_that_say_nothing_end_no_session(answer: Answer) -> None:
+def test_answers_that_say_nothing_end_no_session(answer: PostResponse) -> None:
     """Only ``invalid_grant`` does."""
     desk = Desk()
-    desk.renewing.settle(desk.lead(), dataclasses.replace(answer, presented="r1"))
-    assert desk.renewing.plan().token
-    assert not desk.renewing.plan().is_leader
+    desk.renewal.settle(desk.lead(), dataclasses.replace(answer, presented="r1"))
+    assert desk.renewal.plan().token
+    assert not desk.renewal.plan().is_leader
 
 
 def test_a_late_answer_never_overwrites_a_newer_token() -> None:
     """By the sequence within a session; one about a session before says nothing of this one."""
     desk = Desk()
     flight = desk.lead()
-    desk.renewing.sign_in(pair(desk.now, 900, 5))
-    desk.renewing.settle(flight, desk.answer(2))
+    desk.renewal.sign_in(pair(desk.now, 900, 5))
+    desk.renewal.settle(flight, desk.answer(2))
     assert desk.sequence() == 5
     desk = Desk()
     flight = desk.lead()
-    desk.renewing.sign_in(pair(desk.now, 900, 0, sid="s2"))
-    desk.renewing.settle(flight, desk.answer(7))
+    desk.renewal.sign_in(pair(desk.now, 900, 0, sid="s2"))
+    desk.renewal.settle(flight, desk.answer(7))
     assert desk.sequence() == 0
     desk = Desk()
     flight = desk.lead()
-    desk.renewing.sign_in(pair(desk.now, 900, 0, sid="s2"))
+    desk.renewal.sign_in(pair(desk.now, 900, 0, sid="s2"))
     body = {"error": "invalid_grant"}
-    desk.renewing.settle(flight, Answer(status=400, body=body, presented="r1"))
+    desk.renewal.settle(flight, PostResponse(status=400, body=body, presented="r1"))
     assert desk.sequence() == 0
 
 
@@ -286,27 +288,27 @@ def test_a_renewal_that_helps_nobody_is_not_repeated_at_once(life: float) -> Non
     Otherwise everybody who waits would post again at once, for as long as the server does so.
     """
     desk = Desk()
-    assert desk.renewing.tokens is not None
-    refused = desk.renewing.tokens.access_token
+    assert desk.renewal.tokens is not None
+    refused = desk.renewal.tokens.access_token
     again = pair(desk.now, life, 2).access_token if life <= 0 else refused
-    plan = desk.renewing.plan(refused)
+    plan = desk.renewal.plan(refused)
     assert plan.flight is not None
     body = {"access_token": again, "refresh_token": "r2", "sequence": 2}
-    desk.renewing.settle(plan.flight, Answer(status=200, body=body, presented="r1"))
+    desk.renewal.settle(plan.flight, PostResponse(status=200, body=body, presented="r1"))
     with pytest.raises(Unavailable):
-        desk.renewing.plan(refused)
+        desk.renewal.plan(refused)
     desk.now += 1.1
-    assert desk.renewing.plan(refused).is_leader
+    assert desk.renewal.plan(refused).is_leader
 
 
 def test_a_login_without_a_token_leaves_nobody_signed_in() -> None:
     """Neither the new tokens nor the ones before serve."""
     desk = Desk()
     with pytest.raises(MalformedToken):
-        desk.renewing.sign_in(Tokens(access_token="garbage", refresh_token="r"))
-    assert desk.renewing.fresh_token() == ""
+        desk.renewal.sign_in(ClientTokens(access_token="garbage", refresh_token="r"))
+    assert desk.renewal.fresh_token() == ""
     with pytest.raises(SignedOut):
-        desk.renewing.plan()
+        desk.renewal.plan()
 
 
 def test_of_two_answers_to_one_token_the_later_successor_stays() -> None:
@@ -314,10 +316,10 @@ def test_of_two_answers_to_one_token_the_later_successor_stays() -> None:
     desk = Desk()
     lost = desk.lead()
     desk.now += 30
-    desk.renewing.settle(desk.lead(), desk.answer(2))
-    desk.renewing.settle(lost, desk.answer(3))
+    desk.renewal.settle(desk.lead(), desk.answer(2))
+    desk.renewal.settle(lost, desk.answer(3))
     assert desk.sequence() == 3
-    desk.renewing.settle(lost, desk.answer(2))
+    desk.renewal.settle(lost, desk.answer(2))
     assert desk.sequence() == 3
 
 
@@ -335,11 +337,11 @@ def test_a_successor_is_taken_up_only_if_it_is_one() -> None:
         good.replace(".", ".é"),
         "nonsense",
     ):
-        assert not desk.renewing.adopt(bad), bad
-    assert desk.renewing.adopt(good)
-    assert desk.renewing.tokens is not None
-    assert desk.renewing.tokens.access_token == good
-    assert desk.renewing.tokens.refresh_token == "r1"
+        assert not desk.renewal.adopt(bad), bad
+    assert desk.renewal.adopt(good)
+    assert desk.renewal.tokens is not None
+    assert desk.renewal.tokens.access_token == good
+    assert desk.renewal.tokens.refresh_token == "r1"
 
 
 def test_a_storage_that_fails_costs_neither_request_nor_session(
@@ -348,17 +350,17 @@ def test_a_storage_that_fails_costs_neither_request_nor_session(
     """The disk is full: it is said in the log, once, without the token."""
 
     class Full(MemoryStorage):
-        def save(self, tokens: Tokens | None) -> None:
+        def save(self, tokens: ClientTokens | None) -> None:
             if tokens is not None and tokens.sequence > 1:
                 raise OSError("no space left")
             super().save(tokens)
 
     desk = Desk(Full())
-    desk.renewing.settle(desk.lead(), desk.answer(2))
-    desk.renewing.save()
+    desk.renewal.settle(desk.lead(), desk.answer(2))
+    desk.renewal.save()
     assert desk.sequence() == 2
     assert [record.getMessage() for record in caplog.records] == [
-        "the tokens could not be kept: OSError"
+        "the tokens could not be saved: OSError"
     ]
 
 
@@ -366,19 +368,19 @@ def test_what_another_process_has_kept_is_taken_up() -> None:
     """A later pair of the session, or another session of the user; not another user's."""
     storage = MemoryStorage()
     desk = Desk(storage)
-    assert not desk.renewing.reload()
+    assert not desk.renewal.reload()
     for other, is_taken in (
         (pair(desk.now, 900, 0), False),
         (pair(desk.now, 900, 9, sub="mallory"), False),
-        (Tokens(access_token="garbage", refresh_token="g", sequence=4), False),
+        (ClientTokens(access_token="garbage", refresh_token="g", sequence=4), False),
         (None, False),
         (pair(desk.now, 900, 2), True),
         (pair(desk.now, 900, 0, sid="s2"), True),
     ):
         storage.tokens = other
-        assert desk.renewing.reload() is is_taken
-        assert (desk.renewing.tokens == other) is is_taken
-    assert not desk.renewing.reload()
+        assert desk.renewal.reload() is is_taken
+        assert (desk.renewal.tokens == other) is is_taken
+    assert not desk.renewal.reload()
 
 
 def test_the_end_of_a_session_leaves_another_process_login_alone() -> None:
@@ -387,22 +389,22 @@ def test_the_end_of_a_session_leaves_another_process_login_alone() -> None:
     desk = Desk(storage)
     storage.tokens = other = pair(desk.now, 900, 0, sub="bob")
     body = {"error": "invalid_grant"}
-    desk.renewing.settle(desk.lead(), Answer(status=400, body=body, presented="r1"))
-    desk.renewing.save()
+    desk.renewal.settle(desk.lead(), PostResponse(status=400, body=body, presented="r1"))
+    desk.renewal.save()
     assert storage.tokens == other
     with pytest.raises(SignedOut, match="refused the refresh token"):
-        desk.renewing.plan()
+        desk.renewal.plan()
 
 
 def test_a_refresh_token_alone_is_enough_to_begin() -> None:
     """A storage may keep no more; the first request then waits for an access token."""
-    renewing = Renewing(storage=MemoryStorage(Tokens(access_token="", refresh_token="r1")))
-    plan = renewing.plan()
+    renewal = TokenRenewal(storage=MemoryStorage(ClientTokens(access_token="", refresh_token="r1")))
+    plan = renewal.plan()
     assert (plan.token, plan.is_leader) == ("", True)
     assert plan.flight is not None
     body = msgspec.to_builtins(pair(time.time(), 900, 2))
-    renewing.settle(plan.flight, Answer(status=200, body=body, presented="r1"))
-    assert renewing.plan().token
+    renewal.settle(plan.flight, PostResponse(status=200, body=body, presented="r1"))
+    assert renewal.plan().token
 
 
 def test_tokens_are_kept_in_a_private_file(tmp_path: Path) -> None:
@@ -410,17 +412,17 @@ def test_tokens_are_kept_in_a_private_file(tmp_path: Path) -> None:
     storage = FileStorage(tmp_path / "tokens.json")
     assert storage.load() is None
     desk = pair(1_800_000_000, 900, 3)
-    renewing = Renewing(desk, storage=storage)
+    renewal = TokenRenewal(desk, storage=storage)
     assert (tmp_path / "tokens.json").stat().st_mode & 0o777 == 0o600
     assert storage.load() == desk
-    assert Renewing(storage=storage).tokens == desk
+    assert TokenRenewal(storage=storage).tokens == desk
     assert desk.refresh_token not in repr(desk)
-    assert renewing.sign_out() == desk
+    assert renewal.sign_out() == desk
     assert storage.load() is None
     (tmp_path / "tokens.json").write_text("{")
     assert storage.load() is None
     with pytest.raises(SignedOut):
-        Renewing(storage=MemoryStorage()).plan()
+        TokenRenewal(storage=MemoryStorage()).plan()
 
 
 @pytest.mark.parametrize(

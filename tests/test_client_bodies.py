@@ -143,6 +143,6 @@ def test_a_token_that_was_refused_is_forgotten_with_its_session(echo_server: str
     with httpx2.Client(base_url=echo_server, auth=auth) as client:
         assert client.post("/echo", content=stream()).status_code == 401
         answer = httpx2.post(f"{echo_server}/login", json=ALICE)
-        auth.renewing.sign_in(tokens_of(answer.json(), None), time.time())
+        auth.renewal.sign_in(tokens_of(answer.json(), None), time.time())
         assert client.post("/echo", content=stream()).status_code == 200
     assert auth.posts == 0

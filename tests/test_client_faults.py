@@ -17,7 +17,7 @@ import pytest
 from chaos import Proxy
 from linqi.client.flow import RefreshingFlow
 from linqi.client.httpx2 import RefreshingAuth
-from linqi.client.tokens import FileStorage, Tokens
+from linqi.client.tokens import ClientTokens, FileStorage
 from linqi.errors import Unavailable
 from signed_in import Counting, CountingHttpx, Elsewhen, expire, forged, login
 
@@ -79,8 +79,8 @@ def auth(dual_server: str, proxy: Proxy, counting: Any) -> Any:
 
 def sequence(auth: RefreshingFlow) -> int:
     """Give that of the tokens at hand: how often the session was rotated."""
-    assert auth.renewing.tokens is not None
-    return auth.renewing.tokens.sequence
+    assert auth.renewal.tokens is not None
+    return auth.renewal.tokens.sequence
 
 
 @pytest.mark.parametrize(
@@ -107,11 +107,11 @@ async def test_near_expiry_no_request_waits_for_a_refresh_that_fails(
     proxy: Proxy, auth: Counting, send: Send, mode: str
 ) -> None:
     """The old token serves while it lives, and the session goes on afterwards."""
-    held = auth.renewing._held
+    held = auth.renewal._held
     assert held is not None
-    auth.renewing._wall = Elsewhen(held.life - held.advisory + 0.05)
-    assert auth.renewing.plan().token
-    auth.renewing._flight = None  # that was a look, and nobody leads
+    auth.renewal._wall = Elsewhen(held.life - held.advisory + 0.05)
+    assert auth.renewal.plan().token
+    auth.renewal._flight = None  # that was a look, and nobody leads
     is_over = threading.Event()
 
     async def pause(seconds: float) -> None:
@@ -121,13 +121,13 @@ async def test_near_expiry_no_request_waits_for_a_refresh_that_fails(
     auth._sleep = pause
     proxy.set(mode, only=b"/refresh")
     assert await send(auth, count=20) == [200] * 20
-    assert auth.renewing._flight is not None, "the renewal must still be under way"
+    assert auth.renewal._flight is not None, "the renewal must still be under way"
     is_over.set()
     proxy.set("pass")  # what hung arrives late
     for thread in threading.enumerate():
         if thread.name == "linqi-renewal":
             await asyncio.to_thread(thread.join)
-    auth.renewing._retry_at = 0
+    auth.renewal._backoff.retry_at = 0
     expire(auth)
     assert await send(auth) == [200]
     assert sequence(auth) in (1, 2)
@@ -144,7 +144,7 @@ async def test_a_server_that_is_away_too_long_is_one_clear_error(
     assert auth.posts == 3
     proxy.set("pass")
     auth.keeps_the_clock = False
-    auth.renewing._retry_at = 0
+    auth.renewal._backoff.retry_at = 0
     assert await send(auth) == [200]
 
 
@@ -173,17 +173,17 @@ async def test_a_lost_reply_of_the_second_try_is_not_tried_again(
     proxy: Proxy, auth: Counting, send: Send, library: Any
 ) -> None:
     """After a 401 there is one more try, and its fate is told."""
-    tokens = auth.renewing.tokens
+    tokens = auth.renewal.tokens
     assert tokens is not None
-    auth.renewing.sign_in(forged(tokens))
-    real = auth._posted
+    auth.renewal.sign_in(forged(tokens))
+    real = auth._post
 
     async def posted(client: Any) -> Any:
         answer = await real(client)
         proxy.set("lose_reply", only=b"/me", times=1)
         return answer
 
-    auth._posted = posted  # type: ignore[method-assign]
+    auth._post = posted  # type: ignore[method-assign]
     (error,) = await send(auth)
     assert issubclass(error, library.TransportError)
     assert len([line for line in proxy.seen if b"/me" in line]) == 2
@@ -195,21 +195,21 @@ async def test_a_late_answer_does_not_overwrite_a_newer_one(
     """The first refresh hangs and is given up, two more are answered, then its reply arrives."""
     auth = counting(f"http://127.0.0.1:{proxy.port}/refresh", login(dual_server))
     settled: list[int] = []
-    real = auth.renewing.settle
+    real = auth.renewal.settle
 
     def settle(flight: Any, answer: Any) -> None:
         real(flight, answer)
         if answer.status == 200:
             settled.append(answer.body["sequence"])
 
-    auth.renewing.settle = settle  # type: ignore[method-assign]
+    auth.renewal.settle = settle  # type: ignore[method-assign]
     proxy.set("hang", only=b"/refresh", times=1)
     expire(auth)
     # The loop of the first renewal must outlive its caller, as that of a service does.
-    first = asyncio.create_task(auth._renew(auth.renewing.plan().flight, asyncio.to_thread))  # type: ignore[arg-type]
+    first = asyncio.create_task(auth._renew(auth.renewal.plan().flight, asyncio.to_thread))  # type: ignore[arg-type]
     while not proxy.seen:
         await asyncio.sleep(0.01)
-    auth.renewing._flight_ends_at = 0  # its time is over
+    auth.renewal._flight_ends_at = 0  # its time is over
     expire(auth)
     assert await send(auth) == [200]
     assert sequence(auth) == 1
@@ -267,14 +267,14 @@ async def test_an_answer_of_hostile_form_ends_no_session(
         make_client=lambda: rogue(answer),
         sleep=lambda _: asyncio.sleep(0),
     )
-    plan = auth.renewing.plan(refused=tokens.access_token)
+    plan = auth.renewal.plan(refused=tokens.access_token)
     assert plan.flight is not None
-    await auth._async_follow(plan)
-    assert auth.renewing.tokens == tokens
+    await auth._async_execute(plan)
+    assert auth.renewal.tokens == tokens
     assert set(asked) == {"127.0.0.1"}
-    assert auth.renewing._retry_at > time.monotonic()
+    assert auth.renewal._backoff.retry_at > time.monotonic()
     with pytest.raises(Unavailable):
-        auth.renewing.plan(refused=tokens.access_token)
+        auth.renewal.plan(refused=tokens.access_token)
 
 
 async def test_a_client_that_follows_redirects_posts_no_token_elsewhere(
@@ -317,13 +317,13 @@ async def test_a_redirect_to_another_origin_takes_no_token_and_gives_none(
         return httpx2.Response(401, headers=headers)
 
     auth = RefreshingAuth(f"{dual_server}/refresh", tokens)
-    auth.renewing.adopt = lambda *_: pytest.fail("adopted")  # type: ignore[method-assign]
+    auth.renewal.adopt = lambda *_: pytest.fail("adopted")  # type: ignore[method-assign]
     async with httpx2.AsyncClient(
         transport=httpx2.MockTransport(answer), auth=auth, follow_redirects=True
     ) as client:
         assert (await client.get(f"{dual_server}/me")).status_code == 401
     assert heard == [("127.0.0.1", f"Bearer {tokens.access_token}"), ("evil.example", None)]
-    assert auth.renewing.tokens == tokens
+    assert auth.renewal.tokens == tokens
 
 
 def test_a_renewal_near_the_end_of_a_program_is_kept(dual_server: str, tmp_path: Path) -> None:
@@ -336,8 +336,8 @@ import dataclasses
 from linqi.client.httpx2 import RefreshingAuth
 from linqi.client.tokens import FileStorage
 auth = RefreshingAuth("{dual_server}/refresh", storage=FileStorage("{path}"))
-plan = auth.renewing.plan(refused=auth.renewing.tokens.access_token)
-auth._follow(dataclasses.replace(plan, token="does not wait"))
+plan = auth.renewal.plan(refused=auth.renewal.tokens.access_token)
+auth._execute(dataclasses.replace(plan, token="does not wait"))
 """
     subprocess.run([sys.executable, "-c", program], check=True, timeout=60)
     kept = FileStorage(path).load()
@@ -352,16 +352,16 @@ from linqi.client.tokens import FileStorage
 server, path = sys.argv[1:]
 class Counting(RefreshingAuth):
     posts = 0
-    async def _posted(self, client):
+    async def _post(self, client):
         self.posts += 1
-        return await super()._posted(client)
+        return await super()._post(client)
 auth = Counting(f"{server}/refresh", storage=FileStorage(path))
 with httpx2.Client(base_url=server, auth=auth) as client:
     print('"ready"', flush=True)
     for line in sys.stdin:
-        auth.renewing._held = auth.renewing._sendable = None
+        auth.renewal._held = auth.renewal._sendable = None
         status = client.get("/me").status_code
-        print(json.dumps([status, auth.posts, auth.renewing.tokens.sequence]), flush=True)
+        print(json.dumps([status, auth.posts, auth.renewal.tokens.sequence]), flush=True)
 """
 
 
@@ -380,7 +380,9 @@ def test_two_processes_with_one_file_share_a_renewal(tmp_path: Path, dual_server
         first, second = workers
         tell(first)
         assert answer_of(first) == [200, 1, 1]
-        wait_until(lambda: (FileStorage(path).load() or Tokens(access_token="")).sequence == 1)
+        wait_until(
+            lambda: (FileStorage(path).load() or ClientTokens(access_token="")).sequence == 1
+        )
         tell(second)
         assert answer_of(second) == [200, 0, 1]
         for worker in workers:

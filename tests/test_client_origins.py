@@ -107,7 +107,7 @@ def test_what_is_no_origin_is_refused(origin: str) -> None:
     with pytest.raises(ConfigurationError) as caught:
         RefreshingAuth("https://shop.example/refresh", origins=["https://a.example", origin])
     (fault,) = caught.value.faults
-    assert fault.startswith("origins[1] is no origin")
+    assert fault.startswith("origins[1] is not an origin")
     assert "secret" not in fault
 
 

@@ -9,7 +9,7 @@ FORKED = """
 import os, sys, threading
 import httpx2
 from linqi.client.httpx2 import RefreshingAuth
-from linqi.client.tokens import Tokens
+from linqi.client.tokens import ClientTokens
 server, access_token, refresh_token = sys.argv[1:]
 parent, is_over, begins = os.getpid(), threading.Event(), threading.Event()
 
@@ -19,21 +19,21 @@ def make_client():
         is_over.wait()
     return httpx2.AsyncClient()
 
-tokens = Tokens(access_token=access_token, refresh_token=refresh_token)
+tokens = ClientTokens(access_token=access_token, refresh_token=refresh_token)
 auth = RefreshingAuth(f"{server}/refresh", tokens, make_client=make_client)
-plan = auth.renewing.plan(refused=access_token)
-threading.Thread(target=auth._follow, args=(plan,)).start()
+plan = auth.renewal.plan(refused=access_token)
+threading.Thread(target=auth._execute, args=(plan,)).start()
 begins.wait()
-held = threading.Thread(target=lambda: (auth.renewing._lock.acquire(), begins.clear(),
-                                        is_over.wait(), auth.renewing._lock.release()))
+held = threading.Thread(target=lambda: (auth.renewal._lock.acquire(), begins.clear(),
+                                        is_over.wait(), auth.renewal._lock.release()))
 held.start()
 while begins.is_set():
     pass
 child = os.fork()
 if child == 0:
-    auth.renewing.doubt(access_token)
+    auth.renewal.mark_refused(access_token)
     with httpx2.Client(base_url=server, auth=auth) as client:
-        print(client.get("/me").status_code, auth.renewing.renewals, flush=True)
+        print(client.get("/me").status_code, auth.renewal.renewals, flush=True)
     os._exit(0)
 _, status = os.waitpid(child, 0)
 is_over.set()
@@ -59,25 +59,25 @@ monkey.patch_all()
 import asyncio, sys, time
 import gevent, httpx
 from linqi.client.httpx import RefreshingAuth
-from linqi.client.tokens import Tokens
+from linqi.client.tokens import ClientTokens
 from linqi.errors import Unavailable
 server, access_token, refresh_token = sys.argv[1:]
-tokens = Tokens(access_token=access_token, refresh_token=refresh_token)
+tokens = ClientTokens(access_token=access_token, refresh_token=refresh_token)
 auth = RefreshingAuth(f"{server}/refresh", tokens)
 with httpx.Client(base_url=server, auth=auth) as client:
     print(client.get("/me").status_code)
     # While another greenlet runs an event loop, asyncio.run raises in this thread.
     other = gevent.spawn(asyncio.run, asyncio.sleep(1))
     gevent.sleep(0.1)
-    auth.renewing.doubt(access_token)
+    auth.renewal.mark_refused(access_token)
     began = time.monotonic()
     try:
         client.get("/me")
     except Unavailable as error:
         print("Unavailable", error.retry_after <= 1, time.monotonic() - began < 10)
     other.join()
-    auth.renewing._retry_at = 0
-    print(client.get("/me").status_code, auth.renewing.renewals)
+    auth.renewal._backoff.retry_at = 0
+    print(client.get("/me").status_code, auth.renewal.renewals)
 """
 
 

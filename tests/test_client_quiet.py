@@ -13,7 +13,7 @@ from clock import FakeClock
 from linqi import JWTMiddleware, Key, RenewalSettings, SlidingRenewal, Threshold, Verifier
 from linqi.client.httpx import RefreshingAuth as HttpxAuth
 from linqi.client.httpx2 import RefreshingAuth
-from linqi.client.tokens import Tokens
+from linqi.client.tokens import ClientTokens
 from linqi.errors import QuietExpired, SignedOut
 from linqi.events import RenewalSkipped
 from signed_in import Counting, CountingHttpx, expire, forged, login
@@ -57,11 +57,11 @@ def test_a_quiet_request_near_expiry_renews_nothing(dual_server: str) -> None:
     auth = Counting(f"{dual_server}/refresh", login(dual_server))
     with httpx2.Client(base_url=dual_server, auth=auth) as client:
         for left in (250, 10, 1):
-            ahead = auth.renewing.seconds_left() - left
-            auth.renewing._wall = lambda ahead=ahead: time.time() + ahead
+            ahead = auth.renewal.seconds_left() - left
+            auth.renewal._wall = lambda ahead=ahead: time.time() + ahead
             assert client.get("/me", **QUIET).status_code == 200
-            auth.renewing._wall = time.time
-    assert (auth.posts, auth.renewing.renewals) == (0, 0)
+            auth.renewal._wall = time.time
+    assert (auth.posts, auth.renewal.renewals) == (0, 0)
 
 
 def test_a_quiet_request_that_is_refused_renews_nothing(dual_server: str) -> None:
@@ -76,7 +76,7 @@ def test_a_quiet_request_that_is_refused_renews_nothing(dual_server: str) -> Non
 def test_a_quiet_request_without_a_session_is_signed_out(dual_server: str) -> None:
     """As any other request: there is nothing to wait for."""
     auth = Counting(f"{dual_server}/refresh", login(dual_server))
-    auth.renewing.sign_out()
+    auth.renewal.sign_out()
     with httpx2.Client(base_url=dual_server, auth=auth) as client, pytest.raises(SignedOut):
         client.get("/me", **QUIET)
 
@@ -113,7 +113,9 @@ async def test_a_sliding_session_is_not_extended(
     )
     token = renewal.start("alice").token
     clock.move(700)
-    auth = auth_class("http://api.test/refresh", Tokens(access_token=token), quiet_header=header)
+    auth = auth_class(
+        "http://api.test/refresh", ClientTokens(access_token=token), quiet_header=header
+    )
     transport = library.ASGITransport(app=app)
     async with library.AsyncClient(transport=transport, auth=auth) as client:
         quiet = await client.get("http://api.test/polls", **QUIET)
@@ -122,6 +124,6 @@ async def test_a_sliding_session_is_not_extended(
         assert [event.reason for event in heard if type(event) is RenewalSkipped] == (
             ["quiet"] if header else []
         )
-        assert auth.renewing.tokens == Tokens(access_token=token)
+        assert auth.renewal.tokens == ClientTokens(access_token=token)
         loud = await client.get("http://api.test/me")
-    assert auth.renewing.tokens == Tokens(access_token=loud.headers["x-refresh-token"])
+    assert auth.renewal.tokens == ClientTokens(access_token=loud.headers["x-refresh-token"])

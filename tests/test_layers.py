@@ -74,7 +74,7 @@ DOORS = {
     "msgspec": {
         "linqi.asgi.streams",
         "linqi.login.keyring",
-        "linqi.login.logins",
+        "linqi.login.saved_logins",
         "linqi.client.tokens",
         "linqi.jose._claims_decoder",
         "linqi.jose.cache",
@@ -116,14 +116,14 @@ DOORS = {
     "httpx2": {
         "linqi.client.httpx2",
         "linqi.jwks.fetching",
-        "linqi.login.signing_in",
+        "linqi.login.login_flow",
         "linqi_bench.client",
         "linqi_report.processes",
         "linqi_storm.run",
         "linqi_tune.demo",
     },
     "keyring": {"linqi.login.keyring"},
-    "platformdirs": {"linqi.login.logins"},
+    "platformdirs": {"linqi.login.saved_logins"},
     "prometheus_client": {"linqi_tune.evidence.metrics", "linqi.instrumentation.prometheus"},
     "rich": {"linqi_bench", "linqi_storm", "linqi_tune"},
     "redis": {

@@ -20,9 +20,9 @@ from keyrings.alt.file import PlaintextKeyring
 
 from linqi import ConfigurationError
 from linqi.cli import main
-from linqi.client.tokens import Tokens
+from linqi.client.tokens import ClientTokens
 from linqi.login.keyring import KeyringStorage
-from linqi.login.logins import Login, Logins, base_url, is_loopback
+from linqi.login.saved_logins import SavedLogin, SavedLogins, base_url, is_loopback
 from signed_in import PASSWORD
 
 Run = Callable[..., tuple[int, str, str]]
@@ -84,15 +84,15 @@ def test_a_login_serves_tokens_until_the_logout(
     assert quick_server in status
     assert "access token for" in status
     assert first.strip() not in status
-    login = Logins().find(quick_server)
+    login = SavedLogins().find(quick_server)
     assert login is not None
-    kept = Logins().storage(login).load()
+    kept = SavedLogins().storage(login).load()
     assert kept is not None
     time.sleep(6.1)  # a real token of a real server has to run out
     code, second, _ = linqi("token", quick_server + "/")
     assert code == 0
     assert second != first
-    renewed = Logins().storage(login).load()
+    renewed = SavedLogins().storage(login).load()
     assert renewed is not None
     assert renewed.sequence > kept.sequence
     headers = {"Authorization": f"Bearer {second.strip()}"}
@@ -121,9 +121,9 @@ def test_the_files_are_private(dual_server: str, linqi: Run, home: Path) -> None
 def test_a_second_login_ends_the_first(dual_server: str, linqi: Run) -> None:
     """No session stays behind that nobody can sign out."""
     sign_in(linqi, dual_server)
-    login = Logins().find(dual_server)
+    login = SavedLogins().find(dual_server)
     assert login is not None
-    before = Logins().storage(login).load()
+    before = SavedLogins().storage(login).load()
     assert before is not None
     sign_in(linqi, dual_server)
     answer = httpx2.post(f"{dual_server}/refresh", json={"refresh_token": before.refresh_token})
@@ -134,12 +134,14 @@ def test_a_second_login_ends_the_first(dual_server: str, linqi: Run) -> None:
 def test_a_session_that_ended_elsewhere_is_exit_code_1(dual_server: str, linqi: Run) -> None:
     """The message says what to do; the tokens are forgotten."""
     sign_in(linqi, dual_server)
-    login = Logins().find(dual_server)
+    login = SavedLogins().find(dual_server)
     assert login is not None
-    kept = Logins().storage(login).load()
+    kept = SavedLogins().storage(login).load()
     assert kept is not None
     httpx2.post(f"{dual_server}/logout", json={"refresh_token": kept.refresh_token})
-    Logins().storage(login).save(Tokens(access_token="", refresh_token=kept.refresh_token))
+    SavedLogins().storage(login).save(
+        ClientTokens(access_token="", refresh_token=kept.refresh_token)
+    )
     code, out, err = linqi("token", dual_server)
     assert (code, out) == (1, "")
     assert f"linqi login {dual_server}" in err
@@ -224,7 +226,7 @@ def test_the_routes_of_linqi_serve_are_found_below_auth(
             except httpx2.TransportError:
                 time.sleep(0.05)
         sign_in(linqi, base)
-        login = Logins().find(base)
+        login = SavedLogins().find(base)
         assert login is not None
         assert login.login_url == f"{base}/auth/login"
         assert login.beside("refresh") == f"{base}/auth/refresh"
@@ -265,13 +267,13 @@ def unused_port() -> int:
 def test_a_logout_that_the_server_did_not_hear_forgets_nothing(linqi: Run, home: Path) -> None:
     """The session goes on, so the tokens stay; --forget drops them."""
     url = "http://127.0.0.1:9"
-    login = Login(url=url, login_url=f"{url}/login", username="alice")
-    Logins().keep(login)
-    Logins().storage(login).save(Tokens(access_token="a.e30.c", refresh_token="r"))
+    login = SavedLogin(url=url, login_url=f"{url}/login", username="alice")
+    SavedLogins().keep(login)
+    SavedLogins().storage(login).save(ClientTokens(access_token="a.e30.c", refresh_token="r"))
     code, _, err = linqi("logout", url)
     assert code == 2
     assert "--forget" in err
-    assert Logins().find(url) == login
+    assert SavedLogins().find(url) == login
     code, out, _ = linqi("token", url)
     assert (code, out) == (2, "")
     code, _, err = linqi("logout", url, "--forget")
@@ -283,12 +285,12 @@ def test_a_logout_that_the_server_did_not_hear_forgets_nothing(linqi: Run, home:
 @pytest.mark.parametrize("broken", [b"", b"{", b"[]", b"\xff", b'{"url": 7}'])
 def test_a_broken_record_is_nobody(home: Path, broken: bytes) -> None:
     """Half a file, or one of another version, is no login."""
-    login = Login(url="https://a.example", login_url="https://a.example/login", username="a")
-    Logins().keep(login)
-    assert Logins().all() == [login]
+    login = SavedLogin(url="https://a.example", login_url="https://a.example/login", username="a")
+    SavedLogins().keep(login)
+    assert SavedLogins().all() == [login]
     next(home.iterdir()).write_bytes(broken)
-    assert Logins().all() == []
-    assert Logins().find(login.url) is None
+    assert SavedLogins().all() == []
+    assert SavedLogins().find(login.url) is None
 
 
 def test_addresses_are_found_however_they_are_written() -> None:
@@ -308,7 +310,7 @@ def test_the_keyring_keeps_and_forgets(plain_keyring: KeyringBackend) -> None:
     storage = KeyringStorage("https://shop.example")
     assert storage.load() is None
     storage.save(None)
-    tokens = Tokens(access_token="a.b.c", refresh_token="r", sequence=3)
+    tokens = ClientTokens(access_token="a.b.c", refresh_token="r", sequence=3)
     storage.save(tokens)
     assert keyring.get_password("linqi", "https://shop.example")
     assert storage.load() == tokens
@@ -322,11 +324,11 @@ def test_the_keyring_keeps_and_forgets(plain_keyring: KeyringBackend) -> None:
 def test_the_smallest_keyring_takes_long_tokens(plain_keyring: KeyringBackend) -> None:
     """Windows takes 2,560 bytes in UTF-16: a long access token is had anew instead."""
     storage = KeyringStorage("https://shop.example")
-    storage.save(Tokens(access_token="a" * 3000, refresh_token="r" * 150, sequence=3))
+    storage.save(ClientTokens(access_token="a" * 3000, refresh_token="r" * 150, sequence=3))
     kept = keyring.get_password("linqi", "https://shop.example")
     assert kept is not None
     assert len(kept.encode("utf-16")) <= 2560
-    assert storage.load() == Tokens(access_token="", refresh_token="r" * 150, sequence=3)
+    assert storage.load() == ClientTokens(access_token="", refresh_token="r" * 150, sequence=3)
 
 
 def test_a_machine_without_a_keyring_is_said_so(dual_server: str, linqi: Run, home: Path) -> None:
@@ -342,7 +344,7 @@ def test_a_machine_without_a_keyring_is_said_so(dual_server: str, linqi: Run, ho
         keyring.set_keyring(before)
     assert code == 2
     assert "the keyring could not write" in err
-    assert Logins().all() == []
+    assert SavedLogins().all() == []
 
 
 def test_the_commands_work_in_a_process_of_their_own(dual_server: str, home: Path) -> None:
@@ -372,8 +374,8 @@ def test_a_missing_library_names_its_extra(
 ) -> None:
     """What to install, by the extra that brings it."""
     url = "http://127.0.0.1:9"
-    login = Login(url=url, login_url=f"{url}/login", username="a", storage="keyring")
-    Logins().keep(login)
+    login = SavedLogin(url=url, login_url=f"{url}/login", username="a", storage="keyring")
+    SavedLogins().keep(login)
     for name in ("linqi.login.keyring", "linqi.client.httpx2"):
         monkeypatch.delitem(sys.modules, name, raising=False)
     monkeypatch.setitem(sys.modules, module, None)

@@ -14,7 +14,7 @@ import pytest
 
 from linqi.client.httpx2 import RefreshingAuth
 from linqi.client.judge import JudgeSettings, hold, judge
-from linqi.client.tokens import Tokens
+from linqi.client.tokens import ClientTokens
 from linqi_bench.figures import Figure
 from linqi_bench.recorder import Recorder, run_block
 from linqi_bench.timing import differences, summarize, time_in_turn
@@ -62,7 +62,7 @@ def test_refreshing_auth(recorder: Recorder, kind: str) -> None:
     ):
         token = Case.of("HS256").tokens(1)[0].decode()
         auths = (
-            RefreshingAuth(f"{url}/refresh", Tokens(access_token=token, refresh_token="r")),
+            RefreshingAuth(f"{url}/refresh", ClientTokens(access_token=token, refresh_token="r")),
             _Constant(token),
         )
         requesting = _requesting if kind == "httpx2.Client" else _requesting_async

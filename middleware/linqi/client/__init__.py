@@ -1,1 +1,1 @@
-"""The client's half of near expiry: judging the token it holds, and renewing it in time."""
+"""The client side of near expiry: assess the token at hand, and renew it in time."""

@@ -1,4 +1,4 @@
-"""The way of one request through the client: token, send, adopt, and once more after a 401."""
+"""One request of a client: obtain the token, send, take a successor, retry once after a 401."""
 
 from __future__ import annotations
 
@@ -10,21 +10,22 @@ from concurrent.futures import Future
 from typing import Any, Final, TypeAlias
 from urllib.parse import urlsplit
 
+from linqi.client.http_post import PostResponse, http_date, post
 from linqi.client.judge import JudgeSettings
-from linqi.client.posting import Answer, instant, post
-from linqi.client.renewing import Plan, Renewing
-from linqi.client.tokens import Tokens, TokenStorage
+from linqi.client.renewal import RenewalPlan, TokenRenewal
+from linqi.client.tokens import ClientTokens, TokenStorage
 from linqi.errors import ConfigurationError, Unavailable
 
 __all__ = ["RefreshingFlow"]
 
 _TRIES: Final = (0.0, 0.2, 0.6)
-"""Seconds before each try of one renewal: a lost reply is answered with the same successor."""
+"""Seconds before each attempt of one renewal. A repeated refresh token is safe: after a lost
+response the server returns the same successor."""
 _LONGEST_PAUSE: Final = 2.0
-"""A ``Retry-After`` above it ends the tries; the renewal is then put off for so long."""
-_AWAY: Final = frozenset({0, 502, 503, 504})
+"""A longer ``Retry-After`` ends the attempts; the renewal is then delayed by that time."""
+_UNAVAILABLE: Final = frozenset({0, 502, 503, 504})
 _RENEWAL_SECONDS: Final = 20.0
-"""All tries of one renewal, however slowly the answer drips."""
+"""The limit for all attempts of one renewal, also if a response arrives slowly."""
 _PORTS: Final = {"http": 80, "https": 443}
 
 _Run: TypeAlias = Callable[[Callable[[], Any]], Awaitable[Any]]
@@ -32,28 +33,38 @@ _Origin: TypeAlias = tuple[str, str, int]
 
 
 class RefreshingFlow:
-    """What the ``Auth`` classes of httpx2 and httpx share.
+    """The common part of the ``Auth`` classes of httpx2 and httpx.
 
     Args:
-        refresh_url: Where the refresh token is posted. Only requests to its origin and to
-            `origins` carry an access token.
+        refresh_url: The route to which the refresh token is posted. Only requests to its origin
+            and to `origins` carry an access token.
+        tokens: The tokens of a login; None to load them from `storage`.
+        storage: Where tokens are saved between runs; in memory by default.
+        settings: The thresholds of near expiry.
         origins: Other origins whose requests carry the access token, such as
-            ``https://api.shop.example``: scheme, host and, where it is not the usual one, port.
-            Default none. The refresh token goes to `refresh_url` only.
-        quiet_header: The request header by which the server knows a quiet request, its own
-            `quiet_header`; it is added to requests with ``extensions={"linqi_quiet": True}``.
-            Default none: the server then knows them by their paths.
+            ``https://api.shop.example``: scheme, host and, if it is not the default, port.
+            Default none. The refresh token is sent to `refresh_url` only.
+        quiet_header: The request header that marks a quiet request for the server, equal to the
+            server's `quiet_header`; it is added to requests with
+            ``extensions={"linqi_quiet": True}``. Default none: the server then recognises them by
+            their paths.
         make_client: Returns the asynchronous client that posts the refresh token, for proxies or
-            certificates of your own. Synchronous programs use it, too: a renewal runs beside
-            their requests.
-        longest_flight: Seconds after which a renewal that did not end is given up. Default 30.
+            private certificates. Synchronous programs use it, too: a renewal runs beside their
+            requests.
+        replayable: The library's class of bodies that can be sent twice.
+        multipart: The library's class of multipart bodies.
+        longest_flight: Seconds after which a renewal that has not ended is abandoned. Default 30.
+        sleep: Waits between two attempts.
+
+    Raises:
+        ConfigurationError: `refresh_url` or an origin is malformed; lists every fault.
 
     """
 
     def __init__(
         self,
         refresh_url: str,
-        tokens: Tokens | None = None,
+        tokens: ClientTokens | None = None,
         *,
         storage: TokenStorage | None = None,
         settings: JudgeSettings | None = None,
@@ -66,7 +77,7 @@ class RefreshingFlow:
         sleep: Callable[[float], Awaitable[object]] = asyncio.sleep,
     ) -> None:
         self._origins = _origins_of(refresh_url, origins)
-        self.renewing = Renewing(
+        self.renewal = TokenRenewal(
             tokens, storage=storage, settings=settings, longest_flight=longest_flight
         )
         self._url = refresh_url
@@ -80,15 +91,15 @@ class RefreshingFlow:
 
     def sync_auth_flow(self, request: Any) -> Generator[Any, Any, None]:
         """Send a request of a synchronous client."""
-        way, response = self._way(request), None
+        steps, response = self._steps(request), None
         while True:
             try:
-                step = way.send(response)
+                step = steps.send(response)
             except StopIteration:
                 return
             response = None
-            if isinstance(step, Plan):
-                self._follow(step)
+            if isinstance(step, RenewalPlan):
+                self._execute(step)
             elif callable(step):
                 step()
             else:
@@ -96,81 +107,85 @@ class RefreshingFlow:
 
     async def async_auth_flow(self, request: Any) -> AsyncGenerator[Any, Any]:
         """Send a request of an asynchronous client."""
-        way, response = self._way(request), None
+        steps, response = self._steps(request), None
         while True:
             try:
-                step = way.send(response)
+                step = steps.send(response)
             except StopIteration:
                 return
             response = None
-            if isinstance(step, Plan):
-                await self._async_follow(step)
+            if isinstance(step, RenewalPlan):
+                await self._async_execute(step)
             elif callable(step):
                 await asyncio.to_thread(step)
             else:
                 response = yield step
 
     def token(self) -> str:
-        """Give an access token to send now, for whatever is no client of this library.
+        """Return an access token to send with another client; renew it first if it is near expiry.
 
-        Renews it first where it is close to its end. `SignedOut` and `Unavailable` as for a
-        request.
+        Blocks until the renewal ends.
+
+        Raises:
+            SignedOut: The session has ended.
+            Unavailable: The token has expired and cannot be renewed now.
+
         """
-        asking = self._asking("")
+        plans = self._obtain_token("")
         while True:
             try:
-                self._follow(next(asking))
+                self._execute(next(plans))
             except StopIteration as done:
                 return str(done.value)
 
-    def _way(self, request: Any) -> Generator[Any, Any, None]:
-        """Yield what is to be sent, and before it what must be done: a `Plan`, or a call."""
-        if not self._is_ours(request.url):
+    def _steps(self, request: Any) -> Generator[Any, Any, None]:
+        """Yield each request to send, and before it each `RenewalPlan` or call to execute."""
+        if not self._may_carry_token(request.url):
             yield request
             return
         if request.extensions.get("linqi_quiet"):
-            yield self._quieted(request)
+            yield self._quiet(request)
             return
-        # Without a plan while the token is fresh: 4.4 us beside a constant token, not 5.5.
-        token = self.renewing.fresh_token() or (yield from self._asking(""))
-        response = yield _signed(request, token)
+        # No plan while the token is fresh: 4.4 us more than a constant token, instead of 5.5.
+        token = self.renewal.fresh_token() or (yield from self._obtain_token(""))
+        response = yield _with_token(request, token)
         if self._adopt(response):
-            yield self.renewing.save
+            yield self.renewal.save
         if self._is_refused(response):
             if not self._is_replayable(request.stream):
-                self.renewing.doubt(token)
+                self.renewal.mark_refused(token)
                 return
             try:
-                token = yield from self._asking(token)
+                token = yield from self._obtain_token(token)
             except Unavailable:
                 return
-            response = yield _signed(request, token)
+            response = yield _with_token(request, token)
             if self._adopt(response):
-                yield self.renewing.save
+                yield self.renewal.save
 
-    def _quieted(self, request: Any) -> Any:
-        """Return a request that extends no session: no renewal before it or after a 401.
+    def _quiet(self, request: Any) -> Any:
+        """Return the request with the current token and without a renewal before or after it.
 
-        A successor that a server sends all the same is not taken up.
+        A successor that the server sends all the same is ignored.
         """
         if self._quiet_header is not None:
             request.headers[self._quiet_header] = "1"
-        return _signed(request, self.renewing.quiet_token())
+        return _with_token(request, self.renewal.quiet_token())
 
-    def _asking(self, refused: str) -> Generator[Plan, None, str]:
-        """Give the token to send, when it is there."""
+    def _obtain_token(self, refused: str) -> Generator[RenewalPlan, None, str]:
+        """Yield the plans to execute until there is a token to send; return it."""
         while True:
-            plan = self.renewing.plan(refused)
+            plan = self.renewal.plan(refused)
             if plan.flight is not None and (plan.is_leader or not plan.token):
                 yield plan
             if plan.token:
                 return plan.token
 
-    def _follow(self, plan: Plan) -> None:
-        """Begin a renewal in a thread of its own, or wait for one.
+    def _execute(self, plan: RenewalPlan) -> None:
+        """Start a renewal in a new thread, or wait for the one under way.
 
-        No daemon: a program that ends waits until the new tokens are kept. A thread that cannot
-        begin any more leaves the renewal to the next caller.
+        The thread is not a daemon, so that the program does not end before the new tokens are
+        saved. If no thread can be started, the renewal fails and the next caller retries it.
         """
         flight = plan.flight
         if flight is None:
@@ -182,17 +197,17 @@ class RefreshingFlow:
             try:
                 thread.start()
             except RuntimeError:
-                self.renewing.settle(flight, Answer(status=0, detail="no thread"))
+                self.renewal.settle(flight, PostResponse(status=0, detail="no thread"))
         if not plan.token:
             concurrent.futures.wait([flight], timeout=self._longest_flight)
 
     def _renew_in_thread(self, flight: Future[None]) -> None:
-        """Renew on an event loop of its own; the flight is settled even where that cannot run.
+        """Renew on a new event loop; settle the flight even if the loop cannot run.
 
-        Under gevent's monkey patching this thread is a greenlet, and ``asyncio.run`` raises where
+        Under gevent's monkey patching this thread is a greenlet, and ``asyncio.run`` raises if
         another greenlet of the same thread runs an event loop.
         """
-        work = self._renew(flight, _at_once)
+        work = self._renew(flight, _call)
         detail = "ended"
         try:
             asyncio.run(work)
@@ -200,10 +215,13 @@ class RefreshingFlow:
             detail = type(error).__name__
         finally:
             work.close()
-            self.renewing.settle(flight, Answer(status=0, detail=detail))
+            self.renewal.settle(flight, PostResponse(status=0, detail=detail))
 
-    async def _async_follow(self, plan: Plan) -> None:
-        """Begin a renewal in a task of its own, or wait for one; who leaves cancels nothing."""
+    async def _async_execute(self, plan: RenewalPlan) -> None:
+        """Start a renewal in a new task, or wait for the one under way.
+
+        Cancelling a waiter does not cancel the renewal.
+        """
         flight = plan.flight
         if flight is None:
             return
@@ -211,92 +229,90 @@ class RefreshingFlow:
             task = asyncio.get_running_loop().create_task(self._renew(flight, asyncio.to_thread))
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
-            # A task that is cancelled before its first step never comes to its own end.
-            task.add_done_callback(lambda _: self.renewing.settle(flight, Answer(status=-1)))
+            # A task that is cancelled before its first step never runs its `finally`.
+            task.add_done_callback(lambda _: self.renewal.settle(flight, PostResponse(status=-1)))
         if not plan.token:
             await asyncio.wait([asyncio.wrap_future(flight)], timeout=self._longest_flight)
 
     async def _renew(self, flight: Future[None], run: _Run) -> None:
-        """Post the refresh token, unless another process has; every way out settles the flight.
+        """Post the refresh token, unless another process has saved new tokens; settle the flight.
 
-        `run` calls what touches the storage, and may take long.
+        `run` calls the methods that use the storage and may block.
         """
-        answer = Answer(status=-1)  # where this is cancelled, the next caller leads
+        response = PostResponse(status=-1)  # stays if this is cancelled: the next caller leads
         try:
-            if not await run(self.renewing.reload):
-                answer = await self._asked()
-                if answer.is_refusal and await run(self.renewing.reload):
-                    answer = Answer(status=-1)
-        except Exception as error:  # noqa: BLE001 - no way out may leave the waiters waiting
-            answer = Answer(status=0, detail=type(error).__name__)
+            if not await run(self.renewal.reload):
+                response = await self._post_with_retries()
+                if response.is_refusal and await run(self.renewal.reload):
+                    response = PostResponse(status=-1)
+        except Exception as error:  # noqa: BLE001 - an error must not leave the waiters waiting
+            response = PostResponse(status=0, detail=type(error).__name__)
         finally:
-            self.renewing.settle(flight, answer)
-        await run(self.renewing.save)
+            self.renewal.settle(flight, response)
+        await run(self.renewal.save)
 
-    async def _asked(self) -> Answer:
-        """Give what the refresh route says, after as many tries as make sense."""
-        answer = Answer(status=0, detail="too slow")
+    async def _post_with_retries(self) -> PostResponse:
+        """Return the response of the refresh route, or of the last attempt to reach it."""
+        response = PostResponse(status=0, detail="too slow")
         try:
             async with asyncio.timeout(_RENEWAL_SECONDS), self._make_client() as client:
                 for pause in _TRIES:
-                    if answer.retry_after > _LONGEST_PAUSE:
+                    if response.retry_after > _LONGEST_PAUSE:
                         break
-                    await self._sleep(max(pause, answer.retry_after))
-                    answer = await self._posted(client)
-                    if answer.status not in _AWAY:
+                    await self._sleep(max(pause, response.retry_after))
+                    response = await self._post(client)
+                    if response.status not in _UNAVAILABLE:
                         break
-        except Exception as error:  # noqa: BLE001 - whatever the library throws
-            if answer.status != 200:
-                return Answer(status=0, detail=type(error).__name__)
-        return answer
+        except Exception as error:  # noqa: BLE001 - the library may raise anything
+            if response.status != 200:
+                return PostResponse(status=0, detail=type(error).__name__)
+        return response
 
-    async def _posted(self, client: Any) -> Answer:
+    async def _post(self, client: Any) -> PostResponse:
         """Post the refresh token once."""
-        tokens = self.renewing.tokens
+        tokens = self.renewal.tokens
         return await post(client, self._url, "" if tokens is None else tokens.refresh_token)
 
     def _adopt(self, response: Any) -> bool:
-        """Take up a successor that our own server sent, not one that a redirect led to."""
+        """Take a successor from a trusted origin, not from a host that a redirect led to."""
         headers = response.headers
-        if "x-refresh-token" not in headers or not self._is_ours(response.request.url):
+        if "x-refresh-token" not in headers or not self._may_carry_token(response.request.url):
             return False
-        return self.renewing.adopt(
-            headers["x-refresh-token"], instant(response.headers.get("date", ""))
-        )
+        return self.renewal.adopt(headers["x-refresh-token"], http_date(headers.get("date", "")))
 
     def _is_refused(self, response: Any) -> bool:
-        """Check whether a 401 is about the token, and a renewal may bring a better one."""
+        """Return whether the response refuses the access token and a renewal may help."""
         if response.status_code != 401:
             return False
-        tokens = self.renewing.tokens
+        tokens = self.renewal.tokens
         return (
             'error="invalid_token"' in response.headers.get("www-authenticate", "")
-            and self._is_ours(response.request.url)
+            and self._may_carry_token(response.request.url)
             and (tokens is None or bool(tokens.refresh_token))
         )
 
     def _is_replayable(self, stream: Any) -> bool:
-        """Check whether a body can be sent a second time.
+        """Return whether a body can be sent twice.
 
         The libraries rewind each file of a multipart body before they read it.
         """
         if isinstance(stream, self._multipart):
-            return all(_rewinds(getattr(field, "file", b"")) for field in stream.fields)
+            return all(_can_rewind(getattr(field, "file", b"")) for field in stream.fields)
         return isinstance(stream, self._replayable)
 
-    def _is_ours(self, url: Any) -> bool:
+    def _may_carry_token(self, url: Any) -> bool:
         return (url.scheme, url.host, url.port or _PORTS.get(url.scheme)) in self._origins
 
 
-async def _at_once(call: Callable[[], Any]) -> Any:
-    """Call what may take long, in a thread that has nothing else to do.
+async def _call(call: Callable[[], Any]) -> Any:
+    """Call a blocking function on the renewal's own thread.
 
-    Not in a worker of a pool: a program that ends takes no more work for its pools.
+    A thread pool cannot be used: at interpreter exit it accepts no more work.
     """
     return call()
 
 
-def _rewinds(file: Any) -> bool:
+def _can_rewind(file: Any) -> bool:
     if isinstance(file, str | bytes):
         return True
     seekable = getattr(file, "seekable", None)
@@ -304,16 +320,16 @@ def _rewinds(file: Any) -> bool:
 
 
 def _origins_of(refresh_url: str, origins: Iterable[str]) -> frozenset[_Origin]:
-    """Return the origins that a token may be sent to; `ConfigurationError` with every fault."""
+    """Return the origins to which a token may be sent, or raise with all faults."""
     if isinstance(origins, str):
         raise ConfigurationError(["origins is a string, expected a list of origins"])
     found = [_origin_of(refresh_url)]
-    faults = [] if found[0] else ["refresh_url is no URL of http or https with a host"]
+    faults = [] if found[0] else ["refresh_url is not an http or https URL with a host"]
     for position, text in enumerate(origins):
         origin, rest = _origin_of(text), text.partition("://")[2]
         if origin is None or any(mark in rest for mark in "/?#@"):
-            faults.append(  # without the text, which may hold a password
-                f"origins[{position}] is no origin, expected scheme, host and port only,"
+            faults.append(  # without the text, which may contain a password
+                f"origins[{position}] is not an origin, expected scheme, host and port only,"
                 " such as https://api.shop.example"
             )
         found.append(origin)
@@ -333,6 +349,6 @@ def _origin_of(url: str) -> _Origin | None:
     return (parts.scheme, parts.hostname, port or _PORTS[parts.scheme])
 
 
-def _signed(request: Any, token: str) -> Any:
+def _with_token(request: Any, token: str) -> Any:
     request.headers["Authorization"] = f"Bearer {token}"
     return request

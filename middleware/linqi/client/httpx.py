@@ -1,4 +1,4 @@
-"""The door to httpx: ``RefreshingAuth`` for its clients."""
+"""``RefreshingAuth`` for the clients of httpx; no other module of linqi imports httpx."""
 
 from __future__ import annotations
 
@@ -7,27 +7,29 @@ from typing import Any, Final
 import httpx
 
 from linqi.client.flow import RefreshingFlow
-from linqi.client.tokens import Tokens
+from linqi.client.tokens import ClientTokens
 
 __all__ = ["RefreshingAuth"]
 
 _MULTIPART: Final = type(httpx.Request("POST", "http://x", files={"file": b""}).stream)
-"""The class of multipart bodies, which has no public name."""
+"""The class of multipart bodies, for which httpx has no public name."""
 
 
 class RefreshingAuth(RefreshingFlow, httpx.Auth):
-    """Keeps the requests of `httpx.Client` and `httpx.AsyncClient` signed in.
+    """Sends each request of an `httpx.Client` or `httpx.AsyncClient` with a fresh access token.
 
     ::
 
         auth = RefreshingAuth("https://shop.example/refresh", tokens)
         client = httpx.Client(auth=auth)
 
-    One of them may serve several clients, tasks and threads: they share one renewal.
+    One object may serve several clients, tasks and threads: they share one renewal.
     """
 
-    def __init__(self, refresh_url: str, tokens: Tokens | None = None, **options: Any) -> None:
-        """Take the tokens of a login, or those that ``storage`` has kept; see `RefreshingFlow`."""
+    def __init__(
+        self, refresh_url: str, tokens: ClientTokens | None = None, **options: Any
+    ) -> None:
+        """Use the tokens of a login, or those in ``storage``; see `RefreshingFlow` for options."""
         options.setdefault("make_client", httpx.AsyncClient)
         super().__init__(
             refresh_url, tokens, replayable=httpx.ByteStream, multipart=_MULTIPART, **options

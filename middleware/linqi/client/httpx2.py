@@ -1,4 +1,4 @@
-"""The door to httpx2: ``RefreshingAuth`` for its clients."""
+"""``RefreshingAuth`` for the clients of httpx2."""
 
 from __future__ import annotations
 
@@ -7,27 +7,29 @@ from typing import Any, Final
 import httpx2
 
 from linqi.client.flow import RefreshingFlow
-from linqi.client.tokens import Tokens
+from linqi.client.tokens import ClientTokens
 
 __all__ = ["RefreshingAuth"]
 
 _MULTIPART: Final = type(httpx2.Request("POST", "http://x", files={"file": b""}).stream)
-"""The class of multipart bodies, which has no public name."""
+"""The class of multipart bodies, for which httpx2 has no public name."""
 
 
 class RefreshingAuth(RefreshingFlow, httpx2.Auth):
-    """Keeps the requests of `httpx2.Client` and `httpx2.AsyncClient` signed in.
+    """Sends each request of an `httpx2.Client` or `httpx2.AsyncClient` with a fresh access token.
 
     ::
 
         auth = RefreshingAuth("https://shop.example/refresh", tokens)
         client = httpx2.Client(auth=auth)
 
-    One of them may serve several clients, tasks and threads: they share one renewal.
+    One object may serve several clients, tasks and threads: they share one renewal.
     """
 
-    def __init__(self, refresh_url: str, tokens: Tokens | None = None, **options: Any) -> None:
-        """Take the tokens of a login, or those that ``storage`` has kept; see `RefreshingFlow`."""
+    def __init__(
+        self, refresh_url: str, tokens: ClientTokens | None = None, **options: Any
+    ) -> None:
+        """Use the tokens of a login, or those in ``storage``; see `RefreshingFlow` for options."""
         options.setdefault("make_client", httpx2.AsyncClient)
         super().__init__(
             refresh_url, tokens, replayable=httpx2.ByteStream, multipart=_MULTIPART, **options

@@ -1,7 +1,8 @@
 """Whether the access token at hand is fresh, near expiry or expired: decisions without I/O.
 
-The same rules stand in JavaScript; ``tests/vectors/judge.json`` is the table that both fulfil.
-All durations are in seconds; wall clocks count Unix seconds, monotonic ones from anywhere.
+`linqi.js` has the same rules; both pass the test vectors in ``tests/vectors/judge.json``.
+All durations are in seconds. Wall clocks count Unix seconds; a monotonic clock may start
+anywhere.
 """
 
 from __future__ import annotations
@@ -15,27 +16,36 @@ from linqi.errors import ConfigurationError
 __all__ = ["HeldToken", "JudgeSettings", "Verdict", "clock_offset", "hold", "judge", "seconds_left"]
 
 Verdict: TypeAlias = Literal["fresh", "advisory", "mandatory", "expired"]
-"""``advisory``: one caller renews while the others go on with the token; ``mandatory``: all wait
-for the one renewal; ``expired``: the token is not sent any more."""
+"""``advisory``: one caller renews while all requests still use the token. ``mandatory``: requests
+wait for the renewal. ``expired``: the token is no longer sent."""
 
 _HALF_SECOND: Final = 0.5
-"""``Date`` has whole seconds, rounded down: on average it is half a second late."""
+"""``Date`` has whole seconds, rounded down: on average it is half a second behind."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JudgeSettings:
-    """How early a token is renewed."""
+    """How early a token is renewed.
+
+    Raises:
+        ConfigurationError: A setting is out of its range; lists every fault.
+
+    """
 
     advisory: float = 300
-    """Near expiry begins with so much life left, unless the server said ``refresh_in``."""
+    """Seconds before the end at which a renewal starts in the background, unless the server sent
+    ``refresh_in``. `mandatory` to 86,400; default 300."""
     mandatory: float = 30
-    """With less than this left nobody sends the token any more."""
+    """Seconds before the end from which requests wait for the renewal. 0 to `advisory`; default
+    30."""
     share: float = 0.5
-    """Neither threshold is more than this share of the life that a token has when it arrives, so
-    that a short one is used at all; `mandatory` at most half of that. Above 0 to 0.9."""
+    """The largest share of a token's life, as it was on arrival, that `advisory` may take, so that
+    short-lived tokens are used at all; `mandatory` takes at most half of that. Above 0 to 0.9;
+    default 0.5."""
     jitter: float = 0.1
-    """The advisory threshold is longer by up to this share, at random for each token, so that the
-    clients of one deployment part. 0 to 0.5."""
+    """The largest share by which the advisory threshold is lengthened at random, for each token,
+    so that the clients of one deployment do not renew at the same moment. 0 to 0.5; default
+    0.1."""
 
     def __post_init__(self) -> None:
         values = (self.advisory, self.mandatory, self.share, self.jitter)
@@ -56,25 +66,33 @@ class JudgeSettings:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HeldToken:
-    """What a client remembers of a token: when it came, and how long it lives."""
+    """When a token arrived, and how long it lives."""
 
     expires_at: float
     """``exp``, by the server's clock."""
     offset: float
-    """The server's wall clock less ours."""
+    """The server's wall clock minus the client's."""
     life: float
-    """Seconds left when it came."""
+    """Seconds left on arrival."""
     monotonic: float
-    """When it came, by the monotonic clock."""
+    """The monotonic clock on arrival."""
     advisory: float
+    """Seconds before the end at which a background renewal starts."""
     mandatory: float
+    """Seconds before the end from which requests wait for the renewal."""
 
 
 def clock_offset(wall: float, date: float | None, issued_at: float | None) -> float:
-    """Estimate the server's clock less ours, from an answer that came at `wall`.
+    """Return an estimate of the server's clock minus the client's.
 
-    `date` is its ``Date`` header. Without one, ``iat`` says only that the server's clock is not
-    behind it: a client whose clock is slower than that is put right, any other is believed.
+    Without a ``Date`` header, ``iat`` only proves that the server's clock is not earlier than it:
+    a client clock behind ``iat`` is corrected, any other is trusted.
+
+    Args:
+        wall: The client's wall clock when the response arrived.
+        date: The response's ``Date`` header in Unix seconds, or None.
+        issued_at: The token's ``iat``, or None.
+
     """
     if date is not None:
         return date + _HALF_SECOND - wall
@@ -92,10 +110,19 @@ def hold(
     chance: float = 0.0,
     settings: JudgeSettings,
 ) -> HeldToken:
-    """Take up a token that came at `wall` and `monotonic`.
+    """Return the thresholds and the remaining life of a token that has just arrived.
 
-    `refresh_in`: what the server said beside it; it stands for the advisory threshold where it
-    lies within the token's life. `chance`: from 0 to 1, for the jitter.
+    Args:
+        issued_at: The token's ``iat``, or None.
+        expires_at: The token's ``exp``.
+        wall: The wall clock on arrival.
+        monotonic: The monotonic clock on arrival.
+        date: The response's ``Date`` header in Unix seconds, or None.
+        refresh_in: The ``refresh_in`` of the token response; replaces the advisory threshold if it
+            lies within the token's life.
+        chance: A random number from 0 to 1, for the jitter.
+        settings: The thresholds that are asked for.
+
     """
     offset = clock_offset(wall, date, issued_at)
     life = max(0.0, expires_at - (wall + offset))
@@ -115,10 +142,10 @@ def hold(
 
 
 def seconds_left(held: HeldToken, wall: float, monotonic: float) -> float:
-    """Give the life that is left: the shorter by either clock.
+    """Return the remaining life in seconds: the smaller of the values by the two clocks.
 
-    The monotonic clock is not fooled by a wall clock that is set back; the wall clock has counted
-    the hours in which a sleeping machine's monotonic one stood still.
+    The monotonic clock is right when the wall clock was set back. The wall clock is right after the
+    machine slept, because the monotonic clock may stand still meanwhile.
     """
     by_monotonic = held.life - (monotonic - held.monotonic)
     by_wall = held.expires_at - (wall + held.offset)
@@ -126,7 +153,7 @@ def seconds_left(held: HeldToken, wall: float, monotonic: float) -> float:
 
 
 def judge(held: HeldToken, wall: float, monotonic: float) -> Verdict:
-    """Tell what the token at hand is good for; with exactly a threshold left it is above it."""
+    """Return how the token may be used; with exactly a threshold left it counts as above it."""
     left = seconds_left(held, wall, monotonic)
     if left <= 0:
         return "expired"

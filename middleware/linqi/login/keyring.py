@@ -8,7 +8,7 @@ import keyring
 import msgspec.structs
 from keyring.errors import KeyringError, PasswordDeleteError
 
-from linqi.client.tokens import Tokens, decode_tokens, encode_tokens
+from linqi.client.tokens import ClientTokens, decode_tokens, encode_tokens
 
 __all__ = ["KeyringStorage"]
 
@@ -27,7 +27,7 @@ class KeyringStorage:
         self._account = account
         self._service = service
 
-    def load(self) -> Tokens | None:
+    def load(self) -> ClientTokens | None:
         """Give what was saved; OSError when the keyring is locked or missing."""
         try:
             kept = keyring.get_password(self._service, self._account)
@@ -35,7 +35,7 @@ class KeyringStorage:
             raise _failed("read", error) from error
         return None if kept is None else decode_tokens(kept.encode())
 
-    def save(self, tokens: Tokens | None) -> None:
+    def save(self, tokens: ClientTokens | None) -> None:
         """Keep `tokens`, or remove the password; OSError when that cannot be done."""
         try:
             if tokens is not None:
@@ -48,7 +48,7 @@ class KeyringStorage:
             raise _failed("write", error) from error
 
 
-def _text(tokens: Tokens) -> str:
+def _text(tokens: ClientTokens) -> str:
     text = encode_tokens(tokens).decode()
     if len(text) > _MOST_CHARACTERS and tokens.refresh_token:
         text = encode_tokens(msgspec.structs.replace(tokens, access_token="")).decode()

@@ -13,8 +13,8 @@ from typing import Final
 
 from linqi.client.tokens import read_claims
 from linqi.errors import ConfigurationError, LinqiError, MalformedToken
-from linqi.login.logins import Login, Logins, base_url
-from linqi.login.signing_in import sign_in, sign_out
+from linqi.login.login_flow import sign_in, sign_out
+from linqi.login.saved_logins import SavedLogin, SavedLogins, base_url
 
 __all__ = ["add_options", "run"]
 
@@ -48,7 +48,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace, clock: Callable[[], float] = time.time) -> int:
     """Sign in, or tell who is; 0, or 1 when refused or nobody is signed in."""
-    logins = Logins()
+    logins = SavedLogins()
     if arguments.status:
         return _show(logins, arguments.url, clock())
     if arguments.url is None:
@@ -64,7 +64,7 @@ def run(arguments: argparse.Namespace, clock: Callable[[], float] = time.time) -
         print("refused: the user name or the password is wrong", file=sys.stderr)
         return 1
     login_url, tokens = done
-    login = Login(url=url, login_url=login_url, username=username, storage=arguments.storage)
+    login = SavedLogin(url=url, login_url=login_url, username=username, storage=arguments.storage)
     try:
         _leave(logins, url)
         logins.storage(login).save(tokens)
@@ -102,7 +102,7 @@ def _need_terminal(option: str) -> None:
         raise ConfigurationError([f"there is no terminal to ask at; use {option}"])
 
 
-def _leave(logins: Logins, url: str) -> None:
+def _leave(logins: SavedLogins, url: str) -> None:
     """End an earlier session at the same address, as far as it can be reached."""
     before = logins.find(url)
     if before is None:
@@ -114,7 +114,7 @@ def _leave(logins: Logins, url: str) -> None:
         logins.forget(before)
 
 
-def _show(logins: Logins, url: str | None, now: float) -> int:
+def _show(logins: SavedLogins, url: str | None, now: float) -> int:
     if url is None:
         found = logins.all()
     else:
@@ -127,7 +127,7 @@ def _show(logins: Logins, url: str | None, now: float) -> int:
     return 0 if found else 1
 
 
-def _state(logins: Logins, login: Login, now: float) -> str:
+def _state(logins: SavedLogins, login: SavedLogin, now: float) -> str:
     tokens = logins.storage(login).load()
     if tokens is None:
         return "signed out"

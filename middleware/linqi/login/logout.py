@@ -6,8 +6,8 @@ import argparse
 import sys
 
 from linqi.errors import Unavailable
-from linqi.login.logins import Logins, base_url
-from linqi.login.signing_in import sign_out
+from linqi.login.login_flow import sign_out
+from linqi.login.saved_logins import SavedLogins, base_url
 
 __all__ = ["add_options", "run"]
 
@@ -22,7 +22,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Sign out; 0, 1 when nobody was signed in, `Unavailable` with nothing forgotten."""
-    logins = Logins()
+    logins = SavedLogins()
     url = base_url(arguments.url, is_plain_allowed=True)
     login = logins.find(url)
     if login is None:

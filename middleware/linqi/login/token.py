@@ -8,7 +8,7 @@ from typing import Final
 
 from linqi.client.judge import JudgeSettings
 from linqi.errors import SignedOut
-from linqi.login.logins import Logins, base_url
+from linqi.login.saved_logins import SavedLogins, base_url
 
 __all__ = ["add_options", "run"]
 
@@ -25,7 +25,7 @@ def run(arguments: argparse.Namespace) -> int:
     """Print the token; 0, 1 when the session is over, `Unavailable` when the server is away."""
     from linqi.client.httpx2 import RefreshingAuth
 
-    logins = Logins()
+    logins = SavedLogins()
     url = base_url(arguments.url, is_plain_allowed=True)
     login = logins.find(url)
     if login is None:

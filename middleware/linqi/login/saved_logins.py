@@ -14,10 +14,10 @@ from linqi.client.tokens import FileStorage, TokenStorage
 from linqi.errors import ConfigurationError
 from linqi.jose._atomic_write import PRIVATE, write_atomically
 
-__all__ = ["Login", "Logins", "base_url", "is_loopback"]
+__all__ = ["SavedLogin", "SavedLogins", "base_url", "is_loopback"]
 
 
-class Login(msgspec.Struct, frozen=True, kw_only=True):
+class SavedLogin(msgspec.Struct, frozen=True, kw_only=True):
     """One login, without its tokens."""
 
     url: str
@@ -32,7 +32,7 @@ class Login(msgspec.Struct, frozen=True, kw_only=True):
         return f"{self.login_url.rpartition('/')[0]}/{name}"
 
 
-class Logins:
+class SavedLogins:
     """The logins that are kept in `folder`; by default where programs of this account keep state.
 
     The folder has mode 0700, each file 0600.
@@ -45,26 +45,26 @@ class Logins:
             folder = platformdirs.user_state_path("linqi") / "logins"
         self._folder = folder
 
-    def find(self, url: str) -> Login | None:
+    def find(self, url: str) -> SavedLogin | None:
         """Give the login at `url`."""
         return _read(self._path(url, ".json"))
 
-    def all(self) -> list[Login]:
+    def all(self) -> list[SavedLogin]:
         """Give every login, by URL."""
         found = [_read(path) for path in self._folder.glob("*.login.json")]
         return sorted((login for login in found if login is not None), key=lambda one: one.url)
 
-    def keep(self, login: Login) -> None:
+    def keep(self, login: SavedLogin) -> None:
         """Write `login` down, in place of one at the same URL."""
         self._make_folder()
         write_atomically(self._path(login.url, ".json"), msgspec.json.encode(login), PRIVATE)
 
-    def forget(self, login: Login) -> None:
+    def forget(self, login: SavedLogin) -> None:
         """Remove `login` and its tokens."""
         self.storage(login).save(None)
         self._path(login.url, ".json").unlink(missing_ok=True)
 
-    def storage(self, login: Login) -> TokenStorage:
+    def storage(self, login: SavedLogin) -> TokenStorage:
         """Give where its tokens are."""
         if login.storage == "keyring":
             from linqi.login.keyring import KeyringStorage
@@ -116,8 +116,8 @@ def is_loopback(host: str) -> bool:
         return host == "localhost"
 
 
-def _read(path: Path) -> Login | None:
+def _read(path: Path) -> SavedLogin | None:
     try:
-        return msgspec.json.decode(path.read_bytes(), type=Login)
+        return msgspec.json.decode(path.read_bytes(), type=SavedLogin)
     except (FileNotFoundError, msgspec.MsgspecError, UnicodeError):
         return None

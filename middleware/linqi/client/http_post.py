@@ -1,4 +1,4 @@
-"""One post to a session route, and its answer, whatever it may be."""
+"""One POST to a session route, and its response, which may be anything."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from linqi.client.tokens import decode_json
 
-__all__ = ["Answer", "instant", "post"]
+__all__ = ["PostResponse", "http_date", "post"]
 
 _SECONDS: Final = 10.0
 _MOST_BYTES: Final = 65_536
@@ -17,36 +17,43 @@ _REFUSED: Final = frozenset({400, 401})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Answer:
-    """What a session route answered.
-
-    ``status`` is 0 when it could not be reached, and -1 when nobody asked to the end.
-    """
+class PostResponse:
+    """The response of a session route."""
 
     status: int
+    """The HTTP status; 0 if the route could not be reached, -1 if the request was cancelled or
+    not needed."""
     body: Any = field(default=None, repr=False)
-    """The JSON, or None."""
+    """The decoded JSON, or None."""
     presented: str = field(default="", repr=False)
-    """The refresh token that was presented."""
+    """The refresh token that the request carried."""
     date: float | None = None
-    """The ``Date`` header, in Unix seconds."""
+    """The ``Date`` header in Unix seconds."""
     retry_after: float = 0.0
-    """Seconds of the ``Retry-After`` header."""
+    """The ``Retry-After`` header in seconds; 0 if there is none."""
     detail: str = ""
-    """Why it could not be reached, or not be read."""
+    """Why the route could not be reached or its response not be read."""
 
     @property
     def is_refusal(self) -> bool:
-        """Tell whether the refresh token was refused for good (RFC 6749, section 5.2)."""
+        """Whether the server rejected the refresh token for good (RFC 6749, section 5.2)."""
         error = self.body.get("error") if isinstance(self.body, dict) else None
         return self.status in _REFUSED and error == "invalid_grant"
 
 
-async def post(client: Any, url: str, refresh_token: str = "", **fields: str) -> Answer:
-    """Post `refresh_token`, where there is one, with more `fields`, as JSON; give the answer.
+async def post(client: Any, url: str, refresh_token: str = "", **fields: str) -> PostResponse:
+    """Post a JSON object and return the response; never raises for what the server does.
 
-    No redirect is followed: it would hand what is posted to whoever the answer names. The answer
-    is asked for without compression, and not read with one: 64 KiB can become gigabytes.
+    No redirect is followed: it would send the refresh token to a host that the response names.
+    The response is read to 64 KiB, and not at all if it is compressed, which the request forbids:
+    64 KiB could inflate to gigabytes.
+
+    Args:
+        client: An ``AsyncClient`` of httpx2 or httpx.
+        url: The session route.
+        refresh_token: The member ``refresh_token``; left out if empty.
+        fields: Further members of the object.
+
     """
     body: Mapping[str, str] = {"refresh_token": refresh_token} | fields if refresh_token else fields
     try:
@@ -64,10 +71,10 @@ async def post(client: Any, url: str, refresh_token: str = "", **fields: str) ->
                     data += chunk
                     if len(data) > _MOST_BYTES:
                         break
-    except Exception as error:  # noqa: BLE001 - whatever the library throws
-        return Answer(status=0, presented=refresh_token, detail=type(error).__name__)
-    date = instant(response.headers.get("date", ""))
-    return Answer(
+    except Exception as error:  # noqa: BLE001 - the library may raise anything
+        return PostResponse(status=0, presented=refresh_token, detail=type(error).__name__)
+    date = http_date(response.headers.get("date", ""))
+    return PostResponse(
         status=response.status_code,
         body=decode_json(bytes(data)) if len(data) <= _MOST_BYTES else None,
         presented=refresh_token,
@@ -77,8 +84,8 @@ async def post(client: Any, url: str, refresh_token: str = "", **fields: str) ->
     )
 
 
-def instant(text: str) -> float | None:
-    """Give the Unix seconds of an HTTP date; None where it is none."""
+def http_date(text: str) -> float | None:
+    """Return the Unix seconds of an HTTP date (RFC 9110, section 5.6.7); None if malformed."""
     try:
         return parsedate_to_datetime(text).timestamp() if text else None
     except (ValueError, TypeError, OverflowError):
@@ -86,8 +93,8 @@ def instant(text: str) -> float | None:
 
 
 def _seconds(text: str, now: float | None) -> float:
-    """Read ``Retry-After``: seconds, or a date by the clock of the answer's own ``Date``."""
+    """Return ``Retry-After`` in seconds; a date in it is compared with the response's ``Date``."""
     if text.isascii() and text.isdigit():
         return float(text[:9])
-    until = instant(text)
+    until = http_date(text)
     return 0.0 if until is None or now is None else max(0.0, until - now)

@@ -5,15 +5,17 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 
-from linqi.client.posting import Answer, post
-from linqi.client.tokens import Tokens, tokens_of
+from linqi.client.http_post import PostResponse, post
+from linqi.client.tokens import ClientTokens, tokens_of
 from linqi.errors import ConfigurationError, MalformedToken, Unavailable
-from linqi.login.logins import Login
+from linqi.login.saved_logins import SavedLogin
 
 __all__ = ["sign_in", "sign_out"]
 
 
-def sign_in(login_urls: Sequence[str], username: str, password: str) -> tuple[str, Tokens] | None:
+def sign_in(
+    login_urls: Sequence[str], username: str, password: str
+) -> tuple[str, ClientTokens] | None:
     """Sign in at the first of `login_urls` that is a login route of dual tokens; say which.
 
     None when the name or the password is wrong. `ConfigurationError` when none of them is such a
@@ -42,7 +44,7 @@ def sign_in(login_urls: Sequence[str], username: str, password: str) -> tuple[st
     raise ConfigurationError(faults)
 
 
-def sign_out(login: Login, tokens: Tokens) -> None:
+def sign_out(login: SavedLogin, tokens: ClientTokens) -> None:
     """Revoke the session at the server; `Unavailable` when it did not say that it is."""
     url = login.beside("logout")
     answer = _post(url, tokens.refresh_token)
@@ -50,17 +52,17 @@ def sign_out(login: Login, tokens: Tokens) -> None:
         raise _unavailable(url, answer)
 
 
-def _post(url: str, refresh_token: str = "", **fields: str) -> Answer:
+def _post(url: str, refresh_token: str = "", **fields: str) -> PostResponse:
     import httpx2
 
-    async def ask() -> Answer:
+    async def ask() -> PostResponse:
         async with httpx2.AsyncClient() as client:
             return await post(client, url, refresh_token, **fields)
 
     return asyncio.run(ask())
 
 
-def _unavailable(url: str, answer: Answer) -> Unavailable:
+def _unavailable(url: str, answer: PostResponse) -> Unavailable:
     why = f"answered {answer.status}" if answer.status else f"could not be reached: {answer.detail}"
     wait = f"; try again in {answer.retry_after:.0f} s" if answer.retry_after else ""
     return Unavailable(f"{url} {why}{wait}", retry_after=answer.retry_after or 1.0)
