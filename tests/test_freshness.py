@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from linqi import ConfigurationError, RefreshSettings, RemoteLimits
-from linqi.jwks.fetching import url_fault
 from linqi.jwks.freshness import Schedule, lifetime_of
+from linqi.jwks.http import url_fault
 
 SETTINGS = RefreshSettings()
 NEW = Schedule(settings=SETTINGS)

@@ -9,14 +9,14 @@ from hypothesis import strategies as st
 
 from linqi import Key
 from linqi.errors import InvalidKey
-from linqi.jwks.published import Published, read_published
+from linqi.jwks.published import PublishedKeys, read_published
 
 EC = Key.generate("ES256", kid="ec")
 RSA = Key.generate("RS256", kid="rsa")
 ALGORITHMS = ["ES256", "RS256"]
 
 
-def read(*entries: object, algorithms: list[str] | None = None) -> Published:
+def read(*entries: object, algorithms: list[str] | None = None) -> PublishedKeys:
     """Read a set of `entries`, with a good key at its end."""
     body = json.dumps({"keys": [*entries, EC.public_jwk() | {"kid": "good"}]}).encode()
     return read_published(body, algorithms or ALGORITHMS, 64)

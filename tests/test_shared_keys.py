@@ -41,7 +41,7 @@ async def running(app: Any) -> AsyncIterator[None]:
 
 
 async def lifespan_app(scope: Any, receive: Any, send: Any) -> None:
-    """Answer start-up and shutdown."""
+    """KeySetResponse start-up and shutdown."""
     for _ in range(2):
         name = (await receive())["type"]
         await send({"type": f"{name}.complete"})

@@ -36,8 +36,8 @@ from linqi.jose.rotation import SigningKeyRotation, rotate
 from linqi.jose.signer import Signer
 from linqi.jose.verified import ANONYMOUS, Anonymous, Verified
 from linqi.jose.verifier import Verifier
-from linqi.jwks.fetching import RemoteLimits
 from linqi.jwks.freshness import RefreshSettings
+from linqi.jwks.http import RemoteLimits
 from linqi.jwks.key_file import KeyFile
 from linqi.jwks.published import SkippedKey
 from linqi.jwks.remote import RemoteKeys

@@ -13,9 +13,9 @@ from pathlib import Path
 
 from linqi.errors import ConfigurationError, FetchFailed
 from linqi.jwks.discovery import discover
-from linqi.jwks.fetching import HttpFetch, RemoteLimits, url_fault
 from linqi.jwks.freshness import RefreshSettings, lifetime_of
-from linqi.jwks.lint import Finding, Linted, lint
+from linqi.jwks.http import HttpFetch, RemoteLimits, url_fault
+from linqi.jwks.lint import KeySetFinding, LintedKeySet, lint
 from linqi.jwks.published import SIGNATURES
 
 __all__ = ["add_options", "run"]
@@ -59,7 +59,7 @@ def run(arguments: argparse.Namespace, clock: Callable[[], float] = time.time) -
 
 async def _fetched(
     source: str, is_issuer: bool, algorithms: Sequence[str] | None, limits: RemoteLimits, now: float
-) -> tuple[Linted, str, dict[str, float]]:
+) -> tuple[LintedKeySet, str, dict[str, float]]:
     """Fetch and lint; also where from, and the figures of the answer."""
     fetch, url = HttpFetch(limits), source
     try:
@@ -83,8 +83,8 @@ def _about(headers: Mapping[str, str], size: int, took: float) -> dict[str, floa
     return {"bytes": size, "answered_in_seconds": round(took, 3), "kept_for_seconds": kept}
 
 
-def _failed(text: str) -> Linted:
-    return Linted(keys=(), findings=(Finding(level="fault", text=text),))
+def _failed(text: str) -> LintedKeySet:
+    return LintedKeySet(keys=(), findings=(KeySetFinding(level="fault", text=text),))
 
 
 def _status_text(status: int, is_issuer: bool) -> str:
@@ -94,7 +94,7 @@ def _status_text(status: int, is_issuer: bool) -> str:
     return f"answered with {status}{hint}"
 
 
-def _show(source: str, linted: Linted, about: Mapping[str, float], *, is_json: bool) -> None:
+def _show(source: str, linted: LintedKeySet, about: Mapping[str, float], *, is_json: bool) -> None:
     if is_json:
         print(json.dumps({"source": source, **about, **asdict(linted)}, indent=2))
         return

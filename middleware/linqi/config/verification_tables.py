@@ -20,8 +20,8 @@ from linqi.jose.issuers import TrustedIssuer
 from linqi.jose.key import ALGORITHMS
 from linqi.jose.limits import TokenLimits
 from linqi.jose.verifier import Verifier
-from linqi.jwks.fetching import RemoteLimits
 from linqi.jwks.freshness import RefreshSettings
+from linqi.jwks.http import RemoteLimits
 from linqi.jwks.key_file import KeyFile
 from linqi.jwks.remote import RemoteKeys
 

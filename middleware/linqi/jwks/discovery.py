@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 from linqi.errors import FetchFailed, MalformedToken
 from linqi.jose._compact import parse_object
-from linqi.jwks.fetching import Fetch, Fetched, is_loopback_url, url_fault
 from linqi.jwks.freshness import RefreshSettings, lifetime_of, retry_after_of
+from linqi.jwks.http import Fetch, HttpResponse, is_loopback_url, url_fault
 
 __all__ = ["KeyDocument", "discover", "discovery_url", "fetch_document"]
 
@@ -74,7 +74,7 @@ async def fetch_document(
     )
 
 
-def _check_status(answer: Fetched, what: str, now: float) -> None:
+def _check_status(answer: HttpResponse, what: str, now: float) -> None:
     if answer.status == 200:
         return
     headers = answer.headers

@@ -9,7 +9,7 @@ from typing import Final
 from linqi.errors import InvalidKey
 from linqi.jwks.published import SIGNATURES, SkippedKey, read_entries, sort_entries
 
-__all__ = ["Finding", "KeyLine", "Linted", "lint"]
+__all__ = ["KeyLine", "KeySetFinding", "LintedKeySet", "lint"]
 
 _LONGEST_SHOWN: Final = 64
 _MANY_KEYS: Final = 16
@@ -31,7 +31,7 @@ class KeyLine:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Finding:
+class KeySetFinding:
     """Something to know (``note``) or to mend (``fault``)."""
 
     level: str
@@ -39,11 +39,11 @@ class Finding:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Linted:
+class LintedKeySet:
     """A set, key by key, with what was found."""
 
     keys: tuple[KeyLine, ...]
-    findings: tuple[Finding, ...]
+    findings: tuple[KeySetFinding, ...]
 
     @property
     def has_faults(self) -> bool:
@@ -57,7 +57,7 @@ def lint(
     *,
     algorithms: Sequence[str] | None = None,
     most_keys: int = 64,
-) -> Linted:
+) -> LintedKeySet:
     """Look at a JWKS as `RemoteKeys` would; `headers` are those it came with, None for a file.
 
     Without `algorithms` every signature will do, and an RSA key that names none counts as RS256.
@@ -66,7 +66,9 @@ def lint(
     try:
         entries = read_entries(body, most_keys)
     except InvalidKey as error:
-        return Linted(keys=(), findings=(Finding(level="fault", text=str(error)), *findings))
+        return LintedKeySet(
+            keys=(), findings=(KeySetFinding(level="fault", text=str(error)), *findings)
+        )
     if algorithms is None:
         published = sort_entries([_with_usual_alg(entry) for entry in entries], SIGNATURES)
     else:
@@ -75,20 +77,20 @@ def lint(
     for key in published.skipped:
         name = f" ({_escaped(key.kid)})" if key.kid else ""
         level = "fault" if key.is_fault else "note"
-        findings.append(Finding(level=level, text=f"key {key.position}{name}: {key.detail}"))
+        findings.append(KeySetFinding(level=level, text=f"key {key.position}{name}: {key.detail}"))
     if not published.keys:
-        findings.append(Finding(level="fault", text="no key of the set can be used"))
+        findings.append(KeySetFinding(level="fault", text="no key of the set can be used"))
     findings += _about_names(entries, skipped)
     if len(entries) > _MANY_KEYS:
         text = (
             f"{len(entries)} keys: sets of more than {_MANY_KEYS} are unusual, are old ones kept?"
         )
-        findings.append(Finding(level="note", text=text))
+        findings.append(KeySetFinding(level="note", text=text))
     lines = tuple(_line(n, entry, skipped.get(n)) for n, entry in enumerate(entries))
-    return Linted(keys=lines, findings=tuple(findings))
+    return LintedKeySet(keys=lines, findings=tuple(findings))
 
 
-def _about_names(entries: list[object], skipped: Mapping[int, SkippedKey]) -> list[Finding]:
+def _about_names(entries: list[object], skipped: Mapping[int, SkippedKey]) -> list[KeySetFinding]:
     used = [(n, e) for n, e in enumerate(entries) if n not in skipped and isinstance(e, Mapping)]
     findings = []
     for position, entry in used:
@@ -99,22 +101,22 @@ def _about_names(entries: list[object], skipped: Mapping[int, SkippedKey]) -> li
                 if is_alone
                 else f"key {position} has no kid: it cannot be told from the others"
             )
-            findings.append(Finding(level="note" if is_alone else "fault", text=text))
+            findings.append(KeySetFinding(level="note" if is_alone else "fault", text=text))
         if "alg" not in entry:
             text = f"key {position} names no alg: the verifier's algorithms decide what it is for"
-            findings.append(Finding(level="note", text=text))
+            findings.append(KeySetFinding(level="note", text=text))
     return findings
 
 
-def _about_headers(headers: Mapping[str, str]) -> list[Finding]:
+def _about_headers(headers: Mapping[str, str]) -> list[KeySetFinding]:
     findings = []
     media = headers.get("content-type", "").partition(";")[0].strip().lower()
     if media != "application/json" and not media.endswith("+json"):
         text = f"the content type is {_escaped(media) or 'absent'}, not application/jwk-set+json"
-        findings.append(Finding(level="note", text=text))
+        findings.append(KeySetFinding(level="note", text=text))
     if not headers.get("cache-control"):
         text = "there is no Cache-Control: every verifier guesses how long the set is good"
-        findings.append(Finding(level="note", text=text))
+        findings.append(KeySetFinding(level="note", text=text))
     return findings
 
 

@@ -15,7 +15,7 @@ from linqi.jose.keys import only_algorithm_for
 
 __all__ = [
     "SIGNATURES",
-    "Published",
+    "PublishedKeys",
     "SkippedKey",
     "read_entries",
     "read_published",
@@ -56,14 +56,14 @@ class SkippedKey:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Published:
+class PublishedKeys:
     """The keys of a set that may be used, in its order, and the others."""
 
     keys: tuple[Key, ...]
     skipped: tuple[SkippedKey, ...]
 
 
-def read_published(body: bytes, algorithms: Sequence[str], most_keys: int) -> Published:
+def read_published(body: bytes, algorithms: Sequence[str], most_keys: int) -> PublishedKeys:
     """Read a JWKS (RFC 7517, section 5) of somebody else's; one bad key spoils only itself.
 
     `InvalidKey` when it is no strict JSON object with a ``keys`` array, has more than `most_keys`,
@@ -95,7 +95,7 @@ def read_entries(body: bytes, most_keys: int) -> list[object]:
     return [without_nulls(e) if isinstance(e, Mapping) else e for e in entries]
 
 
-def sort_entries(entries: Sequence[object], algorithms: Sequence[str]) -> Published:
+def sort_entries(entries: Sequence[object], algorithms: Sequence[str]) -> PublishedKeys:
     """Part the keys to use for `algorithms` from the others."""
     keys: dict[tuple[str, str], Key] = {}
     skipped = []
@@ -110,7 +110,7 @@ def sort_entries(entries: Sequence[object], algorithms: Sequence[str]) -> Publis
         skipped.append(
             SkippedKey(position=position, kid=_shown_kid(entry), reason=reason, detail=detail)
         )
-    return Published(keys=tuple(keys.values()), skipped=tuple(skipped))
+    return PublishedKeys(keys=tuple(keys.values()), skipped=tuple(skipped))
 
 
 def _read(entry: object, algorithms: Sequence[str]) -> Key | tuple[Reason, str]:

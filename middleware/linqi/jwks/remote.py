@@ -28,11 +28,11 @@ from linqi.events import (
 from linqi.jose.issuers import AnyAudience, TrustedIssuer
 from linqi.jose.key import Key
 from linqi.jose.keys import KeySet
-from linqi.jwks.asking import Answer, Asking
-from linqi.jwks.fetching import HttpFetch, RemoteLimits, url_fault
 from linqi.jwks.freshness import RefreshSettings, Schedule
+from linqi.jwks.http import HttpFetch, RemoteLimits, url_fault
+from linqi.jwks.jwks_client import JwksClient, KeySetResponse
 from linqi.jwks.published import SIGNATURES, SkippedKey
-from linqi.jwks.sharing import SharedFile
+from linqi.jwks.shared_file import SharedFile
 from linqi.jwks.snapshot import Snapshot
 from linqi.jwks.state import KeysState
 
@@ -85,15 +85,15 @@ class RemoteKeys:
         self.generation = 0
         self.trusted_until = -math.inf
         self._limits = limits or RemoteLimits()
-        self._fetch = HttpFetch(self._limits, client)
+        self._http = HttpFetch(self._limits, client)
         wait = self._limits.timeout * _WAIT_FACTOR
-        self._asking = Asking(
+        self._jwks_client = JwksClient(
             issuer,
             self.algorithms,
             url=url,
             settings=refresh or RefreshSettings(),
             limits=self._limits,
-            fetch=self._fetch,
+            fetch=self._http,
             share=None if share is None else SharedFile(share, issuer, wait_seconds=wait),
             clock=clock,
         )
@@ -116,7 +116,7 @@ class RemoteKeys:
             f"keys of {issuer}", self._keep_fresh, events=self._events, sleep=sleep
         )
         self._flight: SingleFlight[str, bool] = SingleFlight()
-        if initial is not None and (answer := self._asking.read(initial)) is not None:
+        if initial is not None and (answer := self._jwks_client.use_snapshot(initial)) is not None:
             self._adopt(answer, self._monotonic())
 
     def trust(self, audience: str | Sequence[str] | AnyAudience, **options: Any) -> TrustedIssuer:
@@ -199,7 +199,7 @@ class RemoteKeys:
 
     def snapshot(self) -> Snapshot | None:
         """Give the set for a later `initial`; None before the first fetch."""
-        return self._asking.snapshot if self._held is not None else None
+        return self._jwks_client.snapshot if self._held is not None else None
 
     def state(self) -> KeysState:
         """Give what is known and what will be done, as it stands."""
@@ -210,16 +210,16 @@ class RemoteKeys:
             status=schedule.status(now),
             kids=() if self._held is None else tuple(key.kid for key in self._held.keys),
             skipped=self._skipped,
-            last_success=None if is_cold else self._asking.snapshot.fetched_at,
+            last_success=None if is_cold else self._jwks_client.snapshot.fetched_at,
             age=None if schedule.fetched_at is None else now - schedule.fetched_at,
             trusted_for=max(0.0, self.trusted_until - now),
             next_attempt_in=max(0.0, schedule.next_attempt_at - now),
             failures=schedule.failures,
             last_error=self._last_error,
-            requests=self._asking.requests,
+            requests=self._jwks_client.requests,
             refused_kids=self._refused,
             unknown_kids=len(self._unknown),
-            share_fault=self._asking.share_fault,
+            share_fault=self._jwks_client.share_fault,
         )
 
     def __repr__(self) -> str:
@@ -256,7 +256,7 @@ class RemoteKeys:
         if self._loop is not loop:
             # What belonged to another loop, such as that of an earlier test, is no use here.
             self._loop, self._flight = loop, SingleFlight()
-            self._fetch.forget()
+            self._http.forget()
         self._keeper.start()
 
     async def _keep_fresh(self) -> None:
@@ -269,7 +269,7 @@ class RemoteKeys:
                     await self._fly(is_forced=False)
         finally:
             # Also where the loop ends without `close`, which cancels its tasks.
-            await self._fetch.aclose()
+            await self._http.aclose()
 
     async def _fly(self, *, is_forced: bool) -> bool:
         """Wait for the one attempt under way, or make it; tell whether the issuer answered."""
@@ -279,14 +279,14 @@ class RemoteKeys:
         started = self._monotonic()
         self._schedule = self._schedule.started(started, is_forced=is_forced)
         try:
-            answer = await self._asking.ask(is_forced=is_forced)
+            answer = await self._jwks_client.fetch(is_forced=is_forced)
             self._adopt(answer, started)
         except Exception as error:  # noqa: BLE001 - nothing may end the keeping, or become a 500
             self._fail(started, error)
             return False
         return answer.is_own
 
-    def _adopt(self, answer: Answer, started: float) -> None:
+    def _adopt(self, answer: KeySetResponse, started: float) -> None:
         before = () if self._held is None else self._held.keys
         if self._held is None:
             self._held = KeySet(answer.published.keys)
@@ -323,7 +323,7 @@ class RemoteKeys:
             age = now - (self._schedule.fetched_at or 0)
             self._events(KeysExpired(issuer=self.issuer, age=age))
 
-    def _tell_refreshed(self, before: Sequence[Key], answer: Answer) -> None:
+    def _tell_refreshed(self, before: Sequence[Key], answer: KeySetResponse) -> None:
         old = {key.kid for key in before}
         new = {key.kid for key in answer.published.keys}
         self._events(

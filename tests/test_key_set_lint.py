@@ -8,14 +8,14 @@ import pytest
 
 from linqi import Key
 from linqi.cli import main
-from linqi.jwks.lint import Linted, lint
+from linqi.jwks.lint import LintedKeySet, lint
 
 KEY = Key.generate("ES256", kid="a")
 RSA = Key.generate("RS256", kid="r")
 GOOD = {"content-type": "application/jwk-set+json", "cache-control": "max-age=300"}
 
 
-def linted(*entries: object, headers: dict[str, str] | None = None, **options: Any) -> Linted:
+def linted(*entries: object, headers: dict[str, str] | None = None, **options: Any) -> LintedKeySet:
     """Lint a set of `entries`."""
     return lint(json.dumps({"keys": entries}).encode(), headers or GOOD, **options)
 

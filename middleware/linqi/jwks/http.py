@@ -16,7 +16,7 @@ from linqi.jwks._body import CODINGS, BoundedBody
 if TYPE_CHECKING:
     import httpx2
 
-__all__ = ["Fetch", "Fetched", "HttpFetch", "RemoteLimits", "is_loopback_url", "url_fault"]
+__all__ = ["Fetch", "HttpFetch", "HttpResponse", "RemoteLimits", "is_loopback_url", "url_fault"]
 
 # Stricter than RFC 3986, so that no two readers of a URL can see two hosts in it.
 _URL: Final = re.compile(
@@ -63,7 +63,7 @@ class RemoteLimits:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Fetched:
+class HttpResponse:
     """An answer; ``headers`` has lower-case names."""
 
     status: int
@@ -71,7 +71,7 @@ class Fetched:
     body: bytes
 
 
-Fetch: TypeAlias = Callable[[str, Mapping[str, str]], Awaitable[Fetched]]
+Fetch: TypeAlias = Callable[[str, Mapping[str, str]], Awaitable[HttpResponse]]
 """Makes one GET with the given headers; `FetchFailed` when there is no answer within limits."""
 
 
@@ -93,7 +93,7 @@ class HttpFetch:
         self._client = client
         self._is_own = client is None
 
-    async def __call__(self, url: str, headers: Mapping[str, str]) -> Fetched:
+    async def __call__(self, url: str, headers: Mapping[str, str]) -> HttpResponse:
         """Give the answer to a GET of `url`."""
         try:
             async with asyncio.timeout(self._limits.timeout):
@@ -117,7 +117,7 @@ class HttpFetch:
             client, self._client = self._client, None
             await client.aclose()
 
-    async def _get(self, url: str, headers: Mapping[str, str]) -> Fetched:
+    async def _get(self, url: str, headers: Mapping[str, str]) -> HttpResponse:
         if self._client is None:
             import httpx2
 
@@ -131,7 +131,7 @@ class HttpFetch:
             body = BoundedBody(got.get("content-encoding", ""), self._limits.max_bytes)
             async for chunk in response.aiter_raw():
                 body.feed(chunk)
-            return Fetched(status=response.status_code, headers=got, body=body.end())
+            return HttpResponse(status=response.status_code, headers=got, body=body.end())
 
 
 def url_fault(url: object, what: str, *, is_plain_allowed: bool = True) -> str | None:

@@ -17,8 +17,8 @@ from linqi import Key, RefreshSettings, RemoteKeys, RemoteLimits
 from linqi.errors import FetchFailed, Unavailable
 from linqi.events import Event, KeysNotFetched
 from linqi.jwks._body import BoundedBody
-from linqi.jwks.fetching import Fetched, HttpFetch
 from linqi.jwks.freshness import Schedule, retry_after_of
+from linqi.jwks.http import HttpFetch, HttpResponse
 
 KEY = Key.generate("ES256")
 JWKS = json.dumps({"keys": [KEY.public_jwk()]}).encode()
@@ -53,7 +53,7 @@ class Answering:
         writer.write(f"HTTP/1.1 {self.status} X\r\n{lines}\r\n".encode() + self.body)
         writer.close()
 
-    async def get(self, limits: RemoteLimits = LIMITS) -> Fetched:
+    async def get(self, limits: RemoteLimits = LIMITS) -> HttpResponse:
         """Fetch from here as `RemoteKeys` does."""
         fetch = HttpFetch(limits)
         try:

@@ -10,13 +10,13 @@ import msgspec
 
 from linqi.errors import FetchFailed, InvalidKey
 from linqi.jwks.discovery import discover, fetch_document
-from linqi.jwks.fetching import HttpFetch, RemoteLimits
 from linqi.jwks.freshness import RefreshSettings
-from linqi.jwks.published import Published, read_published
-from linqi.jwks.sharing import SharedFile
+from linqi.jwks.http import HttpFetch, RemoteLimits
+from linqi.jwks.published import PublishedKeys, read_published
+from linqi.jwks.shared_file import SharedFile
 from linqi.jwks.snapshot import Snapshot
 
-__all__ = ["Answer", "Asking"]
+__all__ = ["JwksClient", "KeySetResponse"]
 
 _DISCOVERED_SECONDS = 86_400
 """How long a discovered address is used before the issuer is asked for it again."""
@@ -25,10 +25,10 @@ _CLOCK_SLACK = 300
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Answer:
+class KeySetResponse:
     """What asking has brought."""
 
-    published: Published
+    published: PublishedKeys
     age: float
     """Seconds since the issuer said so: more than 0 for a snapshot."""
     lifetime: float
@@ -36,7 +36,7 @@ class Answer:
     """Whether the issuer was asked just now, by this process."""
 
 
-class Asking:
+class JwksClient:
     """The conversation with one issuer: its address, its last answer, the shared file."""
 
     def __init__(
@@ -55,14 +55,14 @@ class Asking:
         """The last answer, as it can be kept."""
         self.requests = 0
         """How often this process asked the issuer for keys."""
-        self._published: Published | None = None
+        self._published: PublishedKeys | None = None
         self._algorithms = tuple(algorithms)
         self._fixed_url = url
         self._url = url
         self._url_found_at = 0.0
         self._settings = settings
         self._limits = limits
-        self._fetch = fetch
+        self._http = fetch
         self._share = share
         self._clock = clock
 
@@ -71,26 +71,26 @@ class Asking:
         """Why the shared folder could not be used the last time; empty when all is well."""
         return "" if self._share is None else self._share.fault
 
-    async def ask(self, *, is_forced: bool) -> Answer:
+    async def fetch(self, *, is_forced: bool) -> KeySetResponse:
         """Give what the issuer publishes; `FetchFailed` or `InvalidKey` when that says nothing.
 
         In a shared folder the neighbours' answer will do, and so will their failure: they all
         together ask no oftener than one alone. `is_forced` wants more than the scheduled answer.
         """
         if self._share is None:
-            return await self._ask(is_forced)
+            return await self._request(is_forced)
         async with self._share.turn():
             shared = await self._share.read()
             if shared is not None:
-                answer = self._from_neighbour(shared, is_forced)
+                answer = self._from_other_process(shared, is_forced)
                 if answer is not None:
                     return answer
             try:
-                return await self._ask(is_forced)
+                return await self._request(is_forced)
             finally:
                 await self._share.write(self.snapshot)
 
-    def read(self, snapshot: Snapshot) -> Answer | None:
+    def use_snapshot(self, snapshot: Snapshot) -> KeySetResponse | None:
         """Take `snapshot` for the issuer's answer, if it is younger than the one at hand.
 
         None when it is not, or when it is too old to be believed.
@@ -109,12 +109,12 @@ class Asking:
         if self._url is None and snapshot.url:
             self._url, self._url_found_at = snapshot.url, snapshot.fetched_at
         self.snapshot = snapshot
-        return Answer(published=self._published, age=age, lifetime=lifetime, is_own=False)
+        return KeySetResponse(published=self._published, age=age, lifetime=lifetime, is_own=False)
 
-    def _from_neighbour(self, shared: Snapshot, is_forced: bool) -> Answer | None:
+    def _from_other_process(self, shared: Snapshot, is_forced: bool) -> KeySetResponse | None:
         """Give what makes it needless to ask; raise if a neighbour has just asked in vain."""
         try:
-            answer = self.read(shared)
+            answer = self.use_snapshot(shared)
         except InvalidKey:
             answer = None  # made for other algorithms, or broken: ask for ourselves
         self.snapshot = msgspec.structs.replace(
@@ -137,7 +137,7 @@ class Asking:
                 retry_after=asked_wait if asked_wait > 0 else None,
             )
         if is_forced and self._published is not None and 0 <= now - shared.forced_at < cooldown:
-            return Answer(
+            return KeySetResponse(
                 published=self._published,
                 age=max(0.0, now - self.snapshot.fetched_at),
                 lifetime=self.snapshot.lifetime_seconds,
@@ -145,7 +145,7 @@ class Asking:
             )
         return None
 
-    async def _ask(self, is_forced: bool) -> Answer:
+    async def _request(self, is_forced: bool) -> KeySetResponse:
         now = self._clock()
         self.requests += 1
         self.snapshot = msgspec.structs.replace(
@@ -168,15 +168,15 @@ class Asking:
                 self.snapshot = msgspec.structs.replace(self.snapshot, retry_at=now + wait)
             raise
 
-    async def _fetch_keys(self, now: float) -> Answer:
+    async def _fetch_keys(self, now: float) -> KeySetResponse:
         if self._fixed_url is None and abs(now - self._url_found_at) >= _DISCOVERED_SECONDS:
             self._url = None
         if self._url is None:
-            self._url = await discover(self._fetch, self.snapshot.issuer, now)
+            self._url = await discover(self._http, self.snapshot.issuer, now)
             self._url_found_at = now
         held = self._published if self._url == self.snapshot.url else None
         etag = "" if held is None else self.snapshot.etag
-        document = await fetch_document(self._fetch, self._url, etag, self._settings, now)
+        document = await fetch_document(self._http, self._url, etag, self._settings, now)
         if document.body is None and held is not None:
             published, jwks = held, self.snapshot.jwks
         else:
@@ -192,7 +192,7 @@ class Asking:
             lifetime_seconds=document.lifetime,
             failures=0,
         )
-        return Answer(published=published, age=0, lifetime=document.lifetime, is_own=True)
+        return KeySetResponse(published=published, age=0, lifetime=document.lifetime, is_own=True)
 
-    def _parse(self, body: bytes) -> Published:
+    def _parse(self, body: bytes) -> PublishedKeys:
         return read_published(body, self._algorithms, self._limits.max_keys)

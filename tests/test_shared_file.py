@@ -12,7 +12,7 @@ import pytest
 from clock import FakeTime
 from linqi import ConfigurationError, Snapshot
 from linqi.errors import FetchFailed, InvalidKey, UnknownKey
-from linqi.jwks.sharing import SharedFile
+from linqi.jwks.shared_file import SharedFile
 from outside import Issuer, running, verifier_of
 
 
