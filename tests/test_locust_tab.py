@@ -16,48 +16,48 @@ import pytest
 from chrome import Watch, browsing
 from linqi import Key, KeySet
 from linqi_storm.apps.embedded import AppSpec
-from linqi_storm.clients.ledger import Book, Ledger
-from linqi_storm.run.fleet import Fleet
-from linqi_storm.run.live import live_figures
+from linqi_storm.clients.load_counts import LoadRecorder, LoadTotals
+from linqi_storm.run.live_figures import live_figures
+from linqi_storm.run.worker_pool import WorkerPool
 from linqi_storm.schema.result_file import load_run
 
 LOCUSTFILE = Path(sys.modules["linqi_storm"].__path__[0]) / "run" / "locustfile.py"
 EVIL = "<img src=x onerror=alert(1)>"
 
 
-def a_book() -> Book:
+def three_seconds() -> LoadTotals:
     """Give the counts of three seconds."""
-    ledger, book = Ledger(), Book()
+    recorder, totals = LoadRecorder(), LoadTotals()
     for intended in (0.1, 0.2, 1.5, 1.6, 1.7, 2.5):
-        ledger.record(intended, "ok", 0.004, 0.005)
-    ledger.record(1.8, "failed", 0.001, 0.001)
-    ledger.note(1, in_flight=3, cpu=0.25)
-    ledger.tally.renewed_at.update({1_200: 2, 1_250: 1, 2_900: 4})
-    ledger.tally.lapsed, ledger.tally.accepted_forged = 2, 1
-    book.merge(ledger.delta())
-    return book
+        recorder.record(intended, "ok", 0.004, 0.005)
+    recorder.record(1.8, "failed", 0.001, 0.001)
+    recorder.note(1, in_flight=3, cpu=0.25)
+    recorder.tally.renewed_at.update({1_200: 2, 1_250: 1, 2_900: 4})
+    recorder.tally.lapsed, recorder.tally.accepted_forged = 2, 1
+    totals.merge(recorder.delta())
+    return totals
 
 
 def test_live_figures_are_of_the_last_whole_second() -> None:
     """The second that still goes on is not shown, as it would always be too low."""
-    live = live_figures(a_book())
+    live = live_figures(three_seconds())
     assert live is not None
     assert (live.second, live.requests, live.renewals, live.unanswered) == (1, 4, 3, 1)
     assert (live.lapsed, live.forced_out, live.accepted) == (2, 0, 1)
     assert live.p99_ms == pytest.approx(5, rel=0.01)
-    assert live_figures(Book()) is None
+    assert live_figures(LoadTotals()) is None
 
 
 def test_a_second_is_whole_when_every_generator_has_told_of_a_later_one() -> None:
     """Else the figures would fall whenever one generator reports late."""
-    ledgers, book = [Ledger(0), Ledger(1)], Book()
+    recorders, totals = [LoadRecorder(0), LoadRecorder(1)], LoadTotals()
     for second in range(6):
-        for ledger in ledgers:
-            ledger.record(second + 0.5, "ok", 0.001, 0.001)
-        book.merge(ledgers[0].delta())
+        for recorder in recorders:
+            recorder.record(second + 0.5, "ok", 0.001, 0.001)
+        totals.merge(recorders[0].delta())
         if second in (2, 5):
-            book.merge(ledgers[1].delta())
-        live = live_figures(book)
+            totals.merge(recorders[1].delta())
+        live = live_figures(totals)
         if second >= 3:
             assert live is not None
             assert (live.second, live.requests) == (4 if second == 5 else 1, 2)
@@ -100,13 +100,13 @@ def test_the_rows_are_plain_text_of_the_run() -> None:
 import json, pathlib
 from linqi_storm.run.locust_tab import final_rows, live_rows, waiting_rows
 from linqi_storm.schema.result_file import load_run
-from linqi_storm.schema.shape import Shape
+from linqi_storm.schema.load import StormLoad
 import sys
 sys.path.insert(0, {str(Path(__file__).parent)!r})
-from test_locust_tab import a_book
-shape = Shape(sessions=100, lifetime=30, buffer=10, duration=40)
+from test_locust_tab import three_seconds
+load = StormLoad(sessions=100, lifetime=30, buffer=10, duration=40)
 run = load_run(pathlib.Path({str(storm)!r}))
-print(json.dumps([waiting_rows(), live_rows(a_book(), shape), final_rows(run)]))
+print(json.dumps([waiting_rows(), live_rows(three_seconds(), load), final_rows(run)]))
 """
     waiting, live, final = json.loads(in_a_process(program))
     assert all(set(row) == {"what", "seen", "wanted"} for row in [*waiting, *live, *final])
@@ -185,8 +185,8 @@ async def test_the_tab_shows_the_storm_in_chromium(tmp_path: Path) -> None:
         str(output),
     )
     with (
-        Fleet(spec, tmp_path).running() as fleet,
-        locust(tmp_path, "-H", fleet.url, *arguments) as (url, process),
+        WorkerPool(spec, tmp_path).running() as worker_pool,
+        locust(tmp_path, "-H", worker_pool.url, *arguments) as (url, process),
     ):
         async with browsing() as browser:
             context = await browser.new_context()

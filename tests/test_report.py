@@ -11,14 +11,15 @@ import pytest
 from playwright.async_api import Browser
 
 from chrome import Watch
-from linqi_storm.apps.sampler import Sample
-from linqi_storm.clients.ledger import Book, Ledger
-from linqi_storm.report.advice import REMEDIES, happened, lost, to_do
+from linqi_storm.apps.sampler import ServerSample
+from linqi_storm.clients.load_counts import LoadRecorder, LoadTotals
+from linqi_storm.report.advice import REMEDIES, lost_sessions, next_steps, outcome_sentence
 from linqi_storm.report.comparison import changes, cpu_per_request_us, differences, hit_ratio
 from linqi_storm.report.page import render_report, write_report
-from linqi_storm.report.sparks import spark, timeline_rows
+from linqi_storm.report.sparklines import sparkline, timeline_rows
 from linqi_storm.run.assembly import timeline_of
-from linqi_storm.run.invariants import Facts, Rules, judge
+from linqi_storm.run.invariants import InvariantRules, RunFacts, check_invariants
+from linqi_storm.schema.result_file import load_run
 from linqi_storm.schema.results import (
     Generator,
     Histogram,
@@ -28,7 +29,6 @@ from linqi_storm.schema.results import (
     StormRun,
     Traffic,
     Window,
-    load_run,
 )
 
 STORMS = Path(__file__).parent / "storms"
@@ -225,16 +225,16 @@ def test_a_void_run_is_neither_green_nor_red() -> None:
     names = {check.name for check in void.checks if check.limit is not None}
     rows = [row for row in Texts(html).rows if row[0] in names and len(row) == 5]
     assert {row[3] for row in rows} == {"void"}
-    assert "says nothing" in happened(void)
+    assert "says nothing" in outcome_sentence(void)
 
 
 def test_every_invariant_has_a_remedy() -> None:
     """Whatever can be red, the report says what to do about it."""
-    facts = Facts(signatures=1, signed_twice=0, families_killed=0, issuer_requests=1)
+    facts = RunFacts(signatures=1, signed_twice=0, families_killed=0, issuer_requests=1)
     names = {
         check.name
         for is_sliding in (True, False)
-        for check in judge(facts, Rules(is_sliding=is_sliding))
+        for check in check_invariants(facts, InvariantRules(is_sliding=is_sliding))
     }
     assert names == set(REMEDIES)
 
@@ -245,27 +245,28 @@ def test_the_sentence_tells_a_storm_from_chance() -> None:
     peak = run.peaks[0]
     assert (
         f"{peak.factor:.1f} times the least possible rate: a storm, where chance alone makes"
-        f" {peak.noise95:.1f}" in happened(run)
+        f" {peak.noise95:.1f}" in outcome_sentence(run)
     )
-    assert any('policy = "grid"' in step for step in to_do(run))
+    assert any('policy = "grid"' in step for step in next_steps(run))
     calm = replace(run, peaks=tuple(replace(peak, factor=2.0) for peak in run.peaks))
-    assert "no storm" in happened(calm)
-    assert not any("grid" in step for step in to_do(calm))
+    assert "no storm" in outcome_sentence(calm)
+    assert not any("grid" in step for step in next_steps(calm))
     grid = replace(run.setup.target, policy="grid")
     again = replace(run, setup=replace(run.setup, target=grid))
-    assert any("[budget] at 30/s" in step for step in to_do(again))
+    assert any("[budget] at 30/s" in step for step in next_steps(again))
 
 
 def test_lost_sessions_are_counted_with_their_cause() -> None:
     """Sessions out by force are told apart from those that the buffer lost."""
     run = full()
-    assert lost(run) == 3
-    assert "nobody was signed out by force, and 3 sessions came back only after expiry" in happened(
-        run
+    assert lost_sessions(run) == 3
+    assert (
+        "nobody was signed out by force, and 3 sessions came back only after expiry"
+        in outcome_sentence(run)
     )
     forced = replace(run, sessions=replace(run.sessions, forced_out=1))
-    assert "1 session signed out without any fault" in happened(forced)
-    assert lost(forced) == 4
+    assert "1 session signed out without any fault" in outcome_sentence(forced)
+    assert lost_sessions(forced) == 4
 
 
 def test_a_run_beside_itself_has_not_changed() -> None:
@@ -311,12 +312,12 @@ def test_a_timeline_of_the_terminal_never_hides_its_peak() -> None:
     """However narrow, the highest second is the highest character."""
     values = [0.0] * 300
     values[137] = 50.0
-    line = spark(values, 40)
+    line = sparkline(values, 40)
     assert len(line) == 40
     assert line[137 * 40 // 300] == "█"
-    assert spark([None, 1.0, None], 3) == " █ "
-    assert spark([], 10) == ""
-    assert spark([0.0, 1.0], 2, is_ascii=True).isascii()
+    assert sparkline([None, 1.0, None], 3) == " █ "
+    assert sparkline([], 10) == ""
+    assert sparkline([0.0, 1.0], 2, is_ascii=True).isascii()
 
 
 def test_the_timeline_marks_the_window() -> None:
@@ -335,17 +336,17 @@ def test_windows_without_a_second_do_not_break_the_report() -> None:
 
 def test_two_samples_of_one_second_both_count() -> None:
     """A worker whose timer was late loses no signature in the timeline."""
-    book = Book()
-    ledger = Ledger()
-    ledger.record(3.5, "ok", 0.001, 0.001)
-    book.merge(ledger.delta())
-    usual = Sample(
+    totals = LoadTotals()
+    recorder = LoadRecorder()
+    recorder.record(3.5, "ok", 0.001, 0.001)
+    totals.merge(recorder.delta())
+    usual = ServerSample(
         at=1004.0, pid=7, cpu=0.5, loop_lag_ms=3, memory_mb=50, renewals=2, signatures=2,
         signed_twice=0, failed=0, budget_queue=1, families_killed=0, cache_hits=9, cache_misses=1,
         store_calls=4,
     )  # fmt: skip
     late = replace(usual, at=1004.3, cpu=0.1, loop_lag_ms=9, memory_mb=51, budget_queue=0)
-    (second,) = timeline_of(book, [usual, late], 1000.0, [7])
+    (second,) = timeline_of(totals, [usual, late], 1000.0, [7])
     assert (second.signatures, second.cache_hits, second.store_calls) == (4, 18, 8)
     assert (second.cpu, second.loop_lag_ms, second.memory_mb) == ((0.5,), (9,), (51,))
     assert second.budget_queue == 0

@@ -10,7 +10,7 @@ import httpx2
 import pytest
 
 from linqi import ConfigurationError, Key, KeySet, TrustedIssuer, Verifier
-from linqi_storm.serve.first_start import prepare
+from linqi_storm.serve.data_folder import open_data_folder
 from linqi_storm.serve.server import ServeOptions
 from served import Server
 from signed_in import PASSWORD
@@ -162,22 +162,22 @@ def test_workers_that_start_together_agree_on_one_key(tmp_path: Path) -> None:
     """Of sixteen first starts on one folder, one makes the files and all use them."""
     data = tmp_path / "data"
     with ThreadPoolExecutor(16) as pool:
-        made = [*pool.map(lambda _: prepare(data, password="p"), range(16))]
+        made = [*pool.map(lambda _: open_data_folder(data, password="p"), range(16))]
     assert len({prepared.key_file.keys.signing_key().kid for prepared in made}) == 1
     assert sorted(path.name for path in data.iterdir()) == ["keys.json", "users.json"]
 
 
 def test_a_folder_of_another_algorithm_or_password_is_a_fault(tmp_path: Path) -> None:
     """Nothing is overwritten: the message says to take another folder."""
-    prepare(tmp_path / "data", alg="ES256", password="p")
+    open_data_folder(tmp_path / "data", alg="ES256", password="p")
     with pytest.raises(ConfigurationError, match="another data folder"):
-        prepare(tmp_path / "data", alg="EdDSA", password="p")
+        open_data_folder(tmp_path / "data", alg="EdDSA", password="p")
     with pytest.raises(ConfigurationError, match="another password"):
-        prepare(tmp_path / "data", alg="ES256", password="q")
+        open_data_folder(tmp_path / "data", alg="ES256", password="q")
     KeySet([Key.generate("ES256")]).save(tmp_path / "other.json")
     (tmp_path / "data" / "users.json").write_text("[]")
     with pytest.raises(ConfigurationError, match="does not hold users"):
-        prepare(tmp_path / "data", alg="ES256")
+        open_data_folder(tmp_path / "data", alg="ES256")
 
 
 def test_serve_options_are_checked_together() -> None:

@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-from linqi_storm.run.invariants import Facts, Rules, judge
+from linqi_storm.run.invariants import InvariantRules, RunFacts, check_invariants
 
-GOOD = Facts(
+GOOD = RunFacts(
     renewals=100,
     signatures=150,
     signed_twice=0,
@@ -15,12 +15,12 @@ GOOD = Facts(
     hostile=20,
     issuer_requests=2,
 )
-RULES = Rules(workers=2, most_issuer_requests=3)
+RULES = InvariantRules(workers=2, most_issuer_requests=3)
 
 
-def failed(facts: Facts, rules: Rules) -> list[str]:
+def failed(facts: RunFacts, rules: InvariantRules) -> list[str]:
     """Name the invariants that do not hold."""
-    return [check.name for check in judge(facts, rules) if not check.passed]
+    return [check.name for check in check_invariants(facts, rules) if not check.passed]
 
 
 def test_a_run_without_faults_passes() -> None:
@@ -67,12 +67,12 @@ def test_an_intended_503_is_right_and_another_5xx_never() -> None:
 def test_servers_that_were_not_sampled_are_not_judged_by_their_counters() -> None:
     """An unknown figure is no passed check: it is not there."""
     facts = replace(GOOD, signatures=None, signed_twice=None)
-    names = {check.name for check in judge(facts, RULES)}
+    names = {check.name for check in check_invariants(facts, RULES)}
     assert not {"signatures per renewal", "renewals signed twice by one worker"} & names
 
 
 def test_nothing_is_demanded_of_a_rival() -> None:
     """Its figures are shown without a limit."""
-    checks = judge(replace(GOOD, duplicate_successors=80), replace(RULES, is_rival=True))
+    checks = check_invariants(replace(GOOD, duplicate_successors=80), replace(RULES, is_rival=True))
     assert all(check.limit is None and check.passed for check in checks)
     assert 80 in {check.seen for check in checks}

@@ -6,13 +6,14 @@ from pathlib import Path
 import pytest
 
 from linqi import ConfigurationError
+from linqi_storm.schema.result_file import load_run, save_run
 from linqi_storm.schema.results import (
     Check,
     Generator,
     Histogram,
     Lags,
     Latencies,
-    Load,
+    RequestLoad,
     Second,
     SessionCounts,
     Setup,
@@ -20,8 +21,6 @@ from linqi_storm.schema.results import (
     StormRun,
     Target,
     Traffic,
-    load_run,
-    save_run,
 )
 
 
@@ -54,7 +53,7 @@ def a_run() -> StormRun:
         setup=Setup(
             scenario="steady",
             summary="nothing happens",
-            load=Load(
+            load=RequestLoad(
                 sessions=2,
                 duration_seconds=1,
                 lifetime_seconds=30,

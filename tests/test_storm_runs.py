@@ -13,11 +13,11 @@ import pytest
 from linqi import ConfigurationError, Key, KeySet
 from linqi_storm.apps.embedded import AppSpec
 from linqi_storm.report.verdict import EXIT_CODES
-from linqi_storm.run.fleet import Fleet
 from linqi_storm.run.runner import choose_target
+from linqi_storm.run.worker_pool import WorkerPool
 from linqi_storm.scenarios import find_scenario
-from linqi_storm.schema.order import Order
-from linqi_storm.schema.plan import Login
+from linqi_storm.schema.config import StormConfig
+from linqi_storm.schema.generator_plan import StormLogin
 from linqi_storm.schema.result_file import load_run
 from linqi_storm.schema.results import StormRun
 from served import Server
@@ -27,7 +27,7 @@ SMALL = ["--sessions", "60", "--alg", "ES256", "--gap-seconds", "60"]
 TINY = [*SMALL, "--compress", "120", "--lifetime-seconds", "900", "--buffer-seconds", "300"]
 
 
-def storm(folder: Path, *arguments: str, cwd: Path | None = None) -> tuple[int, StormRun]:
+def run_command(folder: Path, *arguments: str, cwd: Path | None = None) -> tuple[int, StormRun]:
     """Run ``linqi storm``; give its exit code and what it wrote."""
     output = folder / "storm.json"
     done = subprocess.run(
@@ -50,7 +50,7 @@ def broken(run: StormRun) -> list[str]:
 def test_a_small_storm_keeps_every_invariant_and_tells_all_of_it(tmp_path: Path) -> None:
     """Both sides are counted, renewals happen, and the exit code is that of the verdict."""
     junit = tmp_path / "storm.xml"
-    code, run = storm(tmp_path, *TINY, "--seconds", "9", "--junit", str(junit))
+    code, run = run_command(tmp_path, *TINY, "--seconds", "9", "--junit", str(junit))
     assert broken(run) == []
     assert code == EXIT_CODES[run.verdict]
     assert run.sessions.renewals >= 50
@@ -72,7 +72,7 @@ def test_the_hand_written_renewal_shows_what_is_wrong_with_it(tmp_path: Path) ->
 
     Nothing is demanded of the rival, so the run does not fail.
     """
-    code, run = storm(tmp_path, "naive", *TINY, "--seconds", "7", "--processes", "2")
+    code, run = run_command(tmp_path, "naive", *TINY, "--seconds", "7", "--processes", "2")
     seen = {check.name: check.seen for check in run.checks}
     assert seen["renewals with two different successors"] > 0
     assert seen["signatures per renewal"] > 1.2
@@ -86,7 +86,7 @@ def test_the_hand_written_renewal_shows_what_is_wrong_with_it(tmp_path: Path) ->
 
 def test_a_key_withdrawn_too_early_is_found(tmp_path: Path) -> None:
     """The invariants can fail: tokens whose key is gone are forced logouts."""
-    code, run = storm(
+    code, run = run_command(
         tmp_path,
         *("key-rotation", "--sessions", "40", "--alg", "ES256", "--seconds", "8"),
         *("--set", "at=2", "--set", "withdraw=2"),
@@ -109,7 +109,7 @@ def test_the_users_own_app_is_stormed_under_its_own_configuration(tmp_path: Path
         '[keys]\nfile = "keys.json"\n'
         '[store]\nurl = "sqlite:own.db"\nsecrets_file = "refresh.json"\n'
     )
-    _, run = storm(
+    _, run = run_command(
         tmp_path,
         *("storm-dual", "--app", "shop:app", "--config", "linqi.toml", "--path", "/cart"),
         *(*SMALL, "--compress", "100", "--seconds", "7"),
@@ -123,17 +123,17 @@ def test_the_users_own_app_is_stormed_under_its_own_configuration(tmp_path: Path
 
 
 @pytest.fixture
-def fleet(tmp_path: Path) -> Iterator[Fleet]:
+def worker_pool(tmp_path: Path) -> Iterator[WorkerPool]:
     """Give a running deployment with its key in ``key.json``."""
     KeySet([Key.generate("ES256")]).save(tmp_path / "key.json")
     spec = AppSpec(kind="sliding", lifetime=8, buffer=3, jwks=str(tmp_path / "key.json"), workers=1)
-    with Fleet(spec, tmp_path).running() as running:
+    with WorkerPool(spec, tmp_path).running() as running:
         yield running
 
 
 @pytest.mark.parametrize("processes", [1, 2])
 def test_plain_locust_storms_a_running_deployment(
-    tmp_path: Path, fleet: Fleet, processes: int
+    tmp_path: Path, worker_pool: WorkerPool, processes: int
 ) -> None:
     """``locust -f`` with the key of the deployment: nothing of it is sampled, all else holds.
 
@@ -146,7 +146,7 @@ def test_plain_locust_storms_a_running_deployment(
     done = subprocess.run(
         [
             *(sys.executable, "-m", "locust", "-f", str(locustfile), "--headless"),
-            *("-u", users, "-r", users, "-H", fleet.url, "--only-summary", *several),
+            *("-u", users, "-r", users, "-H", worker_pool.url, "--only-summary", *several),
             *("--linqi-key", str(tmp_path / "key.json")),
             *("--linqi-issuer", "https://storm.linqi.example"),
             *("--linqi-audience", "linqi-storm", "--linqi-sessions", "40"),
@@ -181,7 +181,7 @@ def test_a_login_endpoint_of_a_running_deployment_is_stormed(tmp_path: Path) -> 
         "logout_path": "/auth/logout",
     }
     try:
-        _, run = storm(
+        _, run = run_command(
             tmp_path,
             *("storm-dual", "--url", server.base, "--path", "/auth/me", "--sessions", "20"),
             *("--lifetime-seconds", "8", "--buffer-seconds", "3", "--gap-seconds", "1"),
@@ -194,39 +194,41 @@ def test_a_login_endpoint_of_a_running_deployment_is_stormed(tmp_path: Path) -> 
     assert run.sessions.logins == 0
 
 
-def url_order(place: str, **changes: object) -> Order:
+def url_config(place: str, **changes: object) -> StormConfig:
     """Give an order for a running deployment."""
     scenario = find_scenario("storm-sliding")
     settings: dict[str, object] = {
-        "scenario": "storm-sliding", "shape": scenario.shape, "url": place, "key": Path("k.json"),
+        "scenario": "storm-sliding", "shape": scenario.load, "url": place, "key": Path("k.json"),
         "issuer": "https://a.example", "audience": "a",
     }  # fmt: skip
-    return Order(**(settings | changes))  # type: ignore[arg-type]
+    return StormConfig(**(settings | changes))  # type: ignore[arg-type]
 
 
-def refused(order: Order) -> str:
+def refused(config: StormConfig) -> str:
     """Give why an order is refused."""
     with pytest.raises(ConfigurationError) as caught:
-        choose_target(order, find_scenario(order.scenario)(order.shape))
+        choose_target(config, find_scenario(config.scenario)(config.load))
     return str(caught.value)
 
 
 def test_a_foreign_host_is_not_stormed_by_mistake() -> None:
     """Only the loopback is, unless somebody says that the host is theirs."""
-    assert "--i-own-this-host" in refused(url_order("https://shop.example"))
+    assert "--i-own-this-host" in refused(url_config("https://shop.example"))
     for own in (
-        url_order("https://shop.example", is_own_host=True),
-        url_order("http://127.0.0.1:8000"),
-        url_order("http://[::1]:8000"),
-        url_order("http://localhost:8000"),
+        url_config("https://shop.example", is_own_host=True),
+        url_config("http://127.0.0.1:8000"),
+        url_config("http://[::1]:8000"),
+        url_config("http://localhost:8000"),
     ):
-        choose_target(own, find_scenario(own.scenario)(own.shape))
+        choose_target(own, find_scenario(own.scenario)(own.load))
 
 
 def test_a_foreign_login_is_not_stormed_either() -> None:
     """The endpoint that signs clients in is a host too."""
-    order = url_order("http://127.0.0.1:1", key=None, login=Login(url="https://id.example/token"))
-    assert "id.example" in refused(order)
+    config = url_config(
+        "http://127.0.0.1:1", key=None, login=StormLogin(url="https://id.example/token")
+    )
+    assert "id.example" in refused(config)
 
 
 @pytest.mark.parametrize(
@@ -244,7 +246,7 @@ def test_what_a_running_deployment_cannot_give_is_said_before_the_storm(
     changes: dict[str, object], why: str
 ) -> None:
     """The order is refused with what is missing."""
-    assert why in refused(url_order("http://127.0.0.1:1", **changes))
+    assert why in refused(url_config("http://127.0.0.1:1", **changes))
 
 
 def test_the_example_results_are_real_ones() -> None:
@@ -277,7 +279,7 @@ def test_a_storm_that_locust_cannot_begin_ends_with_its_reason(tmp_path: Path) -
 
 def test_polls_of_pages_left_open_extend_no_session(tmp_path: Path) -> None:
     """On real servers: polls are answered with no successor, and are told apart from visits."""
-    code, run = storm(tmp_path, "polls", *TINY, "--seconds", "9", "--set", "every=0.5")
+    code, run = run_command(tmp_path, "polls", *TINY, "--seconds", "9", "--set", "every=0.5")
     assert broken(run) == []
     assert code == EXIT_CODES[run.verdict]
     outcomes = [second.outcomes for second in run.timeline]

@@ -11,11 +11,11 @@ from typing import Any
 import pytest
 
 from linqi import ConfigurationError, Key, Signer
-from linqi_storm.clients.unverified import expiry_of
-from linqi_storm.command import add_options, order_of
+from linqi_storm.clients.unverified_claims import expiry_of
+from linqi_storm.command import add_options, config_of
 from linqi_storm.scenarios import SCENARIOS, Scenario, find_scenario
-from linqi_storm.scenarios.forging import Forger
-from linqi_storm.schema.order import Order
+from linqi_storm.scenarios.forged_tokens import Forger
+from linqi_storm.schema.config import StormConfig
 
 
 class Recorder:
@@ -56,7 +56,7 @@ class Recorder:
 def made(name: str, **options: float) -> Scenario:
     """Give a scenario in its own size."""
     scenario = find_scenario(name)
-    return scenario(scenario.shape, options)
+    return scenario(scenario.load, options)
 
 
 @pytest.mark.parametrize(
@@ -77,9 +77,9 @@ def test_a_scenario_does_to_the_servers_what_its_settings_say(
     name: str, options: dict[str, float], done: list[str]
 ) -> None:
     """In this order and at these seconds."""
-    stage = Recorder()
-    asyncio.run(made(name, **options).conduct(stage))
-    assert stage.done == done
+    control = Recorder()
+    asyncio.run(made(name, **options).disturb(control))
+    assert control.done == done
 
 
 @pytest.mark.parametrize("name", SCENARIOS)
@@ -87,18 +87,18 @@ def test_every_scenario_fits_its_own_size(name: str) -> None:
     """Its draws are usable, its windows lie inside the run, and the buffer is seen to close."""
     scenario, rng = made(name), random.Random(1)
     assert scenario.summary
-    for index in range(0, scenario.size.sessions, 50):
+    for index in range(0, scenario.load.sessions, 50):
         assert scenario.first_due(index, rng) >= 0
         assert scenario.gap(index, rng) > 0
         assert 1 <= scenario.parallel(rng) <= 20
     for window in scenario.windows():
-        assert 0 <= window.begins < window.ends <= scenario.size.duration
+        assert 0 <= window.begins < window.ends <= scenario.load.duration
 
 
 def test_everybody_comes_within_the_rush() -> None:
     """The rush of dual tokens is as long as its setting."""
     rng, scenario = random.Random(1), made("storm-dual", rush=2)
-    dues = [scenario.first_due(index, rng) for index in range(scenario.size.sessions)]
+    dues = [scenario.first_due(index, rng) for index in range(scenario.load.sessions)]
     assert min(dues) == 0
     assert 1.9 < max(dues) < 2
 
@@ -128,9 +128,9 @@ def test_a_share_of_the_replies_gets_lost() -> None:
 def test_a_share_of_the_sessions_signs_out() -> None:
     """One after the other, within the time that the settings give."""
     scenario = made("revoke", share=0.25)
-    leaves = [scenario.signs_out_at(index) for index in range(scenario.size.sessions)]
+    leaves = [scenario.signs_out_at(index) for index in range(scenario.load.sessions)]
     gone = [second for second in leaves if second is not None]
-    assert len(gone) == scenario.size.sessions // 4
+    assert len(gone) == scenario.load.sessions // 4
     assert all(3 <= second <= 14 for second in gone)
 
 
@@ -156,22 +156,22 @@ def test_a_scenario_of_ones_own_is_found_by_its_place() -> None:
             find_scenario(wrong)
 
 
-def order(*arguments: str) -> Order:
+def config(*arguments: str) -> StormConfig:
     """Parse a command line."""
     parser = ArgumentParser()
     add_options(parser)
-    return order_of(parser.parse_args(arguments))
+    return config_of(parser.parse_args(arguments))
 
 
 def test_compression_divides_what_is_real_and_nothing_else() -> None:
     """Lifetime, buffer, gap and spread by k; sessions and seconds as given."""
-    given = order(
+    given = config(
         *("--sessions", "500", "--seconds", "30", "--compress", "20", "--lifetime-seconds", "900"),
         *("--buffer-seconds", "300", "--gap-seconds", "30", "--login-spread-seconds", "60"),
     )
-    shape = given.shape
-    assert (shape.sessions, shape.duration, shape.compression) == (500, 30, 20)
-    assert (shape.lifetime, shape.buffer, shape.gap, shape.login_spread) == (45, 15, 1.5, 3)
+    load = given.load
+    assert (load.sessions, load.duration, load.compression) == (500, 30, 20)
+    assert (load.lifetime, load.buffer, load.gap, load.login_spread) == (45, 15, 1.5, 3)
 
 
 def test_the_password_of_a_login_is_not_in_results(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -180,15 +180,15 @@ def test_the_password_of_a_login_is_not_in_results(monkeypatch: pytest.MonkeyPat
     for given in (["--login", login], [f"--login={login}"]):
         arguments = ("--url", "http://127.0.0.1:1", *given, "--seconds", "5")
         monkeypatch.setattr("sys.argv", ["linqi", "storm", *arguments])
-        command = order(*arguments).command
+        command = config(*arguments).command
         assert "hunter2" not in " ".join(command)
         assert command[-2:] == ("--seconds", "5")
 
 
 def test_a_running_deployment_is_not_compressed() -> None:
     """Its tokens live as long as they live."""
-    shape = order("--url", "http://127.0.0.1:1", "--seconds", "5").shape
-    assert (shape.compression, shape.lifetime) == (1, 900)
+    load = config("--url", "http://127.0.0.1:1", "--seconds", "5").load
+    assert (load.compression, load.lifetime) == (1, 900)
 
 
 @pytest.mark.parametrize(
@@ -209,7 +209,7 @@ def test_a_running_deployment_is_not_compressed() -> None:
 def test_a_command_line_that_makes_no_sense_is_refused(arguments: tuple[str, ...]) -> None:
     """Before anything is started."""
     with pytest.raises(ConfigurationError):
-        order(*arguments)
+        config(*arguments)
 
 
 def test_every_forgery_differs_from_the_token_it_is_made_of() -> None:
@@ -228,6 +228,6 @@ def test_every_forgery_differs_from_the_token_it_is_made_of() -> None:
 
 def test_a_store_that_is_a_server_needs_a_known_name() -> None:
     """The stores are three."""
-    shape = find_scenario("storm-dual").shape
+    load = find_scenario("storm-dual").load
     with pytest.raises(ConfigurationError, match="sqlite, valkey or postgresql"):
-        Order(scenario="storm-dual", shape=shape, store="mysql", config=Path())
+        StormConfig(scenario="storm-dual", load=load, store="mysql", config=Path())

@@ -87,11 +87,11 @@ def test_both_sides_are_stormed_in_turn_with_the_same_fresh_seeds(
     storms = FakeStorms()
     found = prove(trial(tmp_path, storms), measurements, PLAIN, GRID, tuned_on=[1], repeats=3)
     assert [order.policy for order in storms.orders] == ["plain", "grid"] * 3
-    seeds = [order.shape.seed for order in storms.orders]
+    seeds = [order.load.seed for order in storms.orders]
     assert seeds[::2] == seeds[1::2] == list(found.seeds)
     assert len(set(found.seeds)) == 3
     assert 1 not in found.seeds
-    assert {order.shape.duration for order in storms.orders} == {20.0}
+    assert {order.load.duration for order in storms.orders} == {20.0}
 
 
 def test_predicted_stands_beside_measured_with_the_tuners_error(proof: Proof) -> None:
@@ -249,7 +249,7 @@ def dual(tmp_path: Path) -> Proof:
         changes={"sessions": {"grace_seconds": 10}},
     )  # fmt: skip
     assert [order.scenario for order in storms.orders] == ["storm-dual", "tabs"] * 2
-    assert storms.orders[1].shape.sessions * 4 == storms.orders[0].shape.sessions
+    assert storms.orders[1].load.sessions * 4 == storms.orders[0].load.sessions
     return found
 
 

@@ -101,7 +101,7 @@ def test_the_demo_ends_with_settings_and_their_proof(
     # The recorded storms lost as many before as after: that is no success.
     assert not run_tuning(console, results, kept_up("plain"))
     assert [order.policy for order in orders] == ["plain", "grid"]
-    assert {order.shape.sessions for order in orders} == {200}
+    assert {order.load.sessions for order in orders} == {200}
     config = load(results / "linqi.toml")
     assert config.renewal.policy == "grid"
     assert config.renewal.buffer_seconds > 60

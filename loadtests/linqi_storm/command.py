@@ -14,7 +14,7 @@ from linqi import ConfigurationError
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from linqi_storm.schema.order import Order
+    from linqi_storm.schema.config import StormConfig
     from linqi_storm.schema.results import StormRun
 
 __all__ = ["add_options", "run"]
@@ -99,10 +99,10 @@ def run(options: argparse.Namespace) -> int:
     if options.result is not None:
         raise ConfigurationError([f"only report takes a result, and {options.result} is given"])
     _find(*_GENERATOR)
-    order = order_of(options)
+    storm = config_of(options)
     try:
-        with shown_progress(console, order.shape.duration) as progress:
-            result = run_storm(order, progress)
+        with shown_progress(console, storm.load.duration) as progress:
+            result = run_storm(storm, progress)
     except (ServerDiedError, StormError) as error:
         print(f"linqi storm: {error}", file=sys.stderr)
         return 1
@@ -147,17 +147,17 @@ def _earlier(path: Path | None) -> StormRun | None:
     return None if path is None else load_run(path)
 
 
-def order_of(options: argparse.Namespace) -> Order:
+def config_of(options: argparse.Namespace) -> StormConfig:
     """Give what the options ask for; `ConfigurationError` when they do not fit."""
-    from linqi.config import load
-    from linqi_storm.clients.logins import read_login
+    from linqi.config import load as load_config
+    from linqi_storm.clients.login_endpoint import read_login
     from linqi_storm.scenarios import find_scenario
-    from linqi_storm.schema.order import Order
+    from linqi_storm.schema.config import StormConfig
 
     scenario = find_scenario(options.scenario)
     # What runs already cannot be compressed.
-    k = options.compress or (1.0 if options.url else scenario.shape.compression)
-    told = load(options.config).renewal if options.app and options.config else None
+    k = options.compress or (1.0 if options.url else scenario.load.compression)
+    told = load_config(options.config).renewal if options.app and options.config else None
     policy = options.policy or ("grid" if told is None else _policy_of(told))
     lifetime, buffer = options.lifetime_seconds, options.buffer_seconds
     if told is not None:
@@ -165,10 +165,10 @@ def order_of(options: argparse.Namespace) -> Order:
 
     def real(seconds: float | None, usual: float) -> float:
         """Compress what was given, or the scenario's own as it would be at its own factor."""
-        return (usual * scenario.shape.compression if seconds is None else seconds) / k
+        return (usual * scenario.load.compression if seconds is None else seconds) / k
 
-    usual = scenario.shape
-    shape = scenario.resized(
+    usual = scenario.load
+    load = scenario.resized(
         sessions=options.sessions,
         duration=usual.duration * usual.compression / k
         if options.seconds is None
@@ -181,9 +181,9 @@ def order_of(options: argparse.Namespace) -> Order:
         compression=k,
         seed=options.seed,
     )
-    return Order(
+    return StormConfig(
         scenario=options.scenario,
-        shape=shape,
+        load=load,
         options=_settings(options.set),
         policy=policy,
         alg=options.alg,

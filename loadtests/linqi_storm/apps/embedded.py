@@ -35,10 +35,10 @@ from linqi.config import Components, load, wrap
 from linqi.config import build as build_config
 from linqi.stores.opening import open_store
 from linqi_storm.apps.counted_store import CountedStore
-from linqi_storm.apps.naive import NaiveMiddleware
+from linqi_storm.apps.handwritten_renewal import HandwrittenRenewal
 from linqi_storm.apps.sampler import Sampler
-from linqi_storm.apps.users_app import import_app, stormed
-from linqi_storm.schema.plan import Carrier
+from linqi_storm.apps.user_app import config_for_run, import_app
+from linqi_storm.schema.generator_plan import TokenTransport
 from linqi_storm.schema.policies import parse_policy
 
 __all__ = ["AppSpec", "build", "build_sessions", "read_spec", "renewal_settings"]
@@ -97,10 +97,10 @@ def build(spec: AppSpec, sampler: Sampler) -> ASGIApp:
     """Give the application of one worker, with `sampler` listening to it."""
     kinds = {
         "sliding": _sliding,
-        "naive": _naive,
+        "naive": _handwritten,
         "dual": _dual,
         "outside": _outside,
-        "app": _users_app,
+        "app": _user_app,
     }
     return sampler.around(kinds[spec.kind](spec, sampler))
 
@@ -121,13 +121,13 @@ def _sliding(spec: AppSpec, sampler: Sampler) -> ASGIApp:
         verifier,
         renewal=renewal,
         public=["/healthz"],
-        quiet_header=Carrier().quiet_header,
+        quiet_header=TokenTransport().quiet_header,
         hooks=[sampler],
     )
 
 
-def _naive(spec: AppSpec, sampler: Sampler) -> ASGIApp:
-    guarded = NaiveMiddleware(
+def _handwritten(spec: AppSpec, sampler: Sampler) -> ASGIApp:
+    guarded = HandwrittenRenewal(
         page,
         KeySet.load(Path(spec.jwks)).signing_key(),
         issuer=spec.issuer,
@@ -180,7 +180,7 @@ def _dual(spec: AppSpec, sampler: Sampler) -> ASGIApp:
     )
 
 
-def _users_app(spec: AppSpec, sampler: Sampler) -> ASGIApp:
+def _user_app(spec: AppSpec, sampler: Sampler) -> ASGIApp:
     components = _components(spec, hooks=[sampler])
     sampler.watch(cache=components.verifier.cache)
     authenticate = None if components.sessions is None else _authenticator(spec)
@@ -188,7 +188,7 @@ def _users_app(spec: AppSpec, sampler: Sampler) -> ASGIApp:
 
 
 def _components(spec: AppSpec, **options: Any) -> Components:
-    config = stormed(
+    config = config_for_run(
         load(spec.config),
         jwks=spec.jwks,
         secret=spec.secret,

@@ -26,7 +26,7 @@ from linqi.events import (
 )
 from linqi_storm.apps.counted_store import CountedStore
 
-__all__ = ["Sample", "Sampler", "read_samples"]
+__all__ = ["Sampler", "ServerSample", "read_samples"]
 
 _PROBE_SECONDS: Final = 0.02
 _PAST_THE_SECOND: Final = 0.005
@@ -38,7 +38,7 @@ that of what it runs."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Sample:
+class ServerSample:
     """One second of one worker; counts are of this second."""
 
     at: float
@@ -64,7 +64,7 @@ class Sample:
     cache_misses: int
     store_calls: int
 
-    def joined(self, later: Sample) -> Sample:
+    def joined(self, later: ServerSample) -> ServerSample:
         """Give this sample with a `later` one of the same worker added, as if it were one."""
         return replace(
             later,
@@ -81,7 +81,7 @@ _COUNTS: Final = (
 
 
 class Sampler:
-    """Counts events as a hook, and writes a `Sample` a second while the application runs."""
+    """Counts events as a hook, and writes a `ServerSample` a second while the application runs."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -197,7 +197,7 @@ class Sampler:
         )
         hits, misses, calls = (now - old for now, old in zip(totals, self._totals, strict=True))
         self._totals = totals
-        sample = Sample(
+        sample = ServerSample(
             at=time.time(),
             pid=os.getpid(),
             cpu=cpu,
@@ -217,9 +217,9 @@ class Sampler:
         file.flush()
 
 
-def read_samples(paths: Sequence[Path]) -> list[Sample]:
+def read_samples(paths: Sequence[Path]) -> list[ServerSample]:
     """Give the samples of all workers, by time; a line that is not whole yet is left out."""
-    decode = msgspec.json.Decoder(Sample).decode
+    decode = msgspec.json.Decoder(ServerSample).decode
     found = [
         decode(line)
         for path in paths

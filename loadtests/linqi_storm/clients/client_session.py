@@ -45,7 +45,7 @@ class Tally:
     examples: list[str] = field(default_factory=list)
     """What the first violations looked like."""
 
-    def blame(self, what: str) -> None:
+    def note_violation(self, what: str) -> None:
         """Keep the story of a violation; only the first few are kept."""
         if len(self.examples) < 10:
             self.examples.append(what)
@@ -154,7 +154,9 @@ class ClientSession:
             return "refused"
         if sent.at >= sent.expires_at:
             tally.accepted_expired += 1
-            tally.blame(f"a token was accepted {sent.at - sent.expires_at:.3f} s after expiry")
+            tally.note_violation(
+                f"a token was accepted {sent.at - sent.expires_at:.3f} s after expiry"
+            )
         if successor is None:
             self._asked += sent.is_due and sent.token == self.token
             return "ok"
@@ -175,7 +177,9 @@ class ClientSession:
         tally.quiet += 1
         if brought is not None:
             tally.quiet_renewed += 1
-            tally.blame(f"session {self.index} was extended by a quiet request at {now:.3f} s")
+            tally.note_violation(
+                f"session {self.index} was extended by a quiet request at {now:.3f} s"
+            )
         return "ok"
 
     def dropped(self, sent: Sent) -> None:
@@ -215,7 +219,7 @@ class ClientSession:
             tally.lapsed += 1
         else:
             tally.forced_out += 1
-            tally.blame(f"session {self.index} could not refresh at {now:.3f} s: {reason}")
+            tally.note_violation(f"session {self.index} could not refresh at {now:.3f} s: {reason}")
         return "lost"
 
     def _succeed(self, presented: bytes, successor: bytes, now: float, tally: Tally) -> None:
@@ -230,7 +234,9 @@ class ClientSession:
         elif known is not None and known != successor:
             self._successors[presented] = None  # counted once, however many there are
             tally.duplicate_successors += 1
-            tally.blame(f"session {self.index} got two successors of one token at {now:.3f} s")
+            tally.note_violation(
+                f"session {self.index} got two successors of one token at {now:.3f} s"
+            )
 
     def _refused(self, sent: Sent, now: float, tally: Tally) -> Verdict:
         if self.revoked_at is not None or sent.token == self._lost:
@@ -253,7 +259,7 @@ class ClientSession:
         self._lost = sent.token
         if wrong:
             tally.forced_out += 1
-            tally.blame(f"session {self.index}: {wrong}")
+            tally.note_violation(f"session {self.index}: {wrong}")
         if sent.token != self.token:
             return "refused"  # a newer one is held
         tally.cycles += 1

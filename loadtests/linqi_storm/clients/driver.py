@@ -12,17 +12,19 @@ import gevent
 from gevent.event import Event
 
 from linqi_storm.clients.client_session import ClientSession, Sent
-from linqi_storm.clients.courier import Courier
-from linqi_storm.clients.ledger import Ledger
-from linqi_storm.clients.logins import read_credential, refusal_of
-from linqi_storm.clients.population import Population
+from linqi_storm.clients.due_times import DueTimes
+from linqi_storm.clients.hostile_load import HostileLoad
+from linqi_storm.clients.http_connections import ConnectionPool, NoResponseError, WireResponse
+from linqi_storm.clients.http_requests import RequestBuilder
+from linqi_storm.clients.load_counts import LoadRecorder
+from linqi_storm.clients.login_endpoint import read_credential, refusal_of
+from linqi_storm.clients.outcomes import outcome_of
 from linqi_storm.clients.sign_in import SignIn
-from linqi_storm.clients.unverified import expiry_of
+from linqi_storm.clients.unverified_claims import expiry_of
 from linqi_storm.clients.wall_clock import WallClock
-from linqi_storm.clients.wire import Answer, BrokenError, Wire
 from linqi_storm.scenarios.base import Scenario
-from linqi_storm.scenarios.forging import Forger
-from linqi_storm.schema.plan import Credential, Plan
+from linqi_storm.scenarios.forged_tokens import Forger
+from linqi_storm.schema.generator_plan import Credential, GeneratorPlan
 
 __all__ = ["Driver", "Reporter"]
 
@@ -49,10 +51,10 @@ class Driver:
 
     def __init__(
         self,
-        plan: Plan,
+        plan: GeneratorPlan,
         scenario: Scenario,
         sign_in: SignIn,
-        ledger: Ledger,
+        recorder: LoadRecorder,
         *,
         forger: Forger,
         share: float = 1.0,
@@ -62,31 +64,39 @@ class Driver:
         self._plan = plan
         self._scenario = scenario
         self._sign_in = sign_in
-        self._ledger = ledger
-        self._tally = ledger.tally
-        self._forger = forger
+        self._recorder = recorder
+        self._tally = recorder.tally
         self._share = share
         """Of the hostile load that is this generator's."""
         self._report = report
         self._now = WallClock(plan.begins_at)
         self._rng = random.Random(seed)  # noqa: S311 - a load, no secret
-        self._courier = Courier(plan.url, plan.carrier)
-        self._wire = Wire(
+        self._requests = RequestBuilder(plan.url, plan.transport)
+        self._pool = ConnectionPool(
             plan.url, timeout=plan.timeout, seed=seed, on_reconnect=self._count_reconnect
         )
-        self._hostile_wire = Wire(plan.url, timeout=plan.timeout, seed=seed)
-        self._tabs: Population[_Tab] = Population(self._next_gap)
+        self._hostile_pool = ConnectionPool(plan.url, timeout=plan.timeout, seed=seed)
+        self._hostile_load = HostileLoad(
+            forger,
+            self._hostile_pool,
+            self._requests,
+            recorder,
+            rng=self._rng,
+            now=self._now,
+            spawn=self._spawn,
+        )
+        self._tabs: DueTimes[_Tab] = DueTimes(self._next_gap)
         every = scenario.polls_every()
         self._polls_every = float("inf") if every is None else every
-        self._polls: Population[_Tab] = Population(lambda _: self._polls_every)
+        self._polls: DueTimes[_Tab] = DueTimes(lambda _: self._polls_every)
         self._sessions: list[ClientSession] = []
         self._in_flight = 0
         self._running: set[gevent.Greenlet] = set()
 
-    def admit(self, first_index: int, credentials: Sequence[Credential]) -> None:
+    def add_clients(self, first_index: int, credentials: Sequence[Credential]) -> None:
         """Take in clients with the tokens they hold at the barrier."""
         for index, held in enumerate(credentials, first_index):
-            session = ClientSession(index, self._plan.shape.buffer)
+            session = ClientSession(index, self._plan.load.buffer)
             zero = self._plan.begins_at
             session.begin(
                 held.token.encode(),
@@ -105,9 +115,13 @@ class Driver:
 
     def drive(self) -> None:
         """Run until the plan's duration is over and every answer has come or timed out."""
-        ends = self._plan.shape.duration
-        self._wire.warm(max(1, int(self._scenario.connections * self._share)))
-        beside = [gevent.spawn(self._watch_self), gevent.spawn(self._attack)]
+        ends = self._plan.load.duration
+        self._pool.warm(max(1, int(self._scenario.connections * self._share)))
+        rate = self._scenario.hostile_per_second * self._share
+        beside = [
+            gevent.spawn(self._watch_self),
+            gevent.spawn(self._hostile_load.run, self._sessions, rate, ends),
+        ]
         for session in self._sessions:
             leaves = self._scenario.signs_out_at(session.index)
             if leaves is not None:
@@ -120,7 +134,7 @@ class Driver:
                 self._spawn(self._poll, tab, due)
             for due, tab in self._tabs.pop(min(self._now(), ends)):
                 parallel = self._scenario.parallel(self._rng)
-                self._ledger.parallel[parallel] += 1
+                self._recorder.parallel[parallel] += 1
                 self._spawn(self._visit, tab, due, parallel)
         gevent.sleep(max(0.0, ends - self._now()))
         gevent.joinall(list(self._running), timeout=2 * self._plan.timeout)
@@ -128,8 +142,8 @@ class Driver:
         for session in self._sessions:
             if session.is_silent and session.renew_at < ends and session.revoked_at is None:
                 self._tally.silent += 1
-        self._wire.close()
-        self._hostile_wire.close()
+        self._pool.close()
+        self._hostile_pool.close()
 
     def _spawn(self, work: Callable[..., None], *arguments: Any) -> None:
         made = gevent.spawn(work, *arguments)
@@ -138,7 +152,7 @@ class Driver:
 
     def _next_gap(self, tab: _Tab) -> float:
         gap = self._scenario.gap(tab.session.index, self._rng)
-        self._ledger.record_gap(gap)
+        self._recorder.record_gap(gap)
         return gap
 
     def _visit(self, tab: _Tab, due: float, parallel: int) -> None:
@@ -147,7 +161,7 @@ class Driver:
         if tab.is_over or session.revoked_at is not None:
             return
         now = self._now()
-        self._ledger.record_lag(max(0.0, now - due))
+        self._recorder.record_lag(max(0.0, now - due))
         session.visit(now, self._tally)
         if mode != "sliding" and now >= session.renew_at:
             self._renew_first(tab, due)
@@ -160,15 +174,17 @@ class Driver:
     def _page(self, tab: _Tab, due: float) -> None:
         session = tab.session
         sent = session.send(self._now())
-        answer = self._ask("GET", self._courier.page(sent.token), due, sent=sent, session=session)
-        if answer is None:
+        response = self._ask(
+            "GET", self._requests.page(sent.token), due, sent=sent, session=session
+        )
+        if response is None:
             return
-        successor = self._courier.successor(answer) if self._plan.mode == "sliding" else None
+        successor = self._requests.successor(response) if self._plan.mode == "sliding" else None
         expires_at = 0.0
         if successor is not None:
             expires_at = expiry_of(successor) - self._plan.begins_at
         verdict = session.answered(
-            sent, answer.status, successor, expires_at, self._now(), self._tally
+            sent, response.status, successor, expires_at, self._now(), self._tally
         )
         if verdict == "lost":
             self._login(session)
@@ -178,18 +194,18 @@ class Driver:
         session, now = tab.session, self._now()
         if tab.is_over or session.revoked_at is not None:
             return
-        self._ledger.record_lag(max(0.0, now - due))
+        self._recorder.record_lag(max(0.0, now - due))
         if now >= session.expires_at:
             self._tally.quiet_unsent += 1
             return
         sent = session.send(now)
-        answer = self._ask(
-            "GET", self._courier.poll(sent.token), due, session=session, good="quiet"
+        response = self._ask(
+            "GET", self._requests.poll(sent.token), due, session=session, good="quiet"
         )
-        if answer is None:
+        if response is None:
             return
-        brought = self._courier.successor(answer)
-        if session.polled(sent, answer.status, brought, self._now(), self._tally) == "lost":
+        brought = self._requests.successor(response)
+        if session.polled(sent, response.status, brought, self._now(), self._tally) == "lost":
             self._login(session)
 
     def _ask(
@@ -201,33 +217,33 @@ class Driver:
         sent: Sent | None = None,
         session: ClientSession,
         good: str = "ok",
-    ) -> Answer | None:
+    ) -> WireResponse | None:
         """Send a request and record what came; None when nothing reached the client."""
         began = self._now()
         self._in_flight += 1
         fault: Exception | None = None
-        answer: Answer | None = None
+        response: WireResponse | None = None
         try:
-            answer = self._wire.exchange(request)
+            response = self._pool.exchange(request)
         except TimeoutError as error:
             fault, outcome = error, "timeout"
-        except BrokenError as error:
+        except NoResponseError as error:
             fault, outcome = error, "broken"
         ended = self._now()
-        if answer is not None:
-            outcome = outcome_of(answer.status, good)
-            if outcome == "ok" and self._courier.successor(answer) is not None:
+        if response is not None:
+            outcome = outcome_of(response.status, good)
+            if outcome == "ok" and self._requests.successor(response) is not None:
                 outcome = "renewed"
             if self._scenario.loses_reply(self._rng):
-                outcome, answer = "dropped", None
+                outcome, response = "dropped", None
                 if sent is not None:
                     session.dropped(sent)
-        self._ledger.record(due, outcome, ended - began, ended - due)
-        self._ledger.note(int(due), in_flight=self._in_flight)
+        self._recorder.record(due, outcome, ended - began, ended - due)
+        self._recorder.note(int(due), in_flight=self._in_flight)
         self._in_flight -= 1
-        size = 0 if answer is None else len(answer.body)
+        size = 0 if response is None else len(response.body)
         self._report(method, good, (ended - due) * 1000, size, fault)
-        return answer
+        return response
 
     def _renew_first(self, tab: _Tab, due: float) -> None:
         """Let the client renew by itself; requests of one tab wait for one renewal."""
@@ -240,7 +256,7 @@ class Driver:
                 now = self._now()
                 wait = tab.session.retry_at - now
                 is_live = now < tab.session.expires_at
-                if is_live or now + wait > self._plan.shape.duration + self._plan.timeout:
+                if is_live or now + wait > self._plan.load.duration + self._plan.timeout:
                     return  # the token held is still good, or nobody waits any more
                 gevent.sleep(max(0.0, wait))
                 due = self._now()
@@ -253,11 +269,11 @@ class Driver:
         if self._plan.mode == "outside":
             return self._fetch(session)
         presented = session.refresh_token
-        answer = self._ask(
-            "POST", self._courier.refresh(presented), due, session=session, good="refreshed"
+        response = self._ask(
+            "POST", self._requests.refresh(presented), due, session=session, good="refreshed"
         )
         now = self._now()
-        got = self._pair_in(answer, presented, session.sequence + 1)
+        got = self._pair_in(response, presented, session.sequence + 1)
         if got is not None:
             session.refreshed(
                 presented,
@@ -270,34 +286,40 @@ class Driver:
                 self._tally,
             )
             return True
-        if answer is not None and answer.status in (400, 401):
-            reason = refusal_of(answer)
+        if response is not None and response.status in (400, 401):
+            reason = refusal_of(response)
             if session.refresh_refused(presented, now, reason, self._tally) == "lost":
                 self._login(session)
             return True
         # Full jitter, and never sooner than the server asks for.
         session.retries += 1
-        least = 0.0 if answer is None else float(answer.headers.get(b"retry-after", b"0"))
+        least = 0.0 if response is None else float(response.headers.get(b"retry-after", b"0"))
         longest = min(_LATEST_RETRY, _SOONEST_RETRY * 2 ** min(session.retries, 8))
         session.retry_at = now + least + self._rng.random() * longest
         return False
 
-    def _pair_in(self, answer: Answer | None, presented: str, sequence: int) -> Credential | None:
+    def _pair_in(
+        self, response: WireResponse | None, presented: str, sequence: int
+    ) -> Credential | None:
         """Read the answer to a refresh; an answer without a token is no better than none."""
-        if answer is None or answer.status != 200:
+        if response is None or response.status != 200:
             return None
         try:
             return read_credential(
-                answer.body, self._now(), "access_token", sequence=sequence, refresh_token=presented
+                response.body,
+                self._now(),
+                "access_token",
+                sequence=sequence,
+                refresh_token=presented,
             )
         except ValueError as error:
-            self._tally.blame(f"a refresh was answered 200: {error}")
+            self._tally.note_violation(f"a refresh was answered 200: {error}")
             return None
 
     def _fetch(self, session: ClientSession) -> bool:
         try:
             got = self._sign_in.sign_in()
-        except (BrokenError, TimeoutError):
+        except (NoResponseError, TimeoutError):
             session.retry_at = self._now() + self._rng.random() * _SOONEST_RETRY * 2
             return False
         zero = self._plan.begins_at
@@ -306,10 +328,10 @@ class Driver:
 
     def _login(self, session: ClientSession) -> None:
         """Sign in again after the session was lost."""
-        while self._now() < self._plan.shape.duration:
+        while self._now() < self._plan.load.duration:
             try:
                 got = self._sign_in.sign_in()
-            except (BrokenError, TimeoutError):
+            except (NoResponseError, TimeoutError):
                 gevent.sleep(self._rng.random())
                 continue
             zero = self._plan.begins_at
@@ -323,51 +345,26 @@ class Driver:
     def _revoke(self, session: ClientSession, leaves: float) -> None:
         """Sign a session out, then see how long its access token is still accepted."""
         gevent.sleep(max(0.0, leaves - self._now()))
-        request = self._courier.logout(session.refresh_token)
+        request = self._requests.logout(session.refresh_token)
         session.revoked_at = self._now()  # from here on a refusal is what the client wants
-        answer = self._ask("POST", request, leaves, session=session, good="ok")
-        if answer is None or not 200 <= answer.status < 300:
+        response = self._ask("POST", request, leaves, session=session, good="ok")
+        if response is None or not 200 <= response.status < 300:
             session.revoked_at = None
             return
         since = self._now()
-        request, last = self._courier.page(session.token), since
+        request, last = self._requests.page(session.token), since
         while (now := self._now()) < min(since + _WATCH_SECONDS, session.expires_at):
             try:
-                status = self._hostile_wire.exchange(request).status
-            except (BrokenError, TimeoutError):
+                status = self._hostile_pool.exchange(request).status
+            except (NoResponseError, TimeoutError):
                 status = 0
             if 200 <= status < 300:
                 last = now
                 if now - since > _ACCEPTED_AFTER_REVOKE:
                     self._tally.accepted_revoked += 1
-                    self._tally.blame(f"accepted {now - since:.3f} s after it was revoked")
+                    self._tally.note_violation(f"accepted {now - since:.3f} s after it was revoked")
             gevent.sleep(_WATCH_EVERY)
         self._tally.refused_seconds.append(last - since)
-
-    def _attack(self) -> None:
-        """Send what must be refused, open loop."""
-        rate = self._scenario.hostile_per_second * self._share
-        due = 0.0
-        while rate > 0:
-            due += self._rng.expovariate(rate)
-            if due >= self._plan.shape.duration:
-                return
-            gevent.sleep(max(0.0, due - self._now()))
-            live = self._rng.choice(self._sessions).token if self._sessions else b""
-            self._spawn(self._strike, due, self._forger.forge(self._rng, live))
-
-    def _strike(self, due: float, token: bytes) -> None:
-        try:
-            status = self._hostile_wire.exchange(self._courier.page(token)).status
-            outcome = outcome_of(status, "ok")
-        except TimeoutError:
-            status, outcome = 0, "timeout"
-        except BrokenError:
-            status, outcome = 0, "broken"
-        self._ledger.record_hostile(due, outcome)
-        if 200 <= status < 300:
-            self._tally.accepted_forged += 1
-            self._tally.blame(f"a token that must be refused was accepted at {due:.3f} s")
 
     def _watch_self(self) -> None:
         """Note the processor time of this process by the second."""
@@ -375,23 +372,10 @@ class Driver:
         while True:
             gevent.sleep(1 - self._now() % 1)
             used, now = time.process_time(), self._now()
-            self._ledger.note(
+            self._recorder.note(
                 int(at), in_flight=self._in_flight, cpu=(used - before) / max(now - at, 1e-3)
             )
             before, at = used, now
 
     def _count_reconnect(self) -> None:
         self._tally.reconnects += 1
-
-
-def outcome_of(status: int, good: str) -> str:
-    """Give the kind of an answer."""
-    if 200 <= status < 300:
-        return good
-    if status in (400, 401, 403):
-        return "refused"
-    if status == 429:
-        return "limited"
-    if status == 503:
-        return "unavailable"
-    return "failed" if status >= 500 else "strange"

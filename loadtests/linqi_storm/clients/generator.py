@@ -1,7 +1,7 @@
 """The process that sends the load: ``python -m linqi_storm.clients.generator FOLDER``.
 
-The folder holds ``plan.json``; when ``people.json`` appears there, the storm begins at the instant
-it names. What was counted is appended to ``ledger.jsonl``. With ``--processes`` above 1 this
+The folder holds ``plan.json``; when ``clients.json`` appears there, the storm begins at the instant
+it names. What was counted is appended to ``counts.jsonl``. With ``--processes`` above 1 this
 process is Locust's master and starts that many workers.
 """
 
@@ -24,7 +24,7 @@ from locust.env import Environment
 from locust.runners import MasterRunner
 
 from linqi_storm.clients.node import Node, StormUser
-from linqi_storm.schema.plan import read_people, read_plan
+from linqi_storm.schema.generator_plan import read_clients, read_plan
 
 __all__ = ["main"]
 
@@ -44,14 +44,14 @@ def main() -> None:
     if options.worker_of:
         _work(options.worker_of)
         return
-    with (options.folder / "ledger.jsonl").open("wb") as ledger:
-        _lead(options.folder, options.processes, ledger)
+    with (options.folder / "counts.jsonl").open("wb") as output:
+        _lead(options.folder, options.processes, output)
 
 
-def _lead(folder: Path, processes: int, ledger: BinaryIO) -> None:
+def _lead(folder: Path, processes: int, output: BinaryIO) -> None:
     def sink(news: dict[str, Any]) -> None:
-        ledger.write(msgspec.json.encode(news) + b"\n")
-        ledger.flush()
+        output.write(msgspec.json.encode(news) + b"\n")
+        output.flush()
 
     environment = Environment(user_classes=[StormUser], reset_stats=True)
     if processes == 1:
@@ -71,13 +71,13 @@ def _lead(folder: Path, processes: int, ledger: BinaryIO) -> None:
 
 def _storm(folder: Path, node: Node, environment: Environment, users: int) -> None:
     (folder / "ready").touch()
-    _wait((folder / "people.json").exists, "nobody was sent", seconds=600)
-    plan, people = read_plan(folder / "plan.json"), read_people(folder / "people.json")
+    _wait((folder / "clients.json").exists, "nobody was sent", seconds=600)
+    plan, clients = read_plan(folder / "plan.json"), read_clients(folder / "clients.json")
     runner = environment.runner
     assert runner is not None  # noqa: S101 - made above
     gc.collect()
     gc.freeze()  # thousands of clients need not be looked through again and again
-    node.begin(plan, people)
+    node.begin(plan, clients)
     runner.start(users, spawn_rate=users)
     node.is_done.wait()
     if isinstance(runner, MasterRunner):

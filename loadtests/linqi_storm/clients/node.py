@@ -19,11 +19,11 @@ from locust.exception import StopUser
 from locust.runners import MasterRunner, WorkerRunner
 
 from linqi_storm.clients.driver import Driver
-from linqi_storm.clients.ledger import Ledger
+from linqi_storm.clients.load_counts import LoadRecorder
 from linqi_storm.clients.sign_in import sign_in_of
 from linqi_storm.scenarios import find_scenario
-from linqi_storm.scenarios.forging import Forger
-from linqi_storm.schema.plan import Credential, People, Plan
+from linqi_storm.scenarios.forged_tokens import Forger
+from linqi_storm.schema.generator_plan import Credential, GeneratorPlan, StormClients
 
 __all__ = ["Node", "StormUser"]
 
@@ -36,13 +36,13 @@ class Node:
     """One process of a storm: hears what to do, does its share, and tells what came of it.
 
     `sink` receives, in the master or where there is only one process, everything that
-    `linqi_storm.clients.ledger.Book.merge` takes.
+    `linqi_storm.clients.load_counts.LoadTotals.merge` takes.
     """
 
     def __init__(self, environment: Environment, sink: Callable[[dict[str, Any]], None]) -> None:
         self._environment = environment
         self._sink = sink
-        self._ledger = Ledger()
+        self._recorder = LoadRecorder()
         self._ready = Event()
         self._driver: Driver | None = None
         self._is_driven = False
@@ -52,35 +52,35 @@ class Node:
         _NODES[environment] = self
         runner = environment.runner
         if isinstance(runner, WorkerRunner):
-            runner.register_message(_BEGIN, self._hear_begin)
+            runner.register_message(_BEGIN, self._on_begin)
             environment.events.report_to_master.add_listener(self._report)  # type: ignore[no-untyped-call]
         elif isinstance(runner, MasterRunner):
-            runner.register_message(_DONE, self._hear_done)
-            environment.events.worker_report.add_listener(self._hear_report)  # type: ignore[no-untyped-call]
+            runner.register_message(_DONE, self._on_done)
+            environment.events.worker_report.add_listener(self._on_report)  # type: ignore[no-untyped-call]
 
-    def begin(self, plan: Plan, people: People) -> None:
+    def begin(self, plan: GeneratorPlan, clients: StormClients) -> None:
         """Tell every generator its share; in the master or where there is only one process."""
         runner = self._environment.runner
         self._done_by.clear()
         self.is_done.clear()
         if not isinstance(runner, MasterRunner):
-            self._prepare(plan, people.begins_at, 0, people.credentials, people.refused, 1, 0)
+            self._prepare(plan, clients.begins_at, 0, clients.credentials, clients.refused, 1, 0)
             return
-        clients = sorted(client.id for client in runner.clients.ready + runner.clients.running)
-        self._expected = len(clients)
-        for number, client in enumerate(clients):
-            first = number * len(people.credentials) // len(clients)
-            last = (number + 1) * len(people.credentials) // len(clients)
+        workers = sorted(worker.id for worker in runner.clients.ready + runner.clients.running)
+        self._expected = len(workers)
+        for number, worker in enumerate(workers):
+            first = number * len(clients.credentials) // len(workers)
+            last = (number + 1) * len(clients.credentials) // len(workers)
             share = {
                 "plan": msgspec.to_builtins(plan),
-                "begins_at": people.begins_at,
+                "begins_at": clients.begins_at,
                 "first": first,
-                "credentials": msgspec.to_builtins(people.credentials[first:last]),
-                "refused": list(people.refused),
-                "generators": len(clients),
+                "credentials": msgspec.to_builtins(clients.credentials[first:last]),
+                "refused": list(clients.refused),
+                "generators": len(workers),
                 "number": number,
             }
-            runner.send_message(_BEGIN, share, client)
+            runner.send_message(_BEGIN, share, worker)
 
     def drive(self) -> None:
         """Do the share of this process; returns after the last answer."""
@@ -93,7 +93,7 @@ class Node:
         if not isinstance(runner, WorkerRunner):
             reporter = gevent.spawn(self._report_locally)
         self._driver.drive()
-        news = self._ledger.delta()
+        news = self._recorder.delta()
         if isinstance(runner, WorkerRunner):
             runner.send_message(_DONE, news)
             return
@@ -104,7 +104,7 @@ class Node:
 
     def _prepare(
         self,
-        plan: Plan,
+        plan: GeneratorPlan,
         begins_at: float,
         first: int,
         credentials: tuple[Credential, ...],
@@ -113,19 +113,19 @@ class Node:
         number: int,
     ) -> None:
         plan = dataclasses.replace(plan, begins_at=begins_at)
-        scenario = find_scenario(plan.scenario)(plan.shape, plan.options)
-        self._ledger, self._is_driven = Ledger(number), False
+        scenario = find_scenario(plan.scenario)(plan.load, plan.options)
+        self._recorder, self._is_driven = LoadRecorder(number), False
         driver = Driver(
             plan,
             scenario,
             sign_in_of(plan),
-            self._ledger,
+            self._recorder,
             forger=Forger(scenario.forgeries, [token.encode() for token in refused]),
             share=1 / generators,
-            seed=plan.shape.seed * 1_000 + number,
+            seed=plan.load.seed * 1_000 + number,
             report=self._tell_locust,
         )
-        driver.admit(first, credentials)
+        driver.add_clients(first, credentials)
         self._driver = driver
         self._ready.set()
 
@@ -144,19 +144,19 @@ class Node:
     def _report_locally(self) -> None:
         while True:
             gevent.sleep(_REPORT_SECONDS)
-            self._sink(self._ledger.delta())
+            self._sink(self._recorder.delta())
 
     def _report(self, client_id: str, data: dict[str, Any]) -> None:
-        data["linqi_storm"] = self._ledger.delta()
+        data["linqi_storm"] = self._recorder.delta()
 
-    def _hear_report(self, client_id: str, data: dict[str, Any]) -> None:
+    def _on_report(self, client_id: str, data: dict[str, Any]) -> None:
         if "linqi_storm" in data:
             self._sink(data["linqi_storm"])
 
-    def _hear_begin(self, environment: Environment, msg: Any, **_: Any) -> None:
+    def _on_begin(self, environment: Environment, msg: Any, **_: Any) -> None:
         told = msg.data
         self._prepare(
-            msgspec.convert(told["plan"], Plan),
+            msgspec.convert(told["plan"], GeneratorPlan),
             told["begins_at"],
             told["first"],
             msgspec.convert(told["credentials"], tuple[Credential, ...]),
@@ -165,7 +165,7 @@ class Node:
             told["number"],
         )
 
-    def _hear_done(self, environment: Environment, msg: Any, **_: Any) -> None:
+    def _on_done(self, environment: Environment, msg: Any, **_: Any) -> None:
         self._sink(msg.data)
         self._done_by.add(msg.node_id)
         if len(self._done_by) >= self._expected:

@@ -10,10 +10,16 @@ from typing import Protocol
 from urllib.parse import urlsplit
 
 from linqi import KeySet, RenewalSettings, Signer, SlidingRenewal
-from linqi_storm.clients.courier import Courier
-from linqi_storm.clients.logins import login_content, read_credential
-from linqi_storm.clients.wire import BrokenError, Wire
-from linqi_storm.schema.plan import Carrier, Credential, Login, Mint, Plan
+from linqi_storm.clients.http_connections import ConnectionPool, NoResponseError
+from linqi_storm.clients.http_requests import RequestBuilder
+from linqi_storm.clients.login_endpoint import login_content, read_credential
+from linqi_storm.schema.generator_plan import (
+    Credential,
+    GeneratorPlan,
+    StormLogin,
+    TokenSource,
+    TokenTransport,
+)
 from linqi_storm.schema.policies import parse_policy
 
 __all__ = ["SignIn", "sign_in_of"]
@@ -23,7 +29,7 @@ class SignIn(Protocol):
     """Gives the tokens of a new session."""
 
     def sign_in(self) -> Credential:
-        """Give them; `BrokenError` when that did not work."""
+        """Give them; `NoResponseError` when that did not work."""
         ...
 
 
@@ -31,16 +37,24 @@ class _ByKey:
     """Signs tokens of sliding sessions with the key of the deployment, as its login would."""
 
     def __init__(
-        self, mint: Mint, *, lifetime: float, buffer: float, clock: Callable[[], float]
+        self,
+        source: TokenSource,
+        *,
+        lifetime: float,
+        buffer: float,
+        clock: Callable[[], float],
     ) -> None:
         settings = RenewalSettings(
             lifetime=lifetime,
             buffer=buffer,
-            policy=parse_policy(mint.policy),
+            policy=parse_policy(source.policy),
             whole_seconds=lifetime >= 60,
         )
         signer = Signer(
-            KeySet.load(Path(mint.jwks)), issuer=mint.issuer, audience=mint.audience, clock=clock
+            KeySet.load(Path(source.jwks)),
+            issuer=source.issuer,
+            audience=source.audience,
+            clock=clock,
         )
         self._renewal = SlidingRenewal(signer, settings, clock=clock)
         self._numbers = itertools.count()
@@ -56,7 +70,7 @@ class _ByEndpoint:
 
     def __init__(
         self,
-        login: Login,
+        login: StormLogin,
         claims_lifetime: float | None,
         *,
         timeout: float,
@@ -64,10 +78,10 @@ class _ByEndpoint:
     ) -> None:
         self._login = login
         self._lifetime = claims_lifetime
-        self._wire = Wire(login.url, timeout=timeout)
+        self._pool = ConnectionPool(login.url, timeout=timeout)
         parts = urlsplit(login.url)
         self._path = parts.path or "/"
-        self._courier = Courier(f"{parts.scheme}://{parts.netloc}", Carrier())
+        self._requests = RequestBuilder(f"{parts.scheme}://{parts.netloc}", TokenTransport())
         self._clock = clock
         self._numbers = itertools.count()
 
@@ -75,17 +89,17 @@ class _ByEndpoint:
         """Give the tokens of a new session."""
         claims = {} if self._lifetime is None else {"exp": self._clock() + self._lifetime}
         content, media_type = login_content(self._login, next(self._numbers), claims)
-        request = self._courier.post(self._path, content, media_type, self._login.headers)
-        answer = self._wire.exchange(request)
+        request = self._requests.post(self._path, content, media_type, self._login.headers)
+        response = self._pool.exchange(request)
         try:
-            return read_credential(answer.body, self._clock(), self._login.token_field)
+            return read_credential(response.body, self._clock(), self._login.token_field)
         except ValueError as error:
-            raise BrokenError(f"the login answered {answer.status}: {error}") from None
+            raise NoResponseError(f"the login answered {response.status}: {error}") from None
 
 
-def sign_in_of(plan: Plan) -> SignIn:
+def sign_in_of(plan: GeneratorPlan) -> SignIn:
     """Give what signs the clients of `plan` in."""
-    mint, shape = plan.mint, plan.shape
-    if mint.login is None:
-        return _ByKey(mint, lifetime=shape.lifetime, buffer=shape.buffer, clock=time.time)
-    return _ByEndpoint(mint.login, mint.claims_lifetime, timeout=plan.timeout, clock=time.time)
+    source, load = plan.token_source, plan.load
+    if source.login is None:
+        return _ByKey(source, lifetime=load.lifetime, buffer=load.buffer, clock=time.time)
+    return _ByEndpoint(source.login, source.claims_lifetime, timeout=plan.timeout, clock=time.time)

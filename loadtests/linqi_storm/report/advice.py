@@ -7,7 +7,7 @@ from typing import Final
 
 from linqi_storm.schema.results import StormRun
 
-__all__ = ["REMEDIES", "SLOWED", "UNEVEN", "happened", "lost", "to_do"]
+__all__ = ["REMEDIES", "SLOWED", "UNEVEN", "lost_sessions", "next_steps", "outcome_sentence"]
 
 UNEVEN: Final = 1.25
 """A storm factor this much above what chance alone makes is called a storm."""
@@ -42,13 +42,13 @@ REMEDIES: Final[Mapping[str, str]] = {
 """What to do when an invariant does not hold, by its name in `linqi_storm.run.invariants`."""
 
 
-def lost(run: StormRun) -> int:
+def lost_sessions(run: StormRun) -> int:
     """Give how many sessions had to sign in again for another reason than their own wish."""
     counts = run.sessions
     return counts.forced_out + counts.lapsed + counts.by_lost_reply
 
 
-def happened(run: StormRun) -> str:
+def outcome_sentence(run: StormRun) -> str:
     """Give what happened, in one sentence."""
     if run.verdict == "VOID":
         return (
@@ -84,7 +84,7 @@ def slowdown(run: StormRun) -> float | None:
     return run.inside.intended.at(99) / outside if outside else None
 
 
-def to_do(run: StormRun) -> tuple[str, ...]:
+def next_steps(run: StormRun) -> tuple[str, ...]:
     """Give what to do, the most urgent first; never empty."""
     return tuple(_capital(text) + "." for text in _steps(run))
 

@@ -9,7 +9,7 @@ from typing import Final
 
 from linqi_storm.schema.results import Latencies, Spectrum, StormRun
 
-__all__ = ["SAME_MACHINE", "Change", "changes", "differences"]
+__all__ = ["SAME_MACHINE", "ResultChange", "changes", "differences"]
 
 SAME_MACHINE: Final = 0.2
 """Latency and CPU of two equal runs on one machine differ by up to this share: a judgement."""
@@ -19,7 +19,7 @@ _DEVIATIONS: Final = 1.96
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Change:
+class ResultChange:
     """One figure of two runs."""
 
     what: str
@@ -41,7 +41,7 @@ class Change:
         return "better" if (self.now < self.before) == self.less_is_better else "worse"
 
 
-def changes(before: StormRun, now: StormRun) -> tuple[Change, ...]:
+def changes(before: StormRun, now: StormRun) -> tuple[ResultChange, ...]:
     """Give the figures that decide, of both runs."""
     return tuple(_changes(before, now))
 
@@ -85,7 +85,7 @@ def _settings(run: StormRun) -> dict[str, str]:
     return {name: "" if value is None else str(value) for name, value in found.items()}
 
 
-def _changes(before: StormRun, now: StormRun) -> Iterator[Change]:
+def _changes(before: StormRun, now: StormRun) -> Iterator[ResultChange]:
     yield _factor(before, now)
     yield _shares(
         "sessions lost by force",
@@ -104,7 +104,7 @@ def _changes(before: StormRun, now: StormRun) -> Iterator[Change]:
     yield _signatures(before, now)
 
 
-def _factor(before: StormRun, now: StormRun) -> Change:
+def _factor(before: StormRun, now: StormRun) -> ResultChange:
     """Compare the peaks: each is a count, and the highest of many windows besides."""
     old = before.peaks[0] if before.peaks else None
     new = now.peaks[0] if now.peaks else None
@@ -115,7 +115,7 @@ def _factor(before: StormRun, now: StormRun) -> Change:
         )
         is_chance = max(old.factor, new.factor) <= min(old.noise95, new.noise95)
         is_beyond = abs(new.factor - old.factor) > spread and not is_chance
-    return Change(
+    return ResultChange(
         what="storm factor",
         unit="",
         before=None if old is None else old.factor,
@@ -126,7 +126,7 @@ def _factor(before: StormRun, now: StormRun) -> Change:
     )
 
 
-def _shares(what: str, before: tuple[int, int], now: tuple[int, int]) -> Change:
+def _shares(what: str, before: tuple[int, int], now: tuple[int, int]) -> ResultChange:
     shares = [100 * lost / cycles if cycles else None for lost, cycles in (before, now)]
     is_beyond = False
     if before[1] and now[1]:
@@ -134,7 +134,7 @@ def _shares(what: str, before: tuple[int, int], now: tuple[int, int]) -> Change:
         spread = math.sqrt(pooled * (1 - pooled) * (1 / before[1] + 1 / now[1]))
         apart = abs(before[0] / before[1] - now[0] / now[1])
         is_beyond = apart > _DEVIATIONS * spread
-    return Change(
+    return ResultChange(
         what=what,
         unit="% of cycles",
         before=shares[0],
@@ -145,7 +145,7 @@ def _shares(what: str, before: tuple[int, int], now: tuple[int, int]) -> Change:
     )
 
 
-def _latency(what: str, before: Latencies | None, now: Latencies | None) -> Change:
+def _latency(what: str, before: Latencies | None, now: Latencies | None) -> ResultChange:
     old = None if before is None else before.intended.at(99)
     new = None if now is None else now.intended.at(99)
     is_beyond = False
@@ -153,7 +153,7 @@ def _latency(what: str, before: Latencies | None, now: Latencies | None) -> Chan
         apart = _interval(before.intended), _interval(now.intended)
         do_overlap = apart[0][0] <= apart[1][1] and apart[1][0] <= apart[0][1]
         is_beyond = not do_overlap and _is_far(old, new)
-    return Change(
+    return ResultChange(
         what=what,
         unit="ms",
         before=old,
@@ -172,9 +172,9 @@ def _interval(spectrum: Spectrum) -> tuple[float, float]:
     return spectrum.at(max(0.0, 99 - half)), spectrum.at(min(100.0, 99 + half))
 
 
-def _cpu(before: StormRun, now: StormRun) -> Change:
+def _cpu(before: StormRun, now: StormRun) -> ResultChange:
     old, new = cpu_per_request_us(before), cpu_per_request_us(now)
-    return Change(
+    return ResultChange(
         what="CPU of the servers per request",
         unit="us",
         before=old,
@@ -198,11 +198,11 @@ def hit_ratio(run: StormRun) -> tuple[int, int]:
     return hits, hits + sum(second.cache_misses or 0 for second in run.timeline)
 
 
-def _hits(before: StormRun, now: StormRun) -> Change:
+def _hits(before: StormRun, now: StormRun) -> ResultChange:
     (old_hits, old_asked), (new_hits, new_asked) = hit_ratio(before), hit_ratio(now)
     old = 100 * old_hits / old_asked if old_asked else None
     new = 100 * new_hits / new_asked if new_asked else None
-    return Change(
+    return ResultChange(
         what="verified-token cache hits",
         unit="%",
         before=old,
@@ -218,13 +218,13 @@ def signatures_per_renewal(run: StormRun) -> float | None:
     return next((check.seen for check in run.checks if check.name == _SIGNATURES), None)
 
 
-def _signatures(before: StormRun, now: StormRun) -> Change:
+def _signatures(before: StormRun, now: StormRun) -> ResultChange:
     old, new = signatures_per_renewal(before), signatures_per_renewal(now)
     is_beyond = False
     renewals = min(before.sessions.renewals, now.sessions.renewals)
     if old is not None and new is not None and renewals:
         is_beyond = abs(old - new) > _DEVIATIONS * math.sqrt((old + new) / renewals)
-    return Change(
+    return ResultChange(
         what=_SIGNATURES,
         unit="",
         before=old,

@@ -10,7 +10,14 @@ from typing import Final
 
 from linqi_report.page import Section, page
 from linqi_storm.report import charts
-from linqi_storm.report.advice import SLOWED, UNEVEN, happened, lost, slowdown, to_do
+from linqi_storm.report.advice import (
+    SLOWED,
+    UNEVEN,
+    lost_sessions,
+    next_steps,
+    outcome_sentence,
+    slowdown,
+)
 from linqi_storm.report.tables import (
     changes_table,
     checks_table,
@@ -68,11 +75,11 @@ def _strip(run: StormRun) -> str:
     """Give what has to be seen first: the verdict, the sentence, what to do, the big figures."""
     kind, word = _word(run)
     faults = "".join(f"<li>{escape(fault)}</li>" for fault in run.generator.faults)
-    steps = "".join(f"<li>{escape(step)}</li>" for step in to_do(run))
+    steps = "".join(f"<li>{escape(step)}</li>" for step in next_steps(run))
     health = "VALID" if run.generator.is_valid else "VOID"
     return (
         f'<div class="strip {kind}"><div class="word">{escape(word)}</div>'
-        f"<p>{escape(happened(run))}</p>{f'<ul>{faults}</ul>' if faults else ''}"
+        f"<p>{escape(outcome_sentence(run))}</p>{f'<ul>{faults}</ul>' if faults else ''}"
         f"<b>What to do</b><ul>{steps}</ul>"
         f'<p class="soft">Generator {health}: requests began'
         f" {run.generator.lag_p99_ms:.1f} ms late (p99), busy {run.generator.cpu_p95:.0%}.</p>"
@@ -103,7 +110,7 @@ def _cards(run: StormRun) -> str:
             ("1.00", f"the floor: {peak.floor_per_second:.3g} renewals/s", ""),
             (f"{peak.noise95:.2f}", "noise floor: 95 % of even runs", ""),
         ]
-    missing, forced = lost(run), run.sessions.forced_out
+    missing, forced = lost_sessions(run), run.sessions.forced_out
     kind = "bad" if forced else "warn" if missing else "ok"
     cards.append((str(missing), f"lost sessions, {forced} of them by force", kind))
     if run.inside is not None and run.outside is not None:

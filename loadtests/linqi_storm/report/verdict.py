@@ -7,8 +7,8 @@ from typing import Final
 
 from rich.console import Console
 
-from linqi_storm.report.advice import happened, to_do
-from linqi_storm.report.sparks import timeline_rows
+from linqi_storm.report.advice import next_steps, outcome_sentence
+from linqi_storm.report.sparklines import timeline_rows
 from linqi_storm.report.summary import Row, summarize
 from linqi_storm.schema.results import Latencies, StormRun
 
@@ -39,7 +39,7 @@ def show_verdict(console: Console, run: StormRun) -> None:
         console.print("shown to compare with; nothing is demanded of it")
     else:
         console.print("[green]PASS[/green]" if run.has_passed else "[bold red]FAIL[/bold red]")
-    for line in (happened(run), *to_do(run)):
+    for line in (outcome_sentence(run), *next_steps(run)):
         console.print(f"  {line}", markup=False, highlight=False)
 
 

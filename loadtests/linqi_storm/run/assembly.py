@@ -9,20 +9,27 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
 from linqi_report.machine import describe_machine, versions_of
-from linqi_storm.apps.sampler import Sample
-from linqi_storm.clients.ledger import Book, new_histogram, percentiles_of, sparse, spectrum_of
-from linqi_storm.run.invariants import Facts, Rules, judge
+from linqi_storm.apps.sampler import ServerSample
+from linqi_storm.clients.load_counts import (
+    LoadTotals,
+    new_histogram,
+    percentiles_of,
+    sparse,
+    spectrum_of,
+)
+from linqi_storm.run.invariants import InvariantRules, RunFacts, check_invariants
 from linqi_storm.run.peaks import peak_of, sliding_rates
 from linqi_storm.scenarios.base import Scenario
-from linqi_storm.schema.order import Order
+from linqi_storm.schema.config import StormConfig
+from linqi_storm.schema.load import StormLoad
 from linqi_storm.schema.results import (
     Generator,
     Histogram,
     Lags,
     Latencies,
-    Load,
     Peak,
     Rates,
+    RequestLoad,
     Second,
     SessionCounts,
     Setup,
@@ -31,7 +38,6 @@ from linqi_storm.schema.results import (
     Traffic,
     Window,
 )
-from linqi_storm.schema.shape import Shape
 from linqi_storm.schema.validity import CPU_LIMIT, LAG_LIMIT_MS
 
 __all__ = [
@@ -55,29 +61,33 @@ _WARM_UP: Final = 3
 
 
 def timeline_of(
-    book: Book, samples: Sequence[Sample], begins_at: float, pids: Sequence[int]
+    totals: LoadTotals, samples: Sequence[ServerSample], begins_at: float, pids: Sequence[int]
 ) -> tuple[Second, ...]:
     """Give every second, seen from both sides."""
-    by_second: defaultdict[int, dict[int, Sample]] = defaultdict(dict)
+    by_second: defaultdict[int, dict[int, ServerSample]] = defaultdict(dict)
     for sample in samples:
         there = by_second[max(0, round(sample.at - begins_at) - 1)]
         earlier = there.get(sample.pid)  # where a sample was late, two share a second
         there[sample.pid] = sample if earlier is None else earlier.joined(sample)
     renewals = Counter[int]()
-    for millisecond, count in book.tally.renewed_at.items():
+    for millisecond, count in totals.tally.renewed_at.items():
         renewals[millisecond // 1000] += count
     return tuple(
-        _second(book, second, renewals[second], by_second[second], pids)
-        for second in book.seconds
+        _second(totals, second, renewals[second], by_second[second], pids)
+        for second in totals.seconds
         if second >= 0
     )
 
 
 def _second(
-    book: Book, second: int, renewals: int, seen: Mapping[int, Sample], pids: Sequence[int]
+    totals: LoadTotals,
+    second: int,
+    renewals: int,
+    seen: Mapping[int, ServerSample],
+    pids: Sequence[int],
 ) -> Second:
-    counts = book.counts(second)
-    service, intended = book.latencies([second])
+    counts = totals.counts(second)
+    service, intended = totals.latencies([second])
     told = [seen.get(pid) for pid in pids]
     live = list(seen.values())
 
@@ -107,14 +117,14 @@ def _second(
 
 
 def latencies_by_window(
-    book: Book, windows: Sequence[Window], duration: float
+    totals: LoadTotals, windows: Sequence[Window], duration: float
 ) -> tuple[Latencies, Latencies | None, Latencies | None]:
     """Give the latencies of everything, of what lies inside `windows`, and of the rest.
 
     A second belongs to a window if its middle does. The first seconds, when caches are cold and
     connections new, belong to neither, but to a window that begins with them: a rush.
     """
-    seconds = [second for second in book.seconds if 0 <= second < math.ceil(duration)]
+    seconds = [second for second in totals.seconds if 0 <= second < math.ceil(duration)]
     rushes = [window for window in windows if window.begins < _WARM_UP]
     inside = [
         second
@@ -125,9 +135,9 @@ def latencies_by_window(
         second for second in seconds if second >= _WARM_UP and not _is_inside(second, windows)
     ]
     return (
-        _latencies(book, seconds),
-        _latencies(book, inside) if inside else None,
-        _latencies(book, outside) if inside and outside else None,
+        _latencies(totals, seconds),
+        _latencies(totals, inside) if inside else None,
+        _latencies(totals, outside) if inside and outside else None,
     )
 
 
@@ -135,40 +145,42 @@ def _is_inside(second: int, windows: Sequence[Window]) -> bool:
     return any(window.begins <= second + 0.5 < window.ends for window in windows)
 
 
-def _latencies(book: Book, seconds: Iterable[int]) -> Latencies:
-    service, intended = book.latencies(seconds)
+def _latencies(totals: LoadTotals, seconds: Iterable[int]) -> Latencies:
+    service, intended = totals.latencies(seconds)
     return Latencies(service=spectrum_of(service), intended=spectrum_of(intended))
 
 
-def peaks_of(book: Book, shape: Shape) -> tuple[Peak, ...]:
+def peaks_of(totals: LoadTotals, load: StormLoad) -> tuple[Peak, ...]:
     """Give the storm factor of the first cycle and of the whole run; empty without renewals."""
-    renewals = book.tally.renewed_at
+    renewals = totals.tally.renewed_at
     if not renewals:
         return ()
-    first = min(shape.lifetime, shape.duration)
+    first = min(load.lifetime, load.duration)
     spans = [("first cycle", 0.0, first)]
-    if shape.duration > first:
-        spans.append(("whole run", 0.0, shape.duration))
+    if load.duration > first:
+        spans.append(("whole run", 0.0, load.duration))
     return tuple(
-        peak_of(label, renewals, begins, ends, sessions=shape.sessions, period=shape.period)
+        peak_of(label, renewals, begins, ends, sessions=load.sessions, period=load.period)
         for label, begins, ends in spans
     )
 
 
-def rates_of(book: Book, shape: Shape) -> Rates | None:
+def rates_of(totals: LoadTotals, load: StormLoad) -> Rates | None:
     """Give the renewal rate over the window of the peaks; None without renewals."""
-    renewals = book.tally.renewed_at
-    return sliding_rates(renewals, shape.duration, shape.period) if renewals else None
+    renewals = totals.tally.renewed_at
+    return sliding_rates(renewals, load.duration, load.period) if renewals else None
 
 
-def sessions_of(book: Book, shape: Shape, samples: Sequence[Sample]) -> SessionCounts:
+def sessions_of(
+    totals: LoadTotals, load: StormLoad, samples: Sequence[ServerSample]
+) -> SessionCounts:
     """Give what became of the honest sessions."""
-    tally = book.tally
+    tally = totals.tally
     refused = new_histogram()
     for seconds in tally.refused_seconds:
         refused.record_value(max(1, int(seconds * 1000)))
     return SessionCounts(
-        total=shape.sessions,
+        total=load.sessions,
         logins=tally.logins,
         renewals=tally.renewals,
         cycles=tally.cycles,
@@ -183,40 +195,40 @@ def sessions_of(book: Book, shape: Shape, samples: Sequence[Sample]) -> SessionC
     )
 
 
-def lags_of(book: Book) -> Lags:
+def lags_of(totals: LoadTotals) -> Lags:
     """Give the time from due to the first request after it."""
     lags = new_histogram()
     by_session: defaultdict[int, list[float]] = defaultdict(list)
-    for index, lag in book.tally.lags:
+    for index, lag in totals.tally.lags:
         lags.record_value(max(1, int(lag * 1000)))
         by_session[index].append(round(lag, 4))
     kept = sorted(by_session)[:_MOST_SESSIONS]
     return Lags(
         lags=sparse(lags, 0.001),
         by_session=tuple(tuple(by_session[index]) for index in kept),
-        expired_presented=book.tally.expired_presented,
-        silent=book.tally.silent,
+        expired_presented=totals.tally.expired_presented,
+        silent=totals.tally.silent,
     )
 
 
-def traffic_of(book: Book) -> Traffic:
+def traffic_of(totals: LoadTotals) -> Traffic:
     """Give what the clients did."""
-    pages = sorted(book.parallel.items())
+    pages = sorted(totals.parallel.items())
     return Traffic(
-        gaps=sparse(book.gaps, 0.001),
+        gaps=sparse(totals.gaps, 0.001),
         parallel=Histogram(
             values=tuple(float(size) for size, _ in pages),
             counts=tuple(count for _, count in pages),
         ),
         pages=sum(count for _, count in pages),
-        requests=sum(sum(book.counts(second).outcomes.values()) for second in book.seconds),
+        requests=sum(sum(totals.counts(second).outcomes.values()) for second in totals.seconds),
     )
 
 
-def generator_of(book: Book) -> Generator:
+def generator_of(totals: LoadTotals) -> Generator:
     """Tell whether the generators kept up with their plan."""
-    at = book.lag.get_value_at_percentile
-    cpu = sorted(book.counts(second).cpu for second in book.seconds if second >= 0)
+    at = totals.lag.get_value_at_percentile
+    cpu = sorted(totals.counts(second).cpu for second in totals.seconds if second >= 0)
     cpu_p95 = cpu[math.ceil(0.95 * len(cpu)) - 1] if cpu else 0.0
     lag_p99 = at(99) / 1000
     faults = []
@@ -228,30 +240,32 @@ def generator_of(book: Book) -> Generator:
         faults.append(
             f"the generator used {cpu_p95:.0%} of a core, expected at most {CPU_LIMIT:.0%}"
         )
-    if not book.lag.get_total_count():
+    if not totals.lag.get_total_count():
         faults.append("no request was sent")
     return Generator(
         lag_p50_ms=at(50) / 1000,
         lag_p99_ms=lag_p99,
-        lag_max_ms=book.lag.get_max_value() / 1000,
+        lag_max_ms=totals.lag.get_max_value() / 1000,
         cpu_p95=round(cpu_p95, 4),
         is_valid=not faults,
         faults=tuple(faults),
     )
 
 
-def facts_of(book: Book, samples: Sequence[Sample], issuer_requests: int | None) -> Facts:
+def facts_of(
+    totals: LoadTotals, samples: Sequence[ServerSample], issuer_requests: int | None
+) -> RunFacts:
     """Give what the invariants are judged by."""
     outcomes, hostile = Counter[str](), Counter[str]()
-    for second in book.seconds:
-        outcomes.update(book.counts(second).outcomes)
-        hostile.update(book.counts(second).hostile)
-    tally = book.tally
+    for second in totals.seconds:
+        outcomes.update(totals.counts(second).outcomes)
+        hostile.update(totals.counts(second).hostile)
+    tally = totals.tally
 
     def total(name: str) -> int | None:
         return sum(getattr(sample, name) for sample in samples) if samples else None
 
-    return Facts(
+    return RunFacts(
         forced_out=tally.forced_out,
         failed=outcomes["failed"],
         unavailable=outcomes["unavailable"],
@@ -273,7 +287,7 @@ def facts_of(book: Book, samples: Sequence[Sample], issuer_requests: int | None)
     )
 
 
-def memory_growth(samples: Sequence[Sample]) -> float | None:
+def memory_growth(samples: Sequence[ServerSample]) -> float | None:
     """Give how much the memory of a worker grew after the first half of its life, at most.
 
     The median of its last fifth over that of the middle one; None where no worker lived for five
@@ -292,9 +306,9 @@ def memory_growth(samples: Sequence[Sample]) -> float | None:
     return max(growths, default=None)
 
 
-def not_kept(shape: Shape) -> tuple[str, ...]:
+def not_kept(load: StormLoad) -> tuple[str, ...]:
     """Give what compression changes."""
-    if shape.compression == 1:
+    if load.compression == 1:
         return ()
     return (
         "noise: fewer renewals fall into a window than in the real system",
@@ -302,31 +316,31 @@ def not_kept(shape: Shape) -> tuple[str, ...]:
         "latency and network delay, which are longer beside a compressed lifetime",
         *(
             ()
-            if shape.lifetime >= 60
+            if load.lifetime >= 60
             else ("whole-second exp: fractions are issued, as rounding would bundle renewals",)
         ),
     )
 
 
 def assemble(
-    order: Order,
+    storm: StormConfig,
     scenario: Scenario,
     target: Target,
-    book: Book,
+    totals: LoadTotals,
     *,
     begins_at: float,
-    samples: Sequence[Sample] = (),
+    samples: Sequence[ServerSample] = (),
     windows: Sequence[Window] = (),
     notes: Sequence[str] = (),
     issuer_requests: int | None = None,
 ) -> StormRun:
     """Give the result of a storm; `windows` and `notes` are what came up during it."""
-    shape = order.shape
+    load = storm.load
     samples = [sample for sample in samples if sample.at >= begins_at]
     pids = list(dict.fromkeys(sample.pid for sample in samples))
     every = [*scenario.windows(), *windows]
-    overall, inside, outside = latencies_by_window(book, every, shape.duration)
-    rules = Rules(
+    overall, inside, outside = latencies_by_window(totals, every, load.duration)
+    rules = InvariantRules(
         workers=max(1, target.workers),
         may_be_unavailable=scenario.may_be_unavailable,
         most_issuer_requests=scenario.most_issuer_requests(target.workers),
@@ -340,43 +354,43 @@ def assemble(
             summary=scenario.summary,
             load=_load(scenario),
             target=target,
-            generators=order.generators,
+            generators=storm.generators,
             began_at=begins_at,
             machine=describe_machine(),
             versions=versions_of(_LIBRARIES),
-            command=order.command,
+            command=storm.command,
         ),
-        timeline=timeline_of(book, samples, begins_at, pids),
+        timeline=timeline_of(totals, samples, begins_at, pids),
         windows=tuple(every),
-        peaks=peaks_of(book, shape),
-        rates=rates_of(book, shape),
-        sessions=sessions_of(book, shape, samples),
+        peaks=peaks_of(totals, load),
+        rates=rates_of(totals, load),
+        sessions=sessions_of(totals, load, samples),
         latencies=overall,
         inside=inside,
         outside=outside,
-        lags=lags_of(book),
-        traffic=traffic_of(book),
+        lags=lags_of(totals),
+        traffic=traffic_of(totals),
         workers=tuple(f"worker {number}" for number, _ in enumerate(pids, 1)),
-        checks=judge(facts_of(book, samples, issuer_requests), rules),
-        generator=generator_of(book),
-        notes=(*notes, *book.tally.examples),
+        checks=check_invariants(facts_of(totals, samples, issuer_requests), rules),
+        generator=generator_of(totals),
+        notes=(*notes, *totals.tally.examples),
     )
 
 
-def _load(scenario: Scenario) -> Load:
-    shape = scenario.size
-    return Load(
-        sessions=shape.sessions,
-        duration_seconds=shape.duration,
-        lifetime_seconds=shape.lifetime,
-        buffer_seconds=shape.buffer,
-        compression=shape.compression,
-        not_kept=not_kept(shape),
-        seed=shape.seed,
+def _load(scenario: Scenario) -> RequestLoad:
+    load = scenario.load
+    return RequestLoad(
+        sessions=load.sessions,
+        duration_seconds=load.duration,
+        lifetime_seconds=load.lifetime,
+        buffer_seconds=load.buffer,
+        compression=load.compression,
+        not_kept=not_kept(load),
+        seed=load.seed,
         gaps=str(scenario.gaps),
         mean_gap_seconds=scenario.gaps.mean,
         mean_parallel=scenario.pages.mean,
-        login_spread_seconds=shape.login_spread,
+        login_spread_seconds=load.login_spread,
         hostile_per_second=scenario.hostile_per_second,
         options=scenario.settings,
     )

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 
 from linqi_storm.schema.results import Check
 
-__all__ = ["Facts", "Rules", "judge"]
+__all__ = ["InvariantRules", "RunFacts", "check_invariants"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Facts:
+class RunFacts:
     """What was counted, by clients and servers together."""
 
     forced_out: int = 0
@@ -46,7 +46,7 @@ class Facts:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Rules:
+class InvariantRules:
     """What of it a scenario allows."""
 
     workers: int = 1
@@ -59,7 +59,7 @@ class Rules:
     """Somebody else's middleware: its figures are shown, and nothing is demanded of it."""
 
 
-def judge(facts: Facts, rules: Rules) -> tuple[Check, ...]:
+def check_invariants(facts: RunFacts, rules: InvariantRules) -> tuple[Check, ...]:
     """Give every invariant that applies, with what was seen."""
     return tuple(
         Check(name=name, limit=None, seen=seen, passed=True, detail=detail)
@@ -69,7 +69,9 @@ def judge(facts: Facts, rules: Rules) -> tuple[Check, ...]:
     )
 
 
-def _counted(facts: Facts, rules: Rules) -> Iterator[tuple[str, float | None, float, str]]:
+def _counted(
+    facts: RunFacts, rules: InvariantRules
+) -> Iterator[tuple[str, float | None, float, str]]:
     yield "forced logouts of honest users", 0, facts.forced_out, ""
     unintended = 0 if rules.may_be_unavailable else facts.unavailable
     intended = f"{facts.unavailable} intended 503" if rules.may_be_unavailable else ""

@@ -20,15 +20,15 @@ from linqi.stores.postgres import PostgresStore
 from linqi_report.processes import running
 from linqi_report.servers import postgres, valkey
 from linqi_storm.apps.embedded import AppSpec, build_sessions
-from linqi_storm.apps.sampler import Sample
-from linqi_storm.apps.users_app import carrier_of, users_config
+from linqi_storm.apps.sampler import ServerSample
+from linqi_storm.apps.user_app import transport_of, user_config
 from linqi_storm.outside.issuer import AUDIENCE
-from linqi_storm.run.fleet import Fleet
 from linqi_storm.run.relay import Relay
-from linqi_storm.run.targets import mint_sliding, refused_tokens, signing_pace
+from linqi_storm.run.targets import refused_tokens, sign_sliding, signing_pace
+from linqi_storm.run.worker_pool import WorkerPool
 from linqi_storm.scenarios.base import Scenario
-from linqi_storm.schema.order import Order
-from linqi_storm.schema.plan import Credential, Login, Mint
+from linqi_storm.schema.config import StormConfig
+from linqi_storm.schema.generator_plan import Credential, StormLogin, TokenSource
 from linqi_storm.schema.results import Target
 
 __all__ = ["LocalTarget"]
@@ -41,25 +41,25 @@ _SIGN_IN_SECONDS: Final = 0.0006
 class LocalTarget:
     """Workers around an embedded application, or around the user's own with its linqi.toml."""
 
-    def __init__(self, order: Order, scenario: Scenario) -> None:
-        self._order = order
+    def __init__(self, storm: StormConfig, scenario: Scenario) -> None:
+        self._storm = storm
         self._scenario = scenario
-        self._key = Key.generate(order.alg, bits=order.bits)
-        self._fleet: Fleet | None = None
+        self._key = Key.generate(storm.alg, bits=storm.bits)
+        self._worker_pool: WorkerPool | None = None
         self._relay: Relay | None = None
         self._lock: sqlite3.Connection | None = None
         self._database = Path()
         self._issuer_url = ""
         self._spec = AppSpec(kind=scenario.embedded, lifetime=1, buffer=0.1)
-        self._config = users_config(order, scenario) if order.app else None
+        self._config = user_config(storm, scenario) if storm.app else None
         self.url = ""
-        self.carrier = carrier_of(self._config, order.path)
-        self.mint = Mint()
+        self.transport = transport_of(self._config, storm.path)
+        self.token_source = TokenSource()
 
     @contextlib.contextmanager
     def running(self, folder: Path) -> Iterator[LocalTarget]:
         """Serve while the context lasts."""
-        kind, size, mode = self._scenario.embedded, self._scenario.size, self._scenario.mode
+        kind, load, mode = self._scenario.embedded, self._scenario.load, self._scenario.mode
         KeySet([self._key]).save(folder / "key.json")
         KeySet([Key.generate("HS256")]).save(folder / "secret.json")
         with contextlib.ExitStack() as stack:
@@ -68,16 +68,16 @@ class LocalTarget:
             self._issuer_url = issuer
             spec = AppSpec(
                 kind=kind,
-                lifetime=size.lifetime,
-                buffer=size.buffer,
-                policy="plain" if kind == "naive" else self._order.policy,
+                lifetime=load.lifetime,
+                buffer=load.buffer,
+                policy="plain" if kind == "naive" else self._storm.policy,
                 jwks=str(folder / "key.json"),
                 secret=str(folder / "secret.json"),
                 password=secrets.token_urlsafe(16),
                 store=store,
-                workers=self._order.workers,
-                budget_per_second=self._order.budget_per_second,
-                algorithms=(self._order.alg,),
+                workers=self._storm.workers,
+                budget_per_second=self._storm.budget_per_second,
+                algorithms=(self._storm.alg,),
             )
             if issuer:
                 spec = dataclasses.replace(spec, issuer=issuer, audience=AUDIENCE)
@@ -85,28 +85,30 @@ class LocalTarget:
                 spec = dataclasses.replace(
                     spec,
                     kind="app",
-                    app=self._order.app,
-                    config=str(self._order.config),
+                    app=self._storm.app,
+                    config=str(self._storm.config),
                     issuer=self._config.verify.issuer or "",
                     audience=self._config.verify.audience or "",
                 )
             self._spec = spec
-            self._fleet = stack.enter_context(Fleet(self._spec, folder).running())
-            self.url = self._fleet.url
-            self.mint = self._minted(folder)
+            self._worker_pool = stack.enter_context(WorkerPool(self._spec, folder).running())
+            self.url = self._worker_pool.url
+            self.token_source = self._source_of_tokens(folder)
             yield self
 
-    def _minted(self, folder: Path) -> Mint:
+    def _source_of_tokens(self, folder: Path) -> TokenSource:
         spec = self._spec
         if self._scenario.mode == "dual":
             body = {"username": "again-{n}", "password": spec.password}
             headers = {"x-token-delivery": "body"}
-            path = self.carrier.refresh_path.removesuffix("refresh") + "login"
-            return Mint(login=Login(url=f"{self.url}{path}", body=body, headers=headers))
+            path = self.transport.refresh_path.removesuffix("refresh") + "login"
+            return TokenSource(
+                login=StormLogin(url=f"{self.url}{path}", body=body, headers=headers)
+            )
         if self._scenario.mode == "outside":
-            login = Login(url=f"{spec.issuer}/token", token_field="token")
-            return Mint(login=login, claims_lifetime=spec.lifetime)
-        return Mint(
+            login = StormLogin(url=f"{spec.issuer}/token", token_field="token")
+            return TokenSource(login=login, claims_lifetime=spec.lifetime)
+        return TokenSource(
             jwks=str(folder / "key.json"),
             issuer=spec.issuer,
             audience=spec.audience,
@@ -116,11 +118,11 @@ class LocalTarget:
     @contextlib.contextmanager
     def _store(self, folder: Path) -> Iterator[str]:
         """Give a store's URL; that of a server to be shut leads through a relay."""
-        if self._order.store == "sqlite":
+        if self._storm.store == "sqlite":
             self._database = folder / "sessions.db"
             yield f"sqlite:{self._database}"
             return
-        server = valkey if self._order.store == "valkey" else postgres
+        server = valkey if self._storm.store == "valkey" else postgres
         with contextlib.ExitStack() as stack:
             url = stack.enter_context(server())
             if self._scenario.shuts_store:
@@ -133,45 +135,47 @@ class LocalTarget:
 
     @contextlib.contextmanager
     def _issuer(self, folder: Path) -> Iterator[str]:
-        arguments = ["linqi_storm.outside.issuer", "--port", "0", "--alg", self._order.alg]
+        arguments = ["linqi_storm.outside.issuer", "--port", "0", "--alg", self._storm.alg]
         with running(arguments, folder / "issuer.log", health="/counts") as url:
             yield url
 
     def describe(self) -> Target:
         """Tell what is tested."""
-        spec, order = self._spec, self._order
+        spec, storm = self._spec, self._storm
         return Target(
-            kind="app" if order.app else "embedded",
-            name=order.app or f"embedded {spec.kind}",
+            kind="app" if storm.app else "embedded",
+            name=storm.app or f"embedded {spec.kind}",
             mode="naive" if spec.kind == "naive" else self._scenario.mode,
-            policy={"naive": "plain", "outside": ""}.get(spec.kind, order.policy),
-            algorithm=order.alg,
-            key_bits=_bits(order),
-            workers=order.workers,
-            store=order.store if self._scenario.mode == "dual" else "",
-            budget_per_second=order.budget_per_second,
+            policy={"naive": "plain", "outside": ""}.get(spec.kind, storm.policy),
+            algorithm=storm.alg,
+            key_bits=_bits(storm),
+            workers=storm.workers,
+            store=storm.store if self._scenario.mode == "dual" else "",
+            budget_per_second=storm.budget_per_second,
         )
 
-    def people_seconds(self) -> float:
-        """Estimate how long `people` will take."""
+    def sign_in_seconds(self) -> float:
+        """Estimate how long `clients` will take."""
         each = signing_pace(self._key)
         if self._scenario.mode == "dual":
             each += _SIGN_IN_SECONDS
         if self._scenario.mode == "outside":
             each += 0.002
-        return self._scenario.size.sessions * (each + 0.00005) * 1.5 + 0.5
+        return self._scenario.load.sessions * (each + 0.00005) * 1.5 + 0.5
 
-    async def people(
+    async def clients(
         self, scenario: Scenario, begins_at: float
     ) -> tuple[Sequence[Credential], Sequence[str]]:
         """Give what the clients hold at the barrier, and tokens that must be refused."""
         if self._scenario.mode == "outside":
-            return await self._fetch_all(scenario.size.sessions), ()
+            return await self._fetch_all(scenario.load.sessions), ()
         if self._scenario.mode == "dual":
             held = await self._sign_in_all(scenario, begins_at)
         else:
-            held = await mint_sliding(self.mint, scenario, begins_at)
-        by_key = Mint(jwks=self._spec.jwks, issuer=self._spec.issuer, audience=self._spec.audience)
+            held = await sign_sliding(self.token_source, scenario, begins_at)
+        by_key = TokenSource(
+            jwks=self._spec.jwks, issuer=self._spec.issuer, audience=self._spec.audience
+        )
         return held, refused_tokens(by_key, begins_at)
 
     async def _sign_in_all(self, scenario: Scenario, begins_at: float) -> list[Credential]:
@@ -182,7 +186,7 @@ class LocalTarget:
         await sessions.store.start()
         held = []
         try:
-            for index in range(scenario.size.sessions):
+            for index in range(scenario.load.sessions):
                 now = begins_at - age + scenario.login_at(index)
                 pair = await sessions.sign_in(f"user-{index}")
                 held.append(
@@ -213,19 +217,19 @@ class LocalTarget:
 
             return list(await asyncio.gather(*map(fetch, range(sessions))))
 
-    def samples(self) -> Sequence[Sample]:
+    def samples(self) -> Sequence[ServerSample]:
         """Give what the workers have told."""
-        return [] if self._fleet is None else self._fleet.samples()
+        return [] if self._worker_pool is None else self._worker_pool.samples()
 
     def check(self) -> None:
         """Raise `ServerDiedError` when a worker has ended by itself."""
-        if self._fleet is not None:
-            self._fleet.check()
+        if self._worker_pool is not None:
+            self._worker_pool.check()
 
     async def restart_workers(self) -> None:
         """Replace one worker after the other."""
-        assert self._fleet is not None  # noqa: S101 - called while running
-        await asyncio.to_thread(self._fleet.replace_all)
+        assert self._worker_pool is not None  # noqa: S101 - called while running
+        await asyncio.to_thread(self._worker_pool.replace_all)
 
     async def store_down(self) -> None:
         """Shut the relay, or lock the database of SQLite for everybody else."""
@@ -269,7 +273,7 @@ class LocalTarget:
             return sum(counts.values())
 
 
-def _bits(order: Order) -> int:
-    if order.alg.startswith(("RS", "PS")):
-        return order.bits
-    return int(order.alg[-3:]) if order.alg[-3:].isdigit() else 256
+def _bits(storm: StormConfig) -> int:
+    if storm.alg.startswith(("RS", "PS")):
+        return storm.bits
+    return int(storm.alg[-3:]) if storm.alg[-3:].isdigit() else 256

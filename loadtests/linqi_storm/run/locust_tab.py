@@ -16,10 +16,10 @@ from flask import Response, request
 from locust.web import WebUI
 
 from linqi.sessions.storm_factor import steady_rate, storm_factor
-from linqi_storm.clients.ledger import Book
-from linqi_storm.run.live import live_figures, peak_so_far
+from linqi_storm.clients.load_counts import LoadTotals
+from linqi_storm.run.live_figures import live_figures, peak_so_far
+from linqi_storm.schema.load import StormLoad
 from linqi_storm.schema.results import StormRun
-from linqi_storm.schema.shape import Shape
 from linqi_storm.schema.validity import CPU_LIMIT, LAG_LIMIT_MS
 
 __all__ = ["TAB_KEY", "Row", "add_tab", "final_rows", "live_rows", "refused_rows", "waiting_rows"]
@@ -76,16 +76,16 @@ def refused_rows(why: str) -> list[Row]:
     return [_row("storm", f"refused: {why}")]
 
 
-def live_rows(book: Book, shape: Shape) -> list[Row]:
+def live_rows(totals: LoadTotals, load: StormLoad) -> list[Row]:
     """Give what is shown while it goes on."""
-    live = live_figures(book)
+    live = live_figures(totals)
     if live is None:
         return waiting_rows()
-    floor = steady_rate(shape.sessions, shape.period)
-    peak = peak_so_far(book, shape)
-    factor = storm_factor(peak, shape.sessions, shape.period)
+    floor = steady_rate(load.sessions, load.period)
+    peak = peak_so_far(totals, load)
+    factor = storm_factor(peak, load.sessions, load.period)
     return [
-        _row("second", f"{live.second} of {shape.duration:.0f}"),
+        _row("second", f"{live.second} of {load.duration:.0f}"),
         _row("requests per second", str(live.requests)),
         _row("renewals per second", str(live.renewals), f"about {floor:.3g}"),
         _row("peak of renewals so far", f"{peak:.3g}/s, factor {factor:.2f}", "near 1"),
@@ -99,7 +99,7 @@ def live_rows(book: Book, shape: Shape) -> list[Row]:
             "generator: late, p99", f"{live.generator_lag_p99_ms:.1f} ms",
             f"at most {LAG_LIMIT_MS:g} ms",
         ),
-        _row("generator: busy", _busy(book), f"at most {CPU_LIMIT:.0%}"),
+        _row("generator: busy", _busy(totals), f"at most {CPU_LIMIT:.0%}"),
     ]  # fmt: skip
 
 
@@ -115,8 +115,8 @@ def final_rows(run: StormRun) -> list[Row]:
     return rows
 
 
-def _busy(book: Book) -> str:
-    return f"{book.counts(book.seconds[-1]).cpu:.0%} of a core"
+def _busy(totals: LoadTotals) -> str:
+    return f"{totals.counts(totals.seconds[-1]).cpu:.0%} of a core"
 
 
 def _row(what: str, seen: str, wanted: str = "") -> Row:

@@ -28,11 +28,11 @@ from locust.env import Environment
 from locust.runners import LocalRunner, MasterRunner, WorkerRunner
 
 from linqi import ConfigurationError
-from linqi_storm.clients.ledger import Book
-from linqi_storm.clients.logins import read_login
+from linqi_storm.clients.http_connections import NoResponseError
+from linqi_storm.clients.load_counts import LoadTotals
+from linqi_storm.clients.login_endpoint import read_login
 from linqi_storm.clients.node import Node, StormUser
 from linqi_storm.clients.sign_in import sign_in_of
-from linqi_storm.clients.wire import BrokenError
 from linqi_storm.report.page import write_report
 from linqi_storm.report.verdict import EXIT_CODES, show_verdict
 from linqi_storm.run.assembly import assemble
@@ -44,11 +44,11 @@ from linqi_storm.run.locust_tab import (
     refused_rows,
     waiting_rows,
 )
-from linqi_storm.run.targets import mint_sliding, plan_of, refused_tokens
+from linqi_storm.run.targets import plan_of, refused_tokens, sign_sliding
 from linqi_storm.run.url_target import UrlTarget, at_barrier
 from linqi_storm.scenarios import Scenario, find_scenario
-from linqi_storm.schema.order import Order
-from linqi_storm.schema.plan import Credential, People, Plan
+from linqi_storm.schema.config import StormConfig
+from linqi_storm.schema.generator_plan import Credential, GeneratorPlan, StormClients
 from linqi_storm.schema.result_file import save_run
 
 __all__ = ["StormUser"]
@@ -95,8 +95,8 @@ class _Storm:
 
     def __init__(self, environment: Environment) -> None:
         self._environment = environment
-        self._book = Book()
-        self._node = Node(environment, lambda news: self._book.merge(news))
+        self._totals = LoadTotals()
+        self._node = Node(environment, lambda news: self._totals.merge(news))
         self._rows: Callable[[], list[Row]] = waiting_rows
         self._kept: tuple[float, list[Row]] = (0.0, [])
 
@@ -111,7 +111,7 @@ class _Storm:
         """Begin the storm; where that cannot be, say why and end with exit code 2."""
         try:
             self._begin()
-        except (ConfigurationError, BrokenError) as error:
+        except (ConfigurationError, NoResponseError) as error:
             why = str(error)
             _logger.error("no storm: %s", why)
             self._rows = lambda: refused_rows(why)
@@ -120,25 +120,25 @@ class _Storm:
 
     def _begin(self) -> None:
         """Sign everybody in and tell the generators to begin."""
-        self._book = Book()
+        self._totals = LoadTotals()
         self._rows = waiting_rows
-        order = _order(self._environment)
-        scenario = find_scenario(order.scenario)(order.shape, order.options)
-        target = UrlTarget(order, scenario)
-        plan = plan_of(order, scenario, target)
-        begins_at = time.time() + target.people_seconds() + _LEAD_SECONDS
-        people = _people(plan, scenario, begins_at)
-        self._node.begin(plan, people)
-        self._rows = lambda: live_rows(self._book, order.shape)
-        gevent.spawn(self._finish, order, scenario, target, people.begins_at)
+        storm = _config(self._environment)
+        scenario = find_scenario(storm.scenario)(storm.load, storm.options)
+        target = UrlTarget(storm, scenario)
+        plan = plan_of(storm, scenario, target)
+        begins_at = time.time() + target.sign_in_seconds() + _LEAD_SECONDS
+        clients = _clients(plan, scenario, begins_at)
+        self._node.begin(plan, clients)
+        self._rows = lambda: live_rows(self._totals, storm.load)
+        gevent.spawn(self._finish, storm, scenario, target, clients.begins_at)
 
     def _finish(
-        self, order: Order, scenario: Scenario, target: UrlTarget, begins_at: float
+        self, storm: StormConfig, scenario: Scenario, target: UrlTarget, begins_at: float
     ) -> None:
         from rich.console import Console
 
         self._node.is_done.wait()
-        run = assemble(order, scenario, target.describe(), self._book, begins_at=begins_at)
+        run = assemble(storm, scenario, target.describe(), self._totals, begins_at=begins_at)
         options: Any = self._environment.parsed_options
         self._rows = lambda: final_rows(run)
         output = Path(options.linqi_output)
@@ -156,29 +156,29 @@ class _Storm:
             runner.quit()
 
 
-def _people(plan: Plan, scenario: Scenario, begins_at: float) -> People:
-    if plan.mint.login is None:
-        held = asyncio.run(mint_sliding(plan.mint, scenario, begins_at))
-        refused = tuple(refused_tokens(plan.mint, begins_at))
-        return People(begins_at=begins_at, credentials=tuple(held), refused=refused)
+def _clients(plan: GeneratorPlan, scenario: Scenario, begins_at: float) -> StormClients:
+    if plan.token_source.login is None:
+        held = asyncio.run(sign_sliding(plan.token_source, scenario, begins_at))
+        refused = tuple(refused_tokens(plan.token_source, begins_at))
+        return StormClients(begins_at=begins_at, credentials=tuple(held), refused=refused)
     endpoint = sign_in_of(plan)
 
     def sign_in(_: int) -> Credential:
         return endpoint.sign_in()
 
-    signed_in = Pool(_LOGINS_AT_ONCE).map(sign_in, range(plan.shape.sessions))
+    signed_in = Pool(_LOGINS_AT_ONCE).map(sign_in, range(plan.load.sessions))
     # However long that took, the barrier lies ahead.
     barrier = max(begins_at, time.time() + _LEAD_SECONDS)
-    return People(begins_at=barrier, credentials=at_barrier(signed_in, scenario, barrier))
+    return StormClients(begins_at=barrier, credentials=at_barrier(signed_in, scenario, barrier))
 
 
-def _order(environment: Environment) -> Order:
+def _config(environment: Environment) -> StormConfig:
     options: Any = environment.parsed_options
     scenario = find_scenario(options.linqi_scenario)
     runner = environment.runner
-    return Order(
+    return StormConfig(
         scenario=options.linqi_scenario,
-        shape=scenario.resized(
+        load=scenario.resized(
             sessions=options.linqi_sessions,
             duration=options.linqi_seconds,
             lifetime=options.linqi_lifetime_seconds,

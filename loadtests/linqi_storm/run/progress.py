@@ -9,8 +9,8 @@ from typing import Final
 from rich.console import Console
 from rich.markup import escape
 
-from linqi_storm.clients.ledger import Book
-from linqi_storm.run.live import live_figures
+from linqi_storm.clients.load_counts import LoadTotals
+from linqi_storm.run.live_figures import live_figures
 from linqi_storm.run.runner import Progress
 
 __all__ = ["shown_progress"]
@@ -24,22 +24,22 @@ def shown_progress(console: Console, duration: float) -> Iterator[Progress]:
     if console.is_terminal:
         with console.status("starting") as status:
 
-            def renew(text: str, second: float, book: Book) -> None:
+            def renew(text: str, second: float, totals: LoadTotals) -> None:
                 if text:
                     console.print(f"[dim]{_clock(second, duration)}[/dim] {escape(text)}")
-                status.update(escape(_line(second, duration, book)))
+                status.update(escape(_line(second, duration, totals)))
 
             yield renew
         return
     last = -_PLAIN_EVERY
 
-    def tell(text: str, second: float, book: Book) -> None:
+    def tell(text: str, second: float, totals: LoadTotals) -> None:
         nonlocal last
         if text:
             console.print(f"{_clock(second, duration)} {text}", markup=False, highlight=False)
         elif second - last >= _PLAIN_EVERY:
             last = second
-            console.print(_line(second, duration, book), markup=False, highlight=False)
+            console.print(_line(second, duration, totals), markup=False, highlight=False)
 
     yield tell
 
@@ -48,9 +48,9 @@ def _clock(second: float, duration: float) -> str:
     return "     " if second < 0 else f"{min(second, duration):4.0f} s"
 
 
-def _line(second: float, duration: float, book: Book) -> str:
+def _line(second: float, duration: float, totals: LoadTotals) -> str:
     """Give one line: how far it is, and what the last whole second was like."""
-    live = live_figures(book)
+    live = live_figures(totals)
     if live is None:
         return f"{_clock(second, duration)} of {duration:.0f} s"
     return (

@@ -17,14 +17,14 @@ from typing import Any, Final
 import msgspec
 
 from linqi import LinqiError
-from linqi_storm.clients.ledger import Book
+from linqi_storm.clients.load_counts import LoadTotals
 from linqi_storm.run.assembly import assemble
 from linqi_storm.run.local_target import LocalTarget
 from linqi_storm.run.targets import StormTarget, plan_of
 from linqi_storm.run.url_target import UrlTarget
 from linqi_storm.scenarios import Scenario, find_scenario
-from linqi_storm.schema.order import Order
-from linqi_storm.schema.plan import People, write_people, write_plan
+from linqi_storm.schema.config import StormConfig
+from linqi_storm.schema.generator_plan import StormClients, write_clients, write_plan
 from linqi_storm.schema.results import StormRun, Window
 
 __all__ = ["Progress", "StormError", "run_storm"]
@@ -41,12 +41,12 @@ class StormError(LinqiError):
     code = "storm_failed"
 
 
-Progress = Callable[[str, float, Book], None]
+Progress = Callable[[str, float, LoadTotals], None]
 """Hears what is being done, the second of the run (negative before the barrier), and the counts."""
 
 
 @dataclass(slots=True)
-class _Stage:
+class _RunControl:
     """The servers as the scenario sees them, on the clock of the run."""
 
     target: StormTarget
@@ -81,23 +81,23 @@ class _Stage:
         self.say_aloud(text)
 
 
-def run_storm(order: Order, progress: Progress = lambda *_: None) -> StormRun:
+def run_storm(storm: StormConfig, progress: Progress = lambda *_: None) -> StormRun:
     """Run the storm; `StormError` or `ServerDiedError` when it cannot be run to its end."""
-    scenario = find_scenario(order.scenario)(order.shape, order.options)
-    target = choose_target(order, scenario)
+    scenario = find_scenario(storm.scenario)(storm.load, storm.options)
+    target = choose_target(storm, scenario)
     with tempfile.TemporaryDirectory(prefix="linqi-storm-") as name:
         folder = Path(name)
-        progress("starting the servers", -1, Book())
+        progress("starting the servers", -1, LoadTotals())
         with target.running(folder):
-            plan = plan_of(order, scenario, target)
+            plan = plan_of(storm, scenario, target)
             write_plan(plan, folder / "plan.json")
-            with _generator(folder, order.generators) as generator:
-                return asyncio.run(_run(order, scenario, target, folder, generator, progress))
+            with _generator(folder, storm.generators) as generator:
+                return asyncio.run(_run(storm, scenario, target, folder, generator, progress))
 
 
-def choose_target(order: Order, scenario: Scenario) -> StormTarget:
+def choose_target(storm: StormConfig, scenario: Scenario) -> StormTarget:
     """Give the target that the order names."""
-    return UrlTarget(order, scenario) if order.url else LocalTarget(order, scenario)
+    return UrlTarget(storm, scenario) if storm.url else LocalTarget(storm, scenario)
 
 
 @contextlib.contextmanager
@@ -124,39 +124,41 @@ def _generator(folder: Path, processes: int) -> Iterator[subprocess.Popen[bytes]
 
 
 async def _run(
-    order: Order,
+    storm: StormConfig,
     scenario: Scenario,
     target: StormTarget,
     folder: Path,
     generator: subprocess.Popen[bytes],
     progress: Progress,
 ) -> StormRun:
-    progress(f"signing in {order.shape.sessions} sessions", -1, Book())
+    progress(f"signing in {storm.load.sessions} sessions", -1, LoadTotals())
     await _wait_until_ready(folder, generator)
     for patience in (1, 3, 9):
         # On a whole second, as the workers' samples are: one sample is one second of the run.
-        begins_at = math.ceil(time.time() + patience * target.people_seconds() + _LEAD_SECONDS)
-        credentials, refused = await target.people(scenario, begins_at)
+        begins_at = math.ceil(time.time() + patience * target.sign_in_seconds() + _LEAD_SECONDS)
+        credentials, refused = await target.clients(scenario, begins_at)
         if time.time() < begins_at - _LEAD_SECONDS / 2:
             break
     else:
         raise StormError("the machine is too busy to sign the sessions in by the barrier")
-    people = People(begins_at=begins_at, credentials=tuple(credentials), refused=tuple(refused))
-    write_people(people, folder / "people.json")
+    clients = StormClients(
+        begins_at=begins_at, credentials=tuple(credentials), refused=tuple(refused)
+    )
+    write_clients(clients, folder / "clients.json")
     asked_before = await target.issuer_requests()
-    follower = _Follower(folder / "ledger.jsonl")
+    follower = _Follower(folder / "counts.jsonl")
 
     def say(text: str) -> None:
-        progress(text, time.time() - begins_at, follower.book)
+        progress(text, time.time() - begins_at, follower.totals)
 
-    stage = _Stage(target, begins_at, say)
-    conducting = asyncio.create_task(scenario.conduct(stage))
+    control = _RunControl(target, begins_at, say)
+    disturbance = asyncio.create_task(scenario.disturb(control))
     try:
-        await _follow(order, target, generator, follower, progress, begins_at, conducting)
+        await _follow(storm, target, generator, follower, progress, begins_at, disturbance)
     finally:
-        conducting.cancel()
+        disturbance.cancel()
         with contextlib.suppress(asyncio.CancelledError):
-            await conducting
+            await disturbance
     if generator.returncode:
         raise StormError(f"the generator ended: {_tail(folder / 'generator.log')}")
     await asyncio.sleep(_LAST_SAMPLE_SECONDS)
@@ -164,14 +166,14 @@ async def _run(
     if asked is not None and asked_before is not None:
         asked -= asked_before
     return assemble(
-        order,
+        storm,
         scenario,
         target.describe(),
-        follower.book,
+        follower.totals,
         begins_at=begins_at,
         samples=target.samples(),
-        windows=stage.windows,
-        notes=stage.notes,
+        windows=control.windows,
+        notes=control.notes,
         issuer_requests=asked,
     )
 
@@ -185,22 +187,26 @@ async def _wait_until_ready(folder: Path, generator: subprocess.Popen[bytes]) ->
 
 
 async def _follow(
-    order: Order,
+    storm: StormConfig,
     target: StormTarget,
     generator: subprocess.Popen[bytes],
     follower: _Follower,
     progress: Progress,
     begins_at: float,
-    conducting: asyncio.Task[None],
+    disturbance: asyncio.Task[None],
 ) -> None:
-    deadline = begins_at + order.shape.duration + _PATIENCE_SECONDS
+    deadline = begins_at + storm.load.duration + _PATIENCE_SECONDS
     while generator.poll() is None:
         await asyncio.sleep(0.25)
         target.check()
-        if conducting.done() and not conducting.cancelled() and (error := conducting.exception()):
+        if (
+            disturbance.done()
+            and not disturbance.cancelled()
+            and (error := disturbance.exception())
+        ):
             raise StormError(f"the scenario could not go on: {error}") from error
         follower.read()
-        progress("", time.time() - begins_at, follower.book)
+        progress("", time.time() - begins_at, follower.totals)
         if time.time() > deadline:
             raise StormError("the generator did not end in time")
     follower.read()
@@ -212,7 +218,7 @@ class _Follower:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._offset = 0
-        self.book = Book()
+        self.totals = LoadTotals()
 
     def read(self) -> None:
         """Add what is new."""
@@ -224,7 +230,7 @@ class _Follower:
                 if not line.endswith(b"\n"):
                     break
                 self._offset += len(line)
-                self.book.merge(msgspec.json.decode(line))
+                self.totals.merge(msgspec.json.decode(line))
 
 
 def _tail(log: Path) -> str:

@@ -17,16 +17,16 @@ from rich.console import Console
 from linqi_storm.report.verdict import show_verdict
 from linqi_storm.run.progress import shown_progress
 from linqi_storm.run.runner import run_storm
-from linqi_storm.schema.order import Order
-from linqi_storm.schema.shape import Shape
+from linqi_storm.schema.config import StormConfig
+from linqi_storm.schema.load import StormLoad
 
 __all__ = ["main"]
 
-_SHAPE: Final = Shape(sessions=120, lifetime=9, buffer=3, duration=11, gap=1, compression=100)
-_ORDERS: Final[tuple[tuple[str, Shape, dict[str, float]], ...]] = (
-    ("deploy", _SHAPE, {"at": 6.0}),
-    ("tabs", dataclasses.replace(_SHAPE, sessions=60, pages=False), {}),
-    ("issuer-outage", dataclasses.replace(_SHAPE, pages=False), {"at": 2.0, "seconds": 7.0}),
+_LOAD: Final = StormLoad(sessions=120, lifetime=9, buffer=3, duration=11, gap=1, compression=100)
+_STORMS: Final[tuple[tuple[str, StormLoad, dict[str, float]], ...]] = (
+    ("deploy", _LOAD, {"at": 6.0}),
+    ("tabs", dataclasses.replace(_LOAD, sessions=60, pages=False), {}),
+    ("issuer-outage", dataclasses.replace(_LOAD, pages=False), {"at": 2.0, "seconds": 7.0}),
 )
 
 
@@ -34,10 +34,10 @@ def main() -> int:
     """Run them; 0 when every invariant held in each."""
     console = Console()
     failed = []
-    for name, shape, options in _ORDERS:
-        order = Order(scenario=name, shape=shape, options=options, alg="ES256")
-        with shown_progress(console, shape.duration) as progress:
-            run = run_storm(order, progress)
+    for name, load, options in _STORMS:
+        storm = StormConfig(scenario=name, load=load, options=options, alg="ES256")
+        with shown_progress(console, load.duration) as progress:
+            run = run_storm(storm, progress)
         show_verdict(console, run)
         if not run.has_passed or not run.traffic.requests or not run.sessions.renewals:
             failed.append(name)

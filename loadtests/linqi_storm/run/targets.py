@@ -10,22 +10,22 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from linqi import Key, KeySet, RenewalSettings, Signer, SlidingRenewal
-from linqi_storm.apps.sampler import Sample
+from linqi_storm.apps.sampler import ServerSample
 from linqi_storm.scenarios.base import Scenario
-from linqi_storm.schema.order import Order
-from linqi_storm.schema.plan import Carrier, Credential, Mint, Plan
+from linqi_storm.schema.config import StormConfig
+from linqi_storm.schema.generator_plan import Credential, GeneratorPlan, TokenSource, TokenTransport
 from linqi_storm.schema.policies import parse_policy
 from linqi_storm.schema.results import Target
 
-__all__ = ["StormTarget", "mint_sliding", "plan_of", "refused_tokens", "signing_pace"]
+__all__ = ["StormTarget", "plan_of", "refused_tokens", "sign_sliding", "signing_pace"]
 
 
 class StormTarget(Protocol):
     """A service under test."""
 
     url: str
-    carrier: Carrier
-    mint: Mint
+    transport: TokenTransport
+    token_source: TokenSource
 
     def running(self, folder: Path) -> AbstractContextManager[StormTarget]:
         """Serve while the context lasts, with files in `folder`."""
@@ -35,17 +35,17 @@ class StormTarget(Protocol):
         """Tell what is tested."""
         ...
 
-    def people_seconds(self) -> float:
-        """Estimate how long `people` will take."""
+    def sign_in_seconds(self) -> float:
+        """Estimate how long `clients` will take."""
         ...
 
-    async def people(
+    async def clients(
         self, scenario: Scenario, begins_at: float
     ) -> tuple[Sequence[Credential], Sequence[str]]:
         """Give what the clients hold at the barrier, and tokens that must be refused."""
         ...
 
-    def samples(self) -> Sequence[Sample]:
+    def samples(self) -> Sequence[ServerSample]:
         """Give what the workers have told; empty where they cannot."""
         ...
 
@@ -74,16 +74,16 @@ class StormTarget(Protocol):
         ...
 
 
-def plan_of(order: Order, scenario: Scenario, target: StormTarget) -> Plan:
+def plan_of(storm: StormConfig, scenario: Scenario, target: StormTarget) -> GeneratorPlan:
     """Give what the generators of `order` are told, the barrier left open."""
-    return Plan(
-        scenario=order.scenario,
-        options=order.options,
+    return GeneratorPlan(
+        scenario=storm.scenario,
+        options=storm.options,
         url=target.url,
         mode=scenario.mode,
-        carrier=target.carrier,
-        mint=target.mint,
-        shape=order.shape,
+        transport=target.transport,
+        token_source=target.token_source,
+        load=storm.load,
     )
 
 
@@ -95,25 +95,27 @@ def signing_pace(key: Key) -> float:
     return (time.perf_counter() - began) / 5
 
 
-async def mint_sliding(mint: Mint, scenario: Scenario, begins_at: float) -> list[Credential]:
+async def sign_sliding(
+    source: TokenSource, scenario: Scenario, begins_at: float
+) -> list[Credential]:
     """Sign the first token of every session as its login would have done at its instant."""
-    size = scenario.size
+    load = scenario.load
     now = begins_at
     signer = Signer(
-        KeySet.load(Path(mint.jwks)),
-        issuer=mint.issuer,
-        audience=mint.audience,
+        KeySet.load(Path(source.jwks)),
+        issuer=source.issuer,
+        audience=source.audience,
         clock=lambda: now,
     )
     settings = RenewalSettings(
-        lifetime=size.lifetime,
-        buffer=size.buffer,
-        policy=parse_policy(mint.policy),
-        whole_seconds=size.lifetime >= 60,
+        lifetime=load.lifetime,
+        buffer=load.buffer,
+        policy=parse_policy(source.policy),
+        whole_seconds=load.lifetime >= 60,
     )
     renewal = SlidingRenewal(signer, settings, clock=lambda: now)
     held = []
-    for index in range(size.sessions):
+    for index in range(load.sessions):
         now = begins_at + scenario.login_at(index)
         issued = renewal.start(f"user-{index}")
         held.append(Credential(token=issued.token, expires_at=issued.expires_at, begins_at=now))
@@ -122,11 +124,15 @@ async def mint_sliding(mint: Mint, scenario: Scenario, begins_at: float) -> list
     return held
 
 
-def refused_tokens(mint: Mint, begins_at: float) -> list[str]:
+def refused_tokens(source: TokenSource, begins_at: float) -> list[str]:
     """Give tokens that the right key has signed and that still must be refused."""
-    signer = Signer(KeySet.load(Path(mint.jwks)), issuer=mint.issuer, audience=mint.audience)
-    elsewhere = Signer(KeySet.load(Path(mint.jwks)), issuer=mint.issuer, audience="elsewhere")
-    stranger = Signer(Key.generate("ES256"), issuer=mint.issuer, audience=mint.audience)
+    signer = Signer(
+        KeySet.load(Path(source.jwks)),
+        issuer=source.issuer,
+        audience=source.audience,
+    )
+    elsewhere = Signer(KeySet.load(Path(source.jwks)), issuer=source.issuer, audience="elsewhere")
+    stranger = Signer(Key.generate("ES256"), issuer=source.issuer, audience=source.audience)
     live = {"sub": "mallory", "iat": begins_at - 60, "exp": begins_at + 3_600}
     return [
         signer.sign({**live, "exp": begins_at - 5}),

@@ -15,13 +15,13 @@ from urllib.parse import urlsplit
 import httpx2
 
 from linqi import ConfigurationError, KeySet
-from linqi_storm.apps.sampler import Sample
-from linqi_storm.clients.logins import login_content, read_credential
-from linqi_storm.clients.unverified import life_of
-from linqi_storm.run.targets import mint_sliding, refused_tokens, signing_pace
+from linqi_storm.apps.sampler import ServerSample
+from linqi_storm.clients.login_endpoint import login_content, read_credential
+from linqi_storm.clients.unverified_claims import life_of
+from linqi_storm.run.targets import refused_tokens, sign_sliding, signing_pace
 from linqi_storm.scenarios.base import Scenario
-from linqi_storm.schema.order import Order
-from linqi_storm.schema.plan import Carrier, Credential, Login, Mint
+from linqi_storm.schema.config import StormConfig
+from linqi_storm.schema.generator_plan import Credential, StormLogin, TokenSource, TokenTransport
 from linqi_storm.schema.results import Target
 
 __all__ = ["UrlTarget", "at_barrier", "is_on_this_machine"]
@@ -53,15 +53,15 @@ def at_barrier(
     `ConfigurationError` where that is not what the storm reckons with: tokens of another life, or
     no refresh tokens.
     """
-    size = scenario.size
+    load = scenario.load
     longest = max(life_of(each.token.encode(), time.time()) for each in held)
     # On a grid the first token of a session is shorter, by chance.
-    least = size.lifetime * _LEAST_OF_MANY if len(held) >= _MANY else size.buffer
-    if not least <= longest <= size.lifetime * _LIFE_TOLERANCE:
+    least = load.lifetime * _LEAST_OF_MANY if len(held) >= _MANY else load.buffer
+    if not least <= longest <= load.lifetime * _LIFE_TOLERANCE:
         raise ConfigurationError(
             [
                 f"the login gives tokens of {longest:g} s, and the storm reckons with"
-                f" {size.lifetime:g}: say the lifetime and the buffer of the servers"
+                f" {load.lifetime:g}: say the lifetime and the buffer of the servers"
             ]
         )
     if scenario.mode == "dual" and not all(each.refresh_token for each in held):
@@ -83,14 +83,14 @@ def at_barrier(
 class UrlTarget:
     """Clients of a service that runs already, with its signing key or its login endpoint."""
 
-    def __init__(self, order: Order, scenario: Scenario) -> None:
-        if faults := [*_faults(order, scenario)]:
+    def __init__(self, storm: StormConfig, scenario: Scenario) -> None:
+        if faults := [*_faults(storm, scenario)]:
             raise ConfigurationError(faults)
-        self._order = order
+        self._storm = storm
         self._scenario = scenario
-        self.url = order.url.rstrip("/")
-        self.carrier = _carrier(order)
-        self.mint = _mint(order)
+        self.url = storm.url.rstrip("/")
+        self.transport = _transport(storm)
+        self.token_source = _token_source(storm)
 
     @contextlib.contextmanager
     def running(self, folder: Path) -> Iterator[UrlTarget]:
@@ -103,28 +103,28 @@ class UrlTarget:
             kind="url",
             name=self.url,
             mode=self._scenario.mode,
-            policy=self._order.policy if self._order.key else "",
-            algorithm=self._order.alg if self._order.key else "",
+            policy=self._storm.policy if self._storm.key else "",
+            algorithm=self._storm.alg if self._storm.key else "",
             key_bits=0,
             workers=0,
             store="",
         )
 
-    def people_seconds(self) -> float:
-        """Estimate how long `people` will take."""
-        sessions = self._scenario.size.sessions
-        if self._order.key:
-            return sessions * 1.5 * signing_pace(KeySet.load(self._order.key).signing_key()) + 0.5
+    def sign_in_seconds(self) -> float:
+        """Estimate how long `clients` will take."""
+        sessions = self._scenario.load.sessions
+        if self._storm.key:
+            return sessions * 1.5 * signing_pace(KeySet.load(self._storm.key).signing_key()) + 0.5
         return sessions * _LOGIN_SECONDS / _AT_ONCE * 1.5 + 1
 
-    async def people(
+    async def clients(
         self, scenario: Scenario, begins_at: float
     ) -> tuple[Sequence[Credential], Sequence[str]]:
         """Sign the tokens, or sign everybody in."""
-        login = self.mint.login
+        login = self.token_source.login
         if login is None:
-            held = await mint_sliding(self.mint, scenario, begins_at)
-            return held, refused_tokens(self.mint, begins_at)
+            held = await sign_sliding(self.token_source, scenario, begins_at)
+            return held, refused_tokens(self.token_source, begins_at)
         gate = asyncio.Semaphore(_AT_ONCE)
         async with httpx2.AsyncClient(timeout=30) as client:
 
@@ -132,10 +132,12 @@ class UrlTarget:
                 async with gate:
                     return await self._sign_in(client, login, index)
 
-            held = await asyncio.gather(*map(sign_in, range(scenario.size.sessions)))
+            held = await asyncio.gather(*map(sign_in, range(scenario.load.sessions)))
         return at_barrier(held, scenario, begins_at), ()
 
-    async def _sign_in(self, client: httpx2.AsyncClient, login: Login, index: int) -> Credential:
+    async def _sign_in(
+        self, client: httpx2.AsyncClient, login: StormLogin, index: int
+    ) -> Credential:
         content, media_type = login_content(login, index, {})
         headers = {**login.headers, "content-type": media_type}
         answer = await client.post(login.url, content=content, headers=headers)
@@ -148,7 +150,7 @@ class UrlTarget:
                 [f"{login.url} answered {answer.status_code}: {error}"]
             ) from None
 
-    def samples(self) -> Sequence[Sample]:
+    def samples(self) -> Sequence[ServerSample]:
         """Give nothing: its workers are not ours."""
         return ()
 
@@ -176,43 +178,43 @@ class UrlTarget:
         return None
 
 
-def _faults(order: Order, scenario: Scenario) -> Iterator[str]:
-    for url in (order.url, order.login.url if order.login else order.url):
+def _faults(storm: StormConfig, scenario: Scenario) -> Iterator[str]:
+    for url in (storm.url, storm.login.url if storm.login else storm.url):
         if urlsplit(url).scheme not in ("http", "https"):
             yield f"{url!r} is no http(s) URL"
-        elif not is_on_this_machine(url) and not order.is_own_host:
+        elif not is_on_this_machine(url) and not storm.is_own_host:
             yield (
                 f"{url} is not on this machine; a storm is an attack on a host that is not yours."
                 " If it is, say so by --i-own-this-host"
             )
-    if bool(order.key) == bool(order.login):
+    if bool(storm.key) == bool(storm.login):
         yield "--url needs --key (with --issuer and --audience) or --login, one of them"
-    if order.key and not (order.issuer and order.audience):
+    if storm.key and not (storm.issuer and storm.audience):
         yield "--key needs --issuer and --audience"
-    if scenario.mode == "dual" and order.key:
+    if scenario.mode == "dual" and storm.key:
         yield f"{scenario.name} needs refresh tokens: give --login"
     if scenario.mode == "outside" or scenario.embedded == "naive":
         yield f"{scenario.name} has servers of its own; leave --url out"
 
 
-def _mint(order: Order) -> Mint:
-    if order.key:
-        return Mint(
-            jwks=str(order.key),
-            issuer=order.issuer,
-            audience=order.audience,
-            policy=order.policy,
+def _token_source(storm: StormConfig) -> TokenSource:
+    if storm.key:
+        return TokenSource(
+            jwks=str(storm.key),
+            issuer=storm.issuer,
+            audience=storm.audience,
+            policy=storm.policy,
         )
-    return Mint(login=order.login)
+    return TokenSource(login=storm.login)
 
 
-def _carrier(order: Order) -> Carrier:
-    if order.login is None:
-        return Carrier(path=order.path or "/me")
-    return Carrier(
-        path=order.path or "/me",
-        refresh_path=order.login.refresh_path,
-        logout_path=order.login.logout_path,
+def _transport(storm: StormConfig) -> TokenTransport:
+    if storm.login is None:
+        return TokenTransport(path=storm.path or "/me")
+    return TokenTransport(
+        path=storm.path or "/me",
+        refresh_path=storm.login.refresh_path,
+        logout_path=storm.login.logout_path,
     )
 
 

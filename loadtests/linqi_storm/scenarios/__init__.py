@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from linqi_storm.scenarios.base import Scenario, Stage
+from linqi_storm.scenarios.base import Scenario, ServerControl
 from linqi_storm.scenarios.registry import SCENARIOS, find_scenario
-from linqi_storm.schema.shape import Shape
+from linqi_storm.schema.load import StormLoad
 
-__all__ = ["SCENARIOS", "Scenario", "Shape", "Stage", "find_scenario"]
+__all__ = ["SCENARIOS", "Scenario", "ServerControl", "StormLoad", "find_scenario"]

@@ -8,16 +8,16 @@ from collections.abc import Mapping
 from typing import Any, ClassVar, Protocol
 
 from linqi import ConfigurationError
-from linqi_storm.scenarios.forging import ForgeryKind
-from linqi_storm.scenarios.traffic import Gaps, parse_gaps, parse_pages
-from linqi_storm.schema.plan import Mode
+from linqi_storm.scenarios.forged_tokens import ForgeryKind
+from linqi_storm.scenarios.traffic import PauseModel, parse_gaps, parse_pages
+from linqi_storm.schema.generator_plan import Mode
+from linqi_storm.schema.load import StormLoad
 from linqi_storm.schema.results import Window
-from linqi_storm.schema.shape import Shape
 
-__all__ = ["Scenario", "Shape", "Stage"]
+__all__ = ["Scenario", "ServerControl", "StormLoad"]
 
 
-class Stage(Protocol):
+class ServerControl(Protocol):
     """The servers, as a scenario may treat them; every call may take its time."""
 
     async def until(self, second: float) -> None:
@@ -57,7 +57,7 @@ class Scenario:
 
     name: ClassVar[str]
     summary: ClassVar[str]
-    shape: ClassVar[Shape] = Shape()
+    load: StormLoad = StormLoad()
     """What is used unless the command line says otherwise."""
     mode: ClassVar[Mode] = "sliding"
     embedded: ClassVar[str] = "sliding"
@@ -77,17 +77,17 @@ class Scenario:
     options: ClassVar[Mapping[str, float]] = {}
     """The scenario's own settings and their defaults."""
 
-    def __init__(self, shape: Shape, options: Mapping[str, float] | None = None) -> None:
+    def __init__(self, load: StormLoad, options: Mapping[str, float] | None = None) -> None:
         unknown = set(options or ()) - set(self.options)
         if unknown:
             known = ", ".join(sorted(self.options)) or "none"
             raise ConfigurationError(
                 [f"{self.name} has no setting {name}; it has: {known}" for name in sorted(unknown)]
             )
-        self.size = shape
+        self.load = load
         self.settings = {**self.options, **(options or {})}
-        self.gaps: Gaps = parse_gaps(shape.law, shape.gap)
-        self.pages = parse_pages(shape.law, has_pages=shape.pages)
+        self.gaps: PauseModel = parse_gaps(load.law, load.gap)
+        self.pages = parse_pages(load.law, has_pages=load.pages)
 
     # How clients behave
 
@@ -97,7 +97,7 @@ class Scenario:
 
     def login_at(self, index: int) -> float:
         """Give the second at which session `index` signs in."""
-        return self.size.login_spread * index / self.size.sessions
+        return self.load.login_spread * index / self.load.sessions
 
     def gap(self, index: int, rng: random.Random) -> float:
         """Give a pause of session `index`."""
@@ -129,23 +129,23 @@ class Scenario:
 
     # What is done meanwhile
 
-    async def conduct(self, stage: Stage) -> None:
+    async def disturb(self, control: ServerControl) -> None:
         """Do something to the servers during the load."""
 
     def windows(self) -> list[Window]:
         """Give the parts of the run to look at by themselves, as far as they are known before."""
-        size = self.size
+        load = self.load
         if self.mode == "outside":
             return []
-        begins = size.period
+        begins = load.period
         return (
-            [Window(label="expiry", begins=begins, ends=min(size.lifetime, size.duration))]
-            if begins < size.duration
+            [Window(label="expiry", begins=begins, ends=min(load.lifetime, load.duration))]
+            if begins < load.duration
             else []
         )
 
     @classmethod
-    def resized(cls, **changes: Any) -> Shape:
+    def resized(cls, **changes: Any) -> StormLoad:
         """Give the scenario's shape with `changes`; None keeps what it is."""
         wanted = {name: value for name, value in changes.items() if value is not None}
-        return dataclasses.replace(cls.shape, **wanted)
+        return dataclasses.replace(cls.load, **wanted)

@@ -6,13 +6,13 @@ import random
 from collections.abc import Mapping
 from typing import ClassVar
 
-from linqi_storm.scenarios.base import Scenario, Stage
+from linqi_storm.scenarios.base import Scenario, ServerControl
+from linqi_storm.schema.load import StormLoad
 from linqi_storm.schema.results import Window
-from linqi_storm.schema.shape import Shape
 
 __all__ = ["LostReplies", "Revoke", "StoreOutage", "StormDual", "Tabs"]
 
-_SHAPE = Shape(sessions=2_000, lifetime=60, buffer=20, duration=40, gap=5, pages=False)
+_LOAD = StormLoad(sessions=2_000, lifetime=60, buffer=20, duration=40, gap=5, pages=False)
 
 
 class StormDual(Scenario):
@@ -20,7 +20,7 @@ class StormDual(Scenario):
 
     name = "storm-dual"
     summary = "all access tokens have expired; everybody refreshes within one second"
-    shape = _SHAPE
+    load = _LOAD
     mode = "dual"
     embedded = "dual"
     connections = 500
@@ -28,7 +28,7 @@ class StormDual(Scenario):
 
     def first_due(self, index: int, rng: random.Random) -> float:
         """Everybody within ``rush`` seconds; the tabs of one session at once."""
-        return self.settings["rush"] * index / self.size.sessions
+        return self.settings["rush"] * index / self.load.sessions
 
     def is_expired_at_start(self) -> bool:
         """All of them are."""
@@ -44,7 +44,7 @@ class Tabs(StormDual):
 
     name = "tabs"
     summary = "tabs that share a session refresh at the same time, without a lock among them"
-    shape = Shape(sessions=500, lifetime=30, buffer=10, duration=40, gap=5, pages=False,
+    load = StormLoad(sessions=500, lifetime=30, buffer=10, duration=40, gap=5, pages=False,
                   compression=30)  # fmt: skip
     tabs = 4
 
@@ -54,7 +54,7 @@ class LostReplies(Scenario):
 
     name = "lost-replies"
     summary = "a share of all answers is lost on the way; clients ask again with what they hold"
-    shape = Shape(sessions=500, lifetime=20, buffer=8, duration=60, gap=2, pages=False,
+    load = StormLoad(sessions=500, lifetime=20, buffer=8, duration=60, gap=2, pages=False,
                   compression=45)  # fmt: skip
     mode = "dual"
     embedded = "dual"
@@ -70,7 +70,7 @@ class StoreOutage(Scenario):
 
     name = "store-outage"
     summary = "the store is unreachable for a while: refreshes get 503 and are asked for again"
-    shape = Shape(sessions=500, lifetime=20, buffer=8, duration=45, gap=2, pages=False,
+    load = StormLoad(sessions=500, lifetime=20, buffer=8, duration=45, gap=2, pages=False,
                   compression=45)  # fmt: skip
     mode = "dual"
     embedded = "dual"
@@ -78,17 +78,17 @@ class StoreOutage(Scenario):
     shuts_store = True
     options: ClassVar[Mapping[str, float]] = {"at": 12, "seconds": 8}
 
-    async def conduct(self, stage: Stage) -> None:
+    async def disturb(self, control: ServerControl) -> None:
         """Shut the store once and open it again."""
         begins = self.settings["at"]
         ends = begins + self.settings["seconds"]
-        stage.mark("outage", begins, ends)
-        await stage.until(begins)
-        await stage.store_down()
-        stage.say("the store is down")
-        await stage.until(ends)
-        await stage.store_up()
-        stage.say("the store is back")
+        control.mark("outage", begins, ends)
+        await control.until(begins)
+        await control.store_down()
+        control.say("the store is down")
+        await control.until(ends)
+        await control.store_up()
+        control.say("the store is back")
 
     def windows(self) -> list[Window]:
         """Only the outage itself."""
@@ -100,7 +100,7 @@ class Revoke(Scenario):
 
     name = "revoke"
     summary = "sessions sign out under load: until when are their access tokens accepted?"
-    shape = Shape(sessions=500, lifetime=60, buffer=20, duration=20, gap=2, pages=False)
+    load = StormLoad(sessions=500, lifetime=60, buffer=20, duration=20, gap=2, pages=False)
     mode = "dual"
     embedded = "dual"
     options: ClassVar[Mapping[str, float]] = {"share": 0.1, "from": 3, "until": 14}
@@ -111,8 +111,8 @@ class Revoke(Scenario):
         if index % step:
             return None
         begins, ends = self.settings["from"], self.settings["until"]
-        return begins + (ends - begins) * index / self.size.sessions
+        return begins + (ends - begins) * index / self.load.sessions
 
     def windows(self) -> list[Window]:
         """While sessions leave."""
-        return [Window(label="sign-outs", begins=self.settings["from"], ends=self.size.duration)]
+        return [Window(label="sign-outs", begins=self.settings["from"], ends=self.load.duration)]

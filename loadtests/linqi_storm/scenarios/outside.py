@@ -6,18 +6,18 @@ import random
 from collections.abc import Mapping
 from typing import ClassVar
 
-from linqi_storm.scenarios.base import Scenario, Stage
-from linqi_storm.scenarios.forging import ForgeryKind
+from linqi_storm.scenarios.base import Scenario, ServerControl
+from linqi_storm.scenarios.forged_tokens import ForgeryKind
+from linqi_storm.schema.load import StormLoad
 from linqi_storm.schema.results import Window
-from linqi_storm.schema.shape import Shape
 
-__all__ = ["IssuerOutage", "KeyRotation", "KidFlood"]
+__all__ = ["IssuerKeyRotation", "IssuerOutage", "KidFlood"]
 
 
 class _Outside(Scenario):
     """Clients fetch tokens from the issuer and fetch the next when one nears its end."""
 
-    shape = Shape(sessions=500, lifetime=30, buffer=10, duration=40, gap=2, pages=False,
+    load = StormLoad(sessions=500, lifetime=30, buffer=10, duration=40, gap=2, pages=False,
                   compression=30)  # fmt: skip
     mode = "outside"
     embedded = "outside"
@@ -26,32 +26,32 @@ class _Outside(Scenario):
 
     def first_due(self, index: int, rng: random.Random) -> float:
         """Begin anywhere within one pause."""
-        return rng.random() * self.size.gap
+        return rng.random() * self.load.gap
 
 
-class KeyRotation(_Outside):
+class IssuerKeyRotation(_Outside):
     """The issuer publishes a new key, signs with it, and withdraws the old one in the end."""
 
     name = "key-rotation"
     summary = "the issuer publishes a key, signs with it at once, later withdraws the old one"
     options: ClassVar[Mapping[str, float]] = {"at": 8, "withdraw": 0}
 
-    async def conduct(self, stage: Stage) -> None:
+    async def disturb(self, control: ServerControl) -> None:
         """Rotate without any overlap in time; ``withdraw`` seconds later remove the old key.
 
         0 withdraws when the last token that the old key has signed is expired.
         """
         begins = self.settings["at"]
-        ends = begins + (self.settings["withdraw"] or self.size.lifetime)
-        stage.mark("rotation", begins, min(ends, self.size.duration))
-        await stage.until(begins)
-        old = (await stage.issuer(do="publish"))["signing"]
-        await stage.issuer(do="sign")
-        stage.say("the issuer signs with a new key")
-        if ends < self.size.duration:
-            await stage.until(ends)
-            await stage.issuer(do="remove", kid=old)
-            stage.say("the old key is withdrawn")
+        ends = begins + (self.settings["withdraw"] or self.load.lifetime)
+        control.mark("rotation", begins, min(ends, self.load.duration))
+        await control.until(begins)
+        old = (await control.issuer(do="publish"))["signing"]
+        await control.issuer(do="sign")
+        control.say("the issuer signs with a new key")
+        if ends < self.load.duration:
+            await control.until(ends)
+            await control.issuer(do="remove", kid=old)
+            control.say("the old key is withdrawn")
 
     def most_issuer_requests(self, workers: int) -> int:
         """Give one fetch a worker for the new key, and one for whatever is scheduled meanwhile."""
@@ -65,17 +65,17 @@ class IssuerOutage(_Outside):
     summary = "the issuer's key set fails for a while; tokens by known keys must go on working"
     options: ClassVar[Mapping[str, float]] = {"at": 5, "seconds": 25}
 
-    async def conduct(self, stage: Stage) -> None:
+    async def disturb(self, control: ServerControl) -> None:
         """Answer 500, then hang, then garbage, and get well."""
         begins, seconds = self.settings["at"], self.settings["seconds"]
-        stage.mark("outage", begins, begins + seconds)
+        control.mark("outage", begins, begins + seconds)
         for part, kind in enumerate(("error", "hang", "garbage")):
-            await stage.until(begins + part * seconds / 3)
-            await stage.issuer(do="fault", kind=kind)
-            stage.say(f"the issuer's documents: {kind}")
-        await stage.until(begins + seconds)
-        await stage.issuer(do="fault", kind="")
-        stage.say("the issuer is well again")
+            await control.until(begins + part * seconds / 3)
+            await control.issuer(do="fault", kind=kind)
+            control.say(f"the issuer's documents: {kind}")
+        await control.until(begins + seconds)
+        await control.issuer(do="fault", kind="")
+        control.say("the issuer is well again")
 
     def most_issuer_requests(self, workers: int) -> int:
         """Give what scheduled fetches and their back-off may add up to."""
@@ -96,4 +96,4 @@ class KidFlood(_Outside):
 
     def most_issuer_requests(self, workers: int) -> int:
         """Give what the cooldown for unknown key ids lets through: one in 30 s, and retries."""
-        return workers * (2 + int(self.size.duration // 30))
+        return workers * (2 + int(self.load.duration // 30))

@@ -9,15 +9,15 @@ from typing import Final
 from linqi import ConfigurationError
 from linqi_storm.scenarios.base import Scenario
 from linqi_storm.scenarios.dual import LostReplies, Revoke, StoreOutage, StormDual, Tabs
-from linqi_storm.scenarios.outside import IssuerOutage, KeyRotation, KidFlood
+from linqi_storm.scenarios.outside import IssuerKeyRotation, IssuerOutage, KidFlood
 from linqi_storm.scenarios.sliding import (
     Deploy,
     GarbageFlood,
     LostSuccessors,
     Morning,
-    Naive,
     Polls,
     Steady,
+    StormHandwritten,
     StormSliding,
 )
 
@@ -26,8 +26,18 @@ __all__ = ["SCENARIOS", "find_scenario"]
 SCENARIOS: Final[Mapping[str, type[Scenario]]] = {
     scenario.name: scenario
     for scenario in (
-        *(Steady, StormSliding, StormDual, Tabs, LostReplies, LostSuccessors, KeyRotation),
-        *(IssuerOutage, StoreOutage, KidFlood, GarbageFlood, Revoke, Deploy, Morning, Polls, Naive),
+        *(Steady, StormSliding, StormDual, Tabs, LostReplies, LostSuccessors, IssuerKeyRotation),
+        *(
+            IssuerOutage,
+            StoreOutage,
+            KidFlood,
+            GarbageFlood,
+            Revoke,
+            Deploy,
+            Morning,
+            Polls,
+            StormHandwritten,
+        ),
     )
 }
 

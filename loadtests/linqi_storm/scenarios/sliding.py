@@ -9,17 +9,17 @@ from collections.abc import Mapping
 from typing import ClassVar
 
 from linqi import ConfigurationError
-from linqi_storm.scenarios.base import Scenario, Stage
-from linqi_storm.schema.shape import Shape
+from linqi_storm.scenarios.base import Scenario, ServerControl
+from linqi_storm.schema.load import StormLoad
 
 __all__ = [
     "Deploy",
     "GarbageFlood",
     "LostSuccessors",
     "Morning",
-    "Naive",
     "Polls",
     "Steady",
+    "StormHandwritten",
     "StormSliding",
 ]
 
@@ -29,26 +29,26 @@ class Steady(Scenario):
 
     name = "steady"
     summary = "verification at an even rate, no token near expiry: hot, Zipf or cold"
-    shape = Shape(
+    load = StormLoad(
         sessions=2_000, lifetime=900, buffer=300, duration=30, gap=2, pages=False, compression=1
     )
     options: ClassVar[Mapping[str, float]] = {"hot": 0.0, "zipf": 0.0, "cold": 0.0}
 
-    def __init__(self, shape: Shape, options: Mapping[str, float] | None = None) -> None:
-        super().__init__(shape, options)
+    def __init__(self, load: StormLoad, options: Mapping[str, float] | None = None) -> None:
+        super().__init__(load, options)
         chosen = [name for name in ("hot", "zipf", "cold") if self.settings[name]]
         if len(chosen) > 1:
             raise ConfigurationError([f"steady is {' and '.join(chosen)} at once; choose one"])
         self._spread = chosen[0] if chosen else "even"
-        self._zipf = _zipf_weights(shape.sessions)
+        self._zipf = _zipf_weights(load.sessions)
 
     def gap(self, index: int, rng: random.Random) -> float:
         """Give a pause: hot sessions are few and often there, cold ones come only once."""
-        mean_rate = 1 / self.size.gap
+        mean_rate = 1 / self.load.gap
         if self._spread == "cold":
             return math.inf
         if self._spread == "hot":
-            is_hot = index < max(1, self.size.sessions // 100)
+            is_hot = index < max(1, self.load.sessions // 100)
             return rng.expovariate(mean_rate * 100) if is_hot else math.inf
         if self._spread == "zipf":
             return rng.expovariate(mean_rate * self._zipf[index])
@@ -57,7 +57,7 @@ class Steady(Scenario):
     def first_due(self, index: int, rng: random.Random) -> float:
         """Spread the only visit of cold sessions over the run; the others begin as they go on."""
         if self._spread == "cold":
-            return rng.random() * self.size.duration
+            return rng.random() * self.load.duration
         return self.gap(index, rng)
 
 
@@ -68,7 +68,7 @@ class StormSliding(Scenario):
     summary = "all tokens issued in one second; browsers with 1 to 20 parallel requests a page"
 
 
-class Naive(StormSliding):
+class StormHandwritten(StormSliding):
     """The same load against the renewal that people write by hand."""
 
     name = "naive"
@@ -81,18 +81,18 @@ class Deploy(StormSliding):
 
     name = "deploy"
     summary = "a rolling restart of all workers in the middle of the storm"
-    shape = Shape(sessions=1_000, lifetime=30, buffer=10, duration=40, gap=2.5, compression=30)
+    load = StormLoad(sessions=1_000, lifetime=30, buffer=10, duration=40, gap=2.5, compression=30)
     options: ClassVar[Mapping[str, float]] = {"at": 22}
 
-    async def conduct(self, stage: Stage) -> None:
+    async def disturb(self, control: ServerControl) -> None:
         """Restart once, when the first tokens are due."""
         begins = self.settings["at"]
-        await stage.until(begins)
-        stage.say("the workers are being replaced")
+        await control.until(begins)
+        control.say("the workers are being replaced")
         began = begins
-        await stage.restart_workers()
-        stage.say("all workers are new")
-        stage.mark("restart", began, began + 8)
+        await control.restart_workers()
+        control.say("all workers are new")
+        control.mark("restart", began, began + 8)
 
 
 class Morning(StormSliding):
@@ -100,7 +100,7 @@ class Morning(StormSliding):
 
     name = "morning"
     summary = "logins spread over a while, real pauses with a heavy tail: what the buffer loses"
-    shape = Shape(
+    load = StormLoad(
         sessions=2_000, lifetime=30, buffer=10, duration=90, gap=3, law="reading", pages=False,
         login_spread=20, compression=30,
     )  # fmt: skip
@@ -111,7 +111,7 @@ class LostSuccessors(StormSliding):
 
     name = "lost-successors"
     summary = "storm-sliding, and a share of all answers is lost on the way"
-    shape = Shape(sessions=500, lifetime=30, buffer=10, duration=45, gap=2.5, compression=30)
+    load = StormLoad(sessions=500, lifetime=30, buffer=10, duration=45, gap=2.5, compression=30)
     options: ClassVar[Mapping[str, float]] = {"share": 0.05}
 
     def loses_reply(self, rng: random.Random) -> bool:
@@ -124,7 +124,7 @@ class Polls(StormSliding):
 
     name = "polls"
     summary = "people who read and go away, on pages that poll: no quiet request extends a session"
-    shape = Shape(
+    load = StormLoad(
         sessions=500, lifetime=30, buffer=10, duration=45, gap=3, law="reading", pages=False,
         compression=30,
     )  # fmt: skip
@@ -140,7 +140,7 @@ class GarbageFlood(StormSliding):
 
     name = "garbage-flood"
     summary = "garbage of up to 4 KB floods in beside honest users"
-    shape = Shape(sessions=500, lifetime=30, buffer=10, duration=40, gap=2.5, compression=30)
+    load = StormLoad(sessions=500, lifetime=30, buffer=10, duration=40, gap=2.5, compression=30)
     hostile_per_second = 200.0
     forgeries = "garbage"
 

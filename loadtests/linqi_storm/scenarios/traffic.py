@@ -18,10 +18,10 @@ from linqi import ConfigurationError
 __all__ = [
     "ClicksAndReads",
     "Exponential",
-    "Gaps",
     "Measured",
     "MeasuredPages",
     "Pages",
+    "PauseModel",
     "Single",
     "parse_gaps",
     "parse_pages",
@@ -30,7 +30,7 @@ __all__ = [
 _MOST_PARALLEL: Final = 100
 
 
-class Gaps(Protocol):
+class PauseModel(Protocol):
     """Draws the pauses of a client, in seconds."""
 
     @property
@@ -138,7 +138,7 @@ def _read_measured(path: Path) -> _MeasuredFile:
     return told
 
 
-def parse_gaps(law: str, mean: float) -> Gaps:
+def parse_gaps(law: str, mean: float) -> PauseModel:
     """Give a law with a mean in seconds: ``exponential``, ``reading`` or ``measured:PATH``.
 
     `ConfigurationError` for another, and for a file that holds none.

@@ -18,10 +18,10 @@ __all__ = [
     "Histogram",
     "Lags",
     "Latencies",
-    "Load",
     "Peak",
     "Percentiles",
     "Rates",
+    "RequestLoad",
     "Second",
     "SessionCounts",
     "Setup",
@@ -102,7 +102,7 @@ class Histogram:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Load:
+class RequestLoad:
     """What the clients did, as far as it was chosen beforehand."""
 
     sessions: int
@@ -157,7 +157,7 @@ class Setup:
     scenario: str
     summary: str
     """What the scenario does, in one sentence."""
-    load: Load
+    load: RequestLoad
     target: Target
     generators: int
     """Processes that sent the load."""

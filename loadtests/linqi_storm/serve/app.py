@@ -29,11 +29,11 @@ from linqi import (
 from linqi.errors import Unavailable
 from linqi.stores.opening import open_store
 from linqi_storm.serve.credentials import LoginFault, read_credentials
-from linqi_storm.serve.first_start import prepare, refresh_keys
+from linqi_storm.serve.data_folder import open_data_folder, refresh_keys
 from linqi_storm.serve.page import PAGE_PATHS, page_routes
-from linqi_storm.serve.stopwatch import Stopwatch
-from linqi_storm.serve.thief import Thief
+from linqi_storm.serve.stolen_token import StolenTokenDemo
 from linqi_storm.serve.users import STATS_SCOPE, DemoUsers
+from linqi_storm.serve.verification_timer import VerificationTimer
 
 __all__ = ["JWKS_PATH", "create_app"]
 
@@ -57,12 +57,10 @@ def create_app(
     """Give the app, wrapped in `linqi.JWTMiddleware`, on the keys and users in the folder `data`.
 
     Its own routes slide sessions; those below ``/auth`` are the same with dual tokens, on a
-    SQLite store in the folder, and slide nothing. A folder that is not there yet is made; see
-    `linqi_storm.serve.first_start.prepare`, which also tells the password it made up. `is_timed`
-    times verification for ``GET /stats``. `ConfigurationError` when the folder or the settings do
-    not fit.
+    SQLite store in the folder, and slide nothing. A missing folder is created; see
+    `linqi_storm.serve.data_folder.open_data_folder`, which also returns the generated password.
     """
-    prepared = prepare(data, alg=alg, password=password)
+    prepared = open_data_folder(data, alg=alg, password=password)
     signer = Signer(prepared.key_file.keys, issuer=issuer, audience=audience, clock=clock)
     sessions = Sessions(
         open_store(f"sqlite:{data / 'sessions.db'}"),
@@ -76,12 +74,12 @@ def create_app(
     renewal = SlidingRenewal(
         signer, settings, is_revoked=is_revoked, on_issue=verifier.cache_issued, clock=clock
     )
-    stopwatch = Stopwatch()
+    timer = VerificationTimer()
     dual = _dual(sessions, verifier, prepared.users, clock)
-    shown = _Api(prepared.users, verifier, renewal, sessions, stopwatch, clock)
+    shown = _Api(prepared.users, verifier, renewal, sessions, timer, clock)
     api: ASGIApp = shown.routed([*page_routes(), Mount(_DUAL, dual)])
     if is_timed:
-        api = stopwatch.inside(api)
+        api = timer.inside(api)
     guarded = JWTMiddleware(
         api,
         verifier,
@@ -90,14 +88,14 @@ def create_app(
         services=[prepared.key_file, sessions],
         clock=clock,
     )
-    return stopwatch.outside(guarded) if is_timed else guarded
+    return timer.outside(guarded) if is_timed else guarded
 
 
 def _dual(
     sessions: Sessions, verifier: Verifier, users: DemoUsers, clock: Callable[[], float]
 ) -> ASGIApp:
     """Give the routes of dual tokens behind a middleware that slides nothing (R9)."""
-    own = Starlette(routes=[Route("/me", _me), *Thief(sessions).routes()])
+    own = Starlette(routes=[Route("/me", _me), *StolenTokenDemo(sessions).routes()])
     routes = SessionRoutes(own, sessions, verifier, users.authenticate, clock=clock)
     public = [*routes.public, "/demo/*"]
     return JWTMiddleware(routes, verifier, public=public, clock=clock)
@@ -112,14 +110,14 @@ class _Api:
         verifier: Verifier,
         renewal: SlidingRenewal,
         sessions: Sessions,
-        stopwatch: Stopwatch,
+        timer: VerificationTimer,
         clock: Callable[[], float],
     ) -> None:
         self._users = users
         self._verifier = verifier
         self._renewal = renewal
         self._sessions = sessions
-        self._stopwatch = stopwatch
+        self._timer = timer
         self._clock = clock
 
     def routed(self, more: Sequence[BaseRoute]) -> Starlette:
@@ -178,7 +176,7 @@ class _Api:
 
     async def stats(self, request: Request) -> Response:
         """Answer what this process has counted; every worker counts for itself."""
-        cache, timed = self._verifier.cache, self._stopwatch.spread()
+        cache, timed = self._verifier.cache, self._timer.spread()
         answer = {
             "renewal": asdict(self._renewal.counts),
             "cache": None if cache is None else asdict(cache.info()),

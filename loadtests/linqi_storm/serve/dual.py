@@ -34,7 +34,7 @@ from linqi import (
     Verifier,
 )
 from linqi.stores.opening import open_store
-from linqi_storm.serve.first_start import prepare, refresh_keys
+from linqi_storm.serve.data_folder import open_data_folder, refresh_keys
 from linqi_storm.serve.server import PASSWORD_VARIABLE
 
 __all__ = ["create_dual"]
@@ -53,7 +53,7 @@ def create_dual(
     password: str | None = None,
 ) -> ASGIApp:
     """Give the app on the keys and users in the folder `data`, making what is not there."""
-    prepared = prepare(data, password=password)
+    prepared = open_data_folder(data, password=password)
     signer = Signer(prepared.key_file.keys, issuer=issuer, audience=audience)
     sessions = Sessions(
         open_store(store_url),

@@ -18,7 +18,7 @@ from uvicorn.supervisors import Multiprocess
 
 from linqi import ConfigurationError, RenewalSettings
 from linqi_storm.serve.app import create_app
-from linqi_storm.serve.first_start import prepare
+from linqi_storm.serve.data_folder import open_data_folder
 
 __all__ = ["PASSWORD_VARIABLE", "ServeOptions", "serve"]
 
@@ -82,7 +82,7 @@ def serve(options: ServeOptions) -> int:
     ``OSError`` when the address cannot be had.
     """
     password = os.environ.get(PASSWORD_VARIABLE) or None
-    prepared = prepare(options.data, alg=options.alg, password=password)
+    prepared = open_data_folder(options.data, alg=options.alg, password=password)
     listener = _listen(options.host, options.port)
     print(f"serving on {_url(options, listener)}", flush=True)
     if prepared.new_password is not None:

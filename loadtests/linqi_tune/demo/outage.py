@@ -16,7 +16,7 @@ from linqi import Key, Signer
 from linqi_report.processes import running
 from linqi_storm.outside.issuer import AUDIENCE
 from linqi_storm.report.summary import summarize
-from linqi_storm.serve.stopwatch import spread_of
+from linqi_storm.serve.verification_timer import spread_of
 
 __all__ = ["run_outage"]
 

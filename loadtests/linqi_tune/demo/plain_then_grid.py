@@ -11,10 +11,10 @@ from linqi_storm.report.page import write_report
 from linqi_storm.report.verdict import show_verdict
 from linqi_storm.run.progress import shown_progress
 from linqi_storm.run.runner import run_storm
-from linqi_storm.schema.order import Order
+from linqi_storm.schema.config import StormConfig
+from linqi_storm.schema.load import StormLoad
 from linqi_storm.schema.result_file import save_run
 from linqi_storm.schema.results import StormRun
-from linqi_storm.schema.shape import Shape
 
 __all__ = ["run_plain_then_grid"]
 
@@ -31,7 +31,7 @@ def run_plain_then_grid(
     beside them; that of the grid compares it with plain. Lifetimes of 15 minutes
     are compressed to 15 seconds; `seconds` must leave room for one of them in each half.
     """
-    shape = Shape(
+    load = StormLoad(
         sessions=sessions,
         lifetime=_LIFETIME / _COMPRESSION,
         buffer=_BUFFER / _COMPRESSION,
@@ -41,7 +41,7 @@ def run_plain_then_grid(
         seed=seed,
     )
     plain, grid = (
-        _run(console, Order(scenario="storm-sliding", shape=shape, policy=policy), folder)
+        _run(console, StormConfig(scenario="storm-sliding", load=load, policy=policy), folder)
         for policy in ("plain", "grid")
     )
     write_report(plain, folder / "storm-plain.html")
@@ -50,9 +50,9 @@ def run_plain_then_grid(
     return plain, grid
 
 
-def _run(console: Console, order: Order, folder: Path) -> StormRun:
-    with shown_progress(console, order.shape.duration) as progress:
-        run = run_storm(order, progress)
-    save_run(run, folder / f"storm-{order.policy}.json")
+def _run(console: Console, storm: StormConfig, folder: Path) -> StormRun:
+    with shown_progress(console, storm.load.duration) as progress:
+        run = run_storm(storm, progress)
+    save_run(run, folder / f"storm-{storm.policy}.json")
     show_verdict(console, run)
     return run

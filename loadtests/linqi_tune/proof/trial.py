@@ -206,16 +206,16 @@ class Trial:
 
         """
         from linqi_storm.report.page import write_report
-        from linqi_storm.schema.order import Order
+        from linqi_storm.schema.config import StormConfig
+        from linqi_storm.schema.load import StormLoad
         from linqi_storm.schema.result_file import save_run
-        from linqi_storm.schema.shape import Shape
 
         load, k = self.load, self.load.compression
         path = self._folder / f"{name}.toml"
         path.write_text(self.text_of(plan, changes), "utf-8")
-        order = Order(
+        storm = StormConfig(
             scenario="tabs" if is_tabs else f"storm-{load.mode}",
-            shape=Shape(
+            load=StormLoad(
                 sessions=max(1, load.sessions // 4) if is_tabs else load.sessions,
                 lifetime=plan.lifetime / k,
                 buffer=plan.buffer / k,
@@ -241,7 +241,7 @@ class Trial:
         for attempt in range(_ATTEMPTS):
             title = f"{name}, repeated, as the last run was void" if attempt else name
             with self._shown(title, duration) as progress:
-                run = self._storm(order, progress)
+                run = self._storm(storm, progress)
             if run.generator.is_valid:
                 break
         save_run(run, self._folder / f"{name}.json")

@@ -7,14 +7,14 @@ from typing import Final
 
 from linqi_storm.schema.results import Second, StormRun
 
-__all__ = ["spark", "timeline_rows"]
+__all__ = ["sparkline", "timeline_rows"]
 
 _BLOCKS: Final = "▁▂▃▄▅▆▇█"
 _ASCII: Final = "_.-=+*#@"
 _GAP, _SHADE = " ", "~"
 
 
-def spark(values: Sequence[float | None], width: int, *, is_ascii: bool = False) -> str:
+def sparkline(values: Sequence[float | None], width: int, *, is_ascii: bool = False) -> str:
     """Give the highest value of each of at most `width` parts as a character; None is a gap."""
     marks = _ASCII if is_ascii else _BLOCKS
     parts = list(_parts(values, width))
@@ -49,7 +49,7 @@ def timeline_rows(run: StormRun, width: int, *, is_ascii: bool = False) -> Itera
         known = [value for value in values if value is not None]
         if known and (any(known) or name != "5xx or none"):
             highest = f"most {max(known):.4g}{unit}"
-            yield f"{name:<12}{spark(values, room, is_ascii=is_ascii)}  {highest}"
+            yield f"{name:<12}{sparkline(values, room, is_ascii=is_ascii)}  {highest}"
     inside = [1.0 if _is_inside(run, second) else None for second in seconds]
     if any(inside):
         labels = ", ".join(dict.fromkeys(window.label for window in run.windows))

@@ -19,9 +19,9 @@ import msgspec
 
 from linqi_report.processes import ServerDiedError
 from linqi_storm.apps.embedded import AppSpec
-from linqi_storm.apps.sampler import Sample, read_samples
+from linqi_storm.apps.sampler import ServerSample, read_samples
 
-__all__ = ["Fleet"]
+__all__ = ["WorkerPool"]
 
 _START_SECONDS: Final = 30.0
 _STOP_SECONDS: Final = 10.0
@@ -38,7 +38,7 @@ class _Worker:
     samples: Path
 
 
-class Fleet:
+class WorkerPool:
     """Starts `spec.workers` workers on one free loopback port and replaces them on command.
 
     Each has its own listening socket with SO_REUSEPORT, so that the system spreads connections
@@ -55,7 +55,7 @@ class Fleet:
         self.url = ""
 
     @contextlib.contextmanager
-    def running(self) -> Iterator[Fleet]:
+    def running(self) -> Iterator[WorkerPool]:
         """Serve while the context lasts."""
         spec_path = self._folder / "app.json"
         spec_path.write_bytes(msgspec.json.encode(self._spec))
@@ -91,7 +91,7 @@ class Fleet:
             old.process.send_signal(signal.SIGTERM)
             _stop(old)
 
-    def samples(self) -> list[Sample]:
+    def samples(self) -> list[ServerSample]:
         """Give what all workers have told so far."""
         return read_samples(sorted(self._folder.glob("worker-*.jsonl")))
 

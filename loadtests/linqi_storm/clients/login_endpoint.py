@@ -10,11 +10,11 @@ from urllib.parse import urlencode
 import msgspec
 
 from linqi import ConfigurationError
-from linqi_storm.clients.unverified import expiry_of
-from linqi_storm.schema.plan import Credential, Login
+from linqi_storm.clients.unverified_claims import expiry_of
+from linqi_storm.schema.generator_plan import Credential, StormLogin
 
 if TYPE_CHECKING:
-    from linqi_storm.clients.wire import Answer
+    from linqi_storm.clients.http_connections import WireResponse
 
 __all__ = ["login_content", "read_credential", "read_login", "refusal_of"]
 
@@ -36,17 +36,17 @@ class _Refused(msgspec.Struct):
     error: str = ""
 
 
-def read_login(text: str) -> Login | None:
+def read_login(text: str) -> StormLogin | None:
     """Read what was given as ``--login``; None for an empty text."""
     if not text:
         return None
     try:
-        return msgspec.json.decode(text, type=Login)
+        return msgspec.json.decode(text, type=StormLogin)
     except (ValueError, msgspec.MsgspecError) as error:
         raise ConfigurationError([f"--login: {error}"]) from None
 
 
-def login_content(login: Login, number: int, claims: Mapping[str, Any]) -> tuple[bytes, str]:
+def login_content(login: StormLogin, number: int, claims: Mapping[str, Any]) -> tuple[bytes, str]:
     """Give the body that signs in client `number`, and its media type."""
     body: dict[str, Any] = {
         name: value.replace("{n}", str(number)) for name, value in login.body.items()
@@ -85,11 +85,11 @@ def read_credential(
     )
 
 
-def refusal_of(answer: Answer) -> str:
+def refusal_of(response: WireResponse) -> str:
     """Give the status and the codes of a refusal; no other word of the body."""
     try:
-        code = msgspec.json.decode(answer.body, type=_Refused).error[:40]
+        code = msgspec.json.decode(response.body, type=_Refused).error[:40]
     except msgspec.MsgspecError:
         code = ""
-    outcome = answer.headers.get(b"x-refresh-outcome", b"").decode("latin-1")[:40]
-    return " ".join(filter(None, (str(answer.status), code, outcome)))
+    outcome = response.headers.get(b"x-refresh-outcome", b"").decode("latin-1")[:40]
+    return " ".join(filter(None, (str(response.status), code, outcome)))

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from linqi_storm.clients.ledger import Book
+from linqi_storm.clients.load_counts import LoadTotals
 from linqi_storm.run.peaks import sliding_rates
-from linqi_storm.schema.shape import Shape
+from linqi_storm.schema.load import StormLoad
 
-__all__ = ["Live", "live_figures", "peak_so_far"]
+__all__ = ["LiveFigures", "live_figures", "peak_so_far"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Live:
+class LiveFigures:
     """The last whole second of a storm, and what was counted until then."""
 
     second: int
@@ -32,15 +32,15 @@ class Live:
     generator_lag_p99_ms: float
 
 
-def live_figures(book: Book) -> Live | None:
+def live_figures(totals: LoadTotals) -> LiveFigures | None:
     """Give the figures of the last whole second; None before the first one is."""
-    latest = book.latest_whole_second()
+    latest = totals.latest_whole_second()
     if latest is None:
         return None
-    _, intended = book.latencies([latest])
-    outcomes, tally = book.counts(latest).outcomes, book.tally
+    _, intended = totals.latencies([latest])
+    outcomes, tally = totals.counts(latest).outcomes, totals.tally
     at = intended.get_value_at_percentile
-    return Live(
+    return LiveFigures(
         second=latest,
         requests=sum(outcomes.values()),
         renewals=sum(n for at, n in tally.renewed_at.items() if at // 1000 == latest),
@@ -51,11 +51,11 @@ def live_figures(book: Book) -> Live | None:
         forced_out=tally.forced_out,
         wrong=len(tally.examples),
         accepted=tally.accepted_expired + tally.accepted_revoked + tally.accepted_forged,
-        generator_lag_p99_ms=book.lag.get_value_at_percentile(99) / 1000,
+        generator_lag_p99_ms=totals.lag.get_value_at_percentile(99) / 1000,
     )
 
 
-def peak_so_far(book: Book, shape: Shape) -> float:
+def peak_so_far(totals: LoadTotals, load: StormLoad) -> float:
     """Give the highest renewal rate over the window of the peaks, in renewals per second."""
-    rates = sliding_rates(book.tally.renewed_at, shape.duration, shape.period)
+    rates = sliding_rates(totals.tally.renewed_at, load.duration, load.period)
     return max(rates.per_second, default=0.0)

@@ -12,7 +12,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from linqi import Verified
 
-__all__ = ["Spread", "Stopwatch", "spread_of"]
+__all__ = ["Spread", "VerificationTimer", "spread_of"]
 
 _STARTED = "linqi_storm.started"
 
@@ -38,7 +38,7 @@ def spread_of(durations: Iterable[float]) -> Spread | None:
     return Spread(count=len(ranked), p50=at(0.5), p99=at(0.99))
 
 
-class Stopwatch:
+class VerificationTimer:
     """Times verified requests between `outside` and `inside` of a middleware.
 
     The time covers reading the token, verifying it and deciding on renewal, but no signature.

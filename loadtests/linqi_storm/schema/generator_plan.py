@@ -9,19 +9,19 @@ from typing import Any, Final, Literal
 
 import msgspec
 
-from linqi_storm.schema.shape import Shape
+from linqi_storm.schema.load import StormLoad
 
 __all__ = [
-    "Carrier",
     "Credential",
-    "Login",
-    "Mint",
+    "GeneratorPlan",
     "Mode",
-    "People",
-    "Plan",
-    "read_people",
+    "StormClients",
+    "StormLogin",
+    "TokenSource",
+    "TokenTransport",
+    "read_clients",
     "read_plan",
-    "write_people",
+    "write_clients",
     "write_plan",
 ]
 
@@ -32,7 +32,7 @@ _TIMEOUT_SECONDS: Final = 10.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Carrier:
+class TokenTransport:
     """How a token travels, and where its successor comes back."""
 
     path: str = "/me"
@@ -46,7 +46,7 @@ class Carrier:
     """The header of requests that extend no session."""
 
 
-class Login(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class StormLogin(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """An endpoint that signs a client in, and the paths where it renews and signs out."""
 
     url: str
@@ -61,7 +61,7 @@ class Login(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Mint:
+class TokenSource:
     """Where a client that has to sign in gets a token: signed with a key, or from a login."""
 
     jwks: str = ""
@@ -69,7 +69,7 @@ class Mint:
     issuer: str = ""
     audience: str = ""
     policy: str = "grid"
-    login: Login | None = None
+    login: StormLogin | None = None
     claims_lifetime: float | None = None
     """Ask for tokens of this life by a member ``claims``, as an outside issuer takes it."""
 
@@ -88,7 +88,7 @@ class Credential:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Plan:
+class GeneratorPlan:
     """One storm, as every generator is told of it. Durations are in seconds."""
 
     scenario: str
@@ -97,16 +97,16 @@ class Plan:
     """The scenario's own settings, by name."""
     url: str
     mode: Mode
-    carrier: Carrier = field(default_factory=Carrier)
-    mint: Mint = field(default_factory=Mint)
-    shape: Shape
+    transport: TokenTransport = field(default_factory=TokenTransport)
+    token_source: TokenSource = field(default_factory=TokenSource)
+    load: StormLoad
     timeout: float = _TIMEOUT_SECONDS
     begins_at: float = 0.0
     """The barrier, in Unix seconds."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class People:
+class StormClients:
     """Everybody who takes part, and when it begins."""
 
     begins_at: float
@@ -116,27 +116,27 @@ class People:
     """Tokens that the keys of the run have signed and that still must be refused."""
 
 
-def write_plan(plan: Plan, path: Path) -> None:
+def write_plan(plan: GeneratorPlan, path: Path) -> None:
     """Write `plan` for a generator."""
     _write(plan, path)
 
 
-def read_plan(path: Path) -> Plan:
+def read_plan(path: Path) -> GeneratorPlan:
     """Read what `write_plan` wrote."""
-    return msgspec.json.decode(path.read_bytes(), type=Plan)
+    return msgspec.json.decode(path.read_bytes(), type=GeneratorPlan)
 
 
-def write_people(people: People, path: Path) -> None:
+def write_clients(clients: StormClients, path: Path) -> None:
     """Write who takes part; whoever waits for the file finds it whole."""
-    _write(people, path)
+    _write(clients, path)
 
 
-def read_people(path: Path) -> People:
+def read_clients(path: Path) -> StormClients:
     """Read what `write_people` wrote."""
-    return msgspec.json.decode(path.read_bytes(), type=People)
+    return msgspec.json.decode(path.read_bytes(), type=StormClients)
 
 
-def _write(value: Plan | People, path: Path) -> None:
+def _write(value: GeneratorPlan | StormClients, path: Path) -> None:
     partial = path.with_suffix(".partial")
     partial.write_bytes(msgspec.json.encode(value))
     partial.chmod(0o600)  # live tokens

@@ -12,12 +12,12 @@ from linqi import Sessions
 from linqi.asgi.session_cookie import SessionCookie
 from linqi.errors import InvalidRequest, RefreshRefused, Unavailable
 
-__all__ = ["Thief"]
+__all__ = ["StolenTokenDemo"]
 
 _LOOT_SECONDS: Final = 60
 
 
-class Thief:
+class StolenTokenDemo:
     """Copies the refresh token of whoever asks for it, and presents the copy later.
 
     The copy waits in an HttpOnly cookie of its own, so that no script sees it and every worker

@@ -17,18 +17,18 @@ import gevent.socket
 from gevent.lock import BoundedSemaphore
 from httptools import HttpParserError, HttpResponseParser
 
-__all__ = ["Answer", "BrokenError", "Wire"]
+__all__ = ["ConnectionPool", "NoResponseError", "WireResponse"]
 
 _CHUNK: Final = 65_536
 _MOST_CONNECTIONS: Final = 4_000
 
 
-class BrokenError(Exception):
+class NoResponseError(Exception):
     """No answer came; the message says how it ended."""
 
 
 @dataclass(slots=True)
-class Answer:
+class WireResponse:
     """A response, whole."""
 
     status: int = 0
@@ -41,10 +41,10 @@ class Answer:
 class _Reader:
     """Collects one response for `httptools`."""
 
-    __slots__ = ("answer", "body", "is_kept", "is_whole", "parser")
+    __slots__ = ("body", "is_kept", "is_whole", "parser", "response")
 
     def __init__(self) -> None:
-        self.answer = Answer()
+        self.response = WireResponse()
         self.body: list[bytes] = []
         self.is_whole = self.is_kept = False
         self.parser = HttpResponseParser(self)
@@ -52,9 +52,9 @@ class _Reader:
     def on_header(self, name: bytes, value: bytes) -> None:
         name = name.lower()
         if name == b"set-cookie":
-            self.answer.cookies.append(value)
+            self.response.cookies.append(value)
         else:
-            self.answer.headers[name] = value
+            self.response.headers[name] = value
 
     def on_body(self, body: bytes) -> None:
         self.body.append(body)
@@ -62,7 +62,7 @@ class _Reader:
     def on_message_complete(self) -> None:
         self.is_whole = True
         # The parser begins with the next response right after this call.
-        self.answer.status = self.parser.get_status_code()
+        self.response.status = self.parser.get_status_code()
         self.is_kept = self.parser.should_keep_alive()
 
 
@@ -75,7 +75,7 @@ class _Connection:
         self.socket = socket
         self.uses = 0
 
-    def exchange(self, request: bytes) -> tuple[Answer, bool]:
+    def exchange(self, request: bytes) -> tuple[WireResponse, bool]:
         """Send and receive; the flag tells whether the connection may be used again."""
         reader = _Reader()
         has_begun = False
@@ -84,7 +84,7 @@ class _Connection:
             while not reader.is_whole:
                 data = self.socket.recv(_CHUNK)
                 if not data:
-                    raise _StaleError if self.uses and not has_begun else BrokenError("cut off")
+                    raise _StaleError if self.uses and not has_begun else NoResponseError("cut off")
                 has_begun = True
                 reader.parser.feed_data(data)
         except TimeoutError:
@@ -92,20 +92,20 @@ class _Connection:
         except OSError as error:
             if self.uses and not has_begun:
                 raise _StaleError from error
-            raise BrokenError(type(error).__name__) from error
+            raise NoResponseError(type(error).__name__) from error
         except HttpParserError as error:
-            raise BrokenError("no HTTP") from error
+            raise NoResponseError("no HTTP") from error
         self.uses += 1
-        answer = reader.answer
-        answer.body = b"".join(reader.body)
-        return answer, reader.is_kept
+        response = reader.response
+        response.body = b"".join(reader.body)
+        return response, reader.is_kept
 
 
 class _StaleError(Exception):
     """A kept connection was closed by the server before it saw the request."""
 
 
-class Wire:
+class ConnectionPool:
     """A pool of connections to one host; they are taken at random, so that all workers are asked.
 
     A request that meets a connection which the server has closed is sent once more on a fresh one,
@@ -138,20 +138,20 @@ class Wire:
         """Open connections before they are needed."""
         self._idle.extend(self._connect() for _ in range(connections))
 
-    def exchange(self, request: bytes) -> Answer:
+    def exchange(self, request: bytes) -> WireResponse:
         """Send `request`, a whole one, and give its answer.
 
-        `TimeoutError` when it takes too long, `BrokenError` when none comes.
+        `TimeoutError` when it takes too long, `NoResponseError` when none comes.
         """
         with self._room:
             connection = self._take() or self._connect()
             try:
-                answer, is_usable = connection.exchange(request)
+                response, is_usable = connection.exchange(request)
             except _StaleError:
                 connection.socket.close()
                 self._on_reconnect()
                 connection = self._connect()
-                answer, is_usable = self._exchange_fresh(connection, request)
+                response, is_usable = self._exchange_fresh(connection, request)
             except BaseException:
                 connection.socket.close()
                 raise
@@ -159,9 +159,9 @@ class Wire:
                 self._idle.append(connection)
             else:
                 connection.socket.close()
-            return answer
+            return response
 
-    def _exchange_fresh(self, connection: _Connection, request: bytes) -> tuple[Answer, bool]:
+    def _exchange_fresh(self, connection: _Connection, request: bytes) -> tuple[WireResponse, bool]:
         try:
             return connection.exchange(request)
         except BaseException:
@@ -187,7 +187,7 @@ class Wire:
         except TimeoutError:
             raise
         except OSError as error:
-            raise BrokenError(f"no connection: {type(error).__name__}") from error
+            raise NoResponseError(f"no connection: {type(error).__name__}") from error
         return _Connection(made)
 
     def close(self) -> None:

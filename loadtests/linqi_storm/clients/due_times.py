@@ -6,12 +6,12 @@ import heapq
 from collections.abc import Callable, Iterator
 from typing import Generic, TypeVar
 
-__all__ = ["Population"]
+__all__ = ["DueTimes"]
 
 T = TypeVar("T")
 
 
-class Population(Generic[T]):
+class DueTimes(Generic[T]):
     """A heap of due times, in seconds since the barrier.
 
     A member comes up again one gap after it *should* have come up, not after its answer: a slow

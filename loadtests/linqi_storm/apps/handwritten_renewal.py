@@ -15,10 +15,10 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from linqi import Key
 
-__all__ = ["NaiveMiddleware"]
+__all__ = ["HandwrittenRenewal"]
 
 
-class NaiveMiddleware:
+class HandwrittenRenewal:
     """Verifies each token afresh and signs a successor whenever less than `buffer` is left.
 
     `on_sign` hears of every signature.

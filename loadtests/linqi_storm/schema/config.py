@@ -7,18 +7,18 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from linqi import ConfigurationError
-from linqi_storm.schema.plan import Login
-from linqi_storm.schema.shape import Shape
+from linqi_storm.schema.generator_plan import StormLogin
+from linqi_storm.schema.load import StormLoad
 
-__all__ = ["Order"]
+__all__ = ["StormConfig"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Order:
+class StormConfig:
     """One storm: the scenario, its size and the target."""
 
     scenario: str
-    shape: Shape
+    load: StormLoad
     options: Mapping[str, float] = field(default_factory=dict)
     policy: str = "grid"
     alg: str = "RS256"
@@ -41,7 +41,7 @@ class Order:
     """The signing key of `url`."""
     issuer: str = ""
     audience: str = ""
-    login: Login | None = None
+    login: StormLogin | None = None
     """The login endpoint of `url`."""
     is_own_host: bool = False
     command: tuple[str, ...] = ()
@@ -56,7 +56,7 @@ class Order:
             faults.append(f"the store is {self.store!r}, expected sqlite, valkey or postgresql")
         if self.app and self.url:
             faults.append("give --app or --url, not both")
-        if self.generators > self.shape.sessions:
+        if self.generators > self.load.sessions:
             faults.append("there are more generators than sessions")
         if faults:
             raise ConfigurationError(faults)

@@ -6,8 +6,8 @@ from dataclasses import replace
 
 import pytest
 
-from linqi_storm.apps.sampler import Sample
-from linqi_storm.clients.ledger import Book, Ledger, percentiles_of, spectrum_of
+from linqi_storm.apps.sampler import ServerSample
+from linqi_storm.clients.load_counts import LoadRecorder, LoadTotals, percentiles_of, spectrum_of
 from linqi_storm.run.assembly import (
     generator_of,
     latencies_by_window,
@@ -17,20 +17,20 @@ from linqi_storm.run.assembly import (
 from linqi_storm.schema.results import Window
 
 
-def shipped(ledger: Ledger) -> dict[str, object]:
+def shipped(recorder: LoadRecorder) -> dict[str, object]:
     """Give a ledger's news as they arrive on the other side."""
-    return dict(json.loads(json.dumps(ledger.delta())))
+    return dict(json.loads(json.dumps(recorder.delta())))
 
 
 def test_histograms_of_several_generators_merge_into_one() -> None:
     """Percentiles of the whole are those of all values together, not a mean of percentiles."""
     draw = random.Random(3)
     values = [draw.expovariate(100) for _ in range(6_000)]
-    alone, parts = Ledger(), [Ledger() for _ in range(3)]
+    alone, parts = LoadRecorder(), [LoadRecorder() for _ in range(3)]
     for number, value in enumerate(values):
         alone.record(1.5, "ok", value, value * 2)
         parts[number % 3].record(1.5, "ok", value, value * 2)
-    whole, merged = Book(), Book()
+    whole, merged = LoadTotals(), LoadTotals()
     whole.merge(shipped(alone))
     for part in parts:
         merged.merge(shipped(part))
@@ -44,57 +44,57 @@ def test_histograms_of_several_generators_merge_into_one() -> None:
 
 def test_what_was_told_is_not_told_again() -> None:
     """A ledger gives only what is new; the driver goes on counting in the same tally."""
-    ledger, book = Ledger(), Book()
-    tally = ledger.tally
+    recorder, totals = LoadRecorder(), LoadTotals()
+    tally = recorder.tally
     for renewals in (2, 3):
         tally.renewals += renewals
         tally.renewed_at[1_500] += 1
         tally.lags.append((7, 0.25))
-        ledger.record(0.5, "ok", 0.001, 0.002)
-        book.merge(shipped(ledger))
-    book.merge(shipped(ledger))
-    assert (book.tally.renewals, book.tally.renewed_at) == (5, {1_500: 2})
-    assert book.tally.lags == [(7, 0.25), (7, 0.25)]
-    assert book.counts(0).outcomes == {"ok": 2}
+        recorder.record(0.5, "ok", 0.001, 0.002)
+        totals.merge(shipped(recorder))
+    totals.merge(shipped(recorder))
+    assert (totals.tally.renewals, totals.tally.renewed_at) == (5, {1_500: 2})
+    assert totals.tally.lags == [(7, 0.25), (7, 0.25)]
+    assert totals.counts(0).outcomes == {"ok": 2}
 
 
 def test_hostile_requests_are_in_no_other_figure() -> None:
     """They have their own counts, and no latency."""
-    ledger, book = Ledger(), Book()
-    ledger.record_hostile(0.1, "refused")
-    book.merge(shipped(ledger))
-    assert book.counts(0).hostile == {"refused": 1}
-    assert not book.counts(0).outcomes
-    assert percentiles_of(book.latencies([0])[0]) is None
+    recorder, totals = LoadRecorder(), LoadTotals()
+    recorder.record_hostile(0.1, "refused")
+    totals.merge(shipped(recorder))
+    assert totals.counts(0).hostile == {"refused": 1}
+    assert not totals.counts(0).outcomes
+    assert percentiles_of(totals.latencies([0])[0]) is None
 
 
 def test_seconds_belong_to_a_window_by_their_middle() -> None:
     """Warm-up counts to the whole only, unless the window is a rush that begins with it."""
-    ledger, book = Ledger(), Book()
+    recorder, totals = LoadRecorder(), LoadTotals()
     for second in range(12):
-        ledger.record(second + 0.2, "ok", 0.001, 0.001)
-    book.merge(shipped(ledger))
+        recorder.record(second + 0.2, "ok", 0.001, 0.001)
+    totals.merge(shipped(recorder))
     window = Window(label="expiry", begins=5.4, ends=8)
-    whole, inside, outside = latencies_by_window(book, [window], 12)
+    whole, inside, outside = latencies_by_window(totals, [window], 12)
     assert inside is not None
     assert outside is not None
     counts = [found.intended.count for found in (whole, inside, outside)]
     assert counts == [12, 3, 6]
     rush = Window(label="rush", begins=0, ends=5)
     counts = [0 if found is None else found.intended.count
-              for found in latencies_by_window(book, [rush], 12)]  # fmt: skip
+              for found in latencies_by_window(totals, [rush], 12)]  # fmt: skip
     assert counts == [12, 5, 7]
 
 
-def lagging(milliseconds: float, cpu: float) -> Book:
+def lagging(milliseconds: float, cpu: float) -> LoadTotals:
     """Give the book of a generator that was so late and so busy."""
-    ledger, book = Ledger(), Book()
+    recorder, totals = LoadRecorder(), LoadTotals()
     for _ in range(100):
-        ledger.record_lag(milliseconds / 1_000)
+        recorder.record_lag(milliseconds / 1_000)
     for second in range(10):
-        ledger.note(second, in_flight=1, cpu=cpu)
-    book.merge(shipped(ledger))
-    return book
+        recorder.note(second, in_flight=1, cpu=cpu)
+    totals.merge(shipped(recorder))
+    return totals
 
 
 @pytest.mark.parametrize(
@@ -110,12 +110,12 @@ def test_a_late_or_busy_generator_makes_a_run_void(
 
 def test_a_run_in_which_nothing_was_sent_is_void() -> None:
     """Zero violations among zero requests prove nothing."""
-    assert not generator_of(Book()).is_valid
+    assert not generator_of(LoadTotals()).is_valid
 
 
-def a_sample(at: float, pid: int, signatures: int) -> Sample:
+def a_sample(at: float, pid: int, signatures: int) -> ServerSample:
     """Give one second of one worker."""
-    return Sample(
+    return ServerSample(
         at=at, pid=pid, cpu=0.5, loop_lag_ms=1, memory_mb=50, renewals=0, signatures=signatures,
         signed_twice=0, failed=0, budget_queue=2, families_killed=0, cache_hits=3, cache_misses=1,
         store_calls=0,
@@ -132,12 +132,12 @@ def test_memory_that_goes_on_growing_is_found(step: float, growth: float) -> Non
 
 def test_the_samples_of_the_workers_stand_in_their_second_and_their_column() -> None:
     """A worker that is gone or not there yet leaves a zero in its column, and sums go on."""
-    ledger, book = Ledger(), Book()
+    recorder, totals = LoadRecorder(), LoadTotals()
     for second in range(2):
-        ledger.record(second + 0.5, "ok", 0.001, 0.001)
-    book.merge(shipped(ledger))
+        recorder.record(second + 0.5, "ok", 0.001, 0.001)
+    totals.merge(shipped(recorder))
     samples = [a_sample(101.01, 1, 4), a_sample(101.02, 2, 5), a_sample(102.01, 2, 6)]
-    rows = timeline_of(book, samples, 100, [1, 2])
+    rows = timeline_of(totals, samples, 100, [1, 2])
     assert [row.signatures for row in rows] == [9, 6]
     assert [row.cpu for row in rows] == [(0.5, 0.5), (0.0, 0.5)]
     assert rows[0].budget_queue == 4

@@ -5,14 +5,14 @@ import json
 import pytest
 
 from linqi import ConfigurationError, Key, RenewalSettings, Signer, SlidingRenewal
-from linqi_storm.clients.logins import login_content, read_credential, read_login
+from linqi_storm.clients.login_endpoint import login_content, read_credential, read_login
 from linqi_storm.run.url_target import at_barrier
 from linqi_storm.scenarios import find_scenario
-from linqi_storm.schema.plan import Credential, Login
+from linqi_storm.schema.generator_plan import Credential, StormLogin
 from linqi_storm.schema.policies import parse_policy
 
 NOW = 1_800_000_000.0
-LOGIN = Login(url="http://127.0.0.1:1/login", body={"username": "load-{n}", "password": "p&p"})
+LOGIN = StormLogin(url="http://127.0.0.1:1/login", body={"username": "load-{n}", "password": "p&p"})
 
 
 def token(lifetime: float = 900, buffer: float = 300) -> str:
@@ -31,7 +31,7 @@ def test_a_login_is_described_in_full_or_refused_by_name() -> None:
     """What is not known is named; nothing at all is no login."""
     assert read_login("") is None
     found = read_login('{"url": "http://a/login", "refresh_path": "/auth/refresh"}')
-    assert found == Login(url="http://a/login", refresh_path="/auth/refresh")
+    assert found == StormLogin(url="http://a/login", refresh_path="/auth/refresh")
     with pytest.raises(ConfigurationError, match="refresh_url"):
         read_login('{"url": "http://a/login", "refresh_url": "/auth/refresh"}')
     with pytest.raises(ConfigurationError, match="url"):
@@ -43,7 +43,7 @@ def test_each_client_has_a_name_of_its_own_in_either_encoding() -> None:
     content, media_type = login_content(LOGIN, 7, {})
     assert json.loads(content) == {"username": "load-7", "password": "p&p"}
     assert media_type == "application/json"
-    form = Login(url=LOGIN.url, body=LOGIN.body, encoding="form")
+    form = StormLogin(url=LOGIN.url, body=LOGIN.body, encoding="form")
     assert login_content(form, 8, {}) == (
         b"username=load-8&password=p%26p",
         "application/x-www-form-urlencoded",
@@ -84,8 +84,8 @@ def test_clients_of_a_rush_take_their_tokens_for_expired() -> None:
     """So a rush at a deployment whose clock is not ours is a rush all the same."""
     scenario = find_scenario("storm-dual")(find_scenario("storm-dual").resized(
         sessions=20, compression=1.0, lifetime=900, buffer=300, gap=40))  # fmt: skip
-    people = at_barrier(held(20), scenario, NOW)
-    assert {each.expires_at for each in people} == {NOW - 1}
+    clients = at_barrier(held(20), scenario, NOW)
+    assert {each.expires_at for each in clients} == {NOW - 1}
 
 
 def test_tokens_that_the_storm_does_not_reckon_with_end_it_before_it_begins() -> None:

@@ -13,47 +13,47 @@ from linqi.config import Config, load
 from linqi.config.lifetime_tables import StoreTable
 from linqi.config.verification_tables import KeysTable
 from linqi_storm.scenarios.base import Scenario
-from linqi_storm.schema.order import Order
-from linqi_storm.schema.plan import Carrier
+from linqi_storm.schema.config import StormConfig
+from linqi_storm.schema.generator_plan import TokenTransport
 
-__all__ = ["carrier_of", "import_app", "stormed", "users_config"]
+__all__ = ["config_for_run", "import_app", "transport_of", "user_config"]
 
 
-def users_config(order: Order, scenario: Scenario) -> Config:
+def user_config(storm: StormConfig, scenario: Scenario) -> Config:
     """Give the linqi.toml of the order; `ConfigurationError` when the scenario does not fit it."""
-    if order.config is None:
+    if storm.config is None:
         raise ConfigurationError(["--app needs --config, the path of its linqi.toml"])
-    config = load(order.config)
+    config = load(storm.config)
     faults = []
     if scenario.embedded not in ("sliding", "dual"):
         faults.append(f"{scenario.name} has a server of its own; leave --app out")
     elif scenario.mode == "dual" and not config.has_store:
-        faults.append(f"{scenario.name} needs sessions in a store; {order.config} has no [store]")
+        faults.append(f"{scenario.name} needs sessions in a store; {storm.config} has no [store]")
     elif scenario.mode == "sliding" and not config.slides:
-        faults.append(f"{scenario.name} needs sliding sessions; {order.config} has none")
+        faults.append(f"{scenario.name} needs sliding sessions; {storm.config} has none")
     if not (config.verify.issuer and config.verify.audience):
-        faults.append(f"{order.config} needs issuer and audience in [verify]")
+        faults.append(f"{storm.config} needs issuer and audience in [verify]")
     if faults:
         raise ConfigurationError(faults)
     return config
 
 
-def carrier_of(config: Config | None, path: str) -> Carrier:
+def transport_of(config: Config | None, path: str) -> TokenTransport:
     """Give how tokens travel under `config`; as in the embedded applications without one."""
     if config is None:
-        return Carrier(path=path or "/me")
+        return TokenTransport(path=path or "/me")
     prefix = config.paths.sessions_prefix or ""
-    return Carrier(
+    return TokenTransport(
         path=path or "/",
         cookie="" if "header" in config.http.accept else config.cookies.access_name,
         successor_header=config.http.successor_header,
         refresh_path=f"{prefix}/refresh",
         logout_path=f"{prefix}/logout",
-        quiet_header=config.http.quiet_header or Carrier().quiet_header,
+        quiet_header=config.http.quiet_header or TokenTransport().quiet_header,
     )
 
 
-def stormed(
+def config_for_run(
     config: Config, *, jwks: str, secret: str, store: str, lifetime: float, buffer: float
 ) -> Config:
     """Give `config` with the keys, the store and the compressed times of one run.

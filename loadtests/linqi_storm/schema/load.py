@@ -6,11 +6,11 @@ from dataclasses import dataclass
 
 from linqi import ConfigurationError
 
-__all__ = ["Shape"]
+__all__ = ["StormLoad"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Shape:
+class StormLoad:
     """The size of a storm, in the seconds of the run: `compression` times less than real ones."""
 
     sessions: int = 2_000

@@ -8,30 +8,30 @@ from http.cookies import CookieError, SimpleCookie
 from typing import Final
 from urllib.parse import urlsplit
 
-from linqi_storm.clients.wire import Answer
-from linqi_storm.schema.plan import Carrier
+from linqi_storm.clients.http_connections import WireResponse
+from linqi_storm.schema.generator_plan import TokenTransport
 
-__all__ = ["Courier"]
+__all__ = ["RequestBuilder"]
 
 _AGENT: Final = b"user-agent: linqi-storm\r\naccept: */*\r\n"
 
 
-class Courier:
+class RequestBuilder:
     """Writes the requests of clients of one host and reads what their answers bring."""
 
-    def __init__(self, url: str, carrier: Carrier) -> None:
+    def __init__(self, url: str, transport: TokenTransport) -> None:
         parts = urlsplit(url)
         self._host = b"host: " + parts.netloc.encode("ascii") + b"\r\n"
         base = parts.path.rstrip("/")
         self._base = base.encode("ascii")
-        self._carrier = carrier
-        self._successor = carrier.successor_header.lower().encode("ascii")
-        self._quiet = carrier.quiet_header.encode("ascii") + b": 1\r\n\r\n"
-        self._before = b"GET " + self._base + carrier.path.encode("ascii") + b" HTTP/1.1\r\n"
+        self._transport = transport
+        self._successor = transport.successor_header.lower().encode("ascii")
+        self._quiet = transport.quiet_header.encode("ascii") + b": 1\r\n\r\n"
+        self._before = b"GET " + self._base + transport.path.encode("ascii") + b" HTTP/1.1\r\n"
         self._before += self._host + _AGENT
         self._before += (
-            b"cookie: " + carrier.cookie.encode("ascii") + b"="
-            if carrier.cookie
+            b"cookie: " + transport.cookie.encode("ascii") + b"="
+            if transport.cookie
             else b"authorization: Bearer "
         )
 
@@ -43,13 +43,13 @@ class Courier:
         """Return the same request, marked as one that extends no session."""
         return self._before + token + b"\r\n" + self._quiet
 
-    def successor(self, answer: Answer) -> bytes | None:
+    def successor(self, response: WireResponse) -> bytes | None:
         """Give the successor that an answer brings, if any."""
-        if not self._carrier.cookie:
-            return answer.headers.get(self._successor)
-        for line in answer.cookies:
+        if not self._transport.cookie:
+            return response.headers.get(self._successor)
+        for line in response.cookies:
             try:
-                found = SimpleCookie(line.decode("latin-1")).get(self._carrier.cookie)
+                found = SimpleCookie(line.decode("latin-1")).get(self._transport.cookie)
             except CookieError:
                 continue
             if found is not None and found.value:
@@ -59,11 +59,11 @@ class Courier:
     def refresh(self, refresh_token: str) -> bytes:
         """Give the request that redeems a refresh token."""
         body = {"grant_type": "refresh_token", "refresh_token": refresh_token}
-        return self._post_json(self._carrier.refresh_path, body, {"x-token-delivery": "body"})
+        return self._post_json(self._transport.refresh_path, body, {"x-token-delivery": "body"})
 
     def logout(self, refresh_token: str) -> bytes:
         """Give the request that ends a session."""
-        return self._post_json(self._carrier.logout_path, {"refresh_token": refresh_token}, {})
+        return self._post_json(self._transport.logout_path, {"refresh_token": refresh_token}, {})
 
     def post(self, path: str, content: bytes, media_type: str, headers: Mapping[str, str]) -> bytes:
         """Give a request with a body."""

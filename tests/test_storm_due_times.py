@@ -7,36 +7,36 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from linqi import ConfigurationError
-from linqi_storm.clients.population import Population
+from linqi_storm.clients.due_times import DueTimes
 from linqi_storm.scenarios.traffic import ClicksAndReads, Exponential, Pages, parse_gaps
 
 
 @given(st.lists(st.integers(0, 100), min_size=1, max_size=30), st.integers(1, 20))
 def test_members_come_up_in_the_order_of_their_times(dues: list[int], gap: int) -> None:
     """The heap gives the earliest first, and everybody again one gap after his time."""
-    population: Population[int] = Population(lambda member: gap)
+    due_times: DueTimes[int] = DueTimes(lambda member: gap)
     for member, due in enumerate(dues):
-        population.add(member, due)
-    seen = list(population.pop(100))
+        due_times.add(member, due)
+    seen = list(due_times.pop(100))
     assert [due for due, _ in seen] == sorted(due for due, _ in seen)
     assert sum(1 for due, member in seen if member == 0) == (100 - dues[0]) // gap + 1
 
 
 def test_a_late_look_does_not_shift_the_plan() -> None:
     """Looking only every ten seconds yields the same times: the load is open loop."""
-    population: Population[str] = Population(lambda member: 1.0)
-    population.add("one", 0.5)
-    assert [due for due, _ in population.pop(10)] == [place + 0.5 for place in range(10)]
-    assert population.next_due == 10.5
+    due_times: DueTimes[str] = DueTimes(lambda member: 1.0)
+    due_times.add("one", 0.5)
+    assert [due for due, _ in due_times.pop(10)] == [place + 0.5 for place in range(10)]
+    assert due_times.next_due == 10.5
 
 
 def test_nobody_comes_up_too_early() -> None:
     """Before his time a member stays in the heap."""
-    population: Population[str] = Population(lambda member: 1.0)
-    assert population.next_due == float("inf")
-    population.add("one", 3.0)
-    assert list(population.pop(2.999)) == []
-    assert len(population) == 1
+    due_times: DueTimes[str] = DueTimes(lambda member: 1.0)
+    assert due_times.next_due == float("inf")
+    due_times.add("one", 3.0)
+    assert list(due_times.pop(2.999)) == []
+    assert len(due_times) == 1
 
 
 @pytest.mark.parametrize("law", [Exponential(3.0), ClicksAndReads(3.0)])

@@ -12,7 +12,14 @@ from hdrh.histogram import HdrHistogram
 from linqi_storm.clients.client_session import Tally
 from linqi_storm.schema.results import Histogram, Percentiles, Spectrum
 
-__all__ = ["Book", "Ledger", "SecondSums", "new_histogram", "percentiles_of", "spectrum_of"]
+__all__ = [
+    "LoadRecorder",
+    "LoadTotals",
+    "SecondSums",
+    "new_histogram",
+    "percentiles_of",
+    "spectrum_of",
+]
 
 _LONGEST_US: Final = 120_000_000
 _DIGITS: Final = 3
@@ -77,7 +84,7 @@ class SecondSums:
     intended: HdrHistogram = field(default_factory=new_histogram)
 
 
-class Ledger:
+class LoadRecorder:
     """Counts in a generator, and gives what is new since it was last asked.
 
     Latencies are recorded in microseconds, from the second in which a request was intended.
@@ -151,7 +158,7 @@ class Ledger:
 
 
 @dataclass(slots=True)
-class _Kept:
+class _SecondTotals:
     """What all generators together have told of one second; histograms stay encoded."""
 
     outcomes: Counter[str] = field(default_factory=Counter)
@@ -162,7 +169,7 @@ class _Kept:
     intended: list[str] = field(default_factory=list)
 
 
-class Book:
+class LoadTotals:
     """The ledgers of all generators, added up."""
 
     def __init__(self) -> None:
@@ -170,11 +177,11 @@ class Book:
         self.lag = new_histogram()
         self.gaps = new_histogram()
         self.parallel: Counter[int] = Counter()
-        self._seconds: defaultdict[int, _Kept] = defaultdict(_Kept)
+        self._seconds: defaultdict[int, _SecondTotals] = defaultdict(_SecondTotals)
         self._latest: dict[int, int] = {}
 
     def merge(self, news: Mapping[str, Any]) -> None:
-        """Add what one ledger gave by `Ledger.delta`."""
+        """Add what one ledger gave by `LoadRecorder.delta`."""
         for row in news["seconds"]:
             kept = self._seconds[row["second"]]
             kept.outcomes.update(row["outcomes"])
@@ -200,7 +207,7 @@ class Book:
         goes_on = min(self._latest.values(), default=0)
         return max((known for known in self._seconds if 0 <= known < goes_on), default=None)
 
-    def counts(self, second: int) -> _Kept:
+    def counts(self, second: int) -> _SecondTotals:
         """Give the plain counts of a second."""
         return self._seconds[second]
 

@@ -11,13 +11,13 @@ from pathlib import Path
 from linqi import ConfigurationError, Key, KeyFile, KeySet, LoggingHook
 from linqi_storm.serve.users import DemoUsers
 
-__all__ = ["Prepared", "make_once", "prepare", "refresh_keys"]
+__all__ = ["DataFolder", "make_once", "open_data_folder", "refresh_keys"]
 
 _PASSWORD_BYTES = 12
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Prepared:
+class DataFolder:
     """What a data folder holds."""
 
     key_file: KeyFile
@@ -26,7 +26,7 @@ class Prepared:
     """The demo users' password where this very call made it up: it is shown once, never kept."""
 
 
-def prepare(data: Path, *, alg: str = "ES256", password: str | None = None) -> Prepared:
+def open_data_folder(data: Path, *, alg: str = "ES256", password: str | None = None) -> DataFolder:
     """Give the keys and demo users in the folder `data`, making what is not there yet.
 
     The folder is made with mode 0700, its files with 0600. Processes that start together agree:
@@ -50,7 +50,7 @@ def prepare(data: Path, *, alg: str = "ES256", password: str | None = None) -> P
         raise ConfigurationError(
             [f"{users_path} was made with another password; leave it out or use another folder"]
         )
-    return Prepared(
+    return DataFolder(
         key_file=key_file, users=users, new_password=chosen if is_new and password is None else None
     )
 
