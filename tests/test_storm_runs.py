@@ -197,10 +197,12 @@ def test_a_login_endpoint_of_a_running_deployment_is_stormed(tmp_path: Path) -> 
 def url_config(place: str, **changes: object) -> StormConfig:
     """Give an order for a running deployment."""
     scenario = find_scenario("storm-sliding")
-    settings: dict[str, object] = {
-        "scenario": "storm-sliding", "shape": scenario.load, "url": place, "key": Path("k.json"),
-        "issuer": "https://a.example", "audience": "a",
-    }  # fmt: skip
+    tokens: dict[str, object] = {
+        "key": Path("k.json"),
+        "issuer": "https://a.example",
+        "audience": "a",
+    }
+    settings = {"scenario": "storm-sliding", "load": scenario.load, "url": place, **tokens}
     return StormConfig(**(settings | changes))  # type: ignore[arg-type]
 
 
