@@ -26,7 +26,7 @@ from linqi import (
     Verifier,
     open_attempts,
 )
-from linqi.stores.opening import open_store
+from linqi.stores.store_url import open_store
 
 SECRET = bytes.fromhex(os.environ["SECRET"])
 NOTES = Path(os.environ["NOTES"])

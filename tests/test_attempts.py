@@ -16,11 +16,11 @@ from chaos import Proxy
 from linqi import ConfigurationError
 from linqi.errors import Unavailable
 from linqi.sessions.attempts import (
+    AttemptLimit,
     AttemptStore,
     Counter,
     CountsAttempts,
     Full,
-    Limit,
     full_counter,
 )
 from linqi.sessions.store import SessionStore
@@ -31,7 +31,7 @@ from linqi.stores.sqlite_attempts import SQLiteAttempts
 from linqi.stores.valkey_attempts import ValkeyAttempts
 
 NOW = 1_800_000_000.123456
-TWO_A_MINUTE = Limit(2, 60)
+TWO_A_MINUTE = AttemptLimit(2, 60)
 
 
 @pytest.fixture
@@ -45,7 +45,7 @@ async def attempts(make_store: Callable[[], SessionStore]) -> AsyncIterator[Atte
     await counters.close()
 
 
-def counter(limit: Limit = TWO_A_MINUTE, key: str = "") -> Counter:
+def counter(limit: AttemptLimit = TWO_A_MINUTE, key: str = "") -> Counter:
     """Give a counter that no other test has."""
     return Counter(key or f"test-{secrets.token_hex(8)}", limit)
 
@@ -68,7 +68,7 @@ async def test_a_counter_takes_its_limit_and_no_more(attempts: AttemptStore) -> 
 
 async def test_an_attempt_counts_in_all_counters_or_in_none(attempts: AttemptStore) -> None:
     """A refused attempt leaves no trace in the counters that had room."""
-    full, roomy = counter(Limit(1, 60)), counter(Limit(1, 60))
+    full, roomy = counter(AttemptLimit(1, 60)), counter(AttemptLimit(1, 60))
     assert list(await attempts.reserve(attempt(), [full], NOW)) == []
     for _ in range(3):
         (found,) = await attempts.reserve(attempt(), [roomy, full], NOW)
@@ -101,7 +101,7 @@ async def test_an_attempt_that_is_sent_again_counts_once(attempts: AttemptStore)
 async def test_parallel_attempts_never_pass_the_limit(make_store: Callable[[], Any]) -> None:
     """D2's kind: from two instances, as from two workers, exactly as many as the limit."""
     stores = [make_store().attempts() for _ in range(2)]
-    name, address = counter(Limit(7, 300)), counter(Limit(50, 300))
+    name, address = counter(AttemptLimit(7, 300)), counter(AttemptLimit(50, 300))
     try:
         answers = await asyncio.gather(
             *(
@@ -169,7 +169,7 @@ async def test_every_history_ends_as_the_rule_says(
     The invariant itself is checked too: no window ever holds more than its limit.
     """
     model, now = Model(), NOW
-    listed = [counter(Limit(2, 10)), counter(Limit(3, 30)), counter(Limit(4, 20))]
+    listed = [counter(AttemptLimit(*limit)) for limit in ((2, 10), (3, 30), (4, 20))]
     run = secrets.token_hex(4)
     live: dict[str, float] = {}
     for kind, number, chosen, move in steps:
@@ -198,16 +198,16 @@ async def test_every_history_ends_as_the_rule_says(
 @pytest.mark.parametrize(
     ("text", "limit"),
     [
-        ("5 per 5 minutes", Limit(5, 300)),
-        ("100 per hour", Limit(100, 3600)),
-        ("10/minute", Limit(10, 60)),
-        ("1 PER 1 day", Limit(1, 86_400)),
-        ("3 per 20 seconds", Limit(3, 20)),
+        ("5 per 5 minutes", AttemptLimit(5, 300)),
+        ("100 per hour", AttemptLimit(100, 3600)),
+        ("10/minute", AttemptLimit(10, 60)),
+        ("1 PER 1 day", AttemptLimit(1, 86_400)),
+        ("3 per 20 seconds", AttemptLimit(3, 20)),
     ],
 )
-def test_limits_are_written_as_people_say_them(text: str, limit: Limit) -> None:
+def test_limits_are_written_as_people_say_them(text: str, limit: AttemptLimit) -> None:
     """A number, a time, and its unit."""
-    assert Limit.parse(text) == limit
+    assert AttemptLimit.parse(text) == limit
 
 
 @pytest.mark.parametrize(
@@ -220,7 +220,7 @@ def test_limits_are_written_as_people_say_them(text: str, limit: Limit) -> None:
 def test_a_limit_that_is_none_says_what_was_expected(text: str) -> None:
     """With the value that was seen."""
     with pytest.raises(ConfigurationError, match="5 per 5 minutes"):
-        Limit.parse(text)
+        AttemptLimit.parse(text)
 
 
 @pytest.fixture(params=["memory", "sqlite", "valkey", "postgres"])
@@ -242,12 +242,13 @@ async def small(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator
 
 async def test_the_counters_are_bounded(small: Any) -> None:
     """A flood of names takes no more room than was meant for it: the oldest counters give way."""
-    old, used = counter(Limit(1, 3600)), counter(Limit(100, 3600))
+    old, used = counter(AttemptLimit(1, 3600)), counter(AttemptLimit(100, 3600))
     assert list(await small.reserve(attempt(), [old], NOW)) == []
     for n in range(40):
-        assert list(await small.reserve(attempt(), [counter(Limit(1, 3600)), used], NOW + n)) == []
+        new = counter(AttemptLimit(1, 3600))
+        assert list(await small.reserve(attempt(), [new, used], NOW + n)) == []
     assert list(await small.reserve(attempt(), [old], NOW + 50)) == []
-    recent = counter(Limit(1, 3600))
+    recent = counter(AttemptLimit(1, 3600))
     assert list(await small.reserve(attempt(), [recent], NOW + 51)) == []
     assert await small.reserve(attempt(), [recent], NOW + 52)
 
@@ -332,7 +333,7 @@ async def test_a_database_without_the_table_names_the_command() -> None:
 
 async def test_a_cancelled_attempt_harms_no_later_one(attempts: AttemptStore) -> None:
     """D10: whenever a request is cut off, the next one gets its own answer."""
-    roomy, full = counter(Limit(1000, 60)), counter(Limit(1, 60))
+    roomy, full = counter(AttemptLimit(1000, 60)), counter(AttemptLimit(1, 60))
     assert list(await attempts.reserve(attempt(), [full], NOW)) == []
     for number in range(30):
         task = asyncio.ensure_future(attempts.reserve(attempt(), [full], NOW))

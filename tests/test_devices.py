@@ -173,15 +173,15 @@ async def test_an_end_is_kept_for_as_long_as_a_token_can_be_good(
 async def test_revoking_all_of_a_subject_ends_its_devices(
     store: SessionStore, clock: FakeClock
 ) -> None:
-    """As at logout-all and after a password change: the spared session's device too."""
+    """As at logout-all and after a password change: the kept session's device too."""
     signer = Signer(Key.generate("ES256"), issuer=ISSUER, audience="shop", clock=clock)
     sessions = Sessions(store, signer, SECRET, hooks=[], clock=clock)
     subject = secrets.token_hex(8)
     await sessions.sign_in(subject)
     token = await sessions.devices.make("alice", subject, lifetime=DAY)
-    spared = (await sessions.sessions(subject))[0].session_id
+    kept = (await sessions.sessions(subject))[0].session_id
     assert await sessions.devices.known(token, "alice")
-    await sessions.revoke(spared)
+    await sessions.revoke(kept)
     assert await sessions.devices.known(token, "alice")
-    await sessions.revoke_all(subject, spared=spared)
+    await sessions.revoke_all(subject, kept_session=kept)
     assert await sessions.devices.known(token, "alice") == ""

@@ -92,6 +92,7 @@ DOORS = {
         "linqi.sessions.refresh",
         "linqi.sessions.refresh_token",
         "linqi.stores.postgres",
+        "linqi.stores._valkey_rows",
         "linqi.stores.valkey",
         "linqi_storm",
     },
@@ -128,6 +129,7 @@ DOORS = {
     "rich": {"linqi_bench", "linqi_storm", "linqi_tune"},
     "redis": {
         "linqi.stores._redis",
+        "linqi.stores._valkey_rows",
         "linqi.stores.valkey",
         "linqi.stores.valkey_attempts",
         "linqi_bench.stores",

@@ -29,7 +29,7 @@ from linqi.asgi.sockets import SocketSession
 from linqi.errors import InvalidClaim
 from linqi.events import TokenRefused
 from linqi.jose.issuers import own_issuer
-from linqi.sessions.renewal import Due, Kept
+from linqi.sessions.renewal import Due, NotRenewed
 from linqi.stores.memory import MemoryStore
 
 OURS, THEIRS, SISTER = "https://shop.example", "https://idp.example", "https://sister.example"
@@ -195,7 +195,7 @@ async def test_renewal_signs_for_its_own_issuer_only(world: World, issuer: str) 
     now = world.clock()
     assert isinstance(renewal.decide(world.verifier.verify(world.token(OURS)), now), Due)
     theirs = world.verifier.verify(world.token(issuer))
-    assert renewal.decide(theirs, now) == Kept("not_ours")
+    assert renewal.decide(theirs, now) == NotRenewed("not_ours")
     assert await renewal.renew(theirs) is None
     app = JWTMiddleware(App(), world.verifier, renewal=renewal, hooks=[], clock=world.clock)
     assert (await call(app, http(token=world.token(OURS)))).successor is not None

@@ -8,7 +8,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from linqi import ConfigurationError, Key
 from linqi.errors import RefreshRefused
 from linqi.sessions.record import SessionRecord
-from linqi.sessions.refresh import SessionSettings, judge, revoked
+from linqi.sessions.refresh import SessionSettings, decide_rotation, revoked
 from linqi.sessions.refresh_token import RefreshTokens, new_session_id, subject_tag
 
 RULES = SessionSettings(idle=1000, absolute=5000, grace=10, recover_seconds=300)
@@ -48,33 +48,33 @@ def session(**changes: object) -> SessionRecord:
 def test_the_rule_for_each_counter(counter: int, age: float, kind: str) -> None:
     """Current, parent in and after the grace, anything else; a counter ahead is a lost write."""
     row = session(counter=5, parent=4)
-    assert judge(row, counter, START + age, RULES).kind == kind
+    assert decide_rotation(row, counter, START + age, RULES).kind == kind
 
 
 def test_a_replay_writes_nothing_and_does_not_extend_the_grace() -> None:
     """D4: the same successor, and the clock of the grace runs on."""
     row = session(counter=5, parent=4)
     for age in (1, 5, 9):
-        assert judge(row, 4, START + age, RULES).record is row
+        assert decide_rotation(row, 4, START + age, RULES).record is row
 
 
 def test_recovery_supersedes_the_lost_token_which_then_counts_as_stolen() -> None:
     """The victim's next use of it trips the alarm, if it was a thief who recovered."""
     row = session(counter=5, parent=4)
-    after = judge(row, 4, START + 60, RULES).record
+    after = decide_rotation(row, 4, START + 60, RULES).record
     assert after is not None
     assert (after.counter, after.parent) == (6, 4)
-    assert judge(after, 4, START + 61, RULES).kind == "replayed"
-    assert judge(after, 6, START + 61, RULES).kind == "rotated"
-    assert judge(after, 5, START + 61, RULES).kind == "reused"
+    assert decide_rotation(after, 4, START + 61, RULES).kind == "replayed"
+    assert decide_rotation(after, 6, START + 61, RULES).kind == "rotated"
+    assert decide_rotation(after, 5, START + 61, RULES).kind == "reused"
 
 
 def test_recover_seconds_0_is_strict() -> None:
     """For deployments to which a lost reply is cheaper than a theft: after the grace, reuse."""
     strict = SessionSettings(idle=1000, absolute=5000, grace=10, recover_seconds=0)
     row = session(counter=5, parent=4)
-    assert judge(row, 4, START + 10, strict).kind == "replayed"
-    outcome = judge(row, 4, START + 11, strict)
+    assert decide_rotation(row, 4, START + 10, strict).kind == "replayed"
+    outcome = decide_rotation(row, 4, START + 11, strict)
     assert outcome.kind == "reused"
     assert outcome.record is not None
     assert outcome.record.cause == "reuse"
@@ -84,22 +84,22 @@ def test_d4_recovery_does_not_renew_its_own_bound() -> None:
     """RFC 9700, 4.14.2: a spent token is worth nothing `recover_seconds` after its rotation."""
     row = session(counter=5, parent=4)
     for age in (100, 200, 299, 300):
-        outcome = judge(row, 4, START + age, RULES)
+        outcome = decide_rotation(row, 4, START + age, RULES)
         assert outcome.kind == ("replayed" if age == 300 else "recovered")
         assert outcome.record is not None
         row = outcome.record
         assert row.first_rotated_at == START
-    assert judge(row, 4, START + 300.001, RULES).kind == "reused"
-    assert judge(row, row.counter, START + 301, RULES).kind == "rotated"
+    assert decide_rotation(row, 4, START + 300.001, RULES).kind == "reused"
+    assert decide_rotation(row, row.counter, START + 301, RULES).kind == "rotated"
 
 
 def test_a_rotation_starts_the_bound_of_the_next_parent() -> None:
     """The time is counted from the first rotation away from that parent."""
-    row = judge(session(counter=5, parent=4), 5, START + 250, RULES).record
+    row = decide_rotation(session(counter=5, parent=4), 5, START + 250, RULES).record
     assert row is not None
     assert (row.parent, row.first_rotated_at) == (5, START + 250)
-    assert judge(row, 5, START + 549, RULES).kind == "recovered"
-    assert judge(row, 5, START + 551, RULES).kind == "reused"
+    assert decide_rotation(row, 5, START + 549, RULES).kind == "recovered"
+    assert decide_rotation(row, 5, START + 551, RULES).kind == "reused"
 
 
 def test_d5_rotation_extends_idle_and_never_the_end() -> None:
@@ -107,7 +107,7 @@ def test_d5_rotation_extends_idle_and_never_the_end() -> None:
     row, now = session(), START
     for _ in range(20):
         now += 400
-        outcome = judge(row, row.counter, now, RULES)
+        outcome = decide_rotation(row, row.counter, now, RULES)
         if outcome.kind != "rotated":
             break
         assert outcome.record is not None
@@ -134,7 +134,7 @@ class HonestClients(RuleBasedStateMachine):
 
     def present(self, counter: int) -> tuple[str, int]:
         """Present a token; give what came of it and the number of the successor."""
-        outcome = judge(self.row, counter, self.now, RULES)
+        outcome = decide_rotation(self.row, counter, self.now, RULES)
         assert outcome.record is not None
         self.row = outcome.record
         if outcome.kind == "rotated":
@@ -200,14 +200,17 @@ class HonestClients(RuleBasedStateMachine):
         """I2: neither reuse nor revoke is ever undone, by no token at all."""
         if getattr(self, "row", None) is not None and self.row.revoked_at:
             for counter in range(self.row.counter + 2):
-                assert judge(self.row, counter, self.now, RULES).kind == "revoked"
+                assert decide_rotation(self.row, counter, self.now, RULES).kind == "revoked"
 
     @invariant()
     def at_most_one_leaf_lives(self) -> None:
         """I1: of all numbers exactly the current one rotates."""
         if getattr(self, "row", None) is not None and self.row.is_live(self.now):
-            kinds = [judge(self.row, n, self.now, RULES).kind for n in range(self.row.counter + 2)]
-            assert kinds.count("rotated") == 1
+            outcomes = [
+                decide_rotation(self.row, number, self.now, RULES)
+                for number in range(self.row.counter + 2)
+            ]
+            assert [outcome.kind for outcome in outcomes].count("rotated") == 1
 
 
 TestHonestClients = HonestClients.TestCase

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from linqi import ConfigurationError, Grid, Jitter, Policy, RenewalSettings, Threshold, Verified
 from linqi.jose._compact import parse_object  # noqa: F401 - the payload below is read by it
 from linqi.jose.verified import Origin
-from linqi.sessions.renewal import NOT_DUE, Due, Kept, decide, first_span, share_of
+from linqi.sessions.renewal import NOT_DUE, Due, NotRenewed, decide, first_span, share_of
 
 NOW = 1_800_000_000
 POLICIES = st.sampled_from([Grid(), Threshold(), Jitter(0.1), Jitter(1.0)])
@@ -116,7 +116,7 @@ def test_r2_an_expired_token_is_never_renewed() -> None:
     """At ``now == exp`` it is too late, whatever leeway its verification was granted."""
     token = verified(NOW + 100)
     assert isinstance(decide(token, NOW + 99.999, RenewalSettings()), Due)
-    assert decide(token, NOW + 100, RenewalSettings()) == Kept("expired")
+    assert decide(token, NOW + 100, RenewalSettings()) == NotRenewed("expired")
 
 
 @pytest.mark.parametrize(
@@ -131,10 +131,11 @@ def test_r2_an_expired_token_is_never_renewed() -> None:
     ],
 )
 def test_r4_only_our_own_unbound_session_tokens_are_renewed(
-    own: bool, claims: dict[str, Any], reason: str
+    own: bool, claims: dict[str, Any], reason: Any
 ) -> None:
     """Foreign tokens, service tokens and tokens bound to a key (D11) stay as they are."""
-    assert decide(verified(NOW + 100, own, **claims), NOW + 50, RenewalSettings()) == Kept(reason)  # type: ignore[arg-type]
+    token = verified(NOW + 100, own, **claims)
+    assert decide(token, NOW + 50, RenewalSettings()) == NotRenewed(reason)
 
 
 def test_r1_at_the_cap_there_is_no_successor() -> None:
@@ -145,9 +146,9 @@ def test_r1_at_the_cap_there_is_no_successor() -> None:
     assert near.span.expires_at <= NOW + 7200
     for claimed in (NOW + 7200, NOW + 90_000):
         last = decide(verified(NOW + 7200, session_end=claimed), NOW + 7100, settings)
-        assert last == Kept("at_end", NOW + 7200)
+        assert last == NotRenewed("at_end", NOW + 7200)
     early = decide(verified(NOW + 500, session_end=NOW + 500), NOW + 400, settings)
-    assert early == Kept("at_end", NOW + 500)
+    assert early == NotRenewed("at_end", NOW + 500)
 
 
 @pytest.mark.parametrize(

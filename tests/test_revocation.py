@@ -83,7 +83,7 @@ async def test_a_subject_signs_in_again_after_a_revocation(clock: FakeClock) -> 
     """Only sessions that began before it are over, and the spared one is not."""
     known = Revocations(MemoryStore(), clock=clock)
     await known.start()
-    known.add([revocation("subject", "alice", clock, at=clock.now, spared="kept")])
+    known.add([revocation("subject", "alice", clock, at=clock.now, kept_session="kept")])
     signer, _ = token_of(clock)
     verifier = Verifier.trusting(signer, is_revoked=known.is_revoked, clock=clock)
     for claims, is_over in (

@@ -153,7 +153,7 @@ async def test_revoking_ends_access_tokens_at_once(service: Service) -> None:
     with pytest.raises(TokenRevoked):
         service.verifier.verify(one.access_token)
     service.verifier.verify(two.access_token)
-    assert await sessions.revoke_all("alice", spared=three.session_id)
+    assert await sessions.revoke_all("alice", kept_session=three.session_id)
     with pytest.raises(TokenRevoked):
         service.verifier.verify(two.access_token)
     service.verifier.verify(three.access_token)

@@ -16,13 +16,13 @@ from linqi import ConfigurationError
 from linqi.cli import main
 from linqi.errors import Unavailable
 from linqi.sessions.record import Revocation, SessionRecord
-from linqi.sessions.refresh import SessionSettings, judge, revoked
+from linqi.sessions.refresh import SessionSettings, decide_rotation, revoked
 from linqi.sessions.refresh_token import new_session_id
 from linqi.sessions.store import SessionStore
 from linqi.stores.memory import MemoryStore
-from linqi.stores.opening import open_store
 from linqi.stores.postgres import PostgresStore
 from linqi.stores.sqlite import SQLiteStore
+from linqi.stores.store_url import open_store
 from linqi.stores.valkey import ValkeyStore
 
 NOW = 1_800_000_000.123456
@@ -112,7 +112,7 @@ def test_every_store_decides_as_the_pure_function(
                 expected = revoked(expected, now, "admin")
             else:
                 counter = max(0, expected.counter + offset)
-                want = judge(expected, counter, now, rules)
+                want = decide_rotation(expected, counter, now, rules)
                 got = await store.present(row.session_id, counter, now, rules)
                 # A store may forget what is over: then it does not know what it was.
                 if got.kind == "unknown" and want.kind in ("expired", "revoked", "reused"):
@@ -257,9 +257,7 @@ async def test_live_sessions_are_those_not_over(store: SessionStore) -> None:
 def revocation(kind: Any = "session", **changes: Any) -> Revocation:
     """Give a revocation of something new."""
     value = secrets.token_hex(8)
-    return Revocation(
-        **{"kind": kind, "value": value, "at": NOW, "until": NOW + 1200, "spared": ""} | changes
-    )
+    return Revocation(kind=kind, **{"value": value, "at": NOW, "until": NOW + 1200} | changes)
 
 
 async def followed(
@@ -289,7 +287,7 @@ async def test_revocations_reach_followers_old_and_new(
     here, there = make_store(), make_store()
     await here.start()
     await there.start()
-    before = revocation(), revocation("subject", spared="x"), revocation("token")
+    before = revocation(), revocation("subject", kept_session="x"), revocation("token")
     over = revocation(until=NOW - 5)
     await here.publish([*before, over])
     await here.publish([before[0]])

@@ -18,7 +18,7 @@ import httpx2
 import pytest
 
 from linqi import Key, Sessions, Signer
-from linqi.stores.opening import open_store
+from linqi.stores.store_url import open_store
 from linqi_report.processes import running
 
 HERE = Path(__file__).parent

@@ -48,14 +48,14 @@ from linqi.sessions.dual import AuthorizeRefresh, Sessions
 from linqi.sessions.pair import TokenPair
 from linqi.sessions.record import Revocation, SessionRecord
 from linqi.sessions.refresh import SessionSettings
-from linqi.sessions.renewal import Grid, Jitter, Policy, RenewalSettings, Span, Threshold
+from linqi.sessions.renewal import Grid, Jitter, Policy, RenewalSettings, Threshold, TokenSpan
 from linqi.sessions.revocation import Revocations, RevocationState
-from linqi.sessions.sliding import Authorize, Begun, Issued, RenewalCounts, SlidingRenewal
+from linqi.sessions.sliding import Authorize, Issued, PendingRenewal, RenewalCounts, SlidingRenewal
 from linqi.sessions.store import SessionStore
 from linqi.stores.memory import MemoryStore
-from linqi.stores.opening import open_attempts
 from linqi.stores.postgres import PostgresStore
 from linqi.stores.sqlite import SQLiteStore
+from linqi.stores.store_url import open_attempts
 from linqi.stores.valkey import ValkeyStore
 
 __version__ = "0.1.0"
@@ -69,7 +69,6 @@ __all__ = [
     "Authenticate",
     "Authorize",
     "AuthorizeRefresh",
-    "Begun",
     "CacheInfo",
     "ConfigurationError",
     "CookieTransport",
@@ -89,6 +88,7 @@ __all__ = [
     "LoggingHook",
     "LoginThrottle",
     "MemoryStore",
+    "PendingRenewal",
     "Person",
     "Policy",
     "PostgresStore",
@@ -117,7 +117,6 @@ __all__ = [
     "Snapshot",
     "SocketClosedError",
     "SocketSession",
-    "Span",
     "StreamClosedError",
     "StreamSession",
     "SubprotocolTransport",
@@ -125,6 +124,7 @@ __all__ = [
     "TokenError",
     "TokenLimits",
     "TokenPair",
+    "TokenSpan",
     "Transport",
     "TrustedIssuer",
     "ValkeyStore",

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from linqi import SessionSettings, SessionStore
-from linqi.sessions.record import Outcome, Revocation, SessionRecord
-from linqi.sessions.store import Take
+from linqi.sessions.record import Revocation, RotationOutcome, SessionRecord
+from linqi.sessions.store import OnRevocations
 
 __all__ = ["CountedStore"]
 
@@ -33,7 +33,7 @@ class CountedStore:
 
     async def present(
         self, session_id: str, counter: int, now: float, settings: SessionSettings
-    ) -> Outcome:
+    ) -> RotationOutcome:
         """Redeem a refresh token."""
         self.calls += 1
         return await self._store.present(session_id, counter, now, settings)
@@ -54,11 +54,11 @@ class CountedStore:
         return await self._store.revoke(session_id, now, cause)
 
     async def revoke_all(
-        self, subject: str, now: float, cause: str, spared: str = ""
+        self, subject: str, now: float, cause: str, kept_session: str = ""
     ) -> Sequence[str]:
         """Revoke the sessions of a subject."""
         self.calls += 1
-        return await self._store.revoke_all(subject, now, cause, spared)
+        return await self._store.revoke_all(subject, now, cause, kept_session)
 
     async def raise_lifetime(self, seconds: float) -> float:
         """Keep the longest access lifetime."""
@@ -80,9 +80,9 @@ class CountedStore:
         self.calls += 1
         await self._store.publish(revocations)
 
-    async def follow(self, since: float, take: Take) -> None:
+    async def follow(self, since: float, on_revocations: OnRevocations) -> None:
         """Hear of revocations; one long call that is not counted."""
-        await self._store.follow(since, take)
+        await self._store.follow(since, on_revocations)
 
     async def purge(self, now: float, most: int) -> int:
         """Forget what is over."""

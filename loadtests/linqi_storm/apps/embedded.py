@@ -33,7 +33,7 @@ from linqi import (
 )
 from linqi.config import Components, load, wrap
 from linqi.config import build as build_config
-from linqi.stores.opening import open_store
+from linqi.stores.store_url import open_store
 from linqi_storm.apps.counted_store import CountedStore
 from linqi_storm.apps.handwritten_renewal import HandwrittenRenewal
 from linqi_storm.apps.sampler import Sampler

@@ -15,8 +15,8 @@ from typing import Any, Final
 import httpx2
 
 from linqi import ConfigurationError, Key, KeySet
-from linqi.stores.opening import open_store
 from linqi.stores.postgres import PostgresStore
+from linqi.stores.store_url import open_store
 from linqi_report.processes import running
 from linqi_report.servers import postgres, valkey
 from linqi_storm.apps.embedded import AppSpec, build_sessions

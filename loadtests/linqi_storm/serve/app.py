@@ -27,7 +27,7 @@ from linqi import (
     jwks_route,
 )
 from linqi.errors import Unavailable
-from linqi.stores.opening import open_store
+from linqi.stores.store_url import open_store
 from linqi_storm.serve.credentials import LoginFault, read_credentials
 from linqi_storm.serve.data_folder import open_data_folder, refresh_keys
 from linqi_storm.serve.page import PAGE_PATHS, page_routes

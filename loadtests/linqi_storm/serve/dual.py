@@ -33,7 +33,7 @@ from linqi import (
     Verified,
     Verifier,
 )
-from linqi.stores.opening import open_store
+from linqi.stores.store_url import open_store
 from linqi_storm.serve.data_folder import open_data_folder, refresh_keys
 from linqi_storm.serve.server import PASSWORD_VARIABLE
 

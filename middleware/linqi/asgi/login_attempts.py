@@ -50,12 +50,12 @@ class LoginAttempts:
             attempt = Attempt(self, secrets.token_hex(_ID_BYTES), counters, name, device_id)
             full = await self.storage.reserve(attempt.attempt_id, counters, now)
         except Unavailable as error:
-            self.sessions.tell(LoginThrottleFailed(step="reserve", detail=error.detail))
+            self.sessions.events(LoginThrottleFailed(step="reserve", detail=error.detail))
             raise
         if full:
             attempt.wait = max(1, math.ceil(max(found.wait for found in full)))
             limits = tuple(found.key.partition("-")[0] for found in full)
-            self.sessions.tell(LoginThrottled(limits=limits, wait=attempt.wait))
+            self.sessions.events(LoginThrottled(limits=limits, wait=attempt.wait))
         return attempt
 
 
@@ -103,4 +103,4 @@ class Attempt:
             return None
 
     def _tell(self, step: Literal["release", "device"], error: Unavailable) -> None:
-        self._attempts.sessions.tell(LoginThrottleFailed(step=step, detail=error.detail))
+        self._attempts.sessions.events(LoginThrottleFailed(step=step, detail=error.detail))

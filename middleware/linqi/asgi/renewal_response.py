@@ -24,8 +24,8 @@ from linqi.events import (
     TokenRenewed,
 )
 from linqi.jose.verified import Verified
-from linqi.sessions.renewal import Due, Kept
-from linqi.sessions.sliding import Begun, Issued, SlidingRenewal
+from linqi.sessions.renewal import Due, NotRenewed
+from linqi.sessions.sliding import Issued, PendingRenewal, SlidingRenewal
 
 __all__ = ["DueRequest", "RenewalResponder"]
 
@@ -42,7 +42,7 @@ class DueRequest:
     """The transport its token came by; the successor goes out the same way."""
     origin: bytes | None
     now: float
-    begun: Begun | None = None
+    begun: PendingRenewal | None = None
 
 
 class RenewalResponder:
@@ -136,7 +136,7 @@ class RenewalResponder:
         if verified.expires_at - now < self.buffer:
             self.skip(verified, now, "websocket")
 
-    def keep(self, verified: Verified, now: float, kept: Kept) -> None:
+    def keep(self, verified: Verified, now: float, kept: NotRenewed) -> None:
         """Tell why a near-expiry token never gets a successor."""
         if kept.session_end is not None:
             self._tell(
@@ -182,7 +182,7 @@ class RenewalResponder:
             return {**message, "headers": headers}
         return message
 
-    def _begin(self, wanted: DueRequest) -> Begun | None:
+    def _begin(self, wanted: DueRequest) -> PendingRenewal | None:
         begun = self.renewal.begin(wanted.verified, wanted.due, wanted.now)
         if begun is None:
             self._defer(wanted, "budget")

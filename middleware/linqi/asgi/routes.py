@@ -146,7 +146,7 @@ class SessionRoutes:
             return
         if self._prefix + path not in self.public and isinstance(scope.get("linqi"), Anonymous):
             # The middleware counts the path among its optional or public ones.
-            self._sessions.tell(refused(scope, 401, "no_token", "no token was presented"))
+            self._sessions.events(refused(scope, 401, "no_token", "no token was presented"))
             await self._challenge.send(scope, receive, send, self._drain)
             return
         body = RequestBody(receive)
@@ -162,7 +162,7 @@ class SessionRoutes:
             if not isinstance(error, LinqiError):
                 log_fault("a session route raised", error)
             if (event := failure_of(error, answer.status, scope)) is not None:
-                self._sessions.tell(event)
+                self._sessions.events(event)
         await answer.send(send, () if body.is_read else await self._drain(scope, receive))
 
     def _path(self, scope: Scope) -> str | None:

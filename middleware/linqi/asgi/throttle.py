@@ -9,7 +9,7 @@ from typing import Final
 
 from linqi.asgi.client_address import client_network, read_networks
 from linqi.errors import ConfigurationError
-from linqi.sessions.attempts import AttemptStore, Counter, CountsAttempts, Limit
+from linqi.sessions.attempts import AttemptLimit, AttemptStore, Counter, CountsAttempts
 from linqi.sessions.device_token import LONGEST_DEVICE_SECONDS
 from linqi.sessions.store import SessionStore
 
@@ -124,15 +124,15 @@ class LoginThrottle:
             found.append(_counter("name", self._name, folded))
         return found
 
-    def _limit(self, name: str, text: str) -> Limit:
+    def _limit(self, name: str, text: str) -> AttemptLimit:
         try:
-            return Limit.parse(text)
+            return AttemptLimit.parse(text)
         except ConfigurationError as error:
             self._faults += [f"{name}: {fault}" for fault in error.faults]
-            return Limit(1, 1)
+            return AttemptLimit(1, 1)
 
 
-def _counter(kind: str, limit: Limit, *parts: str) -> Counter:
+def _counter(kind: str, limit: AttemptLimit, *parts: str) -> Counter:
     """Return a counter whose key has a bounded length and tells no names and addresses."""
     digest = hashlib.sha256("\n".join(parts).encode()).hexdigest()
     return Counter(f"{kind}-{digest[:32]}", limit)

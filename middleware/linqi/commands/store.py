@@ -8,8 +8,8 @@ import time
 from collections.abc import Callable
 
 from linqi.sessions.store import SessionStore
-from linqi.stores.opening import open_store
 from linqi.stores.postgres import PostgresStore
+from linqi.stores.store_url import open_store
 
 __all__ = ["add_options", "run"]
 

@@ -13,7 +13,7 @@ from linqi.asgi.throttle import LoginThrottle
 from linqi.asgi.transports import CookieTransport, HeaderTransport, SubprotocolTransport
 from linqi.config.setting import VARIABLE, setting
 from linqi.config.value_types import Boolean, Number, String, StringList
-from linqi.sessions.attempts import Limit
+from linqi.sessions.attempts import AttemptLimit
 
 __all__ = [
     "CookiesTable",
@@ -173,25 +173,25 @@ class ThrottleTable:
         String("a limit such as 5 per 5 minutes"),
         "Failures of one name from one address.",
         of=(LoginThrottle, "per_pair"),
-        validate=Limit.parse,
+        validate=AttemptLimit.parse,
     )
     per_address: str = setting(
         String("a limit such as 50 per 5 minutes"),
         "Failures from one IPv4 address or IPv6 /64, where there is one to count by.",
         of=(LoginThrottle, "per_address"),
-        validate=Limit.parse,
+        validate=AttemptLimit.parse,
     )
     per_name: str = setting(
         String("a limit such as 100 per hour"),
         "Failures of one name; a device that signed in to it before has a limit of its own.",
         of=(LoginThrottle, "per_name"),
-        validate=Limit.parse,
+        validate=AttemptLimit.parse,
     )
     per_device: str = setting(
         String("a limit such as 10 per hour"),
         "Failures of one name on one device that signed in to it before.",
         of=(LoginThrottle, "per_device"),
-        validate=Limit.parse,
+        validate=AttemptLimit.parse,
     )
     device_seconds: float = setting(
         Number(3_600, 34_560_000, "seconds"),

@@ -12,7 +12,7 @@ from linqi.jose.key import Key
 from linqi.jose.keys import KeySet
 from linqi.sessions.attempts import AttemptStore
 from linqi.sessions.store import SessionStore
-from linqi.stores.opening import open_attempts, open_store
+from linqi.stores.store_url import open_attempts, open_store
 
 __all__ = ["attempts_of", "refresh_secrets", "store_of"]
 

@@ -1,23 +1,26 @@
-"""Which claims are the session's and which the application's."""
+"""Which claims belong to the session and which to the application."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from linqi.errors import ConfigurationError
+from linqi.errors import ConfigurationError, SigningError
 from linqi.jose.claims import LONGEST_STRING, is_scope, split_scope
 
-__all__ = ["check_start", "is_unicode", "replaceable", "subject_fault"]
+__all__ = ["check_start", "claims_text", "is_unicode", "replaceable", "subject_fault"]
 
-_FIXED_CLAIMS: Final = frozenset(
-    {"iss", "aud", "sub", "sid", "auth_time", "session_end", "acr", "amr", "iat", "exp", "nbf",
-     "jti", "cnf"}
-)  # fmt: skip
+_IDENTITY_CLAIMS: Final = frozenset({"iss", "aud", "sub", "sid", "auth_time", "session_end"})
+_LIFE_CLAIMS: Final = frozenset({"iat", "exp", "nbf", "jti"})
+_PROOF_CLAIMS: Final = frozenset({"acr", "amr", "cnf"})
+"""Set by the application at sign-in, and never changed after it."""
+_FIXED_CLAIMS: Final = _IDENTITY_CLAIMS | _LIFE_CLAIMS | _PROOF_CLAIMS
+_LONGEST_CLAIMS: Final = 4_096
 
 
 def replaceable(answer: Mapping[str, Any], scopes: Sequence[str]) -> dict[str, Any]:
-    """Give what an answer may change: not who the session is, and scopes only fewer (R3)."""
+    """Return the claims that an answer replaces: never the identity, and only fewer scopes (R3)."""
     replaced = {name: answer[name] for name in answer if name not in _FIXED_CLAIMS}
     if "scope" in replaced:
         kept = set(split_scope(replaced["scope"]))
@@ -38,7 +41,7 @@ def subject_fault(subject: object) -> str:
 
 
 def is_unicode(text: str) -> bool:
-    """Tell whether `text` can be written as UTF-8: it has no lone surrogate."""
+    """Return whether `text` can be encoded as UTF-8: it has no lone surrogate."""
     try:
         text.encode()
     except UnicodeEncodeError:
@@ -47,12 +50,38 @@ def is_unicode(text: str) -> bool:
 
 
 def check_start(subject: str, claims: Mapping[str, Any] | None, scopes: Sequence[str]) -> None:
-    """Raise `ConfigurationError` for what cannot begin a session."""
+    """Check the arguments of a sign-in.
+
+    Raises:
+        ConfigurationError: The subject, a claim or a scope cannot be in a session's tokens.
+
+    """
     faults = [f"subject is {fault}"] if (fault := subject_fault(subject)) else []
-    taken = sorted({*(claims or {})} & (_FIXED_CLAIMS - {"acr", "amr", "cnf"}))
+    taken = sorted({*(claims or {})} & (_IDENTITY_CLAIMS | _LIFE_CLAIMS))
     if taken:
         faults.append(f"claims names {', '.join(taken)}, which the session sets itself")
     if isinstance(scopes, str) or not all(is_scope(scope) for scope in scopes):
         faults.append("scopes is not a list of scope names (RFC 6749, section 3.3)")
     if faults:
         raise ConfigurationError(faults)
+
+
+def claims_text(claims: Mapping[str, Any] | None, scopes: Sequence[str]) -> str:
+    """Return the claims and scopes of a session as JSON text.
+
+    Raises:
+        SigningError: The claims are not JSON, or not Unicode.
+        ConfigurationError: The text is longer than 4,096 bytes.
+
+    """
+    all_claims = {**(claims or {}), **({"scope": " ".join(scopes)} if scopes else {})}
+    try:
+        text = json.dumps(all_claims, separators=(",", ":"), allow_nan=False)
+        json.dumps(all_claims, ensure_ascii=False).encode()  # a token is UTF-8
+    except (TypeError, ValueError, RecursionError) as error:
+        raise SigningError(f"the claims are not JSON: {error}") from None
+    if len(text) > _LONGEST_CLAIMS:
+        raise ConfigurationError(
+            [f"the claims have {len(text)} bytes as JSON, at most {_LONGEST_CLAIMS} are kept"]
+        )
+    return text

@@ -10,7 +10,7 @@ import msgspec
 
 from linqi.errors import ConfigurationError
 
-__all__ = ["AttemptStore", "Counter", "CountsAttempts", "Full", "Limit", "full_counter"]
+__all__ = ["AttemptLimit", "AttemptStore", "Counter", "CountsAttempts", "Full", "full_counter"]
 
 _FORM: Final = re.compile(
     r"\s*([1-9][0-9]{0,3})\s*(?:per|/)\s*(?:([1-9][0-9]{0,4})\s+)?(second|minute|hour|day)s?\s*",
@@ -20,7 +20,7 @@ _UNITS: Final = {"second": 1, "minute": 60, "hour": 3_600, "day": 86_400}
 _MOST, _LONGEST = 1_000, 86_400
 
 
-class Limit(msgspec.Struct, frozen=True):
+class AttemptLimit(msgspec.Struct, frozen=True):
     """How many attempts may stand in a moving window.
 
     Attributes:
@@ -33,7 +33,7 @@ class Limit(msgspec.Struct, frozen=True):
     seconds: float
 
     @classmethod
-    def parse(cls, text: str) -> Limit:
+    def parse(cls, text: str) -> AttemptLimit:
         """Return the limit that `text` describes, such as ``5 per 5 minutes`` or ``10 per hour``.
 
         Raises:
@@ -58,7 +58,7 @@ class Counter(msgspec.Struct, frozen=True):
 
     key: str
     """At most 80 ASCII characters that say nothing of what is counted."""
-    limit: Limit
+    limit: AttemptLimit
 
 
 class Full(msgspec.Struct, frozen=True):

@@ -13,7 +13,7 @@ from linqi._background import BackgroundTask
 from linqi._callbacks import invoke, unexpected_answer
 from linqi._single_flight import SingleFlight
 from linqi._start_once import StartOnce
-from linqi.errors import ConfigurationError, RefreshRefused, SigningError, Unavailable
+from linqi.errors import ConfigurationError, RefreshRefused, Unavailable
 from linqi.events import (
     Dispatcher,
     Event,
@@ -28,10 +28,10 @@ from linqi.instrumentation.logging import LoggingHook
 from linqi.jose.claims import split_scope
 from linqi.jose.key import Key
 from linqi.jose.signer import Signer
-from linqi.sessions._claims import check_start, replaceable
+from linqi.sessions._claims import check_start, claims_text, replaceable
 from linqi.sessions.devices import Devices
 from linqi.sessions.pair import PairMaker, TokenPair
-from linqi.sessions.record import Cause, Outcome, Revocation, SessionRecord
+from linqi.sessions.record import Revocation, RevocationCause, RotationOutcome, SessionRecord
 from linqi.sessions.refresh import SessionSettings
 from linqi.sessions.refresh_token import RefreshTokens, new_session_id
 from linqi.sessions.renewal import RenewalSettings
@@ -47,7 +47,6 @@ AuthorizeRefresh: TypeAlias = Callable[
 claims; a mapping replaces application claims of this token. It may be a coroutine function."""
 
 _AUTHORIZE_SECONDS: Final = 5.0
-_LONGEST_CLAIMS: Final = 4_096
 _LONGEST_DEVICE: Final = 256
 _SLACK_SECONDS: Final = 300
 """Revocations outlive the last token they concern by the longest leeway of a verifier."""
@@ -87,7 +86,7 @@ class Sessions:
         self.settings = settings or SessionSettings()
         self.access = access or RenewalSettings()
         chosen = (LoggingHook(),) if hooks is None else tuple(hooks)
-        self.tell: Dispatcher[Event] = Dispatcher(chosen)
+        self.events: Dispatcher[Event] = Dispatcher(chosen)
         """Hands an event to the hooks."""
         self.revocations = revocations or Revocations(store, clock=clock)
         self.revocations.listen(*chosen)
@@ -102,7 +101,7 @@ class Sessions:
         self._once = StartOnce(self._start)
         self._flight: SingleFlight[tuple[str, tuple[str, ...] | None], TokenPair] = SingleFlight()
         self._purger = BackgroundTask(
-            "purge of sessions", self._purge, events=self.tell, sleep=sleep
+            "purge of sessions", self._purge, events=self.events, sleep=sleep
         )
 
     async def start(self) -> None:
@@ -121,7 +120,7 @@ class Sessions:
 
     def listen(self, *hooks: Hook) -> None:
         """Call `hooks` too, each once however often it is added."""
-        self.tell.add(*hooks)
+        self.events.add(*hooks)
         self.revocations.listen(*hooks)
 
     async def sign_in(
@@ -139,7 +138,7 @@ class Sessions:
         `Unavailable` when the store cannot keep it.
         """
         check_start(subject, claims, scopes)
-        text = _claims_text(claims, scopes)
+        text = claims_text(claims, scopes)
         await self._ready()
         now = self._clock()
         session_id = new_session_id(subject)
@@ -159,8 +158,8 @@ class Sessions:
         if surplus:
             await self._publish_sessions(surplus, now)
             for name in surplus:
-                self.tell(SessionRevoked(user=subject, session=name, cause="limit"))
-        self.tell(SessionStarted(user=subject, session=session_id, ends_at=ends_at))
+                self.events(SessionRevoked(user=subject, session=name, cause="limit"))
+        self.events(SessionStarted(user=subject, session=session_id, ends_at=ends_at))
         return await self._pairs.make(record, "started", json.loads(text), tuple(scopes))
 
     async def refresh(
@@ -175,7 +174,9 @@ class Sessions:
         key = (refresh_token, None if scopes is None else tuple(scopes))
         return await self._flight(key, lambda: self._refresh(refresh_token, scopes))
 
-    async def revoke(self, session_id: str, *, user: str = "", cause: Cause = "admin") -> bool:
+    async def revoke(
+        self, session_id: str, *, user: str = "", cause: RevocationCause = "admin"
+    ) -> bool:
         """End a session and its access tokens; tell whether the store knew it.
 
         When it returns, the store keeps it and this process refuses; the other workers follow.
@@ -185,13 +186,13 @@ class Sessions:
         now = self._clock()
         is_known = await self.store.revoke(session_id, now, cause)
         await self._publish_sessions([session_id], now)
-        self.tell(SessionRevoked(user=user, session=session_id, cause=cause))
+        self.events(SessionRevoked(user=user, session=session_id, cause=cause))
         return is_known
 
     async def revoke_all(
-        self, subject: str, *, spared: str = "", cause: Cause = "admin"
+        self, subject: str, *, kept_session: str = "", cause: RevocationCause = "admin"
     ) -> Sequence[str]:
-        """End all sessions of `subject` but `spared`; give the ids of those that were kept.
+        """End all sessions of `subject` but `kept_session`; give the ids of those that were kept.
 
         Call it when the password was changed, too. All device tokens of the subject are over
         with it, that of the spared session included. Access tokens of sessions that no store holds
@@ -200,13 +201,13 @@ class Sessions:
         await self._ready()
         now = self._clock()
         await self.devices.end(subject)
-        ids = await self.store.revoke_all(subject, now, cause, spared)
+        ids = await self.store.revoke_all(subject, now, cause, kept_session)
         whole = Revocation(
-            kind="subject", value=subject, at=float(int(now)), until=now, spared=spared
+            kind="subject", value=subject, at=float(int(now)), until=now, kept_session=kept_session
         )
         await self._publish([whole, *(_of_session(name, now) for name in ids)], now)
         for name in ids:
-            self.tell(SessionRevoked(user=subject, session=name, cause=cause))
+            self.events(SessionRevoked(user=subject, session=name, cause=cause))
         return ids
 
     async def revoke_access_token(self, token_id: str, expires_at: float | None = None) -> None:
@@ -273,11 +274,11 @@ class Sessions:
             claims, granted = await self._asked(record)
             granted = _narrowed(granted, scopes)
         except RefreshRefused as refused:
-            self.tell(
+            self.events(
                 RefreshDenied(reason=refused.reason, detail=refused.detail, session=session_id)
             )
             raise
-        self.tell(
+        self.events(
             SessionRefreshed(
                 user=record.subject,
                 session=session_id,
@@ -288,14 +289,14 @@ class Sessions:
         return await self._pairs.make(record, outcome.kind, claims, granted)
 
     async def _redeemed(
-        self, outcome: Outcome, session_id: str, presented: int, now: float
+        self, outcome: RotationOutcome, session_id: str, presented: int, now: float
     ) -> SessionRecord:
         """Give the row to make tokens for; raise, and spread the word, where there is none."""
         record = outcome.record
         if record is None:
             raise RefreshRefused("unknown", "the store has no such session")
         if outcome.kind == "reused":
-            self.tell(
+            self.events(
                 RefreshTokenReused(
                     user=record.subject,
                     session=session_id,
@@ -375,20 +376,6 @@ def _until(revocations: Sequence[Revocation], last_expiry: float) -> list[Revoca
     """Return `revocations` that last until no token that expires by `last_expiry` is let in."""
     until = last_expiry + _SLACK_SECONDS
     return [revocation.lasting(until) for revocation in revocations]
-
-
-def _claims_text(claims: Mapping[str, Any] | None, scopes: Sequence[str]) -> str:
-    all_claims = {**(claims or {}), **({"scope": " ".join(scopes)} if scopes else {})}
-    try:
-        text = json.dumps(all_claims, separators=(",", ":"), allow_nan=False)
-        json.dumps(all_claims, ensure_ascii=False).encode()  # a token is UTF-8
-    except (TypeError, ValueError, RecursionError) as error:
-        raise SigningError(f"the claims are not JSON: {error}") from None
-    if len(text) > _LONGEST_CLAIMS:
-        raise ConfigurationError(
-            [f"the claims have {len(text)} bytes as JSON, at most {_LONGEST_CLAIMS} are kept"]
-        )
-    return text
 
 
 def _narrowed(granted: tuple[str, ...], wanted: Sequence[str] | None) -> tuple[str, ...]:

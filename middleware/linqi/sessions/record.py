@@ -1,4 +1,4 @@
-"""A session as it is kept: one row, whose counter names the refresh token that is current."""
+"""A session as it is stored: one row, whose counter is the number of the current refresh token."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ from typing import Literal, TypeAlias
 
 import msgspec
 
-__all__ = ["Cause", "Outcome", "OutcomeKind", "Revocation", "SessionRecord"]
+__all__ = ["OutcomeKind", "Revocation", "RevocationCause", "RotationOutcome", "SessionRecord"]
 
-Cause: TypeAlias = Literal["", "logout", "reuse", "limit", "admin"]
-"""Why a session was revoked; ``limit``: the subject started too many."""
+RevocationCause: TypeAlias = Literal["", "logout", "reuse", "limit", "admin"]
+"""Why a session was revoked; ``limit``: the subject started too many sessions."""
 
 OutcomeKind: TypeAlias = Literal[
     "rotated", "replayed", "recovered", "reused", "revoked", "expired", "unknown"
@@ -17,40 +17,40 @@ OutcomeKind: TypeAlias = Literal[
 
 
 class SessionRecord(msgspec.Struct, frozen=True, kw_only=True):
-    """One session. Instants are Unix seconds; no token or secret is in it."""
+    """One session. Instants are Unix seconds; it contains no token and no secret."""
 
     session_id: str
     subject: str
     counter: int = 0
-    """The number of the refresh token that is current."""
+    """The number of the current refresh token."""
     parent: int = -1
-    """The number of the token that was presented for the current one; -1 for the first."""
+    """The number of the token that was exchanged for the current one; -1 for the first."""
     rotated_at: float
     """When the current token was made."""
     first_rotated_at: float
-    """When the first token in the parent's place was made; a recovery, which makes another one,
+    """When the parent was first exchanged for another token. A recovery, which exchanges it again,
     does not change it."""
     started_at: float
     """``auth_time``: when the user signed in."""
     expires_at: float
     """When the current token expires unless it is used (idle)."""
     ends_at: float
-    """When the session ends for good; never changed."""
+    """The absolute end of the session; never changed."""
     revoked_at: float = 0.0
-    """0 while it is not."""
+    """0 if it is not revoked."""
     cause: str = ""
     claims: str = "{}"
-    """The application's claims, as a JSON object; ``scope`` is one of them."""
+    """The application's claims as a JSON object, ``scope`` included."""
     device: str = ""
-    """What the application noted about the device, for the list of sessions."""
+    """What the application stored about the device, for the list of sessions."""
 
     def is_live(self, now: float) -> bool:
-        """Tell whether the session can be refreshed at `now`."""
+        """Return whether the session can be refreshed at `now`."""
         return not self.revoked_at and now < self.expires_at and now < self.ends_at
 
 
-class Outcome(msgspec.Struct, frozen=True):
-    """What presenting a refresh token led to, and the row after it; no row where there is none."""
+class RotationOutcome(msgspec.Struct, frozen=True):
+    """The outcome of presenting a refresh token, and the row after it; None if there is no row."""
 
     kind: OutcomeKind
     record: SessionRecord | None
@@ -60,18 +60,19 @@ class Revocation(msgspec.Struct, frozen=True, kw_only=True):
     """What every worker must refuse from now on.
 
     ``session``: tokens whose ``sid`` is `value`. ``subject``: tokens of the subject `value` whose
-    session began before `at`, but for the session `spared`. ``token``: the one whose ``jti`` is
-    `value`. ``lifetime`` refuses nothing: it says that access tokens may live for `value` seconds
-    now, so that a worker with a shorter setting knows it before it meets one.
+    session began before `at`, except those of the session `kept_session`. ``token``: the token
+    whose ``jti`` is `value`. ``lifetime`` refuses nothing: it says that access tokens may live for
+    `value` seconds now, so that a worker with a shorter setting knows it before it receives one.
     """
 
     kind: Literal["session", "subject", "token", "lifetime"]
     value: str
     at: float
     until: float
-    """From here on no access token that it could concern is alive."""
-    spared: str = ""
+    """From here on no access token that it could concern is valid."""
+    kept_session: str = msgspec.field(default="", name="spared")
+    """``spared`` in JSON and in the tables, as earlier schemas wrote it."""
 
     def lasting(self, until: float) -> Revocation:
-        """Return this revocation with another end."""
+        """Return this revocation with the end `until`."""
         return msgspec.structs.replace(self, until=until)

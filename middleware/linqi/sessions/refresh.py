@@ -8,10 +8,10 @@ from dataclasses import dataclass
 import msgspec
 
 from linqi.errors import ConfigurationError
-from linqi.sessions.record import Outcome, SessionRecord
+from linqi.sessions.record import RotationOutcome, SessionRecord
 from linqi.sessions.renewal import share_of
 
-__all__ = ["SessionSettings", "judge", "revoked"]
+__all__ = ["SessionSettings", "decide_rotation", "revoked"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,9 +78,9 @@ class SessionSettings:
         return min(float(math.floor(now + self.idle)), ends_at)
 
 
-def judge(
+def decide_rotation(
     record: SessionRecord | None, counter: int, now: float, settings: SessionSettings
-) -> Outcome:
+) -> RotationOutcome:
     """Decide what token number `counter` of a session leads to at `now`.
 
     The current one rotates. Its parent gets the same successor within the grace, and a new one
@@ -91,20 +91,20 @@ def judge(
     store decides exactly so, in one atomic step.
     """
     if record is None:
-        return Outcome("unknown", None)
+        return RotationOutcome("unknown", None)
     if record.revoked_at:
-        return Outcome("revoked", record)
+        return RotationOutcome("revoked", record)
     if not record.is_live(now):
-        return Outcome("expired", record)
+        return RotationOutcome("expired", record)
     if counter == record.counter:
-        return Outcome("rotated", _advanced(record, counter, now, settings))
+        return RotationOutcome("rotated", _advanced(record, counter, now, settings))
     age = now - record.first_rotated_at
     if counter == record.parent and age <= max(settings.grace, settings.recover_seconds):
         if now - record.rotated_at <= settings.grace:
-            return Outcome("replayed", record)
+            return RotationOutcome("replayed", record)
         if age <= settings.recover_seconds:
-            return Outcome("recovered", _advanced(record, counter, now, settings))
-    return Outcome("reused", revoked(record, now, "reuse"))
+            return RotationOutcome("recovered", _advanced(record, counter, now, settings))
+    return RotationOutcome("reused", revoked(record, now, "reuse"))
 
 
 def revoked(record: SessionRecord, now: float, cause: str) -> SessionRecord:

@@ -22,11 +22,11 @@ __all__ = [
     "Due",
     "Grid",
     "Jitter",
-    "Kept",
+    "NotRenewed",
     "Policy",
     "RenewalSettings",
-    "Span",
     "Threshold",
+    "TokenSpan",
     "decide",
     "first_span",
     "share_of",
@@ -34,7 +34,7 @@ __all__ = [
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Span:
+class TokenSpan:
     """The life of one token: from ``iat`` to ``exp``, in Unix seconds."""
 
     issued_at: float
@@ -44,7 +44,7 @@ class Span:
 class Policy(Protocol):
     """Chooses the life of the next token of a session."""
 
-    def span(self, session: str, now: float, settings: RenewalSettings) -> Span:
+    def span(self, session: str, now: float, settings: RenewalSettings) -> TokenSpan:
         """Give the life of a token of `session` made at `now`."""
         ...
 
@@ -59,7 +59,7 @@ class Grid:
     every worker computes the same one.
     """
 
-    def span(self, session: str, now: float, settings: RenewalSettings) -> Span:
+    def span(self, session: str, now: float, settings: RenewalSettings) -> TokenSpan:
         """Give the life from the last grid point to one buffer after the next."""
         period = settings.lifetime - settings.buffer
         phase = share_of(session) * period
@@ -68,7 +68,7 @@ class Grid:
         epoch = math.floor((now - phase) / period)
         if phase + period * (epoch + 1) <= now:  # the division rounded down past the point
             epoch += 1
-        return Span(
+        return TokenSpan(
             issued_at=min(now, phase + period * epoch),
             expires_at=phase + period * (epoch + 1) + settings.buffer,
         )
@@ -81,10 +81,10 @@ class Threshold:
     Sessions that sign in together stay together: every cycle repeats the storm.
     """
 
-    def span(self, session: str, now: float, settings: RenewalSettings) -> Span:
+    def span(self, session: str, now: float, settings: RenewalSettings) -> TokenSpan:
         """Give the life that starts now."""
         start = math.floor(now) if settings.is_whole else now
-        return Span(issued_at=start, expires_at=start + settings.lifetime)
+        return TokenSpan(issued_at=start, expires_at=start + settings.lifetime)
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,14 +100,14 @@ class Jitter:
         if not 0 < self.width <= 1:
             raise ConfigurationError([f"the jitter width is {self.width}, expected above 0 to 1"])
 
-    def span(self, session: str, now: float, settings: RenewalSettings) -> Span:
+    def span(self, session: str, now: float, settings: RenewalSettings) -> TokenSpan:
         """Give a life that starts now and is shorter by this token's share."""
         whole = settings.is_whole
         longest_cut = self.width * (settings.lifetime - settings.buffer)
         cut = share_of(f"{session} {now}") * longest_cut
         start = math.floor(now) if whole else now
         end = start + settings.lifetime - (math.floor(cut) if whole else cut)
-        return Span(issued_at=start, expires_at=end)
+        return TokenSpan(issued_at=start, expires_at=end)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -188,14 +188,14 @@ class RenewalSettings:
 class Due:
     """A successor may be made: its life and its derived id."""
 
-    span: Span
+    span: TokenSpan
     token_id: str
     due_at: float
     """When the renewal became due: the lag is counted from here."""
 
 
 @dataclass(frozen=True, slots=True)
-class Kept:
+class NotRenewed:
     """No successor, and why.
 
     ``bound``: the token is bound to a proof of possession (``cnf``, RFC 7800) that was not checked
@@ -207,12 +207,12 @@ class Kept:
     """Where the session ends, for ``at_end``."""
 
 
-Decision = Due | Kept
-NOT_DUE: Final = Kept("not_due")
-NOT_OURS: Final = Kept("not_ours")
-_NO_SESSION: Final = Kept("no_session")
-_BOUND: Final = Kept("bound")
-_EXPIRED: Final = Kept("expired")
+Decision = Due | NotRenewed
+NOT_DUE: Final = NotRenewed("not_due")
+NOT_OURS: Final = NotRenewed("not_ours")
+_NO_SESSION: Final = NotRenewed("no_session")
+_BOUND: Final = NotRenewed("bound")
+_EXPIRED: Final = NotRenewed("expired")
 
 
 def decide(verified: Verified, now: float, settings: RenewalSettings) -> Decision:
@@ -239,22 +239,22 @@ def decide(verified: Verified, now: float, settings: RenewalSettings) -> Decisio
     issued_at = max(span.issued_at, verified.issued_at or 0)
     expires_at = min(span.expires_at, end)
     if expires_at <= verified.expires_at:
-        return Kept("at_end", end)
+        return NotRenewed("at_end", end)
     if "cnf" in verified.claims:
         return _BOUND
     return Due(
-        span=Span(issued_at=issued_at, expires_at=expires_at),
+        span=TokenSpan(issued_at=issued_at, expires_at=expires_at),
         token_id=_derive_id(session, registered.jti, expires_at),
         due_at=due_at,
     )
 
 
-def first_span(session: str, now: float, settings: RenewalSettings) -> Span:
+def first_span(session: str, now: float, settings: RenewalSettings) -> TokenSpan:
     """Give the life of the first token of `session`, made at login."""
     span = settings.policy.span(session, now, settings)
     issued_at = math.floor(now) if settings.is_whole else now
     end = settings.session_end(session, issued_at)
-    return Span(issued_at=issued_at, expires_at=min(span.expires_at, end))
+    return TokenSpan(issued_at=issued_at, expires_at=min(span.expires_at, end))
 
 
 def share_of(text: str) -> float:

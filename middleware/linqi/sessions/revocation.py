@@ -264,7 +264,7 @@ class Revocations:
         if began is None:
             began = verified.issued_at or 0
         return any(
-            began < revocation.at and verified.session_id != (revocation.spared or None)
+            began < revocation.at and verified.session_id != (revocation.kept_session or None)
             for revocation in self._subjects[verified.subject or ""]
         )
 

@@ -29,7 +29,7 @@ from linqi.sessions._claims import check_start, replaceable
 from linqi.sessions.budget import RenewalBudget
 from linqi.sessions.renewal import NOT_OURS, Decision, Due, RenewalSettings, decide, first_span
 
-__all__ = ["Authorize", "Begun", "Issued", "RenewalCounts", "SlidingRenewal"]
+__all__ = ["Authorize", "Issued", "PendingRenewal", "RenewalCounts", "SlidingRenewal"]
 
 Authorize: TypeAlias = Callable[
     [Verified], bool | Mapping[str, Any] | Awaitable[bool | Mapping[str, Any]]
@@ -55,7 +55,7 @@ class Issued:
         return f"<Issued expires_at={self.expires_at}>"
 
 
-class Begun:
+class PendingRenewal:
     """A renewal under way: awaiting it gives the successor, or raises why there is none.
 
     ``is_first`` tells whether this request pays for the signature. A waiter that leaves does not
@@ -201,14 +201,14 @@ class SlidingRenewal:
             return True
         return self._budget.affords(now, *self._patience(verified, now))
 
-    def begin(self, verified: Verified, due: Due, now: float) -> Begun | None:
+    def begin(self, verified: Verified, due: Due, now: float) -> PendingRenewal | None:
         """Give the successor or the task that makes it; None where the budget puts it off."""
         # The token alone: off the grid each instant has its own successor, and the first stays.
         key = verified.digest
         known = self._memo.get(key)
         if known is not None:
             self.counts.coalesced += 1
-            return Begun(known, is_first=False)
+            return PendingRenewal(known, is_first=False)
         budget = None if self._flight.has(key) else self._budget
         if budget is not None and not budget.take(now, *self._patience(verified, now)):
             self.counts.deferred += 1
@@ -216,7 +216,7 @@ class SlidingRenewal:
         task, started = self._flight.start(key, lambda: self._make(verified, due))
         if not started:
             self.counts.coalesced += 1
-        return Begun(task, is_first=started)
+        return PendingRenewal(task, is_first=started)
 
     async def renew(self, verified: Verified) -> Issued | None:
         """Give the successor of `verified` if one is due and affordable now.

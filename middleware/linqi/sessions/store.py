@@ -1,112 +1,127 @@
-"""What keeps sessions: the contract that every store fulfils."""
+"""The contract that every session store fulfils."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from typing import Protocol, TypeAlias, runtime_checkable
 
-from linqi.sessions.record import Outcome, Revocation, SessionRecord
+from linqi.sessions.record import Revocation, RotationOutcome, SessionRecord
 from linqi.sessions.refresh import SessionSettings
 
-__all__ = ["SessionStore", "Take"]
+__all__ = ["OnRevocations", "SessionStore"]
 
-Take: TypeAlias = Callable[[Sequence[Revocation]], None]
-"""Receives revocations, old and new, in any order and more than once; an empty sequence says that
-there is nothing new up to now."""
+OnRevocations: TypeAlias = Callable[[Sequence[Revocation]], None]
+"""Receives revocations, old and new, in any order, possibly more than once. An empty sequence says
+that the store was read and has nothing new."""
 
 
 @runtime_checkable
 class SessionStore(Protocol):
-    """Keeps one row a session, and the revocations of the last access lifetime.
+    """Stores one row per session, and the revocations of the last access lifetime.
 
-    Every operation is atomic, and doing it twice does no more than doing it once: a driver may
-    send it again when a reply was lost. All of them raise `Unavailable` when the store cannot be
-    reached in time; what they were asked may then have happened. Instants are Unix seconds of the
-    caller's clock.
+    Every operation is atomic and idempotent: a driver may send it again when a reply was lost. All
+    of them raise `Unavailable` when the store does not answer in time; the operation may then have
+    taken place. Instants are Unix seconds of the caller's clock.
     """
 
     async def start(self) -> None:
-        """Connect, and make the schema where that is the store's own to make."""
+        """Connect, and create the schema where the store does that itself."""
         ...
 
     async def close(self) -> None:
-        """Let go of connections and threads; called after the last operation."""
+        """Close connections and threads; called after the last operation."""
         ...
 
     async def create(self, record: SessionRecord, most_sessions: int) -> Sequence[str]:
-        """Keep a new session and give the ids of those that are over for its sake.
+        """Store a new session, and revoke the subject's oldest sessions beyond the limit.
 
-        Of one subject at most `most_sessions` live: the oldest are revoked (``limit``).
+        Args:
+            record: The new session.
+            most_sessions: How many sessions of one subject may be live, at least 1. The oldest
+                beyond that are revoked with the cause ``limit``.
+
+        Returns:
+            The ids of the sessions that were revoked.
+
         """
         ...
 
     async def present(
         self, session_id: str, counter: int, now: float, settings: SessionSettings
-    ) -> Outcome:
-        """Apply `linqi.sessions.refresh.judge` to a session and keep what came of it."""
+    ) -> RotationOutcome:
+        """Apply `linqi.sessions.refresh.decide_rotation` to a session and store the result."""
         ...
 
     async def get(self, session_id: str) -> SessionRecord | None:
-        """Give a session, whether live or not."""
+        """Return a session, live or not; None if the store has none with this id."""
         ...
 
     async def live(self, subject: str, now: float) -> Sequence[SessionRecord]:
-        """Give the live sessions of `subject`, oldest first."""
+        """Return the live sessions of `subject`, oldest first."""
         ...
 
     async def revoke(self, session_id: str, now: float, cause: str) -> bool:
-        """Revoke a session; tell whether there is one, revoked just now or before."""
+        """Revoke a session; return whether it exists, even if it was revoked before."""
         ...
 
     async def revoke_all(
-        self, subject: str, now: float, cause: str, spared: str = ""
+        self, subject: str, now: float, cause: str, kept_session: str = ""
     ) -> Sequence[str]:
-        """Revoke the sessions of `subject` but `spared`; give the ids of all that are revoked."""
+        """Revoke the sessions of `subject`, except the one whose id is `kept_session`.
+
+        Returns:
+            The ids of all that are revoked now, those revoked before included.
+
+        """
         ...
 
     async def raise_lifetime(self, seconds: float) -> float:
-        """Keep the longest life that an access token of this deployment ever had.
+        """Store the longest lifetime that access tokens of this deployment ever had.
 
-        Raises the kept one to `seconds` where it is shorter, in one atomic step, and never lowers
-        it: tokens made before a setting was shortened live on. 0 only reads it.
+        Raises the stored value to `seconds` if it is shorter, in one atomic step, and never lowers
+        it: tokens made before a setting was shortened are still valid. 0 only reads it.
 
         Returns:
-            The longest life in seconds, at least `seconds`; 0 where none was ever kept.
+            The longest lifetime in seconds, at least `seconds`; 0 if none was ever stored.
 
         """
         ...
 
     async def end_devices(self, owner: str, now: float) -> None:
-        """Keep that the device tokens of `owner` that were made until now are over.
+        """Store that the device tokens of `owner` that were made until now are no longer valid.
 
         Args:
             owner: `linqi.sessions.device_token.owner_of` the subject.
-            now: Unix seconds. The kept instant rises in any case, whatever this clock says. It is
-                kept for 400 days at least, the longest that a device token can be good.
+            now: Unix seconds. The stored instant rises in any case, whatever this clock says. It is
+                kept for at least 400 days, the longest that a device token can be valid.
 
         """
         ...
 
     async def devices_ended_at(self, owner: str) -> float:
-        """Return the instant that `end_devices` kept last for `owner`; 0 if there is none."""
+        """Return the instant that `end_devices` stored last for `owner`; 0 if there is none."""
         ...
 
     async def publish(self, revocations: Sequence[Revocation]) -> None:
-        """Keep `revocations` until their end, and have every worker hear of them."""
+        """Store `revocations` until their end, and send them to every worker."""
         ...
 
-    async def follow(self, since: float, take: Take) -> None:
-        """Give `take` every revocation that is alive at `since` and later ones as they come.
+    async def follow(self, since: float, on_revocations: OnRevocations) -> None:
+        """Pass every revocation whose end is after `since` to `on_revocations`, then later ones.
 
-        Runs until it is cancelled. `take` is called at least every second while the store can be
-        reached; raises `Unavailable` as soon as it cannot.
+        Runs until it is cancelled. `on_revocations` is called at least every second while the store
+        can be reached; raises `Unavailable` as soon as it cannot.
         """
         ...
 
     async def purge(self, now: float, most: int) -> int:
-        """Forget at most `most` sessions that are over, and revocations past their end.
+        """Delete at most `most` sessions that are over, and revocations past their end.
 
-        Gives how many sessions it forgot. None goes before its refresh tokens are expired, so
-        that the reuse of one is known; some stores keep it until the session's end.
+        A session is not deleted before its refresh tokens are expired, so that the reuse of one is
+        detected; some stores keep it until the session's end.
+
+        Returns:
+            How many sessions were deleted.
+
         """
         ...

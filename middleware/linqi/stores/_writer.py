@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
-from linqi.stores._held import HeldConnection
+from linqi.stores._fork_safe import ForkSafeConnection
 
 __all__ = ["Writer"]
 
@@ -25,7 +25,7 @@ class Writer:
     """
 
     def __init__(self, open_file: Callable[[], sqlite3.Connection], most_at_once: int) -> None:
-        self._held = HeldConnection(open_file, in_child=self._begin_anew)
+        self._held = ForkSafeConnection(open_file, in_child=self._begin_anew)
         self._most_at_once = most_at_once
         self._jobs: queue.SimpleQueue[Job | None] = queue.SimpleQueue()
         self._thread: threading.Thread | None = None

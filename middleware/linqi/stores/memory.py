@@ -7,9 +7,9 @@ from collections.abc import Sequence
 
 from linqi.sessions.attempts import AttemptStore
 from linqi.sessions.device_token import LEAST_STEP, LONGEST_DEVICE_SECONDS
-from linqi.sessions.record import Outcome, Revocation, SessionRecord
-from linqi.sessions.refresh import SessionSettings, judge, revoked
-from linqi.sessions.store import Take
+from linqi.sessions.record import Revocation, RotationOutcome, SessionRecord
+from linqi.sessions.refresh import SessionSettings, decide_rotation, revoked
+from linqi.sessions.store import OnRevocations
 from linqi.stores.memory_attempts import MemoryAttempts
 
 __all__ = ["MemoryStore"]
@@ -52,9 +52,9 @@ class MemoryStore:
 
     async def present(
         self, session_id: str, counter: int, now: float, settings: SessionSettings
-    ) -> Outcome:
+    ) -> RotationOutcome:
         """Redeem a refresh token; see `SessionStore`."""
-        outcome = judge(self._rows.get(session_id), counter, now, settings)
+        outcome = decide_rotation(self._rows.get(session_id), counter, now, settings)
         if outcome.record is not None:
             self._rows[session_id] = outcome.record
         return outcome
@@ -72,10 +72,10 @@ class MemoryStore:
         return self._revoke(session_id, now, cause)
 
     async def revoke_all(
-        self, subject: str, now: float, cause: str, spared: str = ""
+        self, subject: str, now: float, cause: str, kept_session: str = ""
     ) -> Sequence[str]:
         """Revoke the sessions of `subject`; see `SessionStore`."""
-        ids = [name for name in self._by_subject.get(subject, ()) if name != spared]
+        ids = [name for name in self._by_subject.get(subject, ()) if name != kept_session]
         for session_id in ids:
             self._revoke(session_id, now, cause)
         return ids
@@ -96,26 +96,27 @@ class MemoryStore:
     async def publish(self, revocations: Sequence[Revocation]) -> None:
         """Keep `revocations` and tell the followers."""
         for revocation in revocations:
-            self._revocations[revocation.kind, revocation.value, revocation.spared] = revocation
+            key = revocation.kind, revocation.value, revocation.kept_session
+            self._revocations[key] = revocation
         for follower, loop in [*self._followers.items()]:
             if loop.is_closed():
                 del self._followers[follower]
             else:
                 follower.put_nowait(revocations)
 
-    async def follow(self, since: float, take: Take) -> None:
-        """Give `take` what is alive at `since`, then what comes."""
+    async def follow(self, since: float, on_revocations: OnRevocations) -> None:
+        """Give `on_revocations` what is alive at `since`, then what comes."""
         queue: asyncio.Queue[Sequence[Revocation]] = asyncio.Queue()
         self._followers[queue] = asyncio.get_running_loop()
         try:
-            take([known for known in self._revocations.values() if known.until > since])
+            on_revocations([known for known in self._revocations.values() if known.until > since])
             while True:
                 try:
                     async with asyncio.timeout(_BEAT_SECONDS):
                         found = await queue.get()
                 except TimeoutError:
                     found = ()
-                take(found)
+                on_revocations(found)
         finally:
             self._followers.pop(queue, None)
 

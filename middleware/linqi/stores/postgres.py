@@ -13,10 +13,17 @@ import msgspec
 from linqi.errors import ConfigurationError, NotStarted
 from linqi.sessions.attempts import AttemptStore
 from linqi.sessions.device_token import LEAST_STEP, LONGEST_DEVICE_SECONDS
-from linqi.sessions.record import Outcome, Revocation, SessionRecord
+from linqi.sessions.record import Revocation, RotationOutcome, SessionRecord
 from linqi.sessions.refresh import SessionSettings
-from linqi.sessions.store import Take
+from linqi.sessions.store import OnRevocations
 from linqi.stores._asyncpg import as_unavailable, driver
+from linqi.stores._table_rows import (
+    SESSION_COLUMNS,
+    revocation_of,
+    revocation_row,
+    session_of,
+    session_row,
+)
 from linqi.stores.postgres_attempts import ATTEMPTS_SQL, PostgresAttempts
 
 if TYPE_CHECKING:
@@ -30,22 +37,7 @@ _BEAT_SECONDS: Final = 1.0
 _MOST_IN_NOTICE: Final = 7_000
 """Bytes; PostgreSQL allows 8,000 a notification."""
 _LOCK: Final = 0x6C696E7169
-_FIELDS: Final = (
-    "session_id",
-    "subject",
-    "counter",
-    "parent",
-    "rotated_at",
-    "started_at",
-    "expires_at",
-    "ends_at",
-    "revoked_at",
-    "cause",
-    "claims",
-    "device",
-    "first_rotated_at",
-)
-"""In the order of the table's columns, to which a migration can only add at the end."""
+_INSERTED: Final = ", ".join(f"${n + 1}" for n in range(len(SESSION_COLUMNS)))
 
 
 class PostgresStore:
@@ -135,16 +127,15 @@ class PostgresStore:
 
     async def create(self, record: SessionRecord, most_sessions: int) -> Sequence[str]:
         """Keep a new session; see `SessionStore`."""
-        marks = ", ".join(f"${n + 1}" for n in range(len(_FIELDS)))
         rows = await self._fetch(
-            f"SELECT * FROM linqi_create(ROW({marks})::linqi_sessions, {most_sessions:d})",  # noqa: S608
-            *[getattr(record, name) for name in _FIELDS],
+            f"SELECT * FROM linqi_create(ROW({_INSERTED})::linqi_sessions, {most_sessions:d})",  # noqa: S608
+            *session_row(record),
         )
         return [row[0] for row in rows]
 
     async def present(
         self, session_id: str, counter: int, now: float, settings: SessionSettings
-    ) -> Outcome:
+    ) -> RotationOutcome:
         """Redeem a refresh token; see `SessionStore`."""
         (row,) = await self._fetch(
             "SELECT kind, (after).* FROM linqi_present($1, $2, $3, $4, $5, $6)",
@@ -155,13 +146,13 @@ class PostgresStore:
             float(settings.recover_seconds),
             float(settings.idle),
         )
-        kind = row["kind"]
-        return Outcome(kind, None if kind == "unknown" else _record(row))
+        kind, *after = row
+        return RotationOutcome(kind, None if kind == "unknown" else session_of(after))
 
     async def get(self, session_id: str) -> SessionRecord | None:
         """Give a session."""
         rows = await self._fetch("SELECT * FROM linqi_sessions WHERE session_id = $1", session_id)
-        return _record(rows[0]) if rows else None
+        return session_of(rows[0]) if rows else None
 
     async def live(self, subject: str, now: float) -> Sequence[SessionRecord]:
         """Give the live sessions of `subject`, oldest first."""
@@ -171,7 +162,7 @@ class PostgresStore:
             subject,
             now,
         )
-        return [_record(row) for row in rows]
+        return [session_of(row) for row in rows]
 
     async def revoke(self, session_id: str, now: float, cause: str) -> bool:
         """Revoke a session; see `SessionStore`."""
@@ -186,7 +177,7 @@ class PostgresStore:
         return bool(rows)
 
     async def revoke_all(
-        self, subject: str, now: float, cause: str, spared: str = ""
+        self, subject: str, now: float, cause: str, kept_session: str = ""
     ) -> Sequence[str]:
         """Revoke the sessions of `subject`; see `SessionStore`."""
         rows = await self._fetch(
@@ -196,7 +187,7 @@ class PostgresStore:
             subject,
             now,
             cause,
-            spared,
+            kept_session,
         )
         return [row[0] for row in rows]
 
@@ -230,27 +221,24 @@ class PostgresStore:
 
     async def publish(self, revocations: Sequence[Revocation]) -> None:
         """Keep `revocations` and notify every worker, in one transaction."""
-        columns: tuple[list[Any], ...] = ([], [], [], [], [])
+        if not revocations:
+            return
         # One statement may not touch one row twice.
-        once = {(r.kind, r.value, r.at, r.spared): r for r in revocations}
-        for r in once.values():
-            for column, value in zip(
-                columns, (r.kind, r.value, r.at, r.until, r.spared), strict=True
-            ):
-                column.append(value)
+        once = {(r.kind, r.value, r.at, r.kept_session): r for r in revocations}
+        rows = [revocation_row(revocation) for revocation in once.values()]
         await self._fetch(
             "WITH kept AS (INSERT INTO linqi_revocations"
             " SELECT * FROM unnest($1::text[], $2::text[], $3::float8[], $4::float8[], $5::text[])"
             " ON CONFLICT (kind, value, at, spared) DO UPDATE"
             " SET until = greatest(linqi_revocations.until, excluded.until))"
             " SELECT pg_notify($6, notice) FROM unnest($7::text[]) AS notice",
-            *columns,
+            *map(list, zip(*rows, strict=True)),
             _CHANNEL,
             _notices(revocations),
         )
 
-    async def follow(self, since: float, take: Take) -> None:
-        """Listen, give `take` what is kept, then what is notified."""
+    async def follow(self, since: float, on_revocations: OnRevocations) -> None:
+        """Listen, give `on_revocations` what is kept, then what is notified."""
         notices: asyncio.Queue[str] = asyncio.Queue()
         connection = await self._connect()
         try:
@@ -262,7 +250,7 @@ class PostgresStore:
                 rows = await connection.fetch(
                     "SELECT * FROM linqi_revocations WHERE until > $1", since
                 )
-            take([Revocation(**dict(row)) for row in rows])
+            on_revocations([revocation_of(row) for row in rows])
             while True:
                 try:
                     async with asyncio.timeout(_BEAT_SECONDS):
@@ -270,9 +258,9 @@ class PostgresStore:
                 except TimeoutError:
                     async with self._in_time():
                         await connection.execute("SELECT 1")  # is it still there?
-                    take(())
+                    on_revocations(())
                 else:
-                    take(msgspec.json.decode(text, type=list[Revocation]))
+                    on_revocations(msgspec.json.decode(text, type=list[Revocation]))
         finally:
             await self._leave(connection)
 
@@ -353,7 +341,3 @@ def _notices(revocations: Sequence[Revocation]) -> list[str]:
     if waiting:
         notices.append(msgspec.json.encode(waiting).decode())
     return notices
-
-
-def _record(row: Any) -> SessionRecord:
-    return SessionRecord(**{name: row[name] for name in _FIELDS})

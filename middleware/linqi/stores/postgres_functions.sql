@@ -1,6 +1,6 @@
 -- The functions of schema 2; its tables are in postgres.sql.
 
--- Applies linqi.sessions.refresh.judge to one session. The row lock makes it one step; the row is
+-- Applies linqi.sessions.refresh.decide_rotation to one session. The row lock makes it one step; the row is
 -- written only where it changes.
 CREATE FUNCTION linqi_present(
     p_session text, p_counter bigint, p_now double precision, p_grace double precision,

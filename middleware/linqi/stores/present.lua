@@ -1,4 +1,4 @@
--- Applies linqi.sessions.refresh.judge to one session, in one step.
+-- Applies linqi.sessions.refresh.decide_rotation to one session, in one step.
 -- KEYS[1]: the session, "counter parent rotated_at expires_at ends_at revoked_at cause
 -- first_rotated_at rest", where rest is a JSON array. A row of schema 1 lacks first_rotated_at, which
 -- is then taken to be rotated_at: such a row can be recovered for longer, once.

@@ -13,11 +13,19 @@ from typing import Any, Final, TypeVar
 from linqi.errors import ConfigurationError, NotStarted, Unavailable
 from linqi.sessions.attempts import AttemptStore
 from linqi.sessions.device_token import LEAST_STEP, LONGEST_DEVICE_SECONDS
-from linqi.sessions.record import Outcome, Revocation, SessionRecord
-from linqi.sessions.refresh import SessionSettings, judge, revoked
-from linqi.sessions.store import Take
-from linqi.stores._held import HeldConnection
+from linqi.sessions.record import Revocation, RotationOutcome, SessionRecord
+from linqi.sessions.refresh import SessionSettings, decide_rotation, revoked
+from linqi.sessions.store import OnRevocations
+from linqi.stores._fork_safe import ForkSafeConnection
 from linqi.stores._sqlite_faults import explained
+from linqi.stores._table_rows import (
+    REVOCATION_COLUMNS,
+    SESSION_COLUMNS,
+    revocation_of,
+    revocation_row,
+    session_of,
+    session_row,
+)
 from linqi.stores._writer import Writer
 from linqi.stores.sqlite_attempts import SQLiteAttempts
 
@@ -27,11 +35,12 @@ _T = TypeVar("_T")
 
 _VERSION: Final = 2
 _MOST_AT_ONCE: Final = 256
-_COLUMNS: Final = (
-    "session_id, subject, counter, parent, rotated_at, started_at, expires_at, ends_at,"
-    " revoked_at, cause, claims, device, first_rotated_at"
+_SESSION: Final = ", ".join(SESSION_COLUMNS)
+_REVOCATION: Final = ", ".join(REVOCATION_COLUMNS)
+_INSERT_SESSION: Final = (
+    f"INSERT OR IGNORE INTO sessions ({_SESSION})"  # noqa: S608
+    f" VALUES ({', '.join('?' * len(SESSION_COLUMNS))})"
 )
-_FIELDS: Final = tuple(name.strip() for name in _COLUMNS.split(","))
 _SCHEMA: Final = """
 CREATE TABLE sessions (
     session_id TEXT PRIMARY KEY, subject TEXT NOT NULL, counter INTEGER NOT NULL,
@@ -114,11 +123,7 @@ class SQLiteStore:
         """Keep a new session; see `SessionStore`."""
 
         def create(connection: sqlite3.Connection) -> list[str]:
-            marks = ", ".join("?" * len(_FIELDS))
-            connection.execute(
-                f"INSERT OR IGNORE INTO sessions ({_COLUMNS}) VALUES ({marks})",  # noqa: S608
-                _row(record),
-            )
+            connection.execute(_INSERT_SESSION, session_row(record))
             live = _live(connection, record.subject, record.started_at)
             surplus = [row.session_id for row in live if row.session_id != record.session_id]
             surplus = surplus[: max(0, len(live) - most_sessions)]
@@ -130,12 +135,12 @@ class SQLiteStore:
 
     async def present(
         self, session_id: str, counter: int, now: float, settings: SessionSettings
-    ) -> Outcome:
+    ) -> RotationOutcome:
         """Redeem a refresh token; see `SessionStore`."""
 
-        def present(connection: sqlite3.Connection) -> Outcome:
+        def present(connection: sqlite3.Connection) -> RotationOutcome:
             before = _get(connection, session_id)
-            outcome = judge(before, counter, now, settings)
+            outcome = decide_rotation(before, counter, now, settings)
             if outcome.record is not None and outcome.record is not before:
                 _put(connection, outcome.record)
             return outcome
@@ -155,7 +160,7 @@ class SQLiteStore:
         return await self._run(lambda connection: _revoke(connection, session_id, now, cause))
 
     async def revoke_all(
-        self, subject: str, now: float, cause: str, spared: str = ""
+        self, subject: str, now: float, cause: str, kept_session: str = ""
     ) -> Sequence[str]:
         """Revoke the sessions of `subject`; see `SessionStore`."""
 
@@ -163,11 +168,11 @@ class SQLiteStore:
             connection.execute(
                 "UPDATE sessions SET revoked_at = ?, cause = ?"
                 " WHERE subject = ? AND session_id != ? AND revoked_at = 0",
-                (now, cause, subject, spared),
+                (now, cause, subject, kept_session),
             )
             found = connection.execute(
                 "SELECT session_id FROM sessions WHERE subject = ? AND session_id != ?",
-                (subject, spared),
+                (subject, kept_session),
             )
             return [row[0] for row in found]
 
@@ -212,34 +217,34 @@ class SQLiteStore:
 
     async def publish(self, revocations: Sequence[Revocation]) -> None:
         """Keep `revocations`; other processes find them when they look next."""
-        rows = [(r.kind, r.value, r.at, r.until, r.spared) for r in revocations]
+        rows = [revocation_row(revocation) for revocation in revocations]
 
         def publish(connection: sqlite3.Connection) -> None:
             connection.executemany(
-                "INSERT INTO revocations (kind, value, at, until, spared) VALUES (?, ?, ?, ?, ?)",
+                f"INSERT INTO revocations ({_REVOCATION}) VALUES (?, ?, ?, ?, ?)",  # noqa: S608
                 rows,
             )
 
         await self._run(publish)
 
-    async def follow(self, since: float, take: Take) -> None:
-        """Give `take` what is alive at `since`, then look for more every `poll_seconds`."""
+    async def follow(self, since: float, on_revocations: OnRevocations) -> None:
+        """Read what is alive at `since`, then what is new every `poll_seconds`."""
         number = -1
 
         def look(connection: sqlite3.Connection) -> list[tuple[Any, ...]]:
             return connection.execute(
-                "SELECT number, kind, value, at, until, spared FROM revocations"
+                f"SELECT number, {_REVOCATION} FROM revocations"  # noqa: S608
                 " WHERE number > ? AND until > ? ORDER BY number",
                 (number, since),
             ).fetchall()
 
-        reader = HeldConnection(self._open)
+        reader = ForkSafeConnection(self._open)
         try:
             while True:
                 found = await self._in_time(asyncio.to_thread(reader.use, look))
                 if found:
                     number = found[-1][0]
-                take([_revocation(row) for row in found])
+                on_revocations([revocation_of(row[1:]) for row in found])
                 await asyncio.sleep(self._poll_seconds)
         finally:
             reader.close()
@@ -318,25 +323,12 @@ def _version(connection: sqlite3.Connection) -> int:
     return int(connection.execute("PRAGMA user_version").fetchone()[0])
 
 
-def _row(record: SessionRecord) -> tuple[Any, ...]:
-    return tuple(getattr(record, name) for name in _FIELDS)
-
-
-def _record(row: tuple[Any, ...]) -> SessionRecord:
-    return SessionRecord(**dict(zip(_FIELDS, row, strict=True)))
-
-
-def _revocation(row: tuple[Any, ...]) -> Revocation:
-    _, kind, value, at, until, spared = row
-    return Revocation(kind=kind, value=value, at=at, until=until, spared=spared)
-
-
 def _get(connection: sqlite3.Connection, session_id: str) -> SessionRecord | None:
     row = connection.execute(
-        f"SELECT {_COLUMNS} FROM sessions WHERE session_id = ?",  # noqa: S608
+        f"SELECT {_SESSION} FROM sessions WHERE session_id = ?",  # noqa: S608
         (session_id,),
     ).fetchone()
-    return None if row is None else _record(row)
+    return None if row is None else session_of(row)
 
 
 def _put(connection: sqlite3.Connection, record: SessionRecord) -> None:
@@ -358,11 +350,11 @@ def _put(connection: sqlite3.Connection, record: SessionRecord) -> None:
 
 def _live(connection: sqlite3.Connection, subject: str, now: float) -> list[SessionRecord]:
     rows = connection.execute(
-        f"SELECT {_COLUMNS} FROM sessions WHERE subject = ? AND revoked_at = 0"  # noqa: S608
+        f"SELECT {_SESSION} FROM sessions WHERE subject = ? AND revoked_at = 0"  # noqa: S608
         " AND expires_at > ? AND ends_at > ? ORDER BY started_at, session_id",
         (subject, now, now),
     )
-    return [_record(row) for row in rows]
+    return [session_of(row) for row in rows]
 
 
 def _revoke(connection: sqlite3.Connection, session_id: str, now: float, cause: str) -> bool:

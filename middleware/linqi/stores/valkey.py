@@ -12,11 +12,12 @@ import msgspec
 from linqi.errors import ConfigurationError, NotStarted
 from linqi.sessions.attempts import AttemptStore
 from linqi.sessions.device_token import LEAST_STEP, LONGEST_DEVICE_SECONDS
-from linqi.sessions.record import Outcome, Revocation, SessionRecord
+from linqi.sessions.record import Revocation, RotationOutcome, SessionRecord
 from linqi.sessions.refresh import SessionSettings
 from linqi.sessions.refresh_token import subject_tag
-from linqi.sessions.store import Take
+from linqi.sessions.store import OnRevocations
 from linqi.stores._redis import Script, as_unavailable, connect
+from linqi.stores._valkey_rows import session_of, session_row
 from linqi.stores.valkey_attempts import ValkeyAttempts
 
 if TYPE_CHECKING:
@@ -119,25 +120,25 @@ class ValkeyStore:
             repr(record.started_at),
             repr(record.expires_at),
             repr(record.ends_at),
-            _row(record),
+            session_row(record),
         ]
         return _texts(await self._call("create", keys, arguments))
 
     async def present(
         self, session_id: str, counter: int, now: float, settings: SessionSettings
-    ) -> Outcome:
+    ) -> RotationOutcome:
         """Redeem a refresh token; see `SessionStore`."""
         rule = f"{settings.grace!r} {settings.recover_seconds!r} {settings.idle!r}"
         argument = f"{counter} {now!r} {rule}"
         answer = await self._call("present", [self._key(session_id)], [argument])
         kind, _, row = answer.partition(b" ")
-        return Outcome(kind.decode(), _record(row) if row else None)
+        return RotationOutcome(kind.decode(), session_of(row) if row else None)
 
     async def get(self, session_id: str) -> SessionRecord | None:
         """Give a session."""
         async with self._in_time():
             found = await self._client.get(self._key(session_id))
-        return None if found is None else _record(found)
+        return None if found is None else session_of(found)
 
     async def live(self, subject: str, now: float) -> Sequence[SessionRecord]:
         """Give the live sessions of `subject`, oldest first."""
@@ -160,11 +161,11 @@ class ValkeyStore:
         return bool(await self._call("revoke", [key, key], [rows, repr(now), cause, ""]))
 
     async def revoke_all(
-        self, subject: str, now: float, cause: str, spared: str = ""
+        self, subject: str, now: float, cause: str, kept_session: str = ""
     ) -> Sequence[str]:
         """Revoke the sessions of `subject`; see `SessionStore`."""
         tag = subject_tag(subject)
-        arguments = [self._rows(tag), repr(now), cause, spared]
+        arguments = [self._rows(tag), repr(now), cause, kept_session]
         return _texts(await self._call("revoke", [self._index(tag)], arguments))
 
     async def raise_lifetime(self, seconds: float) -> float:
@@ -192,8 +193,8 @@ class ValkeyStore:
                 pipe.xadd(self._stream, entry)
             await pipe.execute()
 
-    async def follow(self, since: float, take: Take) -> None:
-        """Give `take` what is in the stream, then what comes into it."""
+    async def follow(self, since: float, on_revocations: OnRevocations) -> None:
+        """Give `on_revocations` what is in the stream, then what comes into it."""
         last = "0-0"
         while True:
             try:
@@ -210,7 +211,7 @@ class ValkeyStore:
             revocations = [
                 msgspec.json.decode(fields[b"revocation"], type=Revocation) for _, fields in entries
             ]
-            take([revocation for revocation in revocations if revocation.until > since])
+            on_revocations([revocation for revocation in revocations if revocation.until > since])
 
     async def purge(self, now: float, most: int) -> int:
         """Forget old revocations past their end; sessions that are over leave by themselves."""
@@ -255,53 +256,6 @@ def _check_cancelled() -> None:
     task = asyncio.current_task()
     if task is not None and task.cancelling():
         raise asyncio.CancelledError
-
-
-class _Rest(msgspec.Struct, array_like=True):
-    """What never changes of a session."""
-
-    session_id: str
-    subject: str
-    started_at: float
-    claims: str
-    device: str
-
-
-_read_rest: Final = msgspec.json.Decoder(_Rest).decode
-
-
-def _row(record: SessionRecord) -> bytes:
-    """Give a session as the scripts read it; instants as `repr` writes them, to the last digit."""
-    head = (
-        f"{record.counter} {record.parent} {record.rotated_at!r} {record.expires_at!r}"
-        f" {record.ends_at!r} {record.revoked_at!r} {record.cause or '-'}"
-        f" {record.first_rotated_at!r} "
-    )
-    rest = _Rest(record.session_id, record.subject, record.started_at, record.claims, record.device)
-    return head.encode() + msgspec.json.encode(rest)
-
-
-def _record(row: bytes) -> SessionRecord:
-    counter, parent, rotated_at, expires_at, ends_at, revoked_at, cause, text = row.split(b" ", 7)
-    first_rotated_at = rotated_at
-    if not text.startswith(b"["):  # a row of schema 1 does not say it; see present.lua
-        first_rotated_at, text = text.split(b" ", 1)
-    rest = _read_rest(text)
-    return SessionRecord(
-        session_id=rest.session_id,
-        subject=rest.subject,
-        counter=int(counter),
-        parent=int(parent),
-        rotated_at=float(rotated_at),
-        first_rotated_at=float(first_rotated_at),
-        started_at=rest.started_at,
-        expires_at=float(expires_at),
-        ends_at=float(ends_at),
-        revoked_at=float(revoked_at),
-        cause="" if cause == b"-" else cause.decode(),
-        claims=rest.claims,
-        device=rest.device,
-    )
 
 
 def _texts(names: Sequence[bytes]) -> list[str]:

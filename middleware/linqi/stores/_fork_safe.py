@@ -16,12 +16,12 @@ import weakref
 from collections.abc import Callable
 from typing import Final, TypeVar
 
-__all__ = ["HeldConnection"]
+__all__ = ["ForkSafeConnection"]
 
 _T = TypeVar("_T")
 
 
-class HeldConnection:
+class ForkSafeConnection:
     """Opens a connection by `open_file` when it is first used; safe from any thread.
 
     After an error the connection is closed, and opened anew for the next use: the disk may be back
@@ -82,7 +82,7 @@ class _Forks:
 
     def __init__(self) -> None:
         self._one_at_a_time = threading.Lock()
-        self._closed: list[HeldConnection] = []
+        self._closed: list[ForkSafeConnection] = []
 
     def before(self) -> None:
         self._one_at_a_time.acquire()
@@ -103,7 +103,7 @@ class _Forks:
         self._closed = []
 
 
-_open_here: Final[weakref.WeakSet[HeldConnection]] = weakref.WeakSet()
+_open_here: Final[weakref.WeakSet[ForkSafeConnection]] = weakref.WeakSet()
 _forks: Final = _Forks()
 # A comparison of process ids would come too late: the connections must be closed before the fork.
 if hasattr(os, "register_at_fork"):  # not on Windows, which has no fork
