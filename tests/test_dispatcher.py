@@ -20,8 +20,8 @@ from linqi import (
     SlidingRenewal,
     Verifier,
 )
-from linqi._dispatcher import Dispatcher
 from linqi.events import Event, RenewalNotDue, RevocationFailed
+from linqi.events.dispatcher import Dispatcher
 from linqi.instrumentation.logging import LoggingHook
 from linqi.jwks.key_file import KeyFile
 from linqi.sessions.dual import Sessions

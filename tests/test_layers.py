@@ -22,10 +22,9 @@ PACKAGES = {
 FLOORS = {
     "linqi.browser": 1,
     "linqi.errors": 1,
-    "linqi.events": 1,
-    "linqi._background": 1,
+    "linqi.events": 1.1,
+    "linqi._background": 1.2,
     "linqi._base64url": 1,
-    "linqi._dispatcher": 1,
     "linqi._single_flight": 1,
     "linqi._reference_count": 1,
     "linqi._start_once": 1,

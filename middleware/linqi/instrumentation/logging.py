@@ -1,4 +1,4 @@
-"""Events as records of the standard library's `logging`."""
+"""The logging sink: events as records of the standard library's `logging`."""
 
 from __future__ import annotations
 
@@ -45,6 +45,19 @@ __all__ = ["LoggingHook"]
 _BREAKS_OUT: Final = re.compile(r'[\s="\\]')
 
 _LINES: dict[type[Any], tuple[int, str]] = {
+    TokenRefused: (
+        logging.INFO,
+        "token refused: status=%(status)d code=%(code)s detail=%(detail)s path=%(path)s"
+        " token_digest=%(token_digest)s quiet=%(quiet)s",
+    ),
+    SocketClosed: (
+        logging.INFO,
+        "socket closed with 4401: user=%(user)s code=%(code)s path=%(path)s",
+    ),
+    StreamClosed: (
+        logging.INFO,
+        "event stream ended: user=%(user)s code=%(code)s path=%(path)s",
+    ),
     TokenRenewed: (
         logging.INFO,
         "token renewed: user=%(user)s session=%(session)s old_expires_at=%(old_expires_at).3f"
@@ -54,11 +67,6 @@ _LINES: dict[type[Any], tuple[int, str]] = {
         logging.DEBUG,
         "token not near expiry: user=%(user)s expires_at=%(expires_at).3f"
         " buffer_seconds=%(buffer)g due_in_seconds=%(due_in).3f",
-    ),
-    TokenRefused: (
-        logging.INFO,
-        "token refused: status=%(status)d code=%(code)s detail=%(detail)s path=%(path)s"
-        " token_digest=%(token_digest)s quiet=%(quiet)s",
     ),
     RenewalDeferred: (
         logging.INFO,
@@ -76,7 +84,7 @@ _LINES: dict[type[Any], tuple[int, str]] = {
     ),
     RenewalFailed: (
         logging.ERROR,
-        "renewal failed, the request was answered without a successor: user=%(user)s"
+        "renewal failed, the response was sent without a successor: user=%(user)s"
         " session=%(session)s detail=%(detail)s",
     ),
     SessionCapReached: (
@@ -84,15 +92,46 @@ _LINES: dict[type[Any], tuple[int, str]] = {
         "session at its end, not renewed: user=%(user)s session=%(session)s"
         " session_end=%(session_end).3f",
     ),
+    SessionStarted: (
+        logging.INFO,
+        "session started: user=%(user)s session=%(session)s ends_at=%(ends_at).0f",
+    ),
+    SessionRefreshed: (
+        logging.INFO,
+        "session refreshed: user=%(user)s session=%(session)s outcome=%(outcome)s"
+        " sequence=%(sequence)d",
+    ),
+    SessionRevoked: (
+        logging.INFO,
+        "session revoked: user=%(user)s session=%(session)s cause=%(cause)s",
+    ),
+    RefreshTokenReused: (
+        logging.WARNING,
+        "SECURITY refresh token reused, session revoked: user=%(user)s session=%(session)s"
+        " presented=%(presented)d current=%(current)d",
+    ),
+    RefreshDenied: (
+        logging.INFO,
+        "refresh refused: reason=%(reason)s detail=%(detail)s session=%(session)s",
+    ),
+    SessionRouteFailed: (
+        logging.ERROR,
+        "session route failed: status=%(status)d code=%(code)s detail=%(detail)s path=%(path)s",
+    ),
+    LoginThrottled: (
+        logging.INFO,
+        "sign-in refused, too many failures: limits=%(limits)s wait_seconds=%(wait)g",
+    ),
+    LoginThrottleFailed: (
+        logging.ERROR,
+        "sign-in attempts cannot be counted: step=%(step)s detail=%(detail)s",
+    ),
     RevocationFailed: (logging.ERROR, "revocation check failed: detail=%(detail)s"),
-    StreamClosed: (
-        logging.INFO,
-        "event stream ended: user=%(user)s code=%(code)s path=%(path)s",
+    RevocationFeedLost: (
+        logging.ERROR,
+        "revocations do not arrive: detail=%(detail)s served_for_seconds=%(served_for).1f",
     ),
-    SocketClosed: (
-        logging.INFO,
-        "socket closed with 4401: user=%(user)s code=%(code)s path=%(path)s",
-    ),
+    RevocationFeedRestored: (logging.WARNING, "revocations arrive again"),
     KeysRefreshed: (
         logging.INFO,
         "key set refreshed: issuer=%(issuer)s keys=%(keys)d added=%(added)s removed=%(removed)s"
@@ -110,7 +149,7 @@ _LINES: dict[type[Any], tuple[int, str]] = {
     ),
     KeysExpired: (
         logging.ERROR,
-        "key set too old to be believed, its tokens get 503: issuer=%(issuer)s"
+        "key set too old to be trusted, its tokens get 503: issuer=%(issuer)s"
         " age_seconds=%(age).0f",
     ),
     KeyFileRead: (
@@ -119,47 +158,8 @@ _LINES: dict[type[Any], tuple[int, str]] = {
     ),
     KeyFileNotRead: (
         logging.ERROR,
-        "key file not usable, the keys at hand stay: path=%(path)s detail=%(detail)s",
+        "key file not usable, the current keys stay: path=%(path)s detail=%(detail)s",
     ),
-    SessionStarted: (
-        logging.INFO,
-        "session started: user=%(user)s session=%(session)s ends_at=%(ends_at).0f",
-    ),
-    SessionRefreshed: (
-        logging.INFO,
-        "session refreshed: user=%(user)s session=%(session)s outcome=%(outcome)s"
-        " sequence=%(sequence)d",
-    ),
-    SessionRevoked: (
-        logging.INFO,
-        "session revoked: user=%(user)s session=%(session)s cause=%(cause)s",
-    ),
-    SessionRouteFailed: (
-        logging.ERROR,
-        "session route failed: status=%(status)d code=%(code)s detail=%(detail)s path=%(path)s",
-    ),
-    RefreshTokenReused: (
-        logging.WARNING,
-        "SECURITY refresh token reused, session revoked: user=%(user)s session=%(session)s"
-        " presented=%(presented)d current=%(current)d",
-    ),
-    LoginThrottled: (
-        logging.INFO,
-        "sign-in refused, too many failures: limits=%(limits)s wait_seconds=%(wait)g",
-    ),
-    LoginThrottleFailed: (
-        logging.ERROR,
-        "sign-ins cannot be counted: step=%(step)s detail=%(detail)s",
-    ),
-    RefreshDenied: (
-        logging.INFO,
-        "refresh refused: reason=%(reason)s detail=%(detail)s session=%(session)s",
-    ),
-    RevocationFeedLost: (
-        logging.ERROR,
-        "revocations do not arrive: detail=%(detail)s served_for_seconds=%(served_for).1f",
-    ),
-    RevocationFeedRestored: (logging.WARNING, "revocations arrive again"),
     BackgroundTaskFailed: (
         logging.ERROR,
         "background task failed: name=%(name)s detail=%(detail)s retry_in_seconds=%(retry_in).1f",
@@ -172,38 +172,44 @@ _LINES: dict[type[Any], tuple[int, str]] = {
 
 
 class LoggingHook:
-    """Writes each event as one line, its fields in ``record.linqi`` for structured formatters.
+    """Logs each event as one line, with its fields in ``record.linqi`` for structured formatters.
 
     Control characters are escaped, and a field with a space, ``=`` or a quote is quoted as in
     logfmt: a user name or a path forges neither a line nor a field of one.
+
+    Args:
+        logger: The name of the logger.
+
     """
 
     def __init__(self, logger: str = "linqi") -> None:
         self._logger = logging.getLogger(logger)
 
     def __eq__(self, other: object) -> bool:
-        """Return whether `other` writes the same lines: one of two is enough."""
+        """Return whether `other` writes to the same logger, so that one of the two is enough."""
         return isinstance(other, LoggingHook) and self._logger is other._logger
 
     def __hash__(self) -> int:
         return hash(self._logger.name)
 
     def is_verbose(self) -> bool:
-        """Tell whether the logger takes debug records."""
+        """Return whether the logger is enabled for debug records."""
         return self._logger.isEnabledFor(logging.DEBUG)
 
     def __call__(self, event: Event) -> None:
-        """Log `event` at the level that its kind has."""
+        """Log `event` at the level of its type."""
         level, line = _LINES[type(event)]
         if self._logger.isEnabledFor(level):
-            told = asdict(event)
-            fields = {name: _printable(value) for name, value in told.items()}
-            quoted = {name: _quoted(value) for name, value in told.items()}
-            self._logger.log(level, line, quoted, extra={"linqi": fields})
+            values = asdict(event)
+            fields = {name: _printable(value) for name, value in values.items()}
+            quoted = {name: _quoted(value) for name, value in values.items()}
+            # logging takes a mapping for its fields only if it is not empty.
+            arguments = (quoted,) if quoted else ()
+            self._logger.log(level, line, *arguments, extra={"linqi": fields})
 
 
 def _printable(value: object) -> object:
-    """Escape what could break out of its line (uvicorn, CVE-2020-7694)."""
+    """Return `value` with control characters escaped (uvicorn, CVE-2020-7694)."""
     if isinstance(value, tuple):
         return ",".join(str(_printable(item)) for item in value)
     if isinstance(value, str) and not (value.isascii() and value.isprintable()):
@@ -212,7 +218,7 @@ def _printable(value: object) -> object:
 
 
 def _quoted(value: object) -> object:
-    """Return `value` as one field of a line; what is quoted can be read back without loss."""
+    """Return `value` as one field of a line; a quoted one can be read back without loss."""
     if isinstance(value, tuple):
         value = ",".join(str(item) for item in value)
     if isinstance(value, str) and _BREAKS_OUT.search(value):

@@ -1,4 +1,4 @@
-"""Events as Prometheus metrics: the door to prometheus-client."""
+"""The Prometheus sink: events as metrics, and the door to prometheus-client."""
 
 from __future__ import annotations
 
@@ -43,23 +43,27 @@ LAG_BUCKETS: Final = (
     *(0.1, 0.3, 1, 3, 10, 20, 30, 45, 60, 90, 120, 150, 180, 240, 300, 360, 420, 480, 600, 720),
     *(900, 1200, 1500, 1800, 2400, 3600, 7200, 14_400, 43_200),
 )
-"""In seconds: close together where buffers are, as the tuner reads the share above a buffer."""
+"""In seconds: close together where buffers are, since the tuner reads the share above a buffer."""
 _REMEMBERED: Final = 4_096
 
 
 class PrometheusHook:
-    """Counts what happens; pass it in ``hooks``, and expose `registry` as usual.
+    """Counts events in Prometheus metrics; pass it in ``hooks``, and expose `registry` as usual.
 
-    No label ever holds a token, a user, a session, a path or a key id: each has a few values that
-    are fixed by the code or, for issuers, by the settings.
+    No label holds a token, a user, a session, a path or a key id: each label has a few values,
+    fixed by the code or, for issuers, by the settings.
 
-    ``linqi_renewal_lag_seconds`` is what ``linqi tune`` reads. It holds, once for each signature,
-    the time from when a token was due to the request that renewed it, and once for each token
-    that was presented only after its expiry, the time from due to that request: the share above B
-    is what a buffer of B seconds loses. For the latter the buffer must be known: `buffer`, in
-    seconds, or that of the last renewal. The last 4,096 expired tokens are remembered, so that a
-    client that goes on presenting one counts once. A quiet request is no visit: it counts in
-    neither, as nobody came back with it.
+    ``linqi tune`` reads the histogram ``linqi_renewal_lag_seconds``. It holds, once for each
+    signature, the time from when a token was due to the request that renewed it, and once for each
+    token first presented after its expiry, the time from due to that request. The share above B is
+    what a buffer of B seconds loses. The last 4,096 expired tokens are remembered, so that a client
+    that presents one again and again counts once. Quiet requests do not count: no user returned.
+
+    Args:
+        registry: Where the metrics are registered.
+        buffer: Seconds before ``exp`` from which a token is due, for expired tokens. By default
+            that of the last renewal; before the first one expired tokens do not count.
+
     """
 
     def __init__(
@@ -71,6 +75,10 @@ class PrometheusHook:
         def counter(name: str, text: str, *labels: str) -> Counter:
             return Counter(f"linqi_{name}", text, labels, registry=registry)
 
+        self._refusals = counter("refusals", "Requests refused", "status", "code")
+        self._late = counter("expired_presented", "Tokens first presented after their expiry")
+        self._sockets = counter("sockets_closed", "WebSockets closed with 4401", "code")
+        self._streams = counter("streams_closed", "Event streams ended with their token", "code")
         self._renewals = counter("renewals", "Responses that carried a successor")
         self._signatures = counter("renewal_signatures", "Successors that were signed")
         self._lag = Histogram(
@@ -79,36 +87,35 @@ class PrometheusHook:
             buckets=LAG_BUCKETS,
             registry=registry,
         )
-        self._late = counter("expired_presented", "Tokens first presented after their expiry")
-        self._deferred = counter("renewals_deferred", "Renewals put off", "reason")
-        self._skipped = counter("renewals_skipped", "Near-expiry requests without one", "reason")
+        self._deferred = counter("renewals_deferred", "Renewals left to a later request", "reason")
+        self._skipped = counter("renewals_skipped", "Near-expiry requests not renewed", "reason")
         self._denied = counter("renewals_denied", "Renewals refused", "reason")
         self._failed = counter("renewals_failed", "Successors that could not be made")
         self._caps = counter("session_caps", "Near-expiry requests of sessions at their end")
-        self._refusals = counter("refusals", "Requests without a usable token", "status", "code")
         self._started = counter("sessions_started", "Sign-ins")
         self._refreshes = counter("refreshes", "Refresh tokens redeemed", "outcome")
+        self._revoked = counter("sessions_revoked", "Sessions ended before their time", "cause")
+        self._reuses = counter("refresh_reuse", "Refresh tokens presented again after rotation")
         self._no_refresh = counter("refreshes_denied", "Refresh tokens not redeemed", "reason")
-        self._reuses = counter("refresh_reuse", "Spent refresh tokens presented")
-        self._revoked = counter("sessions_revoked", "Sessions over before their time", "cause")
         self._broken = counter(
             "session_route_failures", "Session routes that failed", "status", "code"
         )
-        self._throttled = counter("logins_throttled", "Sign-ins refused unasked", "limit")
+        self._throttled = counter("logins_throttled", "Sign-ins refused by a limit", "limit")
         self._uncounted = counter("login_throttle_failures", "Sign-ins not counted", "step")
-        self._sockets = counter("sockets_closed", "WebSockets closed with 4401", "code")
-        self._streams = counter("streams_closed", "Event streams ended with their token", "code")
         self._unchecked = counter("revocation_failures", "Revocation checks that raised")
-        self._feed = Gauge("linqi_revocation_feed_up", "0 while no revocations arrive",
-                           registry=registry)  # fmt: skip
+        self._feed = Gauge(
+            "linqi_revocation_feed_up", "0 while no revocations arrive", registry=registry
+        )
         self._feed.set(1)
         self._fetches = counter("key_fetches", "Fetches of key sets", "issuer", "outcome")
-        self._stale = counter("keys_expired", "Key sets too old to be believed", "issuer")
+        self._stale = counter("keys_expired", "Key sets too old to be trusted", "issuer")
         self._restarts = counter("background_failures", "Background tasks started again")
         self._no_services = counter("services_not_started", "Starts of services that failed")
-        self._takers: dict[type[Any], Callable[[Any], object]] = {
-            TokenRenewed: self._take_renewed,
-            TokenRefused: self._take_refused,
+        self._count_by_type: dict[type[Any], Callable[[Any], object]] = {
+            TokenRefused: self._count_refused,
+            SocketClosed: lambda e: self._sockets.labels(e.code).inc(),
+            StreamClosed: lambda e: self._streams.labels(e.code).inc(),
+            TokenRenewed: self._count_renewed,
             RenewalDeferred: lambda e: self._deferred.labels(e.reason).inc(),
             RenewalSkipped: lambda e: self._skipped.labels(e.reason).inc(),
             RenewalDenied: lambda e: self._denied.labels(e.reason).inc(),
@@ -116,42 +123,40 @@ class PrometheusHook:
             SessionCapReached: lambda _: self._caps.inc(),
             SessionStarted: lambda _: self._started.inc(),
             SessionRefreshed: lambda e: self._refreshes.labels(e.outcome).inc(),
-            RefreshDenied: lambda e: self._no_refresh.labels(e.reason).inc(),
-            RefreshTokenReused: lambda _: self._reuses.inc(),
             SessionRevoked: lambda e: self._revoked.labels(e.cause).inc(),
+            RefreshTokenReused: lambda _: self._reuses.inc(),
+            RefreshDenied: lambda e: self._no_refresh.labels(e.reason).inc(),
             SessionRouteFailed: lambda e: self._broken.labels(str(e.status), e.code).inc(),
-            LoginThrottled: self._take_throttled,
+            LoginThrottled: self._count_throttled,
             LoginThrottleFailed: lambda e: self._uncounted.labels(e.step).inc(),
-            SocketClosed: lambda e: self._sockets.labels(e.code).inc(),
-            StreamClosed: lambda e: self._streams.labels(e.code).inc(),
             RevocationFailed: lambda _: self._unchecked.inc(),
             RevocationFeedLost: lambda _: self._feed.set(0),
             RevocationFeedRestored: lambda _: self._feed.set(1),
-            BackgroundTaskFailed: lambda _: self._restarts.inc(),
-            ServicesNotStarted: lambda _: self._no_services.inc(),
             KeysRefreshed: lambda e: self._fetches.labels(e.issuer, "fetched").inc(),
             KeysNotFetched: lambda e: self._fetches.labels(e.issuer, "failed").inc(),
             KeysExpired: lambda e: self._stale.labels(e.issuer).inc(),
+            BackgroundTaskFailed: lambda _: self._restarts.inc(),
+            ServicesNotStarted: lambda _: self._no_services.inc(),
         }
 
     def __call__(self, event: Event) -> None:
-        """Count `event`, if it is one that is counted."""
-        take = self._takers.get(type(event))
-        if take is not None:
-            take(event)
+        """Count `event`, if its type has a metric."""
+        count = self._count_by_type.get(type(event))
+        if count is not None:
+            count(event)
 
-    def _take_renewed(self, event: TokenRenewed) -> None:
+    def _count_renewed(self, event: TokenRenewed) -> None:
         self._buffer = event.buffer
         self._renewals.inc()
         if event.signed:
             self._signatures.inc()
             self._lag.observe(event.lag)
 
-    def _take_throttled(self, event: LoginThrottled) -> None:
+    def _count_throttled(self, event: LoginThrottled) -> None:
         for limit in event.limits:
             self._throttled.labels(limit).inc()
 
-    def _take_refused(self, event: TokenRefused) -> None:
+    def _count_refused(self, event: TokenRefused) -> None:
         self._refusals.labels(str(event.status), event.code).inc()
         if event.expired_for is None or event.quiet or event.token_digest in self._expired:
             return

@@ -1,0 +1,49 @@
+"""Events of requests: refused tokens, and connections that end with their token."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+__all__ = [
+    "SocketClosed",
+    "StreamClosed",
+    "TokenRefused",
+]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TokenRefused:
+    """A request was refused: it carries no token, or one that is not accepted."""
+
+    status: int
+    """The response's: 400, 401 or 503."""
+    code: str
+    """The error's `linqi.errors.LinqiError.code`; ``no_token`` without a token."""
+    detail: str
+    path: str
+    token_digest: str
+    """First eight hex digits of the SHA-256 of the token; empty if there is none."""
+    expired_for: float | None = None
+    """Seconds since ``exp``, for a token that is expired and otherwise valid."""
+    quiet: bool = False
+    """Whether the request is one that never extends a session, such as a poll."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SocketClosed:
+    """A WebSocket was closed with 4401 because its token or session ended."""
+
+    user: str
+    code: str
+    """The error's `linqi.errors.LinqiError.code`."""
+    path: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StreamClosed:
+    """The body of an event stream was ended because its token or session ended."""
+
+    user: str
+    code: str
+    """The error's `linqi.errors.LinqiError.code`."""
+    path: str

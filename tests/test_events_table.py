@@ -1,0 +1,77 @@
+"""Every event stands in each table of events, in one order."""
+
+import importlib
+import re
+import typing
+from pathlib import Path
+
+import pytest
+from prometheus_client import CollectorRegistry
+
+from linqi import LoggingHook
+from linqi.events import Event
+from linqi.instrumentation import logging as logging_sink
+from linqi.instrumentation.prometheus import PrometheusHook
+
+EVENTS = [event.__name__ for event in typing.get_args(Event)]
+GUIDE = Path(__file__).parent.parent / "docs" / "guides" / "events.md"
+SUBJECTS = ["requests", "renewal", "sessions", "logins", "revocation", "keys", "services"]
+NOT_COUNTED = {"RenewalNotDue", "KeySkipped", "KeyFileRead", "KeyFileNotRead"}
+"""Too many, or too rare to watch in a metric."""
+
+
+def guide_rows() -> list[tuple[str, str]]:
+    """Return each event of the guide's table and the level that its row names."""
+    rows = re.findall(r"^\| ((?:`\w+`(?:, )?)+) \| .* \| ([A-Z, ]+) \|$", GUIDE.read_text(), re.M)
+    found = []
+    for names, levels in rows:
+        listed = re.findall(r"\w+", names)
+        each = levels.split(", ")
+        found += zip(listed, each if len(each) == len(listed) else each * len(listed), strict=True)
+    return found
+
+
+def test_the_union_lists_the_events_of_each_module_in_order() -> None:
+    """No event is forgotten in `Event`, and each stands where its module has it."""
+    modules = [importlib.import_module(f"linqi.events.{subject}") for subject in SUBJECTS]
+    made = [
+        name
+        for module in modules
+        for name, thing in vars(module).items()
+        if isinstance(thing, type) and thing.__module__ == module.__name__
+    ]
+    assert made == EVENTS
+
+
+def test_the_logging_sink_has_a_line_for_every_event() -> None:
+    """A missing one would raise in every request that causes it."""
+    assert [event.__name__ for event in logging_sink._LINES] == EVENTS
+
+
+@pytest.mark.parametrize("event", typing.get_args(Event), ids=EVENTS)
+def test_a_log_line_names_fields_that_its_event_has(
+    event: type[typing.Any], caplog: pytest.LogCaptureFixture
+) -> None:
+    """Every event of every type can be logged, with each field in the line or the record."""
+    caplog.set_level("DEBUG")
+    samples = {"int": 1, "float": 1.0, "bool": True, "float | None": None}
+    fields = event.__annotations__
+    LoggingHook()(event(**{name: samples.get(str(kind), "x") for name, kind in fields.items()}))
+    (record,) = caplog.records
+    assert record.getMessage()
+    assert set(record.linqi) == set(fields)  # type: ignore[attr-defined]
+
+
+def test_the_guide_has_a_row_for_every_event_with_its_level() -> None:
+    """The same order, and the level at which the sink logs it."""
+    levels = {
+        event.__name__: logging_sink.logging.getLevelName(level)
+        for event, (level, _) in logging_sink._LINES.items()
+    }
+    assert guide_rows() == [(name, levels[name]) for name in EVENTS]
+
+
+def test_the_prometheus_sink_counts_all_but_the_listed_events() -> None:
+    """In the same order; an event without a metric is left out on purpose."""
+    counted = [event.__name__ for event in PrometheusHook(CollectorRegistry())._count_by_type]
+    assert counted == [name for name in EVENTS if name not in NOT_COUNTED]
