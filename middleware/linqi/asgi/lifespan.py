@@ -66,12 +66,12 @@ class Services:
         self._on_close = on_close
         self._events = events
         self._once = StartOnce(self._start, on_failure=self._tell)
-        self._is_any = bool(self._services)
+        self.is_any = bool(self._services)
 
     @property
     def is_ready(self) -> bool:
         """Whether nothing has to be started for a request on the running event loop."""
-        return not self._is_any or self._once.is_done
+        return not self.is_any or self._once.is_done
 
     async def ensure(self) -> None:
         """Start them for a request; all requests that come meanwhile wait for one start.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 
 from linqi.asgi._http import (
     Access,
@@ -144,6 +144,7 @@ class JWTMiddleware:
             None if renewal is None else renewal.close,
             self._events,
         )
+        self._is_alone = not self._services.is_any
         self._renewer = (
             None
             if renewal is None
@@ -159,95 +160,140 @@ class JWTMiddleware:
         )
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve one ASGI connection."""
-        kind = scope["type"]
-        if kind != "http":
-            if kind == "lifespan":
-                await self._services.serve(self.app, scope, receive, send)
-                return
-            if kind != "websocket":
-                raise LinqiError(f"ASGI scope type {kind!r} is not guarded: it is not let through")
-            scope = read_once(scope)
-        access = _GUARDED if self._rules.is_empty else self._rules.access(scope)
-        headers: Headers = scope["headers"]
-        # One look at the first header: servers and clients make all of them in the same way.
-        if type(headers) is not list or (headers and type(headers[0]) is not tuple):
-            scope = read_once(scope)
-            headers = scope["headers"]
-        if access is _PUBLIC or (
-            kind == "http" and scope["method"] == "OPTIONS" and _is_preflight(headers)
-        ):
+        """Serve one ASGI connection: admit it, verify its token, respond.
+
+        Raises:
+            LinqiError: The scope is of an unknown type, which no rule guards.
+
+        """
+        if scope["type"] == "lifespan":
+            await self._services.serve(self.app, scope, receive, send)
+            return
+        scope, access = self._admit(scope)
+        if access is _PUBLIC:
             await self.app(_known(scope, ANONYMOUS), receive, send)
             return
         token = None
         try:
             transport = self._only
             if transport is None:
-                transport, token = self._read(scope, headers)
+                transport, token = self._read(scope)
             else:
-                token = transport.read(scope, headers)
-            if token is not None and not self._services.is_ready:
-                await self._services.ensure()
+                token = transport.read(scope, scope["headers"])
             if token is None:
                 verified = None
-            elif self._off_loop is not None:
-                verified = await self._off_loop.verify(token)
-            else:
+            elif self._off_loop is None and (self._is_alone or self._services.is_ready):
                 try:
                     verified = self.verifier.verify(token)
-                except (UnknownKey, Unavailable):
-                    if not await self.verifier.fetch_key(token):
-                        raise
-                    verified = self.verifier.verify(token)
+                except (UnknownKey, Unavailable) as error:
+                    verified = await self._verify_after_fetch(token, error)
+            else:
+                verified = await self._verify(token)
         except LinqiError as error:
             await self._refuse(_as_request_fault(error, token), token, scope, receive, send)
             return
-        if verified is None and access is _OPTIONAL:
-            await self.app(_known(scope, ANONYMOUS), receive, send)
-        elif verified is None:
-            await self._refuse(None, None, scope, receive, send)
-        elif kind == "websocket":
-            await self._serve_socket(scope, receive, send, verified, transport)
-        else:
-            known = _known(scope, verified)
-            renewer = self._renewer
-            stream = wanted = None
-            if self._streams is not None:
-                stream = StreamSession(self._streams, verified, scope, receive, send)
-                known["linqi.stream"] = stream
-                receive, send = stream.receive, stream.send
-            if renewer is not None:
-                now, buffer = self._clock(), renewer.buffer
-                # What `decide` asks first, without two calls: most tokens are not near expiry.
-                if verified.expires_at - now >= buffer:
-                    if self._events.verbose and self._events.is_verbose():
-                        self._tell_not_due(verified, now, buffer)
-                elif isinstance(decision := renewer.renewal.decide(verified, now), Due):
-                    origin = find_header(headers, b"origin")
-                    wanted = DueRequest(verified, decision, transport, origin, now)
-                else:
-                    renewer.keep(verified, now, decision)
-            try:
-                if renewer is None or wanted is None:
-                    await self.app(known, receive, send)
-                else:
-                    await renewer.serve(self.app, known, receive, send, wanted)
-            finally:
-                if stream is not None and stream.live is not None:
-                    await stream.live.close()
+        if verified is None or scope["type"] != "http":
+            await self._respond_otherwise(access, scope, receive, send, verified, transport)
+            return
+        response, stream = self._respond(scope, receive, send, verified, transport)
+        try:
+            await response
+        finally:
+            if stream is not None and stream.live is not None:
+                await stream.live.close()
 
-    def _read(self, scope: Scope, headers: Headers) -> tuple[Transport, bytes | None]:
-        """Find the one token of a request, and the transport it came by."""
+    def _admit(self, scope: Scope) -> tuple[Scope, Access]:
+        """Return a scope that can be read again, and what its path and method ask of it."""
+        kind = scope["type"]
+        if kind != "http":
+            if kind != "websocket":
+                raise LinqiError(f"ASGI scope type {kind!r} is not guarded: it is not let through")
+            scope = read_once(scope)
+        access = _GUARDED if self._rules.is_empty else self._rules.access(scope)
+        headers: Headers = scope["headers"]
+        # Only the first header is checked: servers and clients create all of them in the same way.
+        if type(headers) is not list or (headers and type(headers[0]) is not tuple):
+            scope = read_once(scope)
+        if kind == "http" and scope["method"] == "OPTIONS" and _is_preflight(scope["headers"]):
+            access = _PUBLIC
+        return scope, access
+
+    def _read(self, scope: Scope) -> tuple[Transport, bytes | None]:
+        """Return the one token of a request, and the transport that carried it."""
         found: tuple[Transport, bytes | None] = (self._transports[0], None)
         for transport in self._transports:
-            token = transport.read(scope, headers)
+            token = transport.read(scope, scope["headers"])
             if token is not None:
                 if found[1] is not None:
                     raise InvalidRequest("tokens are presented in two places at once")
                 found = (transport, token)
         return found
 
-    async def _serve_socket(
+    async def _verify(self, token: bytes) -> Verified:
+        """Return the verified `token` where services must start first, or a thread checks it."""
+        if not self._services.is_ready:
+            await self._services.ensure()
+        if self._off_loop is not None:
+            return await self._off_loop.verify(token)
+        try:
+            return self.verifier.verify(token)
+        except (UnknownKey, Unavailable) as error:
+            return await self._verify_after_fetch(token, error)
+
+    async def _verify_after_fetch(self, token: bytes, error: LinqiError) -> Verified:
+        """Return the verified `token` once its key was fetched; raise `error` where none can be."""
+        if not await self.verifier.fetch_key(token):
+            raise error
+        return self.verifier.verify(token)
+
+    def _respond(
+        self, scope: Scope, receive: Receive, send: Send, verified: Verified, transport: Transport
+    ) -> tuple[Awaitable[None], StreamSession | None]:
+        """Return the application's run on a verified request, and what guards an event stream.
+
+        This is a plain function, because one more coroutine takes 0.2 us in each request.
+        """
+        known = dict(scope)
+        known["linqi"] = known["user"] = known["auth"] = verified  # as `_known`, without the call
+        stream = None
+        if self._streams is not None:
+            stream = StreamSession(self._streams, verified, scope, receive, send)
+            known["linqi.stream"] = stream
+            receive, send = stream.receive, stream.send
+        renewer = self._renewer
+        if renewer is None:
+            return self.app(known, receive, send), stream
+        now, buffer = self._clock(), renewer.buffer
+        # The first question of `decide`, without two calls: most tokens are not near expiry.
+        if verified.expires_at - now >= buffer:
+            if self._events.verbose and self._events.is_verbose():
+                self._report_not_due(verified, now, buffer)
+        elif isinstance(decision := renewer.renewal.decide(verified, now), Due):
+            origin = find_header(scope["headers"], b"origin")
+            wanted = DueRequest(verified, decision, transport, origin, now)
+            return renewer.serve(self.app, known, receive, send, wanted), stream
+        else:
+            renewer.keep(verified, now, decision)
+        return self.app(known, receive, send), stream
+
+    async def _respond_otherwise(
+        self,
+        access: Access,
+        scope: Scope,
+        receive: Receive,
+        send: Send,
+        verified: Verified | None,
+        transport: Transport,
+    ) -> None:
+        """Serve a WebSocket, or a request without a token: refused unless the path allows it."""
+        if verified is not None:
+            await self._respond_socket(scope, receive, send, verified, transport)
+        elif access is _OPTIONAL:
+            await self.app(_known(scope, ANONYMOUS), receive, send)
+        else:
+            await self._refuse(None, None, scope, receive, send)
+
+    async def _respond_socket(
         self, scope: Scope, receive: Receive, send: Send, verified: Verified, transport: Transport
     ) -> None:
         if self._renewer is not None:
@@ -297,7 +343,7 @@ class JWTMiddleware:
         )
         await refusal.send(scope, receive, send, self._drain)
 
-    def _tell_not_due(self, verified: Verified, now: float, buffer: float) -> None:
+    def _report_not_due(self, verified: Verified, now: float, buffer: float) -> None:
         self._events.if_verbose(
             lambda: RenewalNotDue(
                 user=verified.identity,
