@@ -1,6 +1,5 @@
 """linqi.toml is read strictly, told of whole, overridden by typed variables, and kept in form."""
 
-import inspect
 import json
 import math
 import os
@@ -20,7 +19,6 @@ from asgi import Answer, App, call, http
 from clock import FakeClock
 from linqi import (
     ConfigurationError,
-    JWTMiddleware,
     Key,
     KeySet,
     MemoryStore,
@@ -33,7 +31,8 @@ from linqi.config import Config, InvalidConfig, build, every_setting, load, read
 from linqi.config.schema import ISSUERS, TABLES
 from linqi.config.setting import settings_of
 from linqi.config.template import template
-from linqi.config.value_types import Integer, Number
+from linqi.config.value_types import Number
+from linqi.jwks.key_file import KeyFile
 from tokens import NOW, good_claims, make
 
 OWN = '[verify]\nissuer = "https://shop.example"\naudience = "shop"\n[keys]\nfile = "keys.json"\n'
@@ -319,7 +318,7 @@ def test_the_environment_is_the_processes_own_by_default(
 DAY = 86_400
 SIGNER = Signer(Key.generate("HS256"), issuer="i", audience="a")
 TRUSTED = Verifier.trusting(SIGNER).issuers
-# What a class demands besides the value, and what its neighbours must be at either end.
+# The required arguments of a class, and the settings that would otherwise bound the value.
 BESIDES: dict[str, dict[str, Any]] = {
     "verify.leeway_seconds": {"issuers": TRUSTED},
     "verify.header_max_bytes": {"token_bytes": 1_048_576},
@@ -332,73 +331,58 @@ BESIDES: dict[str, dict[str, Any]] = {
     "renewal.buffer_seconds": {"lifetime": DAY, "max_session": DAY},
     "renewal.max_session_seconds": {"lifetime": 1, "buffer": 0.1},
     "budget.burst": {"rate": 1},
+    "signing.wait_seconds": {"app": None, "verifier": Verifier.trusting(SIGNER)},
+    "http.socket_check_seconds": {"app": None, "verifier": Verifier.trusting(SIGNER)},
+    "http.stream_grace_seconds": {"app": None, "verifier": Verifier.trusting(SIGNER)},
     "signing.memo_seconds": {"signer": SIGNER},
     "signing.memo_entries": {"signer": SIGNER},
     "sessions.idle_seconds": {"absolute": 732 * DAY},
     "sessions.absolute_seconds": {"idle": 60},
     "store.stale_after_seconds": {"store": MemoryStore()},
+    "renewal.longest_lifetime_seconds": {"store": MemoryStore()},
     "client.advisory_seconds": {"mandatory": 0},
     "client.mandatory_seconds": {"advisory": DAY},
 }
-# The class sets no end, or its neighbour does; the schema says what makes sense at most.
-OPEN = {
-    *("cache.max_entries", "cache.max_bytes", "signing.memo_entries", "budget.burst"),
+# Another setting bounds these more tightly than their range, or the range has no end.
+BOUNDED_ELSEWHERE = {
     *("jwks.cooldown_seconds", "renewal.buffer_seconds", "store.stale_after_seconds"),
+    "renewal.hard_margin_seconds",
 }
 
 
-def ranged() -> list[str]:
-    """Give the keys whose numbers go to a class as they are."""
+def numeric_settings() -> list[str]:
+    """Return the keys whose values are numbers."""
     return [
         f"{table}.{setting.name}"
         for table, setting in every_setting()
-        if isinstance(setting.value_type, Number | Integer) and setting.target and setting.default
+        if isinstance(setting.value_type, Number)
     ]
 
 
-@pytest.mark.parametrize("place", ranged())
-def test_the_ranges_of_the_schema_are_those_of_the_classes(place: str, tmp_path: Path) -> None:
-    """What the schema allows the class takes, and what lies just outside it refuses."""
+@pytest.mark.parametrize("place", numeric_settings())
+def test_the_schema_reads_the_range_that_the_class_states(place: str, tmp_path: Path) -> None:
+    """A range stands once, in ``RANGES`` of the class, whose constructor checks it."""
     table, _, key = place.partition(".")
     setting = settings_of(TABLES[table])[key]
-    kind: Any = setting.value_type
     target: Any = setting.target
+    allowed = target.RANGES[setting.parameter]
+    assert setting.value_type == Number(allowed)
     besides = BESIDES.get(place, {})
-    if target.__name__ == "KeyFile":
+    if target is KeyFile:
         KeySet([Key.generate("HS256")]).save(tmp_path / "keys.json")
         besides = {"path": tmp_path / "keys.json"}
-    is_above = isinstance(kind, Number) and kind.is_above
-    step = 1 if isinstance(kind, Integer) else 0.001
+    step = 1 if allowed.is_whole else 0.001
 
     def make(value: float) -> None:
         target(**besides, **{setting.parameter: value})
 
-    make(kind.least + (step if is_above else 0))
+    make(allowed.least + (step if allowed.is_above else 0))
     with pytest.raises(ConfigurationError):
-        make(kind.least - (0 if is_above else step))
-    if place not in OPEN:
-        make(kind.most)
+        make(allowed.least - (0 if allowed.is_above else step))
+    if place not in BOUNDED_ELSEWHERE:
+        make(allowed.most)
         with pytest.raises(ConfigurationError):
-            make(kind.most + step)
-
-
-def test_what_the_middleware_takes_has_its_defaults() -> None:
-    """The keys that go to `JWTMiddleware`, say the same."""
-    said = inspect.signature(JWTMiddleware).parameters
-    for table, key, parameter in (
-        ("signing", "wait_seconds", "wait_seconds"),
-        ("http", "socket_check_seconds", "check_seconds"),
-        ("http", "end_streams", "end_streams"),
-        ("http", "stream_grace_seconds", "stream_grace_seconds"),
-        ("http", "realm", "realm"),
-        ("http", "skip_cacheable", "skip_cacheable"),
-        ("http", "expose_to", "expose_to"),
-        ("paths", "public", "public"),
-        ("paths", "optional", "optional"),
-        ("paths", "quiet", "quiet"),
-        ("http", "quiet_header", "quiet_header"),
-    ):
-        assert getattr(getattr(Config(), table), key) == said[parameter].default
+            make(allowed.most + step)
 
 
 def test_building_tells_everything_that_is_missing_at_once(folder: Path) -> None:

@@ -27,6 +27,7 @@ FLOORS = {
     "linqi._base64url": 1,
     "linqi._single_flight": 1,
     "linqi._reference_count": 1,
+    "linqi._ranges": 1,
     "linqi._start_once": 1,
     "linqi._callbacks": 2,
     "linqi.jose": 2,

@@ -5,7 +5,9 @@ from __future__ import annotations
 import hashlib
 import time
 from collections.abc import Awaitable, Callable, Sequence
+from typing import ClassVar
 
+from linqi._ranges import Range, Ranges, range_faults
 from linqi.asgi._http import (
     Access,
     ASGIApp,
@@ -81,6 +83,12 @@ class JWTMiddleware:
     logger ``linqi``.
     """
 
+    RANGES: ClassVar[Ranges] = {
+        "wait_seconds": Range(0, 30, "seconds", is_above=True),
+        "check_seconds": Range(0, 3600, "seconds", is_above=True),
+        "stream_grace_seconds": Range(0, 3600, "seconds"),
+    }
+
     def __init__(
         self,
         app: ASGIApp,
@@ -105,9 +113,13 @@ class JWTMiddleware:
         clock: Callable[[], float] = time.time,
     ) -> None:
         used: list[Transport] = [HeaderTransport()] if transports is None else list(transports)
-        faults = _faults(verifier, renewal, used, expose_to, realm, wait_seconds)
-        if not 0 <= stream_grace_seconds <= 3600:
-            faults.append(f"stream_grace_seconds is {stream_grace_seconds}, expected 0 to 3600")
+        seconds = {
+            "wait_seconds": wait_seconds,
+            "check_seconds": check_seconds,
+            "stream_grace_seconds": stream_grace_seconds,
+        }
+        faults = _faults(verifier, renewal, used, expose_to, realm)
+        faults += range_faults(self.RANGES, seconds)
         if faults:
             raise ConfigurationError(faults)
         self.app = app
@@ -382,7 +394,6 @@ def _faults(
     transports: Sequence[Transport],
     expose_to: Sequence[str],
     realm: str,
-    wait_seconds: float,
 ) -> list[str]:
     faults = []
     if not isinstance(verifier, Verifier):
@@ -408,6 +419,4 @@ def _faults(
         faults.append("expose_to is not a list of origins such as ['https://app.example']")
     if not realm.isascii() or not realm.isprintable() or '"' in realm or "\\" in realm:
         faults.append(f"realm {realm!r} is not printable ASCII without quotes and backslashes")
-    if not 0 < wait_seconds <= 30:
-        faults.append(f"wait_seconds is {wait_seconds}, expected above 0 to 30")
     return faults

@@ -5,8 +5,9 @@ from __future__ import annotations
 import hashlib
 import unicodedata
 from collections.abc import Sequence
-from typing import Final
+from typing import ClassVar
 
+from linqi._ranges import Range, Ranges, range_faults
 from linqi.asgi.client_address import client_network, read_networks
 from linqi.errors import ConfigurationError
 from linqi.sessions.attempts import AttemptLimit, AttemptStore, Counter, CountsAttempts
@@ -14,8 +15,6 @@ from linqi.sessions.device_token import LONGEST_DEVICE_SECONDS
 from linqi.sessions.store import SessionStore
 
 __all__ = ["LoginThrottle"]
-
-_SHORTEST_DEVICE_SECONDS: Final = 3_600
 
 
 class LoginThrottle:
@@ -43,6 +42,8 @@ class LoginThrottle:
 
     """
 
+    RANGES: ClassVar[Ranges] = {"device_lifetime": Range(3_600, LONGEST_DEVICE_SECONDS, "seconds")}
+
     def __init__(
         self,
         *,
@@ -63,11 +64,7 @@ class LoginThrottle:
             self._proxies = read_networks(proxies)
         except ConfigurationError as error:
             self._faults += error.faults
-        if not _SHORTEST_DEVICE_SECONDS <= device_lifetime <= LONGEST_DEVICE_SECONDS:
-            self._faults.append(
-                f"device_lifetime is {device_lifetime!r}, expected {_SHORTEST_DEVICE_SECONDS} to"
-                f" {LONGEST_DEVICE_SECONDS} seconds"
-            )
+        self._faults += range_faults(self.RANGES, {"device_lifetime": device_lifetime})
         if storage is not None and not isinstance(storage, AttemptStore):
             self._faults.append("storage has no counters; open_attempts(url) makes some")
         if self._faults:

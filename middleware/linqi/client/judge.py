@@ -7,10 +7,10 @@ anywhere.
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
-from typing import Final, Literal, TypeAlias
+from typing import ClassVar, Final, Literal, TypeAlias
 
+from linqi._ranges import DAY, Range, Ranges, range_faults
 from linqi.errors import ConfigurationError
 
 __all__ = ["HeldToken", "JudgeSettings", "Verdict", "clock_offset", "hold", "judge", "seconds_left"]
@@ -32,6 +32,13 @@ class JudgeSettings:
 
     """
 
+    RANGES: ClassVar[Ranges] = {
+        "advisory": Range(0, DAY, "seconds"),
+        "mandatory": Range(0, DAY, "seconds"),
+        "share": Range(0, 0.9, is_above=True),
+        "jitter": Range(0, 0.5),
+    }
+
     advisory: float = 300
     """Seconds before the end at which a renewal starts in the background, unless the server sent
     ``refresh_in``. `mandatory` to 86,400; default 300."""
@@ -48,19 +55,12 @@ class JudgeSettings:
     0.1."""
 
     def __post_init__(self) -> None:
-        values = (self.advisory, self.mandatory, self.share, self.jitter)
-        if not all(type(value) in (int, float) and math.isfinite(value) for value in values):
-            raise ConfigurationError(["every judge setting is a finite number"])
-        checks = [
-            (
-                0 <= self.mandatory <= self.advisory <= 86_400,
-                f"the thresholds are mandatory {self.mandatory:g} and advisory {self.advisory:g} s,"
-                " expected 0 <= mandatory <= advisory <= 86400",
-            ),
-            (0 < self.share <= 0.9, f"share is {self.share:g}, expected above 0 to 0.9"),
-            (0 <= self.jitter <= 0.5, f"jitter is {self.jitter:g}, expected 0 to 0.5"),
-        ]
-        if faults := [fault for holds, fault in checks if not holds]:
+        faults = range_faults(self.RANGES, self)
+        if not faults and self.mandatory > self.advisory:
+            faults.append(
+                f"mandatory is {self.mandatory:g}, expected at most advisory ({self.advisory:g})"
+            )
+        if faults:
             raise ConfigurationError(faults)
 
 

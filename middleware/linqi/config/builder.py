@@ -11,6 +11,7 @@ from typing import Any
 
 from linqi.asgi._http import ASGIApp
 from linqi.asgi.lifespan import Service
+from linqi.asgi.middleware import JWTMiddleware
 from linqi.asgi.routes import Authenticate, SessionRoutes
 from linqi.asgi.session_cookie import SessionCookie
 from linqi.asgi.throttle import LoginThrottle
@@ -80,23 +81,15 @@ class Components:
 
     def options(self) -> dict[str, Any]:
         """Give the arguments of `JWTMiddleware`, without the application."""
-        http, paths = self.config.http, self.config.paths
+        config = self.config
         return {
             "verifier": self.verifier,
             "renewal": self.renewal,
-            "public": paths.public,
-            "optional": paths.optional,
-            "quiet": paths.quiet,
-            "quiet_header": http.quiet_header,
             "transports": self.transports,
-            "expose_to": http.expose_to,
-            "realm": http.realm,
-            "skip_cacheable": http.skip_cacheable,
-            "wait_seconds": self.config.signing.wait_seconds,
-            "check_seconds": http.socket_check_seconds,
-            "end_streams": http.end_streams,
-            "stream_grace_seconds": http.stream_grace_seconds,
-            "verify_off_loop": self.config.verify.off_loop,
+            **arguments_for(JWTMiddleware, config.paths),
+            **arguments_for(JWTMiddleware, config.http),
+            **arguments_for(JWTMiddleware, config.signing),
+            **arguments_for(JWTMiddleware, config.verify),
             "services": self.services,
             "hooks": self.hooks,
             "clock": self.clock,

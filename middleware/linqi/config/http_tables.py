@@ -7,12 +7,13 @@ from typing import Final
 
 from linqi.asgi._http import PathRules
 from linqi.asgi.client_address import read_networks
+from linqi.asgi.middleware import JWTMiddleware
 from linqi.asgi.quiet import QuietRequests
 from linqi.asgi.routes import SessionRoutes
 from linqi.asgi.throttle import LoginThrottle
 from linqi.asgi.transports import CookieTransport, HeaderTransport, SubprotocolTransport
-from linqi.config.setting import VARIABLE, setting
-from linqi.config.value_types import Boolean, Number, String, StringList
+from linqi.config.setting import VARIABLE, number, setting
+from linqi.config.value_types import Boolean, String, StringList
 from linqi.sessions.attempts import AttemptLimit
 
 __all__ = [
@@ -94,41 +95,40 @@ class HttpTable:
             "a list of origins such as https://app.example, without a path", pattern=_ORIGIN
         ),
         "Origins whose scripts may read the successor's header (CORS).",
-        default=(),
+        of=(JWTMiddleware, "expose_to"),
         example=("https://app.example",),
     )
     realm: str = setting(
         String("printable ASCII without quotes and backslashes", _PRINTABLE),
         "The realm of a 401's challenge.",
-        default="api",
+        of=(JWTMiddleware, "realm"),
     )
     skip_cacheable: bool = setting(
         Boolean(),
         "Leave responses alone that the application marked as cacheable; the next one renews.",
-        default=False,
+        of=(JWTMiddleware, "skip_cacheable"),
     )
     quiet_header: str | None = setting(
         String("a header name that begins with X-"),
         "A request header by which a client says of any request that it does not extend the"
         " session; without it none counts.",
+        of=(JWTMiddleware, "quiet_header"),
         validate=lambda name: QuietRequests(header=name),
         example="X-Quiet",
     )
-    socket_check_seconds: float = setting(
-        Number(0, 3600, "seconds", is_above=True),
+    socket_check_seconds: float = number(
         "How often the session of an open WebSocket or event stream is checked.",
-        default=5.0,
+        of=(JWTMiddleware, "check_seconds"),
     )
     end_streams: bool = setting(
         Boolean(),
         "Whether a response of text/event-stream ends with its token; others are left alone.",
-        default=True,
+        of=(JWTMiddleware, "end_streams"),
     )
-    stream_grace_seconds: float = setting(
-        Number(0, 3600, "seconds"),
+    stream_grace_seconds: float = number(
         "How long such a stream outlives exp, so that a successor can be handed over; never past"
         " the session's end, and not after a revocation.",
-        default=60.0,
+        of=(JWTMiddleware, "stream_grace_seconds"),
     )
 
 
@@ -139,21 +139,21 @@ class PathsTable:
     public: tuple[str, ...] = setting(
         StringList("a list of paths such as /login or /static/*"),
         "Paths that are never looked at, exact or whole segments.",
-        default=(),
+        of=(JWTMiddleware, "public"),
         validate=lambda paths: PathRules(paths, ()),
         example=("/login",),
     )
     optional: tuple[str, ...] = setting(
         StringList("a list of paths such as /news or /news/*"),
         "Paths on which a token is verified where there is one.",
-        default=(),
+        of=(JWTMiddleware, "optional"),
         validate=lambda paths: PathRules((), paths),
         example=("/news",),
     )
     quiet: tuple[str, ...] = setting(
         StringList("a list of paths such as /notifications or /events/*"),
         "Paths whose requests never extend a session: what a page asks by itself.",
-        default=(),
+        of=(JWTMiddleware, "quiet"),
         validate=QuietRequests,
         example=("/notifications",),
     )
@@ -193,8 +193,7 @@ class ThrottleTable:
         of=(LoginThrottle, "per_device"),
         validate=AttemptLimit.parse,
     )
-    device_seconds: float = setting(
-        Number(3_600, 34_560_000, "seconds"),
+    device_seconds: float = number(
         "For how long a device is known after a sign-in.",
         of=(LoginThrottle, "device_lifetime"),
     )

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
-from typing import Final, Literal
+from typing import Literal
 
+from linqi.asgi.middleware import JWTMiddleware
 from linqi.asgi.routes import SessionRoutes
 from linqi.client.judge import JudgeSettings
-from linqi.config.setting import PATH, VARIABLE, arguments_for, setting
-from linqi.config.value_types import Boolean, Choice, Integer, Number, String
+from linqi.config.setting import PATH, VARIABLE, arguments_for, number, setting
+from linqi.config.value_types import Boolean, Choice, String
 from linqi.sessions.budget import RenewalBudget
 from linqi.sessions.refresh import SessionSettings
 from linqi.sessions.renewal import Grid, Jitter, Policy, RenewalSettings, Threshold
@@ -25,8 +25,6 @@ __all__ = [
     "StoreTable",
 ]
 
-_DAY: Final = 86_400
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RenewalTable:
@@ -38,20 +36,19 @@ class RenewalTable:
         " refresh tokens.",
         default="auto",
     )
-    lifetime_seconds: float = setting(
-        Number(1, _DAY, "seconds"),
+    lifetime_seconds: float = number(
         "The longest life of one access token.",
         of=(RenewalSettings, "lifetime"),
     )
-    longest_lifetime_seconds: float | None = setting(
-        Number(1, 366 * _DAY, "seconds"),
+    longest_lifetime_seconds: float | None = number(
         "The longest life that a token of this deployment ever had, where that is longer: after"
         " lifetime_seconds was lowered, or for tokens of your own making. Longer ones are refused,"
         " and revocations are kept for so long. A store remembers it by itself.",
+        of=(Revocations, "longest_lifetime"),
+        default=None,
         example=3600,
     )
-    buffer_seconds: float = setting(
-        Number(0, _DAY / 2, "seconds", is_above=True),
+    buffer_seconds: float = number(
         "How long before its expiry a token is near expiry; under half the lifetime.",
         of=(RenewalSettings, "buffer"),
     )
@@ -61,24 +58,20 @@ class RenewalTable:
         " now, or that less a random part.",
         default="grid",
     )
-    jitter_width: float = setting(
-        Number(0, 1, is_above=True),
+    jitter_width: float = number(
         "For policy jitter: the longest part, as a share of lifetime less buffer.",
         of=(Jitter, "width"),
     )
-    max_session_seconds: float = setting(
-        Number(1, 366 * _DAY, "seconds"),
+    max_session_seconds: float = number(
         "The longest life of a sliding session, whatever its activity; at least the lifetime.",
         of=(RenewalSettings, "max_session"),
     )
-    cap_spread: float = setting(
-        Number(0, 0.5),
+    cap_spread: float = number(
         "The share of it by which sessions may end earlier, each by its own hash, so that those"
         " of one morning do not end together.",
         of=(RenewalSettings, "cap_spread"),
     )
-    hard_margin_seconds: float | None = setting(
-        Number(0, _DAY / 2, "seconds"),
+    hard_margin_seconds: float | None = number(
         "With less life than this left a renewal is never put off; below the buffer. By default"
         " 10, or a quarter of the buffer where that is less.",
         of=(RenewalSettings, "hard_margin"),
@@ -104,21 +97,20 @@ class RenewalTable:
 class BudgetTable:
     """How many renewals each process may pay for; the most urgent come first."""
 
-    renewals_per_second: float | None = setting(
-        Number(0, 1e9, "renewals per second", is_above=True),
+    renewals_per_second: float | None = number(
         "At least 1.5 times sessions / (lifetime - buffer) of one process, or sessions are lost."
         " By default there is no bound.",
+        of=(RenewalBudget, "rate"),
+        default=None,
         example=50,
     )
-    burst: float = setting(
-        Number(1, 1e9, "renewals"), "How many may come at once.", of=(RenewalBudget, "burst")
-    )
+    burst: float = number("How many may come at once.", of=(RenewalBudget, "burst"))
 
     def build(self) -> RenewalBudget | None:
         """Give a budget, if there is to be one."""
         if self.renewals_per_second is None:
             return None
-        return RenewalBudget(self.renewals_per_second, **arguments_for(RenewalBudget, self))
+        return RenewalBudget(**arguments_for(RenewalBudget, self))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -130,20 +122,17 @@ class SigningTable:
         "Sign in threads; auto does so for RSA, whose signature takes longer than a request.",
         default="auto",
     )
-    memo_seconds: float = setting(
-        Number(0, 3600, "seconds", is_above=True),
+    memo_seconds: float = number(
         "How long requests that present the same token get the same successor.",
         of=(SlidingRenewal, "memo_seconds"),
     )
-    memo_entries: int = setting(
-        Integer(1, 100_000_000),
+    memo_entries: int = number(
         "For how many tokens that is remembered.",
         of=(SlidingRenewal, "memo_entries"),
     )
-    wait_seconds: float = setting(
-        Number(0, 30, "seconds", is_above=True),
+    wait_seconds: float = number(
         "How long a response may wait for its successor's signature.",
-        default=1.0,
+        of=(JWTMiddleware, "wait_seconds"),
     )
 
 
@@ -151,36 +140,30 @@ class SigningTable:
 class SessionsTable:
     """How long sessions with refresh tokens last, and how the tokens rotate; needs [store]."""
 
-    idle_seconds: float = setting(
-        Number(60, 366 * _DAY, "seconds"),
+    idle_seconds: float = number(
         "How long a refresh token lives unused; a rotation starts it anew.",
         of=(SessionSettings, "idle"),
     )
-    absolute_seconds: float = setting(
-        Number(60, 732 * _DAY, "seconds"),
+    absolute_seconds: float = number(
         "The longest life of a session, which no rotation extends; at least idle_seconds.",
         of=(SessionSettings, "absolute"),
     )
-    cap_spread: float = setting(
-        Number(0, 0.5),
+    cap_spread: float = number(
         "The share of it by which sessions may end earlier, each by its own hash.",
         of=(SessionSettings, "cap_spread"),
     )
-    grace_seconds: float = setting(
-        Number(0, 60, "seconds"),
+    grace_seconds: float = number(
         "How long after a rotation the token before it gets the same successor again: parallel"
         " tabs, requests that were sent twice.",
         of=(SessionSettings, "grace"),
     )
-    recover_seconds: float = setting(
-        Number(0, 366 * _DAY, "seconds"),
+    recover_seconds: float = number(
         "How long after its first rotation that token gets a new successor, while the one it got"
         " was never presented: the reply was lost. As long a stolen one may work too; 0 ends the"
         " session instead.",
         of=(SessionSettings, "recover_seconds"),
     )
-    most_sessions: int = setting(
-        Integer(1, 1000),
+    most_sessions: int = number(
         "Sessions of one subject; one more ends the oldest.",
         of=(SessionSettings, "most_sessions"),
     )
@@ -224,8 +207,7 @@ class StoreTable:
         is_hidden=True,
         example="SHOP_REFRESH_SECRET",
     )
-    stale_after_seconds: float = setting(
-        Number(2, math.inf, "seconds"),
+    stale_after_seconds: float = number(
         "After so much silence of the store nobody can tell what was revoked, and"
         " on_revocation_error decides; inf serves on.",
         of=(Revocations, "stale_after"),
@@ -236,23 +218,19 @@ class StoreTable:
 class ClientTable:
     """How early a Python client renews; for programs that make `linqi.client` from this file."""
 
-    advisory_seconds: float = setting(
-        Number(0, _DAY, "seconds"),
+    advisory_seconds: float = number(
         "Near expiry begins with so much life left, unless the server said refresh_in.",
         of=(JudgeSettings, "advisory"),
     )
-    mandatory_seconds: float = setting(
-        Number(0, _DAY, "seconds"),
+    mandatory_seconds: float = number(
         "With less than this left nobody sends the token; at most advisory_seconds.",
         of=(JudgeSettings, "mandatory"),
     )
-    share: float = setting(
-        Number(0, 0.9, is_above=True),
+    share: float = number(
         "Neither is more than this share of the life that a token has when it arrives.",
         of=(JudgeSettings, "share"),
     )
-    jitter: float = setting(
-        Number(0, 0.5),
+    jitter: float = number(
         "The first is longer by up to this share, at random, so that clients part.",
         of=(JudgeSettings, "jitter"),
     )

@@ -7,9 +7,18 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import MISSING, dataclass, field, fields, replace
 from typing import Any, Final
 
-from linqi.config.value_types import String, ValueType
+from linqi.config.value_types import Number, String, ValueType
 
-__all__ = ["PATH", "VARIABLE", "Setting", "arguments_for", "default_of", "setting", "settings_of"]
+__all__ = [
+    "PATH",
+    "VARIABLE",
+    "Setting",
+    "arguments_for",
+    "default_of",
+    "number",
+    "setting",
+    "settings_of",
+]
 
 _SETTING: Final = "setting"
 VARIABLE: Final = String(
@@ -71,6 +80,27 @@ def setting(
         example=example,
     )
     return field(default=default, metadata={_SETTING: declared})
+
+
+def number(
+    meaning: str,
+    *,
+    of: tuple[Any, str],
+    default: Any = MISSING,
+    example: Any = None,
+) -> Any:
+    """Declare a numeric key, whose range `target.RANGES` states for the parameter.
+
+    Args:
+        meaning: One sentence or two.
+        of: The class and the parameter that the value is for.
+        default: Only where it is not the parameter's own.
+        example: What to write for a key that has no default.
+
+    """
+    target, parameter = of
+    value_type = Number(target.RANGES[parameter])
+    return setting(value_type, meaning, of=of, default=default, example=example)
 
 
 def default_of(target: Callable[..., Any], parameter: str) -> Any:

@@ -11,7 +11,7 @@ from typing import Any, Final
 from linqi.config.reader import variable_of
 from linqi.config.schema import ISSUERS, TABLES
 from linqi.config.setting import Setting, settings_of
-from linqi.config.value_types import Choice, Integer, Number, StringList
+from linqi.config.value_types import Choice, Number, StringList
 from linqi.config.verification_tables import IssuerTable
 
 __all__ = ["expectation", "template", "toml_of"]
@@ -29,9 +29,8 @@ def template() -> str:
 def expectation(setting: Setting) -> str:
     """Give what a key's value may be, as a sentence; empty where its meaning or value shows it."""
     kind = setting.value_type
-    if isinstance(kind, Number | Integer):
-        _, _, span = kind.description.partition(", ")
-        return f"{span} {kind.unit}".strip().capitalize() + "."
+    if isinstance(kind, Number):
+        return f"{kind.range}.".capitalize()
     if isinstance(kind, Choice) or (isinstance(kind, StringList) and kind.choices):
         return f"{kind.description[:1].upper()}{kind.description[1:]}."
     return ""

@@ -7,13 +7,14 @@ import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Final, Protocol
+from typing import Final, Protocol
 from urllib.parse import urlsplit
+
+from linqi._ranges import Range
 
 __all__ = [
     "Boolean",
     "Choice",
-    "Integer",
     "Number",
     "RequiredClaims",
     "String",
@@ -48,57 +49,26 @@ class ValueType(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Number:
-    """A number from `least` to `most`, neither NaN nor a truth value."""
+    """A number in a range, or a whole number where the range asks for one."""
 
-    least: float
-    most: float
-    unit: str = ""
-    is_above: bool = False
-    """Whether `least` itself is too little."""
+    range: Range
 
     @property
     def description(self) -> str:
-        """What is expected."""
-        return _range("a number", self.unit, self.least, self.most, is_above=self.is_above)
+        """Return what is expected, such as ``a number of seconds, above 0 to 3600``."""
+        what = "a whole number" if self.range.is_whole else "a number"
+        return f"{what}{f' of {self.range.unit}' if self.range.unit else ''}, {self.range.span}"
 
     def fits(self, value: object) -> bool:
-        """Tell whether `value` is an integer or a float within the range."""
-        if type(value) not in (int, float):
-            return False
-        number: Any = value
-        return bool(
-            (self.least < number if self.is_above else self.least <= number) and number <= self.most
-        )
+        """Return whether `value` is an integer or a float in the range."""
+        return type(value) in (int, float) and value in self.range
 
     def parse(self, text: str) -> object:
-        """Read digits with an optional fraction and exponent."""
+        """Return the number that `text` writes, with a fraction and an exponent if allowed."""
         text = text.strip()
         if _WHOLE.fullmatch(text):
             return int(text)
-        return float(text) if _NUMBER.fullmatch(text) else text
-
-
-@dataclass(frozen=True, slots=True)
-class Integer:
-    """An integer from `least` to `most`."""
-
-    least: int
-    most: int
-    unit: str = ""
-
-    @property
-    def description(self) -> str:
-        """What is expected."""
-        return _range("a whole number", self.unit, self.least, self.most, is_above=False)
-
-    def fits(self, value: object) -> bool:
-        """Tell whether `value` is an integer within the range."""
-        number: Any = value
-        return type(value) is int and self.least <= number <= self.most
-
-    def parse(self, text: str) -> object:
-        """Read digits."""
-        return int(text) if _WHOLE.fullmatch(text.strip()) else text
+        return float(text) if not self.range.is_whole and _NUMBER.fullmatch(text) else text
 
 
 @dataclass(frozen=True, slots=True)
@@ -247,13 +217,3 @@ def _password_of(text: str) -> str | None:
         return urlsplit(text).password
     except ValueError:
         return None
-
-
-def _range(what: str, unit: str, least: float, most: float, *, is_above: bool) -> str:
-    of = f" of {unit}" if unit else ""
-    above = "above " if is_above else ""
-    return f"{what}{of}, {above}{_digits(least)} to {_digits(most)}"
-
-
-def _digits(number: float) -> str:
-    return str(int(number)) if math.isfinite(number) and number % 1 == 0 else f"{number:g}"

@@ -3,18 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final, Literal
+from typing import Literal
 
-from linqi.config.setting import PATH, VARIABLE, arguments_for, setting
-from linqi.config.value_types import (
-    Boolean,
-    Choice,
-    Integer,
-    Number,
-    RequiredClaims,
-    String,
-    StringList,
-)
+from linqi.asgi.middleware import JWTMiddleware
+from linqi.config.setting import PATH, VARIABLE, arguments_for, number, setting
+from linqi.config.value_types import Boolean, Choice, RequiredClaims, String, StringList
 from linqi.jose.cache import VerifiedCache
 from linqi.jose.issuers import TrustedIssuer
 from linqi.jose.key import ALGORITHMS
@@ -34,8 +27,6 @@ __all__ = [
     "VerifyTable",
 ]
 
-_DAY: Final = 86_400
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VerifyTable:
@@ -51,8 +42,7 @@ class VerifyTable:
         "The aud claim of those tokens: the name of this API.",
         example="shop",
     )
-    leeway_seconds: float = setting(
-        Number(0, 300, "seconds"),
+    leeway_seconds: float = number(
         "Granted where the clocks of machines differ. It never applies to renewal.",
         of=(Verifier, "leeway"),
     )
@@ -67,20 +57,18 @@ class VerifyTable:
         " checked here. Accept them only behind a gateway that checks it.",
         of=(Verifier, "bound_tokens"),
     )
-    token_max_bytes: int = setting(
-        Integer(256, 1_048_576, "bytes"),
+    token_max_bytes: int = number(
         "A longer token is refused before it is looked at.",
         of=(TokenLimits, "token_bytes"),
     )
-    header_max_bytes: int = setting(
-        Integer(64, 1_048_576, "bytes"),
+    header_max_bytes: int = number(
         "The same for its encoded header; at most token_max_bytes.",
         of=(TokenLimits, "header_bytes"),
     )
     off_loop: tuple[str, ...] = setting(
         StringList(f"a list of {', '.join(ALGORITHMS)}", ALGORITHMS),
         "Algorithms whose signatures are checked in threads; measure first whether that helps.",
-        default=(),
+        of=(JWTMiddleware, "verify_off_loop"),
         example=("ES256",),
     )
 
@@ -110,8 +98,7 @@ class KeysTable:
         "The algorithm of a PEM key, or of a secret (HS256 where it is absent).",
         example="ES256",
     )
-    check_seconds: float = setting(
-        Number(0.1, 3600, "seconds"),
+    check_seconds: float = number(
         "How often the file is looked at for a change.",
         of=(KeyFile, "check_seconds"),
     )
@@ -170,39 +157,32 @@ class IssuerTable:
 class JwksTable:
     """How often outside issuers are asked for their keys, and how long an answer counts."""
 
-    lifetime_seconds: float = setting(
-        Number(1, _DAY, "seconds"),
+    lifetime_seconds: float = number(
         "For an answer without Cache-Control.",
         of=(RefreshSettings, "lifetime"),
     )
-    least_lifetime_seconds: float = setting(
-        Number(1, _DAY, "seconds"),
+    least_lifetime_seconds: float = number(
         "However short the issuer's max-age is.",
         of=(RefreshSettings, "least_lifetime"),
     )
-    most_lifetime_seconds: float = setting(
-        Number(1, _DAY, "seconds"),
+    most_lifetime_seconds: float = number(
         "However long it is: so long may a withdrawn key go on verifying.",
         of=(RefreshSettings, "most_lifetime"),
     )
-    refresh_ahead: float = setting(
-        Number(0.1, 0.95),
+    refresh_ahead: float = number(
         "The share of the lifetime after which the keys are fetched anew in the background.",
         of=(RefreshSettings, "refresh_ahead"),
     )
-    stale_seconds: float = setting(
-        Number(0, _DAY, "seconds"),
+    stale_seconds: float = number(
         "How far past their lifetime keys are believed while the issuer does not answer.",
         of=(RefreshSettings, "stale"),
     )
-    cooldown_seconds: float = setting(
-        Number(1, _DAY, "seconds"),
+    cooldown_seconds: float = number(
         "The least time between attempts after a failure, or for the sake of unknown key ids; at"
         " most least_lifetime_seconds.",
         of=(RefreshSettings, "cooldown"),
     )
-    longest_backoff_seconds: float = setting(
-        Number(1, 3600, "seconds"),
+    longest_backoff_seconds: float = number(
         "Failures double the time between attempts up to this.",
         of=(RefreshSettings, "longest_backoff"),
     )
@@ -222,22 +202,17 @@ class JwksTable:
 class JwksLimitsTable:
     """How much an issuer, and whoever names its keys, may ask of us."""
 
-    timeout_seconds: float = setting(
-        Number(0.1, 60, "seconds"),
+    timeout_seconds: float = number(
         "For asking an issuer once, discovery included.",
         of=(RemoteLimits, "timeout"),
     )
-    max_bytes: int = setting(
-        Integer(1024, 4_194_304, "bytes"), "The body of an answer.", of=(RemoteLimits, "max_bytes")
-    )
-    max_keys: int = setting(Integer(1, 1000), "Keys in a set.", of=(RemoteLimits, "max_keys"))
-    unknown_kids: int = setting(
-        Integer(1, 65_536),
+    max_bytes: int = number("The body of an answer.", of=(RemoteLimits, "max_bytes"))
+    max_keys: int = number("Keys in a set.", of=(RemoteLimits, "max_keys"))
+    unknown_kids: int = number(
         "How many unknown key ids are remembered.",
         of=(RemoteLimits, "unknown_kids"),
     )
-    unknown_seconds: float = setting(
-        Number(1, 3600, "seconds"),
+    unknown_seconds: float = number(
         "How long one that a fetch did not bring is refused without another.",
         of=(RemoteLimits, "unknown_seconds"),
     )
@@ -252,16 +227,12 @@ class CacheTable:
     """Tokens verified a moment ago, so that a repeated one costs a hash and a look-up."""
 
     enabled: bool = setting(Boolean(), "Without it every token is verified anew.", default=True)
-    max_entries: int = setting(
-        Integer(1, 100_000_000), "Tokens in each process.", of=(VerifiedCache, "max_entries")
-    )
-    max_bytes: int = setting(
-        Integer(4096, 2**40, "bytes"),
+    max_entries: int = number("Tokens in each process.", of=(VerifiedCache, "max_entries"))
+    max_bytes: int = number(
         "Memory in each process, about.",
         of=(VerifiedCache, "max_bytes"),
     )
-    lifetime_seconds: float = setting(
-        Number(0, _DAY, "seconds", is_above=True),
+    lifetime_seconds: float = number(
         "How long a verification counts; never past exp, and revocation is asked every time.",
         of=(VerifiedCache, "lifetime"),
     )

@@ -6,10 +6,11 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Final
+from typing import ClassVar, Final
 
 import msgspec
 
+from linqi._ranges import DAY, Range, Ranges, range_faults
 from linqi.errors import ConfigurationError
 from linqi.jose.keys import KeySource
 from linqi.jose.verified import Verified
@@ -60,6 +61,12 @@ class VerifiedCache:
     compare ``exp``, which is a matter of the wall clock. One verifier owns it, in one thread.
     """
 
+    RANGES: ClassVar[Ranges] = {
+        "max_entries": Range(1, 100_000_000, is_whole=True),
+        "max_bytes": Range(4096, 2**40, "bytes", is_whole=True),
+        "lifetime": Range(0, DAY, "seconds", is_above=True),
+    }
+
     def __init__(
         self,
         max_entries: int = 10_000,
@@ -68,14 +75,8 @@ class VerifiedCache:
         *,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
-        faults = []
-        if max_entries < 1:
-            faults.append(f"max_entries is {max_entries}, expected at least 1")
-        if max_bytes < 4096:
-            faults.append(f"max_bytes is {max_bytes}, expected at least 4096")
-        if not 0 < lifetime <= 86_400:
-            faults.append(f"the cache lifetime is {lifetime} s, expected above 0 to 86400 s")
-        if faults:
+        values = {"max_entries": max_entries, "max_bytes": max_bytes, "lifetime": lifetime}
+        if faults := range_faults(self.RANGES, values):
             raise ConfigurationError(faults)
         self.max_entries = max_entries
         self.max_bytes = max_bytes

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
+from linqi._ranges import Range, Ranges, range_faults
 from linqi.errors import ConfigurationError
 
 __all__ = ["TokenLimits"]
@@ -13,16 +15,19 @@ __all__ = ["TokenLimits"]
 class TokenLimits:
     """How much of a token is looked at before anything in it is decoded."""
 
+    RANGES: ClassVar[Ranges] = {
+        "token_bytes": Range(256, 1_048_576, "bytes", is_whole=True),
+        "header_bytes": Range(64, 1_048_576, "bytes", is_whole=True),
+    }
+
     token_bytes: int = 16_384
     """The whole token; 256 to 1,048,576."""
     header_bytes: int = 2_048
     """The encoded header; 64 to `token_bytes`."""
 
     def __post_init__(self) -> None:
-        faults = []
-        if not 256 <= self.token_bytes <= 1_048_576:
-            faults.append(f"token_bytes is {self.token_bytes}, expected 256 to 1048576")
-        if not 64 <= self.header_bytes <= self.token_bytes:
-            faults.append(f"header_bytes is {self.header_bytes}, expected 64 to token_bytes")
+        faults = range_faults(self.RANGES, self)
+        if not faults and self.header_bytes > self.token_bytes:
+            faults.append(f"header_bytes is {self.header_bytes}, expected at most token_bytes")
         if faults:
             raise ConfigurationError(faults)

@@ -7,8 +7,9 @@ import logging
 import math
 import time
 from collections.abc import Callable, Sequence
-from typing import Any, Final, Literal
+from typing import Any, ClassVar, Final, Literal
 
+from linqi._ranges import Range, Ranges, range_faults
 from linqi.errors import (
     AlgorithmNotAllowed,
     BoundToken,
@@ -70,6 +71,8 @@ class Verifier:
     asked of the object whose method `is_revoked` is, if that knows it (`KnowsLifetime`, such as
     `Revocations`); else there is no bound.
     """
+
+    RANGES: ClassVar[Ranges] = {"leeway": Range(0, 300, "seconds")}
 
     def __init__(
         self,
@@ -387,8 +390,7 @@ def _faults(
         faults.append("issuers is empty or holds something else than TrustedIssuer values")
     elif len({trusted.issuer for trusted in issuers}) < len(issuers):
         faults.append("two trusted issuers have the same issuer; merge them")
-    if isinstance(leeway, bool) or not isinstance(leeway, int | float) or not 0 <= leeway <= 300:
-        faults.append(f"leeway is {leeway!r}, expected 0 to 300 seconds")
+    faults += range_faults(Verifier.RANGES, {"leeway": leeway})
     if on_error not in ("closed", "open"):
         faults.append(f"on_revocation_error is {on_error!r}, expected 'closed' or 'open'")
     if bound_tokens not in ("refuse", "accept"):

@@ -11,8 +11,9 @@ import re
 from dataclasses import dataclass, replace
 from datetime import UTC
 from email.utils import parsedate_to_datetime
-from typing import Final, Literal, TypeAlias
+from typing import ClassVar, Final, Literal, TypeAlias
 
+from linqi._ranges import DAY, Range, Ranges, range_faults
 from linqi.errors import ConfigurationError
 
 __all__ = ["RefreshSettings", "Schedule", "Status", "lifetime_of", "retry_after_of"]
@@ -29,6 +30,16 @@ _SECONDS: Final = re.compile(r'"?([0-9]{1,10})"?')
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RefreshSettings:
     """How often the issuer is asked, and how long its last answer counts. All in seconds."""
+
+    RANGES: ClassVar[Ranges] = {
+        "lifetime": Range(1, DAY, "seconds"),
+        "least_lifetime": Range(1, DAY, "seconds"),
+        "most_lifetime": Range(1, DAY, "seconds"),
+        "refresh_ahead": Range(0.1, 0.95),
+        "stale": Range(0, DAY, "seconds"),
+        "cooldown": Range(1, DAY, "seconds"),
+        "longest_backoff": Range(1, 3600, "seconds"),
+    }
 
     lifetime: float = 600
     """For an answer that has no ``Cache-Control``: the common practice of JOSE libraries."""
@@ -53,27 +64,21 @@ class RefreshSettings:
             raise ConfigurationError(faults)
 
     def _faults(self) -> list[str]:
-        values = [getattr(self, name) for name in self.__dataclass_fields__]
-        if not all(type(value) in (int, float) and math.isfinite(value) for value in values):
-            return ["every refresh setting is a finite number of seconds"]
+        if faults := range_faults(self.RANGES, self):
+            return faults
         checks = [
             (
-                1 <= self.least_lifetime <= self.lifetime <= self.most_lifetime <= 86_400,
+                self.least_lifetime <= self.lifetime <= self.most_lifetime,
                 f"the lifetimes are {self.least_lifetime} <= {self.lifetime} <="
-                f" {self.most_lifetime} s, expected 1 <= least <= default <= most <= 86400",
+                f" {self.most_lifetime} s, expected least <= default <= most",
             ),
             (
-                0.1 <= self.refresh_ahead <= 0.95,
-                f"refresh_ahead is {self.refresh_ahead}, expected a share of 0.1 to 0.95",
-            ),
-            (0 <= self.stale <= 86_400, f"stale is {self.stale} s, expected 0 to 86400"),
-            (
-                1 <= self.cooldown <= self.least_lifetime,
+                self.cooldown <= self.least_lifetime,
                 f"cooldown is {self.cooldown} s, expected 1 to least_lifetime"
                 f" ({self.least_lifetime})",
             ),
             (
-                self.cooldown <= self.longest_backoff <= 3600,
+                self.cooldown <= self.longest_backoff,
                 f"longest_backoff is {self.longest_backoff} s, expected cooldown to 3600",
             ),
         ]

@@ -8,8 +8,9 @@ import ipaddress
 import re
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final, TypeAlias
+from typing import TYPE_CHECKING, Any, ClassVar, Final, TypeAlias
 
+from linqi._ranges import Range, Ranges, range_faults
 from linqi.errors import ConfigurationError, FetchFailed
 from linqi.jwks._body import CODINGS, BoundedBody
 
@@ -33,6 +34,14 @@ calls it something else: what is sent is judged by its content."""
 class RemoteLimits:
     """How much an issuer, and whoever names its keys, may ask of us."""
 
+    RANGES: ClassVar[Ranges] = {
+        "timeout": Range(0.1, 60, "seconds"),
+        "max_bytes": Range(1024, 4_194_304, "bytes", is_whole=True),
+        "max_keys": Range(1, 1000, is_whole=True),
+        "unknown_kids": Range(1, 65_536, is_whole=True),
+        "unknown_seconds": Range(1, 3600, "seconds"),
+    }
+
     timeout: float = 5.0
     """Seconds for asking an issuer once, discovery included, to the last byte; 0.1 to 60."""
     max_bytes: int = 262_144
@@ -45,20 +54,7 @@ class RemoteLimits:
     """How long one that a fetch did not bring is refused without another; 1 to 3,600."""
 
     def __post_init__(self) -> None:
-        bounds: dict[str, tuple[float, float]] = {
-            "timeout": (0.1, 60),
-            "max_bytes": (1024, 4_194_304),
-            "max_keys": (1, 1000),
-            "unknown_kids": (1, 65_536),
-            "unknown_seconds": (1, 3600),
-        }
-        faults = [
-            f"{name} is {getattr(self, name)!r}, expected {least:g} to {most:g}"
-            for name, (least, most) in bounds.items()
-            if type(getattr(self, name)) not in (int, float)
-            or not least <= getattr(self, name) <= most
-        ]
-        if faults:
+        if faults := range_faults(self.RANGES, self):
             raise ConfigurationError(faults)
 
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import math
 import os
 from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
-from typing import TypeAlias
+from typing import ClassVar, TypeAlias
 
 from linqi._background import BackgroundTask
+from linqi._ranges import Range, Ranges, range_faults
 from linqi._reference_count import ReferenceCount
 from linqi.errors import ConfigurationError, LinqiError
 from linqi.events import Dispatcher, Event, Hook, KeyFileNotRead, KeyFileRead
@@ -29,6 +29,8 @@ class KeyFile:
     `ConfigurationError` when it cannot be read at the start.
     """
 
+    RANGES: ClassVar[Ranges] = {"check_seconds": Range(0.1, 3600, "seconds")}
+
     def __init__(
         self,
         path: str | Path,
@@ -38,10 +40,8 @@ class KeyFile:
         hooks: Sequence[Hook] = (),
         sleep: Callable[[float], Awaitable[object]] = asyncio.sleep,
     ) -> None:
-        if not (math.isfinite(check_seconds) and 0.1 <= check_seconds <= 3600):
-            raise ConfigurationError(
-                [f"check_seconds is {check_seconds!r}, expected 0.1 to 3600 seconds"]
-            )
+        if faults := range_faults(self.RANGES, {"check_seconds": check_seconds}):
+            raise ConfigurationError(faults)
         self._path = Path(path)
         self._algorithms = tuple(algorithms)
         self._check_seconds = check_seconds

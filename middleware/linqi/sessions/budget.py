@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import ClassVar
 
+from linqi._ranges import Range, Ranges, range_faults
 from linqi.errors import ConfigurationError
 
 __all__ = ["RenewalBudget"]
@@ -21,18 +23,18 @@ class RenewalBudget:
     less has to be left; within the margin it always passes and the bucket goes into debt.
     """
 
+    RANGES: ClassVar[Ranges] = {
+        "rate": Range(0, 1e9, "renewals per second", is_above=True),
+        "burst": Range(1, 1e9, "renewals"),
+    }
+
     rate: float
     burst: float = 10.0
     _level: float = 0.0
     _at: float = -math.inf
 
     def __post_init__(self) -> None:
-        faults = []
-        if not (0 < self.rate < math.inf):
-            faults.append(f"the budget's rate is {self.rate}, expected above 0 renewals per second")
-        if not (1 <= self.burst < math.inf):
-            faults.append(f"the budget's burst is {self.burst}, expected at least 1")
-        if faults:
+        if faults := range_faults(self.RANGES, self):
             raise ConfigurationError(faults)
 
     def affords(self, now: float, left: float, buffer: float, hard_margin: float) -> bool:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import ClassVar
 
 import msgspec
 
+from linqi._ranges import DAY, Range, Ranges, range_faults
 from linqi.errors import ConfigurationError
 from linqi.sessions.record import RotationOutcome, SessionRecord
 from linqi.sessions.renewal import share_of
@@ -17,6 +19,15 @@ __all__ = ["SessionSettings", "decide_rotation", "revoked"]
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SessionSettings:
     """How long sessions last and how their refresh tokens rotate; durations in seconds."""
+
+    RANGES: ClassVar[Ranges] = {
+        "idle": Range(60, 366 * DAY, "seconds"),
+        "absolute": Range(60, 732 * DAY, "seconds"),
+        "cap_spread": Range(0, 0.5),
+        "grace": Range(0, 60, "seconds"),
+        "recover_seconds": Range(0, 366 * DAY, "seconds"),
+        "most_sessions": Range(1, 1000, is_whole=True),
+    }
 
     idle: float = 7 * 86_400
     """How long a refresh token lives unused; a rotation starts it anew. 60 s to 366 days."""
@@ -42,31 +53,10 @@ class SessionSettings:
             raise ConfigurationError(faults)
 
     def _faults(self) -> list[str]:
-        for name in ("idle", "absolute", "cap_spread", "grace", "recover_seconds", "most_sessions"):
-            value = getattr(self, name)
-            if type(value) not in (int, float) or not math.isfinite(value):
-                return [f"{name} is {value!r}, expected a finite number"]
-        checks = [
-            (60 <= self.idle <= 366 * 86_400, f"idle is {self.idle:g} s, expected 60 s to 366 d"),
-            (
-                self.idle <= self.absolute <= 732 * 86_400,
-                f"absolute is {self.absolute:g} s, expected idle ({self.idle:g}) to 732 d",
-            ),
-            (
-                0 <= self.cap_spread <= 0.5,
-                f"cap_spread is {self.cap_spread:g}, expected 0 to 0.5",
-            ),
-            (0 <= self.grace <= 60, f"grace is {self.grace:g} s, expected 0 to 60"),
-            (
-                0 <= self.recover_seconds <= 366 * 86_400,
-                f"recover_seconds is {self.recover_seconds:g} s, expected 0 to 366 d",
-            ),
-            (
-                type(self.most_sessions) is int and 1 <= self.most_sessions <= 1000,
-                f"most_sessions is {self.most_sessions!r}, expected 1 to 1000",
-            ),
-        ]
-        return [fault for holds, fault in checks if not holds]
+        faults = range_faults(self.RANGES, self)
+        if not faults and self.absolute < self.idle:
+            faults.append(f"absolute is {self.absolute:g}, expected at least idle ({self.idle:g})")
+        return faults
 
     def end_of(self, session_id: str, started_at: float) -> float:
         """Give the instant at which a session ends for good."""

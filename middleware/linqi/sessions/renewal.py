@@ -9,9 +9,10 @@ from __future__ import annotations
 import hashlib
 import math
 from dataclasses import dataclass, field
-from typing import Final, Literal, Protocol
+from typing import ClassVar, Final, Literal, Protocol
 
 from linqi import _base64url
+from linqi._ranges import DAY, Range, Ranges, range_faults
 from linqi.errors import ConfigurationError
 from linqi.jose.verified import Verified
 
@@ -94,11 +95,13 @@ class Jitter:
     The share is a hash of the session id and the instant, not random. ``width``: above 0 to 1.
     """
 
+    RANGES: ClassVar[Ranges] = {"width": Range(0, 1, is_above=True)}
+
     width: float = 0.1
 
     def __post_init__(self) -> None:
-        if not 0 < self.width <= 1:
-            raise ConfigurationError([f"the jitter width is {self.width}, expected above 0 to 1"])
+        if faults := range_faults(self.RANGES, self):
+            raise ConfigurationError(faults)
 
     def span(self, session: str, now: float, settings: RenewalSettings) -> TokenSpan:
         """Give a life that starts now and is shorter by this token's share."""
@@ -113,6 +116,14 @@ class Jitter:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RenewalSettings:
     """How sessions slide; all durations in seconds."""
+
+    RANGES: ClassVar[Ranges] = {
+        "lifetime": Range(1, DAY, "seconds"),
+        "buffer": Range(0, DAY / 2, "seconds", is_above=True),
+        "max_session": Range(1, 366 * DAY, "seconds"),
+        "cap_spread": Range(0, 0.5),
+        "hard_margin": Range(0, DAY / 2, "seconds"),
+    }
 
     lifetime: float = 900
     """The longest life of one access token: 15 minutes, the short end of common practice."""
@@ -141,30 +152,23 @@ class RenewalSettings:
                 object.__setattr__(self, name, int(value))
 
     def _faults(self) -> list[str]:
-        for name in ("lifetime", "buffer", "max_session", "cap_spread", "hard_margin"):
-            value = getattr(self, name)
-            if value is None and name == "hard_margin":
-                continue
-            if isinstance(value, bool) or not isinstance(value, int | float):
-                return [f"{name} is {value!r}, expected a number"]
-            if not math.isfinite(value):
-                return [f"{name} is {value}, expected a finite number"]
-        faults = []
-        if not 1 <= self.lifetime <= 86_400:
-            faults.append(f"lifetime is {self.lifetime:g} s, expected 1 to 86400 s")
-        if not 0 < self.buffer < self.lifetime / 2:
+        values = {name: getattr(self, name) for name in self.RANGES}
+        if self.hard_margin is None:
+            del values["hard_margin"]
+        faults = range_faults(self.RANGES, values)
+        if not all(isinstance(value, int | float) for value in values.values()):
+            return faults  # what is no number cannot be compared
+        if not self.buffer < self.lifetime / 2:
             faults.append(
                 f"buffer is {self.buffer:g} s, expected above 0 and under half the lifetime"
                 f" ({self.lifetime / 2:g} s)"
             )
-        if self.hard_margin is not None and not 0 <= self.hard_margin < self.buffer:
+        if self.hard_margin is not None and not self.hard_margin < self.buffer:
             faults.append(f"hard_margin is {self.hard_margin:g} s, expected 0 to below the buffer")
-        if not self.lifetime <= self.max_session <= 366 * 86_400:
+        if not self.lifetime <= self.max_session:
             faults.append(
                 f"max_session is {self.max_session:g} s, expected the lifetime to 366 days"
             )
-        if not 0 <= self.cap_spread <= 0.5:
-            faults.append(f"cap_spread is {self.cap_spread:g}, expected 0 to 0.5")
         return faults
 
     @property

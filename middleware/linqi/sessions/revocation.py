@@ -9,9 +9,10 @@ import random
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import ClassVar, Final
 
 from linqi._background import BackgroundTask
+from linqi._ranges import DAY, Range, Ranges, range_faults
 from linqi.errors import ConfigurationError, NotStarted, Unavailable
 from linqi.events import Dispatcher, Event, Hook, RevocationFeedLost, RevocationFeedRestored
 from linqi.jose.verified import Verified
@@ -22,7 +23,6 @@ __all__ = ["RevocationState", "Revocations"]
 
 _SWEEP_SECONDS: Final = 10.0
 _FIRST_RETRY, _LONGEST_RETRY = 0.1, 2.0
-_LONGEST_LIFETIME: Final = 366 * 86_400.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,6 +54,11 @@ class Revocations:
     and to `Sessions`, which raises it to its own access lifetime.
     """
 
+    RANGES: ClassVar[Ranges] = {
+        "stale_after": Range(2, math.inf, "seconds"),
+        "longest_lifetime": Range(0, 366 * DAY, "seconds"),
+    }
+
     def __init__(
         self,
         store: SessionStore,
@@ -65,12 +70,8 @@ class Revocations:
         monotonic: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], Awaitable[object]] = asyncio.sleep,
     ) -> None:
-        faults = []
-        if not stale_after >= 2:
-            faults.append(f"stale_after is {stale_after!r}, expected 2 s to infinity")
-        if not 0 <= longest_lifetime <= _LONGEST_LIFETIME:
-            faults.append(f"longest_lifetime is {longest_lifetime!r}, expected 0 to 366 days in s")
-        if faults:
+        values = {"stale_after": stale_after, "longest_lifetime": longest_lifetime}
+        if faults := range_faults(self.RANGES, values):
             raise ConfigurationError(faults)
         self._store = store
         self._longest_lifetime = float(longest_lifetime)

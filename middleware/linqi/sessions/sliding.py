@@ -9,11 +9,12 @@ import time
 from collections.abc import Awaitable, Callable, Generator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any, Final, TypeAlias
+from typing import Any, ClassVar, Final, TypeAlias
 
 from cachetools import TTLCache
 
 from linqi._callbacks import invoke, unexpected_answer
+from linqi._ranges import Range, Ranges, range_faults
 from linqi._single_flight import SingleFlight
 from linqi.errors import (
     ApplicationFault,
@@ -108,6 +109,11 @@ class SlidingRenewal:
     ``verifier.cache_issued`` so that its first use is a cache hit.
     """
 
+    RANGES: ClassVar[Ranges] = {
+        "memo_seconds": Range(0, 3600, "seconds", is_above=True),
+        "memo_entries": Range(1, 100_000_000, is_whole=True),
+    }
+
     def __init__(
         self,
         signer: Signer,
@@ -122,12 +128,8 @@ class SlidingRenewal:
         memo_entries: int = 10_000,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        faults = []
-        if not 0 < memo_seconds <= 3600:
-            faults.append(f"memo_seconds is {memo_seconds}, expected above 0 to 3600")
-        if memo_entries < 1:
-            faults.append(f"memo_entries is {memo_entries}, expected at least 1")
-        if faults:
+        values = {"memo_seconds": memo_seconds, "memo_entries": memo_entries}
+        if faults := range_faults(self.RANGES, values):
             raise ConfigurationError(faults)
         self.signer = signer
         self.settings = settings or RenewalSettings()
