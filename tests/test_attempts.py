@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import gc
 import secrets
 import sqlite3
 from collections.abc import AsyncIterator, Callable, Sequence
@@ -316,6 +317,8 @@ def test_counters_work_on_another_event_loop(make_store: Callable[[], Any]) -> N
 
     assert [asyncio.run(reserved()) for _ in range(3)] == [True, True, False]
     asyncio.run(store.close())
+    del store
+    gc.collect()  # here, where their warnings are expected
 
 
 async def test_a_database_without_the_table_names_the_command() -> None:

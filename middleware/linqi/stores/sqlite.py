@@ -229,9 +229,11 @@ class SQLiteStore:
 
     async def follow(self, since: float, on_revocations: OnRevocations) -> None:
         """Read what is alive at `since`, then what is new every `poll_seconds`."""
-        number = -1
+        number, is_over = -1, False
 
         def look(connection: sqlite3.Connection) -> list[tuple[Any, ...]]:
+            if is_over:  # a thread that began after the end: what it opened is closed again
+                raise sqlite3.ProgrammingError("the follower has ended")
             return connection.execute(
                 f"SELECT number, {_REVOCATION} FROM revocations"  # noqa: S608
                 " WHERE number > ? AND until > ? ORDER BY number",
@@ -247,6 +249,7 @@ class SQLiteStore:
                 on_revocations([revocation_of(row[1:]) for row in found])
                 await asyncio.sleep(self._poll_seconds)
         finally:
+            is_over = True
             reader.close()
 
     async def purge(self, now: float, most: int) -> int:
