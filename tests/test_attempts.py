@@ -317,7 +317,6 @@ def test_counters_work_on_another_event_loop(make_store: Callable[[], Any]) -> N
 
     assert [asyncio.run(reserved()) for _ in range(3)] == [True, True, False]
     asyncio.run(store.close())
-    del store
     gc.collect()  # here, where their warnings are expected
 
 
