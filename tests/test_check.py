@@ -232,6 +232,16 @@ def test_a_key_withdrawn_before_its_last_token_is_found(folder: Path) -> None:
         assert ("overlap-short" in found(folder, BASE)) == is_found
 
 
+def test_an_overlap_lasts_as_long_as_the_longest_token_ever_made(folder: Path) -> None:
+    """After the lifetime was lowered, tokens with the old one are still checked by the old key."""
+    old = Key.generate("ES256")
+    rotation = rotate([old], Key.generate("ES256"), 1_800_000_000, lead=0, token_lifetime=900)
+    KeySet(rotation.keys).save(folder / "keys.json")
+    assert "overlap-short" not in found(folder, BASE)
+    longer = BASE + "[renewal]\nlifetime_seconds = 900\nlongest_lifetime_seconds = 3600\n"
+    assert found(folder, longer)["overlap-short"] == "error"
+
+
 def test_one_secret_for_both_kinds_of_token_is_found(folder: Path) -> None:
     """Whoever has the signing secret must not be able to make refresh tokens."""
     KeySet([Key.generate("HS256")]).save(folder / "keys.json")

@@ -518,11 +518,16 @@ async def test_503_names_when_to_come_back(clock: FakeClock) -> None:
     assert answer.header("www-authenticate") is None
 
 
+MARK = b"Zq7-Xw9"
+"""What stands in the secrets of a test and in no text of ours."""
+
+
 @given(
     headers=st.lists(
         st.tuples(
             st.sampled_from([b"authorization", b"cookie", b"origin", b"x-refresh-token"]),
-            st.one_of(st.binary(max_size=60), st.binary(max_size=40).map(lambda b: b"Bearer " + b)),
+            st.one_of(st.binary(max_size=60), st.binary(max_size=40).map(lambda b: b"Bearer " + b))
+            | st.binary(max_size=30).map(lambda b: b"Bearer " + b + MARK + b),
         ),
         max_size=4,
     ),
@@ -546,10 +551,7 @@ async def test_no_request_causes_a_500(
     answer = await call(middleware, scope)
     assert answer.status in (400, 401) or method == "OPTIONS"
     assert all(record.getMessage().isascii() for record in caplog.records)
-    for _, value in headers:
-        secret = value.removeprefix(b"Bearer ")
-        if len(secret) > 8:
-            assert secret.decode("latin-1") not in caplog.text
+    assert MARK.decode() not in caplog.text
 
 
 @pytest.mark.parametrize(

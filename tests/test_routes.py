@@ -427,6 +427,33 @@ async def test_revoking_an_access_token_leaves_its_session_alive(site: Site) -> 
     assert again.status == 200
 
 
+async def test_d6_a_token_without_jti_is_revoked_by_its_session(
+    site: Site, clock: FakeClock
+) -> None:
+    """D6: the session ends, because nothing else names the token."""
+    pair = (await site.login()).json
+    now = int(clock.now)
+    (session,) = await site.sessions.sessions("alice")
+    claims = {"sub": "alice", "sid": session.session_id, "iat": now, "exp": now + 60}
+    token = site.sessions.signer.sign(claims)
+    assert (await site.post("/me", None, method="GET", token=token)).status == 200
+    assert (await site.post("/revoke", {"token": token})).status == 200
+    assert (await site.post("/me", None, method="GET", token=token)).status == 401
+    again = await site.post("/refresh", {"refresh_token": pair["refresh_token"]})
+    assert again.header("x-refresh-outcome") == "revoked"
+
+
+async def test_d6_a_token_that_no_revocation_can_name_is_answered_400(
+    site: Site, clock: FakeClock
+) -> None:
+    """RFC 7009, 2.2.1: the client must not believe that it was revoked."""
+    now = int(clock.now)
+    token = site.sessions.signer.sign({"sub": "alice", "iat": now, "exp": now + 60})
+    answer = await site.post("/revoke", {"token": token})
+    assert (answer.status, answer.json["error"]) == (400, "unsupported_token_type")
+    assert (await site.post("/me", None, method="GET", token=token)).status == 200
+
+
 async def test_revoke_session_ends_what_an_access_token_belongs_to(clock: FakeClock) -> None:
     """The session, its refresh token and its other access tokens; other sessions stay."""
     site = Site(clock, revoke_session=True)

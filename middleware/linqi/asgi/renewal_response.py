@@ -133,7 +133,7 @@ class RenewalResponder:
     def skip_socket(self, verified: Verified) -> None:
         """Tell that a handshake with a near-expiry token gets none: a socket takes it in band."""
         now = self._clock()
-        if verified.expires_at - now < self.buffer:
+        if now > self.renewal.settings.due_at(verified.expires_at):
             self.skip(verified, now, "websocket")
 
     def keep(self, verified: Verified, now: float, kept: NotRenewed) -> None:

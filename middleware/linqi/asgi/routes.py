@@ -278,7 +278,11 @@ class SessionRoutes:
         return RouteResponse(204, None)
 
     async def _revoke(self, scope: Scope, receive: Receive) -> RouteResponse:
-        """Revoke a token (RFC 7009): 200 also for one that is not ours, 503 if it is not kept."""
+        """Revoke a token (RFC 7009): 200 also for one that is not ours, 503 if it is not kept.
+
+        400 ``unsupported_token_type`` (section 2.2.1) for a token of ours that has neither ``jti``
+        nor ``sid``: no revocation could name it.
+        """
         form = await read_form(scope, receive)
         if "token" not in form:
             raise BodyFault(400, "token is needed")
@@ -287,16 +291,25 @@ class SessionRoutes:
                 verified = self._verifier.verify(form["token"])
             except TokenError:
                 return RouteResponse(200, {})
-            if self._is_ours(verified):
-                await self._revoke_access(verified)
+            if self._is_ours(verified) and not await self._revoke_access(verified):
+                message = "a token without jti and sid cannot be revoked"
+                return RouteResponse(400, error_body("unsupported_token_type", message))
         return RouteResponse(200, {})
 
-    async def _revoke_access(self, verified: Verified) -> None:
-        """End one access token, and with `revoke_session` all that its session has or will get."""
-        if self._revokes_session and verified.session_id is not None:
-            await self._sessions.revoke(verified.session_id, user=verified.identity, cause="logout")
-        elif verified.token_id is not None:
-            await self._sessions.revoke_access_token(verified.token_id, verified.expires_at)
+    async def _revoke_access(self, verified: Verified) -> bool:
+        """Revoke an access token by its ``jti``, or its session; return False if it names neither.
+
+        The session ends with `revoke_session`, and where the token has no ``jti``: only its session
+        can be named then.
+        """
+        session_id, token_id = verified.session_id, verified.token_id
+        if session_id is not None and (self._revokes_session or token_id is None):
+            await self._sessions.revoke(session_id, user=verified.identity, cause="logout")
+        elif token_id is not None:
+            await self._sessions.revoke_access_token(token_id, verified.expires_at)
+        else:
+            return False
+        return True
 
     def _who(self, scope: Scope) -> Verified:
         """Return the caller, who must have a token of the issuer whose sessions these are."""

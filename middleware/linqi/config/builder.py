@@ -222,8 +222,8 @@ def _verifier(
 
 def _longest_lifetime(config: Config) -> float | None:
     """Return the bound where no store keeps one: none, unless the file has it."""
-    longest = config.renewal.longest_lifetime_seconds
-    return None if longest is None else max(longest, config.renewal.lifetime_seconds)
+    renewal = config.renewal
+    return None if renewal.longest_lifetime_seconds is None else renewal.longest_own_lifetime
 
 
 def _sliding(

@@ -83,6 +83,11 @@ class RenewalTable:
         of=(RenewalSettings, "whole_seconds"),
     )
 
+    @property
+    def longest_own_lifetime(self) -> float:
+        """The longest life of an own access token that the file knows of, in seconds."""
+        return max(self.lifetime_seconds, self.longest_lifetime_seconds or 0.0)
+
     def settings(self) -> RenewalSettings:
         """Give the settings of the renewal and of every access token."""
         policies: dict[str, Policy] = {

@@ -98,7 +98,7 @@ def _keys(checked: CheckedSettings) -> Iterator[Finding]:
             reason=f"Each {slow[0]} signature stops the event loop for about 0.4 ms or more.",
             mend='Set off_loop = "auto", or rotate to ES256.',
         )
-    lifetime = config.renewal.lifetime_seconds
+    lifetime = config.renewal.longest_own_lifetime
     for before, after in zip(signing.keys, signing.keys[1:], strict=False):
         until = before.published_until
         if until is not None and until < after.signs_from + lifetime:

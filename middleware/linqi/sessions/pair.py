@@ -88,7 +88,7 @@ class PairMaker:
         return TokenPair(
             access_token=token,
             access_expires_at=expires_at,
-            refresh_in=max(0.0, expires_at - access.buffer - now),
+            refresh_in=access.refresh_in(expires_at, now),
             refresh_token=self._tokens.make(record.session_id, record.counter, record.expires_at),
             refresh_expires_at=record.expires_at,
             session_id=record.session_id,

@@ -1,7 +1,7 @@
 """When a session slides forward, and how far: decisions without I/O.
 
-A token is near expiry once ``exp - now < buffer``, so ``renew_at = exp - buffer`` needs no claim
-of its own. The policies differ only in the ``exp`` that a successor gets.
+A token is near expiry after ``exp - buffer`` (`RenewalSettings.due_at`), so no claim of its own has
+to say when it is due. The policies differ only in the ``exp`` of the successor.
 """
 
 from __future__ import annotations
@@ -181,6 +181,18 @@ class RenewalSettings:
         """Whether times can be and shall be whole seconds."""
         return self.whole_seconds and self.lifetime % 1 == 0 and self.buffer % 1 == 0
 
+    def due_at(self, expires_at: float) -> float:
+        """Return the instant after which a token that expires at `expires_at` is near expiry.
+
+        This is the one definition of near expiry: ``now > due_at(exp)``. At that instant itself the
+        token is not near expiry yet.
+        """
+        return expires_at - self.buffer
+
+    def refresh_in(self, expires_at: float, now: float) -> float:
+        """Return the seconds from `now` until the token is near expiry; 0 if it is."""
+        return max(0.0, self.due_at(expires_at) - now)
+
     def session_end(self, session: str, auth_time: float) -> float:
         """Give the instant at which `session` ends for good."""
         longest = self.max_session * (1 - self.cap_spread * share_of(f"{session} end"))
@@ -225,18 +237,17 @@ def decide(verified: Verified, now: float, settings: RenewalSettings) -> Decisio
     At ``exp - now == buffer`` it is not near expiry yet; at ``now == exp`` it is expired, and an
     expired token is never renewed, whatever leeway its verification was granted (R2).
     """
-    left = verified.expires_at - now
-    if left >= settings.buffer:
+    due_at = settings.due_at(verified.expires_at)
+    if now <= due_at:
         return NOT_DUE
     if not verified.own:
         return NOT_OURS
-    if left <= 0:
+    if now >= verified.expires_at:
         return _EXPIRED
     registered = verified.registered
     session, auth_time, end = registered.sid, registered.auth_time, registered.session_end
     if None in (session, auth_time, end, registered.jti):
         return _NO_SESSION
-    due_at = verified.expires_at - settings.buffer
     # Both ends hold: the one fixed at login, and today's settings should they be stricter (R1).
     end = min(end, settings.session_end(session, auth_time))
     span = settings.policy.span(session, now, settings)

@@ -317,7 +317,7 @@ class SlidingRenewal:
         return Issued(
             token=token,
             expires_at=claims["exp"],
-            refresh_in=max(0.0, claims["exp"] - self.settings.buffer - now),
+            refresh_in=self.settings.refresh_in(claims["exp"], now),
             session_id=claims["sid"],
         )
 
