@@ -1,4 +1,4 @@
-"""One supervised task of an event loop: started again when it fails, ended cleanly."""
+"""A supervised background task: started again if it fails, and ended cleanly."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ _LONGEST_RETRY: Final = 30.0
 class BackgroundTask:
     """Runs `work` on the event loop that calls `start` until it returns or `close` is called.
 
-    Work that raises is logged with its traceback, told of as `BackgroundTaskFailed`, and started
-    again after a pause: 0.1 s, doubled up to 30 s, spread by chance, and 0.1 s again once the work
-    ran for 30 s. So does work that is cancelled by anything but `close` or the end of the loop.
+    If `work` raises, the traceback is logged, `BackgroundTaskFailed` is sent, and `work` is started
+    again after a pause: 0.1 s, doubled up to 30 s, with jitter, and 0.1 s again after a run of
+    30 s. The same happens if it is cancelled by anything but `close` or the end of the loop.
 
     Args:
-        name: What the log calls it.
-        work: Makes one run. Returning ends the task.
+        name: Its name in the log.
+        work: The coroutine function of one run; the task ends when it returns.
         events: Receives `BackgroundTaskFailed`.
         sleep: Waits for a number of seconds; tests move time with it.
 
@@ -49,14 +49,14 @@ class BackgroundTask:
 
     @property
     def is_running(self) -> bool:
-        """Whether the task runs on a loop that is not closed."""
+        """Whether the task is running on a loop that is not closed."""
         task, loop = self._task, self._loop
         return task is not None and not task.done() and loop is not None and not loop.is_closed()
 
     def start(self) -> None:
         """Start on the running event loop, unless it runs there already.
 
-        A task of another loop is left to that loop.
+        A task on another loop is not touched.
         """
         loop = asyncio.get_running_loop()
         if self._loop is loop and self.is_running:
@@ -65,9 +65,9 @@ class BackgroundTask:
         self._task = loop.create_task(self._supervise(), name=f"linqi {self._name}")
 
     async def close(self) -> None:
-        """Cancel the task and wait for its end; a task of another loop is forgotten.
+        """Cancel the task and wait for its end; a task on another loop is not touched.
 
-        If the caller is cancelled meanwhile, its cancellation goes on to it.
+        If the caller is cancelled meanwhile, it gets its cancellation.
         """
         task, self._task = self._task, None
         if task is None or self._loop is not asyncio.get_running_loop():

@@ -1,4 +1,4 @@
-"""Functions that the application passed: how they are called, and how their faults are logged."""
+"""Callbacks: calls of the application's functions, and the log of their faults."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _logger = logging.getLogger("linqi")
 _LONGEST_MESSAGE: Final = 500
 _MOST_ERRORS: Final = 8
 _RUN: Final = 4
-"""So many characters in a row of a private text make a message one that repeats it."""
+"""Consecutive characters of a private text that a message must not contain."""
 _TOKEN: Final = re.compile(r"eyJ[A-Za-z0-9_-]{8,}\.|lqr_[A-Za-z0-9_-]{8,}")
 
 
@@ -32,14 +32,14 @@ async def invoke(
     seconds: float | None = None,
     private: Collection[str] = (),
 ) -> Any:
-    """Return what `function` answers to `argument`, awaited where it is awaitable.
+    """Return the result of ``function(argument)``, awaited if it is awaitable.
 
     Args:
-        name: What messages call the function.
-        function: What the application passed; it may be a coroutine function.
-        argument: What it is given.
-        seconds: How long an awaitable answer may take; None sets no limit.
-        private: Texts that no log may repeat, such as the fields of a login.
+        name: The name of the function in messages.
+        function: The application's function; it may be a coroutine function.
+        argument: Its one argument.
+        seconds: The longest time for an awaitable result; None sets no limit.
+        private: Texts that no log may contain, such as the fields of a login.
 
     Raises:
         Unavailable: The function raised it, or took longer than `seconds`.
@@ -64,7 +64,7 @@ async def invoke(
 
 
 def unexpected_answer(name: str, answer: object, expected: str) -> ApplicationFault:
-    """Log that the function `name` answered neither of what is `expected`; return the error."""
+    """Log that the function `name` did not return what is `expected`; return the error."""
     detail = f"returned {type(answer).__name__}, expected {expected}"
     _logger.error("%s %s", name, detail)
     return ApplicationFault(name, detail)
@@ -73,8 +73,8 @@ def unexpected_answer(name: str, answer: object, expected: str) -> ApplicationFa
 def log_fault(what: str, error: BaseException, private: Collection[str] | None = None) -> None:
     """Log the traceback of `error` at ERROR, as text: files, lines, functions and types.
 
-    A record with ``exc_info`` would hand every frame's variables, passwords and tokens among them,
-    to whatever reads records. A message that repeats any of `private` is left out; with None all
+    A record with ``exc_info`` would expose the variables of every frame, passwords and tokens among
+    them, to log handlers. A message that contains any of `private` is left out; with None all
     messages are.
     """
     _logger.error("%s:\n%s", what, "".join(_lines(error, private)).rstrip())
@@ -90,9 +90,9 @@ def _lines(error: BaseException, private: Collection[str] | None) -> Iterator[st
 
 
 def _chain(error: BaseException) -> list[tuple[str, BaseException]]:
-    """Return `error`, what caused it and what a group holds, the outermost first."""
+    """Return `error`, its causes and the members of groups, the outermost first."""
     found = [("", error)]
-    for _, one in found:  # grows meanwhile
+    for _, one in found:  # grows during the loop
         if isinstance(one, BaseExceptionGroup):
             found += [("The group above holds:", inner) for inner in one.exceptions]
         if one.__cause__ is not None:
@@ -107,7 +107,7 @@ def _chain(error: BaseException) -> list[tuple[str, BaseException]]:
 def _said(error: BaseException, private: Collection[str] | None) -> str:
     try:
         text = str(error)[:_LONGEST_MESSAGE]
-    except Exception:  # noqa: BLE001 - an error whose text cannot be had is still to be logged
+    except Exception:  # noqa: BLE001 - an error without a readable message is logged too
         return "(its message cannot be read)"
     if private is None or _repeats(text, private):
         return "(its message is left out: it may hold what must not be logged)"
@@ -115,7 +115,7 @@ def _said(error: BaseException, private: Collection[str] | None) -> str:
 
 
 def _repeats(text: str, private: Collection[str]) -> bool:
-    """Tell whether `text` holds a token, or a run of characters of a private text."""
+    """Return whether `text` contains a token, or consecutive characters of a private text."""
     folded = text.casefold()
     return _TOKEN.search(text) is not None or any(
         spelling[start : start + _RUN] in folded
@@ -126,6 +126,6 @@ def _repeats(text: str, private: Collection[str]) -> bool:
 
 
 def _spellings(value: str) -> set[str]:
-    """Return `value` as messages write it: plain, normalised, escaped, percent-encoded."""
+    """Return the spellings of `value` in messages: plain, normalised, escaped, percent-encoded."""
     normal = unicodedata.normalize("NFKC", value)
     return {value, normal, repr(value)[1:-1], ascii(value)[1:-1], quote(value).lower()} - {""}

@@ -1,4 +1,4 @@
-"""One shared task per key: whoever asks while it runs waits for the same answer."""
+"""Single flight: one shared task per key, whose result all callers wait for."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ V = TypeVar("V")
 class SingleFlight(Generic[K, V]):
     """Runs at most one task per key on the running event loop.
 
-    The task belongs to nobody who waits: a waiter that is cancelled leaves it running for the
-    others. An exception reaches every waiter and is forgotten with the task.
+    A waiter that is cancelled does not cancel the task: it runs on for the others. An exception
+    reaches every waiter, and the next call starts a new task.
     """
 
     def __init__(self) -> None:
@@ -26,11 +26,11 @@ class SingleFlight(Generic[K, V]):
         return len(self._tasks)
 
     def has(self, key: K) -> bool:
-        """Tell whether a task of `key` is running."""
+        """Return whether a task of `key` is running."""
         return key in self._tasks
 
     def start(self, key: K, make: Callable[[], Awaitable[V]]) -> tuple[asyncio.Task[V], bool]:
-        """Give the task of `key` and whether this call started it."""
+        """Return the task of `key`, and whether this call started it."""
         task = self._tasks.get(key)
         if task is not None:
             return task, False
@@ -40,19 +40,19 @@ class SingleFlight(Generic[K, V]):
         return task, True
 
     async def __call__(self, key: K, make: Callable[[], Awaitable[V]]) -> V:
-        """Wait for the answer of `key`, starting its task if there is none."""
+        """Return the result of the task of `key`, starting it if there is none."""
         task, _ = self.start(key, make)
         return await asyncio.shield(task)
 
     def close(self) -> None:
-        """Cancel what is running; whoever waits for it is cancelled too."""
+        """Cancel all tasks, and with them their waiters."""
         for task in self._tasks.values():
             task.cancel()
 
     def _land(self, key: K, task: asyncio.Task[V]) -> None:
         del self._tasks[key]
         if not task.cancelled():
-            task.exception()  # read, so that a task whose waiters all left is not reported
+            task.exception()  # so that asyncio does not report it where no waiter is left
 
 
 async def _run(make: Callable[[], Awaitable[V]]) -> V:

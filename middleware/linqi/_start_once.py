@@ -1,4 +1,4 @@
-"""A start that happens once per event loop, however many ask for it."""
+"""A start that runs once per event loop, for any number of callers."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ _LONGEST_RETRY: Final = 30.0
 
 
 class StartOnce:
-    """Runs `begin` once per event loop; callers that ask at the same time share one run.
+    """Runs `begin` once per event loop; concurrent callers share one run.
 
-    A loop that differs from the last one starts anew: connections and tasks belong to one loop.
-    Two loops that run at the same time need an object each.
+    On another loop it runs again: connections and tasks belong to one loop. Two loops that run at
+    the same time need an object each.
 
     Args:
         begin: Starts something, or raises.
-        on_failure: Receives what a failed start says, and the seconds until `ensure` tries again.
-        monotonic: Seconds of a clock that never steps.
+        on_failure: Receives the message of a failed start, and the seconds until the next attempt.
+        monotonic: Returns seconds of a monotonic clock.
 
     """
 
@@ -53,13 +53,13 @@ class StartOnce:
         return self._is_done and self._loop is asyncio.get_running_loop()
 
     async def start(self) -> None:
-        """Start unless that is done; raises what the start raised."""
+        """Start unless it is started; raises what `begin` raised."""
         self._move_here()
         if not self._is_done:
             await self._flight("start", self._run)
 
     async def ensure(self) -> None:
-        """Start for the sake of a request, unless a start failed a moment ago.
+        """Start with a request, unless the last start failed within the pause.
 
         Raises:
             Unavailable: The start failed now or within the pause after a failure, which is 0.5 s
@@ -75,7 +75,7 @@ class StartOnce:
             raise Unavailable(self._error, retry_after=self._retry) from error
 
     def reset(self) -> None:
-        """Start again when asked next; called after what was started has been closed."""
+        """Start again at the next call; to be called after what was started has been closed."""
         self._is_done = False
 
     def _move_here(self) -> None:

@@ -1,39 +1,40 @@
-"""Everything linqi raises on purpose, as one tree.
+"""All errors that linqi raises on purpose, as one tree.
 
 ::
 
     LinqiError
-    ├── ConfigurationError        every fault of a set-up at once, each with its mend
+    ├── ConfigurationError        every fault of a configuration, each with its remedy
     ├── InvalidKey                a key that may not be used
     ├── TokenError                a token that is refused
     │   ├── MalformedToken        not a compact JWS with strict JSON inside
     │   ├── UnsupportedToken      encrypted, compressed, critical or detached forms
     │   ├── AlgorithmNotAllowed   ``alg`` is not on the issuer's list
-    │   ├── UnknownIssuer         ``iss`` names nobody we trust
+    │   ├── UnknownIssuer         ``iss`` names no trusted issuer
     │   ├── UnknownKey            no key of that issuer fits the header
     │   ├── InvalidSignature      the signature does not fit the key
     │   ├── InvalidClaim          a claim has the wrong type or value
     │   │   └── MissingClaim      a required claim is absent
     │   ├── TokenExpired          ``now >= exp``
-    │   ├── LifetimeExceeded      an own token that lives longer than any may
+    │   ├── LifetimeExceeded      an own token that lives longer than allowed
     │   ├── TokenNotYetValid      ``now < nbf`` or ``now < iat``
     │   ├── BoundToken            a token with ``cnf``, presented without its proof
-    │   └── TokenRevoked          the session or the token was withdrawn
-    ├── ApplicationFault          a function of the application raised, or answered what it must not
+    │   └── TokenRevoked          the session or the token was revoked
+    ├── ApplicationFault          a function of the application raised, or returned a wrong value
     ├── InvalidSubject            a subject that no token can carry
-    ├── ForeignToken              a good token of another issuer, where only our own count
-    ├── InvalidRequest            credentials that are not presented as RFC 6750 asks
+    ├── ForeignToken              a valid token of another issuer, where only own ones are accepted
+    ├── InvalidRequest            credentials that do not conform to RFC 6750
     ├── SigningError              a token could not be signed
     ├── RenewalRefused            a session may not be renewed
     ├── RefreshRefused            a refresh token that is not redeemed
-    ├── SignedOut                 a client's session is over: sign in again
-    ├── QuietExpired              a quiet request is not sent: its token is over
-    ├── Unavailable               the question cannot be answered just now
-    │   └── NotStarted            and never will be: what answers it was not started
-    └── FetchFailed               an issuer's document that could not be had or read
+    ├── SignedOut                 a client's session has ended: sign in again
+    ├── QuietExpired              a quiet request is not sent: its token is expired
+    ├── Unavailable               something that verification needs is not available now
+    │   └── NotStarted            a service was not started
+    └── FetchFailed               an issuer's document that could not be fetched or read
 
-``code`` is stable and machine-readable. ``detail`` is for the operator's log: it holds no token,
-key or claim value. ``hint`` is the one sentence a client may see (RFC 6750, section 3.1).
+``code`` is stable and machine-readable. ``detail`` is for the operator's log: it contains no
+token, key or claim value. ``hint`` is the one sentence that a client may see (RFC 6750, section
+3.1).
 """
 
 from __future__ import annotations
@@ -75,13 +76,18 @@ __all__ = [
 
 
 class LinqiError(Exception):
-    """The root of everything linqi raises on purpose."""
+    """The base of all errors that linqi raises on purpose."""
 
     code: ClassVar[str] = "linqi"
 
 
 class ConfigurationError(LinqiError):
-    """A set-up that must not run; ``faults`` names every fault and how to mend it."""
+    """A configuration that must not run.
+
+    Attributes:
+        faults: Every fault, each with its remedy.
+
+    """
 
     code = "configuration"
 
@@ -95,7 +101,7 @@ class ConfigurationError(LinqiError):
 
 
 class InvalidKey(LinqiError):
-    """A key that may not be used; the message says why and how to mend it."""
+    """A key that may not be used; the message says why, and the remedy."""
 
     code = "invalid_key"
 
@@ -112,7 +118,7 @@ class TokenError(LinqiError):
     # A property: a constructor written in Python takes 0.3 us of each refusal.
     @property
     def detail(self) -> str:
-        """What was wrong, without anything of the token."""
+        """Why the token is refused, without any part of it."""
         return str(self)
 
 
@@ -124,7 +130,7 @@ class MalformedToken(TokenError):
 
 
 class UnsupportedToken(TokenError):
-    """The token asks for a feature that is never honoured: JWE, ``crit``, ``b64``, ``zip``."""
+    """The token needs a feature that is not supported: JWE, ``crit``, ``b64``, ``zip``."""
 
     code = "unsupported_token"
     hint = "The access token is malformed"
@@ -155,7 +161,7 @@ class InvalidSignature(TokenError):
 
 
 class InvalidClaim(TokenError):
-    """A claim has a wrong type or value; ``claim`` names it."""
+    """A claim, ``claim``, has a wrong type or value."""
 
     code = "invalid_claim"
 
@@ -165,7 +171,7 @@ class InvalidClaim(TokenError):
 
 
 class MissingClaim(InvalidClaim):
-    """A required claim is absent; ``claim`` names it."""
+    """A required claim, ``claim``, is absent."""
 
     code = "missing_claim"
 
@@ -184,8 +190,8 @@ class TokenExpired(TokenError):
 class LifetimeExceeded(TokenError):
     """An own token lives longer (``exp - iat``) than revocations are kept for.
 
-    Let in, it could outlive the revocation of its session. ``longest_lifetime_seconds`` of
-    ``linqi.toml`` raises the bound.
+    It could outlive the revocation of its session. ``longest_lifetime_seconds`` of ``linqi.toml``
+    raises the bound.
     """
 
     code = "lifetime_exceeded"
@@ -199,7 +205,7 @@ class TokenNotYetValid(TokenError):
 
 
 class BoundToken(TokenError):
-    """The token is bound to a key (``cnf``, RFC 7800) whose possession is not proved here.
+    """The token is bound to a key (``cnf``, RFC 7800) whose possession is not checked here.
 
     A stolen DPoP or mTLS token must not work as a bearer token (RFC 9449, section 7.2; RFC 8705,
     section 3).
@@ -210,19 +216,19 @@ class BoundToken(TokenError):
 
 
 class TokenRevoked(TokenError):
-    """The token or its session was withdrawn."""
+    """The token or its session was revoked."""
 
     code = "token_revoked"
 
 
 class ApplicationFault(LinqiError):
-    """A function of the application raised, or answered what it must not: a programming error.
+    """A function of the application raised, or returned a wrong value: a programming error.
 
-    The traceback is in the log of ``linqi``; trying again does not help.
+    The traceback is in the log of ``linqi``; a retry does not help.
 
     Attributes:
         function: ``authenticate`` or ``authorize``.
-        detail: What happened, without anything that the function was given.
+        detail: What happened, without the arguments of the function.
 
     """
 
@@ -241,17 +247,17 @@ class InvalidSubject(LinqiError):
 
 
 class ForeignToken(LinqiError):
-    """A valid token of another issuer where only a token of this deployment counts.
+    """A valid token of another issuer, where only own tokens are accepted.
 
     A subject is unique within its issuer only (RFC 7519, section 4.1.2): ``alice`` of another
-    issuer is another person than our ``alice``.
+    issuer is another user than ``alice`` of this deployment.
     """
 
     code = "foreign_token"
 
 
 class InvalidRequest(LinqiError):
-    """Credentials that are not presented as RFC 6750, section 2, asks."""
+    """Credentials that are not sent as RFC 6750, section 2, requires."""
 
     code = "invalid_request"
     hint: ClassVar[str] = "The credentials are not presented as RFC 6750 asks"
@@ -293,21 +299,23 @@ class RefreshRefused(LinqiError):
 
 
 class SignedOut(LinqiError):
-    """A client's session is over for good: its refresh token was refused."""
+    """A client's session has ended: its refresh token was refused."""
 
     code = "signed_out"
 
 
 class QuietExpired(LinqiError):
-    """A client's quiet request was not sent: its token is over, and it may renew none."""
+    """A client's quiet request was not sent: its token is expired, and it may not renew it."""
 
     code = "quiet_expired"
 
 
 class FetchFailed(LinqiError):
-    """An issuer's document that could not be had, or was not what it must be.
+    """An issuer's document that could not be fetched, or is not valid.
 
-    ``retry_after``: the seconds for which the issuer asked to be left alone; None if it did not.
+    Attributes:
+        retry_after: The seconds of the response's ``Retry-After``; None without one.
+
     """
 
     code = "fetch_failed"
@@ -318,7 +326,7 @@ class FetchFailed(LinqiError):
 
 
 class Unavailable(LinqiError):
-    """The question cannot be answered just now; ask again in ``retry_after`` seconds."""
+    """Something that verification needs is not available; retry in ``retry_after`` seconds."""
 
     code = "unavailable"
 
@@ -329,7 +337,7 @@ class Unavailable(LinqiError):
 
 
 class NotStarted(Unavailable):
-    """`what` was never started, or is closed; waiting does not help."""
+    """A service, `what`, was not started or is closed; waiting does not help."""
 
     code = "not_started"
 

@@ -1,4 +1,4 @@
-"""The dispatcher that hands what happened to hooks, whatever they do."""
+"""The dispatcher of events to hooks; no error of a hook has any effect."""
 
 from __future__ import annotations
 
@@ -18,30 +18,30 @@ _T = TypeVar("_T")
 
 @runtime_checkable
 class VerboseHook(Protocol):
-    """A hook that also takes `RenewalNotDue`, while ``is_verbose()`` is true."""
+    """A hook that also receives `RenewalNotDue` while ``is_verbose()`` is true."""
 
     def __call__(self, event: Any) -> None:
         """Receive `event`."""
         ...
 
     def is_verbose(self) -> bool:
-        """Return whether events of unrenewed requests are wanted now."""
+        """Return whether `RenewalNotDue` is wanted now."""
         ...
 
 
 class Dispatcher(Generic[_T]):
-    """Calls every hook with what happened; a hook that raises is logged and stops nothing.
+    """Calls every hook with each event; an error of a hook is logged and has no other effect.
 
-    Everything in linqi that calls a hook does it through a dispatcher, so that no request, no
-    rotation and no background task depends on what a hook does.
+    All hooks in linqi are called through a dispatcher, so that no request, rotation or background
+    task depends on them.
 
     Attributes:
-        verbose: The hooks that take `RenewalNotDue`; empty where none does.
+        verbose: The hooks that may receive `RenewalNotDue`.
 
     """
 
     def __init__(self, hooks: Iterable[Callable[[_T], object]] = ()) -> None:
-        """Take `hooks`, called in this order.
+        """Call `hooks` in this order.
 
         Raises:
             ConfigurationError: A hook cannot be called, or is a coroutine function, which nothing
@@ -56,7 +56,7 @@ class Dispatcher(Generic[_T]):
         return len(self._hooks)
 
     def add(self, *hooks: Callable[[_T], object]) -> None:
-        """Call `hooks` too from now on; one that is there already (``==``) is not added again.
+        """Call `hooks` too from now on; an equal hook (``==``) is not added twice.
 
         Raises:
             ConfigurationError: As for the constructor.
@@ -70,12 +70,12 @@ class Dispatcher(Generic[_T]):
         self.verbose = tuple(hook for hook in self._hooks if _is_verbose_hook(hook))
 
     def __call__(self, event: _T) -> None:
-        """Hand `event` to every hook."""
+        """Call every hook with `event`."""
         for hook in self._hooks:
             _call(hook, event)
 
     def is_verbose(self) -> bool:
-        """Return whether a hook wants what `if_verbose` would make; one that raises does not."""
+        """Return whether any hook is verbose now; one that raises is not."""
         for hook in self.verbose:
             try:
                 if hook.is_verbose():
@@ -85,7 +85,7 @@ class Dispatcher(Generic[_T]):
         return False
 
     def if_verbose(self, make: Callable[[], object]) -> None:
-        """Hand what `make` returns to the hooks that are verbose now; made only if there is one."""
+        """Call the hooks that are verbose now with ``make()``, called only if there is one."""
         event = None
         for hook in self.verbose:
             try:
@@ -102,7 +102,7 @@ def _call(hook: Callable[[Any], object], event: object) -> None:
     try:
         hook(event)
     except (Exception, asyncio.CancelledError):
-        # A plain call cannot be where a task is cancelled: this came from the hook itself.
+        # A task is never cancelled during a plain call: the hook itself raised CancelledError.
         _logger.exception("the hook %s raised on %s", _name_of(hook), type(event).__name__)
 
 
@@ -111,7 +111,7 @@ def _is_verbose_hook(hook: Any) -> TypeGuard[VerboseHook]:
 
 
 def _fault_of(hook: Any) -> str:
-    """Return what is wrong with `hook`, or an empty text."""
+    """Return the fault of `hook`, or an empty text."""
     if not callable(hook):
         return f"the hook {_name_of(hook)} cannot be called"
     if inspect.iscoroutinefunction(hook) or inspect.iscoroutinefunction(type(hook).__call__):
@@ -120,6 +120,6 @@ def _fault_of(hook: Any) -> str:
 
 
 def _name_of(hook: object) -> str:
-    """Return a name of `hook` for the log, without calling anything of it."""
+    """Return a name of `hook` for the log, without calling any code of it."""
     name = getattr(hook, "__qualname__", None)
     return name if isinstance(name, str) else type(hook).__qualname__

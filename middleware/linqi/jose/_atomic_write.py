@@ -1,4 +1,4 @@
-"""Files that appear whole: in the place of another, or once for all processes."""
+"""Atomic writes: a file replaces another, or is created once by all processes."""
 
 from __future__ import annotations
 
@@ -14,20 +14,23 @@ PRIVATE = 0o600
 
 
 def write_atomically(path: Path, data: bytes, mode: int) -> None:
-    """Write through a file of `mode` beside `path`: a reader sees the old or the new, whole.
+    """Replace the file at `path` by one with `data` and `mode`; readers see the old or the new.
 
-    A file that is there keeps its owner, so that a service can still read what root has renewed.
+    The owner of an existing file is kept, so that a service can read a file that root replaced.
     """
     with _written_beside(path, data, mode, keeps_owner=True) as beside:
         beside.replace(path)
 
 
 def create_atomically(path: Path, data: bytes, mode: int) -> bool:
-    """Write a file of `mode` at `path` unless one is there; return whether it was this call.
+    """Create a file at `path` with `data` and `mode` if there is none; return whether it did.
 
-    Of processes that do so at once exactly one makes the file: it is written beside and then
-    linked, which fails where another was quicker. It is on the disk when this returns. The file
-    system must know hard links; `OSError` says so where it does not.
+    If several processes do so at once, exactly one creates the file: a temporary file is linked to
+    `path`, which fails if `path` exists. The file is on the disk when this returns.
+
+    Raises:
+        OSError: The file cannot be written, or the file system has no hard links.
+
     """
     with _written_beside(path, data, mode) as beside:
         try:
@@ -35,7 +38,9 @@ def create_atomically(path: Path, data: bytes, mode: int) -> bool:
         except FileExistsError:
             return False
         except OSError as error:
-            error.add_note(f"{path} cannot be made exclusively: make it once, by `linqi keygen`")
+            error.add_note(
+                f"{path} cannot be created exclusively: create it once, with `linqi keygen`"
+            )
             raise
     _sync_folder(path.parent)
     return True
@@ -45,7 +50,7 @@ def create_atomically(path: Path, data: bytes, mode: int) -> bool:
 def _written_beside(
     path: Path, data: bytes, mode: int, *, keeps_owner: bool = False
 ) -> Iterator[Path]:
-    """Provide a file of `mode` beside `path` that holds `data`, on the disk; it is gone after."""
+    """Provide a temporary file beside `path` with `data`, on the disk; it is removed afterwards."""
     beside = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
     handle = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
     try:
@@ -62,7 +67,7 @@ def _written_beside(
 
 
 def _sync_folder(folder: Path) -> None:
-    """Have the name on the disk too, where a folder can be opened (not on Windows)."""
+    """Write the folder's entry to the disk too, where a folder can be opened (not on Windows)."""
     if os.name == "posix":
         handle = os.open(folder, os.O_RDONLY)
         try:

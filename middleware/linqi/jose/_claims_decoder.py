@@ -1,4 +1,4 @@
-"""Claims that are written like those of a token before, read in one step."""
+"""The fast decoder of claims, for tokens whose claims have the form of an earlier token's."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _encode = msgspec.json.Encoder().encode
 
 
 class DecodedClaims(Protocol):
-    """What verification reads of claims, as attributes; `aud` is any scalar."""
+    """The claims that verification reads, as attributes; `aud` is any scalar."""
 
     iss: str
     exp: float
@@ -31,12 +31,13 @@ class DecodedClaims(Protocol):
 
 
 class ClaimsShape:
-    """Knows how one issuer writes its claims: which, in which order, of which types.
+    """The names, order and types of the claims that one issuer writes.
 
-    Tokens of one header are mostly written alike. A declared reader takes a third of the time of
-    `parse_object` and the checks after it, and misses nothing: what it read must come out byte by
-    byte as it came in, so no member stands there twice, none is unknown, none has another type.
-    Whatever does not, is nested or has an escape is not read here at all, but the long way.
+    Tokens with the same header mostly have the same claims. A decoder that is declared for them
+    takes a third of the time of `parse_object` and `read_registered`. It checks the types of claims
+    a second time, and as strictly: the decoded claims must encode to the same bytes, so none
+    occurs twice, is unknown or has another type. Claims that do not, are nested or have an escape
+    are left to `parse_object`.
     """
 
     __slots__ = ("_decode", "_learned")
@@ -46,7 +47,7 @@ class ClaimsShape:
         self._learned = 0
 
     def read(self, payload: bytes) -> DecodedClaims | None:
-        """Give the claims in `payload`, with the types they must have; None to read them anew."""
+        """Return the claims in `payload`, typed; None if `parse_object` must read them."""
         decode = self._decode
         if decode is None or _BACKSLASH in payload:
             return None
@@ -57,9 +58,9 @@ class ClaimsShape:
         return cast("DecodedClaims", written) if _encode(written) == payload else None
 
     def learn(self, claims: dict[str, Any], payload: bytes) -> None:
-        """Read like `payload` from now on, whose `claims` were just verified.
+        """Expect the form of `payload` from now on; its `claims` were just verified.
 
-        Only a few times: an issuer whose tokens differ all the time is better read the long way.
+        Only a few times: tokens that differ all the time are left to `parse_object`.
         """
         is_plain = 0 < len(claims) <= _MOST_CLAIMS and not _is_nested(payload)
         if self._learned >= _MOST_LEARNED or not is_plain:
@@ -73,10 +74,10 @@ def _is_nested(payload: bytes) -> bool:
 
 
 def _struct_of(claims: dict[str, Any]) -> type[msgspec.Struct]:
-    """Declare a type whose members are `claims` in their order.
+    """Return a type whose members are `claims`, in their order.
 
-    Claims without a meaning here are scalars of any type, under names that cannot collide. Those
-    that have one and are absent get a default, which is not written.
+    Claims that verification does not read are scalars of any type, under names that cannot collide.
+    Claims that it reads and that are absent get a default, which is not encoded.
     """
     names = {name: name if name in CLAIM_TYPES else f"x{n}" for n, name in enumerate(claims)}
     there: list[Any] = [(names[name], CLAIM_TYPES.get(name, _Scalar)) for name in claims]

@@ -1,4 +1,7 @@
-"""The form of a token, checked before anything is believed: compact JWS, base64url, strict JSON."""
+"""The compact serialisation of a token: segments, base64url, strict JSON (RFC 7515, section 3.1).
+
+Its form is checked before anything in it is trusted.
+"""
 
 from __future__ import annotations
 
@@ -30,10 +33,15 @@ _encode_json = msgspec.json.Encoder().encode
 def split_token(
     token: bytes, most_bytes: int, most_header_bytes: int
 ) -> tuple[bytes, bytes, bytes, bytes]:
-    """Give what is signed, then header, payload and signature, all still encoded.
+    """Return the signing input, then header, payload and signature, all still encoded.
 
-    Work is bounded by `most_bytes` before anything is decoded, and the token is never split at
-    every dot (golang-jwt, CVE-2025-30204).
+    The length is checked before anything is decoded, and the token is never split at every dot
+    (golang-jwt, CVE-2025-30204).
+
+    Raises:
+        MalformedToken: The token is not three segments, or exceeds a limit.
+        UnsupportedToken: It has five segments (JWE).
+
     """
     if len(token) > most_bytes:
         raise MalformedToken(f"the token has {len(token)} bytes, at most {most_bytes} are read")
@@ -51,7 +59,7 @@ def split_token(
 
 
 def decode_segment(segment: bytes) -> bytes:
-    """Give the bytes of a segment in canonical base64url without padding (RFC 7515, section 2)."""
+    """Return the bytes of a segment in canonical, unpadded base64url (RFC 7515, section 2)."""
     beyond = len(segment) & 3
     if not segment or segment[-1] not in _CANONICAL_LAST[beyond]:
         raise MalformedToken("a segment is empty or not canonical base64url")
@@ -66,11 +74,13 @@ def decode_segment(segment: bytes) -> bytes:
 
 
 def parse_object(data: bytes, what: str, *, most_members: int = _MOST_MEMBERS) -> dict[str, Any]:
-    """Read `data` as one JSON object in strict UTF-8; `what` names it in errors.
+    """Return `data` read as one JSON object in strict UTF-8; `what` names it in errors.
 
-    Refused are duplicate members, NaN and infinities, lone surrogates, more than `most_members`
-    members in all, nesting deeper than 16 and integers of more than 4,300 digits (RFC 7519,
-    section 4; RFC 8725, section 3.7).
+    Raises:
+        MalformedToken: The JSON has duplicate members, NaN or infinities, lone surrogates, more
+            than `most_members` members in all, nesting deeper than 16, or integers of more than
+            4,300 digits (RFC 7519, section 4; RFC 8725, section 3.7).
+
     """
     try:
         parsed = _decode_json(data)
@@ -78,20 +88,20 @@ def parse_object(data: bytes, what: str, *, most_members: int = _MOST_MEMBERS) -
         raise MalformedToken(f"the {what} is not strict JSON") from None
     if type(parsed) is not dict:
         raise MalformedToken(f"the {what} is not a JSON object")
-    # No brace but the first and no bracket: nothing is nested (inside a string, or after white
-    # space, they only cost the second look).
+    # No brace but the first and no bracket: nothing is nested. Inside a string, or after white
+    # space, they only cost the second check.
     is_flat = _BRACKET not in data and data.find(_BRACE, 1) < 0
     if (len(parsed) if is_flat else _measure(parsed, 1, what)) > most_members:
         raise MalformedToken(f"the {what} has more than {most_members} members")
-    # What was written without white space and with every name once comes out the same again:
-    # 0.4 us for 300 bytes. Anything else is read a second time, member by member: 5 us.
+    # JSON without white space and without duplicate names is encoded to the same bytes again:
+    # 0.4 us for 300 bytes. Other JSON is read a second time, member by member: 5 us.
     if _encode_json(parsed) != data:
         _refuse_duplicates(data, what)
     return parsed
 
 
 def _measure(value: Any, depth: int, what: str) -> int:
-    """Count the members of `value` and of all objects inside it; refuse deep nesting."""
+    """Return the number of members of `value` and of all objects in it; raise on deep nesting."""
     kind = type(value)
     if kind is not dict and kind is not list:
         return 0
@@ -103,7 +113,7 @@ def _measure(value: Any, depth: int, what: str) -> int:
 
 
 def _refuse_duplicates(data: bytes, what: str) -> None:
-    """Read `data` a second time, member by member."""
+    """Read `data` a second time, member by member, and raise where a name occurs twice."""
 
     def check(pairs: list[tuple[str, Any]]) -> None:
         if len({name for name, _ in pairs}) != len(pairs):

@@ -1,4 +1,4 @@
-"""Files that decide whose tokens count: read only where no one else may write them."""
+"""Key files, read only if no other user may write them: they decide which tokens are trusted."""
 
 from __future__ import annotations
 
@@ -16,15 +16,19 @@ _OTHERS_WRITE: Final = stat.S_IWGRP | stat.S_IWOTH
 
 
 class WritableByOthers(ConfigurationError):
-    """A key file that the group or every user of the machine may write."""
+    """A key file that its group or every user of the machine may write."""
 
 
 def read_guarded(path: Path) -> bytes:
-    """Return what the file holds; `WritableByOthers` where others could have written it.
+    """Return the content of the file at `path`.
 
-    Through links the file itself is looked at, as it was opened: the links of a secret that
-    Kubernetes mounts are writable by their nature, and the file behind them is not. Windows has no
-    such modes. `OSError` as the file system gives it.
+    The mode of the opened file counts, not that of links to it: Kubernetes mounts a secret as
+    links, which every user may write, to a file that only its owner may. Windows has no such modes.
+
+    Raises:
+        WritableByOthers: The group or others may write the file.
+        OSError: It cannot be read.
+
     """
     with path.open("rb") as file:
         mode = stat.S_IMODE(os.fstat(file.fileno()).st_mode)

@@ -1,4 +1,4 @@
-"""The protected header of a token: which algorithm, which key, which kind (RFC 7515, section 4)."""
+"""The protected header of a token: algorithm, key id and type (RFC 7515, section 4)."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _LONGEST_KID: Final = 256
 
 
 class Header:
-    """A checked header; tokens with the same one share the way their claims are written."""
+    """A checked header. Tokens with the same header share one `ClaimsShape`."""
 
     __slots__ = ("alg", "kid", "shape", "typ")
 
@@ -26,7 +26,14 @@ class Header:
 
 
 def parse_header(segment: bytes) -> Header:
-    """Read an encoded header; what is critical, unknown or of a wrong type is refused."""
+    """Return the header in an encoded segment.
+
+    Raises:
+        MalformedToken: It is not strict JSON, or a member has a wrong type.
+        UnsupportedToken: It has ``crit``, ``b64``, ``zip``, ``cty`` or ``enc``.
+        AlgorithmNotAllowed: Its ``alg`` is not a signature algorithm of linqi.
+
+    """
     members = parse_object(decode_segment(segment), "header")
     if not _FORBIDDEN_MEMBERS.isdisjoint(members):
         found = ", ".join(sorted(_FORBIDDEN_MEMBERS & members.keys()))

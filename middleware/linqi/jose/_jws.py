@@ -1,8 +1,8 @@
 """The door to PyJWT's algorithms: sign bytes, verify bytes, read and write key material.
 
-What the libraries throw becomes `InvalidKey` for key material that cannot be read and
-`SigningError` for a signature that cannot be made; a checker raises as the libraries do, and its
-one caller, `linqi.jose.key.Key.verify`, turns any exception into "does not fit".
+Exceptions of the libraries become `InvalidKey` for key material that cannot be read, and
+`SigningError` for a signature that cannot be made. A checker raises as the libraries do; its one
+caller, `linqi.jose.key.Key.verify`, takes any exception for a wrong signature.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ _PUBLIC = (
 class Algorithm:
     """One signature algorithm of RFC 7518, section 3.1, or RFC 8037.
 
-    ``material`` in the methods is what the libraries hold: bytes for HMAC, else a key object.
+    ``material`` in the methods is bytes for HMAC, else a key object of the cryptography library.
     """
 
     name: str
@@ -62,7 +62,7 @@ class Algorithm:
     _implementation: Any
 
     def generate(self, size: int) -> Any:
-        """Make fresh asymmetric key material; `size` is bits for RSA, and read by it alone."""
+        """Return new asymmetric key material; `size` is in bits and used for RSA only."""
         if self.kty == "RSA":
             return rsa.generate_private_key(public_exponent=65537, key_size=size)
         if self.curve is not None:
@@ -70,7 +70,7 @@ class Algorithm:
         return ed25519.Ed25519PrivateKey.generate()
 
     def read_secret(self, secret: bytes) -> Any:
-        """Take `secret` for an HMAC, refusing text that is another kind of key (CVE-2022-29217)."""
+        """Return `secret` for an HMAC; `InvalidKey` for another kind of key (CVE-2022-29217)."""
         try:
             return self._implementation.prepare_key(secret)
         except Exception as error:  # noqa: BLE001 - one door (V17)
@@ -99,7 +99,7 @@ class Algorithm:
             raise InvalidKey(f"the PEM is not a key for {self.name}: {error}") from None
 
     def read_jwk(self, jwk: dict[str, Any]) -> Any:
-        """Read the material of a JWK and check that its type and curve are this one's."""
+        """Return the material of a JWK; `InvalidKey` if it is of another type or curve."""
         try:
             material = self._implementation.from_jwk(jwk)
             return self._implementation.prepare_key(material)
@@ -109,15 +109,15 @@ class Algorithm:
             ) from None
 
     def write_jwk(self, material: Any) -> dict[str, Any]:
-        """Give the JWK of `material`, private members included if it has them."""
+        """Return the JWK of `material`, with its private members if it has them."""
         jwk: dict[str, Any] = self._implementation.to_jwk(material, as_dict=True)
         jwk.pop("key_ops", None)  # says nothing that ``use`` does not
         return jwk
 
     def sign(self, data: bytes, material: Any) -> bytes:
-        """Give the JWS signature of `data`; ECDSA is deterministic (RFC 6979).
+        """Return the JWS signature of `data`; ECDSA is deterministic (RFC 6979).
 
-        Two workers that sign the same successor then make the same token.
+        Two workers that sign the same successor therefore make the same token.
         """
         try:
             if self.curve is None:
@@ -131,10 +131,10 @@ class Algorithm:
             raise SigningError(f"{self.name}: {type(error).__name__}") from error
 
     def checker(self, material: Any) -> Checker:
-        """Give a function that raises unless a signature, given first, fits the data.
+        """Return a function of signature and data that raises if the signature is wrong.
 
-        Everything that does not change from call to call is made here: through PyJWT's objects a
-        check takes 0.3 us more, for ECDSA 4.
+        Objects that do not change between calls are made here: a check through PyJWT's objects
+        takes 0.3 us more, for ECDSA 4.
         """
         public = public_material(material)
         if self.kty == "oct":
@@ -151,7 +151,7 @@ class Algorithm:
 
 
 def _hmac_checker(keyed: hmac.HMAC) -> Checker:
-    """Copy a keyed context: 0.7 us, and 1.3 with the one of the standard library."""
+    """Return a checker that copies a keyed context: 0.7 us; the standard library's takes 1.3."""
 
     def check(signature: bytes, data: bytes) -> None:
         mac = keyed.copy()
@@ -175,17 +175,17 @@ def _ecdsa_checker(public: Any, scheme: ec.ECDSA) -> Checker:
 
 
 def _pss(hash_function: hashes.HashAlgorithm) -> padding.PSS:
-    """Salt as long as the hash (RFC 7518, section 3.5)."""
+    """Return PSS padding with a salt as long as the hash (RFC 7518, section 3.5)."""
     return padding.PSS(padding.MGF1(hash_function), hash_function.digest_size)
 
 
 def public_material(material: Any) -> Any:
-    """Give the half that verifies: the public key, or the secret itself."""
+    """Return the material that verifies: the public key, or the secret itself."""
     return material.public_key() if isinstance(material, _PRIVATE) else material
 
 
 def can_sign(material: Any) -> bool:
-    """Tell whether `material` is a secret or a private key."""
+    """Return whether `material` is a secret or a private key."""
     return not isinstance(material, _PUBLIC)
 
 
@@ -207,7 +207,7 @@ def rsa_numbers(material: Any) -> tuple[int, int]:
 
 
 def signature_bytes(algorithm: Algorithm, material: Any) -> int:
-    """Give the one length, in bytes, that a signature of this key has."""
+    """Return the length of every signature of this key, in bytes."""
     if algorithm.kty == "oct":
         return algorithm.hash_bytes
     if algorithm.kty == "RSA":
@@ -219,7 +219,7 @@ def signature_bytes(algorithm: Algorithm, material: Any) -> int:
 
 
 def generate_ed448() -> Any:
-    """Make a fresh Ed448 key; `Algorithm.generate` makes Ed25519 for EdDSA."""
+    """Return a new Ed448 key; `Algorithm.generate` makes Ed25519 for EdDSA."""
     return ed448.Ed448PrivateKey.generate()
 
 
@@ -252,7 +252,7 @@ ALGORITHMS: Final = tuple(_BY_NAME)
 
 
 def algorithm(name: str) -> Algorithm:
-    """Look an algorithm up by its exact name; `InvalidKey` when there is none."""
+    """Return the algorithm with that exact name; `InvalidKey` if there is none."""
     found = _BY_NAME.get(name) if isinstance(name, str) else None
     if found is None:
         raise InvalidKey(f"unknown algorithm {name!r}; use one of {', '.join(ALGORITHMS)}")

@@ -1,4 +1,4 @@
-"""Which keys are too weak or too odd to use (RFC 7518, section 3; RFC 8725, section 3.5)."""
+"""The strength that keys must have (RFC 7518, section 3; RFC 8725, section 3.5)."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _LEAST_DISTINCT_BYTES = 8
 
 
 def check_material(algorithm: Algorithm, material: Any) -> None:
-    """Refuse key material that is too weak for `algorithm`; the message says how to mend it."""
+    """Raise `InvalidKey`, with the remedy, if key material is too weak for `algorithm`."""
     if algorithm.kty == "oct":
         _check_secret(algorithm, material)
     elif algorithm.kty == "RSA":
@@ -28,7 +28,7 @@ def check_material(algorithm: Algorithm, material: Any) -> None:
 
 
 def check_members(jwk: Mapping[str, Any]) -> None:
-    """Refuse a JWK whose ``use`` or ``key_ops`` do not allow signatures (RFC 7517, section 4)."""
+    """Raise `InvalidKey` if ``use`` or ``key_ops`` allow no signatures (RFC 7517, section 4)."""
     use = jwk.get("use", "sig")
     if use != "sig":
         raise InvalidKey(f"the JWK is for use {use!r}, expected 'sig'; give a signature key")
@@ -38,12 +38,12 @@ def check_members(jwk: Mapping[str, Any]) -> None:
 
 
 def is_known_secret(secret: bytes) -> bool:
-    """Tell whether `secret` is on the list of secrets that are public knowledge."""
+    """Return whether `secret` is on a public list of known JWT secrets."""
     return hashlib.sha256(secret).hexdigest()[:16] in _known_digests()
 
 
 def _check_secret(algorithm: Algorithm, secret: bytes) -> None:
-    mend = "make one with `linqi keygen` or secrets.token_bytes(64)"
+    remedy = "make one with `linqi keygen` or secrets.token_bytes(64)"
     if holds_pem(secret):
         # Else anyone who has the public key could sign (fast-jwt, CVE-2026-34950).
         raise InvalidKey("the secret is a PEM key, perhaps with text around it; use Key.from_pem")
@@ -52,12 +52,12 @@ def _check_secret(algorithm: Algorithm, secret: bytes) -> None:
     if len(secret) < algorithm.hash_bytes:
         raise InvalidKey(
             f"the secret has {len(secret)} bytes, {algorithm.name} needs at least"
-            f" {algorithm.hash_bytes} (RFC 7518, section 3.2); {mend}"
+            f" {algorithm.hash_bytes} (RFC 7518, section 3.2); {remedy}"
         )
     if len(set(secret)) < _LEAST_DISTINCT_BYTES:
-        raise InvalidKey(f"the secret repeats a handful of bytes; {mend}")
+        raise InvalidKey(f"the secret repeats a handful of bytes; {remedy}")
     if is_known_secret(secret):
-        raise InvalidKey(f"the secret is on a public list of known JWT secrets; {mend}")
+        raise InvalidKey(f"the secret is on a public list of known JWT secrets; {remedy}")
 
 
 def _check_rsa(material: Any) -> None:
@@ -76,6 +76,6 @@ def _check_rsa(material: Any) -> None:
 
 @cache
 def _known_digests() -> frozenset[str]:
-    """Load the digests; ``weak_secrets.txt`` names its source."""
+    """Return the digests in ``weak_secrets.txt``, which names its source."""
     text = files("linqi.jose").joinpath("weak_secrets.txt").read_text("ascii")
     return frozenset(line for line in text.splitlines() if line and not line.startswith("#"))

@@ -14,9 +14,10 @@ _BYTE_ORDER_MARK: Final = "\ufeff"
 
 
 def read_object(source: Mapping[str, Any] | str | bytes, what: str) -> dict[str, Any]:
-    """Return `source`, a mapping or JSON text, as a dict; `InvalidKey` when it is neither.
+    """Return `source`, a mapping or JSON text, as a dict; `InvalidKey` if it is neither.
 
-    A byte order mark before the text is skipped (RFC 8259, section 8.1); `what` names it in errors.
+    A byte order mark before the text is skipped (RFC 8259, section 8.1); `what` names the source
+    in errors.
     """
     if isinstance(source, str):
         source = source.removeprefix(_BYTE_ORDER_MARK)
@@ -31,5 +32,5 @@ def read_object(source: Mapping[str, Any] | str | bytes, what: str) -> dict[str,
 
 
 def without_nulls(jwk: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the members of `jwk` that are not null: some publishers write null for absent."""
+    """Return the members of `jwk` that are not null; some publishers write null for absent."""
     return {name: value for name, value in jwk.items() if value is not None}

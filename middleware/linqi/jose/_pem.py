@@ -1,4 +1,4 @@
-"""PEM text as files and variables carry it: which key is in it, and what is wrong with it."""
+"""PEM text from files and environment variables: the one key in it, or what is wrong with it."""
 
 from __future__ import annotations
 
@@ -26,17 +26,21 @@ _INSTEAD: Final = {
 
 
 def holds_pem(text: str | bytes) -> bool:
-    """Return whether `text` has a PEM in it, plain or encoded once more: it is then no secret."""
+    """Return whether `text` contains a PEM, plain or in base64: such a text is no HMAC secret."""
     data = text.encode() if isinstance(text, str) else text
     data = data.replace(b"\0", b"")  # as UTF-16, which some shells write
     return b"-----BEGIN" in data or data.lstrip(b"\"' \n").startswith(_ENCODED_BEGIN.encode())
 
 
 def key_block(pem: bytes) -> bytes:
-    r"""Return the one key of a PEM with its line breaks in place (RFC 7468, section 2).
+    r"""Return the one key of a PEM with its line breaks restored (RFC 7468, section 2).
 
-    Text before and after it, quotes, literal ``\n`` and spaces for line breaks, as environment
-    variables have them, do no harm. `InvalidKey` says what is wrong; never what the key holds.
+    Text around the key, quotes, and literal ``\n`` or spaces for line breaks are accepted, as
+    environment variables often have them.
+
+    Raises:
+        InvalidKey: There is no usable key, or more than one. The message shows nothing of a key.
+
     """
     text = _BREAK.sub("\n", _text(pem))
     blocks = _blocks(text)
@@ -62,7 +66,7 @@ def _text(pem: bytes) -> str:
 
 
 def _blocks(text: str) -> list[tuple[str, str]]:
-    """Return the label and the body of each block; `InvalidKey` where there is none or half."""
+    """Return the label and the body of each block; `InvalidKey` if none is complete."""
     found, at = [], 0
     while (begin := _BEGIN.search(text, at)) is not None:
         label, end = begin[1], f"-----END {begin[1]}-----"
@@ -81,7 +85,7 @@ def _blocks(text: str) -> list[tuple[str, str]]:
 
 
 def _lines(label: str, body: str) -> str:
-    """Return the base64 of a block in lines; header fields of an encrypted key as they stand."""
+    """Return the base64 of a block in lines; a block with header fields (encrypted) unchanged."""
     if "DEK-Info:" in body:
         return body.strip()
     data = _SPACE.sub("", body)

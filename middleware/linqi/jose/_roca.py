@@ -1,4 +1,4 @@
-"""The fingerprint of RSA moduli whose factors can be found (ROCA, CVE-2017-15361)."""
+"""The fingerprint of RSA moduli that can be factored (ROCA, CVE-2017-15361)."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ _LARGEST_PRIME: Final = 167
 def has_roca_fingerprint(modulus: int) -> bool:
     """Return whether `modulus` is a power of 65537 modulo the product of the primes to 167.
 
-    The library RSALib made each prime as ``k * M + (65537 ** a mod M)``, where M is a product of
-    the first primes, to 167 for the shortest keys and further for longer ones; so every modulus of
-    its making is such a power (Nemec et al., "The Return of Coppersmith's Attack", ACM CCS 2017,
-    section 3). Of moduli made otherwise one in 2 ** 154 is. It does not do to look for a power
-    modulo each prime on its own, as the first detectors did: that is true of one ordinary modulus
-    in 2 ** 28. The exponents must also agree.
+    The library RSALib made each prime as ``k * M + (65537 ** a mod M)``, where M is the product of
+    the first primes: up to 167 for the shortest keys, and more for longer ones. Every modulus of
+    that library is therefore such a power (Nemec et al., "The Return of Coppersmith's Attack",
+    ACM CCS 2017, section 3); of other moduli one in 2 ** 154 is. A power modulo each prime alone,
+    as the first detectors looked for, is not enough: one ordinary modulus in 2 ** 28 is that. The
+    exponents must also agree.
     """
     exponent, period = 0, 1
     for prime, exponents in _exponents().items():
@@ -40,7 +40,7 @@ def has_roca_fingerprint(modulus: int) -> bool:
 
 @cache
 def _exponents() -> dict[int, dict[int, int]]:
-    """Return for each prime the powers of 65537 modulo it, and the exponent of each."""
+    """Return, for each prime, the powers of 65537 modulo it with the exponent of each."""
     return {prime: _powers(prime) for prime in _primes()}
 
 

@@ -1,4 +1,4 @@
-"""Tokens that were verified a moment ago, so that a repeated one costs a hash and a look-up."""
+"""The cache of verified tokens: a repeated token costs a hash and a look-up."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ from linqi.jose.verified import Verified
 __all__ = ["CacheInfo", "VerifiedCache"]
 
 _ENTRY_BYTES: Final = 650
-"""An entry without its payload: objects, digest, table, and the three names once they were read.
+"""An entry without its payload: objects, digest, table, and the three names once they are read.
 Measured as the growth of a process over 100,000 entries (``linqi bench``), rounded up."""
 _GRANT_SECONDS: Final = 0.25
-"""Entries made within this time share one deadline, the earliest one's."""
+"""Entries made within this time share the deadline of the earliest."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CacheInfo:
-    """What a cache holds and what it did since it was made."""
+    """The content of a cache, and its counters since it was made."""
 
     entries: int
     bytes: int
@@ -38,7 +38,7 @@ class CacheInfo:
 
 
 class _Grant(msgspec.Struct, frozen=True, gc=False):
-    """Until when, and under which generation of which keys, an entry counts."""
+    """Until when, and for which generation of which keys, an entry is valid."""
 
     made_at: float
     deadline: float
@@ -53,12 +53,17 @@ class _Entry(msgspec.Struct, frozen=True, gc=False):
 
 
 class VerifiedCache:
-    """The least recently used verified tokens, by the SHA-256 of the whole token.
+    """The most recently used verified tokens, by the SHA-256 of the whole token.
 
-    Holds at most `max_entries` tokens and about `max_bytes` bytes; an entry lives for `lifetime`
-    seconds of the `monotonic` clock, less if a key of its issuer is withdrawn or its issuer's keys
-    get too old to be believed. Whoever asks must
-    compare ``exp``, which is a matter of the wall clock. One verifier owns it, in one thread.
+    An entry is dropped earlier if a key of its issuer is withdrawn, or when its issuer's keys are
+    too old to be trusted. The caller must compare ``exp``, which the wall clock decides. A cache
+    belongs to one verifier, in one thread.
+
+    Args:
+        max_entries: Tokens, at least 1.
+        max_bytes: About the bytes of all entries, at least 4,096.
+        lifetime: Seconds of an entry on the `monotonic` clock, above 0 to 86,400.
+
     """
 
     RANGES: ClassVar[Ranges] = {
@@ -93,13 +98,13 @@ class VerifiedCache:
         return len(self._entries)
 
     def claim(self) -> None:
-        """Take the cache for one verifier: what another policy let through is not valid here."""
+        """Bind the cache to one verifier; tokens that another accepted may not be valid for it."""
         if self._claimed:
             raise ConfigurationError(["two verifiers share one cache; give each its own"])
         self._claimed = True
 
     def get(self, digest: bytes) -> Verified | None:
-        """Give what `digest` was verified as, if that still counts."""
+        """Return the verified value of `digest`, if it is cached and still valid."""
         entry = self._entries.get(digest)
         if entry is None:
             self._misses += 1
@@ -114,7 +119,7 @@ class VerifiedCache:
         return None
 
     def put(self, verified: Verified, keys: KeySource) -> None:
-        """Remember `verified` by a key of `keys`, evicting the least recently used for it."""
+        """Cache `verified`, signed by a key of `keys`; evicts the least recently used entries."""
         size = _bytes_of(verified)
         if size > self.max_bytes:
             return
@@ -128,7 +133,7 @@ class VerifiedCache:
         self._bytes += size
 
     def _grant(self, keys: KeySource) -> _Grant:
-        """Give the grant of a moment ago if nothing changed: a shared one saves 100 bytes."""
+        """Return the last grant if nothing changed: sharing it saves 100 bytes an entry."""
         now, generation, trusted_until = self._monotonic(), keys.generation, keys.trusted_until
         last = self._grants.get(id(keys))
         if (
@@ -145,18 +150,18 @@ class VerifiedCache:
         return grant
 
     def discard(self, digest: bytes) -> None:
-        """Forget `digest`, if it is here."""
+        """Remove `digest`, if it is cached."""
         entry = self._entries.pop(digest, None)
         if entry is not None:
             self._bytes -= _bytes_of(entry.verified)
 
     def clear(self) -> None:
-        """Forget everything; the counters go on."""
+        """Remove all entries; the counters stay."""
         self._entries.clear()
         self._bytes = 0
 
     def info(self) -> CacheInfo:
-        """Give the counters as they stand."""
+        """Return the current size and counters."""
         return CacheInfo(
             entries=len(self._entries),
             bytes=self._bytes,
@@ -169,5 +174,5 @@ class VerifiedCache:
 
 
 def _bytes_of(verified: Verified) -> int:
-    """Give about the bytes that an entry holds for itself alone; scopes and origin are shared."""
+    """Return about the bytes of an entry alone; scopes and origin are shared."""
     return _ENTRY_BYTES + len(verified.payload)

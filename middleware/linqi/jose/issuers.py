@@ -1,4 +1,4 @@
-"""Whose tokens are believed, for what, and by which keys."""
+"""Trusted issuers: which tokens of them are accepted, and by which keys."""
 
 from __future__ import annotations
 
@@ -29,19 +29,19 @@ class AnyAudience:
 
 
 ANY_AUDIENCE: Final = AnyAudience()
-"""Opts out of the ``aud`` check, in so many words: a token for another API then passes here."""
+"""Turns the ``aud`` check off: tokens for other APIs are then accepted too."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrustedIssuer:
-    """Whose tokens are believed, and for what."""
+    """An issuer whose tokens are accepted, and the conditions they must meet."""
 
     issuer: str
     """The exact ``iss`` (RFC 8725, section 3.8)."""
     audience: str | Sequence[str] | AnyAudience
-    """Accepted ``aud`` values; leaving the check out takes `ANY_AUDIENCE` (RFC 8725, 3.9)."""
+    """Accepted ``aud`` values; `ANY_AUDIENCE` turns the check off (RFC 8725, section 3.9)."""
     keys: KeySource
-    """The only keys that count for this issuer: a `KeySet`, or `RemoteKeys` that fetch it."""
+    """The only keys of this issuer: a `KeySet`, or `RemoteKeys`, which fetch one."""
     algorithms: Sequence[str]
     """Allowed ``alg`` values, HMACs or signatures but not both (RFC 8725, section 3.1)."""
     types: Sequence[str] = ("at+jwt", "jwt")
@@ -49,10 +49,10 @@ class TrustedIssuer:
     require_type: bool = False
     """Whether ``typ`` must be present, as RFC 9068, section 4, demands."""
     required_claims: Sequence[str] | Mapping[str, str | Sequence[str] | None] = ()
-    """Claims that must be present besides ``iss``, ``aud`` and ``exp``. A mapping also says which
-    value each must have, one string or several; None takes any. Compared exactly (no patterns)."""
+    """Claims that must be present besides ``iss``, ``aud`` and ``exp``. A mapping also lists the
+    accepted values of each, one string or several, compared exactly; None accepts any value."""
     own: bool = False
-    """Whether this deployment issues these tokens, so that they may be renewed."""
+    """Whether this deployment issues these tokens; only own tokens are renewed."""
 
     def __post_init__(self) -> None:
         if faults := [*self._faults()]:
@@ -108,7 +108,7 @@ class Profile(msgspec.Struct, frozen=True):
     required: tuple[tuple[str, frozenset[str] | None], ...]
     own: bool
     origins: dict[Key, Origin]
-    """What the tokens of each key share. One issuer's: two may trust the same key."""
+    """What the tokens of each key share. Kept per issuer: two issuers may have the same key."""
 
     def accepts(self, read: DecodedClaims) -> bool:
         """Return whether claims of the decoder are accepted without `read`.
@@ -127,14 +127,14 @@ class Profile(msgspec.Struct, frozen=True):
         return read_registered(claims, payload)
 
     def origin_of(self, key: Key) -> Origin:
-        """Give what all tokens of `key` will share."""
-        if len(self.origins) >= _MOST_ORIGINS:  # keys come and go
+        """Return what all tokens of `key` share."""
+        if len(self.origins) >= _MOST_ORIGINS:  # keys are rotated
             self.origins.clear()
         return self.origins.setdefault(key, Origin(self.issuer, key.alg, key.kid, self.own))
 
 
 def prepare(trusted: TrustedIssuer) -> Profile:
-    """Give `trusted` in the form that look-ups want."""
+    """Return `trusted`, prepared for look-ups."""
     types: set[str | None] = {typ.lower().removeprefix("application/") for typ in trusted.types}
     if not trusted.require_type:
         types.add(None)
@@ -188,10 +188,10 @@ def _are_strings(values: object) -> bool:
 
 
 def own_issuer(signer: Signer) -> TrustedIssuer:
-    """Give the issuer that `signer` signs for, to be trusted for exactly what it signs.
+    """Return the trusted issuer for exactly the tokens that `signer` signs.
 
-    Every key has one algorithm, so all of the keys' kind (HMACs or signatures) are allowed: the
-    signer's next key may be for another one.
+    All algorithms of the same kind (HMACs or signatures) are allowed, since the next key of the
+    signer may be for another one; a key itself has one algorithm.
     """
     is_secret = signer.keys.signing_key().kty == "oct"
     return TrustedIssuer(

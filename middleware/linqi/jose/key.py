@@ -28,14 +28,20 @@ _LONGEST_KID: Final = 256
 
 
 class Key:
-    """A key bound to one algorithm, checked to be strong enough when it is made.
+    """A key bound to one algorithm, and checked to be strong enough for it.
 
-    ``kid`` is the given id, or the first 16 characters of ``thumbprint`` (RFC 7638). ``is_named``
-    tells which: an id that was computed here says nothing about what others call the key. A key
-    is immutable, and its ``repr`` shows neither secret nor key material.
+    A key is immutable, and its ``repr`` shows neither secret nor key material.
 
-    A key that is rotated in has a tenure: it is published at once, signs from ``signs_from`` on,
-    and need not be published after ``published_until``, both in Unix seconds.
+    Attributes:
+        alg: The algorithm, for the whole life of the key.
+        kid: The given key id, or the first 16 characters of ``thumbprint`` (RFC 7638).
+        is_named: Whether the key id was given; one that was computed here is unknown to others.
+        kty: ``oct``, ``RSA``, ``EC`` or ``OKP``.
+        can_sign: Whether it is a secret or a private key.
+        signs_from: Unix seconds from which a key that was rotated in signs; it is published at
+            once.
+        published_until: Unix seconds after which it need not be published; None without an end.
+
     """
 
     __slots__ = (
@@ -75,7 +81,12 @@ class Key:
         signs_from: float = 0,
         published_until: float | None = None,
     ) -> None:
-        """Wrap `material` of the crypto library; the ``from_`` constructors are the usual way."""
+        """Wrap `material` of the cryptography library; prefer the ``from_`` constructors.
+
+        Raises:
+            InvalidKey: The material is too weak for `alg`, or an argument is out of range.
+
+        """
         put = object.__setattr__
         found = _jws.algorithm(alg)
         _key_strength.check_material(found, material)
@@ -96,7 +107,7 @@ class Key:
 
     @classmethod
     def from_secret(cls, secret: bytes | str, alg: str = "HS256", *, kid: str | None = None) -> Key:
-        """Take an HMAC secret; text is taken as its UTF-8 bytes."""
+        """Return the key of an HMAC secret; a text counts as its UTF-8 bytes."""
         data = secret.encode() if isinstance(secret, str) else bytes(secret)
         return cls(_family(alg, "oct").read_secret(data), alg, kid=kid)
 
@@ -109,10 +120,14 @@ class Key:
         kid: str | None = None,
         password: bytes | None = None,
     ) -> Key:
-        r"""Read a PEM private or public key for the algorithm `alg`.
+        r"""Return the key of a PEM, private or public, for the algorithm `alg`.
 
-        Text around the key, quotes and literal ``\n``, as environment variables have them, do no
-        harm; where it cannot be read, `InvalidKey` says what is wrong with it.
+        Text around the key, quotes and literal ``\n``, as environment variables have them, are
+        accepted.
+
+        Raises:
+            InvalidKey: It cannot be read, or is not for `alg`; the message says what is wrong.
+
         """
         family = _family(alg, "RSA", "EC", "OKP")
         data = key_block(pem.encode() if isinstance(pem, str) else bytes(pem))
@@ -126,9 +141,9 @@ class Key:
         *,
         kid: str | None = None,
     ) -> Key:
-        """Read a JWK (RFC 7517); `alg` is needed where the JWK has none, and must agree with it.
+        """Return the key of a JWK (RFC 7517); members that are null count as absent.
 
-        Members that are null count as absent.
+        `alg` is required if the JWK has none, and must otherwise be the same.
         """
         members = without_nulls(read_object(jwk, "JWK"))
         _key_strength.check_members(members)
@@ -157,9 +172,9 @@ class Key:
     def generate(
         cls, alg: str, *, kid: str | None = None, bits: int = 2048, curve: str = "Ed25519"
     ) -> Key:
-        """Make a fresh key; `bits` is read for RSA only, `curve` for EdDSA only."""
+        """Return a new key; `bits` is used for RSA only, `curve` for EdDSA only."""
         material = _fresh(_jws.algorithm(alg), bits, curve)
-        # Its thumbprint is its name from here on: no one can have called it otherwise.
+        # Its thumbprint is its given key id: a new key has no other.
         return cls(material, alg, kid=cls(material, alg).kid if kid is None else kid)
 
     @property
@@ -172,13 +187,13 @@ class Key:
         return _base64url.encode(digest).decode()
 
     def public_jwk(self) -> dict[str, Any]:
-        """Give the JWK to publish; `InvalidKey` for a secret, which has no public half."""
+        """Return the JWK to publish; `InvalidKey` for a secret, which has no public half."""
         if self.kty == "oct":
             raise InvalidKey("an HMAC secret has no public JWK; publish only asymmetric keys")
         return self._labelled(self._algorithm.write_jwk(self._public))
 
     def private_jwk(self) -> dict[str, Any]:
-        """Give the JWK with its secret members and tenure; `InvalidKey` for a public key."""
+        """Return the JWK with secret members and tenure; `InvalidKey` for a public key."""
         if not self.can_sign:
             raise InvalidKey("the key is public: there is no private JWK of it")
         tenure: dict[str, Any] = {}
@@ -189,7 +204,7 @@ class Key:
         return self._labelled(self._algorithm.write_jwk(self._material)) | tenure
 
     def with_tenure(self, *, signs_from: float, published_until: float | None) -> Key:
-        """Give the same key with another tenure."""
+        """Return the same key with another `signs_from` and `published_until`."""
         return Key(
             self._material,
             self.alg,
@@ -199,23 +214,23 @@ class Key:
         )
 
     def is_same(self, other: Key) -> bool:
-        """Tell whether `other` verifies exactly what this key does, under the same ``kid``."""
+        """Return whether `other` verifies exactly what this key does, with the same ``kid``."""
         return (self.kid, self.alg) == (other.kid, other.alg) and (
             self.thumbprint == other.thumbprint
         )
 
     def public_half(self) -> Key:
-        """Give the key that verifies only; `InvalidKey` for a secret."""
+        """Return the key that only verifies; `InvalidKey` for a secret."""
         if self.kty == "oct":
             raise InvalidKey("an HMAC secret has no public half")
         return Key(self._public, self.alg, kid=self._given_kid)
 
     def sign(self, data: bytes) -> bytes:
-        """Give the signature of `data`; `SigningError` when it cannot be made."""
+        """Return the signature of `data`; `SigningError` if it cannot be made."""
         return self._algorithm.sign(data, self._material)
 
     def verify(self, data: bytes, signature: bytes) -> bool:
-        """Tell whether `signature` is this key's over `data`; never raises.
+        """Return whether `signature` is a signature of `data` by this key; never raises.
 
         The length is compared first: an ECDSA signature of 21,830 characters has overflowed a
         well-known proxy.
@@ -224,7 +239,7 @@ class Key:
             return False
         try:
             self._check(signature, data)
-        except Exception:  # noqa: BLE001 - whatever the library throws, it did not fit (V17)
+        except Exception:  # noqa: BLE001 - any error of the library is a wrong signature (V17)
             return False
         return True
 

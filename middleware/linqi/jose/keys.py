@@ -1,4 +1,4 @@
-"""Sets of keys: all verify, the newest that may sign signs."""
+"""Sets of keys: all keys verify, the newest that may sign signs."""
 
 from __future__ import annotations
 
@@ -22,18 +22,18 @@ __all__ = ["FetchedKeys", "KeySet", "KeySource", "OnDemandKeys", "only_algorithm
 
 @runtime_checkable
 class KeySource(Protocol):
-    """Where a verifier looks the keys of one issuer up."""
+    """The keys of one issuer, as a verifier looks them up."""
 
     generation: int
-    """Rises whenever a key is gone, so that what was verified by it is not believed any more."""
+    """Rises whenever a key is removed, so that tokens verified by it are verified again."""
 
     @property
     def trusted_until(self) -> float:
-        """The monotonic instant at which the keys are too old to be believed."""
+        """The monotonic instant from which the keys are too old to be trusted."""
         ...
 
     def find(self, alg: str, kid: str | None) -> Key:
-        """Give the one key for a header; `UnknownKey` when none or several fit."""
+        """Return the one key for a header; `UnknownKey` if none or several fit."""
         ...
 
 
@@ -42,21 +42,21 @@ class FetchedKeys(KeySource, Protocol):
     """Keys that are fetched in the background, from `start` to `close`."""
 
     async def start(self) -> None:
-        """Fetch, and go on fetching in time."""
+        """Fetch the keys, and keep them fresh."""
         ...
 
     async def close(self) -> None:
-        """Stop fetching."""
+        """Stop fetching the keys."""
         ...
 
     def listen(self, *hooks: Hook) -> None:
-        """Tell `hook` what happens to the keys."""
+        """Call `hooks` too with what happens to the keys."""
         ...
 
 
 @runtime_checkable
 class OnDemandKeys(KeySource, Protocol):
-    """Keys of which more can be fetched when a token names one that is not known."""
+    """Keys that can be fetched when a token names one that is not known."""
 
     async def fetch_for(self, alg: str, kid: str | None) -> bool:
         """Wait for a fetch that may bring the key for a header, if one may be made now.
@@ -69,16 +69,15 @@ class OnDemandKeys(KeySource, Protocol):
 
 
 class KeySet:
-    """Keys of one issuer, oldest first: all verify, the last whose turn it is signs.
+    """Keys of one issuer, oldest first: all verify, the newest that may sign signs.
 
-    Symmetric and asymmetric keys never share a set, and no two keys share both ``kid`` and
-    ``alg``: keys of one ``kid`` for two algorithms are two keys, as some issuers publish them.
-    ``generation`` rises whenever a key is removed, so that whoever remembers a verification can
-    tell that its key may be gone.
+    A set holds either secrets or asymmetric keys. No two keys share both ``kid`` and ``alg``; one
+    ``kid`` for two algorithms is two keys, as some issuers publish them. ``generation`` rises
+    whenever a key is removed, so that a cache knows that the key of an entry may be gone.
     """
 
     trusted_until: Final = math.inf
-    """Keys that were given, not fetched, are believed until they are removed."""
+    """Keys that are given, not fetched, are trusted until they are removed."""
 
     def __init__(self, keys: Iterable[Key]) -> None:
         self._keys: tuple[Key, ...] = ()
@@ -92,9 +91,14 @@ class KeySet:
     def from_jwks(
         cls, jwks: Mapping[str, Any] | str | bytes, algorithms: Sequence[str] = ALGORITHMS
     ) -> KeySet:
-        """Read a JWKS (RFC 7517, section 5); every key in it must be usable.
+        """Return the set in a JWKS (RFC 7517, section 5).
 
-        A key without ``alg`` takes the only one of `algorithms` that fits its type.
+        A key without ``alg`` is for the only one of `algorithms` that fits its type.
+
+        Raises:
+            InvalidKey: The source is no JWKS.
+            ConfigurationError: A key of it cannot be used.
+
         """
         entries = read_object(jwks, "JWKS").get("keys")
         if not isinstance(entries, list):
@@ -111,27 +115,27 @@ class KeySet:
 
     @classmethod
     def load(cls, path: str | Path, algorithms: Sequence[str] = ALGORITHMS) -> KeySet:
-        """Read a JWKS file that no one else may write.
+        """Return the set in a JWKS file that no other user may write.
 
         Raises:
             ConfigurationError: The group or others may write it (mode 0440 is fine), or a key of
                 it cannot be used.
-            OSError: As the file system gives it.
+            OSError: The file cannot be read.
 
         """
         return cls.from_jwks(read_guarded(Path(path)), algorithms)
 
     @classmethod
     def load_or_create(cls, path: str | Path, alg: str) -> KeySet:
-        """Read a JWKS file, made with one fresh key for `alg` and mode 0600 if there is none.
+        """Return the set in a JWKS file; if there is none, create it with a new key for `alg`.
 
-        Processes that start at once end with the same key: exactly one of them makes the file,
-        which appears whole. `alg` says nothing about a file that is there: its keys may have been
-        rotated to another. For the secrets of refresh tokens pass ``"HS256"``.
+        Processes that start at the same time get the same key: exactly one of them creates the
+        file, with mode 0600. `alg` is not compared with an existing file, whose keys may have been
+        rotated to another algorithm. For the secrets of refresh tokens pass ``"HS256"``.
 
         Raises:
             ConfigurationError: As `load` does.
-            OSError: As the file system gives it; also where it knows no hard links.
+            OSError: The file cannot be read or created; also if the file system has no hard links.
 
         """
         place = Path(path)
@@ -145,10 +149,10 @@ class KeySet:
         return self._keys
 
     def signing_key(self, now: float = math.inf) -> Key:
-        """Give the newest key that may sign at `now`, in Unix seconds; by default ever.
+        """Return the newest key that may sign at `now`, in Unix seconds; by default the newest.
 
-        Where none may yet, the oldest that can does: a clock that jumped back must not stop the
-        service. `InvalidKey` when all of them only verify.
+        If no key may sign yet, the oldest that can is returned: a clock that jumped back must not
+        stop the service. `InvalidKey` if all keys only verify.
         """
         able = [key for key in self._keys if key.can_sign]
         if not able:
@@ -159,11 +163,11 @@ class KeySet:
         return able[0]
 
     def find(self, alg: str, kid: str | None) -> Key:
-        """Give the one key for a header; `UnknownKey` when none or several fit.
+        """Return the one key for a header; `UnknownKey` if none or several fit.
 
-        An absent ``kid`` fits only where the set holds exactly one key for `alg` (RFC 7515,
-        section 4.1.4). An unknown ``kid`` is never "any key": it fits only the one key of a set
-        that came without a ``kid`` of its own, where there is nothing to choose from.
+        An absent ``kid`` fits only if the set holds exactly one key for `alg` (RFC 7515,
+        section 4.1.4). An unknown ``kid`` fits only the single key of a set that was given without
+        a ``kid``, where there is nothing to choose from.
         """
         if kid is None:
             key = self._alone.get(alg)
@@ -186,7 +190,7 @@ class KeySet:
         return True
 
     def has(self, kid: str, alg: str) -> bool:
-        """Return whether a key for `alg` is called `kid`."""
+        """Return whether a key for `alg` has the key id `kid`."""
         return (kid, alg) in self._by_name
 
     def add(self, key: Key) -> None:
@@ -194,17 +198,14 @@ class KeySet:
         self._put((*self._keys, key))
 
     def remove(self, kid: str) -> None:
-        """Withdraw the key `kid`; tokens it signed stop verifying, cached ones included.
-
-        Keys that share the ``kid`` are all withdrawn, whatever they are for.
-        """
+        """Remove all keys with that `kid`; their tokens are refused, cached ones included."""
         kept = tuple(key for key in self._keys if key.kid != kid)
         if len(kept) == len(self._keys):
             raise InvalidKey(f"no key has kid {kid!r}")
         self.replace(kept)
 
     def replace(self, keys: Iterable[Key]) -> None:
-        """Put `keys` in the place of all; tokens of those not among them stop verifying."""
+        """Replace all keys by `keys`; tokens of keys that are gone are refused."""
         before, after = self._keys, tuple(keys)
         self._put(after)
         kept = self._by_name
@@ -213,7 +214,7 @@ class KeySet:
             self.generation += 1
 
     def public_jwks(self, now: float = -math.inf) -> dict[str, Any]:
-        """Give the JWKS to publish at `now`, in Unix seconds; by default every key.
+        """Return the JWKS to publish at `now`, in Unix seconds; by default every key.
 
         `InvalidKey` for a set of secrets.
         """
@@ -226,7 +227,7 @@ class KeySet:
         }
 
     def save(self, path: str | Path) -> None:
-        """Write all keys, secrets included, to `path` with mode 0600, atomically."""
+        """Write all keys, secrets included, to `path` atomically, with mode 0600."""
         write_atomically(Path(path), self._to_text(), PRIVATE)
 
     def __repr__(self) -> str:
@@ -265,7 +266,7 @@ def _check_together(keys: Sequence[Key]) -> None:
 
 
 def only_algorithm_for(entry: object, algorithms: Sequence[str]) -> str | None:
-    """Give the one algorithm that an ``alg``-less JWK can be for; None when it says or none is."""
+    """Return the one of `algorithms` for a JWK without ``alg``; None if it has one or none fits."""
     if not isinstance(entry, Mapping) or entry.get("alg") is not None:
         return None
     curves = {"P-256": "ES256", "P-384": "ES384", "P-521": "ES512"}

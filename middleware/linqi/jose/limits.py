@@ -1,4 +1,4 @@
-"""How much of a token is looked at before anything in it is decoded."""
+"""The sizes of a token that are read."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ __all__ = ["TokenLimits"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TokenLimits:
-    """How much of a token is looked at before anything in it is decoded."""
+    """The longest token and header that are read, checked before anything is decoded."""
 
     RANGES: ClassVar[Ranges] = {
         "token_bytes": Range(256, 1_048_576, "bytes", is_whole=True),
@@ -21,9 +21,9 @@ class TokenLimits:
     }
 
     token_bytes: int = 16_384
-    """The whole token; 256 to 1,048,576."""
+    """Bytes of the whole token; 256 to 1,048,576."""
     header_bytes: int = 2_048
-    """The encoded header; 64 to `token_bytes`."""
+    """Bytes of the encoded header; 64 to `token_bytes`."""
 
     def __post_init__(self) -> None:
         faults = range_faults(self.RANGES, self)

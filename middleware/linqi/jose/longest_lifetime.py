@@ -1,4 +1,4 @@
-"""How long an own token may live, so that none outlives the revocation of its session."""
+"""The longest lifetime of own tokens, so that none outlives the revocation of its session."""
 
 from __future__ import annotations
 
@@ -12,26 +12,26 @@ from linqi.jose.verified import Verified
 __all__ = ["KnowsLifetime", "check_lifetime", "lifetime_source"]
 
 _ROUNDING: Final = 0.001
-"""Seconds by which a lifetime that was added to an instant may come out longer."""
+"""Seconds by which rounding may lengthen a lifetime that was added to an instant."""
 
 
 @runtime_checkable
 class KnowsLifetime(Protocol):
-    """What knows how long revocations are kept."""
+    """An object that knows how long revocations are kept."""
 
     @property
     def longest_lifetime(self) -> float:
-        """The longest life of an own token, in seconds; infinite while it is not known."""
+        """The longest lifetime of an own token in seconds; infinite while it is not known."""
         ...
 
 
 def lifetime_source(
     longest: float | Callable[[], float] | None, is_revoked: object
 ) -> Callable[[], float] | None:
-    """Return what gives the bound that holds now; None where there is none.
+    """Return a function that returns the current bound in seconds; None if there is no bound.
 
-    Without `longest` it is asked of the object whose method `is_revoked` is, if that is a
-    `KnowsLifetime`: revocations and their bound then cannot be wired apart by mistake.
+    Without `longest` the bound is that of the object whose method `is_revoked` is, if it is a
+    `KnowsLifetime`: a deployment with revocations cannot forget their bound.
     """
     if longest is None:
         knows = getattr(is_revoked, "__self__", None)
@@ -45,8 +45,8 @@ def lifetime_source(
 def check_lifetime(verified: Verified, longest: float) -> None:
     """Check that an own token lives for at most `longest` seconds.
 
-    A token without ``iat`` could live for any time. RFC 9068, section 2.2, demands the claim, and
-    no token that linqi makes is without it.
+    Without ``iat`` the lifetime is unknown. RFC 9068, section 2.2, requires the claim, and every
+    token of linqi has it.
 
     Raises:
         LifetimeExceeded: ``exp - iat`` is more than `longest`.

@@ -1,4 +1,4 @@
-"""The key to sign with next, and how long the one before it stays published: pure decisions."""
+"""Key rotation: when a new key signs, and how long the old ones stay published; without I/O."""
 
 from __future__ import annotations
 
@@ -12,34 +12,43 @@ from linqi.jose.key import Key
 __all__ = ["USUAL_LEAD", "SigningKeyRotation", "rotate"]
 
 USUAL_LEAD: Final = 900.0
-"""Seconds from publishing a key to signing with it, unless the operator says otherwise."""
+"""The default of the seconds from publishing a key to signing with it."""
 
 _CLOCK_SLACK: Final = 60.0
-"""Signers whose clocks are behind go on with the old key for so long."""
+"""Seconds for which signers whose clocks are behind use the old key longer."""
 _LONGEST: Final = 30 * 86_400
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SigningKeyRotation:
-    """What a key set becomes. Instants are Unix seconds."""
+    """The key set after a rotation. Instants are Unix seconds."""
 
     keys: tuple[Key, ...]
     signs_from: float
-    """When the new key begins to sign: by then every verifier has it."""
+    """When the new key begins to sign; every verifier has it by then."""
     published_until: float
-    """When the last token of the keys before it has expired."""
+    """When the last token of the old keys has expired."""
     dropped: tuple[str, ...]
-    """Key ids that were past their own ``published_until`` and are gone."""
+    """Key ids that were past their ``published_until`` and are removed."""
 
 
 def rotate(
     keys: Sequence[Key], new: Key, now: float, *, lead: float, token_lifetime: float
 ) -> SigningKeyRotation:
-    """Put `new` behind `keys`: published and verified with from `now` on, signing `lead` later.
+    """Return `keys` with `new` added: it verifies from `now` on, and signs `lead` seconds later.
 
-    `lead`: seconds that verifiers may keep a set without `new`, at least the ``max-age`` it is
-    published with. `token_lifetime`: seconds that the longest token lives. Both up to 30 days.
-    `InvalidKey` while an earlier rotation has not come to its signing yet.
+    Args:
+        keys: The current keys, oldest first.
+        new: The key that signs next.
+        now: Unix seconds.
+        lead: Seconds for which verifiers may use a set without `new`: at least the ``max-age`` that
+            the set is published with, at most 30 days.
+        token_lifetime: The longest lifetime of a token in seconds, 1 to 30 days.
+
+    Raises:
+        ConfigurationError: `lead` or `token_lifetime` is out of range.
+        InvalidKey: The key of an earlier rotation does not sign yet.
+
     """
     faults = [
         f"{name} is {value:g} s, expected {least} to {_LONGEST}"

@@ -1,4 +1,4 @@
-"""The check of one signature, apart from everything else about its token."""
+"""The check of one signature, for another thread."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ __all__ = ["SignatureCheck"]
 
 
 class SignatureCheck(msgspec.Struct, frozen=True):
-    """The check of one signature, apart from everything else about its token."""
+    """The signature check of a token whose claims are not checked yet."""
 
     token: bytes
     digest: bytes
@@ -25,7 +25,7 @@ class SignatureCheck(msgspec.Struct, frozen=True):
         return self.key.alg
 
     def holds(self) -> bool:
-        """Tell whether the signature fits; may be called from any thread."""
+        """Return whether the signature is right; may be called from any thread."""
         return self.key.verify(self._signed, self._signature)
 
     def __repr__(self) -> str:

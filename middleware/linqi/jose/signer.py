@@ -1,4 +1,4 @@
-"""Signs claims into tokens with the newest key of a set."""
+"""The signer of access tokens."""
 
 from __future__ import annotations
 
@@ -18,10 +18,19 @@ __all__ = ["Signer"]
 
 
 class Signer:
-    """Signs access tokens (``typ`` at+jwt, RFC 9068) in the name of one issuer for one audience.
+    """Signs access tokens (``typ`` at+jwt, RFC 9068) of one issuer for one audience.
 
-    The last key of `keys` whose turn it is signs; all of them verify. `sign` may be called from any
-    thread.
+    `sign` may be called from any thread.
+
+    Args:
+        keys: All of them verify; the newest that may sign signs.
+        issuer: The ``iss`` of every token.
+        audience: The ``aud`` of every token.
+        clock: Returns Unix seconds.
+
+    Raises:
+        ConfigurationError: No key can sign, or `issuer` or `audience` is empty.
+
     """
 
     def __init__(
@@ -57,11 +66,11 @@ class Signer:
 
     @property
     def is_slow(self) -> bool:
-        """Whether a signature takes longer than most requests (RSA), so that a thread is due."""
+        """Whether a signature takes longer than most requests (RSA), and belongs into a thread."""
         return self.keys.signing_key(self._clock()).alg.startswith(("RS", "PS"))
 
     def sign(self, claims: Mapping[str, Any]) -> str:
-        """Give a token of `claims` with ``iss`` and ``aud`` set; `SigningError` when it fails."""
+        """Return a token of `claims`, ``iss`` and ``aud``; `SigningError` if signing fails."""
         key = self.keys.signing_key(self._clock())
         try:
             payload = msgspec.json.encode({**claims, **self._fixed})
