@@ -17,7 +17,7 @@ TEST_JOBS ?= 3
 .PHONY: help demo page test bench rivals lint types format pins clean
 
 help:
-	@echo "make demo    run the main job: renewals, theft, an outage, storms, tuning (3 min)"
+	@echo "make demo    show the main features: renewals, theft, an outage, storms, tuning (3 min)"
 	@echo "make page    serve a page that shows a session at work, on http://localhost:8000/"
 	@echo "make test    run the tests with branch coverage; PYTHON=python3.13 in an environment of its own"
 	@echo "make bench   measure verification, renewal and the middleware"

@@ -1,4 +1,4 @@
-"""``linqi tune``: what it reads, shows, writes, and leaves alone."""
+"""``linqi tune``: what it reads, shows, writes, and leaves unchanged."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from test_evidence import write_log
 
 STORMS = Path(__file__).parent / "storms"
 VOID = STORMS / "void.json"
-"""Taken on a busy machine, and so told of itself."""
+"""A storm on a busy machine, whose generator was late."""
 CONFIG = """\
 # ours
 [renewal]
@@ -41,12 +41,12 @@ def config(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def storm(tmp_path: Path) -> Path:
-    """Give a copy of a storm whose generator kept up."""
+    """Return a copy of a storm whose generator kept up."""
     return Path(shutil.copy(STORMS / "plain.json", tmp_path / "storm.json"))
 
 
 def tune(capsys: pytest.CaptureFixture[str], *arguments: str | Path) -> dict[str, Any]:
-    """Run with --json; give the document."""
+    """Run with --json; return the document."""
     assert main(["tune", "--json", *map(str, arguments)]) == 0
     document: dict[str, Any] = json.loads(capsys.readouterr().out)
     return document
@@ -55,11 +55,9 @@ def tune(capsys: pytest.CaptureFixture[str], *arguments: str | Path) -> dict[str
 def test_a_storm_becomes_settings_with_comments_kept(
     storm: Path, config: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """What is written is what was advised, and what a person wrote beside it stays."""
-    document = tune(
-        capsys, "--storm", storm, "--config", config, "--yes", "--max-lost", "0.02",
-        "--workers", "2",
-    )  # fmt: skip
+    """The advised values are written, and the comments of the file stay."""
+    targets = ("--max-lost", "0.02", "--workers", "2")
+    document = tune(capsys, "--storm", storm, "--config", config, "--yes", *targets)
     text = config.read_text()
     assert document["written"] is True
     assert "# ours" in text
@@ -71,10 +69,7 @@ def test_a_storm_becomes_settings_with_comments_kept(
     assert loaded.renewal.buffer_seconds == plan["buffer_seconds"] > 60
     assert loaded.cache.max_entries == plan["cache_entries"] > 100
     assert document["changes"]["renewal"]["policy"] == "grid"
-    again = tune(
-        capsys, "--storm", storm, "--config", config, "--yes", "--max-lost", "0.02",
-        "--workers", "2",
-    )  # fmt: skip
+    again = tune(capsys, "--storm", storm, "--config", config, "--yes", *targets)
     assert again["changes"] == {}
     assert again["written"] is False
 
@@ -82,7 +77,7 @@ def test_a_storm_becomes_settings_with_comments_kept(
 def test_a_dry_run_shows_the_change_and_writes_nothing(
     storm: Path, config: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """The diff is printed; the file stays, to the byte."""
+    """The diff is printed, and the file stays the same to the byte."""
     assert main(["tune", "--storm", str(storm), "--config", str(config), "--dry-run"]) == 0
     printed = capsys.readouterr().out
     assert '-policy = "plain"' in printed
@@ -93,17 +88,17 @@ def test_a_dry_run_shows_the_change_and_writes_nothing(
 def test_without_a_terminal_nothing_is_written_unasked(
     storm: Path, config: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """A pipeline has to say --yes."""
+    """Without a terminal only --yes writes."""
     assert main(["tune", "--storm", str(storm), "--config", str(config)]) == 0
     assert "--yes" in capsys.readouterr().out
     assert config.read_text() == CONFIG
 
 
 @pytest.mark.parametrize(("answer", "is_written"), [("y", True), ("", False), ("n", False)])
-def test_at_a_terminal_one_is_asked(
+def test_at_a_terminal_the_user_is_asked(
     storm: Path, config: Path, monkeypatch: pytest.MonkeyPatch, answer: str, is_written: bool
 ) -> None:
-    """Only a yes writes."""
+    """Only the answer yes writes."""
     monkeypatch.setattr("sys.stdin.isatty", lambda: True, raising=False)
     monkeypatch.setattr("sys.stdout.isatty", lambda: True, raising=False)
     monkeypatch.setattr("builtins.input", lambda _: answer)
@@ -114,41 +109,38 @@ def test_at_a_terminal_one_is_asked(
 def test_the_document_has_its_schema_and_units_in_its_names(
     storm: Path, config: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """A program can rely on it: kind, version, and no number without a unit that has one."""
+    """The document has a kind, a version, and the unit in the name of every number."""
     document = tune(capsys, "--storm", storm, "--config", config, "--dry-run")
     assert (document["schema"], document["kind"]) == (1, "linqi-tune")
     assert {o["name"] for o in document["options"]} == {"safer", "balanced", "leaner"}
     assert document["chosen"] == "balanced"
+    units = "seconds share second factor noise95 mb ms request worker renewal needed load seen"
     for name in document["current"]["outcome"]:
-        assert name.endswith(
-            ("_seconds", "_share", "_second", "_factor", "_noise95", "_mb", "_ms", "_request",
-             "_worker", "_renewal", "_needed", "_load", "_seen")
-        ), name  # fmt: skip
+        assert name.rpartition("_")[2] in units.split(), name
     json.dumps(document, allow_nan=False)
 
 
 def test_a_log_decides_over_a_storm_and_the_storm_over_defaults(
     storm: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Real people come first; the servers are those of the storm; without a file its settings."""
+    """The log decides the traffic, the storm the servers, and without a file the settings."""
     log = tmp_path / "access.log"
     write_log(log)
-    document = tune(
-        capsys, "--storm", storm, "--log", log, "--log-format", "json", "--log-session", "sid",
-        "--config", tmp_path / "none.toml", "--dry-run",
-    )  # fmt: skip
+    log_options = ("--log", log, "--log-format", "json", "--log-session", "sid")
+    none = tmp_path / "none.toml"
+    document = tune(capsys, "--storm", storm, *log_options, "--config", none, "--dry-run")
     assert document["sources"]["visitors"] == "access.log"
     assert document["sources"]["servers"] == "storm.json"
     assert document["current"]["plan"]["policy"] == "plain"
     lost = document["current"]["outcome"]["lost_share"]["value"]
     assert 0.1 < lost < 0.22
-    assert not (tmp_path / "none.toml").exists()
+    assert not none.exists()
 
 
-def test_polls_of_quiet_paths_say_nothing_of_people(
+def test_polls_of_quiet_paths_do_not_change_the_losses(
     tmp_path: Path, config: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """By --quiet-path and by [paths] quiet: the losses are those of a log without the polls."""
+    """With --quiet-path and [paths] quiet the losses are those of a log without the polls."""
     log, polled = tmp_path / "access.log", tmp_path / "polled.log"
     write_log(log)
     lines = log.read_text().splitlines()
@@ -175,26 +167,24 @@ def test_polls_of_quiet_paths_say_nothing_of_people(
 def test_contradictions_fail_only_where_that_is_asked(
     storm: Path, config: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """With --check the exit code is 1; each names the target to relax."""
+    """With --check the exit code is 1, and each contradiction names a target to relax."""
     arguments = ["tune", "--storm", str(storm), "--config", str(config), "--dry-run"]
     assert main(arguments) == 0
     capsys.readouterr()
     assert main([*arguments, "--check"]) == 1
-    assert "cheapest to relax: --max-lost" in capsys.readouterr().out
+    assert "smallest change: --max-lost" in capsys.readouterr().out
     assert main([*arguments, "--check", "--max-lost", "0.05"]) == 0
 
 
 def test_the_page_fetches_nothing_and_marks_the_chosen_point(
     storm: Path, config: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """One file with the recommendations and three curves."""
+    """The page is one file with the recommendations and three curves."""
     page = tmp_path / "tune.html"
-    assert (
-        main(["tune", "--storm", str(storm), "--config", str(config), "--dry-run",
-              "--html", str(page)])
-        == 0
-    )  # fmt: skip
+    arguments = ["--storm", str(storm), "--config", str(config), "--html", str(page)]
+    assert main(["tune", "--dry-run", *arguments]) == 0
     html = page.read_text()
+    assert "renewals lost that a longer buffer would have saved" in html
     for absent in ("<script", "http://", "https://", "url("):
         assert absent not in html
     charts = html.split("<svg")[1:]
@@ -208,7 +198,7 @@ def test_the_page_fetches_nothing_and_marks_the_chosen_point(
 def test_a_wrong_call_is_one_line(
     tmp_path: Path, config: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """A log without its session field, a missing file, no storm, no metrics, a void storm."""
+    """A wrong argument or file leads to exit code 2 and one line."""
     log = tmp_path / "a.log"
     log.write_text("x\n")
     for arguments in (
@@ -222,10 +212,10 @@ def test_a_wrong_call_is_one_line(
         assert capsys.readouterr().err.startswith("linqi: ")
 
 
-def test_the_written_file_says_what_a_person_can_read(
+def test_the_written_file_has_whole_numbers(
     storm: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Whole numbers stay whole, and a file that was not there is made."""
+    """Whole numbers stay integers, and a missing file is created."""
     path = tmp_path / "new.toml"
     tune(capsys, "--storm", storm, "--config", path, "--yes", "--max-lost", "0.2")
     raw = tomllib.loads(path.read_text())
@@ -233,10 +223,10 @@ def test_the_written_file_says_what_a_person_can_read(
     assert isinstance(raw["cache"]["max_entries"], int)
 
 
-def test_what_cannot_be_written_is_told_before_anything_is_stormed(
+def test_a_file_that_cannot_be_written_is_reported_before_any_storm(
     tmp_path: Path, config: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Both files are named; a dry run needs no place for the settings."""
+    """The error names both files; a dry run does not write the settings."""
     nowhere = tmp_path / "none"
     arguments = ["tune", "--prove", "--html", str(nowhere / "x.html")]
     assert main([*arguments, "--yes", "--config", str(nowhere / "linqi.toml")]) == 2
@@ -250,7 +240,7 @@ def test_what_cannot_be_written_is_told_before_anything_is_stormed(
 def test_a_storm_of_another_version_is_refused(
     storm: Path, config: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """One line with both versions."""
+    """The error is one line with the version."""
     told = json.loads(storm.read_bytes())
     storm.write_text(json.dumps(told | {"schema": 2}))
     assert main(["tune", "--dry-run", "--config", str(config), "--storm", str(storm)]) == 2

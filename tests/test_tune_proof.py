@@ -1,4 +1,4 @@
-"""The proof: what is stormed, what is compared, and what it may be said to show."""
+"""The proof: its storms, its comparisons, and what it shows."""
 
 from __future__ import annotations
 
@@ -29,26 +29,34 @@ from linqi_tune.proof.proof_tables import proof_as_json, proof_section, show_pro
 from linqi_tune.proof.trial import Trial, TrialLoad, VoidStorm, load_of_storm, load_of_visitors
 
 STORMS = Path(__file__).parent / "storms"
-PLAIN = SettingsPlan(lifetime=900, buffer=300, policy="plain", algorithm="RS256", workers=2,
-             cache_entries=10_000 * 60, cache_lifetime=60 * 60)  # fmt: skip
+PLAIN = SettingsPlan(
+    lifetime=900,
+    buffer=300,
+    policy="plain",
+    algorithm="RS256",
+    workers=2,
+    cache_entries=10_000 * 60,
+    cache_lifetime=60 * 60,
+)
+DUAL = SettingsPlan(lifetime=900, buffer=120, workers=2, cache_entries=36_000, cache_lifetime=600)
 GRID = replace(PLAIN, policy="grid", budget=40.0)
 LOAD = TrialLoad(sessions=200, compression=60, law="exponential", mean_gap=60)
 
 
 def stormed(name: str, **changes: Any) -> StormRun:
-    """Give a storm that was run once, with what a test changes."""
+    """Return a recorded storm with the changes of a test."""
     return replace(load_run(STORMS / f"{name}.json"), **changes)
 
 
 class FakeStorms:
-    """Answers an order with the recorded storm of its policy."""
+    """Returns the recorded storm of a policy in place of running one."""
 
     def __init__(self, **changes: Any) -> None:
         self.orders: list[Any] = []
         self._changes = changes
 
     def __call__(self, order: Any, progress: Any) -> StormRun:
-        """Give the run."""
+        """Return the run."""
         self.orders.append(order)
         name = {"storm-dual": "dual", "tabs": "dual-tabs"}.get(order.scenario, order.policy)
         return stormed(name, **self._changes)
@@ -61,13 +69,13 @@ def silent(name: str, seconds: float) -> Iterator[Any]:
 
 
 def trial(tmp_path: Path, storms: FakeStorms, load: TrialLoad = LOAD, text: str = "") -> Trial:
-    """Give a trial without servers."""
+    """Return a trial without servers."""
     return Trial(load, None, text, tmp_path, silent, storms)
 
 
 @pytest.fixture
 def measurements() -> Measurements:
-    """Give what the recorded plain storm told."""
+    """Return the measurements of the recorded plain storm."""
     told = storm_measurements(stormed("plain"), "plain.json")
     return Measurements(visitors=told.visitors, served=told.served, targets=Targets(workers=2))
 
@@ -80,10 +88,10 @@ def proof(tmp_path: Path, measurements: Measurements) -> Proof:
     )
 
 
-def test_both_sides_are_stormed_in_turn_with_the_same_fresh_seeds(
+def test_both_sides_are_run_in_turn_with_the_same_fresh_seeds(
     tmp_path: Path, measurements: Measurements
 ) -> None:
-    """Pairs of equal people; none of the seeds was tuned on."""
+    """Each pair has one seed, and none of the seeds was tuned on."""
     storms = FakeStorms()
     found = prove(trial(tmp_path, storms), measurements, PLAIN, GRID, tuned_on=[1], repeats=3)
     assert [order.policy for order in storms.orders] == ["plain", "grid"] * 3
@@ -95,14 +103,18 @@ def test_both_sides_are_stormed_in_turn_with_the_same_fresh_seeds(
 
 
 def test_predicted_stands_beside_measured_with_the_tuners_error(proof: Proof) -> None:
-    """Every figure that was asked for, on both sides, each with its rule."""
+    """Both sides have every figure, each with its criterion."""
     for side in (proof.before, proof.after):
         names = [line.what for line in side.figures]
         assert names == [
-            "storm factor", "sessions lost", "signed out though they asked", "cache hits",
+            "storm factor",
+            "sessions lost",
+            "signed out though they asked",
+            "cache hits",
             "processor per request",
-            "p99 in the expiry window", "p99 outside it",
-        ]  # fmt: skip
+            "p99 in the expiry window",
+            "p99 outside it",
+        ]
         for line in side.figures[:5]:
             assert line.measured is not None
             assert line.predicted is not None
@@ -119,7 +131,7 @@ def test_predicted_stands_beside_measured_with_the_tuners_error(proof: Proof) ->
 
 
 def test_a_wrong_prediction_is_shown_as_off(tmp_path: Path, measurements: Measurements) -> None:
-    """Measurements of other people do not hold, and the proof says where."""
+    """With measurements of other traffic the proof fails, and shows in which figures."""
     assert measurements.visitors is not None
     slow = replace(
         measurements,
@@ -132,7 +144,7 @@ def test_a_wrong_prediction_is_shown_as_off(tmp_path: Path, measurements: Measur
 
 
 def test_zero_losses_show_no_more_than_three_in_n(proof: Proof, tmp_path: Path) -> None:
-    """The text says what so few cycles can show."""
+    """The text states what the number of cycles can show."""
     none = replace(proof, after=replace(proof.after, lost=0, cycles=300))
     assert "0.0099 (3/n" in none.shows
     some = replace(proof, after=replace(proof.after, lost=3, cycles=300))
@@ -140,7 +152,7 @@ def test_zero_losses_show_no_more_than_three_in_n(proof: Proof, tmp_path: Path) 
 
 
 def test_a_void_storm_proves_nothing(tmp_path: Path, measurements: Measurements) -> None:
-    """A generator that did not keep up measured itself."""
+    """If the generator does not keep up in three runs, the proof ends."""
     run = load_run(STORMS / "plain.json")
     void = replace(run.generator, is_valid=False, faults=("late",))
 
@@ -156,7 +168,7 @@ def test_a_void_storm_proves_nothing(tmp_path: Path, measurements: Measurements)
 
 
 def test_a_run_has_the_plan_and_all_else_of_the_users_file(tmp_path: Path) -> None:
-    """The cache is compressed with the sessions; what is not tuned stays."""
+    """The cache is compressed with the sessions; other settings stay."""
     text = "[http]\nsuccessor_header = 'X-Mine'\n[renewal]\ncap_spread = 0.2\nbuffer_seconds = 9\n"
     path = tmp_path / "run.toml"
     path.write_text(trial(tmp_path, FakeStorms(), text=text).text_of(GRID))
@@ -170,8 +182,8 @@ def test_a_run_has_the_plan_and_all_else_of_the_users_file(tmp_path: Path) -> No
     assert config.slides
 
 
-def test_a_storm_names_the_load_to_do_again(tmp_path: Path) -> None:
-    """In real seconds; what the caller says comes first."""
+def test_a_storm_gives_the_load_to_repeat(tmp_path: Path) -> None:
+    """The load is in real seconds, and the caller's values take precedence."""
     found = load_of_storm(stormed("plain"), sessions=77, workers=None)
     assert found.sessions == 77
     assert found.workers == 2
@@ -183,12 +195,12 @@ def test_a_storm_names_the_load_to_do_again(tmp_path: Path) -> None:
         load_of_storm(stormed("plain", setup=odd))
 
 
-def test_measured_people_come_in_the_storm_as_they_came_in_the_log(tmp_path: Path) -> None:
-    """Their gaps are written for the generators, and drawn from there."""
+def test_measured_gaps_are_those_of_the_storm(tmp_path: Path) -> None:
+    """The gaps are written to a file from which the generators draw."""
     rng = random.Random(5)
     gaps = GapDistribution([rng.expovariate(1 / 50) for _ in range(9_000)] + [700.0] * 1_000)
-    people = Visitors(groups=[gaps], parallel=[(1.0, 3.0), (5.0, 1.0)])
-    found = load_of_visitors(people, tmp_path, 900.0)
+    visitors = Visitors(groups=[gaps], parallel=[(1.0, 3.0), (5.0, 1.0)])
+    found = load_of_visitors(visitors, tmp_path, 900.0)
     assert found.compression == 15
     assert found.mean_gap == pytest.approx(gaps.mean)
     law = parse_gaps(found.law, found.mean_gap / found.compression)
@@ -214,7 +226,7 @@ def test_measured_people_come_in_the_storm_as_they_came_in_the_log(tmp_path: Pat
     ],
 )
 def test_a_file_without_gaps_is_refused(tmp_path: Path, content: str) -> None:
-    """Before any server starts."""
+    """The error is raised before any server starts."""
     path = tmp_path / "gaps.json"
     path.write_text(content)
     for law in (f"measured:{path}", f"measured:{path}.none", "measured:", "lunch"):
@@ -222,6 +234,19 @@ def test_a_file_without_gaps_is_refused(tmp_path: Path, content: str) -> None:
             parse_gaps(law, 1.0)
 
 
+BAD_CONFIG = """\
+[renewal]
+lifetime_seconds = 900
+buffer_seconds = 60
+policy = "plain"
+[cache]
+max_entries = 100
+[signing]
+off_loop = false
+[keys]
+file = "k.json"
+algorithm = "RS256"
+"""
 DUAL_CONFIG = """\
 [store]
 url = "valkey://sessions.example:6379/0"
@@ -235,50 +260,47 @@ grace_seconds = 0
 
 @pytest.fixture
 def dual(tmp_path: Path) -> Proof:
-    """Prove a change of refreshed sessions by recorded storms."""
+    """Prove a change of dual tokens by recorded storms."""
     told = storm_measurements(stormed("dual"), "dual.json")
     current = CurrentSettings(buffer=120, has_store=True, slides=False)
     known = Measurements(visitors=told.visitors, served=told.served, current=current)
     load = load_of_storm(stormed("dual"))
     assert load.mode == "dual"
     storms = FakeStorms()
-    plan = SettingsPlan(lifetime=900, buffer=120, policy="grid", algorithm="ES256", workers=2,
-                cache_entries=36_000, cache_lifetime=600)  # fmt: skip
-    found = prove(
-        trial(tmp_path, storms, load, DUAL_CONFIG), known, plan, plan, tuned_on=[1], seeds=[7],
-        changes={"sessions": {"grace_seconds": 10}},
-    )  # fmt: skip
+    runs = trial(tmp_path, storms, load, DUAL_CONFIG)
+    changes = {"sessions": {"grace_seconds": 10}}
+    found = prove(runs, known, DUAL, DUAL, tuned_on=[1], seeds=[7], changes=changes)
     assert [order.scenario for order in storms.orders] == ["storm-dual", "tabs"] * 2
     assert storms.orders[1].load.sessions * 4 == storms.orders[0].load.sessions
     return found
 
 
 def test_refreshed_sessions_are_proved_by_a_rush_and_by_tabs(dual: Proof) -> None:
-    """How often they refresh, whether they do so together again, and what tabs meet."""
-    line = dual.after.line
-    assert line("refreshes of a session").predicted == pytest.approx(
-        line("refreshes of a session").measured, rel=0.05
+    """The figures are the refreshes, the storm factor after the rush, and those of tabs."""
+    figure = dual.after.figure
+    assert figure("refreshes of a session").predicted == pytest.approx(
+        figure("refreshes of a session").measured, rel=0.05
     )
-    assert line("storm factor").predicted == pytest.approx(line("storm factor").measured, rel=0.2)
+    assert figure("storm factor").predicted == pytest.approx(
+        figure("storm factor").measured, rel=0.2
+    )
     # The rush itself, which no setting levels, would be 20 times the steady rate.
-    assert (line("storm factor").measured or 99) < 3
-    assert line("cache hits").holds
-    assert line("sessions lost").measured == line("signed out by their own tabs").measured == 0
+    assert (figure("storm factor").measured or 99) < 3
+    assert figure("cache hits").holds
+    assert figure("sessions lost").measured == figure("signed out by their own tabs").measured == 0
     assert dual.holds
     assert [one.what for one in dual.changes] == ["storm factor, after"]
 
 
 def test_a_proof_of_refreshed_sessions_says_what_it_does_not_show(dual: Proof) -> None:
-    """With the storm that would."""
+    """The text names the storm that shows it."""
     texts = proof_section(dual).body
     for storm in ("lost-replies", "store-outage", "revoke"):
         assert f"linqi storm {storm}" in texts
 
 
-def test_advice_beside_the_plan_is_stormed_only_after_the_change(
-    tmp_path: Path, dual: Proof
-) -> None:
-    """A grace is no part of a plan, and still one of the new settings."""
+def test_advice_beside_the_plan_is_run_only_after_the_change(tmp_path: Path, dual: Proof) -> None:
+    """A grace is not part of a plan, but it is one of the new settings."""
     assert dual.after.cycles
     assert load(tmp_path / "before-1.toml").sessions.grace_seconds == 0
     after = load(tmp_path / "after-1-tabs.toml")
@@ -289,7 +311,7 @@ def test_advice_beside_the_plan_is_stormed_only_after_the_change(
 def test_a_storm_of_other_sessions_is_not_taken_for_these(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Sliding storms tell nothing of refreshes; the message says what to do."""
+    """A storm of sliding sessions is refused for dual tokens, with what to do."""
     path = tmp_path / "dual.toml"
     path.write_text(DUAL_CONFIG)
     storm = tmp_path / "storm.json"
@@ -299,8 +321,8 @@ def test_a_storm_of_other_sessions_is_not_taken_for_these(
     assert "leave --storm out" in capsys.readouterr().err
 
 
-def test_the_proof_is_shown_drawn_and_told_as_json(proof: Proof) -> None:
-    """All three say the same."""
+def test_the_proof_is_printed_drawn_and_written_as_json(proof: Proof) -> None:
+    """All three renderings have the same figures."""
 
     class Console:
         def __init__(self) -> None:
@@ -321,21 +343,16 @@ def test_the_proof_is_shown_drawn_and_told_as_json(proof: Proof) -> None:
     assert "before, predicted" in section.figures[0][1]
 
 
-def test_the_whole_loop_mends_a_bad_configuration_for_real(
+def test_the_whole_loop_improves_a_bad_configuration_for_real(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Storm, tune, storm twice: real servers, small numbers; a void run is no failure here."""
+    """Storm, tune and prove with real servers; a void run is no failure here."""
     monkeypatch.chdir(tmp_path)
     config = tmp_path / "linqi.toml"
-    config.write_text(
-        '[renewal]\nlifetime_seconds = 900\nbuffer_seconds = 60\npolicy = "plain"\n'
-        '[cache]\nmax_entries = 100\n[signing]\noff_loop = false\n'
-        '[keys]\nfile = "k.json"\nalgorithm = "RS256"\n'
-    )  # fmt: skip
-    code = main(
-        ["tune", "--prove", "--config", str(config), "--compress", "100", "--prove-sessions", "60",
-         "--max-lost", "0.05", "--yes", "--json", "--html", "tune.html"]
-    )  # fmt: skip
+    config.write_text(BAD_CONFIG)
+    size = ["--compress", "100", "--prove-sessions", "60", "--max-lost", "0.05"]
+    output = ["--config", str(config), "--yes", "--json", "--html", "tune.html"]
+    code = main(["tune", "--prove", *size, *output])
     if code == 3:
         assert config.read_text().count("plain") == 1
         return
@@ -352,11 +369,10 @@ def test_the_whole_loop_mends_a_bad_configuration_for_real(
     assert raw["renewal"]["policy"] == "grid"
     assert raw["renewal"]["buffer_seconds"] > 60
     assert "Predicted against measured" in (tmp_path / "tune.html").read_text()
-    assert {path.name for path in (tmp_path / "linqi-proof").glob("*.json")} == {
-        "training.json", "before-1.json", "after-1.json",
-    }  # fmt: skip
+    written = {path.name for path in (tmp_path / "linqi-proof").glob("*.json")}
+    assert written == {"training.json", "before-1.json", "after-1.json"}
 
 
 def test_settings_in_force_are_those_that_are_advised_on(measurements: Measurements) -> None:
-    """What is stormed as `before` is what the advice calls in force."""
+    """The plan of `before` has the settings in force."""
     assert advise(measurements).plan.buffer == measurements.current.buffer

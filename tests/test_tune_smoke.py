@@ -1,4 +1,4 @@
-"""What continuous integration and the demo do with the tuner."""
+"""The tuner in continuous integration and in the demonstration."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ STORMS = Path(__file__).parent / "storms"
 
 
 def kept_up(name: str) -> StormRun:
-    """Give a storm that was run once, and whose generator kept up."""
+    """Return a recorded storm whose generator kept up."""
     return load_run(STORMS / f"{name}.json")
 
 
 def write_bench(path: Path, verify: Mapping[str, float], sign: Mapping[str, float]) -> None:
-    """Write a result of the benchmarks."""
+    """Write a result of ``linqi bench``."""
     figures = [
         {"id": name, "unit": "us", "value": {"low": us, "median": us, "high": us}}
         for name, us in (
@@ -36,17 +36,15 @@ def write_bench(path: Path, verify: Mapping[str, float], sign: Mapping[str, floa
             ("middleware.hit", 3.0),
         )
     ]
-    figures.append(
-        {"id": "cache.bytes_per_entry.1", "unit": "bytes",
-         "value": {"low": 9.0, "median": 900.0, "high": 9.0}}
-    )  # fmt: skip
+    size = {"low": 9.0, "median": 900.0, "high": 9.0}
+    figures.append({"id": "cache.bytes_per_entry.1", "unit": "bytes", "value": size})
     told = {"kind": "linqi-bench", "format": 2, "figures": figures, "machine": {}}
     path.write_text(json.dumps(told))
 
 
 @pytest.fixture
 def results(tmp_path: Path) -> Path:
-    """Give the folder of a demo, with a result of the benchmarks beside it."""
+    """Return the folder of a demo, with a result of the benchmarks beside it."""
     write_bench(tmp_path / "bench.json", REFERENCE_COSTS.verify, REFERENCE_COSTS.sign)
     folder = tmp_path / "results"
     folder.mkdir()
@@ -58,7 +56,7 @@ def results(tmp_path: Path) -> Path:
 def test_the_tuner_passes_on_results_of_every_kind(
     results: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """A void storm is passed over, and the loss is the one that the people of the log meet."""
+    """A void storm is skipped, and the predicted loss is that of the simulated log."""
     assert main([str(results.parent / "bench.json"), str(results)]) == 0
     assert "predicted" in capsys.readouterr().out
 
@@ -66,20 +64,20 @@ def test_the_tuner_passes_on_results_of_every_kind(
 def test_a_tuner_that_cannot_read_fails_the_run(
     results: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """No exit code of it is swallowed."""
+    """The run fails if the tuner fails."""
     (results.parent / "bench.json").write_text("{}")
     assert main([str(results.parent / "bench.json"), str(results)]) == 1
     assert "failed: the exit code is 2" in capsys.readouterr().out
 
 
 def test_visits_that_are_played_lose_what_comes_after_expiry() -> None:
-    """Due at 840 s, expired at 900 s: a visit between renews, one at 900 s is lost."""
+    """Of a token due at 840 s, a visit before 900 s renews and a visit at 900 s is too late."""
     assert simulated_loss([[0.0, 850.0], [0.0, 839.0, 900.0], [0.0, 10.0]]) == 0.5
     assert simulated_visits() == simulated_visits()
 
 
 def storms(**generator: Any) -> list[Any]:
-    """Give what the demo's end makes of recorded storms."""
+    """Return a list of the storms that were run, and a function that runs recorded ones."""
     orders: list[Any] = []
 
     def run_storm(order: Any, progress: Any) -> StormRun:
@@ -93,7 +91,7 @@ def storms(**generator: Any) -> list[Any]:
 def test_the_demo_ends_with_settings_and_their_proof(
     results: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The bad file is written, tuned, and left with the page and the storms of both sides."""
+    """The bad file is tuned, and the page and the storms of both sides are written."""
     console = Console(record=True, width=80)
     orders, run_storm = storms()
     monkeypatch.setattr("linqi_storm.run.runner.run_storm", run_storm)
@@ -107,15 +105,16 @@ def test_the_demo_ends_with_settings_and_their_proof(
     assert config.renewal.buffer_seconds > 60
     assert "Predicted against measured" in (results / "tuning.html").read_text()
     printed = console.export_text()
-    for text in ('-policy = "plain"', "measured (predicted)", "storm factor, at most half",
-                 "before-1.html", "tuning.html"):  # fmt: skip
+    for text in ('-policy = "plain"', "measured (predicted)", "storm factor, at most half"):
         assert text in printed
+    for name in ("before-1.html", "tuning.html"):
+        assert name in printed
 
 
 def test_a_demo_whose_storms_are_void_says_so_and_does_not_fail(
     results: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It storms the bad settings first, three times at most; a busy machine is no fault of ours."""
+    """A storm that is void three times ends the demo without a failure."""
     console = Console(record=True, width=80)
     orders, run_storm = storms(is_valid=False, faults=("late",))
     monkeypatch.setattr("linqi_storm.run.runner.run_storm", run_storm)

@@ -1,4 +1,4 @@
-"""What a run of limited length sees, against simulations that end."""
+"""The cycles of a run of limited length, against simulations of the same length."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def test_a_short_run_loses_what_is_predicted_of_it(
 
 
 def test_the_end_of_a_run_hides_losses() -> None:
-    """A run hardly longer than a lifetime sees fewer losses than a long one; none are invented."""
+    """A run hardly longer than a lifetime contains a smaller share of losses than a long one."""
     gaps = GapDistribution([5.0] * 90 + [200.0] * 10)
     plan = SettingsPlan(lifetime=900, buffer=60)
     short, long = expected_cycles(gaps, plan, 1_000), expected_cycles(gaps, plan, 40_000)
@@ -56,7 +56,7 @@ def test_the_end_of_a_run_hides_losses() -> None:
 
 
 def test_compression_keeps_rates_and_shares() -> None:
-    """Divided by k, everything but noise is predicted to be as it was."""
+    """Compression by k changes no prediction except the level of chance."""
     rng = random.Random(93)
     gaps = GapDistribution([clicks_and_reads(rng) for _ in range(20_000)])
     measurements = Measurements(visitors=Visitors(groups=[gaps], sessions=6_000))

@@ -1,4 +1,4 @@
-"""Lost sessions: the formulas, their limits, and simulations that know none of them."""
+"""The loss of renewals, against its limits and simulations that do not know its formula."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ LIFETIME = 900.0
 
 
 def law_of(draw: Draw, seed: int, count: int = 20_000) -> GapDistribution:
-    """Give gaps drawn by themselves, from no session."""
+    """Return gaps drawn independently of each other."""
     rng = random.Random(seed)
     return GapDistribution([draw(rng) for _ in range(count)])
 
 
 def total(gaps: GapDistribution, lifetime: float, buffer: float) -> float:
-    """Give the loss of both kinds."""
+    """Return the sum of both losses."""
     savable, beyond, _ = loss_by_gaps(gaps, lifetime, buffer)
     return savable + beyond
 
@@ -50,7 +50,7 @@ def test_a_longer_buffer_never_loses_more(values: list[float], one: float, other
 def test_gaps_within_the_buffer_lose_nothing_and_endless_ones_everything(
     values: list[float], buffer: float
 ) -> None:
-    """The limits: nobody away for longer than the buffer, and everybody away for a lifetime."""
+    """Gaps within the buffer lose nothing, and gaps beyond the lifetime lose every renewal."""
     assert total(GapDistribution([min(value, buffer) for value in values]), LIFETIME, buffer) == 0
     savable, beyond, _ = loss_by_gaps(
         GapDistribution([value + LIFETIME for value in values]), 900, buffer
@@ -85,8 +85,8 @@ def test_poisson_visits_are_lost_as_the_rate_alone_says() -> None:
     assert total(gaps, 900, 120) == pytest.approx(loss_by_rate(1 / 30, 120), rel=0.01)
 
 
-def test_the_rate_alone_is_far_too_optimistic_for_people_who_read() -> None:
-    """Clicks and reads, a buffer of 300 s: the rate says below 0.01 %, the truth is above 20 %."""
+def test_the_rate_alone_is_far_too_optimistic_for_long_pauses() -> None:
+    """With a buffer of 300 s the rate alone predicts below 0.01 %, and above 20 % are lost."""
     gaps = law_of(clicks_and_reads, 1, 100_000)
     played = play_sessions(
         sessions=300, lifetime=900, buffer=300, until=15_000, gap=clicks_and_reads, seed=2
@@ -224,7 +224,7 @@ def test_a_bootstrap_of_one_cluster_knows_nothing() -> None:
 
 
 def test_a_gap_that_is_no_duration_is_refused() -> None:
-    """Infinite and negative gaps are a fault of whoever measured them."""
+    """Infinite, negative and undefined gaps are refused."""
     for value in (math.inf, -1.0, math.nan):
         with pytest.raises(ConfigurationError):
             GapDistribution([value])

@@ -1,4 +1,4 @@
-"""What is recommended: options, reasons, contradictions, and that none is hard-coded."""
+"""Recommendations: options, reasons, contradictions, and that each target has an effect."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from simulated import clicks_and_reads, exponential
 
 
 def visitors(mean: float = 30.0, count: int = 40_000, sessions: int = 5_000) -> Visitors:
-    """Give people who come by a Poisson process, as 40 groups of sessions."""
+    """Return visitors whose pages are a Poisson process, as 40 groups of sessions."""
     rng = random.Random(3)
     draw = exponential(mean)
     groups = [GapDistribution([draw(rng) for _ in range(count // 40)]) for _ in range(40)]
@@ -36,7 +36,7 @@ def visitors(mean: float = 30.0, count: int = 40_000, sessions: int = 5_000) -> 
 
 
 def readers(sessions: int = 5_000) -> Visitors:
-    """Give people who click, read and go away."""
+    """Return visitors who click, read and go away."""
     rng = random.Random(4)
     groups = [GapDistribution([clicks_and_reads(rng) for _ in range(500)]) for _ in range(40)]
     return Visitors(groups=groups, sessions=sessions, source="a log")
@@ -45,22 +45,36 @@ def readers(sessions: int = 5_000) -> Visitors:
 BAD = CurrentSettings(
     lifetime=900, buffer=60, policy="plain", algorithm="RS256", cache_entries=100, off_loop=False
 )
+SERVED = ServerMeasurements(
+    request_seconds=0.0003,
+    p99=0.02,
+    p999=0.05,
+    hit_ratio=None,
+    storm_factor=10.0,
+    window=30.0,
+    policy="plain",
+    algorithm="RS256",
+    workers=1,
+    lost=0.1,
+    cycles=1_000,
+    compression=1,
+)
 WELL_KNOWN = Measurements(visitors=visitors(), current=BAD, targets=Targets(max_lost=1e-2))
 
 
 @pytest.fixture(scope="module")
 def advice() -> Advice:
-    """Give the advice on a bad configuration."""
+    """Return the advice on a bad configuration."""
     return advise(WELL_KNOWN)
 
 
 def codes(found: Advice) -> set[str]:
-    """Give the contradictions' codes."""
+    """Return the codes of the contradictions."""
     return {one.code for one in found.contradictions}
 
 
-def test_a_bad_configuration_is_mended(advice: Advice) -> None:
-    """Grid, a buffer that keeps the target, RS256 off the loop, a cache that holds everybody."""
+def test_a_bad_configuration_is_improved(advice: Advice) -> None:
+    """The advice is the grid, a buffer that meets the target, RS256 in threads, a large cache."""
     plan, outcome = advice.option("balanced").plan, advice.option("balanced").outcome
     assert advice.outcome.storm_factor > 10
     assert outcome.storm_factor < 1.5
@@ -74,7 +88,7 @@ def test_a_bad_configuration_is_mended(advice: Advice) -> None:
 
 
 def test_each_setting_has_all_that_was_asked_for(advice: Advice) -> None:
-    """A value with its unit, one sentence of reason, inputs, and what would change it."""
+    """A recommendation has one sentence of reason, inputs, and what would change it."""
     for option in advice.options:
         keys = [(one.table, one.key) for one in option.recommendations]
         assert len(keys) == len(set(keys))
@@ -88,7 +102,7 @@ def test_each_setting_has_all_that_was_asked_for(advice: Advice) -> None:
 
 
 def test_no_option_is_better_than_another_in_everything(advice: Advice) -> None:
-    """Safer loses less; leaner costs fewer renewals or less memory; balanced lies between."""
+    """Safer loses less, leaner costs fewer renewals or less memory, balanced lies between."""
     safer, balanced, leaner = advice.options
     assert [option.name for option in advice.options] == ["safer", "balanced", "leaner"]
     assert safer.outcome.loss is not None
@@ -117,7 +131,7 @@ def test_no_option_is_better_than_another_in_everything(advice: Advice) -> None:
 def test_a_target_moves_its_setting(
     advice: Advice, change: dict[str, float], key: str, rises: bool
 ) -> None:
-    """Every target is read, and in the right direction."""
+    """Every target changes its setting in the right direction."""
 
     def value(of: Advice) -> float:
         found = next(r for r in of.option("balanced").recommendations if r.key == key)
@@ -128,8 +142,8 @@ def test_a_target_moves_its_setting(
     assert value(other) != value(advice)
 
 
-def test_people_who_read_need_a_longer_life_or_get_a_contradiction() -> None:
-    """Their loss at 900 s is too high for any buffer: the lifetime rises, or a target must give."""
+def test_long_pauses_need_a_longer_lifetime_or_contradict_a_target() -> None:
+    """No buffer at 900 s meets the target: the lifetime rises, or the targets contradict."""
     found = advise(Measurements(visitors=readers(), current=BAD, targets=Targets(max_lost=0.05)))
     plan = found.option("balanced").plan
     assert plan.lifetime > 900
@@ -148,7 +162,7 @@ def test_people_who_read_need_a_longer_life_or_get_a_contradiction() -> None:
 
 
 def test_little_evidence_is_a_contradiction_of_its_own() -> None:
-    """A thousand gaps cannot show one loss in ten thousand, however good they look."""
+    """A thousand gaps cannot show a loss of one in ten thousand."""
     few = Measurements(visitors=visitors(count=4_000), current=BAD, targets=Targets(max_lost=1e-4))
     found = advise(few)
     assert "evidence" in codes(found)
@@ -159,7 +173,7 @@ def test_little_evidence_is_a_contradiction_of_its_own() -> None:
 
 
 def test_memory_workers_and_revocation_can_contradict() -> None:
-    """Each names what to relax, and by how much it suffices."""
+    """Each contradiction names a target, and a value at which it is resolved."""
     targets = Targets(
         max_lost=1e-2, memory_mb=0.5, workers=1, peak_rps=10_000, revocation=30.0, cpu_share=0.5
     )
@@ -177,7 +191,7 @@ def test_memory_workers_and_revocation_can_contradict() -> None:
 
 
 def test_a_bound_on_revocation_without_a_store_is_a_bound_on_the_lifetime() -> None:
-    """The token of a revoked session lives to its end, so it must end in time."""
+    """Without a store a revoked token is accepted until it expires, so it must expire in time."""
     tight = replace(WELL_KNOWN.targets, revocation=300.0, max_lost=0.5)
     found = advise(replace(WELL_KNOWN, targets=tight))
     assert found.option("balanced").plan.lifetime == 300
@@ -190,7 +204,7 @@ def test_a_bound_on_revocation_without_a_store_is_a_bound_on_the_lifetime() -> N
 
 
 def test_outside_issuers_get_their_times() -> None:
-    """Against the overlap of the issuer's keys, where it is known."""
+    """The key set's lifetime follows from the overlap of the issuer's keys."""
     measurements = replace(
         WELL_KNOWN,
         current=replace(BAD, has_issuers=True),
@@ -203,7 +217,7 @@ def test_outside_issuers_get_their_times() -> None:
 
 
 def test_without_evidence_lifetime_and_buffer_stay() -> None:
-    """Nothing is made up; the notes say what to give."""
+    """Without measurements nothing changes, and the notes say what to provide."""
     found = advise(Measurements(current=replace(BAD, policy="grid")))
     plan = found.option("balanced").plan
     assert (plan.lifetime, plan.buffer) == (900, 60)
@@ -212,7 +226,7 @@ def test_without_evidence_lifetime_and_buffer_stay() -> None:
 
 
 def test_lags_alone_choose_a_buffer() -> None:
-    """Where no gap is known, the share above a buffer is the loss."""
+    """Without gaps, the share of lags above a buffer is the loss."""
     lags = LagCounts(
         bounds=(30.0, 60.0, 120.0, 240.0, 300.0, 900.0),
         counts=(80_000.0, 97_000.0, 99_500.0, 99_990.0, 99_999.0, 100_000.0),
@@ -227,12 +241,9 @@ def test_lags_alone_choose_a_buffer() -> None:
 
 
 def test_a_storm_of_costly_signatures_without_memo_is_named() -> None:
-    """The advice on the algorithm tells what would happen without a memo."""
+    """The advice on the algorithm says what would happen without a memo."""
     costs = replace(REFERENCE_COSTS, sign={**REFERENCE_COSTS.sign, "RS256": 20_000.0})
-    served = ServerMeasurements(
-        request_seconds=0.0003, p99=0.02, p999=0.05, hit_ratio=0.9, storm_factor=10.0, window=30.0,
-        policy="plain", algorithm="RS256", workers=2, lost=0.1, cycles=1_000, compression=1,
-    )  # fmt: skip
+    served = replace(SERVED, hit_ratio=0.9, workers=2)
     measurements = replace(
         WELL_KNOWN,
         costs=costs,
@@ -240,20 +251,15 @@ def test_a_storm_of_costly_signatures_without_memo_is_named() -> None:
         targets=replace(WELL_KNOWN.targets, workers=2, timeout=0.5),
     )
     found = advise(measurements)
-    without_interval = next(
-        r for r in found.option("balanced").recommendations if r.key == "algorithm"
-    )
-    assert without_interval.value in ("ES256", "EdDSA")
-    assert "collapse" in without_interval.reason
-    assert not without_interval.is_written
+    algorithm = next(r for r in found.option("balanced").recommendations if r.key == "algorithm")
+    assert algorithm.value in ("ES256", "EdDSA")
+    assert "collapse" in algorithm.reason
+    assert not algorithm.is_written
 
 
 def test_a_request_costs_what_the_storm_showed() -> None:
-    """The part that is not ours is taken from the storm, and ours is predicted anew."""
-    served = ServerMeasurements(
-        request_seconds=0.0004, p99=0.02, p999=0.05, hit_ratio=None, storm_factor=10.0, window=30.0,
-        policy="plain", algorithm="RS256", workers=1, lost=0.1, cycles=1_000, compression=1,
-    )  # fmt: skip
+    """The application's part comes from the storm, the middleware's part is predicted."""
+    served = replace(SERVED, request_seconds=0.0004)
     predictor = Predictor(replace(WELL_KNOWN, served=served))
     assert predictor.outcome(predictor.current_plan()).request_seconds == pytest.approx(0.0004)
 
@@ -272,8 +278,8 @@ DUAL = CurrentSettings(
 )
 
 
-def test_refresh_tokens_lose_nobody_and_their_buffer_outlasts_an_outage() -> None:
-    """Pauses decide nothing; a token due as the store goes away lives until it is back."""
+def test_refresh_tokens_lose_no_session_and_their_buffer_outlasts_an_outage() -> None:
+    """Pauses have no effect; a token due when an outage begins expires after its end."""
     for outage, buffer in ((120.0, 120.0), (200.0, 210.0), (10.0, 10.0)):
         found = advise(
             Measurements(
@@ -291,7 +297,7 @@ def test_refresh_tokens_lose_nobody_and_their_buffer_outlasts_an_outage() -> Non
 
 
 def test_an_outage_beyond_half_a_lifetime_is_a_contradiction() -> None:
-    """It is named with the outage that the longest buffer does outlast."""
+    """The contradiction names the longest outage that a buffer outlasts."""
     found = advise(
         Measurements(
             visitors=readers(), current=DUAL, targets=Targets(outage=1_000.0, max_lost=0.1)
@@ -305,7 +311,7 @@ def test_an_outage_beyond_half_a_lifetime_is_a_contradiction() -> None:
 
 
 def test_what_only_sliding_sessions_have_is_not_advised_for_refreshed_ones() -> None:
-    """No budget of renewals, no signatures in threads; the session's end is that of the store."""
+    """There is no budget and no signing in threads; the store decides the session's end."""
     targets = Targets(session_cap=86_400.0)
     found = advise(Measurements(visitors=visitors(), current=DUAL, targets=targets))
     keys = {(one.table, one.key): one for one in found.option("balanced").recommendations}
@@ -316,7 +322,7 @@ def test_what_only_sliding_sessions_have_is_not_advised_for_refreshed_ones() -> 
     assert keys[("client", "advisory_seconds")].value == found.option("balanced").plan.buffer
 
 
-def test_without_any_people_nothing_that_depends_on_their_number_is_advised() -> None:
+def test_without_a_session_count_nothing_that_depends_on_it_is_advised() -> None:
     """Cache, budget and workers stay as they are, and a note says what is missing."""
     found = advise(Measurements(current=BAD))
     balanced = found.option("balanced")
@@ -331,20 +337,18 @@ def test_without_any_people_nothing_that_depends_on_their_number_is_advised() ->
 
 
 def test_the_reason_of_a_buffer_says_where_the_evidence_ends() -> None:
-    """A target that so few cycles cannot show is not said to be kept without more ado."""
+    """A target that so few cycles cannot show is met only as far as they can tell."""
     few = Visitors(groups=[GapDistribution([20.0] * 400)], sessions=50)
     found = advise(Measurements(visitors=few, current=BAD, targets=Targets(max_lost=1e-4)))
     (one,) = (o for o in found.option("balanced").recommendations if o.key == "buffer_seconds")
     assert "cycles can tell" in one.reason
-    sure = next(
-        o for o in advise(WELL_KNOWN).option("balanced").recommendations
-        if o.key == "buffer_seconds"
-    )  # fmt: skip
+    advised = advise(WELL_KNOWN).option("balanced").recommendations
+    (sure,) = (o for o in advised if o.key == "buffer_seconds")
     assert "cycles can tell" not in sure.reason
 
 
-def test_a_buffer_outlasts_the_outage_that_is_to_lose_nobody() -> None:
-    """People who come every 2 s need no long buffer for themselves, and one for an outage."""
+def test_a_buffer_outlasts_the_outage_in_which_no_session_may_be_lost() -> None:
+    """Visits every 2 s need no long buffer, but an outage does."""
     quick = visitors(mean=2.0)
     for outage, buffer in ((5.0, 20.0), (200.0, 210.0)):
         targets = Targets(max_lost=1e-2, outage=outage)
@@ -359,7 +363,7 @@ def test_a_buffer_outlasts_the_outage_that_is_to_lose_nobody() -> None:
 
 
 def test_a_contradiction_names_the_target_that_binds() -> None:
-    """A bound on revocation that shortens lifetimes is the one to relax, not the lifetime."""
+    """Where the bound on revocation limits the lifetime, it is the target to relax."""
     targets = Targets(max_lost=1e-2, revocation=100.0)
     found = advise(Measurements(visitors=visitors(), current=BAD, targets=targets))
     ways = {way.target for one in found.contradictions for way in one.ways}
@@ -368,15 +372,15 @@ def test_a_contradiction_names_the_target_that_binds() -> None:
 
 
 def test_work_without_end_has_no_timeout_that_would_be_long_enough() -> None:
-    """Nothing infinite is offered as a way out."""
+    """No infinite value is suggested."""
     targets = Targets(max_lost=1e-2, workers=1, peak_rps=1e6)
     found = advise(Measurements(visitors=visitors(), current=BAD, targets=targets))
     assert {"workers", "backlog"} <= codes(found)
     assert all(way.eased < 1e9 for one in found.contradictions for way in one.ways)
 
 
-def test_a_log_of_few_makes_no_budget_that_loses_the_others() -> None:
-    """One session asks for almost nothing; what a process may do costs next to nothing."""
+def test_a_log_of_few_sessions_leads_to_no_budget_that_loses_others() -> None:
+    """The budget and the cache of a process have a lower bound."""
     one = Visitors(groups=[GapDistribution([30.0] * 500)], sessions=1)
     found = advise(Measurements(visitors=one, current=BAD, targets=Targets(max_lost=0.1)))
     plan = found.option("balanced").plan
@@ -386,7 +390,7 @@ def test_a_log_of_few_makes_no_budget_that_loses_the_others() -> None:
 
 
 def test_the_cache_stays_within_the_memory_that_is_allowed() -> None:
-    """Rounding takes, it does not add."""
+    """Entries are rounded down to the allowed memory."""
     for memory in (0.05, 0.5, 3.0):
         targets = Targets(max_lost=1e-2, memory_mb=memory)
         found = advise(Measurements(visitors=visitors(), current=BAD, targets=targets))
@@ -395,7 +399,7 @@ def test_the_cache_stays_within_the_memory_that_is_allowed() -> None:
 
 
 def test_targets_that_cannot_be_are_all_named_at_once() -> None:
-    """By their options, with what was expected; not a number is none of them."""
+    """One error names every option out of its range; NaN is out of every range."""
     with pytest.raises(ConfigurationError) as caught:
         Targets(max_lost=0.0, cpu_share=0.0, sessions=-1, peak_rps=float("nan"), outage=-1.0)
     for name in ("--max-lost", "--cpu-share", "--sessions", "--peak-rps", "--outage-seconds"):

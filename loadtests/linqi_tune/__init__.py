@@ -1,1 +1,1 @@
-"""The tuner: from what was measured to settings, and the proof that they are better."""
+"""The tuner: recommends settings from measurements, and proves that they are better."""

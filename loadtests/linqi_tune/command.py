@@ -1,4 +1,4 @@
-"""``linqi tune``: from what was measured to settings, written to linqi.toml."""
+"""``linqi tune``: recommends settings from measurements, and writes them to linqi.toml."""
 
 from __future__ import annotations
 
@@ -13,96 +13,34 @@ from typing import Any
 
 from linqi.config.writer import update
 from linqi.errors import ConfigurationError
-from linqi_tune.evidence.sources import Evidence, Sources, collect_evidence
+from linqi_tune.arguments import add_options, proof_config_of, sources_of, targets_of
+from linqi_tune.evidence.sources import Evidence, collect_evidence
 from linqi_tune.model.advice import Advice, Option
-from linqi_tune.model.measurements import Targets
 from linqi_tune.model.options import advise
 from linqi_tune.proof.proof import Proof
-from linqi_tune.proof.proof_run import ProofConfig, run_proof, with_training_storm
+from linqi_tune.proof.proof_run import run_proof, with_training_storm
 from linqi_tune.proof.proof_tables import proof_as_json, proof_section, show_proof
 from linqi_tune.proof.trial import ShowProgress, VoidStorm
 from linqi_tune.report.changes import diff_of, real_changes
 from linqi_tune.report.document import as_json
-from linqi_tune.report.tables import show
+from linqi_tune.report.tables import show_advice
 
 __all__ = ["add_options", "run"]
 
-_DEFAULTS = Targets()
 _VOID = 3
-"""As ``linqi storm`` ends."""
-
-
-def add_options(parser: argparse.ArgumentParser) -> None:
-    """Declare the command's options."""
-    given = parser.add_argument_group("what was measured (any of them)")
-    given.add_argument("--bench", type=Path, metavar="FILE", help="a result of linqi bench")
-    given.add_argument("--storm", type=Path, metavar="FILE", help="a result of linqi storm")
-    given.add_argument("--log", type=Path, action="append", default=[], metavar="FILE",
-                       help="an access log, .gz too; several, oldest first")  # fmt: skip
-    given.add_argument("--log-format", choices=("combined", "json"), default="combined")
-    given.add_argument("--log-session", default="", metavar="FIELD",
-                       help="what tells sessions apart: user, host, a number or name after the"
-                       " user agent; for json a member")  # fmt: skip
-    given.add_argument("--log-time", default="", metavar="FIELD", help="for json: the member")
-    given.add_argument("--quiet-path", action="append", default=[], metavar="PATH",
-                       help="what pages ask by themselves, such as /polls or /events/*; several,"
-                       " beside those of [paths] quiet")  # fmt: skip
-    given.add_argument("--metrics", type=Path, metavar="FILE",
-                       help="the middleware's metrics in Prometheus' text format")  # fmt: skip
-    _add_targets(parser.add_argument_group("what is wanted"))
-    output = parser.add_argument_group("what is done with it")
-    output.add_argument("--config", type=Path, metavar="FILE", default=Path("linqi.toml"),
-                        help="what is read and written (default: linqi.toml)")  # fmt: skip
-    output.add_argument("--choose", choices=("safer", "balanced", "leaner"), default="balanced")
-    output.add_argument("--dry-run", action="store_true", help="write nothing")
-    output.add_argument("--yes", action="store_true", help="write without asking")
-    output.add_argument("--json", action="store_true", help="the advice on standard output")
-    output.add_argument("--html", type=Path, metavar="FILE", help="the page with the curves")
-    _add_proof(parser.add_argument_group("the proof, by storms before and after the change"))
-    output.add_argument("--check", action="store_true", help="fail where targets contradict")
-
-
-def _add_proof(proof: Any) -> None:
-    proof.add_argument("--prove", action="store_true",
-                       help="storm the old and the new settings; the ones in force first, where"
-                       " --storm is not given")  # fmt: skip
-    proof.add_argument("--app", metavar="MODULE:APP", help="your own application")
-    proof.add_argument("--path", help="the page to ask for")
-    proof.add_argument("--prove-sessions", type=int, help="in the storm")
-    proof.add_argument("--compress", type=float, metavar="K", help="divide real times by K")
-    proof.add_argument("--repeat", type=int, default=1, metavar="N", help="storms of each side")
-    proof.add_argument("--seed", type=int, help="the first seed, to do a proof again")
-    proof.add_argument("--prove-folder", type=Path, default=Path("linqi-proof"), metavar="FOLDER",
-                       help="for the results and reports (default: %(default)s)")  # fmt: skip
-
-
-def _add_targets(wanted: Any) -> None:
-    wanted.add_argument("--sessions", type=int, help="active at once, at the busiest")
-    wanted.add_argument("--peak-rps", type=float, help="requests in the busiest second")
-    wanted.add_argument("--workers", type=int, help="server processes; advised where not given")
-    wanted.add_argument("--memory-mb", type=float, help="for cached tokens in each worker")
-    wanted.add_argument("--max-lost", type=float, default=_DEFAULTS.max_lost, metavar="SHARE",
-                        help="of renewals that may be lost (default: %(default)g)")  # fmt: skip
-    wanted.add_argument("--cpu-share", type=float, default=_DEFAULTS.cpu_share, metavar="SHARE",
-                        help="how busy a worker may be (default: %(default)g)")  # fmt: skip
-    wanted.add_argument("--revocation-seconds", type=float,
-                        help="until a revoked session is refused")  # fmt: skip
-    wanted.add_argument("--session-cap-seconds", type=float, help="the longest session")
-    wanted.add_argument("--max-lifetime-seconds", type=float, default=_DEFAULTS.most_lifetime,
-                        help="of an access token: so long a stolen one is good"
-                        " (default: %(default)g)")  # fmt: skip
-    wanted.add_argument("--timeout-seconds", type=float, default=_DEFAULTS.timeout,
-                        help="after which clients give up (default: %(default)g)")  # fmt: skip
-    wanted.add_argument("--outage-seconds", type=float, default=_DEFAULTS.outage,
-                        help="an outage that must lose nobody (default: %(default)g)")  # fmt: skip
-    wanted.add_argument("--key-overlap-seconds", type=float,
-                        help="how long outside issuers publish a key before it signs")  # fmt: skip
+"""The exit code of a void storm, the same as of ``linqi storm``."""
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Tune; 0 when done, 2 for a wrong call, 3 when a storm was void.
+    """Run the command; return the exit code.
 
-    With ``--check`` 1 when targets contradict or the proof does not hold.
+    Returns:
+        0 on success, 3 if a storm was void; with ``--check`` 1 if targets contradict each other or
+        the proof does not hold.
+
+    Raises:
+        LinqiError: A source cannot be read, or a target is out of its range; the exit code is 2.
+
     """
     try:
         return _tune(arguments)
@@ -114,25 +52,28 @@ def run(arguments: argparse.Namespace) -> int:
 def _tune(arguments: argparse.Namespace) -> int:
     from rich.console import Console
 
-    # What is no tty has no width of its own: 80 columns would fold the tables.
+    # Output that is no terminal has no width: 80 columns would fold the tables.
     has_width = sys.stdout.isatty() or "COLUMNS" in os.environ
     console = Console(stderr=arguments.json, width=None if has_width else 160)
-    sources, targets, order = _sources(arguments), _targets(arguments), _order(arguments)
+    sources, targets = sources_of(arguments), targets_of(arguments)
+    config = proof_config_of(arguments)
     _check_folders(arguments)
     with _reading(console) as progress:
         evidence = collect_evidence(sources, targets, progress)
-    if order is not None:
+    if config is not None:
         shown = _shown(console)
         evidence, sources, load, seed = with_training_storm(
-            order, sources, targets, evidence, shown
+            config, sources, targets, evidence, shown
         )
     advice = advise(evidence.measurements)
     option = advice.option(arguments.choose)
-    show(console, advice, option.name, evidence.remarks)
+    show_advice(console, advice, option.name, evidence.remarks)
     document = as_json(advice, evidence, option.name)
     proof = None
-    if order is not None:
-        proof = run_proof(order, sources, evidence, advice, option.name, load, seed, shown, console)
+    if config is not None:
+        proof = run_proof(
+            config, sources, evidence, advice, option.name, load, seed, shown, console
+        )
         show_proof(console, proof)
         document["proof"] = proof_as_json(proof)
     changes = real_changes(arguments.config, option.changes())
@@ -148,9 +89,9 @@ def _tune(arguments: argparse.Namespace) -> int:
 
 
 def _check_folders(arguments: argparse.Namespace) -> None:
-    """Find out before minutes of storms whether their end can be written.
+    """Check before the storms whether their results can be written.
 
-    What is written replaces its file whole, so it is the folder that must take it.
+    A written file replaces the old one, so its folder must be writable.
     """
     wanted = [arguments.html] if arguments.html is not None else []
     may_write = not arguments.dry_run and (arguments.yes or _can_ask())
@@ -158,7 +99,7 @@ def _check_folders(arguments: argparse.Namespace) -> None:
     folders = [(path, path.resolve().parent) for path in wanted]
     faults = [
         f"{path} cannot be written: {folder}"
-        f" {'takes no new file' if folder.is_dir() else 'does not exist'}; --dry-run shows only"
+        f" {'is not writable' if folder.is_dir() else 'does not exist'}; --dry-run writes nothing"
         for path, folder in folders
         if not os.access(folder, os.W_OK)
     ]
@@ -180,16 +121,20 @@ def _write_page(
 
 
 def _write(arguments: argparse.Namespace, console: Any, changes: dict[str, dict[str, Any]]) -> bool:
-    """Show what would change, and write it where that is wanted."""
+    """Show the changes, and write them if the user agrees; return whether they were written."""
     if not changes:
-        console.print(f"{arguments.config} says all of it already", markup=False, highlight=False)
+        console.print(
+            f"{arguments.config} already has these settings", markup=False, highlight=False
+        )
         return False
     console.print(diff_of(arguments.config, changes), markup=False, highlight=False)
     if arguments.dry_run:
         return False
     if not arguments.yes:
         if not _can_ask():
-            console.print("nothing was written: --yes writes without asking", markup=False)
+            console.print(
+                "nothing was written; use --yes to write without a question", markup=False
+            )
             return False
         if input(f"write this to {arguments.config}? [y/N] ").strip().lower() not in ("y", "yes"):
             return False
@@ -200,7 +145,7 @@ def _write(arguments: argparse.Namespace, console: Any, changes: dict[str, dict[
 
 @contextmanager
 def _reading(console: Any) -> Iterator[Callable[[int, int], object]]:
-    """Show how much of the logs was read."""
+    """Show the progress of reading logs."""
     from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
 
     columns = (TextColumn("reading logs"), BarColumn(), DownloadColumn(), TimeRemainingColumn())
@@ -217,52 +162,7 @@ def _shown(console: Any) -> ShowProgress:
     from linqi_storm.run.progress import shown_progress
 
     def shown(name: str, seconds: float) -> AbstractContextManager[Any]:
-        console.print(f"storming, {name}: {seconds:.0f} s", markup=False, highlight=False)
+        console.print(f"running storm {name}: {seconds:.0f} s", markup=False, highlight=False)
         return shown_progress(console, seconds)
 
     return shown
-
-
-def _order(arguments: argparse.Namespace) -> ProofConfig | None:
-    if not arguments.prove:
-        return None
-    return ProofConfig(
-        folder=arguments.prove_folder,
-        sessions=arguments.prove_sessions,
-        compression=arguments.compress,
-        app=arguments.app,
-        path=arguments.path,
-        repeats=max(1, arguments.repeat),
-        seed=arguments.seed,
-    )
-
-
-def _sources(arguments: argparse.Namespace) -> Sources:
-    return Sources(
-        config=arguments.config if arguments.config.exists() else None,
-        bench=arguments.bench,
-        storm=arguments.storm,
-        logs=arguments.log,
-        log_format=arguments.log_format,
-        log_session=arguments.log_session,
-        log_time=arguments.log_time,
-        quiet_paths=arguments.quiet_path,
-        metrics=arguments.metrics,
-    )
-
-
-def _targets(arguments: argparse.Namespace) -> Targets:
-    return Targets(
-        sessions=arguments.sessions,
-        peak_rps=arguments.peak_rps,
-        workers=arguments.workers,
-        memory_mb=arguments.memory_mb,
-        max_lost=arguments.max_lost,
-        cpu_share=arguments.cpu_share,
-        revocation=arguments.revocation_seconds,
-        session_cap=arguments.session_cap_seconds,
-        most_lifetime=arguments.max_lifetime_seconds,
-        timeout=arguments.timeout_seconds,
-        outage=arguments.outage_seconds,
-        published_ahead=arguments.key_overlap_seconds,
-    )

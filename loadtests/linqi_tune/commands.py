@@ -1,4 +1,4 @@
-"""The commands of the tuner and of the main job, as they are registered."""
+"""The commands ``linqi tune`` and ``linqi demo``, as they are registered."""
 
 from __future__ import annotations
 
@@ -13,5 +13,5 @@ TUNE: Final = Command(
     module="linqi_tune.command",
 )
 DEMO: Final = Command(
-    summary="run the main job: a server, a user, renewals", module="linqi_tune.demo.command"
+    summary="run the demonstration: a server, a user, renewals", module="linqi_tune.demo.command"
 )

@@ -1,9 +1,9 @@
-"""The tuner on results that continuous integration has just made.
+"""A test of the tuner on results that continuous integration has just made.
 
 ``python -m linqi_tune.smoke linqi-bench.json results`` gives `linqi tune` a result of
 `linqi bench`, the first storm in the folder that is not void, and an access log of simulated
-people. It fails when the tuner does, when its document leaves something unsaid, and when the loss
-that it predicts is not the one that the same people meet played one visit after the other.
+sessions. It fails if the tuner does, if a recommendation lacks a reason, and if the predicted loss
+differs from the loss of the same sessions in a simulation of every visit.
 """
 
 from __future__ import annotations
@@ -37,18 +37,18 @@ buffer_seconds = {_BUFFER}
 policy = "plain"
 """
 _NEAR: Final = 1.3
-"""A factor: two hours of 150 people are a sample."""
+"""The largest ratio of prediction and simulation: 150 sessions in two hours are a sample."""
 
 
 def main(arguments: list[str]) -> int:
-    """Tune; 0 when the document says all that it must."""
+    """Run the tuner; return 0 if its document is complete and its loss is right."""
     bench, results = map(Path, arguments)
     storm = _valid_storm(results)
     with tempfile.TemporaryDirectory(prefix="linqi-tune-") as name:
         folder = Path(name)
         log, config = folder / "access.log.gz", folder / "linqi.toml"
-        people = simulated_visits()
-        write_access_log(log, people)
+        sessions = simulated_visits()
+        write_access_log(log, sessions)
         config.write_text(_CONFIG, "utf-8")
         given = ["--bench", str(bench), "--log", str(log), "--config", str(config)]
         given += ["--storm", str(storm)] if storm else []
@@ -59,7 +59,7 @@ def main(arguments: list[str]) -> int:
         if not faults:
             document = json.loads(printed.getvalue())
             faults += _faults_of(document, bench, storm)
-            faults += _off(document, simulated_loss(people))
+            faults += _off(document, simulated_loss(sessions))
         if config.read_text("utf-8") != _CONFIG:
             faults.append("a dry run has written")
     for fault in faults:
@@ -71,27 +71,27 @@ def _valid_storm(results: Path) -> Path | None:
     for path in (results / "storm-plain.json", results / "storm-grid.json"):
         if load_run(path).generator.is_valid:
             return path
-    print("every storm's generator was late, so the tuner is told of none")
+    print("the generator of every storm was late, so the tuner gets none")
     return None
 
 
 def simulated_visits(seed: int = 1) -> list[list[float]]:
-    """Give the instants at which each of some people opens a page, in seconds."""
-    rng = random.Random(seed)  # noqa: S311 - people, no secret
+    """Return the instants in seconds at which each of some sessions requests a page."""
+    rng = random.Random(seed)  # noqa: S311 - a simulation, no secret
     law = ClicksAndReads(_MEAN_GAP)
-    people = []
+    sessions = []
     for _ in range(_SESSIONS):
         pages, at = [], law.draw(rng)
         while at < _SECONDS:
             pages.append(at)
             at += law.draw(rng)
-        people.append(pages)
-    return people
+        sessions.append(pages)
+    return sessions
 
 
-def write_access_log(path: Path, people: Sequence[Sequence[float]]) -> None:
-    """Write their visits as nginx would, with ``sid=`` at the end of a line."""
-    visits = sorted((at, session) for session, pages in enumerate(people) for at in pages)
+def write_access_log(path: Path, sessions: Sequence[Sequence[float]]) -> None:
+    """Write the visits as nginx logs them, with ``sid=`` at the end of a line."""
+    visits = sorted((at, session) for session, pages in enumerate(sessions) for at in pages)
     with gzip.open(path, "wt", encoding="ascii") as file:
         for at, session in visits:
             told = datetime.fromtimestamp(_BEGINS + at, UTC).strftime("%d/%b/%Y:%H:%M:%S +0000")
@@ -100,10 +100,10 @@ def write_access_log(path: Path, people: Sequence[Sequence[float]]) -> None:
             )
 
 
-def simulated_loss(people: Sequence[Sequence[float]]) -> float:
-    """Give the share of renewals that come too late, one visit after the other."""
+def simulated_loss(sessions: Sequence[Sequence[float]]) -> float:
+    """Return the share of renewals that come too late, in a simulation of every visit."""
     renewed = lost = 0
-    for pages in people:
+    for pages in sessions:
         expires = float("-inf")
         for at in pages:
             if at >= expires:
@@ -121,7 +121,7 @@ def _faults_of(document: dict[str, Any], bench: Path, storm: Path | None) -> Ite
     if sources["costs"] != bench.name:
         yield f"the costs are those of {sources['costs']}, expected {bench.name}"
     if sources["visitors"] != "access.log.gz":
-        yield f"the people are those of {sources['visitors']}, expected the log"
+        yield f"the visitors are those of {sources['visitors']}, expected the log"
     if sources["servers"] != (storm.name if storm else None):
         yield f"the servers are those of {sources['servers']}, expected {storm}"
     for option in document["options"]:
@@ -130,13 +130,13 @@ def _faults_of(document: dict[str, Any], bench: Path, storm: Path | None) -> Ite
             yield f"{option['name']} does not take the grid"
         for (table, key), one in keys.items():
             if not (one["reason"] and one["inputs"] and one["would_change"]):
-                yield f"{option['name']}: {table}.{key} leaves something unsaid"
+                yield f"{option['name']}: {table}.{key} lacks its reason, inputs or changes"
 
 
 def _off(document: dict[str, Any], played: float) -> Iterator[str]:
     outcome = document["current"]["outcome"]
     told = outcome["lost_share"]["value"] + outcome["lost_beyond_lifetime_share"]
-    print(f"lost at a buffer of {_BUFFER} s: {told:.1%} predicted, {played:.1%} played")
+    print(f"lost at a buffer of {_BUFFER} s: {told:.1%} predicted, {played:.1%} simulated")
     if not 1 / _NEAR < told / played < _NEAR:
         yield f"{told:.1%} of renewals are predicted to be lost, where {played:.1%} are"
 

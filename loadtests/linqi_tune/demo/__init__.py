@@ -1,1 +1,1 @@
-"""The main job: what linqi does, shown in three minutes on one machine."""
+"""The demonstration of linqi: three minutes on one machine."""

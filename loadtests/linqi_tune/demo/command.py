@@ -1,4 +1,4 @@
-"""``linqi demo``: runs the main job."""
+"""``linqi demo``: runs the demonstration."""
 
 from __future__ import annotations
 
@@ -14,10 +14,13 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     """Declare the command's options."""
     parser.add_argument("--seconds", type=float, default=30)
     parser.add_argument(
-        "--storm-seconds", type=float, default=45, help="of both storms; 0: none, and no tuning"
+        "--storm-seconds",
+        type=float,
+        default=45,
+        help="seconds of both storms together; 0 for no storm and no tuning",
     )
     parser.add_argument(
-        "--results", type=Path, default=Path("results"), help="folder of reports and settings"
+        "--results", type=Path, default=Path("results"), help="folder for reports and settings"
     )
     parser.add_argument("--alg", choices=ALGORITHMS, default="ES256")
     parser.add_argument("--lifetime-seconds", type=float, default=20)
@@ -25,7 +28,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Run it; 0 if all that must hold held, 1 if not."""
+    """Run the demonstration; return 0 if every check passed, else 1."""
     from linqi_tune.demo.demo import run_demo
 
     return run_demo(

@@ -1,4 +1,4 @@
-"""The main job: a user who stays signed in through several token lives, shown as it happens."""
+"""The demonstration: a user stays signed in through several token lifetimes."""
 
 from __future__ import annotations
 
@@ -36,12 +36,12 @@ __all__ = ["run_demo"]
 _PAUSE: Final = 0.25
 """Seconds between requests."""
 _BURST: Final = 6
-"""Requests in parallel near expiry and every eighth time, as a browser sends for a page."""
+"""Parallel requests near expiry and every eighth time, as a browser sends for a page."""
 
 
 @dataclass(slots=True)
 class _Session:
-    """What the client holds and has seen."""
+    """The client's tokens and counters."""
 
     token: str
     first_token: str
@@ -57,17 +57,23 @@ class _Session:
 def run_demo(
     *, seconds: float, lifetime: float, buffer: float, alg: str, storm_seconds: float, results: Path
 ) -> int:
-    """Run the demo; 0 if all that must hold held, 1 if not.
+    """Run the demonstration; return 0 if every check passed, else 1.
 
-    The storms' results and reports stay in the folder `results`; 0 `storm_seconds` leaves them
-    out. Raises `OSError` when the server cannot be started, `ConfigurationError` when no token
-    would fall due.
+    The storms' results and reports are written to the folder `results`; a `storm_seconds` of 0
+    leaves the storms out.
+
+    Raises:
+        OSError: The server cannot be started.
+        ConfigurationError: The run is too short for a token to fall due.
+
     """
     if seconds <= lifetime - buffer:
         raise ConfigurationError(
-            [f"the demo lasts {seconds:g} s, expected more than lifetime - buffer ="
-             f" {lifetime - buffer:g} s: no token falls due before that"]
-        )  # fmt: skip
+            [
+                f"the demo lasts {seconds:g} s, expected more than lifetime - buffer ="
+                f" {lifetime - buffer:g} s: no token falls due before that"
+            ]
+        )
     console = Console()
     with tempfile.TemporaryDirectory(prefix="linqi-demo-") as folder:
         try:
@@ -87,12 +93,12 @@ def run_demo(
 
 
 def _storm(console: Console, results: Path, seconds: float) -> bool:
-    """Let everybody's tokens expire together, twice, then tune; tell whether all held."""
+    """Run two storms in which all tokens expire together, then tune; return whether all passed."""
     results.mkdir(parents=True, exist_ok=True)
     plain, grid = run_plain_then_grid(console, results, seconds=seconds)
     is_calm = summarize(
         console,
-        "everybody signs in at once: the plain threshold, then the grid",
+        "all users sign in at once: the plain threshold, then the grid",
         [
             (
                 "storm factor, peak over mean renewals: plain, grid",
@@ -100,7 +106,7 @@ def _storm(console: Console, results: Path, seconds: float) -> bool:
                 None,
             ),
             (
-                "signed out although they asked in time: plain, grid",
+                "sessions signed out although they sent requests in time: plain, grid",
                 f"{plain.sessions.forced_out}, {grid.sessions.forced_out}",
                 plain.sessions.forced_out == grid.sessions.forced_out == 0,
             ),
@@ -112,7 +118,7 @@ def _storm(console: Console, results: Path, seconds: float) -> bool:
 
 
 def _held(run: StormRun) -> str:
-    """Say how many invariants held, and whether the generator kept up with its plan."""
+    """Return how many invariants held, and whether the generator kept up with its plan."""
     late = "" if run.generator.is_valid else "; the generator was late, so no latency counts"
     return f"{sum(check.passed for check in run.checks)} of {len(run.checks)}{late}"
 
@@ -146,9 +152,9 @@ async def _use(
     buffer: float,
     console: Console,
 ) -> None:
-    """Make requests for `seconds`, in turn and in bursts, adopting successors as they come.
+    """Send requests for `seconds`, one by one and in bursts, and use each successor received.
 
-    A burst always comes while the token is near expiry: its requests share one successor.
+    While the token is near expiry requests are sent in bursts, which share one successor.
     """
     end = time.monotonic() + seconds
     turn = 0
@@ -156,7 +162,7 @@ async def _use(
         turn += 1
         is_near = session.expires_at - time.time() < buffer
         count = _BURST if is_near or turn % 8 == 0 else 1
-        # All of a burst carry the token that the client held when it began.
+        # All requests of a burst carry the token that the client had when it began.
         await asyncio.gather(*[_request(client, session, console) for _ in range(count)])
         await asyncio.sleep(_PAUSE)
 
@@ -180,7 +186,7 @@ async def _request(client: httpx2.AsyncClient, session: _Session, console: Conso
         return
     session.successors.add(successor)
     expires_at = _expiry(successor)
-    if expires_at > session.expires_at:  # a late answer must not bring an older token back
+    if expires_at > session.expires_at:  # a late response must not restore an older token
         session.token, session.expires_at = successor, expires_at
         session.adopted += 1
         _show(
@@ -201,7 +207,7 @@ def _show(session: _Session, console: Console, line: str) -> None:
 async def _shown(
     console: Console, session: _Session, lifetime: float, buffer: float
 ) -> AsyncIterator[None]:
-    """Keep the terminal's live view up to date; elsewhere the lines are printed as they come."""
+    """Keep the live view of a terminal up to date; without a terminal lines are printed."""
     if not console.is_terminal:
         yield
         return
@@ -276,7 +282,7 @@ def _bearer(token: str) -> dict[str, str]:
 
 
 def _expiry(token: str) -> float:
-    """Read ``exp`` as a client does: without trust, from the payload."""
+    """Return ``exp`` as a client reads it, without verification, from the payload."""
     payload = token.split(".")[1]
     claims = json.loads(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
     return float(claims["exp"])
@@ -284,7 +290,7 @@ def _expiry(token: str) -> float:
 
 @contextlib.contextmanager
 def _server(folder: Path, lifetime: float, buffer: float, alg: str) -> Iterator[tuple[str, str]]:
-    """Run `linqi serve` as a process on a free port; give its address and the users' password."""
+    """Run `linqi serve` as a process on a free port; yield its URL and the users' password."""
     password = secrets.token_urlsafe(12)
     arguments = ["linqi", "serve", "--port", "0", "--data", str(folder / "data")]
     arguments += ["--lifetime-seconds", str(lifetime), "--buffer-seconds", str(buffer)]

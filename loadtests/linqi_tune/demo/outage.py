@@ -1,4 +1,4 @@
-"""An outside issuer that rotates its key and fails, and an API that goes on meanwhile."""
+"""An outside issuer that rotates its key and fails, and an API that keeps serving."""
 
 from __future__ import annotations
 
@@ -21,18 +21,18 @@ from linqi_storm.serve.verification_timer import spread_of
 __all__ = ["run_outage"]
 
 _COLD: Final = 100
-"""Requests at once before anybody has fetched a key."""
+"""Concurrent requests before any key has been fetched."""
 _STEADY: Final = 60
 """Requests in each phase under load."""
 _FLOOD: Final = 1_000
-"""Requests with made-up kids while the issuer is down."""
+"""Requests with invented key ids while the issuer is down."""
 _AT_ONCE: Final = 20
 _FORGER: Final = Key.generate("ES256")
 
 
 @dataclass(slots=True)
 class _Phase:
-    """What the API answered during one part of the run."""
+    """The API's responses during one part of the run."""
 
     statuses: list[int] = field(default_factory=list)
     seconds: list[float] = field(default_factory=list)
@@ -48,7 +48,7 @@ class _Phase:
 
 
 def run_outage(console: Console, folder: Path) -> bool:
-    """Run issuer and API as processes with logs in `folder`; tell whether all held."""
+    """Run issuer and API as processes with logs in `folder`; return whether every check passed."""
     with (
         running(
             ["linqi_storm.outside.issuer", "--port", "0"], folder / "issuer.log", health="/counts"
@@ -103,7 +103,7 @@ async def _run(console: Console, issuer: str, api: str) -> bool:
                 steady.refused == 0,
             ),
             (
-                f"meanwhile {_FLOOD} made-up kids: 401s; requests to the issuer",
+                f"at the same time {_FLOOD} invented key ids: 401s; requests to the issuer",
                 f"{flooded.statuses.count(401)}; {attempts}",
                 flooded.statuses.count(401) == _FLOOD and attempts <= 1,
             ),
@@ -113,7 +113,7 @@ async def _run(console: Console, issuer: str, api: str) -> bool:
                 None,
             ),
             (
-                "the keys are believed for another",
+                "the known keys stay trusted for another",
                 f"{state['trusted_for']:.0f} s",
                 state["trusted_for"] > 0,
             ),
@@ -122,7 +122,7 @@ async def _run(console: Console, issuer: str, api: str) -> bool:
 
 
 async def _load(client: httpx2.AsyncClient, tokens: list[str]) -> _Phase:
-    """Send one request a token, a few at a time."""
+    """Send one request for each token, a few at a time."""
     phase, gate = _Phase(), asyncio.Semaphore(_AT_ONCE)
 
     async def send(token: str) -> None:
@@ -151,7 +151,7 @@ async def _control(outside: httpx2.AsyncClient, **command: Any) -> None:
 
 
 def _forged(issuer: str) -> str:
-    """Give a token by a key with a made-up kid; the key is one for all, only its name changes."""
+    """Return a token with an invented key id; the signing key is always the same."""
     renamed = Key.from_jwk(_FORGER.private_jwk() | {"kid": secrets.token_hex(8)})
     now = int(time.time())
     signer = Signer(renamed, issuer=issuer, audience=AUDIENCE)

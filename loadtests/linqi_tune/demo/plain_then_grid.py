@@ -1,4 +1,4 @@
-"""The same storm twice, under the plain threshold and under the grid: what the demo shows."""
+"""The same storm twice: under the plain threshold, then under the grid."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ _LIFETIME, _BUFFER, _GAP = 900.0, 300.0, 40.0
 def run_plain_then_grid(
     console: Console, folder: Path, *, seconds: float = 45.0, sessions: int = 200, seed: int = 1
 ) -> tuple[StormRun, StormRun]:
-    """Storm the embedded application twice, half of `seconds` each; write both results.
+    """Run a storm of the embedded application twice, half of `seconds` each; return both results.
 
-    The files are ``storm-plain.json`` and ``storm-grid.json`` in `folder`, with their reports
-    beside them; that of the grid compares it with plain. Lifetimes of 15 minutes
-    are compressed to 15 seconds; `seconds` must leave room for one of them in each half.
+    The results are written as ``storm-plain.json`` and ``storm-grid.json`` in `folder`, with their
+    reports beside them; the report of the grid compares it with plain. Lifetimes of 15 minutes are
+    compressed to 15 seconds, and each half must be longer than one of them.
     """
     load = StormLoad(
         sessions=sessions,

@@ -23,7 +23,7 @@ _MOST_SECONDS: Final = 5.0
 
 
 def run_theft(console: Console, folder: Path) -> bool:
-    """Run two workers on one SQLite file, logs in `folder`; tell whether all held."""
+    """Run two workers on one SQLite file, logs in `folder`; return whether every check passed."""
     password = secrets.token_urlsafe(12)
     arguments = ["linqi_storm.serve.dual", "--data", str(folder / "dual")]
     arguments += ["--store", f"sqlite:{folder / 'sessions.db'}", "--grace-seconds", f"{_GRACE:g}"]
@@ -47,7 +47,7 @@ async def _run(console: Console, one: str, two: str, password: str) -> bool:
         )
         successors = {answer.json().get("refresh_token") for answer in tabs}
         held = tabs[0].json()
-        await _refresh(first, held)  # the reply is lost
+        await _refresh(first, held)  # the response is lost
         await asyncio.sleep(_GRACE + 0.2)
         recovered = await _refresh(second, held)
         stolen = recovered.json()
@@ -71,12 +71,12 @@ async def _run(console: Console, one: str, two: str, password: str) -> bool:
                 len(successors) == 1 and all(a.status_code == 200 for a in tabs),
             ),
             (
-                "a lost reply, presented again after the grace, at the other worker",
+                "a token whose response was lost, presented after the grace at the other worker",
                 _seen(recovered),
                 recovered.headers.get("x-refresh-outcome") == "recovered",
             ),
             (
-                "a stolen token, used after its owner went on",
+                "a stolen token, used after its owner used the successor",
                 _seen(thief),
                 thief.headers.get("x-refresh-outcome") == "reused",
             ),
@@ -110,7 +110,7 @@ async def _me(worker: httpx2.AsyncClient, pair: dict[str, Any]) -> int:
 
 
 async def _seconds_until_refused(worker: httpx2.AsyncClient, pair: dict[str, Any]) -> float:
-    """Give how long the access token is still good for; `_MOST_SECONDS` when it stays so."""
+    """Return the seconds until the access token is refused, at most `_MOST_SECONDS`."""
     began = time.perf_counter()
     while (taken := time.perf_counter() - began) < _MOST_SECONDS:
         if await _me(worker, pair) == 401:

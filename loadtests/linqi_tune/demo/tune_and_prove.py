@@ -1,4 +1,4 @@
-"""The end of the demo: a bad configuration is tuned, and the change is proved."""
+"""The last part of the demonstration: tune a bad configuration, and prove the change."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from linqi_tune.report.page import tuning_page
 __all__ = ["run_tuning"]
 
 _BAD: Final = """\
-# Written by linqi demo as a bad configuration, and mended as linqi tune would.
+# Written by linqi demo as a bad configuration, and improved as linqi tune would.
 
 [keys]
 file = "keys.json"
@@ -48,26 +48,30 @@ _CHOSEN: Final = "balanced"
 
 
 def run_tuning(console: Console, results: Path, plain: StormRun) -> bool:
-    """Tune by the storm `plain`, prove it, and write it; tell whether the change brought it.
+    """Tune from the storm `plain`, prove and write the settings; return whether they are better.
 
     The result of `plain` is ``storm-plain.json`` in the folder `results`, where the settings, the
-    page and the storms of the proof stay too. The proof must show that the new settings are the
-    better ones. How near the tuner came is shown and decides nothing: here storms are short and
-    neighbours loud.
+    page and the storms of the proof are written too. The proof must show that the new settings are
+    better. The error of the predictions is shown and decides nothing: these storms are short, and
+    other processes may use the machine.
     """
     config, storm = results / "linqi.toml", results / "storm-plain.json"
     config.write_text(_BAD, "utf-8")
     console.print(
-        f"\na bad {config}, tuned from the plain storm, then stormed as it was and as it becomes:",
-        markup=False, soft_wrap=True,
-    )  # fmt: skip
+        f"\na bad {config}, tuned from the plain storm; then storms of the old and new settings:",
+        markup=False,
+        soft_wrap=True,
+    )
     _say(
         console,
         f"linqi tune --prove --storm {storm} --config {config} --max-lost {_MAX_LOST:g}",
     )
     sources = Sources(config=config, storm=storm)
     if not plain.generator.is_valid:
-        _say(console, "the plain storm's generator was late, so the bad settings are stormed first")
+        _say(
+            console,
+            "the plain storm's generator was late, so the bad settings get a new storm first",
+        )
         sources = Sources(config=config)
     load = plain.setup.load
     order = ProofConfig(
@@ -86,11 +90,11 @@ def _say(console: Console, text: str) -> None:
 
 
 def _proved(console: Console, config: Path, sources: Sources, order: ProofConfig) -> Proof:
-    """Write the settings and the page, with the proof that is given."""
+    """Tune, prove, and write the settings and the page; return the proof."""
 
     @contextlib.contextmanager
     def shown(name: str, seconds: float) -> Iterator[Any]:
-        _say(console, f"storming, {name}: {seconds:.0f} s")
+        _say(console, f"running storm {name}: {seconds:.0f} s")
         with shown_progress(console, seconds) as progress:
             yield progress
 
@@ -127,25 +131,25 @@ def _summarized(console: Console, proof: Proof) -> bool:
                 _of(after, "storm factor") <= _of(before, "storm factor") / 2,
             ),
             (
-                "sessions lost, fewer",
+                "renewals lost, fewer",
                 f"{before.lost} of {before.cycles} renewals, {after.lost} of {after.cycles}",
                 after.lost < before.lost,
             ),
             (
-                "signed out although they asked in time",
+                "sessions signed out although they sent requests in time",
                 f"{before.forced_out}, {after.forced_out}",
                 before.forced_out == after.forced_out == 0,
             ),
             (
-                "hits of the cache of verified tokens, more",
+                "verifications answered by the token cache, more",
                 f"{_of(before, 'cache hits'):.0%}, {_of(after, 'cache hits'):.0%}",
                 _of(after, "cache hits") > _of(before, "cache hits"),
             ),
-            ("figures predicted as near as they must be", f"{near} of {len(lines)}", None),
+            ("figures predicted within their criterion", f"{near} of {len(lines)}", None),
         ],
     )
 
 
 def _of(side: ProofSide, what: str) -> float:
-    """Give what was measured; 0 where nothing was."""
+    """Return the measured value of a figure; 0 where it is unknown."""
     return side.figure(what).measured or 0.0

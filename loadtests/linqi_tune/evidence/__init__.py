@@ -1,1 +1,1 @@
-"""What was measured, read from where it lies: results, logs and metrics."""
+"""Readers of what was measured: results, logs and metrics."""

@@ -12,13 +12,18 @@ from linqi_tune.model.measurements import REFERENCE_COSTS, Costs
 __all__ = ["read_bench"]
 
 _SIZES: Final = ("1KB", "300B", "4KB")
-"""Of tokens: the typical one first."""
+"""Sizes of tokens, the typical one first."""
 
 
 def read_bench(path: Path) -> Costs:
-    """Read a result file; `ConfigurationError` where it is none, or has nothing to tune by.
+    """Return the costs in a result of ``linqi bench``.
 
-    What a run left out is taken from the reference figures, and `Costs.source` says so.
+    Missing figures are taken from the reference, and `Costs.source` names them.
+
+    Raises:
+        ConfigurationError: The file is no such result, or has no figure of verification or
+            signing.
+
     """
     from linqi_bench.results import Result, ResultError
 
@@ -31,10 +36,8 @@ def read_bench(path: Path) -> Costs:
     if not verify and not sign:
         raise ConfigurationError([f"{path} has no figure of verification or signing"])
     hit = _over(figures.get("middleware.hit"))
-    entry = next(
-        (_median(figure) for name, figure in sorted(figures.items(), reverse=True)
-         if name.startswith("cache.bytes_per_entry.")), None,
-    )  # fmt: skip
+    sizes = [name for name in sorted(figures) if name.startswith("cache.bytes_per_entry.")]
+    entry = _median(figures[sizes[-1]]) if sizes else None
     missing = [name for name, value in (("hit", hit), ("memory", entry)) if value is None]
     return Costs(
         hit=REFERENCE_COSTS.hit if hit is None else hit,
@@ -50,9 +53,9 @@ def read_bench(path: Path) -> Costs:
 def _by_algorithm(
     figures: Mapping[str, Mapping[str, Any]], prefix: str
 ) -> tuple[dict[str, float], dict[str, tuple[float, float]]]:
-    """Give microseconds by algorithm, and their intervals; of sizes of token the typical one.
+    """Return microseconds by algorithm with their intervals, for the typical size of a token.
 
-    A benchmark names a curve of EdDSA, a token only the algorithm.
+    A benchmark names the curve of EdDSA, a token only the algorithm.
     """
     found: dict[str, tuple[int, float, tuple[float, float]]] = {}
     for name, figure in figures.items():
@@ -75,7 +78,7 @@ def _median(figure: Mapping[str, Any]) -> float:
 
 
 def _over(figure: Mapping[str, Any] | None) -> float | None:
-    """Give what a call costs over the bare application."""
+    """Return the additional cost of a call over the bare application."""
     if figure is None:
         return None
     over = figure.get("over")

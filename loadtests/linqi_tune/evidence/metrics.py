@@ -1,4 +1,4 @@
-"""Metrics in Prometheus' text format, as a scrape or a file of one."""
+"""The renewal lags in metrics, in the text format of Prometheus."""
 
 from __future__ import annotations
 
@@ -18,25 +18,34 @@ LAG: Final = "linqi_renewal_lag_seconds"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MetricMeasurements:
-    """What the metrics of all instances say together."""
+    """The renewal lags of all instances together.
+
+    Attributes:
+        series: The number of histograms that were added up, one for each instance or worker.
+        late: Expired tokens that were presented; None where they are not counted, so that the lags
+            end at the buffer.
+        source: The name of the file.
+
+    """
 
     lags: LagCounts
     series: int
-    """How many histograms were added up: one for each instance or worker."""
     late: float | None
-    """Expired tokens presented; None where they are not counted, and the lags are censored."""
     source: str
 
     @property
     def is_censored(self) -> bool:
-        """Whether late ones are missing, so that the losses read too low."""
+        """Whether expired tokens are missing, so that the losses read too low."""
         return self.late is None
 
 
 def read_metrics(path: Path) -> MetricMeasurements:
-    """Read the renewal lags of a file; `ConfigurationError` where it has none.
+    """Return the renewal lags in a file; histograms of several instances are added up.
 
-    Histograms of several instances are added up by their bounds, which must be the same.
+    Raises:
+        ConfigurationError: The file has no lags, is no Prometheus text, or its histograms have
+            different bounds.
+
     """
     try:
         from prometheus_client.parser import text_fd_to_metric_families
@@ -59,13 +68,15 @@ def read_metrics(path: Path) -> MetricMeasurements:
                     elif sample.name == "linqi_expired_presented_total":
                         late = (late or 0.0) + sample.value
         except (ValueError, KeyError) as error:
-            raise ConfigurationError([f"{path} is no Prometheus text: {error}"]) from error
+            raise ConfigurationError(
+                [f"{path} is not in the text format of Prometheus: {error}"]
+            ) from error
     if not buckets.get(math.inf):
         raise ConfigurationError(
-            [f"{path} has no {LAG}_bucket with anything in it; see docs/guides/events.md"]
+            [f"{path} has no {LAG}_bucket with a count; see docs/guides/events.md"]
         )
     if len(set(map(frozenset, series.values()))) > 1:
-        raise ConfigurationError([f"{path}: the {LAG} of its instances have different buckets"])
+        raise ConfigurationError([f"{path}: its instances have different buckets of {LAG}"])
     bounds = sorted(bound for bound in buckets if bound < math.inf)
     lags = LagCounts(
         bounds=tuple(bounds),

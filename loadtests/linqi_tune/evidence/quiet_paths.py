@@ -11,10 +11,14 @@ __all__ = ["QuietPaths"]
 
 
 class QuietPaths:
-    """Recognises quiet requests by their target, as it stands in a log.
+    """Recognises quiet requests by their target in a log.
 
-    The paths are read as the middleware reads `quiet`; a query and an origin before the path are
-    passed over. `ConfigurationError` for a path that the middleware would not take.
+    The paths are read as the middleware reads `quiet`; a query, and an origin before the path, are
+    ignored.
+
+    Raises:
+        ConfigurationError: The middleware would not accept one of the paths.
+
     """
 
     def __init__(self, paths: Iterable[str] = ()) -> None:

@@ -1,4 +1,4 @@
-"""All measurements that were given, put together for the tuner."""
+"""All evidence of one call: read from its sources, and combined for the tuner."""
 
 from __future__ import annotations
 
@@ -22,7 +22,14 @@ __all__ = ["Evidence", "Sources", "collect_evidence", "current_settings"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sources:
-    """Where the measurements are."""
+    """The files that the evidence is read from.
+
+    Attributes:
+        logs: Access logs, oldest first.
+        quiet_paths: Paths whose requests extend no session, beside those of the configuration.
+        metrics: Metrics in the text format of Prometheus.
+
+    """
 
     config: Path | None = None
     bench: Path | None = None
@@ -32,13 +39,12 @@ class Sources:
     log_session: str = ""
     log_time: str = ""
     quiet_paths: Sequence[str] = ()
-    """Beside those of the configuration."""
     metrics: Path | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Evidence:
-    """The measurements, and what there is to tell of their sources."""
+    """The measurements, what they were read from, and remarks on the sources."""
 
     measurements: Measurements
     config: Config | None
@@ -51,16 +57,22 @@ def collect_evidence(
     targets: Targets,
     progress: Callable[[int, int], object] = lambda done, total: None,
 ) -> Evidence:
-    """Read all `sources`; `ConfigurationError` or `LinqiError` where one says nothing.
+    """Read all `sources`.
 
-    A log tells of real people, so its gaps come before a storm's, and exported lags before those.
-    `progress` hears of the logs' bytes.
+    The gaps of a log take precedence over those of a storm, as they come from real users; exported
+    lags take precedence over a storm's. `progress` is called with the bytes of the logs that were
+    read, and with all.
+
+    Raises:
+        ConfigurationError: A file is of another kind, has no figures, or is a void storm.
+        UnreadableLog: Most lines of the logs are malformed, or none names a session.
+
     """
     config = load(sources.config) if sources.config is not None else None
     storm = read_storm(sources.storm) if sources.storm is not None else None
     if storm is not None and not storm.is_valid:
         raise ConfigurationError(
-            [f"{sources.storm} is void: the generator did not keep up, so it shows nothing"]
+            [f"{sources.storm} is void: the generator did not keep up, so its figures mean nothing"]
         )
     current = _current(config, storm, targets)
     log = None
@@ -80,9 +92,11 @@ def collect_evidence(
         measurements = replace(measurements, lags=metrics.lags, lags_source=metrics.source)
     elif storm is not None and log is None:
         measurements = replace(
-            measurements, lags=storm.lags, lags_by_session=storm.lags_by_session,
+            measurements,
+            lags=storm.lags,
+            lags_by_session=storm.lags_by_session,
             lags_source=storm.served.source,
-        )  # fmt: skip
+        )
     return Evidence(
         measurements=measurements,
         config=config,
@@ -94,7 +108,7 @@ def collect_evidence(
 def _current(
     config: Config | None, storm: StormMeasurements | None, targets: Targets
 ) -> CurrentSettings:
-    """Give what is in force: by the file, else by the storm, else the defaults."""
+    """Return the settings in force: from the file, else from the storm, else the defaults."""
     current = CurrentSettings() if config is None else current_settings(config)
     if storm is None:
         return current if not targets.algorithm else replace(current, algorithm=targets.algorithm)
@@ -115,7 +129,7 @@ def _current(
 
 
 def current_settings(config: Config) -> CurrentSettings:
-    """Give the settings of `config` that the tuner knows; keys are never looked at."""
+    """Return the settings of `config` that the tuner knows; no key file is read."""
     renewal, cache = config.renewal, config.cache
     listed = [alg for issuer in config.issuers for alg in issuer.algorithms]
     return CurrentSettings(
@@ -132,7 +146,7 @@ def current_settings(config: Config) -> CurrentSettings:
         burst=float(config.budget.burst),
         off_loop=None if config.signing.off_loop == "auto" else config.signing.off_loop,
         has_store=config.has_store,
-        # Not `Config.slides`: without a store there is nothing else to advise on than sliding.
+        # Not `Config.slides`: without a store only sliding can be advised on.
         slides=config.renewal.sliding is True or not config.has_store,
         idle=float(config.sessions.idle_seconds),
         absolute=float(config.sessions.absolute_seconds),

@@ -1,4 +1,4 @@
-"""Traffic and servers as a storm showed them, in real seconds."""
+"""Traffic and servers as a storm measured them, in real seconds."""
 
 from __future__ import annotations
 
@@ -18,12 +18,18 @@ if TYPE_CHECKING:
 __all__ = ["StormMeasurements", "hit_ratio", "read_storm", "request_seconds", "storm_measurements"]
 
 _WARM_UP: Final = 3
-"""Mean gaps, and seconds at least, until every cache holds what it will hold."""
+"""Mean gaps, and at least seconds, until every cache is full."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StormMeasurements:
-    """What a storm told. Times that were compressed are real ones again; latencies never were."""
+    """The measurements of one storm, in real seconds; latencies were never compressed.
+
+    Attributes:
+        mode: ``sliding``, ``dual``, ``outside`` or ``naive``.
+        is_valid: Whether the generator kept up; if not, its figures mean nothing.
+
+    """
 
     visitors: Visitors
     lags: LagCounts
@@ -32,23 +38,26 @@ class StormMeasurements:
     lifetime: float
     buffer: float
     mode: str
-    """``sliding``, ``dual``, ``outside`` or ``naive``."""
     is_valid: bool
-    """Whether the generator kept up; if not, its figures mean nothing."""
 
 
 def read_storm(path: Path) -> StormMeasurements:
-    """Read a result of ``linqi storm``; `ConfigurationError` where the file is none."""
+    """Return the measurements in a result of ``linqi storm``.
+
+    Raises:
+        ConfigurationError: The file is no such result.
+
+    """
     from linqi_storm.schema.result_file import load_run
 
     return storm_measurements(load_run(path), path.name)
 
 
 def storm_measurements(run: StormRun, source: str) -> StormMeasurements:
-    """Give the measurements of a run.
+    """Return the measurements of a run.
 
-    A run compressed by k stands for k times as many sessions, each k times slower, which ask and
-    renew as often a second.
+    A run compressed by k stands for k times as many sessions, each k times slower, with as many
+    requests and renewals per second in all.
     """
     load, k = run.setup.load, run.setup.load.compression
     gaps = GapDistribution(
@@ -99,14 +108,14 @@ def _served(run: StormRun, source: str) -> ServerMeasurements:
 
 
 def request_seconds(run: StormRun) -> float:
-    """Give the processor time of a request, all workers together; 0 where it was not sampled."""
+    """Return the processor seconds of a request, all workers together; 0 if never sampled."""
     sampled = [second for second in run.timeline if second.cpu]
     asked = sum(s.requests + sum(s.hostile.values()) for s in sampled)
     return sum(sum(second.cpu) for second in sampled) / asked if asked else 0.0
 
 
 def hit_ratio(run: StormRun) -> float | None:
-    """Give the share of verifications answered from the cache, once caches are warm."""
+    """Return the share of verifications answered from warm caches; None where unknown."""
     warm = max(_WARM_UP, _WARM_UP * run.setup.load.mean_gap_seconds)
     sampled = [second for second in run.timeline if second.second >= warm]
     hits = sum(second.cache_hits or 0 for second in sampled)

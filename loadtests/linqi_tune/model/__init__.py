@@ -1,1 +1,1 @@
-"""From measured costs and traffic to settings: models without I/O."""
+"""The models of the tuner, without I/O: from measured costs and traffic to settings."""

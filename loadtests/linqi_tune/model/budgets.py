@@ -1,4 +1,4 @@
-"""How many renewals to pay for at once: budgets, and what they do after an outage."""
+"""Renewal budgets: their rate, their burst, and their effect after an outage."""
 
 from __future__ import annotations
 
@@ -16,26 +16,26 @@ _LEAST_BURST: Final = 10
 
 
 def budget_rate(steady: float, factor: float = 1.5) -> float:
-    """Give the signatures per second to allow: ``max(factor s, s + 4 sqrt(s))`` for a rate s.
+    """Return the signatures per second to allow: ``max(factor s, s + 4 sqrt(s))`` for a rate s.
 
-    The second term leaves chance its room where few renew. Both constants are a judgement.
+    The second term allows for chance where few sessions renew. Both constants are a judgement.
     """
     return max(factor * steady, steady + 4 * math.sqrt(steady))
 
 
 def deferred_share(load: float, burst: float) -> float:
-    """Give the share of renewals just due that a bucket of `burst` puts off, about.
+    """Return the approximate share of renewals just due that a bucket of `burst` defers.
 
-    `load`: the rate at which they come over that of the budget. The middleware lets a renewal that
-    is just due pass while the bucket is at least half full, so this is the loss of a queue M/D/1
-    with room for ``burst / 2``: ``(1 - load) exp(-theta burst/2)`` where ``load (exp(theta) - 1) =
+    `load`: the rate of renewals over the rate of the budget. The middleware lets a renewal that is
+    just due pass while the bucket is at least half full, so this is the loss of an M/D/1 queue with
+    room for ``burst / 2``: ``(1 - load) exp(-theta burst/2)`` where ``load (exp(theta) - 1) =
     theta`` (the exponent of Cramer and Lundberg; the factor is that of heavy traffic).
     """
     return 1.0 if load >= 1 else (1 - load) * math.exp(-_theta(load) * burst / 2)
 
 
 def burst_for(load: float, chance: float) -> int:
-    """Give the least burst that puts off at most the share `chance` of renewals just due."""
+    """Return the smallest burst that defers at most the share `chance` of renewals just due."""
     if load <= 0:
         return _LEAST_BURST
     if load >= 1:
@@ -44,22 +44,28 @@ def burst_for(load: float, chance: float) -> int:
 
 
 def _theta(load: float) -> float:
-    """Give the positive root of ``load (exp(theta) - 1) = theta``."""
+    """Return the positive root of ``load (exp(theta) - 1) = theta``."""
     return root_above(lambda theta: load * math.expm1(theta) < theta)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recovery:
-    """What comes after an outage; rates in renewals per second."""
+    """The renewals after an outage.
+
+    Attributes:
+        overdue: Sessions whose token fell due during the outage.
+        peak: The highest rate over the given window, in renewals per second.
+        drained_after: Seconds until all overdue sessions have renewed; infinity if the budget is
+            too small.
+        is_lossless: Whether every overdue session that sends a request before its token expires is
+            renewed.
+
+    """
 
     overdue: float
-    """Sessions that fell due meanwhile."""
     peak: float
-    """The highest rate, over the window that was asked for."""
     drained_after: float
-    """Seconds until the overdue ones have renewed: infinity where the budget never gets there."""
     is_lossless: bool
-    """Whether every overdue session that comes again in its last seconds is still renewed."""
 
 
 def recovery(
@@ -70,13 +76,14 @@ def recovery(
     window: float,
     budget: float | None = None,
 ) -> Recovery:
-    """Give what happens when the service is back after `outage` seconds.
+    """Return the renewals after an outage of `outage` seconds.
 
     ``N outage / A`` sessions are overdue and return by their residual gaps, beside the steady
-    ones: no policy prevents that peak, a budget of `budget` per second does. The most urgent come
-    first, and those overdue expire no faster than they fell due, ``N / A`` a second, so nobody who
-    goes on asking is lost while the outage is shorter than the buffer and the budget at least the
-    steady rate. Whoever is put off and does not ask again is lost: a budget has that price.
+    ones: no policy prevents that peak, but a budget of `budget` per second does. The most urgent
+    renewals go first, and overdue tokens expire no faster than they fell due, ``N / A`` per
+    second. So a session that keeps sending requests is not lost while the outage is shorter than
+    the buffer and the budget is at least the steady rate. A session that is deferred and sends no
+    further request is lost: that is the price of a budget.
     """
     period = lifetime - buffer
     steady = steady_rate(cohort.sessions, period)

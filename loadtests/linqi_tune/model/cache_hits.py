@@ -1,4 +1,4 @@
-"""How often a verified token is found in the cache, and what the cache holds for it."""
+"""The hit ratio of the cache of verified tokens, and the entries that it needs."""
 
 from __future__ import annotations
 
@@ -31,9 +31,9 @@ def uniform_popularity(sessions: int) -> list[tuple[float, float]]:
 
 
 def zipf_popularity(sessions: int, exponent: float = 1.0) -> list[tuple[float, float]]:
-    """Give the popularity of sessions of which the n-th comes ``1 / n**exponent`` as often.
+    """Return the popularity of sessions whose n-th has ``1 / n**exponent`` of the first's rate.
 
-    Ranks are taken together in 24 classes of equal ratio, each with its mean.
+    Ranks are grouped into 24 classes of equal ratio, each with its mean rate.
     """
     edges = sorted({round(sessions ** (n / _CLASSES)) for n in range(_CLASSES + 1)} | {0, sessions})
     classes = []
@@ -46,19 +46,23 @@ def zipf_popularity(sessions: int, exponent: float = 1.0) -> list[tuple[float, f
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TokenTraffic:
-    """The tokens that the workers see, and how they come."""
+    """The tokens that the workers receive, and how often.
+
+    Attributes:
+        popularity: Classes of sessions: their number, and their page rate over the mean rate.
+        gaps: The pauses between pages of a session with the mean rate, in seconds.
+        parallel: Requests per page, with the share of pages.
+        period: ``lifetime - buffer`` in seconds, after which a session has another token.
+        caches_issued: Whether the worker that signs a token puts it into its cache.
+
+    """
 
     popularity: Sequence[tuple[float, float]]
-    """Classes of sessions: how many, and how many times the mean rate each of them comes."""
     gaps: GapDistribution
-    """Between pages of a session of mean rate, in seconds."""
     parallel: Sequence[tuple[float, float]] = ((1.0, 1.0),)
-    """Requests per page with the share of pages that have so many."""
     workers: int = 1
     period: float = 600.0
-    """``lifetime - buffer``, in seconds: after it a session has another token."""
     caches_issued: bool = True
-    """Whether the worker that signs a token puts it into its cache."""
 
     @property
     def per_page(self) -> float:
@@ -68,7 +72,7 @@ class TokenTraffic:
 
     @property
     def share_met(self) -> float:
-        """The chance that a page meets one worker: the mean of ``1 - (1 - 1/W)**C``."""
+        """The chance that a page reaches a given worker: the mean of ``1 - (1 - 1/W)**C``."""
         if self.workers == 1:
             return 1.0
         weight = sum(share for _, share in self.parallel)
@@ -78,7 +82,7 @@ class TokenTraffic:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CacheSize:
-    """A worker's cache: at most so many entries, each for at most `lifetime` seconds."""
+    """The limits of a worker's cache: its entries, and the seconds each is kept at most."""
 
     entries: float
     lifetime: float
@@ -86,27 +90,32 @@ class CacheSize:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HitRatio:
-    """What a cache gives."""
+    """How well a cache works.
+
+    Attributes:
+        share: The share of requests that it answers.
+        keep: Seconds after which an unused entry is evicted (Che's characteristic time).
+        entries: Entries that a worker holds.
+
+    """
 
     share: float
-    """Of requests that are answered from it."""
     keep: float
-    """Seconds after which an untouched entry is evicted (Che's characteristic time)."""
     entries: float
-    """How many a worker holds."""
 
 
 def hit_ratio(tokens: TokenTraffic, size: CacheSize) -> HitRatio:
-    """Give the share of hits of an LRU cache whose entries also age out.
+    """Return the hit ratio of an LRU cache whose entries also expire.
 
-    Che's approximation (Che, Tung, Wang, IEEE JSAC 20, 2002): an LRU cache keeps an entry for one
-    time after its last use, the same for all, namely the one at which the expected entries fill
-    the cache. A visit is a hit if its gap is below that time and its entry younger than the
-    lifetime; the expected hits after a miss solve a renewal equation over the law of the gaps, so
-    that people who click and then read are counted as they come. Each worker has a cache of its
-    own and meets a page with `TokenTraffic.share_met`; further requests of the page at the same
-    worker are hits. Replaced tokens stay until they are evicted, and a new token is a miss at every
-    worker except the one that made it.
+    Che's approximation (Che, Tung, Wang, IEEE JSAC 20, 2002): an LRU cache keeps every entry for
+    the same time after its last use, namely the time at which the expected entries fill the cache.
+    A visit is a hit if its gap is below that time and its entry is younger than the lifetime. The
+    expected hits after a miss solve a renewal equation over the distribution of the gaps, so that
+    bursts of requests with long pauses between them are counted correctly.
+
+    Each worker has its own cache, and receives a page with the chance `TokenTraffic.share_met`;
+    further requests of the page at the same worker are hits. Replaced tokens stay until they are
+    evicted, and a new token is a miss at every worker except the one that made it.
     """
     met = tokens.share_met
     visits = tokens.gaps.thinned(met)
@@ -129,19 +138,16 @@ def hit_ratio(tokens: TokenTraffic, size: CacheSize) -> HitRatio:
 
 
 def entries_needed(tokens: TokenTraffic, lifetime: float) -> float:
-    """Give the entries a worker needs so that only age ends them, and no eviction.
+    """Return the entries with which a worker evicts none before it expires.
 
-    Those used within the lifetime, and the ones replaced within it that linger.
+    These are the tokens used within the lifetime, and those replaced within it.
     """
     visits = tokens.gaps.thinned(tokens.share_met)
     return _held(tokens, visits, lifetime)
 
 
 def _held(tokens: TokenTraffic, visits: GapDistribution, keep: float) -> float:
-    """Give how many entries a worker has whose last use is at most `keep` seconds ago.
-
-    The token of each session that came lately, and the replaced ones that linger.
-    """
+    """Return a worker's entries last used at most `keep` seconds ago, replaced ones included."""
     held = 0.0
     for count, rate in tokens.popularity:
         replaced = visits.residual_below(tokens.period * rate) * keep / tokens.period
@@ -150,16 +156,16 @@ def _held(tokens: TokenTraffic, visits: GapDistribution, keep: float) -> float:
 
 
 def _keep(tokens: TokenTraffic, visits: GapDistribution, entries: float) -> float:
-    """Give the characteristic time: the one at which the expected entries fill the cache."""
+    """Return the characteristic time, at which the expected entries fill the cache."""
     return root_above(lambda keep: _held(tokens, visits, keep) < entries, most=1e9)
 
 
 def _hits_after_a_miss(law: GapDistribution, keep: float, lifetime: float, period: float) -> float:
-    """Give the expected visits, after a miss, that find its entry.
+    """Return the expected visits, after a miss, that find its entry.
 
     ``m(x) = integral over u <= min(x, keep) of exp(-u / period) (1 + m(x - u)) dF(u)`` for an
     entry with `x` seconds of its lifetime left; the factor is the chance that the token was not
-    replaced meanwhile. Solved on 160 steps.
+    replaced in that time. Solved on 160 steps.
     """
     span = min(lifetime, 50 * period)
     step = span / _STEPS

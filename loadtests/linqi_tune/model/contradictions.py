@@ -1,4 +1,4 @@
-"""Targets that cannot hold together, and the cheapest to relax."""
+"""Targets that cannot be met together, and the smallest change that resolves it."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _DAY = 86_400.0
 def contradictions_of(
     predictor: Predictor, life: LifetimeChoice, plan: SettingsPlan, outcome: PlanOutcome
 ) -> tuple[Contradiction, ...]:
-    """Give what cannot hold together under the balanced plan, each with the ways out."""
+    """Return the targets that the balanced plan cannot meet, each with the ways to relax them."""
     found = [
         *_outage(predictor, life),
         *_losses(predictor, life),
@@ -43,7 +43,7 @@ def _sorted(ways: list[Relaxation]) -> tuple[Relaxation, ...]:
 
 
 def _losses(predictor: Predictor, life: LifetimeChoice) -> Iterator[Contradiction]:
-    """Hold the target of lost sessions against the longest lifetime."""
+    """Check the target for lost renewals against the longest allowed lifetime."""
     if life.is_met or life.loss is None or not predictor.measurements.current.slides:
         return
     targets = predictor.measurements.targets
@@ -66,16 +66,16 @@ def _losses(predictor: Predictor, life: LifetimeChoice) -> Iterator[Contradictio
         code="losses",
         what=(
             f"No buffer of a lifetime up to {life.lifetime:g} s loses at most"
-            f" {targets.max_lost:.2g} of renewals: {life.buffer:g} s lose"
+            f" {targets.max_lost:.2g} of renewals: a buffer of {life.buffer:g} s loses"
             f" {life.loss.savable.value:.2g} ({life.loss.savable.low:.2g} to"
-            f" {life.loss.savable.high:.2g}); refresh tokens (dual tokens) would lose none."
+            f" {life.loss.savable.high:.2g}); refresh tokens (dual tokens) lose none."
         ),
         ways=_sorted(ways),
     )
 
 
 def _outage(predictor: Predictor, life: LifetimeChoice) -> Iterator[Contradiction]:
-    """Hold the outage that is to lose nobody against the buffer, under half a lifetime."""
+    """Check that the buffer is as long as the outage in which no session may be lost."""
     outage = predictor.measurements.targets.outage
     if life.buffer >= outage or life.loss is None:
         return
@@ -83,7 +83,7 @@ def _outage(predictor: Predictor, life: LifetimeChoice) -> Iterator[Contradictio
         code="outage",
         what=(
             f"No buffer under half a lifetime of {life.lifetime:g} s outlasts an outage of"
-            f" {outage:g} s: with {life.buffer:g} s, tokens due in its beginning expire in it."
+            f" {outage:g} s: with {life.buffer:g} s, tokens due at its beginning expire during it."
         ),
         ways=(
             Relaxation(target="--outage-seconds", wanted=outage, eased=life.buffer, unit="seconds"),
@@ -92,7 +92,7 @@ def _outage(predictor: Predictor, life: LifetimeChoice) -> Iterator[Contradictio
 
 
 def _evidence(predictor: Predictor, life: LifetimeChoice) -> Iterator[Contradiction]:
-    """Hold the target against how much was seen."""
+    """Check that the evidence can show a loss as low as the target."""
     targets = predictor.measurements.targets
     if life.loss is None or not life.is_met:
         return
@@ -111,7 +111,7 @@ def _evidence(predictor: Predictor, life: LifetimeChoice) -> Iterator[Contradict
 
 
 def _revocation(predictor: Predictor, plan: SettingsPlan) -> Iterator[Contradiction]:
-    """Hold the bound on revocation against the feed."""
+    """Check the bound on revocation against the feed."""
     targets, current = predictor.measurements.targets, predictor.measurements.current
     if targets.revocation is None:
         return
@@ -127,7 +127,7 @@ def _revocation(predictor: Predictor, plan: SettingsPlan) -> Iterator[Contradict
         code="revocation",
         what=(
             f"A revoked session's token is accepted for up to {lag:g} s, not"
-            f" {targets.revocation:g} s; revocations in a store ([store]) reach every worker."
+            f" {targets.revocation:g} s; with a store ([store]) every worker receives revocations."
         ),
         ways=(
             Relaxation(
@@ -140,7 +140,7 @@ def _revocation(predictor: Predictor, plan: SettingsPlan) -> Iterator[Contradict
 def _memory(
     predictor: Predictor, plan: SettingsPlan, outcome: PlanOutcome
 ) -> Iterator[Contradiction]:
-    """Hold the memory against the entries that are needed."""
+    """Check the memory against the entries that are needed."""
     memory = predictor.measurements.targets.memory_mb
     if memory is None:
         return
@@ -160,7 +160,7 @@ def _memory(
 def _workers(
     predictor: Predictor, plan: SettingsPlan, outcome: PlanOutcome
 ) -> Iterator[Contradiction]:
-    """Hold the workers against how busy they may be."""
+    """Check the utilisation of a fixed number of workers."""
     targets = predictor.measurements.targets
     if targets.workers is None or outcome.cpu_share <= targets.cpu_share:
         return
@@ -182,7 +182,7 @@ def _workers(
     yield Contradiction(
         code="workers",
         what=(
-            f"{predictor.peak_rps:,.0f} requests a second keep {targets.workers} workers"
+            f"{predictor.peak_rps:,.0f} requests per second keep {targets.workers} workers"
             f" {outcome.cpu_share:.0%} busy, not {targets.cpu_share:.0%}."
         ),
         ways=_sorted(ways),
@@ -192,17 +192,17 @@ def _workers(
 def _storm(
     predictor: Predictor, plan: SettingsPlan, outcome: PlanOutcome
 ) -> Iterator[Contradiction]:
-    """Hold the clients' timeout against the backlog of an expiry window."""
+    """Check the backlog of an expiry window against the clients' timeout."""
     timeout = predictor.measurements.targets.timeout
     if outcome.storm.is_safe(timeout):
         return
     is_endless = math.isinf(outcome.storm.backlog)
-    piled = "work without end" if is_endless else f"{outcome.storm.backlog:.2g} s of work"
+    backlog = "without end" if is_endless else f"of {outcome.storm.backlog:.2g} s"
     yield Contradiction(
         code="backlog",
         what=(
-            f"An expiry window piles up {piled}; above a third of the clients' timeout of"
-            f" {timeout:g} s it feeds itself."
+            f"An expiry window causes a backlog {backlog}; above a third of the clients' timeout of"
+            f" {timeout:g} s it grows by itself, as clients repeat their requests."
         ),
         ways=(
             Relaxation(

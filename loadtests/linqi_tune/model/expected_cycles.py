@@ -1,4 +1,4 @@
-"""What a storm of limited length sees of a plan, on the clock of the storm."""
+"""What a storm of limited length contains of a plan, in the time of the storm."""
 
 from __future__ import annotations
 
@@ -23,31 +23,38 @@ _STEPS: Final = 400
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExpectedCycles:
-    """Of one session, as expectations until the end of the run."""
+    """The cycles of one session in a run, as expectations.
+
+    Attributes:
+        renewed: Tokens that are renewed before the end of the run.
+        lost: Tokens that are found expired before it.
+
+    """
 
     renewed: float
     lost: float
 
     @property
     def cycles(self) -> float:
-        """Tokens that were renewed, or found expired."""
+        """Tokens that are renewed or found expired."""
         return self.renewed + self.lost
 
     @property
     def share(self) -> float:
-        """The share of cycles that is lost."""
+        """The share of cycles that are lost."""
         return self.lost / self.cycles if self.cycles else 0.0
 
 
 def expected_cycles(
     gaps: GapDistribution, plan: SettingsPlan, duration: float, login_spread: float = 0.0
 ) -> ExpectedCycles:
-    """Give the cycles of one session that a run of `duration` seconds sees.
+    """Return the cycles of one session that a run of `duration` seconds contains.
 
-    A loss shows only when its session comes back, a buffer or more after the token was due, a
-    renewal at once: the end of a run hides more losses than renewals. Dues come by the policy, at
-    an even rate with the grid and else one period after the token before; their lags follow the
-    capped residual law ``P(lag > x) = (M(A + x) - M(x)) / M(A)`` with ``M(x) = E[min(g, x)]``.
+    A loss shows only when its session returns, a buffer or more after the token was due; a renewal
+    shows at once. So the end of a run hides more losses than renewals. The policy decides when
+    tokens fall due: at an even rate with the grid, else one period after the previous token. The
+    lags follow the capped residual distribution ``P(lag > x) = (M(A + x) - M(x)) / M(A)`` with
+    ``M(x) = E[min(g, x)]``.
     """
     period, step = plan.period, duration / _STEPS
     whole = gaps.restricted_mean(period)
@@ -69,10 +76,10 @@ def expected_cycles(
 def expected_refreshes(
     gaps: GapDistribution, plan: SettingsPlan, duration: float, rush: float
 ) -> float:
-    """Give the refreshes of one session in a run that begins with its token expired.
+    """Return the refreshes of one session in a run that begins with its token expired.
 
-    One when it comes back, within the first `rush` seconds, and then one for each due token whose
-    session comes again before the end: a refresh token outlives every pause.
+    It refreshes once when it returns, within the first `rush` seconds, and then for each due token
+    after which it sends a request before the end: a refresh token outlives every pause.
     """
     return 1.0 + expected_cycles(gaps, plan, duration, rush).cycles
 
@@ -80,10 +87,10 @@ def expected_refreshes(
 def _dues(
     plan: SettingsPlan, lags: Sequence[float], step: float, login_spread: float, share: float
 ) -> list[float]:
-    """Give the dues to be expected in each step.
+    """Return the expected number of tokens that fall due in each step.
 
-    `lags`: their distribution by step; `share`: of grid points that find their session's token
-    alive, as a gap longer than the period meets several.
+    `lags`: the distribution of the lags by step; `share`: the share of grid points at which the
+    session's token is alive, as a gap longer than the period contains several points.
     """
     period = plan.period / step
     if plan.policy == "grid":
@@ -107,7 +114,7 @@ def _dues(
 def _spread(
     masses: Sequence[tuple[int, float]], width: float, after: float = 0.0
 ) -> list[tuple[int, float]]:
-    """Give `masses` so many steps later, and evenly over `width` steps; the end cuts."""
+    """Return `masses`, `after` steps later and spread over `width` steps, cut at the end."""
     found = [0.0] * _STEPS
     parts = max(1, round(width))
     for n, mass in masses:
@@ -136,7 +143,7 @@ def compressed_plan(plan: SettingsPlan, k: float, scale: float = 1.0) -> Setting
 
 
 def compressed_measurements(measurements: Measurements, k: float, sessions: int) -> Measurements:
-    """Give `measurements` as seen in a storm compressed by `k` with so many `sessions` in it."""
+    """Return `measurements` as they are in a storm of `sessions` compressed by `k`."""
     visitors, current = measurements.visitors, measurements.current
     if visitors is None:
         return measurements

@@ -1,4 +1,4 @@
-"""The pauses of people between two visits, as a law that integrals can be taken of."""
+"""The pauses between two pages of a session, as an empirical distribution."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ _LONGEST_CHAIN: Final = 10_000
 
 
 class GapDistribution:
-    """An empirical law: gaps in seconds, each with how often it was seen.
+    """The gaps between two pages of a session, in seconds, each with its count.
 
-    Everything the models need is one integral, ``restricted_mean(x) = E[min(g, x)]``, which is
+    The models need only one integral, ``restricted_mean(x) = E[min(g, x)]``, which is
     the integral of the survival function from 0 to x.
     """
 
@@ -29,20 +29,22 @@ class GapDistribution:
     def __init__(self, values: Sequence[float], counts: Sequence[float] | None = None) -> None:
         pairs = sorted(zip(values, counts or itertools.repeat(1.0), strict=counts is not None))
         if any(not math.isfinite(value) or value < 0 or count < 0 for value, count in pairs):
-            raise ConfigurationError(["a gap is a finite number of seconds, its count not below 0"])
+            raise ConfigurationError(
+                ["a gap must be a finite number of seconds, and its count at least 0"]
+            )
         pairs = [(value, count) for value, count in pairs if count > 0]
         self._values = [value for value, _ in pairs]
         self._counts = [0.0, *itertools.accumulate(count for _, count in pairs)]
         self._moments = [0.0, *itertools.accumulate(value * count for value, count in pairs)]
         self._thin: dict[tuple[float, int], GapDistribution] = {}
         self.total = self._counts[-1]
-        """How many gaps were seen."""
+        """The number of gaps."""
         self.mean = self._moments[-1] / self.total if self.total else math.inf
-        """In seconds; infinity where none was seen."""
+        """The mean gap in seconds; infinite if there is none."""
 
     @classmethod
     def merged(cls, parts: Iterable[GapDistribution]) -> GapDistribution:
-        """Give the law of all gaps of several."""
+        """Return the distribution of all gaps of `parts`."""
         sums: dict[float, float] = {}
         for part in parts:
             for value, count in part.items():
@@ -51,17 +53,17 @@ class GapDistribution:
 
     @classmethod
     def binned(cls, sums: Mapping[float, tuple[float, float]]) -> GapDistribution:
-        """Give a law of bins, each with its count and the sum of its gaps: means stay exact."""
+        """Return a distribution from bins, each with its count and the sum of its gaps."""
         return cls(
             [total / count for count, total in sums.values()], [count for count, _ in sums.values()]
         )
 
     def completed(self, open_gaps: GapDistribution) -> GapDistribution:
-        """Give the law with gaps that were not over when the watching ended.
+        """Return the distribution with gaps that had not ended when the log did.
 
-        Leaving them out would count short gaps only. Each is spread over the gaps longer than it:
+        Without them long gaps would be missing. Each is spread over the gaps longer than itself:
         Kaplan and Meier's estimate, by Efron's redistribution to the right (JASA 53, 1958; 5th
-        Berkeley Symposium IV, 1967). What is left beyond the longest counts as just so long.
+        Berkeley Symposium IV, 1967). What remains counts as a gap as long as the longest.
         """
         events = [(value, 0, count) for value, count in self.items()]
         events += [(value, 1, count) for value, count in open_gaps.items()]
@@ -79,12 +81,12 @@ class GapDistribution:
         return GapDistribution(values, counts)
 
     def items(self) -> Iterable[tuple[float, float]]:
-        """Give each gap with its count, rising."""
+        """Return each gap with its count, in rising order."""
         counts = (b - a for a, b in itertools.pairwise(self._counts))
         return zip(self._values, counts, strict=True)
 
     def restricted_mean(self, x: float) -> float:
-        """Give ``E[min(g, x)]`` in seconds."""
+        """Return ``E[min(g, x)]`` in seconds."""
         if not self.total:
             return x
         below = bisect.bisect_right(self._values, x)
@@ -93,13 +95,13 @@ class GapDistribution:
         return (self._moments[below] + (x * above if above else 0.0)) / self.total
 
     def share_above(self, x: float) -> float:
-        """Give the share of gaps longer than `x` seconds."""
+        """Return the share of gaps longer than `x` seconds."""
         if not self.total:
             return 0.0
         return 1 - self._counts[bisect.bisect_right(self._values, x)] / self.total
 
     def residual_below(self, x: float) -> float:
-        """Give the chance that, at a random instant, the next visit comes within `x` seconds.
+        """Return the chance that, at a random instant, the next visit comes within `x` seconds.
 
         The equilibrium law of a renewal process, ``E[min(g, x)] / E[g]`` (Cox, Renewal Theory,
         1962, section 5.1). A random instant falls into long gaps more often than into short ones.
@@ -107,12 +109,12 @@ class GapDistribution:
         return self.restricted_mean(x) / self.mean if self.total and self.mean else 1.0
 
     def quantile(self, share: float) -> float:
-        """Give the gap that `share` of all do not exceed."""
+        """Return the gap that the share `share` of all gaps does not exceed."""
         place = bisect.bisect_left(self._counts, share * self.total, 1)
         return self._values[min(place, len(self._values)) - 1] if self._values else math.inf
 
     def condensed(self, most: int = 1_000) -> GapDistribution:
-        """Give a law of about `most` values: neighbours as their mean, which keeps means."""
+        """Return a distribution of about `most` values: adjacent gaps as their mean."""
         step = math.ceil(len(self._values) / most)
         if step <= 1:
             return self
@@ -125,7 +127,7 @@ class GapDistribution:
         )
 
     def scaled(self, factor: float) -> GapDistribution:
-        """Give the same law with every gap `factor` times as long."""
+        """Return the same distribution with every gap `factor` times as long."""
         if factor == 1:
             return self
         return GapDistribution(
@@ -134,10 +136,10 @@ class GapDistribution:
         )
 
     def thinned(self, share: float, *, seed: int = 1) -> GapDistribution:
-        """Give the gaps of a stream that keeps each visit with the chance `share`, above 0 to 1.
+        """Return the gaps of a stream that keeps each visit with the chance `share`, above 0 to 1.
 
-        A gap of it is a geometric number of gaps. Drawn 4,000 times with a fixed seed, so that the
-        same measurements give the same answer; good to about 3 %.
+        Its gaps are sums of a geometric number of gaps. They are drawn 4,000 times with a fixed
+        seed, so that equal measurements lead to equal results; accurate to about 3 %.
         """
         if share >= 1 or not self.total:
             return self
@@ -147,7 +149,7 @@ class GapDistribution:
 
     def _drawn(self, share: float, seed: int) -> GapDistribution:
         draw = random.Random(seed)  # noqa: S311 - a simulation
-        # Each quantile in turn, in a random order: long gaps come as often as they should.
+        # Each quantile once, in a random order: long gaps occur as often as they should.
         drawn = self._strata(draw)
         gaps = []
         for _ in range(_THINNED):

@@ -1,4 +1,4 @@
-"""How sure a share is: intervals at 95 %."""
+"""Intervals of shares at 95 %."""
 
 from __future__ import annotations
 
@@ -27,21 +27,21 @@ _T = TypeVar("_T")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Interval:
-    """A value with the ends of its interval, all in the same unit."""
+    """A value and the ends of its interval, all in the same unit."""
 
     value: float
     low: float
     high: float
 
     def contains(self, other: float) -> bool:
-        """Tell whether `other` lies inside."""
+        """Return whether `other` lies inside, the ends included."""
         return self.low <= other <= self.high
 
 
 def wilson_interval(seen: float, trials: float) -> Interval:
-    """Give the share ``seen / trials`` with its score interval (Wilson, JASA 22, 1927).
+    """Return the share ``seen / trials`` with its score interval (Wilson, JASA 22, 1927).
 
-    Both may be fractions, where they are expectations. Without any trial all is possible.
+    Both may be fractions, where they are expectations. Without trials the interval is 0 to 1.
     """
     if trials <= 0:
         return Interval(value=0.0, low=0.0, high=1.0)
@@ -56,22 +56,20 @@ def wilson_interval(seen: float, trials: float) -> Interval:
 
 
 def exact_interval(seen: int, trials: int) -> Interval:
-    """Give the share ``seen / trials`` with its exact interval (Clopper and Pearson, 1934).
+    """Return the share ``seen / trials`` with its exact interval (Clopper and Pearson, 1934).
 
-    Its ends are the shares at which so few, or so many, have a chance of 2.5 %. Where few are
-    counted the score interval leaves out shares that would give the count in 1 case of 14.
+    Its ends are the shares at which at most, or at least, this count has a chance of 2.5 %. For
+    small counts the score interval leaves out shares that lead to the count in 1 case of 14.
     """
     if trials <= 0:
         return Interval(value=0.0, low=0.0, high=1.0)
 
     def at_most(count: int, share: float) -> float:
+        logs = math.log(share), math.log1p(-share)
         return math.fsum(
-            math.exp(
-                math.lgamma(trials + 1) - math.lgamma(n + 1) - math.lgamma(trials - n + 1)
-                + n * math.log(share) + (trials - n) * math.log1p(-share)
-            )
+            math.exp(_log_choose(trials, n) + n * logs[0] + (trials - n) * logs[1])
             for n in range(count + 1)
-        )  # fmt: skip
+        )
 
     low, high = 0.0, 1.0
     if seen > 0:
@@ -81,8 +79,12 @@ def exact_interval(seen: int, trials: int) -> Interval:
     return Interval(value=seen / trials, low=low, high=high)
 
 
+def _log_choose(n: int, k: int) -> float:
+    return math.lgamma(n + 1) - math.lgamma(k + 1) - math.lgamma(n - k + 1)
+
+
 def rule_of_three(trials: float) -> float:
-    """Give the share that can be ruled out, at 95 %, by none in `trials`: the rule of three.
+    """Return the largest share that no event in `trials` leaves possible, at 95 %.
 
     ``1 - 0.05**(1/n)``, about ``3/n`` (Hanley and Lippman-Hand, JAMA 249, 1983).
     """
@@ -90,17 +92,18 @@ def rule_of_three(trials: float) -> float:
 
 
 def trials_needed(share: float) -> float:
-    """Give how many trials without one event show, at 95 %, that it is rarer than `share`."""
+    """Return the trials that, without one event, show at 95 % that it is rarer than `share`."""
     return math.inf if share <= 0 else math.log(0.05) / math.log1p(-min(share, 1 - 1e-12))
 
 
 def bootstrap_interval(
     clusters: Sequence[_T], estimate: Callable[[Sequence[_T]], float], *, seed: int = 1
 ) -> Interval:
-    """Give `estimate` of all clusters with the percentile interval of 400 resamples.
+    """Return `estimate` of all clusters with the percentile interval of 400 resamples.
 
-    A cluster is drawn whole: the gaps of one session resemble each other, and drawn one by one
-    they would promise more than they show (Davison and Hinkley, Bootstrap Methods, 1997, 3.8).
+    Whole clusters are drawn, because the gaps of one session resemble each other. Drawn one by one
+    they would lead to an interval that is too narrow (Davison and Hinkley, Bootstrap Methods,
+    1997, 3.8).
     """
     value = estimate(clusters)
     if len(clusters) < 2:

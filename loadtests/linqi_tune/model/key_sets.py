@@ -1,4 +1,4 @@
-"""How long an outside issuer's keys may be kept, against the way it rotates them."""
+"""The times of a remote key set, from the way its issuer rotates keys."""
 
 from __future__ import annotations
 
@@ -16,39 +16,48 @@ _MOST_KIDS: Final = 65_536
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KeyRotation:
-    """What is known of an issuer's rotation; durations in seconds."""
+    """An issuer's rotation of keys; durations in seconds.
+
+    Attributes:
+        published_ahead: How long a new key is in the set before it signs; None where unknown.
+        outage: The longest outage of the issuer in which known keys must still verify.
+        withdrawn_within: How soon a withdrawn key must be refused while the issuer responds; None
+            for no bound.
+
+    """
 
     published_ahead: float | None = None
-    """How long a new key is in the set before it signs; None where unknown."""
     outage: float = 3_600.0
-    """An outage of the issuer that must refuse nobody."""
     withdrawn_within: float | None = None
-    """How soon a withdrawn key must be refused everywhere, the issuer answering."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KeyTimes:
-    """Settings of a remote key set, in seconds, and what they promise."""
+    """Settings of a remote key set, and what they guarantee; durations in seconds.
+
+    Attributes:
+        may_meet_unknown: Whether a new key may sign before it has been fetched.
+        withdrawn_after: How long a withdrawn key can verify while the issuer responds.
+        withdrawn_in_outage: The same during an outage of the issuer.
+
+    """
 
     lifetime: float
     most_lifetime: float
     stale: float
     cooldown: float
     may_meet_unknown: bool
-    """Whether a new key may sign before it has been fetched."""
     withdrawn_after: float
-    """How long a withdrawn key can verify while the issuer answers."""
     withdrawn_in_outage: float
-    """The same while it does not."""
 
 
 def key_times(rotation: KeyRotation, timeout: float = 5.0, refresh_ahead: float = 0.8) -> KeyTimes:
-    """Give the times that fit `rotation`.
+    """Return the times that suit `rotation`.
 
     A key is fetched before it signs if ``refresh_ahead * lifetime + timeout + skew`` is at most
-    the time it is published ahead: no unknown key id ever occurs then. Where that is unknown or
-    short, a fetch for the sake of the unknown id mends it, after at most the cooldown. A shorter
-    lifetime costs the issuer requests, so the longest that fits is taken, from 60 s to an hour.
+    the time it is published ahead: no unknown key id occurs then. Where that time is unknown or
+    short, the unknown id causes a fetch, after at most the cooldown. A shorter lifetime costs the
+    issuer requests, so the longest that suits is chosen, from 60 s to an hour.
     """
     wanted = 600.0
     if rotation.published_ahead is not None:
@@ -71,14 +80,14 @@ def key_times(rotation: KeyRotation, timeout: float = 5.0, refresh_ahead: float 
 
 
 def unknown_kid_wait(cooldown: float, timeout: float) -> float:
-    """Give the longest time, in seconds, for which a new key is refused: a cooldown and a fetch."""
+    """Return the longest time in seconds for which a new key is refused: a cooldown and a fetch."""
     return cooldown + timeout
 
 
 def kids_to_remember(hostile_rate: float, seconds: float) -> int:
-    """Give how many unknown key ids to remember against `hostile_rate` made-up ones per second.
+    """Return how many unknown key ids to remember against `hostile_rate` invented ones per second.
 
-    All that come within `seconds`; at most 65,536, above which forgetting costs no fetch either,
-    as the cooldown bounds those.
+    All that arrive within `seconds`, from 256 to 65,536. More are not needed, as the cooldown
+    bounds the fetches in any case.
     """
     return max(256, min(_MOST_KIDS, math.ceil(hostile_rate * seconds)))

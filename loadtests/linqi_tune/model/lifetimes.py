@@ -1,4 +1,4 @@
-"""The shortest lifetime and buffer that lose as few sessions as is wanted."""
+"""The shortest lifetime and buffer that meet the target for lost renewals."""
 
 from __future__ import annotations
 
@@ -49,28 +49,28 @@ _NICE: Final = (
     *(540, 600, 720, 840, 900, 1080, 1200, 1320, 1500, 1800, 2100, 2400, 3000, 3600, 4200, 5400),
     *(7200, 10_800, 14_400, 21_600, 28_800, 43_200, 86_400),
 )
-"""Seconds that a person would choose."""
+"""Round numbers of seconds."""
 _MOST_BUFFER: Final = 0.49
-"""Of the lifetime: the middleware asks for less than half."""
+"""As a share of the lifetime: the middleware requires less than half."""
 _ROOM: Final = 1.05
-"""What the evidence cannot tell from the target counts as reached."""
+"""The target counts as met up to this ratio, which the evidence cannot resolve."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LifetimeChoice:
-    """A lifetime and buffer, in seconds, with the loss they are predicted to have."""
+    """A lifetime and a buffer in seconds, with their predicted loss; None where it is unknown."""
 
     lifetime: float
     buffer: float
     loss: Loss | None
     is_met: bool
-    """Whether the target is met as far as the evidence can tell."""
+    """Whether the target is met, as far as the evidence can show."""
 
 
 def lifetimes_for(current: float, most: float) -> list[float]:
-    """Give the lifetimes to consider: the current one first, then longer ones up to `most`.
+    """Return the lifetimes to consider: the current one first, then longer ones up to `most`.
 
-    Where `most` forbids the current one, only `most`, as nothing says that less is better.
+    If `most` forbids the current one, the result is `most` alone: nothing favours less.
     """
     if current > most:
         return [float(most)]
@@ -83,7 +83,7 @@ def lifetimes_for(current: float, most: float) -> list[float]:
 
 
 def buffers_for(lifetime: float) -> list[float]:
-    """Give the buffers to consider, rising; the last is the longest that a lifetime allows."""
+    """Return the buffers to consider, rising, up to the longest that the lifetime allows."""
     longest = lifetime * _MOST_BUFFER
     longest = float(int(longest)) if longest >= 10 else longest
     nice = [float(buffer) for buffer in _NICE if buffer < longest]
@@ -91,12 +91,12 @@ def buffers_for(lifetime: float) -> list[float]:
 
 
 def provable_target(target: float, loss: Loss) -> float:
-    """Give the upper end that counts as the target: less cannot be shown by so few cycles."""
+    """Return the upper end that counts as the target: these cycles can show no lower loss."""
     return max(target, rule_of_three(loss.cycles) * _ROOM)
 
 
 def longest_lifetime(measurements: Measurements) -> tuple[float, str]:
-    """Give the longest access token's life that the targets allow, in seconds, and which it is."""
+    """Return the longest allowed lifetime in seconds, and the option that limits it."""
     targets = measurements.targets
     bounds = [(targets.most_lifetime, "--max-lifetime-seconds")]
     if targets.revocation is not None and not measurements.current.has_store:
@@ -115,12 +115,19 @@ def choose_lifetime(
     least: float = 0.0,
     by_upper: bool = True,
 ) -> LifetimeChoice:
-    """Give the first lifetime of `lifetimes` that has a buffer with a loss of at most `target`.
+    """Return the first of `lifetimes` that has a buffer with a loss of at most `target`.
 
-    Its shortest such buffer of at least `least` seconds, as each second of buffer costs renewals;
-    where half a lifetime has no room for that, its longest. `by_upper`: the upper end of the
-    interval must keep the target, as far as the evidence reaches; else the estimate itself.
-    Without one, the longest lifetime with the buffer that loses least.
+    The buffer is the shortest such one, as each second of buffer costs renewals. If no lifetime
+    has one, the result is the lifetime and buffer that lose least, and is not met.
+
+    Args:
+        predictor: Predicts the losses.
+        lifetimes: In seconds, in order of preference.
+        target: The share of renewals that may be lost.
+        least: The shortest buffer in seconds, where half the lifetime allows it.
+        by_upper: Whether the upper end of the interval must meet the target, as far as the
+            evidence can show; else the estimate must.
+
     """
     best = (2.0, lifetimes[0], 0.0)
     for lifetime in lifetimes:
@@ -141,11 +148,11 @@ def choose_lifetime(
 
 
 def lifetime_for_outage(lifetime: float, outage: float) -> LifetimeChoice:
-    """Give the shortest buffer that is at least `outage`, for clients that refresh by themselves.
+    """Return the shortest buffer that is at least `outage`, for clients that refresh.
 
-    A token falls due with the buffer left, so an outage that is no longer expires none that its
-    client goes on trying to replace. Without such a buffer under half the lifetime, the longest;
-    and never less than clients need to have a token refreshed before they send it.
+    A token falls due when the buffer begins, so no token expires in an outage that is no longer,
+    if its client keeps trying. If half the lifetime has no room for it, the result is the longest
+    buffer. It is never shorter than a client needs to refresh a token before it sends it.
     """
     buffers = buffers_for(lifetime)
     outage = max(outage, LEAST_LEFT)
@@ -154,6 +161,6 @@ def lifetime_for_outage(lifetime: float, outage: float) -> LifetimeChoice:
 
 
 def _unknown(predictor: Predictor, lifetime: float) -> LifetimeChoice:
-    """Without evidence nothing is changed but what must be."""
+    """Return the buffer in force, shortened only where the lifetime requires it."""
     buffer = min(predictor.measurements.current.buffer, buffers_for(lifetime)[-1])
     return LifetimeChoice(lifetime=lifetime, buffer=buffer, loss=None, is_met=True)

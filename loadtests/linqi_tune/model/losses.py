@@ -1,4 +1,4 @@
-"""Sessions lost because nobody came while their token was near expiry."""
+"""Renewals lost because no request came while the token was near expiry."""
 
 from __future__ import annotations
 
@@ -19,31 +19,33 @@ __all__ = ["LagCounts", "Loss", "loss_by_gaps", "loss_by_lags", "loss_by_rate", 
 class Loss:
     """The share of renewals that come too late, per cycle of a session.
 
-    A gap longer than the lifetime is lost with any buffer: `beyond`. `savable` is the rest, which a
-    longer buffer saves.
+    Attributes:
+        savable: The share that a longer buffer would have saved.
+        beyond: The share lost to gaps longer than the lifetime, which no buffer saves.
+        cycles: The number of cycles that the measurements amount to.
+
     """
 
     savable: Interval
     beyond: float
     cycles: float
-    """How many cycles the measurements amount to."""
 
     @property
     def total(self) -> float:
-        """Both together."""
+        """The sum of both shares."""
         return self.savable.value + self.beyond
 
     @classmethod
     def none(cls) -> Loss:
-        """Give the loss of sessions with refresh tokens, which outlive every pause."""
+        """Return the loss of sessions with refresh tokens, which outlive every pause: 0."""
         return cls(savable=Interval(value=0.0, low=0.0, high=0.0), beyond=0.0, cycles=math.inf)
 
 
 def loss_by_rate(rate: float, buffer: float) -> float:
-    """Give ``exp(-rate * buffer)``: the loss of visits that come by a Poisson process.
+    """Return ``exp(-rate * buffer)``: the loss if visits were a Poisson process.
 
-    `rate` per second, `buffer` in seconds. Nobody's visits do: for people who click and then read
-    it can be wrong by a factor of 2,000. It is here to be shown beside the truth.
+    `rate` is per second, `buffer` in seconds. Real visits are no Poisson process: for users who
+    click and then read it can be wrong by a factor of 2,000. It is shown for comparison only.
     """
     return math.exp(-rate * buffer)
 
@@ -51,7 +53,7 @@ def loss_by_rate(rate: float, buffer: float) -> float:
 def loss_by_gaps(
     gaps: GapDistribution, lifetime: float, buffer: float
 ) -> tuple[float, float, float]:
-    """Give the savable loss, the loss beyond the lifetime, and the cycles, of gaps in seconds.
+    """Return the savable loss, the loss beyond the lifetime, and the cycles.
 
     With ``A = lifetime - buffer``, a token falls due at a random place of its session's gaps, but
     a gap meets at most one due token: the first one it meets is not renewed before it ends. So
@@ -65,11 +67,12 @@ def loss_by_gaps(
 def losses(
     groups: Sequence[GapDistribution], lifetime: float, buffer: float, *, with_interval: bool = True
 ) -> Loss:
-    """Give the loss with its interval; `groups` are the gaps of disjoint sets of sessions.
+    """Return the loss with its interval.
 
-    With one group there is nothing to draw from: the interval is that of so many independent
-    cycles, which is too narrow where the gaps of a session resemble each other. It never ends
-    below what none in so many cycles would show. Without the interval it is 0 to 1, and quick.
+    `groups` are the gaps of disjoint sets of sessions. With one group nothing can be resampled:
+    the interval is that of independent cycles, which is too narrow where the gaps of a session
+    resemble each other. It never ends below the rule of three. Without `with_interval` it is 0 to
+    1, and quick to compute.
     """
     period = lifetime - buffer
     sums = [_sums(group, lifetime, buffer) for group in groups]
@@ -86,7 +89,7 @@ def losses(
 
 
 _Sums: TypeAlias = tuple[float, float, float]
-"""Seconds of gaps that are lost though a buffer could save them, lost anyhow, and due at all."""
+"""Seconds of gaps: lost but savable by a buffer, lost beyond the lifetime, and all due ones."""
 
 
 def _sums(gaps: GapDistribution, lifetime: float, buffer: float) -> _Sums:
@@ -98,7 +101,7 @@ def _sums(gaps: GapDistribution, lifetime: float, buffer: float) -> _Sums:
 
 
 def _shares(sums: Sequence[_Sums], period: float) -> tuple[float, float, float]:
-    """Give the shares of both losses, and the cycles."""
+    """Return the shares of both losses, and the cycles."""
     savable = beyond = due = 0.0
     for one in sums:
         savable, beyond, due = savable + one[0], beyond + one[1], due + one[2]
@@ -111,30 +114,30 @@ def _shares(sums: Sequence[_Sums], period: float) -> tuple[float, float, float]:
 class LagCounts:
     """A histogram of renewal lags: from due to the first request at or after it, in seconds.
 
-    As Prometheus counts: `counts` are cumulative, each of lags up to its bound in `bounds`, which
-    rise; `total` has those above the last bound too.
+    Attributes:
+        bounds: Rising bounds in seconds.
+        counts: Cumulative counts of lags up to each bound, as Prometheus has them.
+        total: The count of all lags, those above the last bound included.
+        silent: Due tokens whose session sent no further request: their lags are above any bound,
+            or their users left; which of the two is unknown.
+
     """
 
     bounds: tuple[float, ...]
     counts: tuple[float, ...]
     total: float
     silent: float = 0.0
-    """Due tokens whose session never came back: they are lags above any bound, or people who
-    left; nobody can tell."""
 
     @classmethod
     def of(cls, values: Sequence[float], counts: Sequence[float], silent: float = 0.0) -> LagCounts:
-        """Give the cumulative form of plain counts by rising value."""
+        """Return the histogram of plain counts, each of one of the rising `values`."""
         sums = tuple(itertools.accumulate(counts))
         return cls(
             bounds=tuple(values), counts=sums, total=sums[-1] if sums else 0.0, silent=silent
         )
 
     def above(self, seconds: float) -> float:
-        """Give how many lags exceed `seconds`.
-
-        Between two bounds the lower one's count is given: too many rather than too few.
-        """
+        """Return how many lags exceed `seconds`; between two bounds, how many exceed the lower."""
         place = bisect.bisect_right(self.bounds, seconds)
         return self.total - (self.counts[place - 1] if place else 0.0)
 
@@ -142,14 +145,14 @@ class LagCounts:
 def loss_by_lags(
     lags: LagCounts, buffer: float, by_session: Sequence[Sequence[float]] = ()
 ) -> Interval:
-    """Give the share of renewals lost with a buffer of `buffer` seconds, from measured lags.
+    """Return the share of renewals lost with a buffer of `buffer` seconds, from measured lags.
 
-    The survival function of the lag is that share: a lag above the buffer finds its token expired.
-    It needs no log and no count of workers, as the due instant is in the token, but the lags must
-    include expired tokens that were presented. With `by_session` the interval draws whole
-    sessions, without it lags. The law of the lags depends on ``lifetime - buffer`` where gaps are
-    as long: far from the buffer at which it was taken it errs to the safe side, and the interval
-    does not cover that. Take it anew after each change.
+    That share is the survival function of the lag: a lag above the buffer means an expired token.
+    No log and no number of workers is needed, as the due instant is in the token, but the lags
+    must include expired tokens that were presented. With `by_session` the interval draws whole
+    sessions, without it lags. The distribution of the lags depends on ``lifetime - buffer`` where
+    gaps are as long: far from the buffer at which it was measured the result is too high, and the
+    interval does not cover that. Measure again after each change.
     """
     found = wilson_interval(lags.above(buffer), lags.total)
     if len(by_session) < 2:

@@ -1,4 +1,4 @@
-"""What was measured, and what is wanted: the inputs of the tuner."""
+"""The inputs of the tuner: measurements, the settings in force, and targets."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from linqi_tune.model.losses import LagCounts
 
 __all__ = [
     "REFERENCE_COSTS",
+    "TARGET_OPTIONS",
     "Costs",
     "CurrentSettings",
     "Measurements",
@@ -24,84 +25,108 @@ __all__ = [
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Costs:
-    """Processor time of the calls on the user's machine, in microseconds, and memory in bytes."""
+    """Processor time of single operations in microseconds, and memory in bytes.
+
+    Attributes:
+        hit: The whole middleware, for a request whose token is cached.
+        verify: The additional cost of a token that is not cached, by algorithm.
+        sign: A successor, by algorithm.
+        entry_bytes: Memory of one cached token.
+        sign_between: The interval of the cost of a signature, where it was measured.
+        assumed: Algorithms whose costs were measured on another machine.
+        source: The name of the file with the figures.
+
+    """
 
     hit: float
-    """The whole middleware on a request whose token is cached."""
     verify: Mapping[str, float]
-    """What a token that is not cached costs on top, by algorithm."""
     sign: Mapping[str, float]
-    """A successor, by algorithm."""
     entry_bytes: float
-    """Memory of one cached token."""
     sign_between: Mapping[str, tuple[float, float]] = field(default_factory=dict)
-    """The interval of a signature's cost, where it was measured."""
     assumed: Collection[str] = ()
-    """Algorithms whose costs are not of this machine."""
     source: str
-    """Where the figures come from."""
 
 
+_REFERENCE_VERIFY_AND_SIGN: Final = {
+    "HS256": (7.1, 5.4),
+    "RS256": (26.6, 241.6),
+    "RS384": (27.1, 241.9),
+    "PS256": (29.3, 246.9),
+    "ES256": (69.8, 30.8),
+    "ES384": (479.3, 222.7),
+    "Ed25519": (111.2, 36.3),
+    "EdDSA": (111.2, 36.3),
+}
 REFERENCE_COSTS: Final = Costs(
     hit=3.4,
-    verify={
-        "HS256": 7.1, "RS256": 26.6, "RS384": 27.1, "PS256": 29.3, "ES256": 69.8, "ES384": 479.3,
-        "Ed25519": 111.2, "EdDSA": 111.2,
-    },
-    sign={
-        "HS256": 5.4, "RS256": 241.6, "RS384": 241.9, "PS256": 246.9, "ES256": 30.8, "ES384": 222.7,
-        "Ed25519": 36.3, "EdDSA": 36.3,
-    },
+    verify={name: verify for name, (verify, _) in _REFERENCE_VERIFY_AND_SIGN.items()},
+    sign={name: sign for name, (_, sign) in _REFERENCE_VERIFY_AND_SIGN.items()},
     entry_bytes=1_065,
     source="docs/reference/benchmarks.md (another machine)",
-)  # fmt: skip
-"""Used where no benchmark is given: an AMD EPYC of 2 CPUs, see docs/reference/benchmarks.md."""
+)
+"""Used without a benchmark: an AMD EPYC with 2 CPUs, see docs/reference/benchmarks.md."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Visitors:
-    """How people come, in real seconds."""
+    """The traffic of an application's users, in real seconds.
+
+    Attributes:
+        groups: The gaps between pages of a session, by disjoint sets of sessions, so that whole
+            sets can be drawn.
+        parallel: Requests per page, with the share of pages.
+        popularity: Classes of sessions: their share, and their page rate over the mean rate.
+        sessions: Sessions active at once, at most; 0 where unknown.
+        peak_rps: Requests in the busiest second; 0 where unknown.
+        login_spread: Seconds within which all would sign in at the highest sign-in rate seen.
+        open_share: The share of gaps that had not ended when the log did.
+        source: The name of the log or storm.
+
+    """
 
     groups: Sequence[GapDistribution]
-    """Gaps between pages of a session, by disjoint sets of sessions, to draw whole ones."""
     parallel: Sequence[tuple[float, float]] = ((1.0, 1.0),)
-    """Requests per page, with the share of pages."""
     popularity: Sequence[tuple[float, float]] = ((1.0, 1.0),)
-    """Classes of sessions: their share, and how often they come beside the mean."""
     sessions: int = 0
-    """Active at once, at the busiest; 0 where unknown."""
     peak_rps: float = 0.0
-    """Requests in the busiest second; 0 where unknown."""
     login_spread: float = 0.0
-    """Seconds within which all would sign in at the highest rate seen."""
     open_share: float = 0.0
-    """The share of gaps that were not over at the end: what was not seen of the law."""
     source: str = ""
 
     @property
     def gaps(self) -> GapDistribution:
-        """The law of all of them."""
+        """The gaps of all groups."""
         return self.groups[0] if len(self.groups) == 1 else GapDistribution.merged(self.groups)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ServerMeasurements:
-    """What one storm showed of the servers, in real seconds."""
+    """The servers of one storm, in real seconds.
+
+    Attributes:
+        request_seconds: Processor time of a request, everything included; 0 where not sampled.
+        p99: Latency of 99 of 100 requests, from the time they were planned for.
+        p999: The same of 999 in 1,000.
+        hit_ratio: The share of verifications that the cache answered; None where unknown.
+        storm_factor: The highest renewal rate over the steady rate; None where unknown.
+        window: The seconds over which the storm factor was taken.
+        lost: The share of cycles that were lost.
+        cycles: Tokens that were renewed or found expired.
+        compression: The number by which the storm divided times.
+        source: The name of the storm.
+
+    """
 
     request_seconds: float
-    """Processor time of a request, everything included; 0 where not sampled."""
     p99: float
-    """Of all requests, counted from when they should have been sent."""
     p999: float
     hit_ratio: float | None
     storm_factor: float | None
     window: float
-    """Over which it was taken."""
     policy: str
     algorithm: str
     workers: int
     lost: float
-    """The share of cycles lost."""
     cycles: int
     compression: float
     source: str = ""
@@ -109,7 +134,16 @@ class ServerMeasurements:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CurrentSettings:
-    """The settings in force, in seconds; the defaults of the middleware where nothing is said."""
+    """The settings in force, in seconds; the middleware's defaults where none are set.
+
+    Attributes:
+        budget: Signatures of successors per second of one process; None for no budget.
+        off_loop: None for threads with RSA only.
+        slides: Whether the server hands out successors; else clients redeem refresh tokens.
+        idle: Seconds without use after which a refresh token ends.
+        absolute: Seconds after which a session with refresh tokens ends.
+
+    """
 
     lifetime: float = 900.0
     buffer: float = 300.0
@@ -121,17 +155,12 @@ class CurrentSettings:
     cache_bytes: int = 64 * 2**20
     cache_lifetime: float = 60.0
     budget: float | None = None
-    """Signatures of successors per second of one process."""
     burst: float = 10.0
     off_loop: bool | None = None
-    """None: threads for RSA only."""
     has_store: bool = False
     slides: bool = True
-    """Whether the server hands successors back; else clients redeem refresh tokens."""
     idle: float = 604_800.0
-    """Of a refresh token."""
     absolute: float = 2_592_000.0
-    """The end of a session that is refreshed."""
     has_issuers: bool = False
     stale_after: float = 10.0
     grace: float = 10.0
@@ -139,74 +168,77 @@ class CurrentSettings:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Targets:
-    """What is wanted; None where the user said nothing.
+    """What the settings must achieve; None where the user set no target.
 
-    `ConfigurationError` names every one that cannot be, as the command line calls it.
+    Attributes:
+        sessions: Sessions active at once, at most.
+        peak_rps: Requests in the busiest second.
+        workers: Server processes.
+        memory_mb: Memory for cached tokens in each worker, in megabytes of 1,000,000 bytes.
+        max_lost: The largest share of renewals lost; a session renews once per ``lifetime -
+            buffer``.
+        cpu_share: The highest utilisation of a worker.
+        revocation: Seconds until a revoked session must be refused.
+        session_cap: Seconds after which a session must end.
+        most_lifetime: The longest lifetime of an access token, for which a stolen one is valid.
+        timeout: Seconds after which clients abandon a request.
+        outage: The longest outage, in seconds, in which no session may be lost.
+        published_ahead: Seconds for which outside issuers publish a key before it signs.
+
+    Raises:
+        ConfigurationError: Names every target out of its range, as the command line calls it.
+
     """
 
     sessions: int | None = None
     peak_rps: float | None = None
     workers: int | None = None
     memory_mb: float | None = None
-    """For cached tokens in each worker, in megabytes of 1,000,000 bytes."""
     max_lost: float = 1e-4
-    """The largest share of renewals lost; a session has one every ``lifetime - buffer``."""
     cpu_share: float = 0.6
-    """How busy a worker may be."""
     revocation: float | None = None
-    """Seconds until a revoked session must be refused."""
     session_cap: float | None = None
-    """The longest life of a session, in seconds."""
     most_lifetime: float = 3_600.0
-    """The longest life of an access token: so long a stolen one is good."""
     timeout: float = 10.0
-    """After which clients give up, in seconds."""
     outage: float = 120.0
-    """An outage that must lose nobody, in seconds."""
     published_ahead: float | None = None
-    """How long outside issuers publish a key before it signs, in seconds."""
     algorithm: str | None = None
 
     def __post_init__(self) -> None:
-        above = ("peak_rps", "memory_mb", "revocation", "timeout")
-        checks: list[tuple[str, str, Callable[[float], bool]]] = [
-            *((name, "above 0", lambda value: value > 0) for name in above),
-            *((name, "at least 1", lambda value: value >= 1)
-              for name in ("sessions", "workers", "most_lifetime")),
-            *((name, "at least 0", lambda value: value >= 0)
-              for name in ("outage", "published_ahead")),
-            ("session_cap", "at least 60", lambda value: value >= 60),
-            ("max_lost", "above 0 and below 1", lambda value: 0 < value < 1),
-            ("cpu_share", "above 0 and at most 1", lambda value: 0 < value <= 1),
-        ]  # fmt: skip
         faults = []
-        for name, expected, holds in checks:
+        for name, (option, expected, holds) in _TARGETS.items():
             value = getattr(self, name)
             if value is not None and not (math.isfinite(value) and holds(value)):
-                faults.append(f"{_OPTIONS[name]} is {value:g}, expected {expected}")
+                faults.append(f"{option} is {value:g}, expected {expected}")
         if faults:
             raise ConfigurationError(faults)
 
 
-_OPTIONS: Final = {
-    "sessions": "--sessions",
-    "peak_rps": "--peak-rps",
-    "workers": "--workers",
-    "memory_mb": "--memory-mb",
-    "max_lost": "--max-lost",
-    "cpu_share": "--cpu-share",
-    "revocation": "--revocation-seconds",
-    "session_cap": "--session-cap-seconds",
-    "most_lifetime": "--max-lifetime-seconds",
-    "timeout": "--timeout-seconds",
-    "outage": "--outage-seconds",
-    "published_ahead": "--key-overlap-seconds",
+_ABOVE_0 = ("above 0", lambda value: value > 0)
+_AT_LEAST_0 = ("at least 0", lambda value: value >= 0)
+_AT_LEAST_1 = ("at least 1", lambda value: value >= 1)
+_TARGETS: Final[Mapping[str, tuple[str, str, Callable[[float], bool]]]] = {
+    "sessions": ("--sessions", *_AT_LEAST_1),
+    "peak_rps": ("--peak-rps", *_ABOVE_0),
+    "workers": ("--workers", *_AT_LEAST_1),
+    "memory_mb": ("--memory-mb", *_ABOVE_0),
+    "max_lost": ("--max-lost", "above 0 and below 1", lambda value: 0 < value < 1),
+    "cpu_share": ("--cpu-share", "above 0 and at most 1", lambda value: 0 < value <= 1),
+    "revocation": ("--revocation-seconds", *_ABOVE_0),
+    "session_cap": ("--session-cap-seconds", "at least 60", lambda value: value >= 60),
+    "most_lifetime": ("--max-lifetime-seconds", *_AT_LEAST_1),
+    "timeout": ("--timeout-seconds", *_ABOVE_0),
+    "outage": ("--outage-seconds", *_AT_LEAST_0),
+    "published_ahead": ("--key-overlap-seconds", *_AT_LEAST_0),
 }
+"""The option of each target, its range, and the check of the range."""
+TARGET_OPTIONS: Final = {name: option for name, (option, _, _) in _TARGETS.items()}
+"""The option of the command line for each target."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Measurements:
-    """All that is known."""
+    """All measurements, the settings in force and the targets; None or empty where unknown."""
 
     visitors: Visitors | None = None
     lags: LagCounts | None = None

@@ -1,4 +1,4 @@
-"""From measurements and targets to three options, none better than another in everything."""
+"""Three options of settings, none of which is better than another in every figure."""
 
 from __future__ import annotations
 
@@ -27,27 +27,27 @@ from linqi_tune.model.recommendations import recommendations_of
 __all__ = ["advise"]
 
 _SAFER_LOSS: Final = 0.2
-"""Of the target: room for tomorrow's visitors."""
+"""As a share of the target, to allow for other traffic."""
 _CACHE_LIFETIMES: Final = (10.0, 30.0, 60.0, 120.0, 300.0, 600.0, 900.0, 1_800.0, 3_600.0)
 _ENTRIES: Final = {"safer": 1.5, "balanced": 1.1, "leaner": 0.6}
-"""Times the entries that only age would end."""
+"""Multiples of the entries with which none is evicted before it expires."""
 _OUTAGES: Final[Mapping[OptionName, float]] = {"safer": 2.0, "balanced": 1.0, "leaner": 0.5}
-"""Times the outage of the store that clients shall outlast."""
+"""Multiples of the store's outage that clients must survive."""
 _BUDGETS: Final = {"safer": 2.0, "balanced": 1.5, "leaner": 1.5}
 _SHARE_OF_TARGET: Final = 0.1
-"""Of the loss that is allowed, what the budget may cause: not all it puts off come again."""
-_MOST_PUT_OFF: Final = 1e-3
+"""The share of the allowed loss that the budget may cause: a deferred renewal may be lost."""
+_MOST_DEFERRED: Final = 1e-3
 _LEAST_ENTRIES: Final = 1_000
 _LEAST_BUDGET: Final = 10.0
-"""Entries and signatures per second of a process that cost next to nothing: a log that shows only
-some of the people must not make a budget that loses the others."""
+"""Entries and signatures per second of a process that cost very little: a log of only some of the
+sessions must not lead to a budget that loses the others."""
 _OFF_LOOP_SECONDS: Final = 150e-6
-"""Of a signature: beyond it a thread's hop is the lesser delay for the others on the loop."""
+"""Seconds of a signature above which a thread delays other requests on the loop less."""
 _WORTH_HAVING: Final = 0.01
 
 
 def advise(measurements: Measurements) -> Advice:
-    """Give the settings that fit `measurements`."""
+    """Return the settings that suit `measurements`, as three options with their reasons."""
     predictor = Predictor(measurements)
     current = predictor.current_plan()
     now = predictor.outcome(current)
@@ -77,7 +77,7 @@ def advise(measurements: Measurements) -> Advice:
 
 
 def _lifetimes_of(predictor: Predictor) -> dict[OptionName, LifetimeChoice]:
-    """Give the lifetime and the buffer of each option."""
+    """Return the lifetime and the buffer of each option."""
     measurements = predictor.measurements
     most, _ = longest_lifetime(measurements)
     outage = measurements.targets.outage
@@ -91,7 +91,7 @@ def _lifetimes_of(predictor: Predictor) -> dict[OptionName, LifetimeChoice]:
     balanced = choose_lifetime(predictor, lifetimes, target, least=outage)
     safer = choose_lifetime(predictor, lifetimes, target * _SAFER_LOSS, least=outage)
     if not safer.is_met:
-        # As good as the evidence allows at the lifetime that the balanced one needs.
+        # The best that the evidence allows, at the lifetime of the balanced option.
         at = [lifetime for lifetime in lifetimes if lifetime <= balanced.lifetime][-1:]
         safer = choose_lifetime(predictor, at, target * _SAFER_LOSS, least=outage)
     leaner = choose_lifetime(predictor, lifetimes, target, least=outage, by_upper=False)
@@ -101,7 +101,7 @@ def _lifetimes_of(predictor: Predictor) -> dict[OptionName, LifetimeChoice]:
 
 
 def _plan(predictor: Predictor, name: OptionName, choice: LifetimeChoice) -> SettingsPlan:
-    """Give the plan of an option."""
+    """Return the plan of an option."""
     measurements, targets = predictor.measurements, predictor.measurements.targets
     current = predictor.current_plan()
     algorithm = targets.algorithm or current.algorithm
@@ -115,11 +115,11 @@ def _plan(predictor: Predictor, name: OptionName, choice: LifetimeChoice) -> Set
         off_loop=sign > _OFF_LOOP_SECONDS,
         cache_entries=10**9,
     )
-    if not predictor.is_session_count_known:  # what depends on how many there are stays
+    if not predictor.is_session_count_known:  # settings that depend on it stay
         return replace(
             plan, cache_entries=current.cache_entries, workers=targets.workers or current.workers
         )
-    # The safer option has one worker to lose.
+    # The safer option can lose a worker.
     plan = replace(plan, workers=targets.workers or predictor.workers_for(plan) + (name == "safer"))
     plan = replace(plan, cache_lifetime=_cache_lifetime(predictor, plan))
     plan = replace(plan, cache_entries=_entries(predictor, name, plan))
@@ -128,12 +128,12 @@ def _plan(predictor: Predictor, name: OptionName, choice: LifetimeChoice) -> Set
     rate = steady_rate(predictor.sessions, plan.period)
     signed = rate * predictor.signatures_per_renewal(plan)
     budget = max(budget_rate(signed, _BUDGETS[name]), _LEAST_BUDGET * plan.workers)
-    chance = min(_MOST_PUT_OFF, targets.max_lost * _SHARE_OF_TARGET)
+    chance = min(_MOST_DEFERRED, targets.max_lost * _SHARE_OF_TARGET)
     return replace(plan, budget=budget, burst=float(burst_for(signed / budget, chance)))
 
 
 def _cache_lifetime(predictor: Predictor, plan: SettingsPlan) -> float:
-    """Give the shortest of a few lives from which on a longer one is worth under 1 % of hits."""
+    """Return the shortest cache lifetime from which a longer one adds less than 1 % of hits."""
     lives = [life for life in _CACHE_LIFETIMES if life < plan.lifetime] + [plan.lifetime]
     best = predictor.hit_share(replace(plan, cache_lifetime=plan.lifetime))
     return next(
@@ -145,7 +145,7 @@ def _cache_lifetime(predictor: Predictor, plan: SettingsPlan) -> float:
 
 
 def _entries(predictor: Predictor, name: OptionName, plan: SettingsPlan) -> int:
-    """Give the entries of each worker's cache, within the memory that is allowed."""
+    """Return the entries of each worker's cache, within the allowed memory."""
     needed = max(float(_LEAST_ENTRIES), predictor.entries_needed(plan) * _ENTRIES[name])
     memory = predictor.measurements.targets.memory_mb
     room = math.inf if memory is None else memory * 1e6 / predictor.measurements.costs.entry_bytes

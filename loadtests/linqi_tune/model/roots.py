@@ -1,4 +1,4 @@
-"""Where a condition ceases to hold: the roots that formulas of the tuner leave open."""
+"""Root finding by bisection, for equations without a closed solution."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _HALVINGS: Final = 60
 
 
 def root_between(is_below: Callable[[float], bool], low: float, high: float) -> float:
-    """Give where `is_below` ceases to hold between `low`, where it does, and `high`, where not."""
+    """Return the end of `is_below`, which holds at `low` and does not hold at `high`."""
     for _ in range(_HALVINGS):
         middle = (low + high) / 2
         low, high = (middle, high) if is_below(middle) else (low, middle)
@@ -20,7 +20,7 @@ def root_between(is_below: Callable[[float], bool], low: float, high: float) -> 
 
 
 def root_above(is_below: Callable[[float], bool], most: float = math.inf) -> float:
-    """Give where `is_below` ceases to hold above 0; about `most` where it holds that far."""
+    """Return where `is_below` ceases to hold above 0; about `most` if it holds until there."""
     high = 1.0
     while high < most and is_below(high):
         high *= 2

@@ -1,4 +1,4 @@
-"""How full the fullest of many windows is by chance alone: the scan statistic."""
+"""The scan statistic: the count of the fullest of many windows by chance alone."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ __all__ = ["noise95", "scan_mean", "scan_quantile"]
 
 
 def scan_quantile(share: float, rate: float, span: float, window: float) -> float:
-    """Give the count that the fullest `window` of `span` seconds exceeds with ``1 - share``.
+    """Return the count that the fullest `window` of `span` seconds exceeds with ``1 - share``.
 
-    Events come by a Poisson process of `rate` per second. Alm's approximation of the scan
+    Events are a Poisson process of `rate` per second. Alm's approximation of the scan
     statistic (Alm, Adv. Appl. Prob. 15, 1983; Naus, JASA 77, 1982), interpolated between whole
-    counts; it is good to a few per cent where windows hold more than a few events.
+    counts; it is accurate to a few per cent where windows hold more than a few events.
     """
     mean = rate * window
     low, high = -1, max(4, int(mean + 4 * math.sqrt(mean)) + 4)
@@ -30,7 +30,7 @@ def scan_quantile(share: float, rate: float, span: float, window: float) -> floa
 
 
 def _scan_below(count: int, rate: float, span: float, window: float) -> float:
-    """Give the chance that no window of `span` holds more than `count`."""
+    """Return the chance that no window of `span` holds more than `count`."""
     mean = rate * window
     if mean <= 0:
         return 1.0
@@ -43,7 +43,7 @@ def _scan_below(count: int, rate: float, span: float, window: float) -> float:
 
 
 def _poisson_below(count: int, mean: float) -> float:
-    """Give the chance of at most `count` where `mean` are expected."""
+    """Return the chance of at most `count` events if `mean` are expected."""
     if mean > 1e4:
         return 0.5 * math.erfc((mean - count - 0.5) / math.sqrt(2 * mean))
     first = max(0, int(mean - 12 * math.sqrt(mean) - 20))
@@ -54,7 +54,7 @@ def _poisson_below(count: int, mean: float) -> float:
 
 
 def scan_mean(rate: float, span: float, window: float) -> float:
-    """Give the expected count of the fullest `window` in `span` seconds, at `rate` per second.
+    """Return the expected count of the fullest `window` in `span` seconds, at `rate` per second.
 
     The mean of nine quantiles of `scan_quantile`.
     """
@@ -65,8 +65,9 @@ def scan_mean(rate: float, span: float, window: float) -> float:
 
 
 def noise95(rate: float, span: float, window: float) -> float:
-    """Give the factor that 95 of 100 perfectly spread populations stay below.
+    """Return the storm factor that 95 of 100 evenly spread populations stay below.
 
-    A storm factor under it is none: chance alone makes the fullest window so full.
+    A storm factor below it is at the level of chance. `rate` is per second, `span` and `window`
+    are in seconds.
     """
     return scan_quantile(0.95, rate, span, window) / (rate * window) if rate > 0 else math.inf

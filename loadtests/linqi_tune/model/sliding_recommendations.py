@@ -114,7 +114,7 @@ def _limit_of_evidence(predictor: Predictor, choice: LifetimeChoice) -> str:
     if shown <= predictor.measurements.targets.max_lost:
         return ""
     return (
-        f" as far as {choice.loss.cycles:,.0f} cycles can tell, which cannot rule out a loss of"
+        f", as far as {choice.loss.cycles:,.0f} cycles can tell, which cannot rule out a loss of"
         f" {_percent(shown)}"
     )
 

@@ -1,4 +1,4 @@
-"""How many renewals come at once, under each policy."""
+"""The highest renewal rate after a common sign-in, under each policy."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ __all__ = [
 
 _STEPS: Final = 600
 _NEAR: Final = 0.97
-"""Where the expected rate is within this share of its highest, chance decides where the peak is."""
+"""Where the expected rate is above this share of its maximum, chance decides where the peak is."""
 
 
 def plain_peak(sessions: float, gaps: GapDistribution, window: float) -> float:
-    """Give renewals per second over `window` seconds when all tokens fall due at once.
+    """Return renewals per second over `window` seconds when all tokens fall due at once.
 
     ``N * E[min(g, w)] / E[g] / w``; for a Poisson process of rate r it is ``N (1-exp(-r w)) / w``.
     """
@@ -36,19 +36,22 @@ def plain_peak(sessions: float, gaps: GapDistribution, window: float) -> float:
 
 
 def duplicate_signatures(parallel: float, workers: float) -> float:
-    """Give how many workers see at least one of `parallel` requests: ``W (1 - (1 - 1/W)**C)``.
+    """Return the mean number of workers that `parallel` requests reach: ``W (1 - (1 - 1/W)**C)``.
 
-    That many signatures a renewal costs where each worker has its own memo and a request meets any
-    of them with the same chance; none of them has a memo: C; a shared store: 1.
+    A renewal costs this many signatures if each worker has its own memo and a request reaches each
+    worker with the same chance. Without a memo it costs C, with a shared store 1.
     """
     return workers * -math.expm1(parallel * math.log1p(-1 / workers)) if workers > 1 else 1.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LoginCohort:
-    """Sessions that signed in together, and the law by which they come back.
+    """Sessions that signed in together.
 
-    `login_spread`: they signed in within that time, in seconds.
+    Attributes:
+        gaps: The pauses between their pages.
+        login_spread: The seconds within which they signed in.
+
     """
 
     sessions: int
@@ -105,7 +108,7 @@ def _renewals(cohort: LoginCohort, plan: SettingsPlan, step: float) -> list[floa
 
 
 def _averaged(shares: Sequence[float], width: float) -> list[float]:
-    """Give the distribution of a sum with a uniform part, `width` steps wide."""
+    """Return the distribution of a sum with a uniform part that is `width` steps wide."""
     if width <= 0:
         return list(shares)
     sums = [0.0]
@@ -123,12 +126,12 @@ def _averaged(shares: Sequence[float], width: float) -> list[float]:
 
 
 def _shifted(shares: Sequence[float], by: float) -> list[float]:
-    """Give the distribution `by` steps later."""
+    """Return the distribution `by` steps later."""
     return [_at(shares, n - by) for n in range(len(shares))]
 
 
 def _repeated(first: Sequence[float], cycle: Sequence[float]) -> list[float]:
-    """Give the expected renewals where each begins another cycle: the renewal equation."""
+    """Return the expected renewals where each begins another cycle: the renewal equation."""
     masses = [(n, b - a) for n, (a, b) in enumerate(itertools.pairwise(cycle), 1) if b > a]
     found: list[float] = []
     for n, share in enumerate(first):
@@ -137,7 +140,7 @@ def _repeated(first: Sequence[float], cycle: Sequence[float]) -> list[float]:
 
 
 def _at(shares: Sequence[float], place: float) -> float:
-    """Give the distribution between two steps, and 0 before the first."""
+    """Return the distribution between two steps, and 0 before the first."""
     if place < 0:
         return 0.0
     if place >= len(shares) - 1:
@@ -147,5 +150,5 @@ def _at(shares: Sequence[float], place: float) -> float:
 
 
 def _between(shares: Sequence[float], start: float, end: float) -> float:
-    """Give the share of the steps from `start` to `end`; what lies past the last is not seen."""
+    """Return the share between the steps `start` and `end`, cut at the last step."""
     return _at(shares, end) - _at(shares, start)

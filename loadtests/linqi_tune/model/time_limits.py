@@ -1,4 +1,4 @@
-"""How much patience retries, clients and revocations need."""
+"""Time limits of retries, clients and revocations: grace, thresholds and lag."""
 
 from __future__ import annotations
 
@@ -18,23 +18,23 @@ __all__ = [
 _LEAST_GRACE, _MOST_GRACE = 10.0, 60.0
 _SKEW: Final = 2.0
 LEAST_LEFT: Final = 10.0
-"""Seconds of life below which a client refreshes before it sends, where a token lives for long."""
+"""Seconds before expiry from which a client refreshes before it sends, for long lifetimes."""
 
 
 def grace(refresh_p999: float) -> float:
-    """Give for how long the token before the current one gets the same successor, in seconds.
+    """Return the grace in seconds: how long the parent token gets the same successor again.
 
     ``max(10, 3 * p99.9)`` of the refresh latency, at most 60: a first try, a timeout of a client
-    that knows that latency, and a second try. The 3 is a judgement. A longer grace helps a thief
-    with a stolen parent for as long.
+    that knows that latency, and a second try. The 3 is a judgement. A stolen parent token works
+    for as long as the grace.
     """
     return float(min(_MOST_GRACE, max(_LEAST_GRACE, math.ceil(3 * refresh_p999))))
 
 
 def lost_replies(drop_share: float, refreshes_per_day: float) -> float:
-    """Give the share of users who lose a reply to a refresh in a day: ``1 - (1 - q)**n``.
+    """Return the share of users who lose a response to a refresh in a day: ``1 - (1 - q)**n``.
 
-    Without a grace or a late retry each of them is signed out.
+    Without a grace or recovery each of them is signed out.
     """
     if drop_share >= 1:
         return 1.0
@@ -43,7 +43,7 @@ def lost_replies(drop_share: float, refreshes_per_day: float) -> float:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClientThresholds:
-    """How early a client renews, in seconds of life left; `jitter` as a share."""
+    """When a client renews, in seconds before expiry; `jitter` is a share."""
 
     advisory: float
     mandatory: float
@@ -51,11 +51,11 @@ class ClientThresholds:
 
 
 def client_thresholds(lifetime: float, buffer: float, refresh_p999: float) -> ClientThresholds:
-    """Give the thresholds of clients that judge for themselves.
+    """Return the thresholds of clients that decide by ``exp``.
 
-    They begin with the server's buffer, at most half a life. Nobody sends a token with less life
-    than a request that waits for its refresh needs: twice the slowest refresh and the skew of the
-    clocks, at most a tenth of the life. A jitter spreads timers that were started together.
+    They begin to renew when the server's buffer begins, at most half a lifetime before expiry. A
+    client does not send a token with less time left than twice the slowest refresh and the skew of
+    the clocks, at most a tenth of the lifetime. The jitter spreads timers that started together.
     """
     advisory = min(buffer, lifetime / 2)
     mandatory = min(max(LEAST_LEFT, 2 * refresh_p999 + _SKEW), lifetime / 10, advisory)
@@ -65,10 +65,10 @@ def client_thresholds(lifetime: float, buffer: float, refresh_p999: float) -> Cl
 def revocation_lag(
     lifetime: float, feed_seconds: float | None = None, stale_after: float = math.inf
 ) -> float:
-    """Give the longest time in seconds for which a revoked session's access token is accepted.
+    """Return the longest time in seconds for which a revoked session's access token is accepted.
 
-    Without a feed (`feed_seconds` None) it lives to its end. With one, as long as the feed takes,
-    and while the feed is lost until ``stale_after``, when requests are answered with 503.
+    Without a feed (`feed_seconds` None) it is accepted until it expires. With one, for as long as
+    the feed takes, and if the feed is lost until ``stale_after``, when requests get 503.
     """
     if feed_seconds is None:
         return lifetime

@@ -1,4 +1,4 @@
-"""How long requests wait for a worker, and what signing adds while tokens expire."""
+"""The queue before the workers: waits, and the load of signing while tokens expire."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ __all__ = [
 
 _SAFE_SHARE: Final = 1 / 3
 """Of a client's timeout: the backlog formula reads up to 27 % low, and a backlog near the timeout
-feeds itself. A judgement, drawn from simulations."""
+grows by itself. A judgement, from simulations."""
 _MOST_WORKERS: Final = 4_096
 
 
@@ -36,7 +36,7 @@ class ServiceTimes:
 
 
 def mixed_service(parts: list[tuple[float, float]]) -> ServiceTimes:
-    """Give the service time of kinds of requests, each its share and its seconds."""
+    """Return the service times of several kinds of requests, each with its share and seconds."""
     weight = sum(share for share, _ in parts)
     return ServiceTimes(
         mean=sum(share * seconds for share, seconds in parts) / weight,
@@ -45,12 +45,12 @@ def mixed_service(parts: list[tuple[float, float]]) -> ServiceTimes:
 
 
 def queued_wait(rate: float, service: ServiceTimes, workers: int, shared: bool = False) -> float:
-    """Give the mean wait in seconds before a request is served, at `rate` per second in all.
+    """Return the mean wait in seconds of a request, at `rate` requests per second in all.
 
-    Workers with a queue each, as processes have: Pollaczek and Khinchine's
+    For workers with a queue each, as processes have: Pollaczek and Khinchine's
     ``rate/W E[S^2] / (2 (1 - rho))``, exact for Poisson arrivals at each. With one queue that is
     `shared`: Allen and Cunneen's ``C(W, a) E[S] (1 + cv^2) / (2 W (1 - rho))``, where C is Erlang's
-    chance of waiting. Infinity at a utilisation of 1 and above.
+    chance of waiting. Infinity at a utilisation of at least 1.
     """
     load = rate * service.mean / workers
     if load >= 1:
@@ -62,7 +62,7 @@ def queued_wait(rate: float, service: ServiceTimes, workers: int, shared: bool =
 
 
 def _erlang_c(workers: int, offered: float) -> float:
-    """Give the chance that all `workers` are busy, by the recursion of Erlang's B."""
+    """Return the chance that all `workers` are busy, by the recursion of Erlang's B."""
     blocked = 1.0
     for n in range(1, workers + 1):
         blocked = offered * blocked / (n + offered * blocked)
@@ -71,10 +71,10 @@ def _erlang_c(workers: int, offered: float) -> float:
 
 
 def wait_quantile(share: float, rate: float, service: ServiceTimes, workers: int) -> float:
-    """Give the wait in seconds that `share` of requests do not exceed, a queue for each worker.
+    """Return the wait in seconds that `share` of requests do not exceed, with a queue per worker.
 
-    The wait is 0 with the chance ``1 - rho``, else about exponential with the mean of those who
-    wait (exact for an exponential service time, and in heavy traffic: Kingman, 1962).
+    The wait is 0 with the chance ``1 - rho``, else about exponential with the mean of requests
+    that wait (exact for an exponential service time, and in heavy traffic: Kingman, 1962).
     """
     load = rate * service.mean / workers
     if load >= 1:
@@ -86,17 +86,21 @@ def wait_quantile(share: float, rate: float, service: ServiceTimes, workers: int
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SigningStorm:
-    """What an expiry window of tokens that fall due together does to the workers."""
+    """The load on the workers in an expiry window, when many tokens are due together.
+
+    Attributes:
+        steady_load: The utilisation of a worker outside the window.
+        open_load: The utilisation when the window opens and every request needs a signature.
+        backlog: Seconds of work that accumulate; 0 while `open_load` is at most 1.
+
+    """
 
     steady_load: float
-    """The utilisation of a worker outside the window."""
     open_load: float
-    """The same when the window opens and every request asks for a signature."""
     backlog: float
-    """Seconds of work that pile up; 0 while `open_load` is at most 1."""
 
     def is_safe(self, timeout: float) -> bool:
-        """Tell whether the backlog stays below a third of the clients' `timeout` in seconds."""
+        """Return whether the backlog stays below a third of the clients' `timeout` in seconds."""
         return self.steady_load < 1 and self.backlog < timeout * _SAFE_SHARE
 
 
@@ -109,13 +113,22 @@ def open_window(
     workers: int,
     signatures_per_page: float | None = None,
 ) -> SigningStorm:
-    """Give the load when all `sessions` fall due at once.
+    """Return the load when the tokens of all sessions fall due at once.
 
-    `page_rate`: pages per second of a session, each of `parallel` requests; `request_seconds`: a
-    request without its signature; `signatures_per_page`: how many signatures a page of a due
-    session costs, by default one per request, as without any memo. With ``x = (open - steady) /
-    (1 - steady)`` the backlog is ``(1 - steady) / rate (x - 1 - ln x)`` seconds: sessions leave the
-    window one by one as they are answered, so the load falls exponentially.
+    With ``x = (open - steady) / (1 - steady)`` the backlog is ``(1 - steady) / rate (x - 1 - ln
+    x)`` seconds: sessions leave the window one by one when they get a successor, so the load falls
+    exponentially.
+
+    Args:
+        sessions: Active sessions.
+        page_rate: Pages per second of a session.
+        parallel: Requests per page.
+        request_seconds: Processor time of a request without its signature.
+        sign_seconds: Processor time of a signature.
+        workers: Server processes.
+        signatures_per_page: Signatures for a page of a session that is due; None for one per
+            request, as without any memo.
+
     """
     each = parallel if signatures_per_page is None else signatures_per_page
     steady = sessions * page_rate * parallel * request_seconds / workers
@@ -128,6 +141,6 @@ def open_window(
 
 
 def workers_needed(rate: float, service: ServiceTimes, cpu_share: float) -> int:
-    """Give the fewest workers that are busy for at most `cpu_share` of the time."""
+    """Return the fewest workers whose utilisation is at most `cpu_share`."""
     needed = math.ceil(rate * service.mean / cpu_share - 1e-9)
     return max(1, min(_MOST_WORKERS, needed))

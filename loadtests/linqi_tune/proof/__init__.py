@@ -1,1 +1,1 @@
-"""Whether new settings are better: the storms before and after them."""
+"""The proof that new settings are better: storms before and after the change."""

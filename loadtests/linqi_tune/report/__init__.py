@@ -1,1 +1,1 @@
-"""The advice as it is shown: on the terminal, as JSON, as a page, and as changes to a file."""
+"""Renderings of the advice: on the terminal, as JSON, as a page, as changes to a file."""

@@ -1,4 +1,4 @@
-"""What advice changes in ``linqi.toml``, and how the file would read then."""
+"""The changes that advice makes to ``linqi.toml``, and their diff."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ __all__ = ["diff_of", "real_changes"]
 
 
 def real_changes(path: Path, changes: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
-    """Give those of `changes` that say something else than the file at `path` does.
+    """Return those of `changes` that differ from the file at `path`.
 
-    What the file does not say is a default; what the environment overrides is not looked at.
+    A key that the file lacks has its default; overrides by the environment are ignored.
     """
     raw = tomllib.loads(path.read_text("utf-8")) if path.exists() else {}
     found: dict[str, dict[str, Any]] = {}
@@ -39,7 +39,7 @@ def _default(table: str, key: str) -> Any:
 
 
 def diff_of(path: Path, changes: Mapping[str, Mapping[str, Any]]) -> str:
-    """Give the unified diff that writing `changes` to `path` would make; empty for none."""
+    """Return the unified diff that writing `changes` to `path` would make; empty for none."""
     old = path.read_text("utf-8") if path.exists() else ""
     new = apply_changes(old, changes, source=str(path))
     lines = difflib.unified_diff(

@@ -1,4 +1,4 @@
-"""Advice as JSON, in a form with a version (docs/guides/tuning.md)."""
+"""The advice as a JSON document with a schema version (docs/guides/tuning.md)."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from linqi_tune.model.plans import PlanOutcome, SettingsPlan
 __all__ = ["SCHEMA", "as_json", "outcome_as_json", "plan_as_json"]
 
 SCHEMA: Final = 1
-"""Rises when a member changes its meaning or goes away; new ones may come without."""
+"""Rises when a member changes its meaning or is removed; new members do not raise it."""
 
 
 def as_json(advice: Advice, evidence: Evidence, chosen: str) -> dict[str, Any]:
-    """Give the document; units stand in the names, and what is infinite or unknown is null."""
+    """Return the document; names contain units, and infinite or unknown values are null."""
     measurements = evidence.measurements
     sources = {
         "visitors": measurements.visitors.source if measurements.visitors else None,
@@ -42,7 +42,7 @@ def as_json(advice: Advice, evidence: Evidence, chosen: str) -> dict[str, Any]:
 
 
 def _finite(value: Any) -> Any:
-    """Replace what JSON has no number for."""
+    """Return `value` with None in place of numbers that JSON lacks."""
     if isinstance(value, Mapping):
         return {key: _finite(inner) for key, inner in value.items()}
     if isinstance(value, list | tuple):
@@ -61,7 +61,7 @@ def _option(option: Option) -> dict[str, Any]:
 
 
 def plan_as_json(plan: SettingsPlan) -> dict[str, Any]:
-    """Give a plan's members."""
+    """Return the settings of a plan."""
     return {
         "lifetime_seconds": plan.lifetime,
         "buffer_seconds": plan.buffer,
@@ -76,7 +76,7 @@ def plan_as_json(plan: SettingsPlan) -> dict[str, Any]:
 
 
 def outcome_as_json(outcome: PlanOutcome) -> dict[str, Any]:
-    """Give what is predicted."""
+    """Return the predictions for a plan."""
     loss = outcome.loss
     return {
         "lost_share": _interval(loss.savable) if loss else None,

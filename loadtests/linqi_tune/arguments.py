@@ -1,0 +1,155 @@
+"""The options of ``linqi tune``, and what they mean: sources, targets and the proof."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Mapping
+from dataclasses import fields
+from pathlib import Path
+from typing import Any, Final, TypeAlias
+
+from linqi_tune.evidence.sources import Sources
+from linqi_tune.model.measurements import TARGET_OPTIONS, Targets
+from linqi_tune.proof.proof_run import ProofConfig
+
+__all__ = ["add_options", "proof_config_of", "sources_of", "targets_of"]
+
+_Options: TypeAlias = Mapping[str, tuple[str, Mapping[str, Any]]]
+"""The help of each option, and what else `argparse` needs to know of it."""
+
+_FILE: Final = {"type": Path, "metavar": "FILE"}
+_SOURCES: Final[_Options] = {
+    "--bench": ("a result of linqi bench", _FILE),
+    "--storm": ("a result of linqi storm", _FILE),
+    "--log": (
+        "an access log, .gz too; repeat for several, oldest first",
+        {**_FILE, "action": "append", "default": []},
+    ),
+    "--log-format": (
+        "the format of the logs (default: %(default)s)",
+        {"choices": ("combined", "json"), "default": "combined"},
+    ),
+    "--log-session": (
+        "the field that identifies a session: user, host, or the number or name of a field after"
+        " the user agent; for json a member",
+        {"metavar": "FIELD", "default": ""},
+    ),
+    "--log-time": ("for json: the member with the time", {"metavar": "FIELD", "default": ""}),
+    "--quiet-path": (
+        "a path that pages request by themselves, such as /polls or /events/*; repeat for several;"
+        " added to [paths] quiet",
+        {"metavar": "PATH", "action": "append", "default": []},
+    ),
+    "--metrics": ("the middleware's metrics, in the text format of Prometheus", _FILE),
+}
+_TARGETS: Final[Mapping[str, str]] = {
+    "sessions": "sessions active at once, at most",
+    "peak_rps": "requests in the busiest second",
+    "workers": "server processes; recommended if not given",
+    "memory_mb": "memory for cached tokens in each worker, in MB",
+    "max_lost": "largest share of renewals that may be lost",
+    "cpu_share": "highest utilisation of a worker",
+    "revocation": "time after which a revoked session must be refused",
+    "session_cap": "longest session",
+    "most_lifetime": "longest lifetime of an access token, for which a stolen one is valid",
+    "timeout": "time after which clients abandon a request",
+    "outage": "longest outage in which no session may be lost",
+    "published_ahead": "time for which outside issuers publish a key before it signs",
+}
+_OUTPUT: Final[_Options] = {
+    "--config": (
+        "the configuration to read and write (default: %(default)s)",
+        {**_FILE, "default": Path("linqi.toml")},
+    ),
+    "--choose": (
+        "the option to write (default: %(default)s)",
+        {"choices": ("safer", "balanced", "leaner"), "default": "balanced"},
+    ),
+    "--dry-run": ("write no settings", {"action": "store_true"}),
+    "--yes": ("write without a question", {"action": "store_true"}),
+    "--json": ("print the advice as JSON on standard output", {"action": "store_true"}),
+    "--html": ("write a page with the curves", _FILE),
+    "--check": (
+        "exit with 1 if targets contradict each other or the proof does not hold",
+        {"action": "store_true"},
+    ),
+}
+_PROOF: Final[_Options] = {
+    "--prove": (
+        "run storms of the old and the new settings; without --storm, first one of the settings in"
+        " force",
+        {"action": "store_true"},
+    ),
+    "--app": ("your own application", {"metavar": "MODULE:APP"}),
+    "--path": ("the page to request", {}),
+    "--prove-sessions": ("sessions in each storm", {"type": int}),
+    "--compress": ("divide real times by K", {"type": float, "metavar": "K"}),
+    "--repeat": ("storms of each side", {"type": int, "default": 1, "metavar": "N"}),
+    "--seed": ("the first seed, to repeat a proof", {"type": int}),
+    "--prove-folder": (
+        "folder for results and reports (default: %(default)s)",
+        {"type": Path, "default": Path("linqi-proof"), "metavar": "FOLDER"},
+    ),
+}
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Declare the options of the command."""
+    _add(parser.add_argument_group("measurements (any of them)"), _SOURCES)
+    group = parser.add_argument_group("targets")
+    for field in fields(Targets):
+        if field.name in _TARGETS:
+            _add_target(group, field.name, field.default)
+    _add(parser.add_argument_group("output"), _OUTPUT)
+    _add(parser.add_argument_group("proof, by storms before and after the change"), _PROOF)
+
+
+def _add(group: Any, options: _Options) -> None:
+    for option, (text, more) in options.items():
+        group.add_argument(option, help=text, **more)
+
+
+def _add_target(group: Any, name: str, default: Any) -> None:
+    group.add_argument(
+        TARGET_OPTIONS[name],
+        dest=name,
+        type=int if name in ("sessions", "workers") else float,
+        default=default,
+        metavar="SHARE" if name in ("max_lost", "cpu_share") else "N",
+        help=_TARGETS[name] + ("" if default is None else " (default: %(default)g)"),
+    )
+
+
+def sources_of(arguments: argparse.Namespace) -> Sources:
+    """Return the files to read; a configuration that does not exist is left out."""
+    return Sources(
+        config=arguments.config if arguments.config.exists() else None,
+        bench=arguments.bench,
+        storm=arguments.storm,
+        logs=arguments.log,
+        log_format=arguments.log_format,
+        log_session=arguments.log_session,
+        log_time=arguments.log_time,
+        quiet_paths=arguments.quiet_path,
+        metrics=arguments.metrics,
+    )
+
+
+def targets_of(arguments: argparse.Namespace) -> Targets:
+    """Return the targets; raise ConfigurationError for one out of its range."""
+    return Targets(**{name: getattr(arguments, name) for name in _TARGETS})
+
+
+def proof_config_of(arguments: argparse.Namespace) -> ProofConfig | None:
+    """Return how to run the proof; None without ``--prove``."""
+    if not arguments.prove:
+        return None
+    return ProofConfig(
+        folder=arguments.prove_folder,
+        sessions=arguments.prove_sessions,
+        compression=arguments.compress,
+        app=arguments.app,
+        path=arguments.path,
+        repeats=max(1, arguments.repeat),
+        seed=arguments.seed,
+    )
