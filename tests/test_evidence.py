@@ -141,7 +141,7 @@ def test_a_log_needs_a_format_and_a_session() -> None:
 
 
 def write_log(path: Path, sessions: int = 60, hours: float = 4, seed: int = 1) -> list[float]:
-    """Write a log of people who click and read; give their gaps."""
+    """Write a log of users who click and read; return their gaps."""
     rng = random.Random(seed)
     visits, gaps = [], []
     for session in range(sessions):
