@@ -261,7 +261,8 @@ async def test_counters_on_sqlite_forget_what_is_over(tmp_path: Path) -> None:
     for n in range(200):
         await store.reserve(attempt(), [counter(), counter()], NOW + 60 * n)
     await store.close()
-    (rows,) = sqlite3.connect(path).execute("SELECT count(*) FROM attempts").fetchone()
+    with contextlib.closing(sqlite3.connect(path)) as connection:
+        (rows,) = connection.execute("SELECT count(*) FROM attempts").fetchone()
     assert rows <= 4
     assert path.stat().st_mode & 0o777 == 0o600
 
