@@ -1,1 +1,1 @@
-"""Staying signed in: when a session slides forward, and the service that does it."""
+"""Sessions: sliding renewal, refresh tokens, revocation and the contract of stores."""

@@ -1,4 +1,4 @@
-"""Attempts to sign in, counted before they are answered: limits, and the contract of counters."""
+"""Limits of sign-in attempts, and the contract of the stores that count them."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _MOST, _LONGEST = 1_000, 86_400
 
 
 class AttemptLimit(msgspec.Struct, frozen=True):
-    """How many attempts may stand in a moving window.
+    """How many attempts a moving window may contain.
 
     Attributes:
         most: Attempts, 1 to 1,000: a counter keeps one entry for each.
@@ -54,15 +54,15 @@ class AttemptLimit(msgspec.Struct, frozen=True):
 
 
 class Counter(msgspec.Struct, frozen=True):
-    """One thing whose attempts are counted, such as a name, and how many it may have."""
+    """One thing whose attempts are counted, such as a name, and its limit."""
 
     key: str
-    """At most 80 ASCII characters that say nothing of what is counted."""
+    """At most 80 ASCII characters that do not reveal what is counted."""
     limit: AttemptLimit
 
 
 class Full(msgspec.Struct, frozen=True):
-    """A counter that takes no attempt now, and after how many seconds it will take one."""
+    """A counter at its limit, and after how many seconds it accepts an attempt again."""
 
     key: str
     wait: float
@@ -72,16 +72,16 @@ class Full(msgspec.Struct, frozen=True):
 class AttemptStore(Protocol):
     """Counts attempts for all workers that share it.
 
-    It connects when it is first used. Every operation is one atomic step, and doing it twice does
-    no more than doing it once. All of them raise `Unavailable` when the counters cannot be reached
-    in time; what they were asked may then have happened. A counter forgets by itself, and their
-    number is bounded: the ones that were used longest ago give way.
+    It connects when it is first used. Every operation is atomic and idempotent. All of them raise
+    `Unavailable` when the counters cannot be reached in time; the operation may then have taken
+    place. Entries expire by themselves, and the number of counters is bounded: those used longest
+    ago are deleted.
     """
 
     async def reserve(
         self, attempt: str, counters: Sequence[Counter], now: float
     ) -> Sequence[Full]:
-        """Count the attempt in all `counters`, or in none where one of them is full.
+        """Count the attempt in all `counters`, or in none if one of them is full.
 
         Args:
             attempt: An id that no other attempt has.
@@ -91,17 +91,17 @@ class AttemptStore(Protocol):
                 counter at once nor keeps it full for longer than two windows.
 
         Returns:
-            The counters that are full; empty when the attempt is counted.
+            The counters that are full; empty if the attempt was counted.
 
         """
         ...
 
     async def release(self, attempt: str, counters: Sequence[Counter]) -> None:
-        """Take back what `attempt` counted in `counters`, and nothing else."""
+        """Remove the entries of `attempt` from `counters`, and nothing else."""
         ...
 
     async def close(self) -> None:
-        """Let go of connections and threads; the next operation connects anew."""
+        """Close connections and threads; the next operation connects again."""
         ...
 
 
@@ -118,9 +118,9 @@ class CountsAttempts(Protocol):
 
 
 def full_counter(counter: Counter, entries: Iterable[float], now: float) -> Full | None:
-    """Return `counter` as a full one, or None if it takes another attempt at `now`.
+    """Return `counter` as a full one, or None if it accepts another attempt at `now`.
 
-    This is the rule that every store applies, in its own language where it has one.
+    Every store applies this rule, in Lua or SQL where it needs that to be atomic.
 
     Args:
         counter: The counter.

@@ -1,4 +1,4 @@
-"""How many renewals a second a process may pay for, the most urgent first."""
+"""A limit on renewals per second in one process, the most urgent first."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ __all__ = ["RenewalBudget"]
 
 @dataclass(slots=True)
 class RenewalBudget:
-    """A token bucket whose last tokens are kept for renewals that cannot wait.
+    """A token bucket that reserves its last tokens for the most urgent renewals.
 
     ``rate`` is in renewals per second, at least 1.5 times the steady rate
     ``sessions / (lifetime - buffer)`` of this process: near the steady rate a budget loses
-    sessions. ``burst`` is how many may come at once. A renewal that has just become due passes
-    only while the bucket is at least half full; the nearer its token is to the hard margin, the
-    less has to be left; within the margin it always passes and the bucket goes into debt.
+    sessions. ``burst`` is how many are allowed at once. A renewal that has just become due passes
+    only while the bucket is at least half full. The nearer its token is to the hard margin, the
+    less has to be left. Within the margin it always passes, and the level becomes negative.
     """
 
     RANGES: ClassVar[Ranges] = {
@@ -38,7 +38,7 @@ class RenewalBudget:
             raise ConfigurationError(faults)
 
     def affords(self, now: float, left: float, buffer: float, hard_margin: float) -> bool:
-        """Check whether `take` would give one renewal now; nothing is taken."""
+        """Return whether `take` would succeed now; nothing is taken."""
         self._fill(now)
         if left <= hard_margin:
             return True
@@ -46,7 +46,7 @@ class RenewalBudget:
         return self._level >= max(1.0, self.burst * patience / 2)
 
     def take(self, now: float, left: float, buffer: float, hard_margin: float) -> bool:
-        """Take one renewal for a token with `left` seconds of life; false where it shall wait."""
+        """Take a renewal for a token with `left` seconds to live; return False if it must wait."""
         if not self.affords(now, left, buffer, hard_margin):
             return False
         self._level = max(self._level - 1, -self.burst)

@@ -1,4 +1,4 @@
-"""Device tokens: that somebody signed in to a name on this device before, checked by ourselves."""
+"""Device tokens: proof that a device signed in to an account before, checked without a store."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ LEAST_STEP: Final = 0.000_001
 """Seconds by which the end of a subject's device tokens rises at least."""
 
 _PREFIX: Final = "lqd_"
-"""So that secret scanners and people know one when they see one."""
+"""Lets secret scanners and readers recognise one."""
 _VERSION: Final = 1
 _BODY: Final = struct.Struct(">BB16s16sdQ")
 """Version, key, device, owner, the end of the owner's earlier tokens, expiry in Unix seconds."""

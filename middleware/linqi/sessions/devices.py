@@ -1,4 +1,4 @@
-"""The devices on which users signed in: their tokens, and the end of them."""
+"""The devices on which users signed in: their tokens, and the revocation of those."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ __all__ = ["Devices"]
 
 
 class Devices:
-    """Makes device tokens, tells whether one is good, and ends those of a subject.
+    """Makes and checks device tokens, and revokes those of a subject.
 
     A token carries the instant at which the subject's earlier tokens had ended when it was made,
     and the store keeps that instant: a token is over as soon as the store has a later one. It only
     rises, so the clocks of workers need not agree, and it is one row for a subject that ever ended
-    them, however many devices there are. `ready` starts the store where that was not done.
+    them, however many devices there are. `ready` starts the store if it is not started.
     """
 
     def __init__(
@@ -41,10 +41,10 @@ class Devices:
         self._clock = clock
 
     async def known(self, token: str, name: str) -> str:
-        """Return the id of the device that `token` speaks for, or "" if it is not good for `name`.
+        """Return the id of the device that `token` names, or "" if it is not valid for `name`.
 
         Raises:
-            Unavailable: The store cannot tell whether the token was ended.
+            Unavailable: The store did not answer, so it is unknown whether the token was revoked.
 
         """
         device = self._tokens.check(token, name)
@@ -55,12 +55,12 @@ class Devices:
         return device.device_id if ended_at <= device.ended_at else ""
 
     async def make(self, name: str, subject: str, *, lifetime: float, device_id: str = "") -> str:
-        """Return a token of `device_id`, or of a new device, that is good for `lifetime` seconds.
+        """Return a token of `device_id`, or of a new device, that is valid for `lifetime` seconds.
 
         Call it only for a `subject` that has just signed in as `name`.
 
         Raises:
-            Unavailable: The store cannot tell when earlier tokens ended.
+            Unavailable: The store did not answer.
 
         """
         owner = owner_of(subject)
@@ -76,6 +76,6 @@ class Devices:
         )
 
     async def end(self, subject: str) -> None:
-        """End all device tokens of `subject` that were made until now."""
+        """Revoke all device tokens of `subject` that were made until now."""
         await self._ready()
         await self._store.end_devices(owner_of(subject), self._clock())

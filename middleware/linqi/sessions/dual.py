@@ -1,4 +1,4 @@
-"""The service behind dual tokens: starts sessions, redeems refresh tokens, revokes."""
+"""The session service behind dual tokens: sign-in, refresh, revocation."""
 
 from __future__ import annotations
 
@@ -31,11 +31,12 @@ from linqi.jose.signer import Signer
 from linqi.sessions._claims import check_start, claims_text, replaceable
 from linqi.sessions.devices import Devices
 from linqi.sessions.pair import PairMaker, TokenPair
-from linqi.sessions.record import Revocation, RevocationCause, RotationOutcome, SessionRecord
+from linqi.sessions.record import RevocationCause, RotationOutcome, SessionRecord
 from linqi.sessions.refresh import SessionSettings
 from linqi.sessions.refresh_token import RefreshTokens, new_session_id
 from linqi.sessions.renewal import RenewalSettings
 from linqi.sessions.revocation import Revocations
+from linqi.sessions.revocation_publisher import RevocationPublisher
 from linqi.sessions.store import SessionStore
 
 __all__ = ["AuthorizeRefresh", "Sessions"]
@@ -43,25 +44,38 @@ __all__ = ["AuthorizeRefresh", "Sessions"]
 AuthorizeRefresh: TypeAlias = Callable[
     [SessionRecord], bool | Mapping[str, Any] | Awaitable[bool | Mapping[str, Any]]
 ]
-"""Asked before a refreshed access token is signed. False revokes the session; true keeps the
+"""Called before a refreshed access token is signed. False revokes the session; true keeps the
 claims; a mapping replaces application claims of this token. It may be a coroutine function."""
 
 _AUTHORIZE_SECONDS: Final = 5.0
 _LONGEST_DEVICE: Final = 256
-_SLACK_SECONDS: Final = 300
-"""Revocations outlive the last token they concern by the longest leeway of a verifier."""
 _PURGE_SECONDS, _PURGE_AT_ONCE = 30.0, 500
 
 
 class Sessions:
     """Sessions with a short access token and a stored, rotating, revocable refresh token.
 
-    `secret` makes and checks refresh tokens: keep it apart from the signer's keys, and where
-    several are given the last one makes. `access` is the life of access tokens; the same settings
-    serve `SlidingRenewal`, with which a session can be shared. `revocations`: pass its
-    ``is_revoked`` to the `Verifier`. `authorize` is asked at every refresh. `on_issue` hears of
-    every access token: pass ``verifier.cache_issued``. `hooks`: receive what happens; the default
-    logs. One of a middleware's ``services``.
+    It is one of a middleware's ``services``.
+
+    Args:
+        store: Where sessions are stored.
+        signer: Signs the access tokens.
+        secret: Makes and checks refresh tokens: keep it apart from the signer's keys. The last of
+            several makes; all check.
+        settings: How long sessions last, and how refresh tokens rotate.
+        access: The life of access tokens. The same settings serve `SlidingRenewal`, with which a
+            session can be shared.
+        revocations: The feed of revocations; pass its ``is_revoked`` to the `Verifier`.
+        authorize: Called at every refresh.
+        on_issue: Receives every access token: pass ``verifier.cache_issued``.
+        hooks: Receive the events; the default logs them.
+        clock: Returns Unix seconds.
+        sleep: Waits for the given seconds.
+
+    Raises:
+        ConfigurationError: `store` is not a session store, a secret is unfit, or the revocations
+            belong to another issuer.
+
     """
 
     def __init__(
@@ -80,18 +94,19 @@ class Sessions:
         sleep: Callable[[float], Awaitable[object]] = asyncio.sleep,
     ) -> None:
         if not isinstance(store, SessionStore):
-            raise ConfigurationError(["store is no session store, such as SQLiteStore(path)"])
+            raise ConfigurationError(["store is not a session store, such as SQLiteStore(path)"])
         self.store = store
         self.signer = signer
         self.settings = settings or SessionSettings()
         self.access = access or RenewalSettings()
         chosen = (LoggingHook(),) if hooks is None else tuple(hooks)
         self.events: Dispatcher[Event] = Dispatcher(chosen)
-        """Hands an event to the hooks."""
+        """Passes an event to the hooks."""
         self.revocations = revocations or Revocations(store, clock=clock)
         self.revocations.listen(*chosen)
         self.revocations.belong_to(signer.issuer)
         self.revocations.raise_lifetime(self.access.lifetime)
+        self._publisher = RevocationPublisher(store, self.revocations, clock=clock)
         self._tokens = RefreshTokens(secret, issuer=signer.issuer)
         self.devices = Devices(store, secret, issuer=signer.issuer, ready=self._ready, clock=clock)
         self._authorize = authorize
@@ -105,21 +120,21 @@ class Sessions:
         )
 
     async def start(self) -> None:
-        """Open the store, follow its revocations, and forget old sessions from time to time.
+        """Open the store, follow its revocations, and delete old sessions periodically.
 
-        Where nobody calls it, the first operation does; on another event loop it starts anew.
+        If it was not called, the first operation starts it. On another event loop it starts again.
         """
         await self._once.start()
 
     async def close(self) -> None:
-        """Stop all that and close the store."""
+        """Stop the background tasks and close the store."""
         self._once.reset()
         await self._purger.close()
         await self.revocations.close()
         await self.store.close()
 
     def listen(self, *hooks: Hook) -> None:
-        """Call `hooks` too, each once however often it is added."""
+        """Send events to `hooks` too; a hook that was added before is not added again."""
         self.events.add(*hooks)
         self.revocations.listen(*hooks)
 
@@ -131,11 +146,20 @@ class Sessions:
         scopes: Sequence[str] = (),
         device: str = "",
     ) -> TokenPair:
-        """Start a session for `subject` and give its first tokens; call it at login.
+        """Start a session for `subject` and return its first tokens; call it at login.
 
-        `claims` ride in every access token of the session, at most 4,096 bytes as JSON. `device`
-        is shown in the list of sessions: its first 256 characters, as far as they are printable.
-        `Unavailable` when the store cannot keep it.
+        Args:
+            subject: The ``sub`` of the tokens.
+            claims: Application claims of every access token of the session; at most 4,096 bytes
+                as JSON.
+            scopes: The scopes that the session is granted.
+            device: Shown in the list of sessions: the printable ones of its first 256 characters.
+
+        Raises:
+            ConfigurationError: An argument cannot be in a token.
+            SigningError: The claims are not JSON, or the signature failed.
+            Unavailable: The store could not store the session.
+
         """
         check_start(subject, claims, scopes)
         text = claims_text(claims, scopes)
@@ -156,7 +180,7 @@ class Sessions:
         )
         surplus = await self.store.create(record, self.settings.most_sessions)
         if surplus:
-            await self._publish_sessions(surplus, now)
+            await self._publisher.revoke_sessions(surplus, now)
             for name in surplus:
                 self.events(SessionRevoked(user=subject, session=name, cause="limit"))
         self.events(SessionStarted(user=subject, session=session_id, ends_at=ends_at))
@@ -165,11 +189,20 @@ class Sessions:
     async def refresh(
         self, refresh_token: str, *, scopes: Sequence[str] | None = None
     ) -> TokenPair:
-        """Redeem `refresh_token`; the same token in parallel gets the same successor.
+        """Redeem `refresh_token`; parallel calls with one token return the same successor.
 
-        `scopes` may name fewer than the session's for this access token (RFC 6749, section 6).
-        `RefreshRefused` when it is not redeemed; `Unavailable` when the store cannot tell, and
-        `ApplicationFault` when `authorize` raised: the token can then be presented again.
+        A caller that is cancelled does not stop the others.
+
+        Args:
+            refresh_token: As the client presented it.
+            scopes: Fewer than the session's, for this access token only (RFC 6749, section 6).
+
+        Raises:
+            RefreshRefused: The token is not redeemed.
+            Unavailable: The store did not answer; the token can be presented again.
+            ApplicationFault: `authorize` raised or returned a wrong type; the same holds.
+            SigningError: The signature failed; the same holds.
+
         """
         key = (refresh_token, None if scopes is None else tuple(scopes))
         return await self._flight(key, lambda: self._refresh(refresh_token, scopes))
@@ -177,35 +210,40 @@ class Sessions:
     async def revoke(
         self, session_id: str, *, user: str = "", cause: RevocationCause = "admin"
     ) -> bool:
-        """End a session and its access tokens; tell whether the store knew it.
+        """Revoke a session and its access tokens; return whether the store has the session.
 
-        When it returns, the store keeps it and this process refuses; the other workers follow.
-        `Unavailable` when that could not be made sure.
+        When it returns, the store has the revocation and this process refuses the tokens; the other
+        workers follow.
+
+        Raises:
+            Unavailable: The store did not answer; whether the session is revoked is not known.
+
         """
         await self._ready()
         now = self._clock()
         is_known = await self.store.revoke(session_id, now, cause)
-        await self._publish_sessions([session_id], now)
+        await self._publisher.revoke_sessions([session_id], now)
         self.events(SessionRevoked(user=user, session=session_id, cause=cause))
         return is_known
 
     async def revoke_all(
         self, subject: str, *, kept_session: str = "", cause: RevocationCause = "admin"
     ) -> Sequence[str]:
-        """End all sessions of `subject` but `kept_session`; give the ids of those that were kept.
+        """Revoke all sessions of `subject` except `kept_session`, and return their ids.
 
-        Call it when the password was changed, too. All device tokens of the subject are over
-        with it, that of the spared session included. Access tokens of sessions that no store holds
-        (sliding ones) are refused too, if they began in an earlier second.
+        Call it when the password was changed, too. It ends all device tokens of the subject, that
+        of the kept session included. Access tokens of sessions that no store holds (sliding ones)
+        are refused too, if the session began in an earlier second.
+
+        Raises:
+            Unavailable: The store did not answer; the revocation may be incomplete.
+
         """
         await self._ready()
         now = self._clock()
         await self.devices.end(subject)
         ids = await self.store.revoke_all(subject, now, cause, kept_session)
-        whole = Revocation(
-            kind="subject", value=subject, at=float(int(now)), until=now, kept_session=kept_session
-        )
-        await self._publish([whole, *(_of_session(name, now) for name in ids)], now)
+        await self._publisher.revoke_subject(subject, ids, now, kept_session)
         for name in ids:
             self.events(SessionRevoked(user=subject, session=name, cause=cause))
         return ids
@@ -219,20 +257,14 @@ class Sessions:
                 longest life that a token of this deployment can have.
 
         Raises:
-            Unavailable: It is refused by this process only, as the store could not be reached.
+            Unavailable: Only this process refuses it, because the store could not be reached.
 
         """
         await self._ready()
-        now = self._clock()
-        revocation = Revocation(kind="token", value=token_id, at=now, until=now)
-        if expires_at is None:
-            await self._publish([revocation], now)
-        else:
-            until = expires_at + _SLACK_SECONDS
-            await self._keep([revocation.lasting(until)])
+        await self._publisher.revoke_token(token_id, expires_at, self._clock())
 
     async def revoke_refresh_token(self, refresh_token: str) -> bool:
-        """End the session of `refresh_token`; false where it is none of ours (RFC 7009, 2.2)."""
+        """Revoke the session of `refresh_token`; return False if it is not ours (RFC 7009, 2.2)."""
         try:
             presented = self._tokens.check(refresh_token)
         except RefreshRefused:
@@ -245,18 +277,18 @@ class Sessions:
         return await self.store.get(session_id)
 
     async def sessions(self, subject: str) -> Sequence[SessionRecord]:
-        """Give the live sessions of `subject`, oldest first."""
+        """Return the live sessions of `subject`, oldest first."""
         await self._ready()
         return await self.store.live(subject, self._clock())
 
     async def _ready(self) -> None:
-        """Start where that was not done; `Unavailable` when it cannot be."""
+        """Start the service if it was not started; raise `Unavailable` if it cannot start."""
         if not self._once.is_done:
             await self._once.ensure()
 
     async def _start(self) -> None:
         await self.store.start()
-        await self._announce_lifetime()
+        await self._publisher.announce_lifetime()
         await self.revocations.start()
         self._purger.start()
 
@@ -271,7 +303,7 @@ class Sessions:
             await self._ready()
             outcome = await self.store.present(session_id, presented.counter, now, self.settings)
             record = await self._redeemed(outcome, session_id, presented.counter, now)
-            claims, granted = await self._asked(record)
+            claims, granted = await self._authorized(record)
             granted = _narrowed(granted, scopes)
         except RefreshRefused as refused:
             self.events(
@@ -291,7 +323,7 @@ class Sessions:
     async def _redeemed(
         self, outcome: RotationOutcome, session_id: str, presented: int, now: float
     ) -> SessionRecord:
-        """Give the row to make tokens for; raise, and spread the word, where there is none."""
+        """Return the row to make tokens for; report and raise if the token is not redeemed."""
         record = outcome.record
         if record is None:
             raise RefreshRefused("unknown", "the store has no such session")
@@ -304,11 +336,8 @@ class Sessions:
                     current=record.counter,
                 )
             )
-        if outcome.kind in ("reused", "revoked") and not self.revocations.knows(session_id):
-            # Also for one that was revoked before: the worker may have died before it published.
-            lifetime = await self.revocations.agree_on_lifetime()
-            if record.revoked_at + lifetime + _SLACK_SECONDS > now:
-                await self._publish_sessions([session_id], record.revoked_at)
+        if outcome.kind in ("reused", "revoked"):
+            await self._publisher.repeat(record, now)
         if outcome.kind == "reused":
             raise RefreshRefused("reused", f"token {presented} was spent; the session is revoked")
         if outcome.kind == "revoked":
@@ -317,8 +346,8 @@ class Sessions:
             raise RefreshRefused("expired", "the session is at its end")
         return record
 
-    async def _asked(self, record: SessionRecord) -> tuple[dict[str, Any], tuple[str, ...]]:
-        """Give the application's claims and the scopes, after asking whether they still hold."""
+    async def _authorized(self, record: SessionRecord) -> tuple[dict[str, Any], tuple[str, ...]]:
+        """Return the claims and scopes of the next token, after calling `authorize`."""
         claims: dict[str, Any] = json.loads(record.claims)
         scopes = split_scope(claims.get("scope", ""))
         if self._authorize is None:
@@ -329,59 +358,23 @@ class Sessions:
             return claims, split_scope(claims.get("scope", ""))
         if answer is False:
             await self.revoke(record.session_id, user=record.subject, cause="admin")
-            raise RefreshRefused("denied", "the application's authorize said no")
+            raise RefreshRefused("denied", "the application's authorize returned False")
         if answer is not True:
             raise unexpected_answer("authorize", answer, "True, False or a mapping of claims")
         return claims, scopes
-
-    async def _publish_sessions(self, session_ids: Sequence[str], at: float) -> None:
-        await self._publish([_of_session(name, at) for name in session_ids], at)
-
-    async def _publish(self, revocations: Sequence[Revocation], at: float) -> None:
-        """Refuse what was revoked at `at` for as long as a token that it concerns can live.
-
-        Here at once; then the store is asked how long that is, as another worker may make tokens
-        that live longer, and tells the others.
-        """
-        self.revocations.add(_until(revocations, at + self.revocations.longest_lifetime))
-        longest = await self.revocations.agree_on_lifetime()
-        await self._keep(_until(revocations, at + longest))
-
-    async def _keep(self, revocations: Sequence[Revocation]) -> None:
-        self.revocations.add(revocations)
-        await self.store.publish(revocations)
-
-    async def _announce_lifetime(self) -> None:
-        """Let workers that run with a shorter access lifetime know this one before its tokens."""
-        longest = await self.revocations.agree_on_lifetime()
-        now = self._clock()
-        notice = Revocation(
-            kind="lifetime", value=repr(longest), at=now, until=now + _SLACK_SECONDS
-        )
-        await self.store.publish([notice])
 
     async def _purge(self) -> None:
         while True:
             await self._sleep(_PURGE_SECONDS)
             with contextlib.suppress(Unavailable):
                 await self.store.purge(self._clock(), _PURGE_AT_ONCE)
-                await self.revocations.agree_on_lifetime()  # a failover may have forgotten it
-
-
-def _of_session(session_id: str, at: float) -> Revocation:
-    return Revocation(kind="session", value=session_id, at=at, until=at)
-
-
-def _until(revocations: Sequence[Revocation], last_expiry: float) -> list[Revocation]:
-    """Return `revocations` that last until no token that expires by `last_expiry` is let in."""
-    until = last_expiry + _SLACK_SECONDS
-    return [revocation.lasting(until) for revocation in revocations]
+                await self.revocations.agree_on_lifetime()  # a failover may have lost it
 
 
 def _narrowed(granted: tuple[str, ...], wanted: Sequence[str] | None) -> tuple[str, ...]:
-    """Give the scopes of one access token: fewer than granted, never more (D7)."""
+    """Return the scopes of one access token: fewer than granted, never more (D7)."""
     if wanted is None:
         return granted
     if not set(wanted) <= set(granted):
-        raise RefreshRefused("scope", "more scopes were asked for than the session has")
+        raise RefreshRefused("scope", "scopes were requested that the session does not have")
     return tuple(scope for scope in granted if scope in set(wanted))

@@ -1,4 +1,4 @@
-"""The two tokens that a session gives a client."""
+"""The access token and refresh token that a session issues to a client."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ __all__ = ["PairMaker", "TokenPair"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TokenPair:
-    """What signing in or refreshing gives."""
+    """The tokens that a sign-in or a refresh returns."""
 
     access_token: str = field(repr=False)
     access_expires_at: float
@@ -33,14 +33,15 @@ class TokenPair:
     session_id: str
     session_ends_at: float
     sequence: int
-    """Rises with every rotation: a client keeps the pair with the highest, whichever came last."""
+    """Rises with every rotation: a client keeps the pair with the highest, in whatever order they
+    arrive."""
     outcome: OutcomeKind | str
     """``started``, ``rotated``, ``replayed`` or ``recovered``."""
     scopes: tuple[str, ...]
 
 
 class PairMaker:
-    """Makes the tokens that belong to the state of a session, equal in every worker."""
+    """Makes the tokens of a session's state; every worker makes the same ones."""
 
     def __init__(
         self,
@@ -64,9 +65,11 @@ class PairMaker:
         claims: Mapping[str, Any],
         scopes: tuple[str, ...],
     ) -> TokenPair:
-        """Sign an access token with `claims` and `scopes`, beside the current refresh token.
+        """Return a signed access token with `claims` and `scopes`, and the current refresh token.
 
-        `SigningError` when that fails; the refresh token is not lost by it.
+        Raises:
+            SigningError: The signature failed; the refresh token can be presented again.
+
         """
         now, access = self._clock(), self._access
         span = access.policy.span(record.session_id, now, access)
@@ -105,12 +108,12 @@ class PairMaker:
 
 
 def _token_id(record: SessionRecord, expires_at: float, scopes: Sequence[str]) -> str:
-    """Give the ``jti``: a pure function, so that a replay in another worker gives the same."""
+    """Return the ``jti``: a pure function, so that a replay in another worker has the same."""
     text = f"{record.session_id}\n{record.counter}\n{expires_at!r}\n{' '.join(scopes)}"
     digest = hashlib.sha256(text.encode()).digest()
     return _base64url.encode(digest[:16]).decode()
 
 
 def _whole(instant: float) -> float:
-    """Give an instant without ``.0``, as libraries expect ``exp`` to be."""
+    """Return an instant without ``.0``, as other libraries expect of ``exp``."""
     return int(instant) if instant % 1 == 0 else instant

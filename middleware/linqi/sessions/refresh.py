@@ -1,4 +1,4 @@
-"""What presenting a refresh token leads to: decisions without I/O."""
+"""The rotation of refresh tokens: pure decisions, without I/O."""
 
 from __future__ import annotations
 
@@ -30,21 +30,21 @@ class SessionSettings:
     }
 
     idle: float = 7 * 86_400
-    """How long a refresh token lives unused; a rotation starts it anew. 60 s to 366 days."""
+    """How long a refresh token is valid unused; a rotation restarts it. 60 s to 366 days."""
     absolute: float = 30 * 86_400
     """The longest life of a session, which no rotation extends (RFC 9700, NIST SP 800-63B AAL1);
     `idle` to 732 days."""
     cap_spread: float = 0.1
     """The share of `absolute` by which sessions may end earlier, each by its own hash. 0 to 0.5."""
     grace: float = 10
-    """How long after a rotation the token before it gets the same successor again: parallel tabs,
+    """How long after a rotation the previous token gets the same successor again: parallel tabs,
     re-sent requests. Using it does not extend it. 0 to 60 s."""
     recover_seconds: float = 86_400
-    """How long after the first rotation away from it the token before the current one gets a new
-    successor, as long as the current one was never presented: the reply was lost. A day, so that a
-    phone that lost a reply and slept is still signed in. In this time a stolen token before the
-    current one works too, and the theft shows only when the other side presents the superseded one
-    (RFC 9700, section 4.14.2). 0 is strict: after the grace it is reuse. 0 to 366 days."""
+    """How long after its first rotation the previous token gets a new successor, as long as the
+    current one was never presented: the reply was lost. A day, so that a phone that lost a reply
+    and slept is still signed in. In this time a stolen previous token works too, and the theft is
+    detected only when the other side presents the superseded token (RFC 9700, section 4.14.2). 0 is
+    strict: after the grace it is reuse. 0 to 366 days."""
     most_sessions: int = 20
     """Sessions of one subject; starting another revokes the oldest. 1 to 1,000."""
 
@@ -59,26 +59,33 @@ class SessionSettings:
         return faults
 
     def end_of(self, session_id: str, started_at: float) -> float:
-        """Give the instant at which a session ends for good."""
+        """Return the absolute end of a session, a whole second."""
         longest = self.absolute * (1 - self.cap_spread * share_of(f"{session_id} end"))
         return float(math.floor(started_at + max(longest, self.idle)))
 
     def expiry(self, now: float, ends_at: float) -> float:
-        """Give when a refresh token made at `now` expires: a whole second, never past the end."""
+        """Return when a refresh token made at `now` expires: a whole second, at most `ends_at`."""
         return min(float(math.floor(now + self.idle)), ends_at)
 
 
 def decide_rotation(
     record: SessionRecord | None, counter: int, now: float, settings: SessionSettings
 ) -> RotationOutcome:
-    """Decide what token number `counter` of a session leads to at `now`.
+    """Return the outcome of presenting token number `counter` of a session at `now`.
 
-    The current one rotates. Its parent gets the same successor within the grace, and a new one
-    after it, within `SessionSettings.recover_seconds` of the first rotation away from the parent:
-    the current one was never presented, or it would not be current. That bound holds for both and
-    recovery does not renew it, so a spent token is worth nothing after it (RFC 9700, section
-    4.14.2). Any other counter with a good MAC was spent: reuse, and the session is over. Every
-    store decides exactly so, in one atomic step.
+    The current token rotates. Its parent gets the same successor within the grace, and a new one
+    after it, within `SessionSettings.recover_seconds` of the parent's first rotation: the current
+    token was never presented, or it would not be current. That bound holds for both and recovery
+    does not extend it, so a spent token is worthless after it (RFC 9700, section 4.14.2). Any other
+    counter with a valid MAC was spent: reuse, and the session is revoked. Every store applies this
+    rule in one atomic step.
+
+    Args:
+        record: The session before; None if the store has none.
+        counter: From a refresh token whose MAC was checked.
+        now: Unix seconds.
+        settings: The rules.
+
     """
     if record is None:
         return RotationOutcome("unknown", None)
@@ -98,7 +105,7 @@ def decide_rotation(
 
 
 def revoked(record: SessionRecord, now: float, cause: str) -> SessionRecord:
-    """Give `record` as it is once revoked; the first revocation stays."""
+    """Return `record` as a revoked one; an earlier revocation stays as it is."""
     if record.revoked_at:
         return record
     return msgspec.structs.replace(record, revoked_at=now, cause=cause)

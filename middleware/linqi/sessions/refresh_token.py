@@ -1,4 +1,4 @@
-"""Refresh tokens: opaque to clients, checked by ourselves before any store is asked."""
+"""Refresh tokens: opaque to clients, authenticated by a MAC before any store is asked."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from linqi.sessions._secrets import DerivedSecrets
 __all__ = ["PresentedToken", "RefreshTokens", "new_session_id", "subject_tag"]
 
 _PREFIX: Final = "lqr_"
-"""So that secret scanners and people know one when they see one."""
+"""Lets secret scanners and readers recognise one."""
 _VERSION: Final = 1
 _BODY: Final = struct.Struct(">BB22sQQ")
 """Version, key, session id, counter, expiry in Unix seconds."""
@@ -33,7 +33,7 @@ _OTHER_SPELLINGS: Final = frozenset(b"+/=")
 
 
 class PresentedToken(msgspec.Struct, frozen=True):
-    """What a refresh token with a good MAC says."""
+    """The content of a refresh token with a valid MAC."""
 
     session_id: str
     counter: int
@@ -51,16 +51,20 @@ class RefreshTokens:
         self._secrets = DerivedSecrets(secrets, b"linqi refresh token v1\n" + issuer.encode())
 
     def make(self, session_id: str, counter: int, expires_at: float) -> str:
-        """Give token number `counter` of the session; the same arguments give the same token."""
+        """Return token number `counter` of a session; equal arguments return the same token."""
         key_id, secret = self._secrets.newest
         body = _BODY.pack(_VERSION, key_id, _packed(session_id), counter, int(expires_at))
         mac = _mac(secret, body)
         return _PREFIX + pybase64.urlsafe_b64encode(body + mac).decode()
 
     def check(self, token: str | bytes) -> PresentedToken:
-        """Give what `token` says; `RefreshRefused` when it is not one of ours.
+        """Return the content of `token`.
 
-        Nothing is looked up, so that forged tokens cost no store anything (D1).
+        No store is asked, so that forged tokens cost no look-up (D1). The expiry is not checked.
+
+        Raises:
+            RefreshRefused: It has another form, or its MAC is of no secret of ours.
+
         """
         try:
             data = token.encode("ascii") if isinstance(token, str) else token
@@ -78,7 +82,7 @@ class RefreshTokens:
         # In constant time, or the MAC could be guessed byte by byte.
         is_ours = any(hmac.compare_digest(mac, _mac(secret, body)) for secret in candidates)
         if version != _VERSION or not is_ours:
-            raise RefreshRefused("forged", "the MAC of the refresh token does not fit")
+            raise RefreshRefused("forged", "the MAC of the refresh token is wrong")
         session_id = _base64url.encode(packed).decode()
         return PresentedToken(session_id, counter, float(expires_at))
 
@@ -87,17 +91,17 @@ class RefreshTokens:
 
 
 def new_session_id(subject: str) -> str:
-    """Give a fresh session id of 30 characters: 48 bits of the subject's hash, 128 random bits.
+    """Return a new session id of 30 characters: 48 bits of the subject's hash, 128 random bits.
 
-    The hash lets a store keep the sessions of one subject together, on one node of a cluster; the
-    subject stands beside it in every access token anyway.
+    The hash lets a store put the sessions of one subject on one node of a cluster. It reveals
+    nothing more than the access tokens, which contain the subject.
     """
     raw = secrets.token_bytes(_RANDOM_BYTES)
     return subject_tag(subject) + _base64url.encode(raw).decode()
 
 
 def subject_tag(subject: str) -> str:
-    """Give the 8 characters with which all session ids of `subject` begin."""
+    """Return the 8 characters with which all session ids of `subject` begin."""
     digest = hashlib.sha256(subject.encode()).digest()
     return pybase64.urlsafe_b64encode(digest[:_TAG_BYTES]).decode()
 

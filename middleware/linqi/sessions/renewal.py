@@ -1,4 +1,4 @@
-"""When a session slides forward, and how far: decisions without I/O.
+"""When a session slides forward, and how far: pure decisions, without I/O.
 
 A token is near expiry after ``exp - buffer`` (`RenewalSettings.due_at`), so no claim of its own has
 to say when it is due. The policies differ only in the ``exp`` of the successor.
@@ -36,17 +36,17 @@ __all__ = [
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TokenSpan:
-    """The life of one token: from ``iat`` to ``exp``, in Unix seconds."""
+    """The validity of one token: from ``iat`` to ``exp``, in Unix seconds."""
 
     issued_at: float
     expires_at: float
 
 
 class Policy(Protocol):
-    """Chooses the life of the next token of a session."""
+    """Chooses the validity of the next token of a session."""
 
     def span(self, session: str, now: float, settings: RenewalSettings) -> TokenSpan:
-        """Give the life of a token of `session` made at `now`."""
+        """Return the validity of a token of `session` made at `now`."""
         ...
 
 
@@ -61,7 +61,7 @@ class Grid:
     """
 
     def span(self, session: str, now: float, settings: RenewalSettings) -> TokenSpan:
-        """Give the life from the last grid point to one buffer after the next."""
+        """Return the time from the last grid point to one buffer after the next."""
         period = settings.lifetime - settings.buffer
         phase = share_of(session) * period
         if settings.is_whole:
@@ -77,20 +77,20 @@ class Grid:
 
 @dataclass(frozen=True, slots=True)
 class Threshold:
-    """Plain: a token lives for the whole lifetime from when it is made.
+    """Plain: a token is valid for the whole lifetime from the instant it is made.
 
     Sessions that sign in together stay together: every cycle repeats the storm.
     """
 
     def span(self, session: str, now: float, settings: RenewalSettings) -> TokenSpan:
-        """Give the life that starts now."""
+        """Return one whole lifetime that starts at `now`."""
         start = math.floor(now) if settings.is_whole else now
         return TokenSpan(issued_at=start, expires_at=start + settings.lifetime)
 
 
 @dataclass(frozen=True, slots=True)
 class Jitter:
-    """Each token's life is shortened by up to ``width`` of ``lifetime - buffer``.
+    """Shortens each token's lifetime by up to ``width`` of ``lifetime - buffer``.
 
     The share is a hash of the session id and the instant, not random. ``width``: above 0 to 1.
     """
@@ -104,7 +104,7 @@ class Jitter:
             raise ConfigurationError(faults)
 
     def span(self, session: str, now: float, settings: RenewalSettings) -> TokenSpan:
-        """Give a life that starts now and is shorter by this token's share."""
+        """Return a lifetime that starts at `now`, shortened by this token's share."""
         whole = settings.is_whole
         longest_cut = self.width * (settings.lifetime - settings.buffer)
         cut = share_of(f"{session} {now}") * longest_cut
@@ -137,8 +137,8 @@ class RenewalSettings:
     """The share of `max_session` by which sessions may end earlier, each by its own hash: a fixed
     cap would end all sessions of a morning in one second. 0 to 0.5."""
     hard_margin: float | None = None
-    """With less life than this left, a renewal is never put off; 0 to below the buffer. None is
-    10 s, or a quarter of the buffer where that is less."""
+    """A renewal is never deferred when a token has less time left than this, in seconds; 0 to below
+    the buffer. None is 10 s, or a quarter of the buffer if that is less."""
     whole_seconds: bool = True
     """Whether ``iat`` and ``exp`` are whole numbers, which every library reads. Turn it off when
     lifetimes are compressed for a load test: rounding would bundle renewals."""
@@ -178,7 +178,7 @@ class RenewalSettings:
 
     @property
     def is_whole(self) -> bool:
-        """Whether times can be and shall be whole seconds."""
+        """Whether ``iat`` and ``exp`` are whole seconds."""
         return self.whole_seconds and self.lifetime % 1 == 0 and self.buffer % 1 == 0
 
     def due_at(self, expires_at: float) -> float:
@@ -194,7 +194,7 @@ class RenewalSettings:
         return max(0.0, self.due_at(expires_at) - now)
 
     def session_end(self, session: str, auth_time: float) -> float:
-        """Give the instant at which `session` ends for good."""
+        """Return the absolute end of `session`, which began at `auth_time`, in Unix seconds."""
         longest = self.max_session * (1 - self.cap_spread * share_of(f"{session} end"))
         end = auth_time + max(longest, self.lifetime)
         return math.floor(end) if self.is_whole else end
@@ -202,25 +202,25 @@ class RenewalSettings:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Due:
-    """A successor may be made: its life and its derived id."""
+    """A successor may be made: its validity and its derived id."""
 
     span: TokenSpan
     token_id: str
     due_at: float
-    """When the renewal became due: the lag is counted from here."""
+    """When the renewal became due; the reported lag is counted from here."""
 
 
 @dataclass(frozen=True, slots=True)
 class NotRenewed:
-    """No successor, and why.
+    """No successor is made, and why.
 
-    ``bound``: the token is bound to a proof of possession (``cnf``, RFC 7800) that was not checked
-    here, so it is not handed on (R4).
+    ``bound``: the token is bound to a key (``cnf``, RFC 7800) whose proof was not checked here, so
+    it is not renewed (R4).
     """
 
     reason: Literal["not_due", "not_ours", "no_session", "bound", "at_end", "expired"]
     session_end: float | None = None
-    """Where the session ends, for ``at_end``."""
+    """The end of the session in Unix seconds, for ``at_end``."""
 
 
 Decision = Due | NotRenewed
@@ -232,10 +232,16 @@ _EXPIRED: Final = NotRenewed("expired")
 
 
 def decide(verified: Verified, now: float, settings: RenewalSettings) -> Decision:
-    """Tell whether a verified token gets a successor at `now`.
+    """Decide whether a verified token gets a successor at `now`.
 
-    At ``exp - now == buffer`` it is not near expiry yet; at ``now == exp`` it is expired, and an
-    expired token is never renewed, whatever leeway its verification was granted (R2).
+    At ``exp - now == buffer`` it is not near expiry yet. At ``now == exp`` it is expired, and an
+    expired token is never renewed, whatever the leeway of its verification was (R2).
+
+    Args:
+        verified: The token.
+        now: Unix seconds.
+        settings: How sessions slide.
+
     """
     due_at = settings.due_at(verified.expires_at)
     if now <= due_at:
@@ -265,7 +271,7 @@ def decide(verified: Verified, now: float, settings: RenewalSettings) -> Decisio
 
 
 def first_span(session: str, now: float, settings: RenewalSettings) -> TokenSpan:
-    """Give the life of the first token of `session`, made at login."""
+    """Return the validity of the first token of `session`, made at login."""
     span = settings.policy.span(session, now, settings)
     issued_at = math.floor(now) if settings.is_whole else now
     end = settings.session_end(session, issued_at)
@@ -273,11 +279,11 @@ def first_span(session: str, now: float, settings: RenewalSettings) -> TokenSpan
 
 
 def share_of(text: str) -> float:
-    """Give a number in [0, 1) that is fixed for `text` and spread evenly over texts."""
+    """Return a number in [0, 1), fixed for `text` and evenly distributed over texts."""
     return int.from_bytes(hashlib.sha256(text.encode()).digest()[:6], "big") / 2**48
 
 
 def _derive_id(session: str, token_id: str, expires_at: float) -> str:
-    """Give the ``jti`` of a successor: a pure function, so that workers agree on it."""
+    """Return the ``jti`` of a successor: a pure function, so that all workers derive the same."""
     digest = hashlib.sha256(f"{session}\n{token_id}\n{expires_at!r}".encode()).digest()
     return _base64url.encode(digest[:16]).decode()

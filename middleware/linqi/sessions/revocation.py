@@ -1,4 +1,4 @@
-"""What every worker refuses although its signature is good: sessions, subjects, single tokens."""
+"""The revoked sessions, subjects and tokens, as known in this process."""
 
 from __future__ import annotations
 
@@ -27,31 +27,45 @@ _FIRST_RETRY, _LONGEST_RETRY = 0.1, 2.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RevocationState:
-    """How the feed of revocations stands."""
+    """The state of the feed of revocations."""
 
     sessions: int
     subjects: int
     tokens: int
     age: float
-    """Seconds since the store last said what is revoked; infinite before the first time."""
+    """Seconds since the store last answered; infinite before the first time."""
     is_trusted: bool
-    """Whether it is young enough to serve by."""
+    """Whether the store answered recently enough to decide by it."""
     last_error: str
     """Why the feed was lost; empty while it is not."""
 
 
 class Revocations:
-    """The revocations that concern living access tokens, in this process, fed by a store.
+    """The revocations that concern valid access tokens, in this process, read from a store.
 
     `is_revoked` is a plain look-up: pass it to the `Verifier` and to `SlidingRenewal`. What other
-    workers revoke arrives by `SessionStore.follow`. When the store is silent for `stale_after`
-    seconds (2 to infinity) nobody can tell what was revoked meanwhile: `is_revoked` then raises
-    `Unavailable`, which the verifier answers with 503. Infinity serves on, whatever was missed.
+    workers revoke arrives by `SessionStore.follow`. If the store does not answer for `stale_after`
+    seconds, it is unknown what was revoked meanwhile: `is_revoked` then raises `Unavailable`, which
+    the verifier answers with 503.
 
-    A revocation is kept for the longest life that an access token of the deployment ever had, not
-    for today's setting: the store keeps that, and only ever raises it. `longest_lifetime` seconds
-    raise it here, as ``longest_lifetime_seconds`` of ``linqi.toml`` does; 0 leaves it to the store
-    and to `Sessions`, which raises it to its own access lifetime.
+    A revocation is kept for the longest lifetime that access tokens of the deployment ever had, not
+    for today's setting. The store holds that number and never lowers it.
+
+    Args:
+        store: Where revocations are published.
+        stale_after: Seconds, 2 to infinity. Infinity goes on without the store, and misses what
+            was revoked meanwhile.
+        longest_lifetime: Raises the longest lifetime of access tokens, in seconds, as
+            ``longest_lifetime_seconds`` of ``linqi.toml`` does; up to 366 days. 0 leaves it to the
+            store and to `Sessions`, which raises it to its own access lifetime.
+        hooks: Receive `RevocationFeedLost` and `RevocationFeedRestored`.
+        clock: Returns Unix seconds.
+        monotonic: Returns seconds that never step back.
+        sleep: Waits for the given seconds.
+
+    Raises:
+        ConfigurationError: A number is out of range.
+
     """
 
     RANGES: ClassVar[Ranges] = {
@@ -86,7 +100,7 @@ class Revocations:
         self._sessions: dict[str, float] = {}
         self._tokens: dict[str, float] = {}
         self._subjects: dict[str, tuple[Revocation, ...]] = {}
-        self._heard_at = -math.inf
+        self._received_at = -math.inf
         self._trusted_until = -math.inf
         self._swept_at = -math.inf
         self._last_error = ""
@@ -97,10 +111,10 @@ class Revocations:
         self._first = asyncio.Event()
 
     def belong_to(self, issuer: str) -> None:
-        """Concern tokens of `issuer` only, as `Sessions` asks for its signer's.
+        """Restrict the revocations to tokens of `issuer`; `Sessions` does so with its signer's.
 
         A subject or session id is unique within its issuer only (RFC 7519, section 4.1.2). Until
-        this is called, all tokens of own issuers are concerned.
+        this is called, they concern the tokens of all own issuers.
 
         Raises:
             ConfigurationError: They belong to another issuer already.
@@ -113,7 +127,12 @@ class Revocations:
         self._issuer = issuer
 
     def is_revoked(self, verified: Verified) -> bool:
-        """Tell whether `verified` was revoked; `Unavailable` when nobody can tell."""
+        """Return whether `verified` was revoked.
+
+        Raises:
+            Unavailable: The store did not answer for `stale_after` seconds, so that is unknown.
+
+        """
         if self._monotonic() >= self._trusted_until or (
             self._is_patient and self._is_loop_closed()
         ):
@@ -137,13 +156,13 @@ class Revocations:
         return self._longest_lifetime or math.inf
 
     def raise_lifetime(self, seconds: float) -> None:
-        """Let own tokens live for `seconds` at least; never lowers what holds already."""
+        """Raise the longest lifetime of own tokens to `seconds`; a longer one stays."""
         self._longest_lifetime = max(self._longest_lifetime, seconds)
 
     async def agree_on_lifetime(self) -> float:
         """Return the longest life of the deployment's tokens, after raising the store's to ours.
 
-        A store that forgot it, as in a failover, learns it again.
+        A store that lost it, as in a failover, gets it again.
 
         Raises:
             Unavailable: The store cannot be reached.
@@ -153,11 +172,11 @@ class Revocations:
         return self._longest_lifetime
 
     def knows(self, session_id: str) -> bool:
-        """Tell whether the session is among those known to be revoked."""
+        """Return whether this process knows that the session is revoked."""
         return session_id in self._sessions
 
     def add(self, revocations: Sequence[Revocation]) -> None:
-        """Refuse what `revocations` name from now on; an entry may come more than once."""
+        """Refuse what `revocations` name from now on; one may be added more than once."""
         for revocation in revocations:
             if revocation.kind == "session":
                 _keep(self._sessions, revocation)
@@ -171,14 +190,14 @@ class Revocations:
                     self._subjects[revocation.value] = (*known, revocation)
 
     async def start(self) -> None:
-        """Begin to follow the store; waits up to 5 s for what is revoked already.
+        """Start to follow the store, and wait up to 5 s for the existing revocations.
 
-        Goes on without it where that does not come: requests get 503 until it does.
+        Returns without them if they do not arrive: requests get 503 until they do.
         """
         self._is_started = True
         loop = asyncio.get_running_loop()
         if self._loop is not loop:
-            # Nothing was heard since the other loop ended, however long that may be served by.
+            # Nothing was received since the other loop ended, whatever `stale_after` is.
             self._loop, self._first = loop, asyncio.Event()
             self._trusted_until = -math.inf
         self._follower.start()
@@ -191,35 +210,35 @@ class Revocations:
         await self._follower.close()
 
     def listen(self, *hooks: Hook) -> None:
-        """Call `hooks` too, each once however often it is added."""
+        """Send events to `hooks` too; a hook that was added before is not added again."""
         self._events.add(*hooks)
 
     def state(self) -> RevocationState:
-        """Give how the feed stands."""
+        """Return the state of the feed."""
         now = self._monotonic()
         return RevocationState(
             sessions=len(self._sessions),
             subjects=len(self._subjects),
             tokens=len(self._tokens),
-            age=now - self._heard_at,
+            age=now - self._received_at,
             is_trusted=now < self._trusted_until,
             last_error=self._last_error,
         )
 
     async def _follow(self) -> None:
-        """Follow for ever, beginning anew with everything that is alive after each loss."""
+        """Follow the store without end; after each loss read all revocations again."""
         retry = _FIRST_RETRY
         while True:
-            heard_at = self._heard_at
+            received_at = self._received_at
             try:
                 await self.agree_on_lifetime()
-                await self._store.follow(self._clock(), self._take)
+                await self._store.follow(self._clock(), self._receive)
                 error = "the store ended the feed"
             except Unavailable as failed:
                 error = failed.detail
             except Exception as failed:  # noqa: BLE001 - a feed that ends silently would be worse
                 error = f"{type(failed).__name__}: {failed}"
-            if self._heard_at > heard_at:
+            if self._received_at > received_at:
                 retry = _FIRST_RETRY
             if not self._last_error:
                 self._events(RevocationFeedLost(detail=error, served_for=self._left()))
@@ -227,10 +246,10 @@ class Revocations:
             await self._sleep(retry * (0.5 + random.random() / 2))  # noqa: S311 - spreads workers
             retry = min(retry * 2, _LONGEST_RETRY)
 
-    def _take(self, revocations: Sequence[Revocation]) -> None:
+    def _receive(self, revocations: Sequence[Revocation]) -> None:
         self.add(revocations)
         now = self._monotonic()
-        self._heard_at = now
+        self._received_at = now
         self._trusted_until = now + self._stale_after
         if self._last_error:
             self._last_error = ""
@@ -241,7 +260,7 @@ class Revocations:
         self._first.set()
 
     def _sweep(self, now: float) -> None:
-        """Forget what concerns no living token any more."""
+        """Delete the revocations that concern no valid token any more."""
         for entries in (self._sessions, self._tokens):
             for value in [value for value, until in entries.items() if until <= now]:
                 del entries[value]
@@ -255,7 +274,8 @@ class Revocations:
     def _unknown(self) -> Unavailable:
         if not self._is_started:
             return NotStarted("the feed of revocations")
-        return Unavailable(f"revocations are not known: {self._last_error or 'not heard yet'}")
+        reason = self._last_error or "the store has not answered yet"
+        return Unavailable(f"revocations are not known: {reason}")
 
     def _is_ours(self, verified: Verified) -> bool:
         return verified.own and self._issuer in (None, verified.issuer)
@@ -277,5 +297,5 @@ class Revocations:
 
 
 def _keep(entries: dict[str, float], revocation: Revocation) -> None:
-    """Keep the later end: who heard of the same revocation twice must not forget it sooner."""
+    """Add a revocation; of two ends of the same one, the later stays."""
     entries[revocation.value] = max(entries.get(revocation.value, 0.0), revocation.until)

@@ -35,7 +35,7 @@ __all__ = ["Authorize", "Issued", "PendingRenewal", "RenewalCounts", "SlidingRen
 Authorize: TypeAlias = Callable[
     [Verified], bool | Mapping[str, Any] | Awaitable[bool | Mapping[str, Any]]
 ]
-"""Asked before a successor is signed. False ends the sliding; true keeps the claims; a mapping
+"""Called before a successor is signed. False ends the renewal; true keeps the claims; a mapping
 replaces application claims, such as roles that changed. It may be a coroutine function."""
 
 _AUTHORIZE_SECONDS: Final = 5.0
@@ -57,10 +57,13 @@ class Issued:
 
 
 class PendingRenewal:
-    """A renewal under way: awaiting it gives the successor, or raises why there is none.
+    """A renewal in progress: awaiting it returns the successor, or raises why there is none.
 
-    ``is_first`` tells whether this request pays for the signature. A waiter that leaves does not
-    stop it.
+    A waiter that is cancelled does not stop it.
+
+    Attributes:
+        is_first: Whether this request caused the signature.
+
     """
 
     __slots__ = ("_made", "is_first")
@@ -71,7 +74,7 @@ class PendingRenewal:
 
     @property
     def ready(self) -> Issued | None:
-        """The successor, if nothing has to be waited for."""
+        """The successor, if it is made already."""
         return self._made if isinstance(self._made, Issued) else None
 
     def __await__(self) -> Generator[Any, None, Issued]:
@@ -91,11 +94,11 @@ class RenewalCounts:
     coalesced: int = 0
     """Requests that got a successor another request had signed."""
     deferred: int = 0
-    """Renewals that the budget put off."""
+    """Renewals that the budget deferred."""
     denied: int = 0
     """Renewals that a revocation or the application's hook refused."""
     failed: int = 0
-    """Renewals that could not be signed or authorised because something raised."""
+    """Renewals that failed because the signature, `authorize` or the revocation check raised."""
 
 
 class SlidingRenewal:
@@ -151,7 +154,7 @@ class SlidingRenewal:
         claims: Mapping[str, Any] | None = None,
         scopes: Sequence[str] = (),
     ) -> Issued:
-        """Start a session for `subject` and give its first token; call it at login.
+        """Start a session for `subject` and return its first token; call it at login.
 
         `claims` are added to the token and ride in every successor. `SigningError` when it cannot
         be signed, `ConfigurationError` when `claims` names a claim that is linqi's to set.
@@ -179,10 +182,10 @@ class SlidingRenewal:
         return issued
 
     def decide(self, verified: Verified, now: float) -> Decision:
-        """Tell whether `verified` gets a successor at `now`.
+        """Decide whether `verified` gets a successor at `now`.
 
-        Only a token of this signer's issuer does: the successor bears that issuer's name, and a
-        subject is unique within its issuer only (RFC 7519, section 4.1.2).
+        Only a token of this signer's issuer does: the successor has that ``iss``, and a subject is
+        unique within its issuer only (RFC 7519, section 4.1.2).
         """
         decision = decide(verified, now, self.settings)
         if isinstance(decision, Due) and verified.issuer != self.signer.issuer:
@@ -197,14 +200,14 @@ class SlidingRenewal:
         return self.signer.is_slow
 
     def affords(self, verified: Verified, now: float) -> bool:
-        """Check whether `begin` would give a successor now; nothing is taken from the budget."""
+        """Return whether `begin` would return a renewal now; nothing is taken from the budget."""
         key = verified.digest
         if self._budget is None or key in self._memo or self._flight.has(key):
             return True
         return self._budget.affords(now, *self._patience(verified, now))
 
     def begin(self, verified: Verified, due: Due, now: float) -> PendingRenewal | None:
-        """Give the successor or the task that makes it; None where the budget puts it off."""
+        """Return the renewal of `verified`, or None if the budget defers it."""
         # The token alone: off the grid each instant has its own successor, and the first stays.
         key = verified.digest
         known = self._memo.get(key)
@@ -221,14 +224,14 @@ class SlidingRenewal:
         return PendingRenewal(task, is_first=started)
 
     async def renew(self, verified: Verified) -> Issued | None:
-        """Give the successor of `verified` if one is due and affordable now.
+        """Return the successor of `verified`; None if it is not due, or the budget defers it.
 
         For callers outside the middleware.
 
         Raises:
-            RenewalRefused: The session was revoked, or the application said no.
+            RenewalRefused: The session was revoked, or `authorize` returned False.
             SigningError: The signature failed, or the revocation check raised.
-            ApplicationFault: `authorize` raised, or answered wrongly.
+            ApplicationFault: `authorize` raised, or returned a wrong type.
             Unavailable: `authorize` raised that, or took more than 5 s.
 
         """
@@ -244,7 +247,13 @@ class SlidingRenewal:
         return issued
 
     def check_revocation(self, verified: Verified) -> None:
-        """Raise `RenewalRefused` if the session was revoked or that cannot be told (R5)."""
+        """Check that the session was not revoked (R5).
+
+        Raises:
+            RenewalRefused: It was revoked.
+            SigningError: The revocation check raised.
+
+        """
         if self._is_revoked is None:
             return
         try:
@@ -257,7 +266,7 @@ class SlidingRenewal:
             raise RenewalRefused("revoked")
 
     def close(self) -> None:
-        """Let the signing threads go; the next renewal that needs them starts new ones."""
+        """End the signing threads; the next renewal that needs them starts new ones."""
         if self._threads is not None:
             self._threads.shutdown(wait=False)
             self._threads = None
@@ -289,11 +298,11 @@ class SlidingRenewal:
         return issued
 
     def _patience(self, verified: Verified, now: float) -> tuple[float, float, float]:
-        """Return how long the token lives, and the buffer and margin to hold that against."""
+        """Return the seconds that the token has left, the buffer and the hard margin."""
         return verified.expires_at - now, self.settings.buffer, self.settings.margin
 
     async def _ask(self, verified: Verified) -> Mapping[str, Any]:
-        """Ask the application; give the claims it replaces."""
+        """Call the application's `authorize`; return the claims that it replaces."""
         if self._authorize is None:
             return {}
         try:
