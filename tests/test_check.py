@@ -1,4 +1,4 @@
-"""linqi check finds what is unsafe in linqi.toml; linqi init writes one with nothing to mend."""
+"""linqi check finds what is unsafe in linqi.toml; linqi init writes one without findings."""
 
 import json
 import re
@@ -37,7 +37,7 @@ def found(folder: Path, text: str, **environ: str) -> dict[str, str]:
     """Give the severities of what is found, by code."""
     (folder / "linqi.toml").write_text(text)
     checked = check(folder / "linqi.toml", environ)
-    for text in (text for f in checked.findings for text in (f.reason, f.mend)):
+    for text in (text for f in checked.findings for text in (f.reason, f.remedy)):
         assert re.search(r"[^.?!][.?]$", text), text
     return {finding.code: finding.severity for finding in checked.findings}
 
@@ -61,7 +61,7 @@ def test_a_new_file_lacks_its_names_and_a_public_sign_in(
     text = template().replace("https://shop.example", "https://id.shop.net", 1)
     path.write_text(re.sub(r"(?m)^# (public = ..*)$", r"\1", text))
     assert main(["check", str(path)]) == 0
-    assert "nothing to mend" in capsys.readouterr().out
+    assert "no findings" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(
@@ -147,7 +147,7 @@ def test_every_example_in_a_new_file_is_good() -> None:
         (BASE + "[renewal]\nlongest_lifetime_seconds = 900\n", "unused", "warning"),
         (BASE + "[client]\nadvisory_seconds = 800\n", "client-early", "note"),
         (OUTSIDE + "[jwks]\nlifetime_seconds = 3000\n", "jwks-over-overlap", "warning"),
-        (OUTSIDE + "[jwks]\nstale_seconds = 86400\n", "jwks-believed-long", "warning"),
+        (OUTSIDE + "[jwks]\nstale_seconds = 86400\n", "jwks-trusted-long", "warning"),
         (BASE.replace("[keys]", "leeway_seconds = 5\n[keys]"), "leeway", "warning"),
         (
             BASE.replace("[keys]", 'on_revocation_error = "open"\n[keys]') + STORE,

@@ -110,7 +110,7 @@ def test_the_command_shows_a_file(tmp_path: Path, capsys: pytest.CaptureFixture[
     path = tmp_path / "jwks.json"
     path.write_text(json.dumps({"keys": [KEY.public_jwk()]}))
     assert main(["jwks", str(path)]) == 0
-    assert "nothing to mend; 1 usable" in capsys.readouterr().out
+    assert "no faults; usable keys: 1" in capsys.readouterr().out
     path.write_text(json.dumps({"keys": [KEY.private_jwk() | {"kid": "\x1b[2J"}]}))
     assert main(["jwks", str(path), "--json"]) == 1
     said = json.loads(capsys.readouterr().out)

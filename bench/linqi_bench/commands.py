@@ -9,6 +9,6 @@ from linqi.commands.command import Command
 __all__ = ["BENCH"]
 
 BENCH: Final = Command(
-    summary="measure what a token costs on this machine, with the settings of linqi.toml",
+    summary="measure the cost of a token on this machine, with the settings of linqi.toml",
     module="linqi_bench.command",
 )

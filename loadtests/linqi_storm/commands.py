@@ -8,5 +8,10 @@ from linqi.commands.command import Command
 
 __all__ = ["SERVE", "STORM"]
 
-STORM: Final = Command(summary="storm an app while tokens expire", module="linqi_storm.command")
-SERVE: Final = Command(summary="run the issuing app", module="linqi_storm.serve.command")
+STORM: Final = Command(
+    summary="load-test an application while tokens expire", module="linqi_storm.command"
+)
+SERVE: Final = Command(
+    summary="run an application that issues tokens, to try linqi",
+    module="linqi_storm.serve.command",
+)

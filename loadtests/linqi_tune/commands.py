@@ -9,9 +9,10 @@ from linqi.commands.command import Command
 __all__ = ["DEMO", "TUNE"]
 
 TUNE: Final = Command(
-    summary="recommend settings from what was measured, and write them to linqi.toml",
+    summary="recommend settings from measurements, and write them to linqi.toml",
     module="linqi_tune.command",
 )
 DEMO: Final = Command(
-    summary="run the demonstration: a server, a user, renewals", module="linqi_tune.demo.command"
+    summary="show linqi at work: sign-in, renewals, an outage, storms",
+    module="linqi_tune.demo.command",
 )

@@ -1,4 +1,4 @@
-"""The command line: finds the installed commands and runs one of them."""
+"""The command line ``linqi``: finds the installed commands and runs one of them."""
 
 from __future__ import annotations
 
@@ -15,7 +15,16 @@ __all__ = ["main"]
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run the command line; 0 for success, 1 for a refused token, 2 for a wrong call."""
+    """Run a command and return its exit code.
+
+    Args:
+        argv: The arguments; the default is ``sys.argv[1:]``.
+
+    Returns:
+        0 for success; 1 if the command finds a problem, such as a refused token; 2 for a wrong
+        call, a missing library or file, or a configuration that cannot be used; 130 after Ctrl-C.
+
+    """
     given = sys.argv[1:] if argv is None else argv
     commands = installed_commands()
     called = commands.get(next((word for word in given if not word.startswith("-")), ""))
@@ -30,12 +39,12 @@ def main(argv: Sequence[str] | None = None) -> int:
         install = called.install_for(name) if called is not None else None
         if install is None or name.startswith("linqi"):
             raise
-        return _complain(f"{name} is not installed; {install}")
+        return _report_error(f"{name} is not installed; {install}")
     except (LinqiError, OSError, ValueError) as error:
-        return _complain(str(error))
+        return _report_error(str(error))
 
 
-def _complain(message: str) -> int:
+def _report_error(message: str) -> int:
     print(f"linqi: {message}", file=sys.stderr)
     return 2
 
@@ -43,12 +52,16 @@ def _complain(message: str) -> int:
 def _parser(
     commands: Mapping[str, InstalledCommand], called: InstalledCommand | None
 ) -> argparse.ArgumentParser:
-    """Return the parser with the options of the command that is called, and of no other."""
-    parser = argparse.ArgumentParser("linqi", description="Short-lived tokens, long sessions.")
+    """Return a parser that has the options of the called command only."""
+    parser = argparse.ArgumentParser(
+        "linqi",
+        description="Verify JSON Web Tokens and keep sessions signed in; test and tune it.",
+        epilog="`linqi COMMAND --help` shows the options of a command.",
+    )
     parser.add_argument("--version", action="version", version=f"linqi {__version__}")
     subparsers = parser.add_subparsers(required=True, metavar="command")
     for name, command in commands.items():
-        if called is None:  # the help of all, or a fault of the call
+        if called is None:  # the help of all commands, or a wrong call
             subparsers.add_parser(name, help=command.summary.replace("%", "%%"))
         elif command is not called:
             subparsers.add_parser(name)

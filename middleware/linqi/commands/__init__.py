@@ -1,1 +1,1 @@
-"""What the commands of the core do, and how commands of any package are found."""
+"""The commands of the core, and the registry of commands of all packages."""

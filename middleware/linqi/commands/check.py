@@ -1,4 +1,4 @@
-"""``linqi check``: a critical look at linqi.toml."""
+"""``linqi check``: finds faults and unsafe settings in linqi.toml."""
 
 from __future__ import annotations
 
@@ -15,17 +15,19 @@ __all__ = ["add_options", "run"]
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Declare the command's options."""
-    parser.add_argument("file", nargs="?", type=Path, default=Path("linqi.toml"))
-    parser.add_argument("--json", action="store_true", help="machine-readable")
+    parser.add_argument(
+        "file", nargs="?", type=Path, default=Path("linqi.toml"), help="default: linqi.toml"
+    )
+    parser.add_argument("--json", action="store_true", help="print the findings as JSON")
     parser.add_argument(
         "--no-keys",
         action="store_true",
-        help="read no key file and no variable that holds one, as where they are not at hand",
+        help="do not read key files or variables that hold keys, for machines without them",
     )
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Look; 0 with nothing to mend, 1 with something, 2 when it is no configuration."""
+    """Print the findings; return 0 for notes at most, 1 for more, 2 for an invalid file."""
     checked = check(arguments.file, reads_keys=not arguments.no_keys)
     if arguments.json:
         findings = [asdict(finding) for finding in checked.findings]
@@ -41,10 +43,10 @@ def _show(file: Path, checked: CheckResult) -> None:
         table = f" [{finding.table}]" if finding.table else ""
         print(f"{finding.severity}: {finding.code}{table} {finding.key}".rstrip())
         print(f"  {finding.reason}")
-        print(f"  {finding.mend}")
+        print(f"  {finding.remedy}")
     counts = [
         f"{number} {severity}{'s' if number > 1 else ''}"
         for severity in ("error", "warning", "note")
         if (number := sum(f.severity == severity for f in checked.findings))
     ]
-    print(f"{file}: {', '.join(counts) or 'nothing to mend'}")
+    print(f"{file}: {', '.join(counts) or 'no findings'}")

@@ -1,4 +1,4 @@
-"""A command of the command line, as the package that owns it registers it."""
+"""The registration of a command, by the package that owns it."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ __all__ = ["Command"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Command:
-    """What the help shows of a command, and where the rest is.
+    """A command: its line of help, and the module that runs it.
 
-    A package registers one under the entry-point group ``linqi.commands``; extras of the entry
-    point are those of the distribution that the command needs.
+    A package registers it under the entry-point group ``linqi.commands``. The extras of the entry
+    point are the extras of the distribution that the command needs.
     """
 
     summary: str
@@ -20,5 +20,5 @@ class Command:
     module: str
     """The module with ``add_options(parser)`` and ``run(arguments)``, which returns the exit code.
 
-    It is imported only when the command is called, so that help and other commands stay quick.
+    It is imported only to run the command, so that help and other commands start fast.
     """

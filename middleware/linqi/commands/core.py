@@ -1,4 +1,4 @@
-"""The commands of the core, as they are registered."""
+"""The registrations of the commands of the core."""
 
 from __future__ import annotations
 
@@ -8,12 +8,26 @@ from linqi.commands.command import Command
 
 __all__ = ["CHECK", "INIT", "INSPECT", "JWKS", "KEYGEN", "STORE", "VERIFY"]
 
-INIT: Final = Command(summary="write a linqi.toml with every default", module="linqi.commands.init")
-CHECK: Final = Command(summary="look critically at linqi.toml", module="linqi.commands.check")
-KEYGEN: Final = Command(summary="make or rotate a key", module="linqi.commands.keygen")
-JWKS: Final = Command(summary="show a published key set and lint it", module="linqi.commands.jwks")
-STORE: Final = Command(summary="make or tidy a session store", module="linqi.commands.store")
-INSPECT: Final = Command(
-    summary="show what a token says, without trusting it", module="linqi.commands.inspect"
+INIT: Final = Command(
+    summary="write a new linqi.toml: every key, its meaning and its default",
+    module="linqi.commands.init",
 )
-VERIFY: Final = Command(summary="verify a token", module="linqi.commands.verify")
+CHECK: Final = Command(
+    summary="find faults and unsafe settings in linqi.toml", module="linqi.commands.check"
+)
+KEYGEN: Final = Command(
+    summary="make, rotate or remove a signing key", module="linqi.commands.keygen"
+)
+JWKS: Final = Command(
+    summary="show a published key set and check it for faults", module="linqi.commands.jwks"
+)
+STORE: Final = Command(
+    summary="create a session store, or delete its ended sessions", module="linqi.commands.store"
+)
+INSPECT: Final = Command(
+    summary="print the header and the claims of a token, unverified",
+    module="linqi.commands.inspect",
+)
+VERIFY: Final = Command(
+    summary="verify a token with the keys of a file", module="linqi.commands.verify"
+)

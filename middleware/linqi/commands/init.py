@@ -14,12 +14,12 @@ __all__ = ["add_options", "run"]
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Declare the command's options."""
     parser.add_argument(
-        "file", nargs="?", default="linqi.toml", help="default linqi.toml; - prints it"
+        "file", nargs="?", default="linqi.toml", help="default: linqi.toml; - prints the text"
     )
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Write it; 0, or `FileExistsError` where a file would be lost."""
+    """Write the file and return 0; raise `FileExistsError` rather than overwrite one."""
     if arguments.file == "-":
         sys.stdout.write(template())
         return 0
@@ -28,10 +28,10 @@ def run(arguments: argparse.Namespace) -> int:
         with path.open("x", encoding="utf-8") as file:
             file.write(template())
     except FileExistsError:
-        raise FileExistsError(f"{path} exists; `linqi init -` prints a new one") from None
+        raise FileExistsError(f"{path} exists already; `linqi init -` prints a new one") from None
     print(
-        f"wrote {path}; set issuer, audience and public paths, make the key with `linqi keygen`,"
-        " then look at it with `linqi check`",
+        f"wrote {path}; set issuer, audience and public paths, make a key with `linqi keygen`,"
+        " then run `linqi check`",
         file=sys.stderr,
     )
     return 0

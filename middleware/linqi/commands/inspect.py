@@ -1,4 +1,4 @@
-"""``linqi inspect``: what a token says, without trusting it."""
+"""``linqi inspect``: prints the header and the claims of a token, unverified."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import sys
 import time
 from collections.abc import Callable
 
-from linqi.commands.token_argument import add_token, complain_of, token_of
+from linqi.commands.token_argument import add_token, report_refusal, token_of
 from linqi.errors import TokenError
 from linqi.jose._compact import decode_segment, parse_object, split_token
 from linqi.jose.limits import TokenLimits
@@ -22,7 +22,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace, clock: Callable[[], float] = time.time) -> int:
-    """Print header and claims as JSON; 0, or 1 for a token that cannot be read."""
+    """Print header and claims as JSON; return 0, or 1 for a token that cannot be decoded."""
     limits = TokenLimits()
     try:
         _, first, second, _ = split_token(
@@ -31,8 +31,8 @@ def run(arguments: argparse.Namespace, clock: Callable[[], float] = time.time) -
         header = parse_object(decode_segment(first), "header")
         claims = parse_object(decode_segment(second), "payload")
     except TokenError as error:
-        return complain_of(error)
-    print("UNVERIFIED: anybody can write this; use `linqi verify` to check it", file=sys.stderr)
+        return report_refusal(error)
+    print("UNVERIFIED: anyone can forge this; check it with `linqi verify`", file=sys.stderr)
     print(json.dumps({"header": header, "claims": claims}, indent=2))
     expires_at = claims.get("exp")
     if isinstance(expires_at, int | float):

@@ -1,4 +1,4 @@
-"""The commands that are installed, and the extras that bring what they need."""
+"""The installed commands, and the extras that their libraries belong to."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ GROUP: Final = "linqi.commands"
 """The entry-point group of commands; each names a `Command`."""
 
 _REQUIREMENT: Final = re.compile(r"""([\w.-]+)[^;]*; *extra *== *["']([\w-]+)["']""")
-"""One of an extra without another condition, such as a platform."""
+"""A requirement of an extra, without another condition such as a platform."""
 
 
 class InstalledCommand:
-    """A command that some distribution registers."""
+    """A command that an installed distribution registers."""
 
     def __init__(self, entry: EntryPoint) -> None:
         self._entry = entry
@@ -30,13 +30,13 @@ class InstalledCommand:
 
     @cached_property
     def command(self) -> Command:
-        """What was registered; `ImportError` or `AttributeError` where there is no such thing."""
+        """The registration; raises `ImportError` or `AttributeError` if it cannot be loaded."""
         command: Command = self._entry.load()
         return command
 
     @property
     def summary(self) -> str:
-        """The line of help, with the extra that brings what is missing."""
+        """The line of help, with the line that installs missing libraries."""
         try:
             summary = self.command.summary
         except (ImportError, AttributeError) as error:
@@ -45,13 +45,13 @@ class InstalledCommand:
         return f"{summary} (not installed: {self.install(missing)})" if missing else summary
 
     def install_for(self, module: str) -> str | None:
-        """Return the line that installs `module`; None where no extra is known to bring it."""
+        """Return the line that installs `module`; None if no extra has it."""
         name = _normalized(module.partition(".")[0])
         own = self._entry.extras
-        bringing = [extra for extra, names in self._requirements.items() if name in names]
-        if not own and not bringing:
+        providing = [extra for extra, names in self._requirements.items() if name in names]
+        if not own and not providing:
             return None
-        return self.install(bringing[:1] if bringing and not {*own} & {*bringing} else own)
+        return self.install(providing[:1] if providing and not {*own} & {*providing} else own)
 
     def install(self, extras: list[str]) -> str:
         """Return the line that installs `extras` of the distribution."""
@@ -63,16 +63,16 @@ class InstalledCommand:
 
     @cached_property
     def _requirements(self) -> Mapping[str, set[str]]:
-        """The distributions that each extra brings."""
+        """The distributions of each extra."""
         found: defaultdict[str, set[str]] = defaultdict(set)
         for line in (self._entry.dist and self._entry.dist.requires) or ():
-            if told := _REQUIREMENT.fullmatch(line):
-                found[told[2]].add(_normalized(told[1]))
+            if match := _REQUIREMENT.fullmatch(line):
+                found[match[2]].add(_normalized(match[1]))
         return found
 
 
 def installed_commands() -> dict[str, InstalledCommand]:
-    """Return every registered command by name."""
+    """Return every installed command by name."""
     return {entry.name: InstalledCommand(entry) for entry in entry_points(group=GROUP)}
 
 

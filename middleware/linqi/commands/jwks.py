@@ -1,4 +1,4 @@
-"""``linqi jwks``: shows a key set as it is published, and lints it."""
+"""``linqi jwks``: shows a published key set and checks it for faults."""
 
 from __future__ import annotations
 
@@ -25,29 +25,31 @@ _COLUMNS = ("kid", "kty", "alg", "use", "size", "verdict")
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Declare the command's options."""
-    parser.add_argument("source", help="the address of a key set, an issuer (--issuer), or a file")
+    parser.add_argument("source", help="the URL of a key set, an issuer (with --issuer), or a file")
     parser.add_argument(
-        "--issuer", action="store_true", help="the source is an issuer: discover its key set"
+        "--issuer",
+        action="store_true",
+        help="source is an issuer; discover its key set (OIDC)",
     )
     parser.add_argument(
         "--algorithms",
         nargs="+",
         choices=SIGNATURES,
         metavar="ALG",
-        help="which count as usable (default: every signature)",
+        help="algorithms whose keys count as usable (default: all)",
     )
-    parser.add_argument("--timeout-seconds", type=float, default=5)
-    parser.add_argument("--json", action="store_true", help="machine-readable")
+    parser.add_argument("--timeout-seconds", type=float, default=5, help="default: 5")
+    parser.add_argument("--json", action="store_true", help="print the result as JSON")
 
 
 def run(arguments: argparse.Namespace, clock: Callable[[], float] = time.time) -> int:
-    """Show the set; 0 when nothing is to mend, 1 otherwise, `LinqiError` for a wrong call."""
+    """Print the key set; return 0 without faults and 1 with; raise `LinqiError` for a bad URL."""
     algorithms, limits = arguments.algorithms, RemoteLimits(timeout=arguments.timeout_seconds)
     if not arguments.source.startswith(("http://", "https://")):
         linted = lint(Path(arguments.source).read_bytes(), None, algorithms=algorithms)
         _show(arguments.source, linted, {}, is_json=arguments.json)
         return int(linted.has_faults)
-    fault = url_fault(arguments.source, "the address")
+    fault = url_fault(arguments.source, "the URL")
     if fault is not None:
         raise ConfigurationError([fault])
     linted, url, about = asyncio.run(
@@ -60,7 +62,7 @@ def run(arguments: argparse.Namespace, clock: Callable[[], float] = time.time) -
 async def _fetched(
     source: str, is_issuer: bool, algorithms: Sequence[str] | None, limits: RemoteLimits, now: float
 ) -> tuple[LintedKeySet, str, dict[str, float]]:
-    """Fetch and lint; also where from, and the figures of the answer."""
+    """Return the checked key set, its URL, and the figures of the response."""
     fetch, url = HttpFetch(limits), source
     try:
         if is_issuer:
@@ -89,9 +91,9 @@ def _failed(text: str) -> LintedKeySet:
 
 def _status_text(status: int, is_issuer: bool) -> str:
     if 300 <= status < 400:
-        return f"answered with {status}; redirects are not followed, give the address it really has"
-    hint = "" if is_issuer else "; if this is an issuer and not its key set, say --issuer"
-    return f"answered with {status}{hint}"
+        return f"the response is {status}; redirects are not followed, so give the final URL"
+    hint = "" if is_issuer else "; if the URL is an issuer and not a key set, add --issuer"
+    return f"the response is {status}{hint}"
 
 
 def _show(source: str, linted: LintedKeySet, about: Mapping[str, float], *, is_json: bool) -> None:
@@ -113,5 +115,5 @@ def _show(source: str, linted: LintedKeySet, about: Mapping[str, float], *, is_j
     for finding in linted.findings:
         print(f"{finding.level}: {finding.text}")
     if not linted.has_faults:
-        print(f"nothing to mend; {sum(k.verdict == 'used' for k in linted.keys)} usable")
+        print(f"no faults; usable keys: {sum(k.verdict == 'used' for k in linted.keys)}")
     sys.stdout.flush()

@@ -1,4 +1,4 @@
-"""``linqi keygen``: makes a key file, rotates a key into it, withdraws one."""
+"""``linqi keygen``: makes a key file, adds a key to it (rotation), removes a key from it."""
 
 from __future__ import annotations
 
@@ -27,39 +27,51 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     """Declare the command's options."""
     change = parser.add_mutually_exclusive_group()
     change.add_argument(
-        "--rotate", action="store_true", help="add a key to --out: published now, signing later"
+        "--rotate",
+        action="store_true",
+        help="add a new key to --out: it is published now and signs later",
     )
-    change.add_argument("--remove", metavar="KID", help="withdraw a key of --out at once")
+    change.add_argument(
+        "--remove", metavar="KID", help="remove the key with this key id from --out at once"
+    )
     parser.add_argument(
-        "--alg", choices=ALGORITHMS, help=f"default {_DEFAULT_ALG}, or that of the key to replace"
+        "--alg",
+        choices=ALGORITHMS,
+        help=f"default: {_DEFAULT_ALG}; with --rotate, that of the current key",
     )
-    parser.add_argument("--kid", help="default: from the RFC 7638 thumbprint")
-    parser.add_argument("--bits", type=int, default=2048, help="RSA modulus (default 2048)")
-    parser.add_argument("--curve", choices=("Ed25519", "Ed448"), default="Ed25519")
-    parser.add_argument("--out", type=Path, default=Path("keys.json"), help="private JWKS")
-    parser.add_argument("--public-out", type=Path, help="public JWKS (default: printed)")
+    parser.add_argument("--kid", help="key id (default: from the RFC 7638 thumbprint)")
+    parser.add_argument(
+        "--bits", type=int, default=2048, help="bits of an RSA modulus (default: 2048)"
+    )
+    parser.add_argument(
+        "--curve", choices=("Ed25519", "Ed448"), default="Ed25519", help="for EdDSA"
+    )
+    parser.add_argument(
+        "--out", type=Path, default=Path("keys.json"), help="the private JWKS (default: keys.json)"
+    )
+    parser.add_argument("--public-out", type=Path, help="the public JWKS (default: printed)")
     parser.add_argument(
         "--lead-seconds",
         type=float,
         default=USUAL_LEAD,
-        help="for --rotate: how long verifiers may keep the set without the new key"
-        f" (default {USUAL_LEAD:g})",
+        help="with --rotate: how long verifiers may cache the key set without the new key"
+        f" (default: {USUAL_LEAD:g})",
     )
     parser.add_argument(
         "--token-lifetime-seconds",
         type=float,
         default=900,
-        help="for --rotate: how long the longest token lives (default 900)",
+        help="with --rotate: the longest token lifetime (default: 900)",
     )
 
 
 def run(arguments: argparse.Namespace, clock: Callable[[], float] = time.time) -> int:
-    """Make, rotate or remove; 0, or `LinqiError` and `OSError` with nothing written."""
+    """Make, rotate or remove a key and return 0; on an error nothing is written."""
     now = clock()
     if arguments.public_out is not None and _is_one_file(arguments.out, arguments.public_out):
         raise InvalidKey(
             f"--public-out {arguments.public_out} and --out {arguments.out} are the same file, and"
-            " the private keys would be overwritten; give the public set a file of its own"
+            " the private keys would be overwritten; name another file for the public set"
         )
     if arguments.rotate:
         return _rotate(arguments, now)
@@ -73,7 +85,7 @@ def _make(arguments: argparse.Namespace, now: float) -> int:
     _check_public_out(keys, arguments.public_out)
     for path in (arguments.out, arguments.public_out):
         if path is not None and path.exists():
-            raise FileExistsError(f"{path} exists; choose another name, or --rotate a key into it")
+            raise FileExistsError(f"{path} exists already; choose another name, or use --rotate")
     keys.save(arguments.out)
     _say(f"wrote {arguments.out} (private, mode 0600, kid {keys.keys[0].kid})")
     _publish(keys, arguments.public_out, now)
@@ -95,10 +107,10 @@ def _rotate(arguments: argparse.Namespace, now: float) -> int:
     after = KeySet(rotation.keys)
     after.save(arguments.out)
     _say(f"wrote {arguments.out} (private, mode 0600)")
-    _say(f"{new.kid} ({new.alg}) verifies from now on and signs from {_at(rotation.signs_from)}")
+    _say(f"{new.kid} ({new.alg}) is published now and signs from {_at(rotation.signs_from)}")
     _say(f"{old.kid} signs until then and stays published until {_at(rotation.published_until)}")
     for kid in rotation.dropped:
-        _say(f"{kid} was past its time and is gone")
+        _say(f"removed {kid}, which was published for long enough")
     _publish(after, arguments.public_out, now)
     return 0
 
@@ -107,12 +119,12 @@ def _remove(arguments: argparse.Namespace, now: float) -> int:
     keys = KeySet.load(arguments.out)
     _check_public_out(keys, arguments.public_out)
     if [key.kid for key in keys.keys] == [arguments.remove]:
-        raise InvalidKey(f"{arguments.remove} is the only key; --rotate another one in first")
+        raise InvalidKey(f"{arguments.remove} is the only key; add another one with --rotate first")
     keys.remove(arguments.remove)
     now_signing = keys.signing_key(now)
     keys.save(arguments.out)
     _say(f"wrote {arguments.out} (private, mode 0600) without {arguments.remove}")
-    _say(f"its tokens are refused once the workers have read the file; {now_signing.kid} signs")
+    _say(f"workers refuse its tokens once they have read the file; {now_signing.kid} signs")
     _publish(keys, arguments.public_out, now)
     return 0
 
@@ -122,10 +134,10 @@ def _generated(arguments: argparse.Namespace, alg: str) -> Key:
 
 
 def _is_one_file(one: Path, other: Path) -> bool:
-    """Return whether two paths lead to the same file, which need not exist yet.
+    """Return whether two paths name the same file, which need not exist yet.
 
-    By symbolic and hard links too, and by names that differ in upper and lower case only: some
-    file systems do not tell those apart.
+    Symbolic links and hard links are followed. Names that differ in case only count as the same:
+    they are on some file systems.
     """
     if one.exists() and other.exists():
         return one.samefile(other)
@@ -139,7 +151,7 @@ def _is_one_file(one: Path, other: Path) -> bool:
 
 def _check_public_out(keys: KeySet, public_out: Path | None) -> None:
     if public_out is not None and _is_secret(keys):
-        raise InvalidKey("an HMAC secret has no public JWKS; leave --public-out away")
+        raise InvalidKey("an HMAC secret has no public JWKS; remove --public-out")
 
 
 def _publish(keys: KeySet, public_out: Path | None, now: float) -> None:

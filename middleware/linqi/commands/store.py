@@ -1,4 +1,4 @@
-"""``linqi store``: makes a store's schema, and forgets what is over."""
+"""``linqi store``: creates the schema of a session store, and deletes ended sessions."""
 
 from __future__ import annotations
 
@@ -18,14 +18,16 @@ _AT_ONCE = 1_000
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Declare the command's options."""
-    parser.add_argument("what", choices=("init", "purge"))
+    parser.add_argument(
+        "what", choices=("init", "purge"), help="create the store, or delete its ended sessions"
+    )
     parser.add_argument(
         "url", help="sqlite:PATH, valkey://HOST:PORT/0 or postgresql://USER@HOST/DATABASE"
     )
 
 
 def run(arguments: argparse.Namespace, clock: Callable[[], float] = time.time) -> int:
-    """Do it; 0, or `LinqiError` when the store cannot be reached."""
+    """Create or purge the store and return 0; raise `LinqiError` if it is unreachable."""
     store = open_store(arguments.url)
     print(asyncio.run(_run(store, arguments.what, clock)))
     return 0
@@ -36,13 +38,13 @@ async def _run(store: SessionStore, what: str, clock: Callable[[], float]) -> st
         version = await store.initialize()
         if what == "init":
             return f"the database has schema {version}"
-    await store.start()  # SQLite makes its file, Valkey tells whether it can be used
+    await store.start()  # SQLite creates its file, Valkey checks that it is usable
     try:
         if what == "init":
-            return "the store can be used"
+            return "the store is ready"
         gone = 0
         while some := await store.purge(clock(), _AT_ONCE):
             gone += some
-        return f"forgot {gone} sessions"
+        return f"deleted {gone} ended sessions"
     finally:
         await store.close()

@@ -1,4 +1,4 @@
-"""A token on the command line, and its refusal."""
+"""The token argument of commands, and the report of a refused token."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ import sys
 
 from linqi.errors import TokenError
 
-__all__ = ["add_token", "complain_of", "token_of"]
+__all__ = ["add_token", "report_refusal", "token_of"]
 
 
 def add_token(parser: argparse.ArgumentParser) -> None:
-    """Declare the argument."""
+    """Declare the token argument."""
     parser.add_argument(
         "token",
-        help="the token, or - to read it from standard input, which keeps it out of the history",
+        help="the token, or - to read it from standard input, which keeps it out of shell history",
     )
 
 
@@ -24,7 +24,7 @@ def token_of(arguments: argparse.Namespace) -> bytes:
     return text.strip().removeprefix("Bearer ").encode("utf-8", "replace")
 
 
-def complain_of(error: TokenError) -> int:
-    """Print why the token is refused; returns the exit code."""
+def report_refusal(error: TokenError) -> int:
+    """Print why the token is refused; return the exit code 1."""
     print(f"refused: {error.code}: {error.detail}", file=sys.stderr)
     return 1

@@ -1,4 +1,4 @@
-"""``linqi.toml``: the one file of settings, read, checked, written, and made into objects.
+"""``linqi.toml``, the file of settings: read it, check it, write it, build the objects.
 
 ::
 

@@ -1,4 +1,4 @@
-"""From a `Config` to the objects that it describes, or to every reason why not."""
+"""Builds the objects that a `Config` describes, or reports every fault."""
 
 from __future__ import annotations
 
@@ -40,29 +40,29 @@ __all__ = ["Components", "build"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Components:
-    """The objects of one process, made to fit each other."""
+    """The objects of one process, built from one `Config`."""
 
     config: Config
     verifier: Verifier
     signer: Signer | None
-    """None where only outside issuers are believed."""
+    """None if only outside issuers are trusted."""
     renewal: SlidingRenewal | None
-    """Starts sliding sessions, and makes successors; None where there are none."""
+    """Starts sliding sessions and makes successors; None if there are no sliding sessions."""
     sessions: Sessions | None
-    """The service behind dual tokens; None without a store."""
+    """The service for dual tokens; None without a store."""
     services: tuple[Service, ...]
-    """To be started with the application and closed after it; the middleware does."""
+    """The middleware starts them before the application and closes them after it."""
     transports: tuple[Transport, ...]
     throttle: LoginThrottle | None
-    """Of the session routes; None where it is off."""
+    """The throttle of the session routes; None if it is off."""
     hooks: tuple[Hook, ...]
     clock: Callable[[], float]
 
     def routes(self, app: ASGIApp, authenticate: Authenticate) -> SessionRoutes:
-        """Give `app` with the session routes in front of it."""
+        """Return `app` with the session routes in front; a store is required."""
         if self.sessions is None:
             raise ConfigurationError(
-                [f"{self.config.source}: authenticate needs [store]: name its url or url_env"]
+                [f"{self.config.source}: authenticate needs [store]: set url or url_env"]
             )
         return SessionRoutes(
             app,
@@ -80,7 +80,7 @@ class Components:
         )
 
     def options(self) -> dict[str, Any]:
-        """Give the arguments of `JWTMiddleware`, without the application."""
+        """Return the arguments of `JWTMiddleware`, except the application."""
         config = self.config
         return {
             "verifier": self.verifier,
@@ -106,12 +106,20 @@ def build(
     environ: Mapping[str, str] | None = None,
     clock: Callable[[], float] = time.time,
 ) -> Components:
-    """Make what `config` describes; nothing is connected or fetched before the services start.
+    """Return the objects that `config` describes; they connect and fetch when they are started.
 
-    `authorize` is asked before a successor is signed, `authorize_refresh` at every refresh.
-    `hooks`: receive every event; the default logs. `http_client`: see `RemoteKeys`. `environ`
-    holds the variables that the configuration names, by default ``os.environ``. `InvalidConfig`
-    names everything that is wrong.
+    Args:
+        config: What `load` or `read` returned.
+        authorize: Called before a successor of a sliding session is signed.
+        authorize_refresh: Called at every refresh.
+        hooks: Receive every event; the default writes a log.
+        http_client: See `RemoteKeys`.
+        environ: Has the variables that the configuration names; the default is ``os.environ``.
+        clock: Returns the time in Unix seconds.
+
+    Raises:
+        InvalidConfig: Every fault with its place.
+
     """
     chosen = (LoggingHook(),) if hooks is None else tuple(hooks)
     variables = os.environ if environ is None else environ
@@ -123,7 +131,7 @@ def build(
         hooks=chosen,
         http_client=http_client,
         clock=clock,
-    ).trust()
+    ).build()
     store = store_of(config, faults, variables)
     secrets = refresh_secrets(config, faults, variables)
     transports = _transports(config, faults)
@@ -132,7 +140,7 @@ def build(
         SessionCookie(cookies.refresh_name, cookies.origins, secure=cookies.refresh_secure)
     throttle = _throttle(config, faults, variables)
     if config.renewal.sliding is True and not config.has_keys:
-        faults.missing("keys", "file", "sliding = true needs keys of our own")
+        faults.missing("keys", "file", "sliding = true needs signing keys: set file or env")
     faults.raise_any()
     revocations = None
     if store is not None:
@@ -156,7 +164,7 @@ def build(
             access=config.renewal.settings(),
             revocations=revocations,
             authorize=authorize_refresh,
-            on_issue=_primed(verifier),
+            on_issue=_cache_issued(verifier),
             hooks=chosen,
             clock=clock,
         )
@@ -184,7 +192,9 @@ def _transports(config: Config, faults: Faults) -> tuple[Transport, ...]:
             with faults.at("cookies", "access_name"):
                 found.append(CookieTransport(**arguments_for(CookieTransport, cookies)))
         else:
-            faults.missing("cookies", "origins", 'accept has "cookie": say whose pages may use it')
+            faults.missing(
+                "cookies", "origins", 'accept has "cookie": name the origins that may use it'
+            )
     if "subprotocol" in http.accept:
         found.append(SubprotocolTransport(http.subprotocol))
     return tuple(found)
@@ -213,7 +223,7 @@ def _verifier(
         cache=config.cache.build(),
         limits=config.verify.settings(),
         is_revoked=None if revocations is None else revocations.is_revoked,
-        # With a store its revocations know it, which never fall below the file's.
+        # With a store, its revocations have the bound, which is never below that of the file.
         longest_lifetime=None if revocations is not None else _longest_lifetime(config),
         hooks=hooks,
         clock=clock,
@@ -221,7 +231,7 @@ def _verifier(
 
 
 def _longest_lifetime(config: Config) -> float | None:
-    """Return the bound where no store keeps one: none, unless the file has it."""
+    """Return the bound for use without a store; None unless the file sets it."""
     renewal = config.renewal
     return None if renewal.longest_lifetime_seconds is None else renewal.longest_own_lifetime
 
@@ -242,17 +252,19 @@ def _sliding(
         budget=config.budget.build(),
         authorize=authorize,
         is_revoked=None if revocations is None else revocations.is_revoked,
-        on_issue=_primed(verifier),
+        on_issue=_cache_issued(verifier),
         sign_off_loop=None if off_loop == "auto" else off_loop,
         clock=clock,
     )
 
 
-def _primed(verifier: Verifier) -> Callable[[str], object]:
-    """Give what puts an issued token into the cache, as far as it can be told that it is good."""
+def _cache_issued(verifier: Verifier) -> Callable[[str], object]:
+    """Return the callback that puts an issued token into the cache of verified tokens."""
 
     def prime(token: str) -> None:
-        with contextlib.suppress(Unavailable):  # a sign-in must not fail for want of a hit
+        with contextlib.suppress(
+            Unavailable
+        ):  # a sign-in must not fail because the cache stays empty
             verifier.cache_issued(token)
 
     return prime

@@ -1,4 +1,4 @@
-"""A critical look at ``linqi.toml``: what will not work, what is unsafe, what to know."""
+"""The check of ``linqi.toml``: what does not work, what is unsafe, what is worth knowing."""
 
 from __future__ import annotations
 
@@ -25,15 +25,15 @@ __all__ = ["CheckResult", "check", "lint"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CheckResult:
-    """What was found in one file, the gravest first."""
+    """The findings of one file, the most severe first."""
 
     findings: tuple[Finding, ...]
     is_readable: bool
-    """Whether it is a configuration at all."""
+    """Whether the file could be read as a configuration."""
 
     @property
     def exit_code(self) -> int:
-        """0 with nothing to mend, 1 with something, 2 when it is no configuration."""
+        """0 if there are notes at most, 1 for an error or a warning, 2 if the file is invalid."""
         if not self.is_readable:
             return 2
         return int(any(finding.severity != "note" for finding in self.findings))
@@ -45,9 +45,14 @@ def check(
     *,
     reads_keys: bool = True,
 ) -> CheckResult:
-    """Look at the file, with what `environ` overrides, and at the keys that it names.
+    """Return the findings for a file, its environment overrides and the keys that it names.
 
-    Without `reads_keys` no key file and no variable is read, as where they are not at hand.
+    Args:
+        path: The configuration file.
+        environ: The environment variables; the default is ``os.environ``.
+        reads_keys: False reads no key file and no variable that holds keys, for machines that do
+            not have them.
+
     """
     variables = os.environ if environ is None else environ
     try:
@@ -55,20 +60,20 @@ def check(
         config = load(path, variables)
     except InvalidConfig as error:
         return CheckResult(findings=_as_findings(error.details), is_readable=False)
-    broken: tuple[Finding, ...] = ()
+    faults: tuple[Finding, ...] = ()
     signing = refresh = None
     if reads_keys:
         try:
             build(_unshared(config), environ=variables)
         except InvalidConfig as error:
-            broken = _as_findings(error.details)
+            faults = _as_findings(error.details)
         except ConfigurationError as error:
-            broken = tuple(
+            faults = tuple(
                 Finding(
                     code="contradiction",
                     severity="error",
                     reason=_sentence(text),
-                    mend="Change one of the settings that contradict each other.",
+                    remedy="Change one of the settings that contradict each other.",
                 )
                 for text in error.faults
             )
@@ -79,13 +84,13 @@ def check(
         config=config, text=text, modes=_modes(config, Path(path)), signing=signing, refresh=refresh
     )
     found = lint(checked)
-    told = {(finding.code, finding.table, finding.key) for finding in found}
-    broken = tuple(b for b in broken if (b.code, b.table, b.key) not in told)
-    return CheckResult(findings=(*broken, *found), is_readable=True)
+    reported = {(finding.code, finding.table, finding.key) for finding in found}
+    faults = tuple(b for b in faults if (b.code, b.table, b.key) not in reported)
+    return CheckResult(findings=(*faults, *found), is_readable=True)
 
 
 def lint(checked: CheckedSettings) -> Sequence[Finding]:
-    """Give what the rules find, the gravest first."""
+    """Return the findings of every rule, the most severe first."""
     found = [f for rule in (*SAFETY_RULES, *LIFETIME_RULES, *SETUP_RULES) for f in rule(checked)]
     return sorted(found, key=lambda finding: SEVERITIES.index(finding.severity))
 
@@ -98,7 +103,7 @@ def _as_findings(faults: Sequence[Fault]) -> tuple[Finding, ...]:
             table=fault.table,
             key=fault.key,
             reason=_reason(fault),
-            mend=_sentence(fault.expected),
+            remedy=_sentence(fault.expected),
         )
         for fault in faults
     )
@@ -111,13 +116,13 @@ def _sentence(text: str) -> str:
 
 
 def _unshared(config: Config) -> Config:
-    """Give `config` without the shared folder, which would be made."""
+    """Return `config` without the shared folder, which `build` would create."""
     return replace(config, jwks=replace(config.jwks, share_folder=None))
 
 
 def _reason(fault: Fault) -> str:
     value = f" with {fault.key} = {fault.seen}" if fault.seen else ""
-    return f"Nothing can be made of {fault.source}{value}."
+    return f"{fault.source}{value} cannot be used."
 
 
 def _keys(
@@ -127,7 +132,7 @@ def _keys(
     algorithm: str | None,
     environ: Mapping[str, str],
 ) -> KeySet | None:
-    """Give the keys of a file or a variable; None where there are none, which `build` tells."""
+    """Return the keys of a file or a variable; None if unreadable, which `build` reports."""
     try:
         if file:
             found = key_material.keys_of_file(config.folder / file, algorithm=algorithm)

@@ -1,4 +1,4 @@
-"""What is wrong with a configuration, and where."""
+"""The faults of a configuration, each with its place."""
 
 from __future__ import annotations
 
@@ -14,20 +14,19 @@ __all__ = ["Fault", "Faults", "InvalidConfig", "SourceNotFound"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fault:
-    """One thing that must be mended before anything runs."""
+    """A fault that must be fixed before anything runs."""
 
     code: str
     """Stable: ``unknown-key``, ``unknown-table``, ``wrong-value``, ``contradiction``, ``missing``,
-    ``unreadable``, ``file-writable``, ``not-toml`` or ``weak-key``; ``buffer-over-half`` for that
-    one."""
+    ``unreadable``, ``file-writable``, ``not-toml``, ``weak-key`` or ``buffer-over-half``."""
     source: str
-    """The file, or the environment variable."""
+    """The path of the file, or the name of the environment variable."""
     table: str = ""
     key: str = ""
     seen: str = ""
-    """The value as far as it may be shown; empty where there is none."""
+    """The value, as far as it may be shown; empty if there is none."""
     expected: str
-    """What is expected, with the unit, or how to mend it."""
+    """What is expected, with the unit, or how to fix the fault."""
 
     def __str__(self) -> str:
         table = f" [{self.table}]" if self.table else ""
@@ -37,7 +36,7 @@ class Fault:
 
 
 class InvalidConfig(ConfigurationError):
-    """A configuration that must not run; ``details`` has every fault, by its place."""
+    """Raised for an invalid configuration; ``details`` has every fault with its place."""
 
     def __init__(self, details: Sequence[Fault]) -> None:
         self.details = tuple(details)
@@ -45,11 +44,11 @@ class InvalidConfig(ConfigurationError):
 
 
 class SourceNotFound(ConfigurationError):
-    """A file or a variable that is named and not there."""
+    """A file or an environment variable that the configuration names does not exist."""
 
 
 class Faults:
-    """The faults of one `source`, gathered so that they are told together."""
+    """Collects the faults of one `source`, so that all are reported together."""
 
     def __init__(self, source: str) -> None:
         self.found: list[Fault] = []
@@ -65,7 +64,7 @@ class Faults:
         seen: str = "",
         source: str = "",
     ) -> None:
-        """Add one; `source` where it is another one."""
+        """Add a fault; `source` only if it is not the collector's own."""
         self.found.append(
             Fault(
                 code=code,
@@ -78,12 +77,12 @@ class Faults:
         )
 
     def missing(self, table: str, key: str, expected: str) -> None:
-        """Add a key that must be there."""
+        """Add a fault for a key that is required and absent."""
         self.add("missing", table, key, expected)
 
     @contextlib.contextmanager
     def at(self, table: str, key: str = "", seen: str = "") -> Iterator[None]:
-        """Turn what is raised within into faults at one key."""
+        """Turn the errors raised inside the block into faults of one key."""
         try:
             yield
         except WritableByOthers as error:
@@ -96,7 +95,7 @@ class Faults:
             for text in error.faults:
                 self.add("contradiction", table, key, text, seen=seen)
         except OSError as error:
-            text = f"{error.filename or 'it'}: {error.strerror or error}"
+            text = f"{error.filename or 'the file'}: {error.strerror or error}"
             self.add("unreadable", table, key, text, seen=seen)
         except InvalidKey as error:
             self.add("weak-key", table, key, str(error), seen=seen)

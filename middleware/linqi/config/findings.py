@@ -1,4 +1,4 @@
-"""What a look at a configuration finds."""
+"""The findings of `linqi check`, and what its rules receive."""
 
 from __future__ import annotations
 
@@ -13,33 +13,36 @@ from linqi.jose.keys import KeySet
 __all__ = ["SEVERITIES", "CheckedSettings", "Finding", "Severity"]
 
 Severity: TypeAlias = Literal["error", "warning", "note"]
-"""``error``: unsafe or not working; ``warning``: to be mended or meant; ``note``: to be known."""
+"""``error``: unsafe or not working; ``warning``: fix it, unless intended; ``note``: information."""
 
 SEVERITIES: Final[tuple[Severity, ...]] = ("error", "warning", "note")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finding:
-    """One thing found."""
+    """One finding of a rule."""
 
     code: str
-    """Stable."""
+    """Stable, for programs."""
     severity: Severity
     table: str = ""
     key: str = ""
     reason: str
-    """One sentence."""
-    mend: str
+    """One sentence: what is wrong, and what follows from it."""
+    remedy: str
+    """One sentence: how to fix it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CheckedSettings:
-    """What there is to look at."""
+    """What the rules of `linqi check` receive."""
 
     config: Config
     text: str = ""
-    """The file as it is written."""
+    """The text of the file."""
     modes: Mapping[Path, int] = field(default_factory=dict)
-    """The permissions of the files that are named, and of the configuration itself."""
+    """The permission bits of the configuration and of the files that it names."""
     signing: KeySet | None = None
+    """The signing keys, if they could be read."""
     refresh: KeySet | None = None
+    """The secrets of refresh tokens, if they could be read."""

@@ -1,4 +1,4 @@
-"""Whom a `Config` says to believe: our own signer and the outside issuers."""
+"""The trusted issuers of a `Config`: its own signer and the outside issuers."""
 
 from __future__ import annotations
 
@@ -24,16 +24,17 @@ __all__ = ["ConfiguredIssuers", "IssuersBuilder"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ConfiguredIssuers:
-    """Who is believed."""
+    """The trusted issuers of one configuration."""
 
     signer: Signer | None
+    """None if only outside issuers are trusted."""
     issuers: tuple[TrustedIssuer, ...]
     services: tuple[Service, ...]
-    """The key files that are followed."""
+    """The key files that are checked for changes while the application runs."""
 
 
 class IssuersBuilder:
-    """Makes the `ConfiguredIssuers` of one configuration; what is wrong goes to `faults`."""
+    """Builds the `ConfiguredIssuers` of one configuration; adds what is wrong to `faults`."""
 
     def __init__(
         self,
@@ -54,14 +55,14 @@ class IssuersBuilder:
         self._services: list[Service] = []
         self._files: dict[tuple[str, tuple[tuple[str, Any], ...]], KeyFile] = {}
 
-    def trust(self) -> ConfiguredIssuers:
-        """Give it; as much of it as there is where something is wrong."""
+    def build(self) -> ConfiguredIssuers:
+        """Return the issuers; those with faults are left out."""
         config = self._config
         if not config.has_keys and not config.issuers:
             self._faults.missing(
                 "keys",
                 "",
-                "there are no keys of our own (file or env) and no [[issuers]]: nobody is believed",
+                "there is no signing key (file or env) and no [[issuers]], so no token is trusted",
             )
         signer = self._signer() if config.has_keys else None
         own = [] if signer is None else [own_issuer(signer)]
@@ -72,9 +73,7 @@ class IssuersBuilder:
         verify, keys = self._config.verify, self._own_keys()
         for name in ("issuer", "audience"):
             if getattr(verify, name) is None:
-                self._faults.missing(
-                    "verify", name, "keys of our own need it: it stands in every token"
-                )
+                self._faults.missing("verify", name, "signing keys need it: every token carries it")
         if keys is None or verify.issuer is None or verify.audience is None:
             return None
         with self._faults.at("keys", "file" if self._config.keys.file else "env"):
@@ -84,7 +83,9 @@ class IssuersBuilder:
     def _own_keys(self) -> KeySet | None:
         table = self._config.keys
         if table.file and table.env:
-            self._faults.add("contradiction", "keys", "env", "file is there too: leave one out")
+            self._faults.add(
+                "contradiction", "keys", "env", "file is set too; remove one of the two"
+            )
         elif table.file:
             return self._keys_of_file("keys", "file", table.file, algorithm=table.algorithm)
         else:
@@ -100,30 +101,30 @@ class IssuersBuilder:
         for position, table in enumerate(self._config.issuers):
             place = f"issuers.{position}"
             if table.issuer and table.issuer in names:
-                text = "it stands there twice, or is the issuer of our own tokens"
+                text = "another entry or [verify] has the same issuer"
                 self._faults.add("contradiction", place, "issuer", text, seen=f'"{table.issuer}"')
             names.append(table.issuer)
-            if self._is_whole(place, table):
+            if self._is_complete(place, table):
                 with self._faults.at(place):
                     trusted = self._trusted(place, table)
                     found += [] if trusted is None else [trusted]
         return found
 
-    def _is_whole(self, place: str, table: IssuerTable) -> bool:
-        """Tell whether an issuer can be made; what is missing goes to the faults."""
+    def _is_complete(self, place: str, table: IssuerTable) -> bool:
+        """Return whether an issuer can be built; adds a fault for each missing key."""
         before = len(self._faults.found)
         if not table.issuer:
-            self._faults.missing(place, "issuer", "give the exact iss claim")
+            self._faults.missing(place, "issuer", "set it to the exact iss claim")
         if not table.algorithms:
-            text = 'say which signatures count, such as ["RS256"]'
+            text = 'set the accepted signature algorithms, such as ["RS256"]'
             self._faults.missing(place, "algorithms", text)
         if not table.any_audience and not table.audience:
             self._faults.missing(place, "audience", "name this API, or set any_audience = true")
         elif table.any_audience and table.audience:
-            text = "audience names some: leave one out"
+            text = "audience is set too; remove one of the two"
             self._faults.add("contradiction", place, "any_audience", text)
         if table.jwks_url and table.keys_file:
-            text = "jwks_url is there too: leave one out"
+            text = "jwks_url is set too; remove one of the two"
             self._faults.add("contradiction", place, "keys_file", text)
         return len(self._faults.found) == before
 
@@ -159,7 +160,7 @@ class IssuersBuilder:
         )
 
     def _keys_of_file(self, table: str, key: str, name: str, **options: Any) -> KeySet | None:
-        """Return the keys in a file, and have it followed where it can be: once for all issuers."""
+        """Return the keys of a file; a JWKS is followed, by one service for all its issuers."""
         with self._faults.at(table, key, f'"{name}"'):
             same = (name, tuple(sorted(options.items())))
             if (known := self._files.get(same)) is not None:

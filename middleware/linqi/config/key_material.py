@@ -1,4 +1,4 @@
-"""Keys and secrets from where the configuration says they are: files and the environment."""
+"""Keys and secrets, read from the files and environment variables that a configuration names."""
 
 from __future__ import annotations
 
@@ -29,55 +29,65 @@ def keys_of_file(
     check_seconds: float = 5.0,
     hooks: Sequence[Hook] = (),
 ) -> KeyFile | KeySet:
-    """Give the keys in a file: a `KeyFile` for a JWKS, which follows it, a `KeySet` for a PEM.
+    """Return the keys of a file: a `KeyFile`, which follows it, for a JWKS; a `KeySet` for a PEM.
 
-    `ConfigurationError` and `InvalidKey` say what is wrong.
+    Args:
+        path: A private or public JWKS, or a PEM file.
+        algorithm: The algorithm of a PEM key; a JWKS names its own.
+        algorithms: The algorithms whose keys are used.
+        check_seconds: How often a JWKS file is checked for changes.
+        hooks: Receive the events of the `KeyFile`.
+
+    Raises:
+        ConfigurationError: The file does not exist, cannot be read, or other users can write it.
+        InvalidKey: A key is weak, malformed, or lacks its algorithm.
+
     """
     try:
         data = read_guarded(path)
         if holds_pem(data):
             return KeySet([_pem(data, algorithm)])
-        _check_needless(algorithm)
+        _check_no_algorithm(algorithm)
         return KeyFile(path, algorithms, check_seconds=check_seconds, hooks=hooks)
     except FileNotFoundError:
-        raise SourceNotFound(["there is no such file; `linqi keygen` makes one"]) from None
+        raise SourceNotFound(["the file does not exist; `linqi keygen` makes one"]) from None
     except OSError as error:
-        raise SourceNotFound([f"it cannot be read: {error.strerror or error}"]) from None
+        raise SourceNotFound([f"the file cannot be read: {error.strerror or error}"]) from None
 
 
 def keys_of_text(text: str, algorithm: str | None = None) -> KeySet:
     """Return the keys in the text of a variable: a JWKS, a JWK, a PEM or a secret.
 
-    Quotes around JSON do no harm: some programs that set variables leave them there. A secret is
-    taken as it stands.
+    Quotes around JSON are removed: some programs that set variables leave them there. A secret is
+    used as it is.
     """
     if holds_pem(text):
         return KeySet([_pem(text.encode(), algorithm)])
     inside = text[1:-1].strip() if text[:1] in _QUOTES and text[:1] == text[-1:] else text
     if inside.startswith("{"):
         if '"keys"' in inside:
-            _check_needless(algorithm)
+            _check_no_algorithm(algorithm)
             return KeySet.from_jwks(inside)
         return KeySet([Key.from_jwk(inside, algorithm)])
     return KeySet([Key.from_secret(text, algorithm or _SECRET_ALGORITHM)])
 
 
 def text_of(variable: str, environ: Mapping[str, str]) -> str:
-    """Give what a variable holds, without white space around it."""
+    """Return the value of an environment variable, without surrounding white space."""
     text = environ.get(variable, "").strip()
     if not text:
         raise SourceNotFound(["the environment variable that it names is not set"])
     if not text.isascii():
-        raise SourceNotFound(["the environment variable that it names holds more than ASCII"])
+        raise SourceNotFound(["the environment variable that it names has non-ASCII characters"])
     return text
 
 
-def _check_needless(algorithm: str | None) -> None:
+def _check_no_algorithm(algorithm: str | None) -> None:
     if algorithm is not None:
-        raise ConfigurationError(["a key set names its algorithms itself; leave algorithm out"])
+        raise ConfigurationError(["a key set names its own algorithms; remove algorithm"])
 
 
 def _pem(pem: bytes, algorithm: str | None) -> Key:
     if algorithm is None:
-        raise InvalidKey("a PEM does not say what it is for; set algorithm beside it")
+        raise InvalidKey("a PEM does not name its algorithm; set algorithm beside it")
     return Key.from_pem(pem, algorithm)

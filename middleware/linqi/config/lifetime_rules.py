@@ -1,4 +1,4 @@
-"""Rules about how long things live, and about storms."""
+"""Rules about lifetimes and about renewal storms."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def _access_lifetime(checked: CheckedSettings) -> Iterator[Finding]:
             table="renewal",
             key="lifetime_seconds",
             reason=f"A stolen access token works for up to {lifetime:g} s.",
-            mend=f"Lower it to {_LONGEST_ACCESS} or less; sessions last as long by renewal.",
+            remedy=f"Lower it to {_LONGEST_ACCESS} or less; renewal keeps sessions alive.",
         )
 
 
@@ -62,8 +62,8 @@ def _longest_lifetime(checked: CheckedSettings) -> Iterator[Finding]:
             severity="warning",
             table="renewal",
             key="longest_lifetime_seconds",
-            reason="It is not above lifetime_seconds, which holds.",
-            mend="Take it out.",
+            reason="It is not above lifetime_seconds, so it has no effect.",
+            remedy="Remove it.",
         )
         return
     yield Finding(
@@ -71,10 +71,10 @@ def _longest_lifetime(checked: CheckedSettings) -> Iterator[Finding]:
         severity="warning" if longest > _DAY else "note",
         table="renewal",
         key="longest_lifetime_seconds",
-        reason=f"Own tokens that live up to {longest:g} s are let in, although new ones live"
-        f" {renewal.lifetime_seconds:g}, and revocations are kept as long.",
-        mend=f"Take it out {longest:g} s after lifetime_seconds was lowered, unless tokens of your"
-        " own making live longer.",
+        reason=f"Own tokens that live up to {longest:g} s are accepted, although new ones live"
+        f" {renewal.lifetime_seconds:g} s, and revocations are kept as long.",
+        remedy=f"Remove it {longest:g} s after lifetime_seconds was lowered, unless you sign tokens"
+        " with longer lives yourself.",
     )
 
 
@@ -88,9 +88,9 @@ def _buffer(checked: CheckedSettings) -> Iterator[Finding]:
             severity="warning",
             table="renewal",
             key="buffer_seconds",
-            reason=f"Whoever sends nothing in the last {renewal.buffer_seconds:g} s of a token is"
-            " signed out.",
-            mend="Raise it towards a third of the lifetime; `linqi tune` weighs it.",
+            reason=f"A user who sends no request in the last {renewal.buffer_seconds:g} s of a"
+            " token is signed out.",
+            remedy="Raise it towards a third of the lifetime; `linqi tune` recommends a value.",
         )
 
 
@@ -104,9 +104,9 @@ def _policy(checked: CheckedSettings) -> Iterator[Finding]:
         severity="warning" if factor >= 2 else "note",
         table="renewal",
         key="policy",
-        reason=f"After a common sign-in renewals peak at about {factor:.1f} times their mean, for"
-        " users who ask for a page every 10 s.",
-        mend='Set policy = "grid", whose first peak is the mean.',
+        reason=f"After a common sign-in renewals peak at about {factor:.1f} times their mean rate,"
+        " for users who request a page every 10 s.",
+        remedy='Set policy = "grid", whose first peak is the mean rate.',
     )
 
 
@@ -122,8 +122,8 @@ def _session_cap(checked: CheckedSettings) -> Iterator[Finding]:
                 severity="warning",
                 table=table,
                 key=key,
-                reason=f"A session can live for {value / _DAY:g} days; a stolen one hardly ends.",
-                mend=f"Choose how long a user may stay signed in, at most {most} days.",
+                reason=f"A session can last {value / _DAY:g} days, and so can a stolen one.",
+                remedy=f"Decide how long a user may stay signed in; {most} days at most.",
             )
 
 
@@ -135,25 +135,25 @@ def _unused(checked: CheckedSettings) -> Iterator[Finding]:
             renewal.policy != "jitter" and renewal.jitter_width != width,
             "renewal",
             "jitter_width",
-            f'It is for policy = "jitter", and the policy is {renewal.policy}.',
+            f'Only policy = "jitter" uses it, and the policy is {renewal.policy}.',
         ),
         (
             config.budget.renewals_per_second is not None and not config.slides,
             "budget",
             "renewals_per_second",
-            "There is no sliding renewal to bound.",
+            "Sliding renewal is off, so no renewal is counted.",
         ),
         (
             bool(config.store.secrets_file or config.store.secrets_env) and not config.has_store,
             "store",
             "url",
-            "There are secrets of refresh tokens, and no store to keep sessions in.",
+            "There are secrets for refresh tokens, but no store for sessions.",
         ),
         (
             config.verify.issuer is not None and bool(config.issuers) and not config.has_keys,
             "verify",
             "issuer",
-            "It is for keys of our own, and there are none; others stand in [[issuers]].",
+            "Only signing keys use it, and there are none; outside issuers belong in [[issuers]].",
         ),
     ):
         if is_unused:
@@ -163,7 +163,7 @@ def _unused(checked: CheckedSettings) -> Iterator[Finding]:
                 table=table,
                 key=key,
                 reason=reason,
-                mend="Take it out, or set what it belongs to.",
+                remedy="Remove it, or set the key that it depends on.",
             )
 
 
@@ -179,9 +179,9 @@ def _cap_spread(checked: CheckedSettings) -> Iterator[Finding]:
                 severity="warning",
                 table=table,
                 key="cap_spread",
-                reason="People who signed in together are signed out in one second, and come back"
-                " in one.",
-                mend="Set it to 0.1.",
+                reason="Users who signed in together are signed out in the same second, and sign in"
+                " again together.",
+                remedy="Set it to 0.1.",
             )
 
 
@@ -197,8 +197,8 @@ def _times(checked: CheckedSettings) -> Iterator[Finding]:
             severity="warning",
             table="renewal",
             key="whole_second_times",
-            reason="Some libraries do not read an exp that is no whole number.",
-            mend="Leave it out; it is for load tests with compressed lifetimes.",
+            reason="Some libraries reject an exp that is not a whole number.",
+            remedy="Remove it; it is for load tests with compressed lifetimes.",
         )
 
 
@@ -211,8 +211,8 @@ def _cache(checked: CheckedSettings) -> Iterator[Finding]:
             severity="note",
             table="cache",
             key="enabled",
-            reason="Every request pays for a whole signature check.",
-            mend="Leave it out, unless memory is that short.",
+            reason="Every request costs a signature check.",
+            remedy="Remove it, unless memory is very scarce.",
         )
     elif config.has_store and kept > max(60, config.store.stale_after_seconds):
         yield Finding(
@@ -220,11 +220,11 @@ def _cache(checked: CheckedSettings) -> Iterator[Finding]:
             severity="warning",
             table="cache",
             key="lifetime_seconds",
-            reason=f"A verification counts for {kept:g} s, beyond the bound on revocation"
-            f" ({config.store.stale_after_seconds:g} s): only the feed stands between a revoked"
-            " token and a hit.",
-            mend=f"Lower it to {max(60, config.store.stale_after_seconds):g} or less; hits after"
-            " that are few.",
+            reason=f"A verification is cached for {kept:g} s, longer than the bound on revocation"
+            f" ({config.store.stale_after_seconds:g} s): only the feed of revocations then stops"
+            " a revoked token.",
+            remedy=f"Lower it to {max(60, config.store.stale_after_seconds):g} or less; few hits"
+            " come later than that.",
         )
 
 
@@ -236,14 +236,14 @@ def _grace(checked: CheckedSettings) -> Iterator[Finding]:
             severity="warning",
             table="sessions",
             key="grace_seconds",
-            reason="Two tabs that refresh at once look like a theft"
+            reason="Two tabs that refresh at the same time look like token theft"
             + ("." if sessions.recover_seconds else ", and the session ends."),
-            mend="Set it to 10.",
+            remedy="Set it to 10.",
         )
 
 
 def _recover(checked: CheckedSettings) -> Iterator[Finding]:
-    """Name the trade of RFC 9700, section 4.14.2: lost replies against spent tokens that work."""
+    """Report the trade-off of RFC 9700, section 4.14.2: lost replies or reusable spent tokens."""
     sessions = checked.config.sessions
     if not checked.config.has_store:
         return
@@ -254,9 +254,9 @@ def _recover(checked: CheckedSettings) -> Iterator[Finding]:
             severity="note",
             table="sessions",
             key="recover_seconds",
-            reason="A client whose reply is lost for longer than grace_seconds is signed out, as if"
-            " its refresh token were stolen (RFC 9700, 4.14.2).",
-            mend=f"Keep it where that is meant; {_DAY} signs a phone that slept in again.",
+            reason="A client that retries a lost reply after grace_seconds is signed out, as if its"
+            " refresh token were stolen (RFC 9700, 4.14.2).",
+            remedy=f"Keep it if that is intended; {_DAY} keeps a phone that was asleep signed in.",
         )
         return
     yield Finding(
@@ -266,7 +266,7 @@ def _recover(checked: CheckedSettings) -> Iterator[Finding]:
         key="recover_seconds",
         reason=f"A stolen refresh token works for up to {seconds:g} s after it was spent, while its"
         " successor is unused; the theft shows when that is presented (RFC 9700, 4.14.2).",
-        mend=f"Lower it to {_DAY} or less."
+        remedy=f"Lower it to {_DAY} or less."
         if seconds > _DAY
         else "Keep it for clients that lose replies; 0 ends the session instead.",
     )
@@ -280,8 +280,8 @@ def _client(checked: CheckedSettings) -> Iterator[Finding]:
             severity="note",
             table="client",
             key="advisory_seconds",
-            reason=f"It is cut to {client.share * lifetime:g} s, {client.share:g} of a life.",
-            mend="Lower it to what is meant.",
+            reason=f"Clients use {client.share * lifetime:g} s, {client.share:g} of the lifetime.",
+            remedy="Lower it to the value that clients use.",
         )
 
 
@@ -295,20 +295,20 @@ def _jwks(checked: CheckedSettings) -> Iterator[Finding]:
             severity="warning",
             table="jwks",
             key="lifetime_seconds",
-            reason=f"Keys are kept for {jwks.lifetime_seconds:g} s, but a rotation usually signs"
-            f" {USUAL_LEAD:g} s after publishing: its first requests then wait for a fetch.",
-            mend=f"Lower it to {USUAL_LEAD:g} or less.",
+            reason=f"Keys are kept for {jwks.lifetime_seconds:g} s, but a rotated key usually"
+            f" signs {USUAL_LEAD:g} s after it is published: the first requests wait for a fetch.",
+            remedy=f"Lower it to {USUAL_LEAD:g} or less.",
         )
     longest = max(jwks.most_lifetime_seconds, jwks.lifetime_seconds) + jwks.stale_seconds
     if longest > _DAY:
         yield Finding(
-            code="jwks-believed-long",
+            code="jwks-trusted-long",
             severity="warning",
             table="jwks",
             key="stale_seconds",
             reason=f"A key that the issuer withdrew may verify for {longest / 3600:g} hours while"
-            " the issuer cannot be asked.",
-            mend="Lower stale_seconds or most_lifetime_seconds.",
+            " the issuer is unreachable.",
+            remedy="Lower stale_seconds or most_lifetime_seconds.",
         )
 
 

@@ -1,4 +1,4 @@
-"""From ``linqi.toml`` and the environment to one `Config`, or to every fault in them."""
+"""Reads ``linqi.toml`` and the environment into a `Config`, or reports every fault."""
 
 from __future__ import annotations
 
@@ -27,19 +27,25 @@ _PLAIN: Final = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 
 
 def load(path: str | Path = "linqi.toml", environ: Mapping[str, str] | None = None) -> Config:
-    """Read the file at `path`, with what `environ` overrides (by default ``os.environ``).
+    """Return the configuration of a file and its environment overrides.
 
-    `InvalidConfig`, a `ConfigurationError`, names every fault with its place.
+    Args:
+        path: The file.
+        environ: The environment variables; the default is ``os.environ``.
+
+    Raises:
+        InvalidConfig: Every fault with its place.
+
     """
     text = read_text(path)
     try:
         raw = tomllib.loads(text)
     except (ValueError, RecursionError) as error:
         detail = (
-            str(error) if isinstance(error, tomllib.TOMLDecodeError) else "it is too deep or long"
+            str(error) if isinstance(error, tomllib.TOMLDecodeError) else "too deep or too long"
         )
         raise InvalidConfig(
-            [Fault(code="not-toml", source=str(path), expected=f"this is not TOML: {detail}")]
+            [Fault(code="not-toml", source=str(path), expected=f"the file is not TOML: {detail}")]
         ) from None
     return read(
         raw,
@@ -50,7 +56,7 @@ def load(path: str | Path = "linqi.toml", environ: Mapping[str, str] | None = No
 
 
 def read_text(path: str | Path) -> str:
-    """Give the text of a file; `InvalidConfig` when it is none."""
+    """Return the text of a file; raise `InvalidConfig` if it cannot be read as UTF-8."""
     try:
         with Path(path).open("rb") as file:
             data = file.read(_MOST_BYTES + 1)
@@ -60,13 +66,13 @@ def read_text(path: str | Path) -> str:
             raise ValueError("begins with a byte order mark; save it as plain UTF-8")
         return data.decode("utf-8")
     except FileNotFoundError:
-        expected = "there is no such file; `linqi init` writes one"
+        expected = "the file does not exist; `linqi init` writes one"
     except OSError as error:
-        expected = f"it cannot be read: {error.strerror or error}"
+        expected = f"the file cannot be read: {error.strerror or error}"
     except UnicodeDecodeError as error:
-        expected = f"it is not UTF-8: byte {error.start} is 0x{error.object[error.start]:02x}"
+        expected = f"the file is not UTF-8: byte {error.start} is 0x{error.object[error.start]:02x}"
     except ValueError as error:
-        expected = f"it {error}"
+        expected = f"the file {error}"
     raise InvalidConfig([Fault(code="unreadable", source=str(path), expected=expected)])
 
 
@@ -77,7 +83,18 @@ def read(
     folder: Path = Path(),
     environ: Mapping[str, str] | None = None,
 ) -> Config:
-    """Check what was parsed, with what `environ` overrides (by default nothing)."""
+    """Return the configuration of parsed TOML.
+
+    Args:
+        raw: The parsed file.
+        source: What messages call the file.
+        folder: What relative paths start at.
+        environ: Environment variables that override keys; none by default.
+
+    Raises:
+        InvalidConfig: Every fault with its place.
+
+    """
     reading = _Reading(source)
     reading.take_tables(raw)
     overrides = [*reading.take_environment(environ or {})]
@@ -94,12 +111,12 @@ def read(
 
 
 def variable_of(table: str, key: str) -> str:
-    """Give the environment variable that overrides a key."""
+    """Return the name of the environment variable that overrides a key."""
     return f"{PREFIX}{table}__{key}".upper()
 
 
 class _Reading:
-    """What was found so far: values with their sources, and faults."""
+    """The values read so far, with their sources, and the faults."""
 
     def __init__(self, source: str) -> None:
         self.faults = Faults(source)
@@ -107,7 +124,7 @@ class _Reading:
         self._source = source
 
     def take_tables(self, raw: Mapping[str, Any]) -> None:
-        """Take up the keys of the file."""
+        """Add the keys of the file."""
         for name, members in raw.items():
             if name == ISSUERS:
                 continue
@@ -124,7 +141,7 @@ class _Reading:
                         self._unknown_key(name, key, settings_of(TABLES[name]))
 
     def take_environment(self, environ: Mapping[str, str]) -> Iterator[tuple[str, str, str]]:
-        """Take up the overrides, and yield each with the table and the key that it sets."""
+        """Add the overrides; yield each variable with the table and the key that it sets."""
         known = {variable_of(t, s.name): (t, s) for t, s in every_setting() if t != ISSUERS}
         flat = {name.replace("__", "_"): name for name in known}
         for variable in sorted(environ):
@@ -139,11 +156,11 @@ class _Reading:
                 near = flat.get(variable) or _nearest(variable, known)
                 expected = f"unknown variable{f'; did you mean {near}?' if near else ''}"
                 if variable.startswith(f"{PREFIX}ISSUERS__"):
-                    expected = "[[issuers]] cannot be set by the environment; write it in the file"
+                    expected = "variables cannot set [[issuers]]; write it in the file"
                 self.faults.add("unknown-key", "", "", expected, source=_plain(variable))
 
     def table(self, name: str) -> Any:
-        """Give a table's value; its defaults where it has faults."""
+        """Return a table; the defaults if it has faults."""
         made = TABLES[name]
         values = self._checked(name, settings_of(made), self.values[name])
         if values is None:
@@ -158,7 +175,7 @@ class _Reading:
         return table
 
     def issuers(self, entries: object) -> tuple[IssuerTable, ...]:
-        """Give the outside issuers."""
+        """Return the tables of the outside issuers."""
         if not isinstance(entries, list) or not all(isinstance(e, Mapping) for e in entries):
             expected = "expected an array of tables: [[issuers]] on a line of its own for each"
             self.faults.add("wrong-value", ISSUERS, "", expected, seen=display_value(entries))
@@ -185,7 +202,7 @@ class _Reading:
     def _checked(
         self, table: str, known: Mapping[str, Setting], given: Mapping[str, tuple[Any, str]]
     ) -> dict[str, Any] | None:
-        """Give the values of a table, frozen; None where one of them is at fault."""
+        """Return the values of a table, frozen; None if any of them has a fault."""
         before = len(self.faults.found)
         values = {}
         for key, (value, source) in given.items():
@@ -205,7 +222,7 @@ class _Reading:
         return values if len(self.faults.found) == before else None
 
     def _contradiction(self, table: str, text: str) -> None:
-        """Add a fault that a settings class found, at the key whose parameter it begins with."""
+        """Add a fault of a settings class, at the key of the parameter that starts its message."""
         parameter = text.partition(" ")[0]
         for key, setting in settings_of(TABLES[table]).items():
             if setting.parameter == parameter:
@@ -228,16 +245,16 @@ class _Reading:
         near = _nearest(key, known)
         homes = [name for name, cls in TABLES.items() if key in settings_of(cls)]
         if homes:
-            expected = f"unknown key; it belongs into {_in_brackets(homes)}"
+            expected = f"unknown key; it belongs in {_in_brackets(homes)}"
         elif near:
             expected = f"unknown key; did you mean {near}?"
         elif _SECRET.search(key):
             expected = (
-                "unknown key; a secret does not belong into this file: name a file or an"
+                "unknown key; secrets do not belong in this file: name a file or an"
                 " environment variable instead"
             )
         else:
-            expected = f"unknown key; known are {', '.join(known)}"
+            expected = f"unknown key; known keys are {', '.join(known)}"
         self.faults.add("unknown-key", table, _plain(key), expected)
 
 
@@ -246,11 +263,11 @@ def _unknown_table(name: str, members: object) -> str:
     if not is_table:
         homes = [table for table, cls in TABLES.items() if name in settings_of(cls)]
         if homes:
-            return f"it stands outside any table; it belongs below {_in_brackets(homes)}"
+            return f"the key is outside any table; it belongs below {_in_brackets(homes)}"
     near = _nearest(name, [*TABLES, ISSUERS])
     if near:
         return f"unknown table; did you mean {f'[[{near}]]' if near == ISSUERS else f'[{near}]'}?"
-    return f"unknown table; known are {', '.join([*TABLES, ISSUERS])}"
+    return f"unknown table; known tables are {', '.join([*TABLES, ISSUERS])}"
 
 
 def _in_brackets(tables: Sequence[str]) -> str:
@@ -263,7 +280,7 @@ def _nearest(name: str, known: Collection[str]) -> str | None:
 
 
 def _plain(name: str) -> str:
-    """Give a name so that it cannot steer a terminal, nor fill it."""
+    """Return a name that is safe to print: no control characters, limited length."""
     return name if _PLAIN.fullmatch(name) else display_value(name)
 
 

@@ -1,4 +1,4 @@
-"""Rules about secrets, keys, transports and stores."""
+"""Rules about secrets, keys, token verification, HTTP and stores."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def _inline(checked: CheckedSettings) -> Iterator[Finding]:
                 code="inline-secret",
                 severity="error",
                 reason=f"Line {number} looks like a secret, and this file is copied and shared.",
-                mend="Make a new secret, and name a file or a variable here instead.",
+                remedy="Make a new secret, and name its file or variable here instead.",
             )
     config = checked.config
     for table, key, url in (
@@ -42,8 +42,8 @@ def _inline(checked: CheckedSettings) -> Iterator[Finding]:
                 severity="error",
                 table=table,
                 key=key,
-                reason="The URL holds a password, and this file is copied and shared.",
-                mend=f"Put the URL into a variable and name it in {key}_env.",
+                reason="The URL has a password, and this file is copied and shared.",
+                remedy=f"Put the URL into an environment variable, and name that in {key}_env.",
             )
 
 
@@ -54,17 +54,17 @@ def _files(checked: CheckedSettings) -> Iterator[Finding]:
         ("store", "secrets_file", config.store.secrets_file),
     ):
         mode = checked.modes.get(config.folder / name, 0) if name else 0
-        # One that its owner cannot write either is a mounted secret: the group is how it is given.
+        # A file that its owner cannot write is a mounted secret, which the group has to read.
         if mode & _OTHERS_READ or (mode & _GROUP_READS and mode & _OWNER_WRITES):
-            everybody = bool(mode & _OTHERS_READ)
-            who = "Every user" if everybody else "The group"
+            is_world_readable = bool(mode & _OTHERS_READ)
+            who = "Every user" if is_world_readable else "The group"
             yield Finding(
                 code="key-file-readable",
-                severity="error" if everybody else "warning",
+                severity="error" if is_world_readable else "warning",
                 table=table,
                 key=key,
-                reason=f"{who} of the machine can read {name} (mode {mode:04o}) and make tokens.",
-                mend=f"chmod 600 {name}, and rotate the key if it was so for long.",
+                reason=f"{who} on this machine can read {name} (mode {mode:04o}) and sign tokens.",
+                remedy=f"Run chmod 600 {name}; rotate the key if other users may have read it.",
             )
         if mode & _OTHERS_WRITE:
             yield _writable(table, key, str(name), mode)
@@ -79,8 +79,8 @@ def _writable(table: str, key: str, name: str, mode: int) -> Finding:
         severity="error",
         table=table,
         key=key,
-        reason=f"Others can write {name} (mode {mode:04o}), and so decide whose tokens count.",
-        mend=f"chmod go-w {name}.",
+        reason=f"Other users can write {name} (mode {mode:04o}) and so choose the trusted keys.",
+        remedy=f"Run chmod go-w {name}.",
     )
 
 
@@ -95,8 +95,8 @@ def _keys(checked: CheckedSettings) -> Iterator[Finding]:
             severity="warning",
             table="signing",
             key="off_loop",
-            reason=f"Each {slow[0]} signature stops the event loop for about 0.4 ms or more.",
-            mend='Set off_loop = "auto", or rotate to ES256.',
+            reason=f"Each {slow[0]} signature blocks the event loop for about 0.4 ms or more.",
+            remedy='Set off_loop = "auto", or rotate to ES256.',
         )
     lifetime = config.renewal.longest_own_lifetime
     for before, after in zip(signing.keys, signing.keys[1:], strict=False):
@@ -109,7 +109,7 @@ def _keys(checked: CheckedSettings) -> Iterator[Finding]:
                 key="file",
                 reason=f"Key {before.kid} is withdrawn {after.signs_from + lifetime - until:g} s"
                 " before its last token expires.",
-                mend=f"Rotate with --token-lifetime-seconds {lifetime:g} or more.",
+                remedy=f"Rotate with --token-lifetime-seconds {lifetime:g} or more.",
             )
     prints = {key.thumbprint for key in signing.keys}
     if checked.refresh is not None and any(k.thumbprint in prints for k in checked.refresh.keys):
@@ -118,8 +118,8 @@ def _keys(checked: CheckedSettings) -> Iterator[Finding]:
             severity="error",
             table="store",
             key="secrets_file",
-            reason="Refresh tokens are made with the signing key, so one leak opens both.",
-            mend="linqi keygen --alg HS256 --out refresh.json, and name that.",
+            reason="Refresh tokens use the signing key as their secret, so one leak exposes both.",
+            remedy="Run linqi keygen --alg HS256 --out refresh.json, and name that file.",
         )
 
 
@@ -131,8 +131,8 @@ def _verification(checked: CheckedSettings) -> Iterator[Finding]:
             severity="warning",
             table="verify",
             key="leeway_seconds",
-            reason=f"Expired tokens are let in for {config.verify.leeway_seconds:g} s.",
-            mend="Set the clocks right (NTP) and leave it at 0.",
+            reason=f"Expired tokens are accepted for {config.verify.leeway_seconds:g} s.",
+            remedy="Synchronise the clocks (NTP), and leave it at 0.",
         )
     if config.has_store and (
         config.verify.on_revocation_error == "open" or config.store.stale_after_seconds == math.inf
@@ -143,8 +143,8 @@ def _verification(checked: CheckedSettings) -> Iterator[Finding]:
             severity="warning",
             table="verify" if is_open else "store",
             key="on_revocation_error" if is_open else "stale_after_seconds",
-            reason="While the store is away, revoked sessions are let in.",
-            mend='Set on_revocation_error = "closed" and a finite stale_after_seconds.',
+            reason="While the store is unreachable, revoked sessions are accepted.",
+            remedy='Set on_revocation_error = "closed" and a finite stale_after_seconds.',
         )
     elif config.has_store and config.store.stale_after_seconds > 60:
         yield Finding(
@@ -152,9 +152,9 @@ def _verification(checked: CheckedSettings) -> Iterator[Finding]:
             severity="warning",
             table="store",
             key="stale_after_seconds",
-            reason="A worker that has lost the store lets revoked sessions in for"
+            reason="A worker that cannot reach the store accepts revoked sessions for"
             f" {config.store.stale_after_seconds:g} s.",
-            mend="Lower it to 60 or less.",
+            remedy="Lower it to 60 or less.",
         )
     if config.verify.bound_tokens == "accept":
         yield Finding(
@@ -163,7 +163,7 @@ def _verification(checked: CheckedSettings) -> Iterator[Finding]:
             table="verify",
             key="bound_tokens",
             reason="A stolen DPoP or mTLS token works here as a bearer token (RFC 9449, 7.2).",
-            mend='Leave it at "refuse", unless a gateway before this API checks every proof.',
+            remedy='Leave it at "refuse", unless a gateway checks every proof first.',
         )
     for position, issuer in enumerate(config.issuers):
         if issuer.any_audience and not issuer.required_claims:
@@ -172,8 +172,8 @@ def _verification(checked: CheckedSettings) -> Iterator[Finding]:
                 severity="warning",
                 table=f"issuers.{position}",
                 key="any_audience",
-                reason="A token that the issuer made for any other API opens this one.",
-                mend="Name the audience, or demand a claim such as client_id in required_claims.",
+                reason="A token that the issuer made for any other API is accepted here.",
+                remedy="Name the audience, or add a claim such as client_id to required_claims.",
             )
 
 
@@ -186,9 +186,9 @@ def _http(checked: CheckedSettings) -> Iterator[Finding]:
             severity="error",
             table="cookies",
             key="access_secure",
-            reason="Without Secure and __Host- the token crosses plain HTTP, and a sibling site can"
-            " plant one.",
-            mend="Leave access_secure out; it is for development on loopback.",
+            reason="Without Secure and __Host- the cookie is sent over plain HTTP, and a sibling"
+            " site can set it.",
+            remedy="Remove access_secure; it is for development on loopback.",
         )
     if config.has_store and not config.cookies.refresh_secure:
         yield Finding(
@@ -198,7 +198,7 @@ def _http(checked: CheckedSettings) -> Iterator[Finding]:
             key="refresh_secure",
             reason="Without Secure and __Host- the refresh token, good for days, crosses plain"
             " HTTP; the session routes take its cookie on loopback only.",
-            mend="Leave refresh_secure out; it is for development on loopback.",
+            remedy="Leave refresh_secure out; it is for development on loopback.",
         )
     urls = [("verify", "issuer", config.verify.issuer or "")]
     urls += [(f"issuers.{n}", "issuer", i.issuer or "") for n, i in enumerate(config.issuers)]
@@ -212,8 +212,8 @@ def _http(checked: CheckedSettings) -> Iterator[Finding]:
                 severity="warning",
                 table=table,
                 key=key,
-                reason=f"The {what} is http: whoever sits on the way can speak for it.",
-                mend="Use https.",
+                reason=f"The {what} is http, so an attacker on the network can impersonate it.",
+                remedy="Use https.",
             )
     if config.slides and "/*" in config.paths.quiet:
         yield Finding(
@@ -221,8 +221,8 @@ def _http(checked: CheckedSettings) -> Iterator[Finding]:
             severity="error",
             table="paths",
             key="quiet",
-            reason="Every request is quiet, so no session slides: each ends with its first token.",
-            mend="Name the paths that a page asks for by itself.",
+            reason="Every request is quiet, so no session is renewed after its first token.",
+            remedy="Name only the paths that a page requests without its user.",
         )
     if not config.http.end_streams:
         yield Finding(
@@ -230,9 +230,9 @@ def _http(checked: CheckedSettings) -> Iterator[Finding]:
             severity="warning",
             table="http",
             key="end_streams",
-            reason="An event stream goes on for as long as its client likes, also after its token"
-            " expired or its session was revoked.",
-            mend="Leave end_streams out; stream_grace_seconds leaves time for a successor.",
+            reason="An event stream stays open for as long as its client reads it, even after its"
+            " token expired or its session was revoked.",
+            remedy="Remove end_streams; stream_grace_seconds leaves time to take a successor.",
         )
     for path in config.paths.public:
         if path == "/*":
@@ -241,8 +241,8 @@ def _http(checked: CheckedSettings) -> Iterator[Finding]:
                 severity="error",
                 table="paths",
                 key="public",
-                reason="Every path is public, so no token is ever looked at.",
-                mend='Name the paths, or use optional = ["/*"].',
+                reason="Every path is public, so no token is ever verified.",
+                remedy='Name the paths, or use optional = ["/*"].',
             )
 
 
@@ -256,8 +256,8 @@ def _store(checked: CheckedSettings) -> Iterator[Finding]:
             severity="warning",
             table="store",
             key="url",
-            reason="Sessions end with the process, and no worker knows another's.",
-            mend='Use "sqlite:sessions.db" on one machine, valkey:// or postgresql:// on several.',
+            reason="Sessions end with the process, and workers do not share them.",
+            remedy='Use "sqlite:sessions.db" on one machine, else valkey:// or postgresql://.',
         )
 
 
@@ -271,8 +271,8 @@ def _throttle(checked: CheckedSettings) -> Iterator[Finding]:
             severity="warning",
             table="throttle",
             key="enabled",
-            reason="Passwords can be guessed as fast as they are checked.",
-            mend="Leave it out, unless something in front of the application counts.",
+            reason="Passwords can be guessed as fast as the server checks them.",
+            remedy="Remove it, unless a proxy in front of the application limits sign-ins.",
         )
         return
     if (config.throttle.storage or "").startswith("memory:"):
@@ -281,9 +281,9 @@ def _throttle(checked: CheckedSettings) -> Iterator[Finding]:
             severity="note",
             table="throttle",
             key="storage",
-            reason="Each worker counts failed sign-ins for itself, so W workers allow W times as"
+            reason="Each worker counts failed sign-ins by itself, so W workers allow W times as"
             " many.",
-            mend="Leave storage out, and they count together on the engine of [store].",
+            remedy="Remove storage; the workers then count together on the engine of [store].",
         )
     listed = ", ".join(("loopback", *config.throttle.proxies))
     yield Finding(
@@ -291,10 +291,10 @@ def _throttle(checked: CheckedSettings) -> Iterator[Finding]:
         severity="note",
         table="throttle",
         key="proxies",
-        reason=f"per_address is off for requests without a client address or from {listed}:"
-        " clients behind a proxy share it.",
-        mend="Have the server take the client's address from the proxy's header (uvicorn:"
-        " --forwarded-allow-ips), and list here every proxy for which it does not.",
+        reason=f"per_address does not count requests without a client address or from {listed},"
+        " because clients behind a proxy share its address.",
+        remedy="Configure the server to take the client's address from the proxy's header (uvicorn:"
+        " --forwarded-allow-ips), and list here each proxy for which it cannot.",
     )
 
 
@@ -306,7 +306,7 @@ def _overrides(checked: CheckedSettings) -> Iterator[Finding]:
             table=table,
             key=key,
             reason=f"{variable} is set and overrides the file.",
-            mend="Unset it if that is not meant.",
+            remedy="Unset it if this is not intended.",
         )
 
 

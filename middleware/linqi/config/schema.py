@@ -1,4 +1,4 @@
-"""The whole of ``linqi.toml`` as one value."""
+"""The schema of ``linqi.toml``: all of its tables as one value."""
 
 from __future__ import annotations
 
@@ -31,10 +31,10 @@ __all__ = ["ISSUERS", "TABLES", "Config", "every_setting"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Config:
-    """What ``linqi.toml`` and the environment say, one value a table.
+    """The settings of ``linqi.toml`` and the environment, one attribute for each table.
 
-    ``Config()`` is what an empty file says. It is checked for its form; what belongs together is
-    checked when `linqi.config.build` makes the objects.
+    ``Config()`` equals an empty file. Types and ranges are checked when it is read; settings that
+    depend on each other, files and keys are checked by `linqi.config.build`.
     """
 
     verify: VerifyTable = VerifyTable()
@@ -54,15 +54,15 @@ class Config:
     client: ClientTable = ClientTable()
     issuers: tuple[IssuerTable, ...] = ()
     source: str = "linqi.toml"
-    """What messages call the file."""
+    """The path of the file, for messages."""
     folder: Path = Path()
-    """What relative paths begin at: the folder of the file."""
+    """The folder of the file, which relative paths start at."""
     overrides: tuple[tuple[str, str, str], ...] = ()
-    """The environment variables in force, each with the table and the key that it sets."""
+    """The environment variables used, each with the table and the key that it sets."""
 
     @property
     def has_keys(self) -> bool:
-        """Whether this deployment signs tokens of its own."""
+        """Whether this deployment signs its own tokens."""
         return bool(self.keys.file or self.keys.env)
 
     @property
@@ -72,7 +72,7 @@ class Config:
 
     @property
     def slides(self) -> bool:
-        """Whether near-expiry requests get successors."""
+        """Whether near-expiry requests receive successors."""
         chosen = self.renewal.sliding
         return self.has_keys and (not self.has_store if chosen == "auto" else chosen)
 
@@ -83,11 +83,11 @@ TABLES: Final[Mapping[str, type]] = {
     for declared in fields(Config)
     if is_dataclass(declared.default)
 }
-"""The tables by name, in the order in which they are shown."""
+"""The tables by name, in the order of the reference."""
 
 
 def every_setting() -> list[tuple[str, Setting]]:
-    """Give every key of every table, those of [[issuers]] last."""
+    """Return every key with the name of its table; those of [[issuers]] are last."""
     found: list[tuple[str, Setting]] = []
     tables: dict[str, Any] = {**TABLES, ISSUERS: IssuerTable}
     for name, table in tables.items():

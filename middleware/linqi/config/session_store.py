@@ -1,4 +1,4 @@
-"""Where a `Config` says that sessions are kept, and the secrets of their refresh tokens."""
+"""The session store of a `Config`, its sign-in counters, and the secrets of refresh tokens."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ __all__ = ["attempts_of", "refresh_secrets", "store_of"]
 
 
 def store_of(config: Config, faults: Faults, environ: Mapping[str, str]) -> SessionStore | None:
-    """Give the store, not connected yet; what is wrong goes to `faults`."""
+    """Return the store, not connected yet; None without one, or with faults added to `faults`."""
     table = config.store
     if not config.has_store:
         return None
     if not config.has_keys:
-        faults.missing("keys", "file", "sessions need keys of our own: name a file or a variable")
+        faults.missing("keys", "file", "sessions need signing keys: set file or env")
     if table.url and table.url_env:
-        faults.add("contradiction", "store", "url_env", "url is there too: leave one out")
+        faults.add("contradiction", "store", "url_env", "url is set too; remove one of the two")
         return None
     with faults.at("store", "url" if table.url else "url_env"):
         return open_store(
@@ -35,10 +35,10 @@ def store_of(config: Config, faults: Faults, environ: Mapping[str, str]) -> Sess
 
 
 def attempts_of(config: Config, faults: Faults, environ: Mapping[str, str]) -> AttemptStore | None:
-    """Return the counters of sign-ins that [throttle] names; None for those of the store."""
+    """Return the sign-in counters that [throttle] names; None to use those of the store."""
     table = config.throttle
     if table.storage and table.storage_env:
-        text = "storage is there too: leave one out"
+        text = "storage is set too; remove one of the two"
         faults.add("contradiction", "throttle", "storage_env", text)
     elif table.storage or table.storage_env:
         with faults.at("throttle", "storage" if table.storage else "storage_env"):
@@ -48,18 +48,18 @@ def attempts_of(config: Config, faults: Faults, environ: Mapping[str, str]) -> A
 
 
 def _url(config: Config, url: str) -> str:
-    """Return `url`, the path of a SQLite file beginning at the folder of the configuration."""
+    """Return `url`; a relative SQLite path starts at the folder of the configuration."""
     scheme, _, path = url.partition(":")
     return f"sqlite:{config.folder / path}" if scheme == "sqlite" and path else url
 
 
 def refresh_secrets(config: Config, faults: Faults, environ: Mapping[str, str]) -> Sequence[Key]:
-    """Give the secrets, the newest last; what is wrong goes to `faults`."""
+    """Return the secrets, the newest last; empty if there are faults, added to `faults`."""
     table = config.store
     if not config.has_store:
         return ()
     if table.secrets_file and table.secrets_env:
-        text = "secrets_file is there too: leave one out"
+        text = "secrets_file is set too; remove one of the two"
         faults.add("contradiction", "store", "secrets_env", text)
     elif table.secrets_file:
         with faults.at("store", "secrets_file", f'"{table.secrets_file}"'):
@@ -81,5 +81,5 @@ def refresh_secrets(config: Config, faults: Faults, environ: Mapping[str, str]) 
 
 def _secrets(keys: KeySet) -> Sequence[Key]:
     if any(key.kty != "oct" for key in keys.keys):
-        raise InvalidKey("it holds a key that is no HMAC secret; `linqi keygen --alg HS256`")
+        raise InvalidKey("a key is not an HMAC secret; make one with `linqi keygen --alg HS256`")
     return keys.keys

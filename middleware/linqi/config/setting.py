@@ -1,4 +1,4 @@
-"""One key of ``linqi.toml``: what it means, what it may be, whose parameter it is."""
+"""A key of ``linqi.toml``: its meaning, its type, and the parameter that receives it."""
 
 from __future__ import annotations
 
@@ -32,22 +32,22 @@ class Setting:
     """One key of a table."""
 
     name: str
-    """With its unit, as in ``buffer_seconds``."""
+    """The name, with its unit, as in ``buffer_seconds``."""
     value_type: ValueType
     meaning: str
     """One sentence or two."""
     default: Any
-    """None where the key may be absent, and then means what `meaning` says."""
+    """None if the key may be absent; `meaning` then says what applies."""
     target: Callable[..., Any] | None = None
-    """What takes the value."""
+    """The class or function that receives the value."""
     parameter: str = ""
     """The parameter of `target`."""
     validate: Callable[[Any], object] | None = None
     """Raises `ConfigurationError` for a value of the right type that its target would refuse."""
     is_hidden: bool = False
-    """Whether the value never appears in a message: it may be a secret by mistake."""
+    """Whether messages never show the value, because it may be a secret by mistake."""
     example: Any = None
-    """What to write for a key that has no default."""
+    """The value that a new file shows for a key without a default."""
 
 
 def setting(
@@ -62,8 +62,15 @@ def setting(
 ) -> Any:
     """Declare a field of a table's dataclass as a key.
 
-    `of` names the class and the parameter that the value is for; where no `default` is given, it
-    is that parameter's own, so that it is written down once.
+    Args:
+        value_type: The values that are allowed.
+        meaning: One sentence or two.
+        of: The class and the parameter that receive the value.
+        default: The default; that of the parameter if left out, so that it is written once.
+        validate: Raises `ConfigurationError` for values that only the target can judge.
+        is_hidden: Whether messages never show the value.
+        example: The value that a new file shows for a key without a default.
+
     """
     target, parameter = of or (None, "")
     if default is MISSING:
@@ -89,13 +96,13 @@ def number(
     default: Any = MISSING,
     example: Any = None,
 ) -> Any:
-    """Declare a numeric key, whose range `target.RANGES` states for the parameter.
+    """Declare a numeric key; the class that receives it states the range in its ``RANGES``.
 
     Args:
         meaning: One sentence or two.
-        of: The class and the parameter that the value is for.
-        default: Only where it is not the parameter's own.
-        example: What to write for a key that has no default.
+        of: The class and the parameter that receive the value.
+        default: Only if it differs from the default of the parameter.
+        example: The value that a new file shows for a key without a default.
 
     """
     target, parameter = of
@@ -104,7 +111,7 @@ def number(
 
 
 def default_of(target: Callable[..., Any], parameter: str) -> Any:
-    """Give the default of a parameter of `target`."""
+    """Return the default of a parameter; raise `TypeError` if it has none."""
     default = inspect.signature(target).parameters[parameter].default
     if default is inspect.Parameter.empty:
         raise TypeError(f"{target.__name__} has no default for {parameter}")
@@ -112,7 +119,7 @@ def default_of(target: Callable[..., Any], parameter: str) -> Any:
 
 
 def settings_of(table: type[Any]) -> Mapping[str, Setting]:
-    """Give the keys of a table's dataclass by name, in their order."""
+    """Return the keys of a table's dataclass by name, in their order."""
     found = {}
     for declared in fields(table):
         setting: Setting = declared.metadata[_SETTING]
@@ -121,7 +128,7 @@ def settings_of(table: type[Any]) -> Mapping[str, Setting]:
 
 
 def arguments_for(target: Callable[..., Any], table: Any) -> dict[str, Any]:
-    """Give the arguments that `table` has for `target`, by parameter."""
+    """Return the values of `table` that `target` receives, by parameter."""
     return dict(_arguments_for(target, table))
 
 

@@ -1,4 +1,4 @@
-"""Rules about what a new file still lacks before anybody can sign in."""
+"""Rules about what a new file still needs before users can sign in."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def _placeholders(checked: CheckedSettings) -> Iterator[Finding]:
             key="issuer",
             reason=f"{issuer} is the placeholder of `linqi init`: names that end in .example are"
             " reserved for documentation (RFC 2606, section 2).",
-            mend=f"Name {whose}.",
+            remedy=f"Name {whose}.",
         )
     audience = settings_of(VerifyTable)["audience"].example
     if config.verify.audience == audience and _is_reserved(config.verify.issuer or ""):
@@ -40,7 +40,7 @@ def _placeholders(checked: CheckedSettings) -> Iterator[Finding]:
             table="verify",
             key="audience",
             reason=f'"{audience}" is the placeholder of `linqi init`.',
-            mend="Name the API that the tokens are for.",
+            remedy="Name the API that the tokens are for.",
         )
 
 
@@ -54,9 +54,9 @@ def _login(checked: CheckedSettings) -> Iterator[Finding]:
             severity="warning",
             table="paths",
             key="public",
-            reason="No path is public, so the application's own sign-in is answered 401 without a"
-            f" token, {_LOGIN} too.",
-            mend=f'Set public = ["{_LOGIN}"], or the path where users sign in.',
+            reason="No path is public, so the application's own sign-in, such as"
+            f" {_LOGIN}, is answered 401 without a token.",
+            remedy=f'Set public = ["{_LOGIN}"], or the path where users sign in.',
         )
 
 

@@ -18,16 +18,16 @@ __all__ = ["expectation", "template", "toml_of"]
 
 _WIDTH: Final = 96
 _SEEDS: Final = {("verify", "issuer"), ("verify", "audience"), ("keys", "file")}
-"""What a new file sets to its example, as nothing works without it."""
+"""The keys that a new file sets to their example, because nothing works without them."""
 
 
 def template() -> str:
-    """Give the text; reading it gives the defaults, and who signs."""
+    """Return the text of a new file: every key with its default, and placeholders to replace."""
     return "\n".join(_lines()) + "\n"
 
 
 def expectation(setting: Setting) -> str:
-    """Give what a key's value may be, as a sentence; empty where its meaning or value shows it."""
+    """Return the allowed values as a sentence; empty if the meaning or the default shows them."""
     kind = setting.value_type
     if isinstance(kind, Number):
         return f"{kind.range}.".capitalize()
@@ -37,7 +37,7 @@ def expectation(setting: Setting) -> str:
 
 
 def toml_of(value: Any) -> str:
-    """Give a value as TOML."""
+    """Return a value as TOML."""
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, str):
@@ -50,8 +50,8 @@ def toml_of(value: Any) -> str:
 def _lines() -> Iterator[str]:
     example = variable_of("renewal", "buffer_seconds")
     yield from _comment(
-        "The settings of linqi; `linqi check` reads them critically. An environment variable"
-        f" overrides a key: {example}=120. Relative paths begin at the folder of this file."
+        "The settings of linqi; `linqi check` finds faults and unsafe settings. An environment"
+        f" variable overrides a key: {example}=120. Relative paths start at this file's folder."
     )
     for name, table in TABLES.items():
         yield ""

@@ -1,4 +1,4 @@
-"""What a value of ``linqi.toml`` may be, in words and as a test."""
+"""The types of values in ``linqi.toml``: each describes, checks and parses its values."""
 
 from __future__ import annotations
 
@@ -31,19 +31,19 @@ _WIDEST_INTEGER: Final = 64
 
 
 class ValueType(Protocol):
-    """One kind of value."""
+    """A type of values."""
 
     @property
     def description(self) -> str:
-        """What is expected, for a message that goes on after "expected"."""
+        """Return what is expected, for a message after the word "expected"."""
         ...
 
     def fits(self, value: object) -> bool:
-        """Tell whether a value of TOML is of this kind; exact about types, never raises."""
+        """Return whether a TOML value is of this type; exact about types, never raises."""
         ...
 
     def parse(self, text: str) -> object:
-        """Read the text of an environment variable; what it cannot read does not fit."""
+        """Return the value of a variable's text; text that cannot be parsed does not fit."""
         ...
 
 
@@ -73,50 +73,50 @@ class Number:
 
 @dataclass(frozen=True, slots=True)
 class Boolean:
-    """True or false."""
+    """``true`` or ``false``."""
 
     description: str = "true or false"
 
     def fits(self, value: object) -> bool:
-        """Tell whether `value` is a truth value."""
+        """Return whether `value` is a boolean."""
         return type(value) is bool
 
     def parse(self, text: str) -> object:
-        """Read ``true`` or ``false``."""
+        """Return the boolean that `text` names, in any case."""
         return {"true": True, "false": False}.get(text.strip().lower(), text)
 
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """One of a few words, and perhaps true or false."""
+    """One of a few words; true and false may be among them."""
 
     values: tuple[str | bool, ...]
 
     @property
     def description(self) -> str:
-        """What is expected."""
+        """Return what is expected."""
         return "one of " + ", ".join(display_value(value) for value in self.values)
 
     def fits(self, value: object) -> bool:
-        """Tell whether `value` is one of the values."""
+        """Return whether `value` is one of the values."""
         return any(type(value) is type(known) and value == known for known in self.values)
 
     def parse(self, text: str) -> object:
-        """Read one of the words, or a truth value where that is among them."""
+        """Return the word, or the boolean if that is among the values."""
         flag = Boolean().parse(text)
         return flag if flag in self.values and type(flag) is bool else text.strip()
 
 
 @dataclass(frozen=True, slots=True)
 class String:
-    """A string that is not empty and has no control characters."""
+    """A string that is not empty and has only printable characters."""
 
     description: str = "a string"
     pattern: str = ""
-    """What all of it must match; empty allows everything."""
+    """A regular expression that the whole string must match; empty allows every string."""
 
     def fits(self, value: object) -> bool:
-        """Tell whether `value` is such a string."""
+        """Return whether `value` is such a string."""
         return (
             isinstance(value, str)
             and 0 < len(value) <= _LONGEST_TEXT
@@ -125,7 +125,7 @@ class String:
         )
 
     def parse(self, text: str) -> object:
-        """Give the text as it is."""
+        """Return the text unchanged."""
         return text
 
 
@@ -137,12 +137,12 @@ class StringList:
     choices: tuple[str, ...] = ()
     """The only strings allowed; empty allows all."""
     pattern: str = ""
-    """What all of each must match; empty allows everything."""
+    """A regular expression that each whole string must match; empty allows every string."""
     least: int = 0
-    """How many there must be."""
+    """The least number of strings."""
 
     def fits(self, value: object) -> bool:
-        """Tell whether `value` is a list of different such strings."""
+        """Return whether `value` is a list of such strings, none of them twice."""
         if not isinstance(value, list | tuple) or len(value) < self.least:
             return False
         return all(
@@ -151,18 +151,18 @@ class StringList:
         ) and len(set(value)) == len(value)
 
     def parse(self, text: str) -> object:
-        """Read strings that are parted by commas; an empty text is an empty list."""
+        """Return the strings between commas; an empty text is an empty list."""
         return [part.strip() for part in text.split(",") if part.strip()]
 
 
 @dataclass(frozen=True, slots=True)
 class RequiredClaims:
-    """A list of claim names, or a table of what each must be: a string or a list of them."""
+    """A list of claim names, or a table of the values that each may have: a string or a list."""
 
     description: str = 'a list of claim names, or a table such as { token_use = "access" }'
 
     def fits(self, value: object) -> bool:
-        """Tell whether `value` is one of both."""
+        """Return whether `value` is such a list or table."""
         if not isinstance(value, Mapping):
             return StringList().fits(value)
         return all(
@@ -171,12 +171,12 @@ class RequiredClaims:
         )
 
     def parse(self, text: str) -> object:
-        """Give the text, which never fits: there is no way to write a table in a variable."""
+        """Return the text, which never fits: a variable cannot hold a table."""
         return text
 
 
 def display_value(value: object) -> str:
-    """Give `value` as TOML would write it, short enough for a message, without any password."""
+    """Return `value` as TOML, cut to the length of a message, without any password."""
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, int):

@@ -1,4 +1,4 @@
-"""An application wrapped as ``linqi.toml`` says."""
+"""Wraps an application in the middleware that ``linqi.toml`` describes."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ def wrap(
 
     Args:
         app: Any ASGI 3 application.
-        config: The path of a file, what `load` read, or what `build` made of it where the
-            application needs the parts.
-        authenticate: Checks sign-ins; it puts the session routes in front of `app` and needs a
-            store.
-        options: Those of `build`, such as `authorize` and `hooks`.
+        config: The path of a file, a `Config`, or `Components` if the application needs the
+            parts.
+        authenticate: Checks the credentials of a sign-in. It adds the session routes in front of
+            `app`, and needs a store.
+        options: The options of `build`, such as `authorize` and `hooks`.
 
     Raises:
-        ConfigurationError: Names every fault, and options that a `Components` would not use.
+        ConfigurationError: Every fault, or options that `Components` would ignore.
 
     """
     if isinstance(config, str | Path):

@@ -1,4 +1,4 @@
-"""Changes to ``linqi.toml`` that leave everything else in it as it is."""
+"""Changes keys of ``linqi.toml`` and keeps its comments, order and layout."""
 
 from __future__ import annotations
 
@@ -22,12 +22,20 @@ _READABLE: Final = 0o644
 
 
 def update(path: str | Path, changes: Mapping[str, Mapping[str, Any]]) -> Config:
-    """Set keys of the file at `path`, by table, and give what it says then.
+    """Set keys of a file and return its new configuration.
 
-    ``update("linqi.toml", {"renewal": {"buffer_seconds": 300}})``. Comments, order and form of
-    the rest stay; None takes a key out; a file that is not there is made. The result is checked
-    before anything is written, and replaces the file whole. `InvalidConfig` when it would not be
-    good; OSError as the file system gives it. Needs the extra ``tune``.
+    ``update("linqi.toml", {"renewal": {"buffer_seconds": 300}})``. The comments, the order and the
+    layout of the rest stay. The result is checked before it is written, and replaces the file
+    atomically. Needs the extra ``tune``.
+
+    Args:
+        path: The file; it is created if it does not exist.
+        changes: The new values by table and key; None removes a key.
+
+    Raises:
+        InvalidConfig: The file, or the result, is not a valid configuration.
+        OSError: The file cannot be read or written.
+
     """
     path = Path(path)
     try:
@@ -40,7 +48,7 @@ def update(path: str | Path, changes: Mapping[str, Mapping[str, Any]]) -> Config
     new = apply_changes(text, changes, source=str(path))
     raw = tomllib.loads(new)
     if raw != _merged(tomllib.loads(text), changes):
-        raise LinqiError(f"{path} would have come to say something else; edit it by hand")
+        raise LinqiError(f"{path} cannot be changed safely by a program; edit it by hand")
     config = read(raw, source=str(path), folder=path.parent)
     if new != text:
         write_atomically(real, new.encode(), mode)
@@ -50,22 +58,22 @@ def update(path: str | Path, changes: Mapping[str, Mapping[str, Any]]) -> Config
 def apply_changes(
     text: str, changes: Mapping[str, Mapping[str, Any]], source: str = "linqi.toml"
 ) -> str:
-    """Give the TOML `text` with `changes` in it."""
+    """Return the TOML `text` with `changes` applied."""
     try:
         import tomlkit
         from tomlkit.exceptions import TOMLKitError
     except ModuleNotFoundError:
         raise ConfigurationError(
-            ["tomlkit is not installed, so nothing can be written; pip install 'linqi[tune]'"]
+            ["tomlkit is not installed, so the file cannot be written; pip install 'linqi[tune]'"]
         ) from None
     try:
         document = tomlkit.parse(text)
     except (TOMLKitError, ValueError, RecursionError) as error:
-        expected = f"this is not TOML: {error}"
+        expected = f"the file is not TOML: {error}"
         raise InvalidConfig([Fault(code="not-toml", source=source, expected=expected)]) from None
     for name, keys in changes.items():
         if name not in TABLES:
-            expected = "this is no table that can be changed"
+            expected = "unknown table, or one that `update` cannot change"
             raise InvalidConfig(
                 [Fault(code="unknown-table", source=source, table=name, expected=expected)]
             )
@@ -87,7 +95,7 @@ def apply_changes(
 
 
 def _merged(raw: Mapping[str, Any], changes: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
-    """Give what the changed file must say."""
+    """Return what the changed file must parse to."""
     merged = dict(raw)
     for name, keys in changes.items():
         if name not in raw and all(value is None for value in keys.values()):
@@ -103,9 +111,9 @@ def _merged(raw: Mapping[str, Any], changes: Mapping[str, Mapping[str, Any]]) ->
 
 @contextmanager
 def _below_its_keys(table: Any) -> Iterator[None]:
-    """Let a key be added to `table` before the blank line and the comments that end it.
+    """Insert keys before the blank line and the comments at the end of `table`.
 
-    They speak of the table that comes next.
+    Those comments belong to the next table.
     """
     from tomlkit.items import Table, Whitespace
 

@@ -8,6 +8,12 @@ from linqi.commands.command import Command
 
 __all__ = ["LOGIN", "LOGOUT", "TOKEN"]
 
-LOGIN: Final = Command(summary="sign in, for curl and programs", module="linqi.login.login")
-LOGOUT: Final = Command(summary="end a session of linqi login", module="linqi.login.logout")
-TOKEN: Final = Command(summary="print the access token of a login", module="linqi.login.token")
+LOGIN: Final = Command(
+    summary="sign in and save the tokens, for curl and programs", module="linqi.login.login"
+)
+LOGOUT: Final = Command(
+    summary="end a session that `linqi login` started", module="linqi.login.logout"
+)
+TOKEN: Final = Command(
+    summary="print the access token of a saved login", module="linqi.login.token"
+)
