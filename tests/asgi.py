@@ -21,7 +21,7 @@ def http(
     headers: Iterable[tuple[bytes, bytes]] = (),
     **more: Any,
 ) -> dict[str, Any]:
-    """Give an HTTP scope, with a bearer token if there is one."""
+    """Return an HTTP scope, with a bearer token if there is one."""
     bearer = [(b"authorization", b"Bearer " + token.encode())] if token is not None else []
     return {
         "type": "http",
@@ -56,7 +56,7 @@ class Answer:
         return [(name.lower(), value) for name, value in self.messages[0]["headers"]]
 
     def header(self, name: str) -> str | None:
-        """Give the value of a header that stands there at most once."""
+        """Return the value of a header that the response has at most once."""
         values = [value.decode() for key, value in self.headers if key == name.encode()]
         assert len(values) <= 1, f"{name} stands {len(values)} times"
         return values[0] if values else None
@@ -68,7 +68,7 @@ class Answer:
 
 
 class App:
-    """An application that answers as told and remembers the scopes it saw."""
+    """An application that sends a fixed response and records the scopes it received."""
 
     def __init__(self, status: int = 200, headers: Iterable[tuple[bytes, bytes]] = ()) -> None:
         self.status = status

@@ -1,4 +1,4 @@
-"""Polls of an unchanged resource keep their session (R6), and every other reason is told."""
+"""Polls of an unchanged resource keep their session (R6), and every other reason is reported."""
 
 from pathlib import Path
 from typing import Any
@@ -189,7 +189,7 @@ async def test_a_handshake_is_told(clock: FakeClock) -> None:
 
 
 async def test_an_application_that_sends_nothing_is_told(clock: FakeClock) -> None:
-    """Where it raises, the exception goes on."""
+    """An exception of the application propagates."""
 
     async def app(scope: Any, receive: Any, send: Any) -> None:
         raise RuntimeError("of the application")
@@ -234,7 +234,7 @@ async def test_a_session_at_its_end_has_an_event_of_its_own(clock: FakeClock) ->
 
 
 async def test_a_token_that_is_not_near_expiry_costs_no_event(clock: FakeClock) -> None:
-    """Before the buffer nothing is told, whatever the answer."""
+    """Before the buffer nothing is reported, whatever the response is."""
     site = Site(clock, App(500))
     clock.move(-10)
     for method in ("GET", "HEAD", "OPTIONS"):

@@ -1,4 +1,4 @@
-"""The body of a refused request is read within bounds, or the client is told to close."""
+"""The body of a refused request is read within bounds, or the connection is closed."""
 
 import asyncio
 from typing import Any
@@ -49,7 +49,7 @@ async def post(app: Any, client: Client, *headers: tuple[bytes, bytes], **scope:
 
 
 def guarded() -> JWTMiddleware:
-    """Return an app that lets nobody in."""
+    """Return an application that every request needs a token for."""
     return JWTMiddleware(App(), Verifier.trusting(SIGNER))
 
 
@@ -64,9 +64,11 @@ async def test_a_small_body_is_read_before_the_refusal(length: bytes) -> None:
 
 @pytest.mark.parametrize(
     "header",
-    [(b"content-length", b"65537"), (b"content-length", b"9" * 30), (b"content-length", b"-1"),
-     (b"content-length", b"1_0"), (b"expect", b"100-continue")],
-)  # fmt: skip
+    [
+        *((b"content-length", value) for value in (b"65537", b"9" * 30, b"-1", b"1_0")),
+        (b"expect", b"100-continue"),
+    ],
+)
 async def test_a_large_or_announced_body_is_refused_at_once(header: tuple[bytes, bytes]) -> None:
     """Not a byte is read; on HTTP/1.1 the connection is closed, which HTTP/2 does not know."""
     for version, connection in (("1.1", "close"), ("1.0", "close"), ("2", None), ("3", None)):
@@ -95,7 +97,7 @@ async def test_a_request_without_a_body_is_not_read() -> None:
 
 
 async def test_a_slow_body_is_given_up() -> None:
-    """The answer goes out when the time is over."""
+    """The response is sent when the time is over."""
     drain = Drain(seconds=0.01)
 
     async def receive() -> Any:
@@ -105,7 +107,7 @@ async def test_a_slow_body_is_given_up() -> None:
 
 
 async def test_only_so_many_bodies_are_read_at_a_time() -> None:
-    """The next one is told to close at once; when the others are done, bodies are read again."""
+    """The next request is refused at once; when the others are done, bodies are read again."""
     drain, gate = Drain(at_once=2, seconds=20), asyncio.Event()
     scope = http(headers=[CHUNKED])
 
@@ -140,7 +142,7 @@ async def test_guards_read_what_they_refuse() -> None:
     ],
 )
 async def test_session_routes_leave_no_body_unread(path: str, kind: bytes, status: int) -> None:
-    """Whatever the answer, it arrives: the rest is read, or the client is told to close."""
+    """Every response arrives: the rest is read, or the connection is closed."""
     sessions = Sessions(MemoryStore(), SIGNER, b"k" * 16 + bytes(range(16)))
     verifier = Verifier.trusting(SIGNER)
     routes = SessionRoutes(

@@ -15,6 +15,7 @@ from types import ModuleType
 import httpx2
 import pytest
 
+from asgi import served
 from linqi import Key, Verifier
 from linqi.cli import main
 from linqi.config.checker import check
@@ -23,7 +24,7 @@ from tokens import good_claims, make
 
 ROOT = Path(__file__).parent.parent
 EXAMPLES = ROOT / "docs" / "examples"
-GUIDES = ("clients", "configuration", "oidc", "sessions")
+GUIDES = ("clients", "configuration", "oidc", "sessions", "transports")
 PAGES = ["README.md", *(f"docs/guides/{name}.md" for name in GUIDES)]
 
 
@@ -60,6 +61,29 @@ def test_every_relative_link_in_the_docs_leads_somewhere() -> None:
     for page in [ROOT / "README.md", *(ROOT / "docs").rglob("*.md")]:
         for target in re.findall(r"\]\((?!https?://|#)([^)#]+)", page.read_text()):
             assert (page.parent / target).exists(), f"{page.name}: {target}"
+
+
+async def test_the_event_streams_continue(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A stream begins after Last-Event-ID, and a successor sent beside it is adopted."""
+    monkeypatch.chdir(tmp_path)
+    example = load("event_streams")
+    async with served(example.app) as port, httpx2.AsyncClient() as client:
+        site = f"http://127.0.0.1:{port}"
+        token = (await client.post(f"{site}/login")).json()["access_token"]
+        verified = example.app.verifier.verify(token)
+        claims = verified.claims | {"jti": "successor", "exp": verified.expires_at + 60}
+        successor = example.signer.sign(claims)
+        caller = {"Authorization": f"Bearer {token}", "Last-Event-ID": "7"}
+        async with client.stream("GET", f"{site}/events", headers=caller) as response:
+            lines = response.aiter_lines()
+            assert await anext(lines) == "id: 8"
+            (stream,) = example.streams
+            assert stream.verified == verified
+            bearer = {"Authorization": f"Bearer {successor}"}
+            handed = await client.post(f"{site}/events/token", headers=bearer)
+            assert (handed.status_code, stream.verified.token_id) == (204, "successor")
+        refused = await client.get(f"{site}/events", headers={"Last-Event-ID": "7"})
+        assert refused.status_code == 401
 
 
 @pytest.mark.parametrize("alias", ["bare", "fastapi_app"])

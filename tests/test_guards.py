@@ -12,7 +12,7 @@ KEY = Key.generate("HS256")
 
 
 def known(**claims: Any) -> dict[str, Any]:
-    """Give a scope whose caller was verified with these claims."""
+    """Return a scope whose caller was verified with these claims."""
     return http(linqi=verifier_of(KEY).verify(make(KEY, good_claims(**claims))))
 
 
@@ -30,7 +30,7 @@ async def test_a_missing_scope_is_403_with_what_is_needed() -> None:
 
 
 def test_has_scopes_believes_only_a_verified_caller() -> None:
-    """Something else in the scope that has scopes is nobody."""
+    """Another object in the scope that has scopes is not a verified caller."""
 
     class Fake:
         scopes = ("admin",)

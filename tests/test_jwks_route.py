@@ -70,7 +70,7 @@ async def test_a_websocket_is_refused_before_it_is_accepted() -> None:
 
 
 async def test_a_key_past_its_time_is_not_published(clock: FakeClock) -> None:
-    """The route follows the clock: nobody has to publish again."""
+    """The route follows the clock: a new key needs no second publication."""
     done = rotate(KEYS[:1], KEYS[1], clock.now, lead=60, token_lifetime=600)
     route = jwks_route(KeySet(done.keys), clock=clock)
 

@@ -33,7 +33,7 @@ EXAMPLES = Path(__file__).parent.parent / "docs" / "examples"
 
 
 class Recorder:
-    """A service that writes down what happened, and fails where it is told to."""
+    """A service that records its calls, and fails where a test asks for it."""
 
     def __init__(self, name: str, log: list[str], error: Exception | None = None) -> None:
         self.name, self.log, self.error = name, log, error
@@ -50,7 +50,7 @@ class Recorder:
 
 
 def lifespan_app(log: list[str]) -> Any:
-    """Give an application that answers start-up and shutdown."""
+    """Return an application that answers start-up and shutdown."""
 
     async def app(scope: Any, receive: Any, send: Any) -> None:
         assert scope["type"] == "lifespan"
@@ -63,7 +63,7 @@ def lifespan_app(log: list[str]) -> Any:
 
 
 async def run(app: Any, verifier: Verifier, *services: Any) -> list[dict[str, Any]]:
-    """Drive one lifespan; give what the server was told."""
+    """Run one lifespan; return what the server received."""
     said: list[dict[str, Any]] = []
     messages = [{"type": "lifespan.startup"}, {"type": "lifespan.shutdown"}]
 
@@ -90,7 +90,7 @@ async def test_services_start_before_the_application_and_close_after_it() -> Non
 
 
 async def test_a_service_that_cannot_start_fails_the_start_up() -> None:
-    """The server is told why and never hears the application; the others are closed."""
+    """The server receives the reason, the application is not called, the others are closed."""
     log: list[str] = []
     broken = Recorder("b", log, OSError("no disk"))
     said = await run(lifespan_app(log), verifier_of_key(KEY), Recorder("a", log), broken)
@@ -194,7 +194,7 @@ async def test_a_lifespan_that_comes_later_finds_them_started() -> None:
 
 
 async def test_a_failed_start_is_tried_again_after_a_pause_not_per_request() -> None:
-    """I5: requests meanwhile get 503 with Retry-After; hooks hear once per attempt."""
+    """I5: requests meanwhile get 503 with Retry-After; hooks receive one event per attempt."""
     log: list[str] = []
     heard: list[Event] = []
     service = Recorder("b", log, OSError("no disk"))

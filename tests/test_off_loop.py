@@ -21,7 +21,7 @@ OTHER = Key.generate("EdDSA")
 
 
 def verifier_of(keys: KeySet, clock: FakeClock | None = None) -> Verifier:
-    """Give a verifier of both algorithms."""
+    """Return a verifier of both algorithms."""
     trusted = TrustedIssuer(
         issuer=ISSUER, audience=AUDIENCE, keys=keys, algorithms=["ES256", "EdDSA"]
     )
@@ -64,7 +64,7 @@ async def test_requests_of_one_token_share_one_check_in_a_thread(
 
 
 async def test_other_algorithms_stay_on_the_loop(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Only what was named goes to a thread."""
+    """Only tokens of the named algorithms are checked in a thread."""
     watch = Watch(monkeypatch)
     off_loop = OffLoop(verifier_of(KeySet([KEY, OTHER])), ["ES256"])
     assert (await off_loop.verify(make(OTHER, good_claims()).encode())).algorithm == "EdDSA"
@@ -128,7 +128,7 @@ async def test_a_key_withdrawn_during_the_check_does_not_count(
 async def test_a_waiter_that_leaves_ends_nobody_elses_check(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """The check is shared and belongs to nobody."""
+    """The check is shared, and a caller that leaves does not cancel it."""
     watch = Watch(monkeypatch)
     off_loop = OffLoop(verifier_of(KeySet([KEY])), ["ES256"])
     token = make(KEY, good_claims()).encode()
@@ -161,7 +161,7 @@ async def test_the_middleware_offers_it(monkeypatch: pytest.MonkeyPatch) -> None
 
 @pytest.mark.parametrize("algorithms", ["ES256", ["none"]])
 def test_what_is_no_list_of_algorithms_is_a_fault(algorithms: Any) -> None:
-    """Told at construction, with what to write."""
+    """Reported at construction, with the form that is expected."""
     with pytest.raises(ConfigurationError, match="verify_off_loop"):
         OffLoop(verifier_of(KeySet([KEY])), algorithms)
     with pytest.raises(ConfigurationError, match="threads"):

@@ -57,7 +57,7 @@ class Site:
 async def test_r2_a_page_left_open_ends_with_its_last_token(
     clock: FakeClock, path: str, headers: Any
 ) -> None:
-    """A poll every 10 s is served while the token lives, and then refused: nobody was there."""
+    """A poll every 10 s is served while the token lives, and then refused: no user was active."""
     site = Site(clock, quiet=["/polls", "/events/*"], quiet_header="X-Quiet")
     statuses = []
     for _ in range(100):
@@ -84,12 +84,16 @@ async def test_the_quiet_header_is_off_unless_it_is_named(clock: FakeClock) -> N
     assert (await site.ask(headers=QUIET)).successor
 
 
-@given(path=st.sampled_from(["/me", "/polls", "/login"]), value=st.binary(max_size=20),
-       at=st.integers(0, 1000), method=st.sampled_from(["GET", "HEAD", "POST"]))  # fmt: skip
+@given(
+    path=st.sampled_from(["/me", "/polls", "/login"]),
+    value=st.binary(max_size=20),
+    at=st.integers(0, 1000),
+    method=st.sampled_from(["GET", "HEAD", "POST"]),
+)
 async def test_the_header_can_only_make_a_request_quieter(
     path: str, value: bytes, at: int, method: str
 ) -> None:
-    """Whatever it holds, the status is the same, and no successor comes that did not without."""
+    """Whatever the header holds, the status is the same, and it never causes a successor."""
     answers = []
     for headers in ([], [(b"x-quiet", value)]):
         clock = FakeClock()

@@ -37,7 +37,7 @@ def port(server: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]
 
 
 def renewal_of(seconds: float) -> SlidingRenewal:
-    """Return what signs people in with tokens that live `seconds`."""
+    """Return a renewal whose tokens live `seconds`."""
     settings = RenewalSettings(lifetime=seconds, buffer=seconds / 3, whole_seconds=False)
     return SlidingRenewal(SIGNER, settings)
 
@@ -65,7 +65,7 @@ async def end_of(port: int) -> int | None:
 
 
 async def test_every_socket_gets_the_close_of_its_ended_token(port: int) -> None:
-    """The close is sent before the application, which returns at once, hears of the end.
+    """The close is sent before the application, which returns at once, receives the end.
 
     A server that sees the application return with the close unsent leaves the peer connected
     (granian, in two of five cases).
@@ -172,7 +172,7 @@ async def read_events(client: httpx.AsyncClient, token: str) -> tuple[int, float
 
 @pytest.mark.parametrize("is_http2", [False, True])
 async def test_event_streams_end_with_their_token(port: int, server: str, is_http2: bool) -> None:
-    """The body ends well at exp and the grace: the client reads to its end, the app hears of it."""
+    """The body ends properly at exp and the grace; the application receives the disconnect."""
     if is_http2 and server not in ("hypercorn", "granian"):
         return
     before = heard(port)

@@ -38,7 +38,7 @@ LEAKS = ("Correct", "Horse", "horse", "mallory")
 
 
 class Site:
-    """Session routes whose application and store behave as told."""
+    """Session routes whose application and store behave as a test asks."""
 
     def __init__(self, clock: FakeClock, **options: Any) -> None:
         self.heard: list[Any] = []
@@ -61,10 +61,10 @@ class Site:
         self.routes = SessionRoutes(
             App(), self.sessions, self.verifier, authenticate, throttle=None, clock=clock
         )
+        hooks, public = [self.heard.append], self.routes.public
         self.app = JWTMiddleware(
-            self.routes, self.verifier, public=self.routes.public, hooks=[self.heard.append],
-            clock=clock,
-        )  # fmt: skip
+            self.routes, self.verifier, public=public, hooks=hooks, clock=clock
+        )
 
     async def post(self, path: str, **fields: str) -> Answer:
         """Post a form."""
@@ -84,7 +84,7 @@ class Site:
 
     @property
     def failures(self) -> list[SessionRouteFailed]:
-        """What was told of routes that failed."""
+        """The events of routes that failed."""
         return [event for event in self.heard if isinstance(event, SessionRouteFailed)]
 
 
@@ -188,7 +188,7 @@ async def test_a_message_without_secrets_is_logged(
 async def test_an_authenticate_that_raises_unavailable_is_503(
     make: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """The way to say that the directory is away: Retry-After as told, an event, and a line."""
+    """If the directory is away: Retry-After as the exception says, an event, and a log line."""
 
     def authenticate(form: Any) -> Any:
         raise Unavailable(f"no directory for {form['username']}", retry_after=7.2)
@@ -321,10 +321,8 @@ async def test_a_sliding_authorize_that_raises_is_logged_with_its_traceback(
     issued = renewal.start("alice")
     clock.move(issued.expires_at - clock() - 100)
     heard: list[Any] = []
-    app = JWTMiddleware(
-        App(), Verifier.trusting(signer, clock=clock), renewal=renewal, hooks=[heard.append],
-        clock=clock,
-    )  # fmt: skip
+    verifier = Verifier.trusting(signer, clock=clock)
+    app = JWTMiddleware(App(), verifier, renewal=renewal, hooks=[heard.append], clock=clock)
     answer = await call(app, http(token=issued.token))
     assert (answer.status, answer.successor) == (200, None)
     check_log(caplog, wanted)

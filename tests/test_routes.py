@@ -93,7 +93,7 @@ class Reply(Answer):
         return json.loads(self.messages[1]["body"])
 
     def header(self, name: str) -> str | None:
-        """Give the value of a header; of the cookies, the refresh token's, not the device's."""
+        """Return the value of a header; of the cookies, that of the refresh token."""
         if name != "set-cookie":
             return super().header(name)
         cookies = [value.decode() for key, value in self.headers if key == b"set-cookie"]
@@ -109,7 +109,7 @@ class Reply(Answer):
 
 @pytest.fixture
 async def site(clock: FakeClock) -> AsyncIterator[Site]:
-    """Give a running site."""
+    """Return a running site."""
     site = Site(clock, origins=[ORIGIN])
     await site.sessions.start()
     yield site
@@ -117,7 +117,7 @@ async def site(clock: FakeClock) -> AsyncIterator[Site]:
 
 
 def carrying(cookie: str) -> tuple[bytes, bytes]:
-    """Give the header of a refresh cookie."""
+    """Return the header of a refresh cookie."""
     return b"cookie", f"other=1; __Host-refresh={cookie}".encode()
 
 
@@ -192,7 +192,7 @@ async def test_hostile_bodies_are_refused_by_name(
 
 
 async def test_a_wrong_password_is_an_invalid_grant(site: Site) -> None:
-    """RFC 6749, section 5.2; who exists is not told."""
+    """RFC 6749, section 5.2; the response does not show which users exist."""
     wrong = await site.login(password="wrong")
     nobody = await site.login(username="nobody")
     assert (wrong.status, wrong.json) == (nobody.status, nobody.json)
@@ -336,7 +336,7 @@ async def test_a_cookie_without_secure_is_for_loopback_only(
 
 
 async def test_two_refresh_cookies_are_refused(site: Site) -> None:
-    """Nobody guesses which of them counts."""
+    """No token is chosen among several."""
     cookie = (await site.login(COOKIE, SAME)).cookie
     reply = await site.post("/refresh", None, COOKIE, SAME, carrying(cookie), carrying(cookie))
     assert reply.status == 400
@@ -367,7 +367,7 @@ async def test_signing_out_ends_the_session_and_clears_the_cookie(site: Site) ->
 
 
 async def test_sessions_are_listed_and_ended_by_their_owner(site: Site, clock: FakeClock) -> None:
-    """Nobody sees or ends another's; the current one is marked."""
+    """A user cannot see or end the sessions of another; the current one is marked."""
     one = (await site.login(device="phone")).json
     clock.move(1)
     two = (await site.login((b"user-agent", b"Browser\x01/1"))).json

@@ -36,10 +36,8 @@ class Peer:
 
     def __init__(self, token: str | None = None, **scope: Any) -> None:
         headers = [(b"authorization", b"Bearer " + token.encode())] if token else []
-        self.scope = {
-            "type": "websocket", "path": "/ws", "root_path": "", "headers": headers,
-            "subprotocols": [],
-        } | scope  # fmt: skip
+        place = {"type": "websocket", "path": "/ws", "root_path": ""}
+        self.scope = place | {"headers": headers, "subprotocols": []} | scope
         self.incoming: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
         self.incoming.put_nowait({"type": "websocket.connect"})
         self.sent: list[dict[str, Any]] = []
@@ -65,14 +63,12 @@ async def echo(scope: Any, receive: Any, send: Any) -> None:
 def wrap(app: Any, clock: FakeClock, heard: list[Any] | None = None, **options: Any) -> Any:
     """Wrap `app`, looking at open sockets every few milliseconds."""
     verifier = Verifier.trusting(SIGNER, clock=clock, **options.pop("verifier", {}))
-    return JWTMiddleware(
-        app, verifier, clock=clock, check_seconds=0.005,
-        hooks=[(heard if heard is not None else []).append], **options,
-    )  # fmt: skip
+    hooks = [] if heard is None else [heard.append]
+    return JWTMiddleware(app, verifier, clock=clock, check_seconds=0.005, hooks=hooks, **options)
 
 
 def token_for(clock: FakeClock, subject: str = "alice") -> str:
-    """Sign somebody in."""
+    """Sign a user in."""
     return SlidingRenewal(SIGNER, clock=clock).start(subject).token
 
 
@@ -127,7 +123,7 @@ class SlowPeer(Peer):
 
 
 async def test_the_close_is_sent_although_the_application_returns_at_once(clock: FakeClock) -> None:
-    """The application hears of the end after the close is sent, and its return cancels nothing."""
+    """The application receives the end after the close is sent; its return cancels nothing."""
     heard: list[Any] = []
     peer = SlowPeer(token_for(clock))
     serving = asyncio.create_task(peer.run(wrap(echo, clock, heard)))
@@ -141,7 +137,7 @@ async def test_the_close_is_sent_although_the_application_returns_at_once(clock:
 
 
 async def test_a_close_that_was_not_sent_is_no_event(clock: FakeClock) -> None:
-    """A peer that is gone was closed by nobody; the application still hears of the end."""
+    """No event says that a lost peer was closed; the application still receives the end."""
     heard: list[Any] = []
     peer = SlowPeer(token_for(clock), is_lost=True)
     serving = asyncio.create_task(peer.run(wrap(echo, clock, heard)))
@@ -223,7 +219,7 @@ async def test_a_message_is_not_lost_when_the_application_stops_waiting(clock: F
 
 
 async def test_a_successor_in_band_keeps_the_socket_open(clock: FakeClock) -> None:
-    """Adopt takes a later token of the same session, and nobody else's."""
+    """Adopt takes only a later token of the same session."""
     renewal = SlidingRenewal(SIGNER, clock=clock)
     verifier = Verifier.trusting(SIGNER, clock=clock)
     issued = renewal.start("alice")

@@ -41,7 +41,7 @@ class Connection:
         self.is_read = False
 
     async def receive(self) -> dict[str, Any]:
-        """Give an empty body, then wait for the client to go."""
+        """Return an empty body, then wait until the client disconnects."""
         if not self.is_read:
             self.is_read = True
             return {"type": "http.request", "body": b"", "more_body": False}
@@ -89,7 +89,7 @@ def wrap(
 
 
 def issue(clock: FakeClock, subject: str = "alice") -> Any:
-    """Sign somebody in."""
+    """Sign a user in."""
     return SlidingRenewal(SIGNER, clock=clock).start(subject)
 
 
@@ -166,7 +166,7 @@ async def test_a_revocation_ends_a_stream_also_within_the_grace(clock: FakeClock
     ],
 )
 async def test_other_responses_are_left_alone(clock: FakeClock, headers: Any) -> None:
-    """A download goes on after exp, and so does what has a declared length."""
+    """A download continues after exp, and so does a response with a declared length."""
     issued = issue(clock)
     connection = Connection(issued.token)
     events: list[Any] = []
@@ -246,7 +246,7 @@ async def test_what_is_sent_after_the_end_is_dropped_or_raises(
 
 
 async def test_only_a_successor_in_band_keeps_a_stream_open(clock: FakeClock) -> None:
-    """Adopt takes a later token of the same session, and nobody else's."""
+    """Adopt takes only a later token of the same session."""
     renewal = SlidingRenewal(SIGNER, clock=clock)
     issued = renewal.start("alice")
     first = Verifier.trusting(SIGNER, clock=clock).verify(issued.token)

@@ -74,7 +74,7 @@ class Door(Site):
 
 @pytest.fixture
 async def door(clock: FakeClock) -> AsyncIterator[Door]:
-    """Give a running site."""
+    """Return a running site."""
     door = Door(clock)
     await door.sessions.start()
     yield door
@@ -109,7 +109,7 @@ async def test_d13_a_success_takes_back_its_own_attempt_only(door: Door, clock: 
 
 
 async def test_d13_an_answer_that_never_came_takes_nothing_back(door: Door) -> None:
-    """Raised or cancelled: else whoever can make that happen guesses for nothing."""
+    """Raised or cancelled: otherwise an attacker who can cause that guesses for free."""
 
     async def broken() -> None:
         raise OSError("directory")

@@ -26,7 +26,7 @@ HERE = Path(__file__).parent
 
 @pytest.fixture(params=["sqlite", "valkey", "postgres"])
 def environment(request: pytest.FixtureRequest, tmp_path: Path) -> dict[str, str]:
-    """Give what the workers of one service share: a store, its secrets, and their notes."""
+    """Return what the workers of one service share: a store, its secrets, and their notes."""
     if request.param == "sqlite":
         store = f"sqlite:{tmp_path / 's.db'}"
     elif request.param == "valkey":
@@ -39,7 +39,7 @@ def environment(request: pytest.FixtureRequest, tmp_path: Path) -> dict[str, str
 
 @pytest.fixture
 def workers(environment: dict[str, str], tmp_path: Path) -> Iterator[list[str]]:
-    """Give the URLs of two workers."""
+    """Return the URLs of two workers."""
     command = ["uvicorn", "login_app:app", "--app-dir", str(HERE), "--port", "0", "--no-access-log"]
     with contextlib.ExitStack() as stack:
         yield [
@@ -51,7 +51,7 @@ def workers(environment: dict[str, str], tmp_path: Path) -> Iterator[list[str]]:
 
 
 def asked(environment: dict[str, str], name: str) -> int:
-    """Tell how often a password of `name` was looked at, in either worker."""
+    """Return how often a password of `name` was checked, in either worker."""
     return Path(environment["NOTES"]).read_text().splitlines().count(name)
 
 

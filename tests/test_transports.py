@@ -1,4 +1,4 @@
-"""Cookies, headers and subprotocols: where a token is read and where it goes (H3, H6, R10)."""
+"""Cookies, headers and subprotocols: reading tokens and sending successors (H3, H6, R10)."""
 
 from typing import Any
 
@@ -109,11 +109,12 @@ async def test_a_cookie_from_elsewhere_changes_nothing(
 @pytest.mark.parametrize(
     ("arguments", "options"),
     [
-        (([],), {}), (("https://a.test",), {}), ((["null"],), {}), ((["*"],), {}),
-        (([ORIGIN],), {"name": "access"}), (([ORIGIN],), {"name": "a b"}),
+        *(((origins,), {}) for origins in ([], "https://a.test", ["null"], ["*"])),
+        (([ORIGIN],), {"name": "access"}),
+        (([ORIGIN],), {"name": "a b"}),
         (([ORIGIN],), {"secure": False}),
     ],
-)  # fmt: skip
+)
 def test_a_cookie_that_protects_nothing_is_refused(arguments: Any, options: Any) -> None:
     """Origins must be named, and the prefix and Secure belong together."""
     with pytest.raises(ConfigurationError):
@@ -121,7 +122,7 @@ def test_a_cookie_that_protects_nothing_is_refused(arguments: Any, options: Any)
 
 
 def test_a_development_cookie_needs_another_name() -> None:
-    """Without Secure the cookie goes out without that attribute."""
+    """With secure=False the cookie is sent without the attribute Secure."""
     headers: list[tuple[bytes, bytes]] = []
     issued = SlidingRenewal(SIGNER).start("alice")
     transport = CookieTransport([ORIGIN], name="access", secure=False)
@@ -165,6 +166,6 @@ def test_a_subprotocol_names_the_token_after_the_marker(
 
 @pytest.mark.parametrize("offered", [["bearer"], ["chat", "bearer"], ["bearer", "a", "bearer"]])
 def test_an_incomplete_subprotocol_is_an_invalid_request(offered: list[str]) -> None:
-    """A marker without a token, or twice, is told as such."""
+    """A marker without a token, or a second one, is refused with the reason."""
     with pytest.raises(InvalidRequest):
         SubprotocolTransport().read({"type": "websocket", "subprotocols": offered}, [])

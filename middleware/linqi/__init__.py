@@ -10,11 +10,12 @@
 """
 
 from linqi import errors, events
+from linqi.asgi.authentication import Authenticate, Person
 from linqi.asgi.guards import RequireLogin, RequireScopes, has_scopes
 from linqi.asgi.jwks_route import jwks_route
 from linqi.asgi.lifespan import Service
 from linqi.asgi.middleware import JWTMiddleware
-from linqi.asgi.routes import Authenticate, Person, SessionRoutes
+from linqi.asgi.routes import SessionRoutes
 from linqi.asgi.sockets import SocketClosedError, SocketSession
 from linqi.asgi.streams import StreamClosedError, StreamSession
 from linqi.asgi.throttle import LoginThrottle

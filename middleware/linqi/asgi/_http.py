@@ -1,4 +1,4 @@
-"""ASGI messages and paths, read and written without losing what the application put there."""
+"""ASGI scopes, paths and headers, read and written without loss."""
 
 from __future__ import annotations
 
@@ -21,6 +21,7 @@ __all__ = [
     "client_address",
     "find_header",
     "find_single",
+    "is_preflight",
     "merge_list",
     "read_once",
 ]
@@ -38,22 +39,32 @@ _ODD_CHARACTERS: Final = re.compile(r"[\x00-\x1f\x7f-\x9f%;\\]")
 
 
 class Access(Enum):
-    """What a path asks of a request."""
+    """What a path requires of a request."""
 
     GUARDED = "guarded"
     OPTIONAL = "optional"
     PUBLIC = "public"
     QUIET = "quiet"
-    """Guarded, and no reason to extend a session."""
+    """Guarded, and a request for it does not extend a session."""
 
 
 class PathRules:
-    """Which paths are not simply guarded, by exact match or whole leading segments (``/static/*``).
+    """Which paths are not guarded, by exact match or whole leading segments (``/static/*``).
 
-    Compared is ``scope["path"]`` without ``root_path``, never a URL that holds the client's Host
-    (Starlette, CVE-2026-48710). A path that several programs could read differently, with empty
-    or dot segments, backslashes, an escaped slash, or ``%``, ``;`` or a control character left
-    after decoding, is guarded whatever it seems to match.
+    ``scope["path"]`` without ``root_path`` is compared, never a URL that contains the client's
+    Host (Starlette, CVE-2026-48710). A path that several programs could read differently is
+    guarded, whatever it matches: one with empty or dot segments, backslashes, an escaped slash,
+    or ``%``, ``;`` or a control character left after decoding.
+
+    Args:
+        public: Paths whose requests are served without looking at a token.
+        optional: Paths whose requests are verified only if they carry a token.
+        quiet: Paths whose requests do not extend a session.
+
+    Raises:
+        ConfigurationError: A path does not start with a slash, has a ``*`` elsewhere than in a
+            final ``/*``, or could be read differently by several programs.
+
     """
 
     def __init__(
@@ -76,7 +87,7 @@ class PathRules:
         self.is_empty = not self._exact and not self._below
 
     def access(self, scope: Scope) -> Access:
-        """Tell what `scope` needs."""
+        """Return what the path of `scope` requires; `Access.GUARDED` unless a rule matches."""
         path: str = scope["path"]
         root: str = scope.get("root_path", "")
         if root and path.startswith(root) and path[len(root) : len(root) + 1] in ("", "/"):
@@ -129,15 +140,16 @@ def read_once(scope: Scope) -> Scope:
 
 
 def client_address(scope: Scope) -> str:
-    """Return the peer's address, or an empty string if the server does not tell it.
+    """Return the peer's address, or an empty string if the server does not name one.
 
-    Only a program that answers the request itself may ask: ``client`` may be an iterator.
+    Call it only where the request is answered without the application: ``client`` may be a
+    one-shot iterator.
     """
     return str(next(iter(scope.get("client") or ()), ""))
 
 
 def find_header(headers: Headers, wanted: bytes) -> bytes | None:
-    """Give the first value of the header `wanted`, in lower case, or None."""
+    """Return the first value of the header `wanted` (lower case), or None."""
     for name, value in headers:
         if name == wanted:
             return value
@@ -145,11 +157,11 @@ def find_header(headers: Headers, wanted: bytes) -> bytes | None:
 
 
 def find_single(headers: Headers, wanted: bytes) -> bytes | None:
-    """Return the one value of the header `wanted`, in lower case, or None.
+    """Return the only value of the header `wanted` (lower case), or None.
 
     Raises:
-        InvalidRequest: The header stands there more than once. Two programs on the way of one
-            request may read different values, so none of them is trusted.
+        InvalidRequest: The request has the header more than once. Two programs that handle one
+            request may read different values, so no value is trusted.
 
     """
     found = None
@@ -161,8 +173,16 @@ def find_single(headers: Headers, wanted: bytes) -> bytes | None:
     return found
 
 
+def is_preflight(headers: Headers) -> bool:
+    """Return whether an OPTIONS request is a CORS preflight (H7)."""
+    return (
+        find_header(headers, b"origin") is not None
+        and find_header(headers, b"access-control-request-method") is not None
+    )
+
+
 def merge_list(headers: list[tuple[bytes, bytes]], name: bytes, values: Iterable[bytes]) -> None:
-    """Add `values` to the comma-separated header `name`, once each, keeping what is there."""
+    """Add `values` to the comma-separated header `name`, once each; existing values stay."""
     there = [value for key, value in headers if key.lower() == name]
     items = [item.strip() for value in there for item in value.split(b",") if item.strip()]
     if b"*" in items and name == b"vary":

@@ -21,7 +21,7 @@ def is_cache_field(name: bytes) -> bool:
     Each of them may stand above ``Cache-Control: no-store``: targeted fields such as
     ``CDN-Cache-Control`` or a vendor's own (RFC 9213), nginx's ``X-Accel-Expires``, Akamai's
     ``Edge-Control`` and the ``Surrogate-*`` fields of Fastly, Varnish and ESI. So they are
-    recognised by their form, and a vendor that is not known yet is among them.
+    recognised by their form, and the field of a vendor that is not known yet is included.
     """
     return name.endswith(b"cache-control") or name.startswith(b"surrogate-") or name in _OTHERS
 

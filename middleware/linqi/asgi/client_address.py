@@ -1,4 +1,4 @@
-"""Where a request comes from, as far as it can be counted."""
+"""The network of a client, by which its requests are counted."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def read_networks(texts: Iterable[str]) -> tuple[Network, ...]:
     """Return the networks that `texts` name, such as ``10.0.0.0/8`` or ``192.0.2.7``.
 
     Raises:
-        ConfigurationError: At least one is no address and no network.
+        ConfigurationError: At least one text is neither an address nor a network.
 
     """
     found: list[Network] = []
@@ -37,11 +37,11 @@ def read_networks(texts: Iterable[str]) -> tuple[Network, ...]:
 
 
 def client_network(host: object, proxies: Sequence[Network]) -> str:
-    """Return whom the address of a client stands for, or "" if that cannot be told.
+    """Return the network by which a client is counted, or "" if its address identifies none.
 
-    An IPv4 address stands for itself, also where it is written as an IPv6 one; an IPv6 address for
-    its /64, which is what one subscriber gets. Nothing can be told from no address, a loopback one
-    or one of `proxies`: other clients share it.
+    An IPv4 address, also one written as an IPv6 address, counts by itself. An IPv6 address counts
+    by its /64, which is what one subscriber gets. A missing, loopback or unspecified address and
+    one of `proxies` identify no client, because many clients share them.
     """
     address = _parsed(host)
     if address is None or address.is_loopback or address.is_unspecified:

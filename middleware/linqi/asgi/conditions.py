@@ -1,4 +1,4 @@
-"""The conditions of a GET, hidden from the application once while a renewal is due."""
+"""Conditional GET requests whose conditions are hidden while a renewal is due."""
 
 from __future__ import annotations
 
@@ -17,19 +17,24 @@ _MOST_TOKENS: Final = 10_000
 
 
 class Conditions:
-    """Hides what would be answered 304: such an answer carries no successor.
+    """Hides the conditions of a GET request that would be answered 304 without a successor.
 
-    Only of a GET. Elsewhere a condition guards what is written, as ``If-None-Match: *`` on PUT
-    does (RFC 9110, section 13.1.2), and so do ``If-Match`` and ``If-Unmodified-Since``;
-    ``If-Range`` keeps the parts of two versions apart. Of a token whose conditions were hidden
-    none is hidden again within 10 s; 10,000 tokens are remembered.
+    Only ``If-None-Match`` and ``If-Modified-Since`` of a GET are hidden. With other methods a
+    condition guards what is written, as ``If-None-Match: *`` with PUT does (RFC 9110, section
+    13.1.2), and so do ``If-Match`` and ``If-Unmodified-Since``; ``If-Range`` keeps the parts of
+    two versions apart. The conditions of one token are hidden at most once in 10 s; the last
+    10,000 tokens are remembered.
+
+    Args:
+        clock: Returns Unix seconds.
+
     """
 
     def __init__(self, clock: Callable[[], float]) -> None:
         self._lately: TTLCache[bytes, None] = TTLCache(_MOST_TOKENS, _AGAIN_SECONDS, clock)
 
     def may_hide(self, scope: Scope, digest: bytes) -> bool:
-        """Check whether a request has such conditions, and its token had none hidden lately."""
+        """Return whether a request has such conditions, and its token had none hidden lately."""
         return (
             scope["method"] == "GET"
             and any(header[0] in _HIDDEN for header in scope["headers"])
@@ -37,6 +42,6 @@ class Conditions:
         )
 
     def hide(self, scope: Scope, digest: bytes) -> None:
-        """Take the conditions out of `scope`, which is the caller's own copy."""
+        """Remove the conditions from `scope`, which must be the caller's own copy."""
         scope["headers"] = [header for header in scope["headers"] if header[0] not in _HIDDEN]
         self._lately[digest] = None

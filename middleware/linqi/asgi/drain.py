@@ -1,4 +1,4 @@
-"""What a refused request still has to send."""
+"""The rest of the body of a refused request, read within bounds."""
 
 from __future__ import annotations
 
@@ -15,7 +15,12 @@ _CLOSE: Final = ((b"connection", b"close"),)
 
 
 class RequestBody:
-    """The body of one request, which knows whether it was read to its end."""
+    """The body of one request.
+
+    Attributes:
+        is_read: Whether the body was read to its end.
+
+    """
 
     def __init__(self, receive: Receive) -> None:
         self._receive = receive
@@ -29,13 +34,18 @@ class RequestBody:
 
 
 class Drain:
-    """Reads the small rest of a refused request, so that its answer reaches the client.
+    """Reads the small rest of a refused request, so that the client receives the response.
 
-    A server that is given a complete response while the client still sends closes the connection,
-    and the client sees a reset instead of the 401 (hypercorn, granian); on hypercorn's HTTP/2 the
-    other requests of that connection are lost with it. What nobody asked for must cost little:
-    `most_bytes` and `seconds` bound one request, `at_once` all of them. A larger declared length
-    and ``Expect: 100-continue`` are not read at all: the client is told at once.
+    A server that gets a complete response while the client still sends closes the connection, and
+    the client sees a reset instead of the 401 (hypercorn, granian); on hypercorn's HTTP/2 the
+    other requests of that connection are lost with it. A larger declared length and ``Expect:
+    100-continue`` are not read at all: these requests are refused at once.
+
+    Args:
+        most_bytes: How many bytes of one body are read.
+        seconds: For how long one body is read.
+        at_once: For how many requests bodies are read at the same time.
+
     """
 
     def __init__(
@@ -50,8 +60,8 @@ class Drain:
         """Read the rest of a request that is about to be refused.
 
         Returns:
-            What to add to the headers of the answer: on HTTP/1.1 ``Connection: close`` if the
-            body was not read to its end, otherwise nothing.
+            The headers to add to the response: on HTTP/1.1 ``Connection: close`` if the body was
+            not read to its end, otherwise none.
 
         """
         version: str = scope.get("http_version", "1.1")
@@ -83,7 +93,7 @@ class Drain:
 
 
 def _declared(scope: Scope, version: str) -> float:
-    """Return how much the client says it sends: 0 for no body, 1 where it does not say."""
+    """Return the declared length in bytes: 0 for no body, 1 where no length is declared."""
     declared = 0.0 if version.startswith("1") else 1.0  # on HTTP/2 a body needs no header
     for name, value in scope["headers"]:
         if name in _BODY_FIELDS:

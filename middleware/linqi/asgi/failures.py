@@ -1,4 +1,4 @@
-"""What is told of a session route that did not do what it was asked for."""
+"""The events of session routes that failed or refused."""
 
 from __future__ import annotations
 
@@ -13,9 +13,10 @@ __all__ = ["failure_of", "refused"]
 def failure_of(
     error: Exception, status: int, scope: Scope
 ) -> SessionRouteFailed | TokenRefused | None:
-    """Return the event for `error`, answered with `status`; None for the request's own faults.
+    """Return the event for `error`, answered with `status`; None for faults of the request.
 
-    The text of an error that linqi did not raise is not in it: it may hold what was sent.
+    The event does not contain the text of an error that linqi did not raise: that text may
+    contain what the client sent.
     """
     if isinstance(error, ForeignToken):
         return refused(scope, status, error.code, str(error))

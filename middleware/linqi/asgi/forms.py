@@ -1,4 +1,4 @@
-"""Small bodies: JSON objects or forms with text in them, read with bounds."""
+"""Small request bodies, JSON objects or forms of text, read within bounds."""
 
 from __future__ import annotations
 
@@ -19,7 +19,12 @@ _CHARSET: Final = re.compile(rb";\s*charset\s*=\s*\"?([^\";\s]*)", re.IGNORECASE
 
 
 class BodyFault(InvalidRequest):
-    """A body that is not what was asked for; ``status`` is the HTTP answer."""
+    """A request body that the route cannot use.
+
+    Attributes:
+        status: The status of the response.
+
+    """
 
     code = "invalid_body"
 
@@ -32,11 +37,12 @@ async def read_form(scope: Scope, receive: Receive) -> dict[str, str]:
     """Return the text members of a JSON object or a form, by its content type.
 
     The body is UTF-8 without a byte order mark (RFC 8259, section 8.1); no other encoding is
-    guessed, because a filter in front of this one would read another body.
+    guessed, because a filter in front of this service could read another body.
 
     Raises:
-        BodyFault: With 400, 413 or 415 for everything else. JSON sent as ``text/plain`` is
-            refused: a foreign page could send it without asking (FastAPI, CVE-2021-32677).
+        BodyFault: With status 400, 413 or 415 for everything else. JSON sent as ``text/plain`` is
+            refused: a page of another origin could send it without a CORS preflight, which is
+            CSRF (FastAPI, CVE-2021-32677).
 
     """
     given = find_single(scope["headers"], b"content-type") or b""

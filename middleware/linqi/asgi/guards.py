@@ -1,4 +1,4 @@
-"""What a verified caller must have besides a token: scopes, or a recent enough login."""
+"""Requirements on a verified caller besides the token: scopes, or a recent login."""
 
 from __future__ import annotations
 
@@ -16,13 +16,23 @@ __all__ = ["RequireLogin", "RequireScopes", "has_scopes"]
 
 
 def has_scopes(scope: Scope, *needed: str) -> bool:
-    """Tell whether the caller in an ASGI `scope` was verified with all `needed` scopes."""
+    """Return whether the caller in an ASGI `scope` was verified with all `needed` scopes."""
     verified = scope.get("linqi")
     return isinstance(verified, Verified) and set(needed) <= set(verified.scopes)
 
 
 class RequireScopes:
-    """Wraps an ASGI app: 403 ``insufficient_scope`` unless the token has all `needed` scopes."""
+    """Refuses with 403 ``insufficient_scope`` unless the token has all `needed` scopes.
+
+    Args:
+        app: The ASGI application behind the guard.
+        needed: Scope names (RFC 6749, section 3.3), at least one.
+        realm: The realm of the challenge (RFC 6750, section 3).
+
+    Raises:
+        ConfigurationError: No scope is given, or one is not a scope name.
+
+    """
 
     def __init__(self, app: ASGIApp, *needed: str, realm: str = "api") -> None:
         if not needed or not all(is_scope(scope) for scope in needed):
@@ -34,7 +44,7 @@ class RequireScopes:
         self._refusal = refuse_scopes(realm, needed)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Let the request pass or refuse it."""
+        """Pass the request to the application, or refuse it."""
         if scope["type"] == "lifespan" or has_scopes(scope, *self._needed):
             await self._app(scope, receive, send)
         elif isinstance(scope.get("linqi"), Verified):
@@ -44,10 +54,20 @@ class RequireScopes:
 
 
 class RequireLogin:
-    """Wraps an ASGI app: asks for a newer or stronger login than the token's (RFC 9470).
+    """Refuses with 401 where the token's login is too old or too weak (RFC 9470).
 
-    `max_age` is in seconds since ``auth_time``; `acr_values` are the accepted ``acr`` claims.
-    Renewal never freshens either, so only a new login helps.
+    Renewal keeps ``auth_time`` and ``acr``, so only a new login satisfies the guard.
+
+    Args:
+        app: The ASGI application behind the guard.
+        max_age: The longest time since ``auth_time``, in seconds; None for no limit.
+        acr_values: The accepted values of the ``acr`` claim; empty for any.
+        realm: The realm of the challenge (RFC 6750, section 3).
+        clock: Returns Unix seconds.
+
+    Raises:
+        ConfigurationError: Neither limit is given, or one is malformed.
+
     """
 
     def __init__(
@@ -71,7 +91,7 @@ class RequireLogin:
         self._refusal = refuse_login(realm, acr_values, max_age)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Let the request pass or refuse it."""
+        """Pass the request to the application, or refuse it."""
         if scope["type"] == "lifespan" or self._is_enough(scope.get("linqi")):
             await self._app(scope, receive, send)
         else:

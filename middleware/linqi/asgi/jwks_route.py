@@ -1,14 +1,14 @@
-"""The route that publishes our own public keys (RFC 7517; RFC 8414, ``jwks_uri``)."""
+"""The route that publishes the service's own public keys (RFC 7517; RFC 8414, ``jwks_uri``)."""
 
 from __future__ import annotations
 
 import hashlib
-import json
 import time
 from collections.abc import Callable
 from typing import Final
 
 from linqi.asgi._http import ASGIApp, Receive, Scope, Send, find_header
+from linqi.asgi.responses import encode_json, send_response
 from linqi.errors import ConfigurationError, InvalidKey, LinqiError
 from linqi.jose.keys import KeySet
 
@@ -20,11 +20,19 @@ _METHODS: Final = ("GET", "HEAD")
 def jwks_route(
     keys: KeySet, *, max_age: int = 300, clock: Callable[[], float] = time.time
 ) -> ASGIApp:
-    """Give an ASGI app that answers GET with the public half of `keys` as it is at that time.
+    """Return an ASGI application that answers GET with the current public keys of `keys`.
 
-    `max_age`: seconds for which verifiers may keep it, 0 to 86,400; a rotation must wait at least
-    that long before the new key signs. Any origin may read it: there is nothing secret in it.
-    `ConfigurationError` for a set of secrets.
+    Scripts of any origin may read the response, which contains nothing secret.
+
+    Args:
+        keys: Asymmetric keys.
+        max_age: For how many seconds verifiers may cache the response, 0 to 86,400. A rotation
+            must wait at least that long before the new key signs.
+        clock: Returns Unix seconds; it decides which keys are published.
+
+    Raises:
+        ConfigurationError: `keys` contains a secret, or `max_age` is out of range.
+
     """
     faults = []
     if not 0 <= max_age <= 86_400:
@@ -55,23 +63,18 @@ class _Route:
         if scope["type"] != "http":
             raise LinqiError(f"jwks_route serves no ASGI scope of type {scope['type']!r}")
         if scope["method"] not in _METHODS:
-            headers = [(b"allow", b"GET, HEAD"), (b"content-length", b"0")]
-            await send({"type": "http.response.start", "status": 405, "headers": headers})
-            await send({"type": "http.response.body", "body": b""})
+            await send_response(send, 405, [(b"allow", b"GET, HEAD"), (b"content-length", b"0")])
             return
-        body = json.dumps(self._keys.public_jwks(self._clock())).encode()
+        keys = self._keys.public_jwks(self._clock())
+        body, described = encode_json(keys, b"application/jwk-set+json")
         etag = f'"{hashlib.sha256(body).hexdigest()[:32]}"'.encode()
         headers = [*self._shared, (b"etag", etag)]
         wanted = find_header(scope["headers"], b"if-none-match") or b""
         is_known = wanted == b"*" or etag in {
             tag.strip().removeprefix(b"W/") for tag in wanted.split(b",")
         }
-        if not is_known:
-            headers += [
-                (b"content-type", b"application/jwk-set+json"),
-                (b"content-length", str(len(body)).encode()),
-            ]
-        status = 304 if is_known else 200
-        await send({"type": "http.response.start", "status": status, "headers": headers})
-        is_empty = is_known or scope["method"] == "HEAD"
-        await send({"type": "http.response.body", "body": b"" if is_empty else body})
+        if is_known:
+            await send_response(send, 304, headers)
+            return
+        is_head = scope["method"] == "HEAD"
+        await send_response(send, 200, [*headers, *described], b"" if is_head else body)

@@ -1,4 +1,4 @@
-"""What runs beside an application: started with it, or by the first request that needs it."""
+"""Services that run beside an application, started with it or by the first request."""
 
 from __future__ import annotations
 
@@ -16,43 +16,46 @@ __all__ = ["ReportingService", "Service", "Services"]
 
 @runtime_checkable
 class Service(Protocol):
-    """Something that works in the background of one event loop.
+    """A background service of one event loop.
 
-    `start` may be called again on another event loop, without a `close` before: the loop that it
-    ran on is gone then.
+    `start` may be called again on another event loop without `close`: the earlier loop has ended
+    then.
     """
 
     async def start(self) -> None:
-        """Begin; an exception keeps the application from starting."""
+        """Start the service; an exception keeps the application from starting."""
         ...
 
     async def close(self) -> None:
-        """End; called after the application has shut down."""
+        """Stop the service; called after the application has shut down."""
         ...
 
 
 @runtime_checkable
 class ReportingService(Service, Protocol):
-    """A service that has events of its own to tell."""
+    """A service that reports events of its own."""
 
     def listen(self, *hooks: Hook) -> None:
-        """Call `hooks` too, each once however often it is added."""
+        """Pass events to `hooks` too; a hook that is added several times is called once."""
         ...
 
 
 class Services:
-    """The services of one middleware: all of them run on the loop that serves, or none does.
+    """The services of one middleware: all of them run on the event loop that serves, or none.
 
-    They start before the application hears of its start-up and close after its shutdown. Where no
-    lifespan is sent (daphne, ``--lifespan off``, mounted applications, serverless adapters), they
-    start with the first request that needs them and run until their event loop ends. A lifespan
-    that comes later finds them started.
+    They start before the application receives its start-up and close after its shutdown. Where
+    the server sends no lifespan (daphne, ``--lifespan off``, mounted applications, serverless
+    adapters), they start with the first request that needs them and run until their event loop
+    ends. A later lifespan finds them started.
 
     Args:
-        services: Started together, closed in order; one that is listed twice, such as keys that
-            several issuers share, once.
+        services: Started together, closed in order; a service that is listed twice, such as keys
+            that several issuers share, starts and closes once.
         on_close: Called last.
         events: Receives `ServicesNotStarted` when a request could not start them.
+
+    Attributes:
+        is_any: Whether there is a service at all.
 
     """
 
@@ -65,7 +68,7 @@ class Services:
         self._services = tuple({id(service): service for service in services}.values())
         self._on_close = on_close
         self._events = events
-        self._once = StartOnce(self._start, on_failure=self._tell)
+        self._once = StartOnce(self._start, on_failure=self._report)
         self.is_any = bool(self._services)
 
     @property
@@ -74,22 +77,22 @@ class Services:
         return not self.is_any or self._once.is_done
 
     async def ensure(self) -> None:
-        """Start them for a request; all requests that come meanwhile wait for one start.
+        """Start the services for a request; concurrent requests wait for the same start.
 
         Raises:
-            Unavailable: They cannot start, now or within the pause after a failed start.
+            Unavailable: A service cannot start, or the pause after a failed start is not over.
 
         """
         await self._once.ensure()
 
     async def serve(self, app: ASGIApp, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve a lifespan scope; a service that cannot start makes the start-up fail.
+        """Serve a lifespan scope; the start-up fails if a service cannot start.
 
-        The messages themselves pass untouched.
+        Messages between server and application pass unchanged.
         """
         try:
             await self._once.start()
-        except Exception as error:  # noqa: BLE001 - the server is told, and ends the process
+        except Exception as error:  # noqa: BLE001 - the server gets it, and ends the process
             await receive()
             await send({"type": "lifespan.startup.failed", "message": str(error)})
             return
@@ -102,7 +105,7 @@ class Services:
         await app(scope, receive, send_closing)
 
     async def _start(self) -> None:
-        """Start all; where one cannot, close all."""
+        """Start all services; close all of them if one fails."""
         starts = await asyncio.gather(
             *[service.start() for service in self._services], return_exceptions=True
         )
@@ -118,7 +121,7 @@ class Services:
         if self._on_close is not None:
             self._on_close()
 
-    def _tell(self, detail: str, retry_in: float) -> None:
+    def _report(self, detail: str, retry_in: float) -> None:
         self._events(ServicesNotStarted(detail=detail, retry_in=retry_in))
 
 

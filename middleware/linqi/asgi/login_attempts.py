@@ -1,4 +1,4 @@
-"""One attempt to sign in: counted before it is answered, and what a right password makes of it."""
+"""Attempts to sign in, counted before the password is checked."""
 
 from __future__ import annotations
 
@@ -24,7 +24,13 @@ _FIELD: Final = "device_token"
 class LoginAttempts:
     """Counts the attempts at one login route, and recognises devices by their tokens.
 
-    A device token travels as the refresh token does: in a cookie beside it, or in the body.
+    A device token is sent the way the refresh token is: in a cookie, or in the body.
+
+    Args:
+        throttle: The limits.
+        sessions: Issues device tokens and receives events.
+        cookie: The cookie of the device token.
+
     """
 
     def __init__(self, throttle: LoginThrottle, sessions: Sessions, cookie: SessionCookie) -> None:
@@ -36,10 +42,10 @@ class LoginAttempts:
     async def begin(
         self, scope: Scope, form: Mapping[str, str], *, is_cookie: bool, now: float
     ) -> Attempt:
-        """Count an attempt, before anything is asked about its password.
+        """Count an attempt before its password is checked.
 
         Raises:
-            Unavailable: It cannot be counted, so it must not go on.
+            Unavailable: The attempt cannot be counted, so it must be refused.
 
         """
         name = form["username"]
@@ -60,7 +66,13 @@ class LoginAttempts:
 
 
 class Attempt:
-    """An attempt that was counted, or refused where `wait` is not 0."""
+    """One attempt to sign in: counted, or refused where `wait` is above 0.
+
+    Attributes:
+        attempt_id: Identifies the attempt in its counters.
+        wait: For how many seconds no attempt is allowed; 0 if this one is.
+
+    """
 
     def __init__(
         self,
@@ -72,25 +84,24 @@ class Attempt:
     ) -> None:
         self.attempt_id = attempt_id
         self.wait = 0
-        """For how many seconds no attempt is allowed; 0 when this one is."""
         self._attempts = attempts
         self._counters = counters
         self._name = name
         self._device_id = device_id
 
     async def take_back(self) -> None:
-        """Count the attempt no longer: its password was right.
+        """Remove the attempt from its counters, because its password was right.
 
-        Call it only then. An attempt that was not answered, because something raised or the client
-        left, stays counted: else whoever can make that happen guesses for nothing.
+        An attempt that was not answered, because an exception was raised or the client
+        disconnected, must stay counted: otherwise an attacker who can cause that guesses for free.
         """
         try:
             await self._attempts.storage.release(self.attempt_id, self._counters)
-        except Unavailable as error:  # the user is who they say, and one attempt counts too much
-            self._tell("release", error)
+        except Unavailable as error:  # right password; one attempt stays counted
+            self._report("release", error)
 
     async def device_token(self, subject: str) -> str | None:
-        """Return a token by which this device is known from now on; None if none can be made."""
+        """Return a token that identifies this device from now on; None if none can be issued."""
         try:
             return await self._attempts.sessions.devices.make(
                 self._name,
@@ -99,8 +110,8 @@ class Attempt:
                 device_id=self._device_id,
             )
         except Unavailable as error:
-            self._tell("device", error)
+            self._report("device", error)
             return None
 
-    def _tell(self, step: Literal["release", "device"], error: Unavailable) -> None:
+    def _report(self, step: Literal["release", "device"], error: Unavailable) -> None:
         self._attempts.sessions.events(LoginThrottleFailed(step=step, detail=error.detail))

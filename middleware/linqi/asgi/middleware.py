@@ -1,4 +1,4 @@
-"""The middleware: verifies the token of each request and hands a successor back near expiry."""
+"""The middleware: verifies the token of each request, and renews it near expiry."""
 
 from __future__ import annotations
 
@@ -17,13 +17,15 @@ from linqi.asgi._http import (
     Scope,
     Send,
     find_header,
+    is_preflight,
     read_once,
 )
+from linqi.asgi.argument_faults import trust_faults, value_faults
 from linqi.asgi.drain import Drain
 from linqi.asgi.lifespan import ReportingService, Service, Services
 from linqi.asgi.off_loop import OffLoop
 from linqi.asgi.quiet import QuietRequests
-from linqi.asgi.refusals import refuse
+from linqi.asgi.refusals import as_request_fault, refuse
 from linqi.asgi.renewal_response import DueRequest, RenewalResponder
 from linqi.asgi.sockets import SocketSession
 from linqi.asgi.streams import StreamLimits, StreamSession
@@ -32,7 +34,6 @@ from linqi.errors import (
     ConfigurationError,
     InvalidRequest,
     LinqiError,
-    TokenError,
     TokenExpired,
     Unavailable,
     UnknownKey,
@@ -57,30 +58,45 @@ _GUARDED, _OPTIONAL, _PUBLIC = Access.GUARDED, Access.OPTIONAL, Access.PUBLIC
 
 
 class JWTMiddleware:
-    """Wraps an ASGI app so that only requests with a verified token reach it.
+    """Passes only requests with a verified token to an ASGI application.
 
-    Every path is guarded but those in `public` (never looked at) and `optional` (verified where
-    a token is presented); both take exact paths and ``/static/*``. The application finds the
-    verified token in ``scope["linqi"]``, and as Starlette's ``request.user`` and
-    ``request.auth``. With `renewal`, a near-expiry token's successor is handed back the way the
-    token came, in ``X-Refresh-Token`` by default.
+    The application finds the verified token in ``scope["linqi"]``, and as Starlette's
+    ``request.user`` and ``request.auth``. With `renewal`, a response to a near-expiry token
+    carries its successor, in the transport of the token.
 
-    `quiet`: paths whose requests never extend a session, such as polls; `quiet_header`: a header,
-    ``X-...``, by which a client says so of any request.
-    `transports`: where tokens may travel; a request that uses two at once is refused.
-    `expose_to`: origins whose scripts may read the successor's header (CORS).
-    `skip_cacheable`: leave a response alone that the application marked as cacheable; the
-    renewal waits for the next one. `wait_seconds`: how long a response may wait for its
-    successor's signature. `check_seconds`: how often the session of an open WebSocket or event
-    stream is checked. `end_streams`: end ``text/event-stream`` responses with their token, or
-    `stream_grace_seconds` after its ``exp`` but never after the session's end; other responses
-    are left alone.
-    `verify_off_loop`: algorithms whose signatures are checked in threads; whether that helps
-    depends on the load (docs/reference/benchmarks.md).
-    `services`: started before the application and closed after it, as the verifier's remote key
-    sets are; where no lifespan is sent, the first request with a token starts them. `hooks`:
-    receive every event, those of the verifier and of `services` included; the default logs to the
-    logger ``linqi``.
+    Args:
+        app: The ASGI application.
+        verifier: Verifies the tokens.
+        renewal: Issues successors; None for no renewal.
+        public: Paths that are served without looking at a token: exact paths, or whole leading
+            segments such as ``/static/*``.
+        optional: Paths of the same form that are verified only where a token is presented.
+        quiet: Paths of the same form whose requests never extend a session, such as polls.
+        quiet_header: A header ``X-...`` by which a client marks any request as quiet.
+        transports: How tokens are sent, the ``Authorization`` header by default; a request that
+            uses two transports at once is refused.
+        expose_to: Origins whose scripts may read the successor's header (CORS).
+        realm: The realm of challenges (RFC 6750, section 3).
+        skip_cacheable: Whether a response that the application marked as cacheable carries no
+            successor; a later response then does.
+        wait_seconds: How long a response waits for the signature of its successor; above 0 to 30.
+        check_seconds: How often the session of an open WebSocket or event stream is checked.
+        end_streams: Whether ``text/event-stream`` responses end with their token; other responses
+            are not affected.
+        stream_grace_seconds: How long such a stream outlives ``exp``, but never the session's end;
+            0 to 3600.
+        verify_off_loop: Algorithms whose signatures are checked in threads; whether that helps
+            depends on the load (docs/reference/benchmarks.md).
+        services: Started before the application and closed after it, like the verifier's remote
+            key sets. Where the server sends no lifespan, the first request with a token starts
+            them.
+        hooks: Receive every event, those of the verifier and of `services` included; by default
+            events are logged to the logger ``linqi``.
+        clock: Returns Unix seconds.
+
+    Raises:
+        ConfigurationError: Arguments are malformed or contradict each other; all faults are named.
+
     """
 
     RANGES: ClassVar[Ranges] = {
@@ -118,7 +134,7 @@ class JWTMiddleware:
             "check_seconds": check_seconds,
             "stream_grace_seconds": stream_grace_seconds,
         }
-        faults = _faults(verifier, renewal, used, expose_to, realm)
+        faults = trust_faults(verifier, renewal) + value_faults(used, expose_to, realm)
         faults += range_faults(self.RANGES, seconds)
         if faults:
             raise ConfigurationError(faults)
@@ -140,7 +156,7 @@ class JWTMiddleware:
             grace_seconds=stream_grace_seconds,
             check_seconds=check_seconds,
             clock=clock,
-            tell=self._events,
+            report=self._events,
         )
         self._streams = limits if end_streams else None
         self._clock = clock
@@ -165,7 +181,7 @@ class JWTMiddleware:
                 expose_to=frozenset(origin.encode("ascii") for origin in expose_to),
                 skip_cacheable=skip_cacheable,
                 wait_seconds=wait_seconds,
-                tell=self._events,
+                report=self._events,
                 clock=clock,
                 quiet=self._quiet,
             )
@@ -202,7 +218,7 @@ class JWTMiddleware:
             else:
                 verified = await self._verify(token)
         except LinqiError as error:
-            await self._refuse(_as_request_fault(error, token), token, scope, receive, send)
+            await self._refuse(as_request_fault(error, token), token, scope, receive, send)
             return
         if verified is None or scope["type"] != "http":
             await self._respond_otherwise(access, scope, receive, send, verified, transport)
@@ -226,7 +242,7 @@ class JWTMiddleware:
         # Only the first header is checked: servers and clients create all of them in the same way.
         if type(headers) is not list or (headers and type(headers[0]) is not tuple):
             scope = read_once(scope)
-        if kind == "http" and scope["method"] == "OPTIONS" and _is_preflight(scope["headers"]):
+        if kind == "http" and scope["method"] == "OPTIONS" and is_preflight(scope["headers"]):
             access = _PUBLIC
         return scope, access
 
@@ -368,56 +384,7 @@ class JWTMiddleware:
 
 
 def _known(scope: Scope, who: Verified | Anonymous) -> Scope:
-    """Copy `scope` with the caller in it; what an outer program put there is overwritten (H4)."""
+    """Return a copy of `scope` with the caller; values of outer programs are overwritten (H4)."""
     known = dict(scope)  # 0.1 us less than a display, which makes a dictionary of its own first
     known["linqi"] = known["user"] = known["auth"] = who
     return known
-
-
-def _is_preflight(headers: Headers) -> bool:
-    """Tell a CORS preflight from any other OPTIONS request (H7)."""
-    return (
-        find_header(headers, b"origin") is not None
-        and find_header(headers, b"access-control-request-method") is not None
-    )
-
-
-def _as_request_fault(error: LinqiError, token: bytes | None) -> LinqiError:
-    """Tell a credential with a comma or a space, two in one header, from a broken token (H2)."""
-    if isinstance(error, TokenError) and token and (b"," in token or b" " in token):
-        return InvalidRequest("the Authorization header holds more than one credential")
-    return error
-
-
-def _faults(
-    verifier: Verifier,
-    renewal: SlidingRenewal | None,
-    transports: Sequence[Transport],
-    expose_to: Sequence[str],
-    realm: str,
-) -> list[str]:
-    faults = []
-    if not isinstance(verifier, Verifier):
-        faults.append("verifier is not a Verifier; Verifier.trusting(signer) makes one")
-    elif renewal is not None and not any(
-        trusted.own
-        and trusted.keys is renewal.signer.keys
-        and trusted.issuer == renewal.signer.issuer
-        for trusted in verifier.issuers
-    ):
-        faults.append("the verifier does not trust renewal's signer; use Verifier.trusting(signer)")
-    elif renewal is not None and renewal.settings.lifetime > verifier.longest_lifetime:
-        faults.append(
-            f"renewal makes tokens that live {renewal.settings.lifetime:g} s, and the verifier"
-            f" refuses own ones above {verifier.longest_lifetime:g}; give Sessions the same"
-            " access= settings, or Revocations a longest_lifetime"
-        )
-    if not transports:
-        faults.append("transports is empty; leave it out for the Authorization header")
-    if isinstance(expose_to, str) or not all(
-        o.startswith(("http://", "https://")) for o in expose_to
-    ):
-        faults.append("expose_to is not a list of origins such as ['https://app.example']")
-    if not realm.isascii() or not realm.isprintable() or '"' in realm or "\\" in realm:
-        faults.append(f"realm {realm!r} is not printable ASCII without quotes and backslashes")
-    return faults

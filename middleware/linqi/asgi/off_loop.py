@@ -1,4 +1,4 @@
-"""Verification whose signature check runs in threads, so that the event loop goes on meanwhile."""
+"""Verification whose signature check runs in threads and does not block the event loop."""
 
 from __future__ import annotations
 
@@ -65,14 +65,14 @@ class OffLoop:
             self._threads = ThreadPoolExecutor(self._most_threads, "linqi-verify")
         loop, threads = asyncio.get_running_loop(), self._threads
         holds = await self._flight(proof.digest, lambda: loop.run_in_executor(threads, proof.holds))
-        # Whoever shared the check and comes second finds the token remembered.
+        # The second caller that shared the check finds the token in the cache.
         return self._verifier.cached(token) or self._verifier.verify_checked(proof, holds=holds)
 
     async def start(self) -> None:
-        """Do nothing: threads begin when there is something for them."""
+        """Do nothing: a thread starts with the first check."""
 
     async def close(self) -> None:
-        """Let the threads end once their checks are done."""
+        """Let the threads end after the checks that run now."""
         if self._threads is not None:
             self._threads.shutdown(wait=False)
             self._threads = None

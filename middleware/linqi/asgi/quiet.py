@@ -1,4 +1,4 @@
-"""Requests that never extend a session: what a page asks by itself, such as a poll."""
+"""Quiet requests, which never extend a session, such as the polls of a page."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ _NAME: Final = re.compile(r"[Xx]-[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 class QuietRequests:
     """Recognises quiet requests by their path, or by a header that the client sends.
 
-    The header's presence counts, whatever its value, so it can only make a request quieter: no
-    client gets a renewal by it. A path that several programs could read differently is not quiet.
+    The presence of the header counts, not its value, so the header can only prevent a renewal,
+    never cause one. A path that several programs could read differently is not quiet.
 
     Args:
         paths: Exact paths, or whole leading segments such as ``/events/*``.
-        header: The name of the header, which begins with ``X-`` so that it is none that browsers
-            send by themselves; None where no header counts.
+        header: The name of the header, which must begin with ``X-``, so that browsers never send
+            it on their own; None for no header.
 
     Raises:
-        ConfigurationError: A path or the header's name is not of that form.
+        ConfigurationError: A path or the name of the header has another form.
 
     """
 
@@ -40,7 +40,7 @@ class QuietRequests:
         self.is_empty = self._rules.is_empty and header is None
 
     def includes(self, scope: Scope) -> bool:
-        """Check whether the request of `scope` is quiet."""
+        """Return whether the request of `scope` is quiet."""
         if self._rules.access(scope) is Access.QUIET:
             return True
         return self._header is not None and find_header(scope["headers"], self._header) is not None

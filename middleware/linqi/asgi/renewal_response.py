@@ -1,4 +1,4 @@
-"""The response to a near-expiry request: how a successor gets into it, and when it does not."""
+"""Responses to near-expiry requests, which carry a successor."""
 
 from __future__ import annotations
 
@@ -34,21 +34,40 @@ _NEVER_RENEWED: Final = frozenset({"HEAD", "OPTIONS"})
 
 @dataclass(slots=True)
 class DueRequest:
-    """A near-expiry request on its way: what its response may carry."""
+    """A near-expiry request whose response may carry a successor.
+
+    Attributes:
+        verified: The token of the request.
+        due: The decision that a renewal is due.
+        transport: The transport of the token, which carries the successor too.
+        origin: The ``Origin`` of the request, or None.
+        now: When the request was verified, in Unix seconds.
+        begun: The renewal, if it was begun before the application ran.
+
+    """
 
     verified: Verified
     due: Due
     transport: Transport
-    """The transport its token came by; the successor goes out the same way."""
     origin: bytes | None
     now: float
     begun: PendingRenewal | None = None
 
 
 class RenewalResponder:
-    """Puts successors into the starts of 2xx responses, and tells what became of each.
+    """Adds successors to 2xx responses, and reports the outcome of each renewal.
 
-    Whatever goes wrong with a successor, the response goes out: the old token is still good.
+    A renewal that fails never prevents the response: the old token is still valid.
+
+    Args:
+        renewal: Decides on successors and signs them.
+        expose_to: Origins whose scripts may read the successor's header (CORS).
+        skip_cacheable: Whether cacheable responses carry no successor.
+        wait_seconds: How long a response waits for the signature of its successor.
+        report: Receives events.
+        clock: Returns Unix seconds.
+        quiet: Requests that never extend a session.
+
     """
 
     def __init__(
@@ -58,7 +77,7 @@ class RenewalResponder:
         expose_to: frozenset[bytes],
         skip_cacheable: bool,
         wait_seconds: float,
-        tell: Callable[[Event], None],
+        report: Callable[[Event], None],
         clock: Callable[[], float],
         quiet: QuietRequests | None = None,
     ) -> None:
@@ -67,7 +86,7 @@ class RenewalResponder:
         self._expose_to = expose_to
         self._skip_cacheable = skip_cacheable
         self._wait_seconds = wait_seconds
-        self._tell = tell
+        self._report = report
         self._clock = clock
         self._conditions = Conditions(clock)
         self._quiet = quiet
@@ -77,8 +96,8 @@ class RenewalResponder:
     ) -> None:
         """Run `app` on a near-expiry request; a 2xx response carries the successor.
 
-        Where signing takes long it is begun now, before the application runs, so that it is ready
-        when the response starts. `scope` is a copy of our own.
+        Where signing is slow, it begins before the application runs, so that the successor is
+        ready when the response starts. `scope` must be a copy of the middleware's own.
         """
         if (reason := self._exempts(scope)) is not None:
             self.skip(wanted.verified, wanted.now, reason)
@@ -113,14 +132,14 @@ class RenewalResponder:
                 self.skip(wanted.verified, wanted.now, "unanswered")
 
     def _exempts(self, scope: Scope) -> Literal["method", "quiet"] | None:
-        """Return why a request renews nothing, whatever its answer; None where it may."""
+        """Return why a request never renews, whatever its response is; None if it may."""
         if scope["method"] in _NEVER_RENEWED:
             return "method"
         return "quiet" if self._quiet is not None and self._quiet.includes(scope) else None
 
     def skip(self, verified: Verified, now: float, reason: SkipReason, status: int = 0) -> None:
-        """Tell why a near-expiry request gets no successor, whatever the renewal would say."""
-        self._tell(
+        """Report why a near-expiry request gets no successor; the renewal is not asked."""
+        self._report(
             RenewalSkipped(
                 user=verified.identity,
                 session=verified.session_id or "",
@@ -131,15 +150,15 @@ class RenewalResponder:
         )
 
     def skip_socket(self, verified: Verified) -> None:
-        """Tell that a handshake with a near-expiry token gets none: a socket takes it in band."""
+        """Report that a WebSocket handshake with a near-expiry token gets no successor."""
         now = self._clock()
         if now > self.renewal.settings.due_at(verified.expires_at):
             self.skip(verified, now, "websocket")
 
     def keep(self, verified: Verified, now: float, kept: NotRenewed) -> None:
-        """Tell why a near-expiry token never gets a successor."""
+        """Report why a near-expiry token never gets a successor."""
         if kept.session_end is not None:
-            self._tell(
+            self._report(
                 SessionCapReached(
                     user=verified.identity,
                     session=verified.session_id or "",
@@ -150,9 +169,9 @@ class RenewalResponder:
             self.skip(verified, now, kept.reason)
 
     async def _renewed(self, wanted: DueRequest, message: Message, is_early: bool) -> Message:
-        """Give the response start with the successor, or as it was when there is none."""
+        """Return the response start with the successor, or unchanged if there is none."""
         given = [(bytes(name), bytes(value)) for name, value in message.get("headers", ())]
-        message = {**message, "headers": given}  # the application's may be iterators
+        message = {**message, "headers": given}  # the application's headers may be iterators
         headers = list(given)
         if self._skip_cacheable and is_cacheable(headers, self._clock()):
             self._defer(wanted, "cacheable")
@@ -172,13 +191,13 @@ class RenewalResponder:
             self._defer(wanted, "slow")
         except RenewalRefused as error:
             user, session = _who(wanted)
-            self._tell(RenewalDenied(user=user, session=session, reason=error.reason))
-        except Exception as error:  # noqa: BLE001 - the user's response comes first
+            self._report(RenewalDenied(user=user, session=session, reason=error.reason))
+        except Exception as error:  # noqa: BLE001 - a failed renewal must not cost the response
             detail = str(error) if isinstance(error, LinqiError) else type(error).__name__
             user, session = _who(wanted)
-            self._tell(RenewalFailed(user=user, session=session, detail=detail))
+            self._report(RenewalFailed(user=user, session=session, detail=detail))
         else:
-            self._tell_renewed(wanted, issued, begun.is_first)
+            self._report_renewed(wanted, issued, begun.is_first)
             return {**message, "headers": headers}
         return message
 
@@ -191,13 +210,15 @@ class RenewalResponder:
     def _deliver(
         self, wanted: DueRequest, issued: Issued, headers: list[tuple[bytes, bytes]]
     ) -> bool:
-        """Put the successor into `headers`, and keep every cache from storing it (R7).
+        """Add the successor to `headers`, and prevent every cache from storing it (R7).
 
-        False where the application's own answer decides about the token.
+        Returns:
+            False where the application's own response sets the token.
+
         """
         if not wanted.transport.deliver(issued, headers, self._clock()):
             return False
-        # A cache that stored it would hand out a bearer token, and some fields allow that in
+        # A cache would hand the bearer token to other clients, and some fields allow caching in
         # spite of no-store (RFC 9213).
         headers[:] = [header for header in headers if not is_cache_field(header[0].lower())]
         headers.append((b"cache-control", b"no-store"))
@@ -211,10 +232,10 @@ class RenewalResponder:
     ) -> None:
         user, session = _who(wanted)
         left = wanted.verified.expires_at - wanted.now
-        self._tell(RenewalDeferred(user=user, session=session, reason=reason, seconds_left=left))
+        self._report(RenewalDeferred(user=user, session=session, reason=reason, seconds_left=left))
 
-    def _tell_renewed(self, wanted: DueRequest, issued: Issued, is_first: bool) -> None:
-        self._tell(
+    def _report_renewed(self, wanted: DueRequest, issued: Issued, is_first: bool) -> None:
+        self._report(
             TokenRenewed(
                 user=wanted.verified.identity,
                 session=issued.session_id,

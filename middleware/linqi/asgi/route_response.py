@@ -1,45 +1,50 @@
-"""The answers of the session routes, which no cache may keep."""
+"""The responses of the session routes, which no cache may store."""
 
 from __future__ import annotations
 
-import json
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from linqi.asgi._http import Send
 from linqi.asgi.forms import BodyFault
+from linqi.asgi.responses import NO_STORE, encode_json, retry_after, send_response
 from linqi.errors import ForeignToken, InvalidRequest, InvalidSubject, NotStarted, Unavailable
 
-__all__ = ["RouteResponse", "error_body", "outcome", "refusal", "retry_after"]
+__all__ = ["RouteResponse", "error_body", "outcome", "refusal"]
 
 
 @dataclass(frozen=True, slots=True)
 class RouteResponse:
-    """A response; nothing of it may be kept by a cache (RFC 6749, section 5.1)."""
+    """A response that no cache may store (RFC 6749, section 5.1).
+
+    Attributes:
+        status: The HTTP status.
+        body: Sent as JSON; None for no body.
+        headers: Headers besides those of caching and of the body.
+
+    """
 
     status: int
     body: Mapping[str, Any] | None
     headers: Sequence[tuple[bytes, bytes]] = ()
 
     async def send(self, send: Send, more: Sequence[tuple[bytes, bytes]]) -> None:
-        """Send it, with `more` headers."""
-        body = b"" if self.body is None else json.dumps(self.body).encode()
-        headers = [(b"cache-control", b"no-store"), (b"pragma", b"no-cache")]
-        headers += [*self.headers, *more]
+        """Send the response with `more` headers."""
+        headers = [NO_STORE, (b"pragma", b"no-cache"), *self.headers, *more]
         if self.body is not None:
-            headers.append((b"content-type", b"application/json"))
-        if self.status != 204:
-            headers.append((b"content-length", str(len(body)).encode()))
-        await send({"type": "http.response.start", "status": self.status, "headers": headers})
-        await send({"type": "http.response.body", "body": body})
+            body, described = encode_json(self.body)
+            await send_response(send, self.status, [*headers, *described], body)
+            return
+        if self.status != 204:  # must not have the header (RFC 9110, section 8.6)
+            headers.append((b"content-length", b"0"))
+        await send_response(send, self.status, headers)
 
 
 def refusal(error: Exception) -> RouteResponse:
-    """Return the answer to `error`: no detail of what is not the request's own fault.
+    """Return the response to `error`, with details only of faults of the request itself.
 
-    ``Retry-After`` stands only where trying again can help.
+    ``Retry-After`` is sent only where another try can succeed.
     """
     if isinstance(error, BodyFault):
         return RouteResponse(error.status, error_body("invalid_request", error.detail))
@@ -61,10 +66,5 @@ def error_body(kind: str, description: str) -> dict[str, str]:
 
 
 def outcome(kind: str) -> tuple[bytes, bytes]:
-    """Return the header that names what a refresh led to."""
+    """Return the header that names the outcome of a refresh."""
     return b"x-refresh-outcome", kind.encode()
-
-
-def retry_after(seconds: float) -> tuple[bytes, bytes]:
-    """Return the header, in whole seconds of at least one."""
-    return b"retry-after", str(max(1, math.ceil(seconds))).encode()

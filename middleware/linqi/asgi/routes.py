@@ -1,14 +1,13 @@
-"""The routes of sessions: sign in, refresh, sign out, list, revoke."""
+"""The session routes: sign in, refresh, sign out, list, revoke."""
 
 from __future__ import annotations
 
 import re
 import time
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any, Final, TypeAlias
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any, Final
 
-from linqi._callbacks import invoke, log_fault, unexpected_answer
+from linqi._callbacks import log_fault
 from linqi.asgi._http import (
     ASGIApp,
     Receive,
@@ -17,69 +16,72 @@ from linqi.asgi._http import (
     find_header,
     find_single,
 )
+from linqi.asgi.authentication import Authenticate, authenticated
 from linqi.asgi.drain import Drain, RequestBody
 from linqi.asgi.failures import failure_of, refused
 from linqi.asgi.forms import BodyFault, read_form
 from linqi.asgi.login_attempts import LoginAttempts
 from linqi.asgi.refusals import refuse
-from linqi.asgi.route_response import RouteResponse, error_body, outcome, refusal, retry_after
+from linqi.asgi.responses import retry_after
+from linqi.asgi.route_response import RouteResponse, error_body, outcome, refusal
 from linqi.asgi.session_cookie import SessionCookie
 from linqi.asgi.throttle import LoginThrottle
 from linqi.errors import (
     ConfigurationError,
     ForeignToken,
-    InvalidSubject,
     LinqiError,
     RefreshRefused,
     TokenError,
 )
 from linqi.jose.verified import Anonymous, Verified
 from linqi.jose.verifier import Verifier
-from linqi.sessions._claims import subject_fault
 from linqi.sessions.dual import Sessions
 from linqi.sessions.pair import TokenPair
 
-__all__ = ["Authenticate", "Person", "SessionRoutes"]
+__all__ = ["SessionRoutes"]
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Person:
-    """Who signed in, as the application knows them."""
-
-    subject: str
-    claims: Mapping[str, Any] = field(default_factory=dict)
-    """Ride in every access token of the session."""
-    scopes: Sequence[str] = ()
-
-
-Authenticate: TypeAlias = Callable[[Mapping[str, str]], Person | Awaitable[Person | None] | None]
-"""Checks the fields of a login, ``username`` and ``password`` among them; None refuses. Hash the
-password even where there is no such user, in a thread: it takes tens of milliseconds. Raise
-`linqi.errors.Unavailable` where the user directory is away: the client gets 503 and tries again.
-Whatever else it raises is a programming error: 500, and the traceback in the log."""
 
 _SESSION_ID: Final = re.compile(r"[A-Za-z0-9_-]{30}")
 _SINGLE_HEADERS: Final = (b"content-type", b"origin", b"sec-fetch-site", b"x-token-delivery")
-"""What decides who asks, and how the body is read: twice there, a request is refused."""
+"""Headers that identify the sender or the form of the body; a request with two is refused."""
 
 
 class SessionRoutes:
-    """Answers ``/login``, ``/refresh``, ``/logout``, ``/logout-all``, ``/sessions``, ``/revoke``.
+    """Serves ``/login``, ``/refresh``, ``/logout``, ``/logout-all``, ``/sessions``, ``/revoke``.
 
-    Everything else goes to `app`. Put it inside the middleware, with `public` among its public
-    paths::
+    All other paths are passed to `app`. Put it inside the middleware, whose public paths include
+    `public`::
 
         routes = SessionRoutes(app, sessions, verifier, authenticate)
         app = JWTMiddleware(routes, verifier, public=routes.public, services=[sessions])
 
-    A refresh token travels in an HttpOnly ``__Host-`` cookie, or in the body for clients that are
-    no browsers: ``X-Token-Delivery: cookie`` or ``body`` says which, and the first is also the
-    header that a foreign page cannot send. `origins`: whose pages may use the cookie besides
-    those of the routes' own origin; they must be of the same site where the browser sends
-    ``Sec-Fetch-Site``. `cookie_secure`: False is for development on loopback without TLS, with a
-    `cookie_name` without ``__Host-``. `throttle`: None lets everybody guess for ever.
-    `revoke_session`: whether ``/revoke`` with an access token ends its whole session, or (False)
-    that one token only.
+    A refresh token is sent in an HttpOnly ``__Host-`` cookie, or in the body for clients other
+    than browsers. ``X-Token-Delivery: cookie`` or ``body`` selects one; a page of another origin
+    cannot send that header, which prevents CSRF.
+
+    Args:
+        app: The application that serves all other paths.
+        sessions: Starts, refreshes and revokes the sessions.
+        verifier: Verifies the access tokens of `sessions`.
+        authenticate: Checks the fields of a login.
+        prefix: Comes before each path, such as ``/auth``.
+        origins: Origins whose pages may use the cookie besides those of the routes' own origin;
+            they must be of the same site where the browser sends ``Sec-Fetch-Site``.
+        cookie_name: The name of the cookie of the refresh token.
+        cookie_secure: False is for development on loopback without TLS, with a `cookie_name`
+            without ``__Host-``.
+        throttle: The limits of failed sign-ins; None allows unlimited guesses.
+        revoke_session: Whether ``/revoke`` with an access token ends its whole session; otherwise
+            it revokes that token only.
+        realm: The realm of challenges (RFC 6750, section 3).
+        clock: Returns Unix seconds.
+
+    Attributes:
+        public: The paths that need no access token.
+
+    Raises:
+        ConfigurationError: An argument is malformed, or the verifier does not trust `sessions`.
+
     """
 
     def __init__(
@@ -129,10 +131,9 @@ class SessionRoutes:
         self.public = tuple(
             f"{prefix}{path}" for path in ("/login", "/refresh", "/logout", "/revoke")
         )
-        """The paths that need no access token."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """RouteResponse one of the routes, or hand the connection to the application."""
+        """Serve one of the routes, or pass the connection to the application."""
         path = self._path(scope)
         if scope["type"] != "http" or path is None:
             await self._app(scope, receive, send)
@@ -157,7 +158,7 @@ class SessionRoutes:
                 answer = await self._end(scope, path.removeprefix("/sessions/"))
             else:
                 answer = await self._routes[method, path](scope, body.receive)
-        except Exception as error:  # noqa: BLE001 - told once here, whatever it is
+        except Exception as error:  # noqa: BLE001 - every exception is reported here, once
             answer = refusal(error)
             if not isinstance(error, LinqiError):
                 log_fault("a session route raised", error)
@@ -166,7 +167,7 @@ class SessionRoutes:
         await answer.send(send, () if body.is_read else await self._drain(scope, receive))
 
     def _path(self, scope: Scope) -> str | None:
-        """Give the route's path below the prefix; None for the application's own."""
+        """Return the route's path below the prefix, or None for a path of the application."""
         if scope["type"] != "http":
             return None
         path: str = scope["path"]
@@ -193,7 +194,7 @@ class SessionRoutes:
             if attempt.wait:
                 body = error_body("slow_down", "too many failed sign-ins")
                 return RouteResponse(429, body, [retry_after(attempt.wait)])
-        person = await self._asked(form)
+        person = await authenticated(self._authenticate, form)
         if person is None:
             return RouteResponse(
                 400, error_body("invalid_grant", "the name or the password is wrong")
@@ -209,24 +210,11 @@ class SessionRoutes:
         token = None if attempt is None else await attempt.device_token(person.subject)
         return self._pair(pair, is_cookie=is_cookie, device_token=token)
 
-    async def _asked(self, form: Mapping[str, str]) -> Person | None:
-        """Return who signed in with the fields of `form`; the application knows."""
-        person = await invoke("authenticate", self._authenticate, form, private=form.values())
-        if person is None:
-            return None
-        if not isinstance(person, Person):
-            raise unexpected_answer("authenticate", person, "a linqi.Person, or None to refuse")
-        if not isinstance(person.subject, str):
-            raise unexpected_answer("authenticate", person.subject, "Person.subject to be a string")
-        if fault := subject_fault(person.subject):
-            raise InvalidSubject(f"authenticate returned a Person whose subject is {fault}")
-        return person
-
     async def _refresh(self, scope: Scope, receive: Receive) -> RouteResponse:
         token, form, is_cookie = await self._presented(scope, receive, "refresh_token")
         if form.get("grant_type", "refresh_token") != "refresh_token":
             return RouteResponse(400, error_body("unsupported_grant_type", "only refresh_token is"))
-        if token is None and is_cookie:  # the browser let it go: there is no session to refresh
+        if token is None and is_cookie:  # the browser has no cookie: there is no session to refresh
             return RouteResponse(400, error_body("invalid_grant", "sign in"), [outcome("absent")])
         if token is None:
             raise BodyFault(400, "no refresh token was presented")
@@ -278,10 +266,10 @@ class SessionRoutes:
         return RouteResponse(204, None)
 
     async def _revoke(self, scope: Scope, receive: Receive) -> RouteResponse:
-        """Revoke a token (RFC 7009): 200 also for one that is not ours, 503 if it is not kept.
+        """Revoke a token (RFC 7009): 200 also for a foreign token, 503 if it cannot be stored.
 
-        400 ``unsupported_token_type`` (section 2.2.1) for a token of ours that has neither ``jti``
-        nor ``sid``: no revocation could name it.
+        A token of these sessions without ``jti`` and ``sid`` is answered 400
+        ``unsupported_token_type`` (section 2.2.1), because no revocation could name it.
         """
         form = await read_form(scope, receive)
         if "token" not in form:
@@ -321,13 +309,13 @@ class SessionRoutes:
         return verified
 
     def _is_ours(self, verified: Verified) -> bool:
-        """Tell whether `verified` is a token of these sessions (RFC 7519, section 4.1.2)."""
+        """Return whether `verified` is a token of these sessions (RFC 7519, section 4.1.2)."""
         return verified.own and verified.issuer == self._sessions.signer.issuer
 
     async def _presented(
         self, scope: Scope, receive: Receive, name: str
     ) -> tuple[str | None, dict[str, str], bool]:
-        """Give the refresh token, the rest of the body, and whether it came as a cookie."""
+        """Return the refresh token, the form, and whether the token was sent as a cookie."""
         has_body = find_header(scope["headers"], b"content-type") is not None
         form = await read_form(scope, receive) if has_body else {}
         if name in form:
@@ -369,7 +357,7 @@ class SessionRoutes:
 
 
 def _device(scope: Scope) -> str:
-    """Give the browser's description of itself."""
+    """Return the ``User-Agent`` of the request."""
     return (find_header(scope["headers"], b"user-agent") or b"").decode("latin-1")
 
 

@@ -1,4 +1,4 @@
-"""The cookie of a refresh token, and who may make a browser send it."""
+"""The cookie of a refresh token, and its protection from CSRF."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ _ORIGIN: Final = re.compile(r"https?://[!-.0-@[-~]+")
 
 
 class SessionCookie:
-    """``__Host-``, Secure, HttpOnly, SameSite=Strict (D9).
+    """A cookie with ``__Host-``, Secure, HttpOnly and SameSite=Strict (D9).
 
-    It reaches every path of its host, and is read at the session routes only.
+    Browsers send it to every path of its host; only the session routes read it.
 
     Args:
         name: The cookie's name; it begins with ``__Host-`` unless `secure` is False.
@@ -43,18 +43,21 @@ class SessionCookie:
         self._attributes = "; HttpOnly; SameSite=Strict" + ("; Secure" if secure else "")
 
     def is_wanted(self, scope: Scope) -> bool:
-        """Tell whether the client wants the cookie: ``X-Token-Delivery: cookie``."""
+        """Return whether the client asks for the cookie: ``X-Token-Delivery: cookie``."""
         return find_single(scope["headers"], _DELIVERY) == b"cookie"
 
     def check(self, scope: Scope) -> None:
-        """Raise `InvalidRequest` unless a page of ours sent the request (D9).
+        """Check that a page of this service or a listed one sent the request: CSRF (D9).
 
-        The browser says in ``Sec-Fetch-Site`` that it is a page of the same origin. A page of
-        another origin on the same site, or one whose browser does not say, must be listed: an
-        unlisted sibling is somebody else, whose scripts may be anyone's (a forgotten subdomain),
-        and no cookie attribute keeps it out. A page of another site is refused even if it is
-        listed. That ``X-Token-Delivery`` is there tells that a script sent the request, which one
-        of another origin could not without asking first (CORS).
+        ``Sec-Fetch-Site`` names a page of the same origin. A page of another origin on the same
+        site, or of a browser without that header, must be listed: an attacker may control the
+        scripts of an unlisted sibling (a forgotten subdomain), which no cookie attribute keeps
+        out. A page of another site is refused even if it is listed. ``X-Token-Delivery`` shows
+        that a script sent the request; a script of another origin needs a CORS preflight for it.
+
+        Raises:
+            InvalidRequest: Another page sent the request.
+
         """
         headers = scope["headers"]
         site, origin = find_single(headers, b"sec-fetch-site"), find_single(headers, b"origin")
@@ -68,7 +71,12 @@ class SessionCookie:
             raise InvalidRequest("the request names no origin that is listed")
 
     def read(self, scope: Scope) -> str | None:
-        """Give the refresh token; `InvalidRequest` when there are several."""
+        """Return the token in the cookie, or None.
+
+        Raises:
+            InvalidRequest: The request has the cookie more than once.
+
+        """
         found = []
         for header, value in scope["headers"]:
             if header == b"cookie":
@@ -81,11 +89,11 @@ class SessionCookie:
         return found[0] if found else None
 
     def set(self, token: str, seconds: float) -> tuple[bytes, bytes]:
-        """Give the header that keeps `token` for `seconds`."""
+        """Return the header that sets the cookie to `token` for `seconds`."""
         return self._header(token, max(0, int(seconds)))
 
     def cleared(self) -> tuple[bytes, bytes]:
-        """Give the header that forgets it."""
+        """Return the header that deletes the cookie."""
         return self._header("", 0)
 
     def _header(self, token: str, seconds: int) -> tuple[bytes, bytes]:

@@ -1,4 +1,4 @@
-"""A WebSocket that lives no longer than the token or session it was opened with."""
+"""WebSockets, which are closed when their token or session ends."""
 
 from __future__ import annotations
 
@@ -23,15 +23,15 @@ CLOSE_CODE: Final = 4401
 
 
 class SocketClosedError(OSError):
-    """Raised to an application that sends after its socket was closed with 4401 (ASGI 2.4)."""
+    """Raised where an application sends after its socket was closed with 4401 (ASGI 2.4)."""
 
 
 class SocketSession:
-    """The guarded side of one WebSocket; the application finds it in ``scope["linqi.socket"]``.
+    """The guard of one WebSocket; the application finds it in ``scope["linqi.socket"]``.
 
-    Every `check_seconds`, and at ``exp``, the token is checked again; when it has expired or was
-    revoked, the socket is closed with 4401. A client that got a successor hands it over in band:
-    the application passes it to `adopt`.
+    The token is checked again every `check_seconds` and at ``exp``. When it has expired or was
+    revoked, the socket is closed with 4401. A client that has a successor sends it over the
+    socket, and the application passes it to `adopt`.
     """
 
     def __init__(
@@ -63,15 +63,18 @@ class SocketSession:
 
     @property
     def verified(self) -> Verified:
-        """The token that holds the socket open; the latest one adopted."""
+        """The token that holds the socket open: the latest one adopted."""
         return self._hold.verified
 
     def adopt(self, token: bytes | str) -> Verified:
-        """Go on under `token`, a successor of the same session that the client handed over.
+        """Continue the connection under `token`, a successor of the same session.
+
+        Returns:
+            The verified `token`.
 
         Raises:
-            TokenError: It is not valid, or of somebody else (`InvalidClaim`). The socket stays
-                open under the token it has.
+            TokenError: The token is not valid, or belongs to another subject or session
+                (`InvalidClaim`). The socket stays open under the token it has.
 
         """
         return self._hold.adopt(token)
@@ -80,15 +83,15 @@ class SocketSession:
         """Run `app` on the socket.
 
         Returns:
-            The reason if the socket was closed with 4401; None if it ended in any other way, also
-            where the close could no longer be sent.
+            The reason if the socket was closed with 4401; None if it ended in another way, or if
+            the close could not be sent.
 
         """
         watcher = asyncio.create_task(self._watch())
         try:
             await app(scope, self.receive, self.send)
             if self._is_closing:
-                # The application heard of the end first; a server drops what is not sent by now.
+                # The application saw the end first. A server drops what is not sent by now.
                 await asyncio.wait([watcher])
         finally:
             self._is_over = True
@@ -102,7 +105,7 @@ class SocketSession:
     async def receive(self) -> Message:
         """Return the next message; a disconnect with 4401 once the token has ended."""
         if not self._is_closing:
-            # The read goes on if the application stops waiting, so that no message is lost.
+            # The read continues if the application stops waiting, so that no message is lost.
             pending = self._pending = self._pending or asyncio.ensure_future(self._receive())
             waits: set[asyncio.Future[Any]] = {pending, self._ended}
             await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
@@ -132,14 +135,14 @@ class SocketSession:
             await self._close(reason)
 
     async def _close(self, reason: TokenError) -> None:
-        """Send the close, then let the application hear of it."""
+        """Send the close, then report it to the application."""
         self._is_closing = self._is_over = True
         text = "token expired" if isinstance(reason, TokenExpired) else "session ended"
         message = {"type": "websocket.close", "code": CLOSE_CODE, "reason": text}
         try:
             await asyncio.wait_for(self._send(message), CLOSE_SECONDS)
             self._is_closed = True
-        except Exception as error:  # noqa: BLE001 - for a lost peer each server has its own
+        except Exception as error:  # noqa: BLE001 - each server has its own exception for a lost peer
             _logger.debug("a socket could not be closed with 4401: %s", type(error).__name__)
         finally:
             self._ended.set_result(reason)

@@ -1,4 +1,4 @@
-"""An event stream that lives no longer than the token or session it was opened with."""
+"""Event streams, which are ended when their token or session ends."""
 
 from __future__ import annotations
 
@@ -26,22 +26,30 @@ _RAISES_SINCE: Final = (2, 4)
 
 
 class StreamClosedError(OSError):
-    """Raised to an application that sends after its stream was ended (ASGI 2.4)."""
+    """Raised where an application sends after its stream was ended (ASGI 2.4)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StreamLimits:
-    """How long event streams may go on; all of one middleware share it."""
+    """The limits of all event streams of one middleware.
+
+    Attributes:
+        verifier: Checks revocation, and the tokens that are adopted.
+        grace_seconds: How long a stream outlives ``exp``, so that a successor can be adopted.
+        check_seconds: How often revocation is checked.
+        clock: Returns Unix seconds.
+        report: Receives `StreamClosed`.
+
+    """
 
     verifier: Verifier
     grace_seconds: float
-    """How long a stream outlives ``exp``, so that a successor on its way still finds it open."""
     check_seconds: float
     clock: Callable[[], float]
-    tell: Callable[[Event], None]
+    report: Callable[[Event], None]
 
     def hold(self, verified: Verified) -> TokenHold:
-        """Return what tells when a stream opened with `verified` ends."""
+        """Return the hold of `verified` on a stream."""
         return TokenHold(
             self.verifier,
             verified,
@@ -58,7 +66,7 @@ class StreamLimits:
 
 
 class StreamSession(msgspec.Struct, eq=False, weakref=True):
-    """The guarded side of one response; the application finds it in ``scope["linqi.stream"]``.
+    """The guard of one response; the application finds it in ``scope["linqi.stream"]``.
 
     Every verified HTTP request has one, because the response decides whether it is a stream: a
     client that uses a stolen token can omit ``Accept``. Until the response starts as
@@ -85,12 +93,15 @@ class StreamSession(msgspec.Struct, eq=False, weakref=True):
 
     @property
     def verified(self) -> Verified:
-        """The token that holds the stream open; the latest one adopted."""
+        """The token that holds the stream open: the latest one adopted."""
         hold = None if self.live is None else self.live.hold
         return self._opened_with if hold is None else hold.verified
 
     def adopt(self, token: bytes | str) -> Verified:
         """Continue the stream under `token`, a successor of the same session.
+
+        Returns:
+            The verified `token`.
 
         Raises:
             TokenError: The token is not valid, or belongs to another subject or session
@@ -154,26 +165,26 @@ class StreamSession(msgspec.Struct, eq=False, weakref=True):
 
     def _made_live(self) -> LiveStream:
         if self.live is None:
-            self.live = LiveStream(self._scope, self._receive, self._send, self._limits.tell)
+            self.live = LiveStream(self._scope, self._receive, self._send, self._limits.report)
         return self.live
 
 
 class LiveStream:
-    """What goes on beside the application of one response.
+    """The reads, and for an event stream the watcher, of one response.
 
     Attributes:
-        hold: What tells when the stream ends; None as long as the response is no event stream.
+        hold: The hold of the token on the stream; None while the response is not an event stream.
 
     """
 
     def __init__(
-        self, scope: Scope, receive: Receive, send: Send, tell: Callable[[Event], None]
+        self, scope: Scope, receive: Receive, send: Send, report: Callable[[Event], None]
     ) -> None:
         self.hold: TokenHold | None = None
         self._scope = scope
         self._receive = receive
         self._send = send
-        self._tell = tell
+        self._report = report
         self._over: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._lock = asyncio.Lock()
         self._watcher: asyncio.Task[None] | None = None
@@ -183,14 +194,14 @@ class LiveStream:
         self._has_trailers = False
 
     async def begin(self, message: Message, hold: TokenHold) -> None:
-        """Start an event stream that ends when `hold` says so."""
+        """Start an event stream that ends with `hold`."""
         self.hold = hold
         self._has_trailers = bool(message.get("trailers", False))
         await self._send(message)
         self._watcher = asyncio.create_task(self._watch(hold))
 
     async def send_event(self, message: Message) -> None:
-        """Send `message` of a stream that began."""
+        """Send `message` of a started stream; drop it or raise if the stream was ended."""
         async with self._lock:
             if not self._is_ending:
                 await self._send(message)
@@ -204,7 +215,7 @@ class LiveStream:
     async def receive(self) -> Message:
         """Return the server's next message, or a disconnect when the stream ends first."""
         if not self._over.done():
-            # The read goes on if the application stops waiting, so that no message is lost.
+            # The read continues if the application stops waiting, so that no message is lost.
             pending = self._pending = self._pending or asyncio.ensure_future(self._receive())
             waits: set[asyncio.Future[Any]] = {pending, self._over}
             await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
@@ -216,7 +227,7 @@ class LiveStream:
         return {"type": "http.disconnect"}
 
     async def close(self) -> None:
-        """End what waits; called when the application has returned."""
+        """Cancel the watcher and the read; called when the application has returned."""
         if self._watcher is not None and self._is_ending:
             await asyncio.wait([self._watcher])  # a server drops what is not sent by now
         self._is_done = True
@@ -238,12 +249,12 @@ class LiveStream:
                     return
                 self._is_ending = True
                 await self._send_end()
-        except Exception as error:  # noqa: BLE001 - for a lost peer each server has its own
+        except Exception as error:  # noqa: BLE001 - each server has its own exception for a lost peer
             self._is_ending = True
             _logger.debug("a stream could not be ended: %s", type(error).__name__)
         else:
             user, path = hold.verified.identity, self._scope["path"]
-            self._tell(StreamClosed(user=user, code=reason.code, path=path))
+            self._report(StreamClosed(user=user, code=reason.code, path=path))
         finally:
             self._over.set_result(None)
 

@@ -1,4 +1,4 @@
-"""How often somebody may try to sign in and fail."""
+"""The limits of failed sign-ins."""
 
 from __future__ import annotations
 
@@ -18,27 +18,30 @@ __all__ = ["LoginThrottle"]
 
 
 class LoginThrottle:
-    """The limits of failed sign-ins, and what counts as one name and one address.
+    """The limits of failed sign-ins, per name, per address, per device.
 
-    An attempt is counted before the password is looked at, and taken back when it was right.
-    Limits are written as ``5 per 5 minutes``: 1 to 1,000 attempts in a moving window of at most a
-    day. They are kept where the sessions are, so that all workers count together.
+    An attempt is counted before the password is checked, and removed if the password was right.
+    A limit is a text such as ``5 per 5 minutes``: 1 to 1,000 attempts in a moving window of at
+    most a day. The counters are stored beside the sessions, so that all workers share them.
 
     Args:
-        per_pair: Failures of one name from one address: the tightest, because it stops guessing
-            without letting a stranger elsewhere lock a user out.
-        per_address: Failures from one IPv4 address or one IPv6 /64, of any name. It does not count
-            where there is no address to count by: see `proxies`.
-        per_name: Failures of one name from anywhere. Beyond it the name is refused whatever the
-            password is, except on a device with a device token of that name.
+        per_pair: Failures of one name from one address. This is the tightest limit: it stops
+            guessing, and an attacker at another address cannot lock the user out.
+        per_address: Failures from one IPv4 address or one IPv6 /64, of any name. It is not
+            counted where the address identifies no client: see `proxies`.
+        per_name: Failures of one name from any address. Above it the name is refused even with
+            the right password, except on a device with a device token of that name.
         per_device: Failures on one such device, which do not count for the name.
-        device_lifetime: For how many seconds a device token is good after a sign-in: 1 hour to
+        device_lifetime: For how many seconds a device token is valid after a sign-in: 1 hour to
             400 days, 90 days by default.
-        proxies: Addresses and networks that stand in front of the server and are not replaced by
-            the client's own address in the ASGI scope, such as ``["10.0.0.0/8"]``. From these, as
-            from loopback and from no address, the per-address limit does not count.
-        storage: Counters in another place than the session store's; they are closed with the
-            throttle, one of a middleware's ``services`` then.
+        proxies: Addresses and networks of proxies that the ASGI scope names in place of the
+            client, such as ``["10.0.0.0/8"]``. The per-address limit does not count requests from
+            these, from loopback or without an address.
+        storage: Counters in another storage than the session store; the throttle closes it and is
+            then one of a middleware's ``services``.
+
+    Raises:
+        ConfigurationError: A limit, network, lifetime or storage is not of that form.
 
     """
 
@@ -73,7 +76,7 @@ class LoginThrottle:
         self.storage = storage
 
     async def start(self) -> None:
-        """Do nothing: the storage connects when it is used."""
+        """Do nothing: the storage connects with its first use."""
 
     async def close(self) -> None:
         """Close the storage, if it is not the session store's."""
@@ -81,7 +84,7 @@ class LoginThrottle:
             await self.storage.close()
 
     def storage_beside(self, store: SessionStore) -> AttemptStore:
-        """Return where attempts are counted: the throttle's storage, or that of `store`.
+        """Return the storage of the counters: the throttle's own, or that of `store`.
 
         Raises:
             ConfigurationError: `store` has no counters.
@@ -99,15 +102,15 @@ class LoginThrottle:
         )
 
     def counters(self, name: str, host: object, device_id: str = "") -> list[Counter]:
-        """Return what an attempt counts in.
+        """Return the counters of one attempt.
 
         Args:
-            name: As it was typed. Case, width, composition and space around it do not matter here
-                (NFKC, case folding): names that look alike count together.
-            host: The client's address, as the ASGI scope has it.
-            device_id: The device whose token is good for `name`; "" without one. It counts in the
-                place of the name, and where there is no address in the place of that: strangers
-                behind the same proxy cannot lock it out.
+            name: The name that the user typed. Names that differ only in case, width, composition
+                or surrounding space count together (NFKC, case folding).
+            host: The client's address in the ASGI scope.
+            device_id: The device whose token is valid for `name`, or "". It is counted in place
+                of the name, and in place of a missing address: other clients behind the same
+                proxy cannot lock it out.
 
         """
         address = client_network(host, self._proxies)
@@ -130,7 +133,7 @@ class LoginThrottle:
 
 
 def _counter(kind: str, limit: AttemptLimit, *parts: str) -> Counter:
-    """Return a counter whose key has a bounded length and tells no names and addresses."""
+    """Return a counter whose key is bounded and contains no name and no address."""
     digest = hashlib.sha256("\n".join(parts).encode()).hexdigest()
     return Counter(f"{kind}-{digest[:32]}", limit)
 

@@ -14,11 +14,18 @@ from linqi.jose.verifier import Verifier
 __all__ = ["CLOSE_SECONDS", "TokenHold"]
 
 CLOSE_SECONDS: Final = 5.0
-"""How long a peer that does not read may delay the application's end."""
+"""For how many seconds a peer that does not read may delay the end of the application."""
 
 
 class TokenHold:
-    """Tells when the token or session of one connection has ended.
+    """The hold of a token on one connection, until the token or its session ends.
+
+    Args:
+        verifier: Checks revocation, and the tokens that are adopted.
+        verified: The token that opened the connection.
+        end_of: Returns the end of the hold of a token, in Unix seconds.
+        check_seconds: How often revocation is checked.
+        clock: Returns Unix seconds.
 
     Attributes:
         verified: The token that holds the connection open: the latest one adopted.
@@ -43,14 +50,18 @@ class TokenHold:
         self._changed = asyncio.Event()
 
     def adopt(self, token: bytes | str) -> Verified:
-        """Go on under `token`, a successor of the same session.
+        """Continue the connection under `token`, a successor of the same session.
 
-        Issuer, subject and session must be the same: a subject is unique within its issuer only
-        (RFC 7519, section 4.1.2). An older token changes nothing.
+        Issuer, subject and session must be the same: a subject is unique only within its issuer
+        (RFC 7519, section 4.1.2). A token that expires earlier changes nothing.
+
+        Returns:
+            The verified `token`.
 
         Raises:
-            TokenError: It is not valid, or of somebody else (`InvalidClaim`), or the connection's
-                own token has no subject to compare with. The connection stays open as it is.
+            TokenError: The token is not valid, it belongs to another subject or session
+                (`InvalidClaim`), or the connection's own token has no subject. The connection
+                stays open under the token it has.
 
         """
         verified = self._verifier.verify(token)
@@ -68,12 +79,12 @@ class TokenHold:
         return verified
 
     async def ended(self) -> TokenError:
-        """Return why the token or its session has ended, when it has."""
+        """Wait until the token or its session has ended, and return why."""
         while (reason := self._check()) is None:
             left = self._end - self._clock()
             self._changed.clear()
             with contextlib.suppress(TimeoutError):
-                # Short waits, so that a wall clock that jumps is noticed.
+                # Short waits, so that a jump of the wall clock is noticed.
                 await asyncio.wait_for(
                     self._changed.wait(), max(0.001, min(left, self._check_seconds))
                 )
@@ -88,5 +99,5 @@ class TokenHold:
         except TokenError as error:
             return error
         except Unavailable:
-            return None  # cannot be told now: asked again in a moment, and the end still holds
+            return None  # unknown now: checked again soon, and the end still applies
         return None

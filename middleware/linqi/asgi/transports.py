@@ -1,4 +1,4 @@
-"""Where a token travels: read from a request, handed back in a response."""
+"""Transports: how a token is read from a request and a successor is put into a response."""
 
 from __future__ import annotations
 
@@ -14,31 +14,57 @@ __all__ = ["CookieTransport", "HeaderTransport", "SubprotocolTransport", "Transp
 
 _TOKEN_CHARACTERS: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _SAFE_METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS"})
+"""The safe methods (RFC 9110, section 9.2.1) without TRACE: they change nothing, so CSRF with them
+gains nothing."""
 _MOST_COOKIE_BYTES: Final = 4096
 
 
 class Transport(Protocol):
-    """One place where tokens travel."""
+    """One place of a request that carries tokens.
+
+    Attributes:
+        subprotocol: The WebSocket subprotocol that announces a token, or None.
+        successor_header: The response header that carries a successor, in lower case, or None.
+
+    """
 
     subprotocol: str | None
-    """The WebSocket subprotocol that announces a token, if this transport uses one."""
     successor_header: bytes | None
-    """The response header that carries a successor, in lower case, if this transport uses one."""
 
     def read(self, scope: Scope, headers: Headers) -> bytes | None:
-        """Give the token presented here, or None; `InvalidRequest` for an ill-formed one."""
+        """Return the token, or None if the request carries none here.
+
+        Raises:
+            InvalidRequest: The credential is malformed, or there are several.
+
+        """
         ...
 
     def deliver(self, issued: Issued, headers: list[tuple[bytes, bytes]], now: float) -> bool:
-        """Put a successor into the `headers` of a response, and what caches must know of it.
+        """Add a successor to the `headers` of a response, and the ``Vary`` that caches need.
 
-        False, with `headers` as they were, where the response cannot carry one.
+        Args:
+            issued: The successor.
+            headers: The headers of the response, changed in place.
+            now: Unix seconds.
+
+        Returns:
+            Whether the response carries the successor; if not, `headers` are unchanged.
+
         """
         ...
 
 
 class HeaderTransport:
-    """``Authorization: Bearer`` in (RFC 6750, section 2.1), `successor_header` out."""
+    """Tokens in ``Authorization: Bearer`` (RFC 6750, section 2.1), successors in a header.
+
+    Args:
+        successor_header: The response header that carries successors.
+
+    Raises:
+        ConfigurationError: `successor_header` is not a header name.
+
+    """
 
     subprotocol: str | None = None
     successor_header: bytes | None
@@ -49,7 +75,7 @@ class HeaderTransport:
         self.successor_header = self._name = successor_header.lower().encode("ascii")
 
     def read(self, scope: Scope, headers: Headers) -> bytes | None:
-        """Give the bearer token; another scheme counts as none."""
+        """Return the bearer token, or None if the request carries none or another scheme."""
         found = None
         for name, value in headers:
             if name == b"authorization":
@@ -66,7 +92,7 @@ class HeaderTransport:
         return None
 
     def deliver(self, issued: Issued, headers: list[tuple[bytes, bytes]], now: float) -> bool:
-        """Put the successor into its header, which then stands there once."""
+        """Set the header of the successor, and replace one that the application set."""
         headers[:] = [header for header in headers if header[0].lower() != self._name]
         headers.append((self._name, issued.token.encode("ascii")))
         merge_list(headers, b"vary", (b"Authorization", b"Origin"))
@@ -74,12 +100,20 @@ class HeaderTransport:
 
 
 class CookieTransport:
-    """A cookie that scripts cannot read, in and out.
+    """Tokens and successors in a cookie that scripts cannot read.
 
-    `origins` are the pages that may use it: a WebSocket from any other is refused, and so is a
-    request with a method that changes something which a browser reports as coming from elsewhere.
-    Without `secure` the name must lose its ``__Host-`` prefix; that is for development on
-    loopback only.
+    CSRF is refused: a WebSocket whose ``Origin`` is not listed, and a request with an unsafe
+    method that the browser reports as sent by a page of another origin.
+
+    Args:
+        origins: The origins whose pages may use the cookie.
+        name: The name of the cookie.
+        secure: False leaves ``Secure`` out, and the name must lose its ``__Host-`` prefix; that
+            is for development on loopback only.
+
+    Raises:
+        ConfigurationError: `origins` or `name` is not of that form.
+
     """
 
     subprotocol: str | None = None
@@ -104,7 +138,13 @@ class CookieTransport:
         self._attributes = b"; Path=/; HttpOnly; SameSite=Strict" + (b"; Secure" if secure else b"")
 
     def read(self, scope: Scope, headers: Headers) -> bytes | None:
-        """Give the cookie's token; `InvalidRequest` when another origin sent it."""
+        """Return the token in the cookie, or None.
+
+        Raises:
+            InvalidRequest: The request has the cookie twice, or a page of an origin that is not
+                listed sent it (CSRF).
+
+        """
         found = None
         for name, value in headers:
             if name != b"cookie":
@@ -120,9 +160,9 @@ class CookieTransport:
         return found or None
 
     def deliver(self, issued: Issued, headers: list[tuple[bytes, bytes]], now: float) -> bool:
-        """Put the successor into Set-Cookie and nowhere else (R10).
+        """Add the successor as ``Set-Cookie`` only (R10).
 
-        Where the application sets the cookie itself, as a logout does, its word stands.
+        A cookie that the application sets itself, as a logout does, is not replaced.
         """
         own = self._name + b"="
         if any(n.lower() == b"set-cookie" and v.lstrip().startswith(own) for n, v in headers):
@@ -136,6 +176,7 @@ class CookieTransport:
         return True
 
     def _check_origin(self, scope: Scope, headers: Headers) -> None:
+        """Refuse CSRF, and cross-site hijacking of a WebSocket."""
         is_socket = scope["type"] == "websocket"
         if not is_socket and scope["method"] in _SAFE_METHODS:
             return
@@ -148,10 +189,18 @@ class CookieTransport:
 
 
 class SubprotocolTransport:
-    """For WebSockets of browsers, which cannot set headers: offered as `marker`, then the token.
+    """Tokens as a WebSocket subprotocol, because browsers cannot set headers there.
 
-    ``new WebSocket(url, ["bearer", token])``. The application does not see either; `marker` is
-    what the server selects when the application selects nothing, as browsers demand.
+    The client offers `marker`, then the token: ``new WebSocket(url, ["bearer", token])``. The
+    application sees neither of them. `marker` is selected if the application selects no
+    subprotocol, because browsers require a selection.
+
+    Args:
+        marker: The subprotocol before the token.
+
+    Raises:
+        ConfigurationError: `marker` is not a subprotocol name.
+
     """
 
     successor_header: bytes | None = None
@@ -162,7 +211,7 @@ class SubprotocolTransport:
         self.subprotocol: str | None = marker
 
     def read(self, scope: Scope, headers: Headers) -> bytes | None:
-        """Give the token that follows the marker; nothing for HTTP."""
+        """Return the token that follows the marker, or None; always None for HTTP."""
         offered: list[str | None] = [*(scope.get("subprotocols") or ())]
         if scope["type"] != "websocket" or self.subprotocol not in offered:
             return None
@@ -172,5 +221,5 @@ class SubprotocolTransport:
         return token.encode("utf-8", "replace")
 
     def deliver(self, issued: Issued, headers: list[tuple[bytes, bytes]], now: float) -> bool:
-        """Give false: an HTTP response never answers a subprotocol."""
+        """Return False: an HTTP response cannot carry a subprotocol."""
         return False

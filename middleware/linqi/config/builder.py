@@ -10,9 +10,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from linqi.asgi._http import ASGIApp
+from linqi.asgi.authentication import Authenticate
 from linqi.asgi.lifespan import Service
 from linqi.asgi.middleware import JWTMiddleware
-from linqi.asgi.routes import Authenticate, SessionRoutes
+from linqi.asgi.routes import SessionRoutes
 from linqi.asgi.session_cookie import SessionCookie
 from linqi.asgi.throttle import LoginThrottle
 from linqi.asgi.transports import (

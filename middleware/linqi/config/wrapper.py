@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from linqi.asgi._http import ASGIApp
+from linqi.asgi.authentication import Authenticate
 from linqi.asgi.middleware import JWTMiddleware
-from linqi.asgi.routes import Authenticate
 from linqi.config.builder import Components, build
 from linqi.config.reader import load
 from linqi.config.schema import Config
