@@ -58,7 +58,7 @@ async def test_work_that_raises_is_started_again_with_longer_pauses(
 
 
 async def test_a_cancellation_from_inside_is_a_failure_as_any_other() -> None:
-    """A shared task that somebody cancels must not end the work that waits for it."""
+    """Work that waits for a shared task goes on when that task is cancelled."""
     told: list[Event] = []
     went_on = asyncio.Event()
     runs = 0
@@ -81,7 +81,7 @@ async def test_a_cancellation_from_inside_is_a_failure_as_any_other() -> None:
 
 
 async def test_closing_does_not_swallow_the_closers_cancellation() -> None:
-    """Whoever is cancelled while it waits for a slow end is cancelled."""
+    """A caller that is cancelled while it waits for a slow end gets its cancellation."""
     is_ending = asyncio.Event()
     may_end = asyncio.Event()
 

@@ -16,7 +16,7 @@ KEYS = KeySet([Key.generate("HS256"), Key.generate("HS256")])
 
 
 def entry(number: int, size: int = 100) -> Verified:
-    """Give a verified value that is told apart by its digest."""
+    """Return a verified value with a digest of its own."""
     digest = number.to_bytes(32, "big")
     return Verified(ORIGIN, 2e9, None, 0, (), b"x" * size, digest)
 
@@ -107,7 +107,7 @@ class CacheMachine(RuleBasedStateMachine):
         self.hits = self.misses = 0
 
     def cost(self, size: int) -> int:
-        """Give the bytes of an entry, as a lone one is counted."""
+        """Return the bytes of an entry, as a single one is counted."""
         alone = VerifiedCache()
         alone.put(entry(0, size), KEYS)
         return alone.info().bytes

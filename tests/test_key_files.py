@@ -75,7 +75,7 @@ def test_a_key_is_not_made_where_it_cannot_be_kept(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("mode", [0o660, 0o606, 0o620, 0o666, 0o777])
 def test_a_key_file_that_others_may_write_is_refused(tmp_path: Path, mode: int) -> None:
-    """Whoever can write it decides whose tokens count; the error names the file and the mend."""
+    """A user who can write it decides which tokens count; the error names file and remedy."""
     path = tmp_path / "keys.json"
     KeySet([Key.generate("ES256")]).save(path)
     path.chmod(mode)
@@ -118,7 +118,7 @@ async def test_a_mounted_secret_is_judged_by_its_file_not_by_its_links(tmp_path:
 
 
 async def test_a_key_file_that_others_may_write_later_is_not_taken_up(tmp_path: Path) -> None:
-    """The keys at hand stay; it is told once, and mended it is read again."""
+    """The current keys stay; one event is sent, and once repaired the file is read again."""
     path, events = tmp_path / "keys.json", list[Event]()
     KeySet([Key.generate("ES256", kid="a")]).save(path)
     file = KeyFile(path, hooks=[events.append])
@@ -157,7 +157,7 @@ def test_a_configured_key_file_that_others_may_write_does_not_start(
 
 
 def test_linqi_check_tells_it_once(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """Mode 0440 is nothing to mend; one that others may write is an error."""
+    """Mode 0440 is accepted; a file that others may write is an error."""
     KeySet([Key.generate("ES256")]).save(tmp_path / "keys.json")
     (tmp_path / "linqi.toml").write_text(TOML)
     found = {}

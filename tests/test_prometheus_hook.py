@@ -7,6 +7,7 @@ import typing
 import pytest
 from prometheus_client import CollectorRegistry, generate_latest
 
+from asgi import call, http
 from linqi import JWTMiddleware, Key, Signer, SlidingRenewal, Verifier
 from linqi.events import (
     Event,
@@ -22,7 +23,7 @@ from linqi.instrumentation.prometheus import PrometheusHook
 
 
 def renewed(lag: float, *, signed: bool = True) -> TokenRenewed:
-    """Give a renewal."""
+    """Return a renewal."""
     return TokenRenewed(
         user="alice@example.com",
         session="SESSION-ID",
@@ -35,7 +36,7 @@ def renewed(lag: float, *, signed: bool = True) -> TokenRenewed:
 
 
 def refused(digest: str, expired_for: float | None = None) -> TokenRefused:
-    """Give a refusal."""
+    """Return a refusal."""
     return TokenRefused(
         status=401,
         code="invalid_token" if expired_for is None else "token_expired",
@@ -74,7 +75,7 @@ def test_an_expired_token_is_a_lag_beyond_the_buffer_and_counts_once() -> None:
 
 
 def test_an_expired_token_before_any_renewal_needs_the_buffer() -> None:
-    """Without one nobody knows when it was due; given, it is used from the start."""
+    """Without a buffer it is unknown when the token was due; a given one is used from the start."""
     registry = CollectorRegistry()
     PrometheusHook(registry)(refused("aaaaaaaa", expired_for=100.0))
     assert registry.get_sample_value("linqi_renewal_lag_seconds_count") == 0
@@ -84,7 +85,7 @@ def test_an_expired_token_before_any_renewal_needs_the_buffer() -> None:
 
 
 def test_no_label_holds_a_user_a_session_a_path_or_a_token() -> None:
-    """Such labels would leak, and make a time series for everybody."""
+    """Such labels would leak, and make a time series for each user."""
     registry = CollectorRegistry()
     hook = PrometheusHook(registry)
     for event_type in typing.get_args(Event):
@@ -127,7 +128,7 @@ async def test_the_middleware_tells_how_long_a_token_had_been_expired() -> None:
     events: list[Event] = []
 
     async def app(scope: object, receive: object, send: object) -> None:
-        raise AssertionError("nobody gets here")
+        raise AssertionError("no request reaches the application")
 
     verifier = Verifier.trusting(signer, clock=lambda: now[0])
     guarded = JWTMiddleware(
@@ -135,18 +136,7 @@ async def test_the_middleware_tells_how_long_a_token_had_been_expired() -> None:
     )
 
     async def ask(presented: str) -> None:
-        scope = {
-            "type": "http", "method": "GET", "path": "/", "scheme": "http", "query_string": b"",
-            "headers": [(b"authorization", b"Bearer " + presented.encode())],
-        }  # fmt: skip
-
-        async def receive() -> dict[str, object]:
-            return {"type": "http.request", "body": b"", "more_body": False}
-
-        async def send(message: object) -> None:
-            pass
-
-        await guarded(scope, receive, send)
+        await call(guarded, http("/", token=presented))
 
     now[0] += 2_000
     await ask(token)

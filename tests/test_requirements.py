@@ -14,17 +14,17 @@ BUILD = ["hatchling", "editables"]  # what an editable install without isolation
 
 
 def lines_of(name: str) -> list[str]:
-    """Give the lines of one requirements file."""
+    """Return the lines of one requirements file."""
     return (ROOT / "requirements" / name).read_text().splitlines()
 
 
 def pinned_in(name: str) -> set[str]:
-    """Give the normalized names that one requirements file pins."""
+    """Return the normalized names that one requirements file pins."""
     return {normal(line) for line in lines_of(name)}
 
 
 def normal(requirement: str) -> str:
-    """Give the distribution's name of a requirement as PEP 503 normalizes it."""
+    """Return the distribution's name of a requirement as PEP 503 normalizes it."""
     return re.sub(r"[-_.]+", "-", re.split(r"[\s\[<>=!~;]", requirement)[0]).lower()
 
 

@@ -22,12 +22,12 @@ PRIMES = [n for n in range(2, 702) if all(n % m for m in range(2, math.isqrt(n) 
 
 
 def public(modulus: int) -> rsa.RSAPublicKey:
-    """Give the public key of a modulus."""
+    """Return the public key of a modulus."""
     return rsa.RSAPublicNumbers(65537, modulus).public_key()
 
 
 def roca_prime(drawn: random.Random, bits: int) -> int:
-    """Give a prime as RSALib made it for keys of 1,984 bits and more."""
+    """Return a prime as RSALib made it for keys of 1,984 bits and more."""
     primorial = math.prod(PRIMES)
     while True:
         factor = drawn.getrandbits(bits - primorial.bit_length()) | 1 << (

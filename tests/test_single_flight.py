@@ -1,4 +1,4 @@
-"""A single flight: one task per key, shared by whoever asks while it runs."""
+"""Single flight: one task per key, shared by all callers while it runs."""
 
 import asyncio
 
@@ -39,7 +39,7 @@ async def test_an_error_reaches_every_waiter_and_is_forgotten() -> None:
 
 
 async def test_a_task_whose_waiters_all_left_ends_quietly() -> None:
-    """Its error is nobody's, and is not reported as never retrieved."""
+    """Its error reaches no waiter, and asyncio does not report it as never retrieved."""
     flight: SingleFlight[str, int] = SingleFlight()
     go = asyncio.Event()
 
