@@ -111,9 +111,9 @@ print(json.dumps([waiting_rows(), live_rows(three_seconds(), load), final_rows(r
     waiting, live, final = json.loads(in_a_process(program))
     assert all(set(row) == {"what", "seen", "wanted"} for row in [*waiting, *live, *final])
     seen = {row["what"]: row["seen"] for row in live}
-    assert seen["second"] == "1 of 40"
-    assert seen["peak of renewals so far"] == "4/s, factor 0.80"
-    assert seen["tokens accepted that must be refused"] == "1"
+    assert seen["second of the run"] == "1 of 40"
+    assert seen["peak renewal rate so far"] == "4/s, storm factor 0.80"
+    assert seen["expired, revoked or forged tokens accepted"] == "1"
     run = load_run(storm)
     assert final[0]["seen"] == "VOID"
     assert {row["what"] for row in final} >= {check.name for check in run.checks}

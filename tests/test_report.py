@@ -17,8 +17,8 @@ from linqi_storm.report.advice import REMEDIES, lost_sessions, next_steps, outco
 from linqi_storm.report.comparison import changes, cpu_per_request_us, differences, hit_ratio
 from linqi_storm.report.page import render_report, write_report
 from linqi_storm.report.sparklines import sparkline, timeline_rows
-from linqi_storm.run.assembly import timeline_of
 from linqi_storm.run.invariants import InvariantRules, RunFacts, check_invariants
+from linqi_storm.run.timeline import timeline_of
 from linqi_storm.schema.result_file import load_run
 from linqi_storm.schema.results import (
     Generator,
@@ -33,8 +33,8 @@ from linqi_storm.schema.results import (
 
 STORMS = Path(__file__).parent / "storms"
 HEADINGS = (
-    *("Renewals", "Requests", "Latency", "Answers", "Signatures", "Renewal lag", "Servers"),
-    *("Percentiles", "Generator", "Configuration"),
+    *("Renewals", "Requests", "Latency", "Responses", "Signatures", "Renewal lag", "Servers"),
+    *("Percentiles", "Load generator", "Configuration"),
 )
 EVIL = "</style></svg><script>alert(1)</script><img src=x onerror=alert(2)>\" onload='x' &amp;"
 
@@ -145,14 +145,14 @@ def test_every_section_is_there_in_its_order(name: str) -> None:
     """A run without figures has the same sections; each then says why it is empty."""
     assert tuple(Texts(render_report(RUNS[name]())).headings) == HEADINGS
     compared = Texts(render_report(RUNS[name](), full())).headings
-    assert compared[0] == "Beside the run before"
+    assert compared[0] == "Comparison with the earlier run"
 
 
 def test_a_full_run_draws_every_chart_and_an_empty_one_none() -> None:
     """Nothing is drawn of what is not known, and nothing known is left out."""
     html = render_report(full())
     assert html.count("<svg") == 16
-    for caption in ("Renewals", "Event-loop lag", "Store round trips", "put off by the budget"):
+    for caption in ("Renewals", "Event-loop lag", "Store round trips", "deferred by the budget"):
         assert caption in html
     assert "<svg" not in render_report(nearly_empty())
 
@@ -189,14 +189,14 @@ def test_the_tables_show_the_figures_of_the_json() -> None:
         assert row[:3] == [limit, f"{check.seen:g}", verdict]
     peak = run.peaks[0]
     assert seen.row("first cycle")[-2:] == [f"{peak.factor:.2f}", f"{peak.noise95:.2f}"]
-    assert seen.row("all, intended")[0] == str(run.latencies.intended.count)
-    assert seen.row("all, intended")[4] == f"{run.latencies.intended.at(99):.2f}"
+    assert seen.row("all requests, since due")[0] == str(run.latencies.intended.count)
+    assert seen.row("all requests, since due")[4] == f"{run.latencies.intended.at(99):.2f}"
     assert run.inside is not None
-    assert seen.row("inside the windows, service")[4] == f"{run.inside.service.at(99):.2f}"
-    assert seen.row("renewals, distinct") == [str(run.sessions.renewals)]
+    assert seen.row("inside the windows, since sent")[4] == f"{run.inside.service.at(99):.2f}"
+    assert seen.row("distinct renewals") == [str(run.sessions.renewals)]
     assert seen.row("seed") == [str(run.setup.load.seed)]
-    assert seen.row("k, the compression") == ["60"]
-    assert seen.row("began late, p99")[1] == f"{run.generator.lag_p99_ms:.2f} ms"
+    assert seen.row("compression factor k") == ["60"]
+    assert seen.row("delay of requests, p99")[1] == f"{run.generator.lag_p99_ms:.2f} ms"
     assert seen.row("locust") == [run.setup.versions["locust"]]
 
 
@@ -210,9 +210,9 @@ def test_the_strip_says_the_verdict_first() -> None:
     naive = replace(run, setup=replace(run.setup, target=replace(run.setup.target, mode="naive")))
     for shown, word in (
         (passed, "PASS: all 9 invariants held"),
-        (failed, "FAIL: 3 of 9 invariants broke"),
-        (nearly_empty(), "VOID: nothing can be concluded"),
-        (naive, "SHOWN TO COMPARE WITH"),
+        (failed, "FAIL: 3 of 9 invariants did not hold"),
+        (nearly_empty(), "VOID: this run allows no conclusion"),
+        (naive, "FOR COMPARISON ONLY"),
     ):
         assert f'<div class="word">{word}</div>' in render_report(shown)
 
@@ -244,7 +244,7 @@ def test_the_sentence_tells_a_storm_from_chance() -> None:
     run = full()
     peak = run.peaks[0]
     assert (
-        f"{peak.factor:.1f} times the least possible rate: a storm, where chance alone makes"
+        f"{peak.factor:.1f} times the lowest possible rate: a storm, as chance alone reaches"
         f" {peak.noise95:.1f}" in outcome_sentence(run)
     )
     assert any('policy = "grid"' in step for step in next_steps(run))
@@ -253,19 +253,16 @@ def test_the_sentence_tells_a_storm_from_chance() -> None:
     assert not any("grid" in step for step in next_steps(calm))
     grid = replace(run.setup.target, policy="grid")
     again = replace(run, setup=replace(run.setup, target=grid))
-    assert any("[budget] at 30/s" in step for step in next_steps(again))
+    assert any("[budget] to 30/s" in step for step in next_steps(again))
 
 
 def test_lost_sessions_are_counted_with_their_cause() -> None:
     """Sessions out by force are told apart from those that the buffer lost."""
     run = full()
     assert lost_sessions(run) == 3
-    assert (
-        "nobody was signed out by force, and 3 sessions came back only after expiry"
-        in outcome_sentence(run)
-    )
+    assert "no forced logout, and 3 sessions expired without a request" in outcome_sentence(run)
     forced = replace(run, sessions=replace(run.sessions, forced_out=1))
-    assert "1 session signed out without any fault" in outcome_sentence(forced)
+    assert "forced logouts of 1 session" in outcome_sentence(forced)
     assert lost_sessions(forced) == 4
 
 
@@ -291,7 +288,7 @@ def test_a_change_counts_only_beyond_noise() -> None:
     )
     again = replace(plain, inside=replace(plain.inside, intended=slower))
     changed = {change.what: change for change in changes(plain, again)}
-    assert changed["p99 inside the windows"].verdict == "as before"
+    assert changed["p99 latency inside the windows"].verdict == "as before"
 
 
 def test_the_costs_are_those_of_the_timeline() -> None:

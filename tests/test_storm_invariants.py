@@ -73,6 +73,8 @@ def test_servers_that_were_not_sampled_are_not_judged_by_their_counters() -> Non
 
 def test_nothing_is_demanded_of_a_rival() -> None:
     """Its figures are shown without a limit."""
-    checks = check_invariants(replace(GOOD, duplicate_successors=80), replace(RULES, is_rival=True))
+    checks = check_invariants(
+        replace(GOOD, duplicate_successors=80), replace(RULES, is_comparison=True)
+    )
     assert all(check.limit is None and check.passed for check in checks)
     assert 80 in {check.seen for check in checks}

@@ -8,12 +8,8 @@ import pytest
 
 from linqi_storm.apps.sampler import ServerSample
 from linqi_storm.clients.load_counts import LoadRecorder, LoadTotals, percentiles_of, spectrum_of
-from linqi_storm.run.assembly import (
-    generator_of,
-    latencies_by_window,
-    memory_growth,
-    timeline_of,
-)
+from linqi_storm.run.assembly import generator_of, memory_growth
+from linqi_storm.run.timeline import latencies_by_window, timeline_of
 from linqi_storm.schema.results import Window
 
 

@@ -94,7 +94,7 @@ def test_tokens_that_the_storm_does_not_reckon_with_end_it_before_it_begins() ->
     sizes = {"sessions": 3, "compression": 1.0, "lifetime": 900, "buffer": 300, "gap": 40}
     sliding, dual = (kind(kind.resized(**sizes)) for kind in kinds.values())
     assert len(at_barrier(held(3), sliding, NOW)) == 3
-    with pytest.raises(ConfigurationError, match="tokens of 60 s, and the storm reckons with 900"):
+    with pytest.raises(ConfigurationError, match="lifetime of 60 s, expected 900 s"):
         at_barrier(held(3, token=token(60, 20)), sliding, NOW)
-    with pytest.raises(ConfigurationError, match="holds none"):
+    with pytest.raises(ConfigurationError, match="response has none"):
         at_barrier(held(3, refresh_token=""), dual, NOW)

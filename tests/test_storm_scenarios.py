@@ -136,9 +136,9 @@ def test_a_share_of_the_sessions_signs_out() -> None:
 
 def test_a_setting_that_a_scenario_does_not_have_is_refused_with_those_it_has() -> None:
     """A slip of the pen must not run another storm than was meant."""
-    with pytest.raises(ConfigurationError, match="it has: at"):
+    with pytest.raises(ConfigurationError, match="expected one of: at"):
         made("deploy", att=3)
-    with pytest.raises(ConfigurationError, match="choose one"):
+    with pytest.raises(ConfigurationError, match="expected at most one"):
         made("steady", hot=1, cold=1)
 
 

@@ -1,1 +1,1 @@
-"""The harness around linqi: today an issuing app to try things on, and the demo that drives it."""
+"""Load tests of expiring tokens (`linqi storm`), and the issuing app (`linqi serve`)."""

@@ -20,65 +20,79 @@ if TYPE_CHECKING:
 __all__ = ["add_options", "run"]
 
 _GENERATOR: Final = ("gevent", "hdrh", "locust", "psutil", "starlette", "uvicorn")
-"""What the processes of a storm need, which could only say so in their logs."""
+"""Libraries that the processes of a storm import: checked first, for a clear message."""
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Add the options of ``linqi storm``."""
-    parser.add_argument("scenario", nargs="?", default="storm-sliding",
-                        help="a name of --list, or module:Class of your own;"
-                             " report: show an earlier result again")  # fmt: skip
-    parser.add_argument("result", nargs="?", type=Path, help="of an earlier run, after report")
-    parser.add_argument("--list", action="store_true", help="tell the scenarios")
-    target = parser.add_argument_group("what is tested (default: an embedded application)")
-    target.add_argument("--app", default="", help="module:app, your own ASGI application")
-    target.add_argument("--config", type=Path, help="the linqi.toml of --app")
-    target.add_argument("--url", default="", help="a running deployment")
-    target.add_argument("--i-own-this-host", action="store_true",
-                        help="allow a --url that is not on this machine")  # fmt: skip
-    target.add_argument("--path", default="", help="the page to ask for; default /me")
-    target.add_argument("--key", type=Path, help="JWKS file with the signing key of --url")
-    target.add_argument("--issuer", default="", help="iss of the tokens for --url")
-    target.add_argument("--audience", default="", help="aud of the tokens for --url")
-    target.add_argument(
-        "--login", default="", help='instead of --key: {"url": ..., "body": {...}, ...}'
-    )
-    target.add_argument("--workers", type=int, default=2)
-    target.add_argument("--store", choices=("sqlite", "valkey", "postgresql"), default="sqlite")
-    target.add_argument(
-        "--policy", default="", help="grid, plain or 'jitter .25'; default: of --config, else grid"
-    )
-    target.add_argument("--alg", default="RS256")
-    target.add_argument("--bits", type=int, default=2048, help="of an RSA key")
-    target.add_argument("--budget-per-second", type=float, help="of renewals, all workers together")
-    load = parser.add_argument_group("the load (defaults: the scenario's own)")
-    load.add_argument("--sessions", type=int)
-    load.add_argument("--seconds", type=float, help="how long the storm lasts")
-    load.add_argument("--lifetime-seconds", type=float, help="the real one, before compression")
-    load.add_argument("--buffer-seconds", type=float, help="the real one")
-    load.add_argument("--gap-seconds", type=float, help="the real mean pause between pages")
-    load.add_argument("--gaps", metavar="LAW",
-                      help="of the pauses: exponential, reading or measured:FILE")  # fmt: skip
-    load.add_argument("--login-spread-seconds", type=float, help="the real one")
-    load.add_argument("--compress", type=float, metavar="K", help="divide all these by K")
-    load.add_argument("--seed", type=int)
-    load.add_argument("--set", action="append", default=[], metavar="NAME=NUMBER",
-                      help="a setting of the scenario's own")  # fmt: skip
-    load.add_argument("--processes", type=int, default=1, help="generators")
-    output = parser.add_argument_group("the result")
-    output.add_argument("--output", type=Path, default=Path("storm.json"))
-    output.add_argument("-o", "--report", type=Path, metavar="FILE.html",
-                        help="the HTML report; default beside the JSON")  # fmt: skip
-    output.add_argument("--against", type=Path, metavar="OTHER.json",
-                        help="an earlier result to compare with, in the report")  # fmt: skip
-    output.add_argument("--junit", type=Path, help="also as JUnit XML")
-    output.add_argument("--json", action="store_true", help="the result on standard output")
+    scenario = "a name of --list, or module:Class; report: show an earlier result again"
+    parser.add_argument("scenario", nargs="?", default="storm-sliding", help=scenario)
+    parser.add_argument("result", nargs="?", type=Path, help="result file, after report")
+    parser.add_argument("--list", action="store_true", help="list the scenarios")
+    _add_target(parser.add_argument_group("service under test (default: an embedded application)"))
+    _add_load(parser.add_argument_group("load (defaults: those of the scenario)"))
+    _add_output(parser.add_argument_group("result"))
+
+
+def _add_target(target: argparse._ArgumentGroup) -> None:
+    add = target.add_argument
+    add("--app", default="", help="module:app, your own ASGI application")
+    add("--config", type=Path, help="the linqi.toml of --app")
+    add("--url", default="", help="a running deployment")
+    add("--i-own-this-host", action="store_true", help="allow a --url beyond this machine")
+    add("--path", default="", help="path of the page that clients request; default /me")
+    add("--key", type=Path, help="JWKS file with the signing key of --url")
+    add("--issuer", default="", help="iss of the tokens for --url")
+    add("--audience", default="", help="aud of the tokens for --url")
+    add("--login", default="", help='instead of --key: {"url": ..., "body": {...}, ...}')
+    add("--workers", type=int, default=2, help="server processes, 1 to 64; default 2")
+    add("--store", choices=("sqlite", "valkey", "postgresql"), default="sqlite")
+    policy = "grid, plain or 'jitter .25'; default: that of --config, else grid"
+    add("--policy", default="", help=policy)
+    add("--alg", default="RS256", help="signature algorithm; default RS256")
+    add("--bits", type=int, default=2048, help="modulus of an RSA key; default 2048")
+    budget = "limit of renewals per second, all workers together"
+    add("--budget-per-second", type=float, help=budget)
+
+
+def _add_load(load: argparse._ArgumentGroup) -> None:
+    add = load.add_argument
+    add("--sessions", type=int, help="number of sessions")
+    add("--seconds", type=float, help="duration of the load, not compressed")
+    add("--lifetime-seconds", type=float, help="of access tokens, before compression")
+    add("--buffer-seconds", type=float, help="renewal buffer, before compression")
+    add("--gap-seconds", type=float, help="mean pause between pages, before compression")
+    gaps = "distribution of the pauses: exponential, reading or measured:FILE"
+    add("--gaps", metavar="LAW", help=gaps)
+    spread = "time within which all sessions sign in, before compression"
+    add("--login-spread-seconds", type=float, help=spread)
+    add("--compress", type=float, metavar="K", help="divide lifetime, buffer and pauses by K")
+    add("--seed", type=int, help="of all random draws")
+    setting = "a setting of the scenario, see --list"
+    add("--set", action="append", default=[], metavar="NAME=NUMBER", help=setting)
+    add("--processes", type=int, default=1, help="load generator processes, 1 to 64; default 1")
+
+
+def _add_output(output: argparse._ArgumentGroup) -> None:
+    add = output.add_argument
+    add("--output", type=Path, default=Path("storm.json"), help="result as JSON")
+    report = "HTML report; default: beside the JSON"
+    add("-o", "--report", type=Path, metavar="FILE.html", help=report)
+    against = "an earlier result to compare with in the report"
+    add("--against", type=Path, metavar="OTHER.json", help=against)
+    add("--junit", type=Path, help="invariants as JUnit XML")
+    add("--json", action="store_true", help="print the result on standard output")
 
 
 def run(options: argparse.Namespace) -> int:
-    """Run a storm; 0 when every invariant held, 1 when not, 3 when the run is void.
+    """Run a storm, or show an earlier result after ``report``.
 
-    ``report`` shows a result that there is already, with the same exit code.
+    Returns:
+        The exit code: 0 if every invariant held, 1 if not, 3 if the run is void.
+
+    Raises:
+        ConfigurationError: If the options are invalid or contradict each other.
+
     """
     from rich.console import Console
 
@@ -94,11 +108,11 @@ def run(options: argparse.Namespace) -> int:
     against = _earlier(options.against)
     if options.scenario == "report":
         if options.result is None:
-            raise ConfigurationError(["report takes the JSON of a run: linqi storm report FILE"])
+            raise ConfigurationError(["report needs a result file: linqi storm report FILE"])
         return _show(console, options, load_run(options.result), options.result, against)
     if options.result is not None:
-        raise ConfigurationError([f"only report takes a result, and {options.result} is given"])
-    _find(*_GENERATOR)
+        raise ConfigurationError([f"{options.result} is a result file, which only report takes"])
+    _require(*_GENERATOR)
     storm = config_of(options)
     try:
         with shown_progress(console, storm.load.duration) as progress:
@@ -110,8 +124,8 @@ def run(options: argparse.Namespace) -> int:
     return _show(console, options, result, options.output, against)
 
 
-def _find(*names: str) -> None:
-    """Raise `ModuleNotFoundError` for what is not installed, without importing it."""
+def _require(*names: str) -> None:
+    """Raise `ModuleNotFoundError` for a library that is not installed, without importing it."""
     for name in names:
         if find_spec(name) is None:
             raise ModuleNotFoundError(f"No module named {name!r}", name=name)
@@ -124,7 +138,7 @@ def _show(
     path: Path,
     against: StormRun | None,
 ) -> int:
-    """Tell of a result on the terminal, in the report and wherever else it is asked for."""
+    """Show a result on the terminal, in the report and in the other formats requested."""
     from linqi_storm.report.junit import write_junit
     from linqi_storm.report.page import write_report
     from linqi_storm.report.verdict import EXIT_CODES, show_verdict
@@ -148,23 +162,28 @@ def _earlier(path: Path | None) -> StormRun | None:
 
 
 def config_of(options: argparse.Namespace) -> StormConfig:
-    """Give what the options ask for; `ConfigurationError` when they do not fit."""
+    """Return the settings of the storm that the options describe.
+
+    Raises:
+        ConfigurationError: If the options are invalid or contradict each other.
+
+    """
     from linqi.config import load as load_config
     from linqi_storm.clients.login_endpoint import read_login
     from linqi_storm.scenarios import find_scenario
     from linqi_storm.schema.config import StormConfig
 
     scenario = find_scenario(options.scenario)
-    # What runs already cannot be compressed.
+    # The times of a running deployment cannot be compressed.
     k = options.compress or (1.0 if options.url else scenario.load.compression)
-    told = load_config(options.config).renewal if options.app and options.config else None
-    policy = options.policy or ("grid" if told is None else _policy_of(told))
+    table = load_config(options.config).renewal if options.app and options.config else None
+    policy = options.policy or ("grid" if table is None else _policy_of(table))
     lifetime, buffer = options.lifetime_seconds, options.buffer_seconds
-    if told is not None:
-        lifetime, buffer = lifetime or told.lifetime_seconds, buffer or told.buffer_seconds
+    if table is not None:
+        lifetime, buffer = lifetime or table.lifetime_seconds, buffer or table.buffer_seconds
 
     def real(seconds: float | None, usual: float) -> float:
-        """Compress what was given, or the scenario's own as it would be at its own factor."""
+        """Compress `seconds`, or the scenario's default converted to real time."""
         return (usual * scenario.load.compression if seconds is None else seconds) / k
 
     usual = scenario.load
@@ -211,7 +230,7 @@ def _policy_of(table: Any) -> str:
 
 
 def _without_secrets(arguments: Sequence[str]) -> list[str]:
-    """Give the command line as results show it: a login holds a password."""
+    """Return the command line for the result, without ``--login``, which may hold a password."""
     shown, is_login = [], False
     for argument in arguments:
         name, given, _ = argument.partition("=")
@@ -238,8 +257,8 @@ def _list(console: Any) -> None:
 
     from linqi_storm.scenarios import SCENARIOS
 
-    table = Table(title="scenarios", title_justify="left")
-    for column in ("name", "what happens", "settings"):
+    table = Table(title="Scenarios", title_justify="left")
+    for column in ("Name", "What happens", "Settings for --set"):
         table.add_column(column)
     for scenario in SCENARIOS.values():
         settings = ", ".join(f"{name}={value:g}" for name, value in scenario.options.items())

@@ -1,4 +1,4 @@
-"""The commands of the storm and of the issuing app, as they are registered."""
+"""The registered commands ``linqi storm`` and ``linqi serve``."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""The applications under test, one worker of each kind, and what they tell of themselves."""
+"""The applications under test and the process that serves them, with its samples."""

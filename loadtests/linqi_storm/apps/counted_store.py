@@ -1,4 +1,4 @@
-"""A session store that counts how often it is asked."""
+"""A session store that counts its calls."""
 
 from __future__ import annotations
 
@@ -12,22 +12,22 @@ __all__ = ["CountedStore"]
 
 
 class CountedStore:
-    """Hands everything on to `store`; ``calls`` counts what takes a round trip."""
+    """Forwards every call to `store`; ``calls`` counts those that take a round trip."""
 
     def __init__(self, store: SessionStore) -> None:
         self._store = store
         self.calls = 0
 
     async def start(self) -> None:
-        """Connect."""
+        """Start the store."""
         await self._store.start()
 
     async def close(self) -> None:
-        """Let go."""
+        """Close the store."""
         await self._store.close()
 
     async def create(self, record: SessionRecord, most_sessions: int) -> Sequence[str]:
-        """Keep a new session."""
+        """Create a session."""
         self.calls += 1
         return await self._store.create(record, most_sessions)
 
@@ -39,12 +39,12 @@ class CountedStore:
         return await self._store.present(session_id, counter, now, settings)
 
     async def get(self, session_id: str) -> SessionRecord | None:
-        """Give a session."""
+        """Return a session."""
         self.calls += 1
         return await self._store.get(session_id)
 
     async def live(self, subject: str, now: float) -> Sequence[SessionRecord]:
-        """Give the live sessions of a subject."""
+        """Return the live sessions of a subject."""
         self.calls += 1
         return await self._store.live(subject, now)
 
@@ -61,12 +61,12 @@ class CountedStore:
         return await self._store.revoke_all(subject, now, cause, kept_session)
 
     async def raise_lifetime(self, seconds: float) -> float:
-        """Keep the longest access lifetime."""
+        """Raise the longest access lifetime."""
         self.calls += 1
         return await self._store.raise_lifetime(seconds)
 
     async def end_devices(self, owner: str, now: float) -> None:
-        """Keep the end of device tokens."""
+        """Record the end of device tokens."""
         self.calls += 1
         await self._store.end_devices(owner, now)
 
@@ -76,15 +76,15 @@ class CountedStore:
         return await self._store.devices_ended_at(owner)
 
     async def publish(self, revocations: Sequence[Revocation]) -> None:
-        """Spread revocations."""
+        """Publish revocations."""
         self.calls += 1
         await self._store.publish(revocations)
 
     async def follow(self, since: float, on_revocations: OnRevocations) -> None:
-        """Hear of revocations; one long call that is not counted."""
+        """Receive revocations; one long call, which is not counted."""
         await self._store.follow(since, on_revocations)
 
     async def purge(self, now: float, most: int) -> int:
-        """Forget what is over."""
+        """Delete what has expired."""
         self.calls += 1
         return await self._store.purge(now, most)

@@ -1,7 +1,7 @@
-"""The applications under test that come with the storm: one worker of each kind.
+"""The embedded applications under test.
 
-They answer one page, ``GET /me``, without a framework, so that what is measured is the middleware.
-Passwords are not what is tested: whoever knows the run's own secret signs in under any name.
+They answer one page, ``GET /me``, without a framework, so that the middleware is measured. Their
+login accepts any user name with the password of the run.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ _HEADERS: Final = [
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AppSpec:
-    """One application, as every worker of it is told."""
+    """The settings of one application, which each of its workers reads."""
 
     kind: str
     """``sliding``, ``naive``, ``dual``, ``outside`` or ``app``."""
@@ -61,40 +61,41 @@ class AppSpec:
     buffer: float
     policy: str = "grid"
     jwks: str = ""
-    """The file with the signing key."""
+    """Path of the JWKS file with the signing key."""
     secret: str = ""
-    """The file with the secret of refresh tokens."""
+    """Path of the JWKS file with the secret of refresh tokens."""
     password: str = ""
+    """Accepted for every user name."""
     issuer: str = "https://storm.linqi.example"
     audience: str = "linqi-storm"
     store: str = ""
-    """The store's URL."""
+    """URL of the session store."""
     grace: float = 10.0
     workers: int = 2
     budget_per_second: float | None = None
-    """Of renewals, all workers together."""
+    """Renewals per second, all workers together; None for no limit."""
     algorithms: tuple[str, ...] = ("ES256",)
     app: str = ""
-    """``module:app`` of the user."""
+    """``module:app`` of the user's application."""
     config: str = ""
-    """Its linqi.toml."""
+    """Path of its linqi.toml."""
     share: str = ""
-    """The folder through which workers ask an outside issuer as one."""
+    """Folder in which workers share the keys of an outside issuer."""
 
 
 def renewal_settings(spec: AppSpec) -> RenewalSettings:
-    """Give how sessions slide."""
+    """Return the renewal settings of `spec`."""
     return RenewalSettings(
         lifetime=spec.lifetime,
         buffer=spec.buffer,
         policy=parse_policy(spec.policy),
-        # Whole seconds are 2 % of a lifetime of 45 s: they would bundle what was spread.
+        # Whole seconds are 2 % of a lifetime of 45 s: renewals would fall together again.
         whole_seconds=spec.lifetime >= 60,
     )
 
 
 def build(spec: AppSpec, sampler: Sampler) -> ASGIApp:
-    """Give the application of one worker, with `sampler` listening to it."""
+    """Return the application of one worker, sampled by `sampler`."""
     kinds = {
         "sliding": _sliding,
         "naive": _handwritten,
@@ -147,11 +148,11 @@ def _handwritten(spec: AppSpec, sampler: Sampler) -> ASGIApp:
 def build_sessions(
     spec: AppSpec, sampler: Sampler | None = None, *, clock: Callable[[], float] = time.time
 ) -> Sessions:
-    """Give the service behind dual tokens."""
+    """Return the session service behind dual tokens."""
     if spec.kind == "app":
         components = _components(spec, hooks=[], clock=clock)
         if components.sessions is None:
-            raise ConfigurationError([f"{spec.config} has no sessions in a store"])
+            raise ConfigurationError([f"{spec.config} has no [store], which dual tokens need"])
         return components.sessions
     signer = Signer(
         KeySet.load(Path(spec.jwks)), issuer=spec.issuer, audience=spec.audience, clock=clock
@@ -218,7 +219,7 @@ def _outside(spec: AppSpec, sampler: Sampler) -> ASGIApp:
 
 
 async def page(scope: Scope, receive: Receive, send: Send) -> None:
-    """Answer any request with a few bytes."""
+    """Answer every request with a few bytes."""
     if scope["type"] == "lifespan":
         while True:
             message = await receive()
@@ -230,5 +231,5 @@ async def page(scope: Scope, receive: Receive, send: Send) -> None:
 
 
 def read_spec(path: Path) -> AppSpec:
-    """Read the file that tells a worker what to be."""
+    """Return the settings in the JSON file `path`."""
     return msgspec.json.decode(path.read_bytes(), type=AppSpec)

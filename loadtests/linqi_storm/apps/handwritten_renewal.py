@@ -1,7 +1,7 @@
-"""The renewal that people write by hand, to compare with: every near-expiry request signs.
+"""A typical hand-written renewal, for comparison: every request near expiry signs a successor.
 
-It verifies and signs with PyJWT by a prepared key, on the event loop, remembers nothing, and
-every successor is a token of its own. It is a rival, not an example.
+It verifies and signs with PyJWT on the event loop, without a cache, and each successor is a token
+of its own. Do not copy it.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ __all__ = ["HandwrittenRenewal"]
 
 
 class HandwrittenRenewal:
-    """Verifies each token afresh and signs a successor whenever less than `buffer` is left.
+    """Verifies every token, and signs a successor when less than `buffer` seconds are left.
 
-    `on_sign` hears of every signature.
+    `on_sign` is called for every signature.
     """
 
     def __init__(
@@ -86,8 +86,7 @@ class HandwrittenRenewal:
 
     def _sign(self, claims: dict[str, float], now: float) -> bytes:
         self._on_sign()
-        renewed = {
-            **claims, "iat": now, "exp": now + self._lifetime, "jti": secrets.token_hex(8)
-        }  # fmt: skip
+        times = {"iat": now, "exp": now + self._lifetime}
+        renewed = {**claims, **times, "jti": secrets.token_hex(8)}
         headers = {"kid": self._key.kid, "typ": "at+jwt"}
         return jwt.encode(renewed, self._signing, self._key.alg, headers).encode("ascii")

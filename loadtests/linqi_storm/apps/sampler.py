@@ -1,4 +1,4 @@
-"""What a worker of the servers tells of itself, once a second, as a line in a file."""
+"""Measurements of a server worker, written to a file once a second."""
 
 from __future__ import annotations
 
@@ -31,15 +31,15 @@ __all__ = ["Sampler", "ServerSample", "read_samples"]
 _PROBE_SECONDS: Final = 0.02
 _PAST_THE_SECOND: Final = 0.005
 _LEEWAY_SECONDS: Final = 10.0
-"""After its expiry nobody renews a token any more."""
+"""How long after its expiry a renewal of a token is still remembered."""
 _REMEMBERED: Final = 200_000
-"""Renewals that may be due at a time; what is over is forgotten, so that the memory of a worker is
-that of what it runs."""
+"""Most renewals remembered; expired ones are removed, so that the memory measured is that of the
+application."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ServerSample:
-    """One second of one worker; counts are of this second."""
+    """One second of one worker; counts are those of this second."""
 
     at: float
     """The end of the second, in Unix seconds."""
@@ -47,25 +47,25 @@ class ServerSample:
     cpu: float
     """Share of one core."""
     loop_lag_ms: float
-    """The longest that the event loop came late to a timer."""
+    """Longest delay of a timer of the event loop."""
     memory_mb: float
     """Resident memory, in megabytes of 1,000,000 bytes."""
     renewals: int
     """Responses with a successor."""
     signatures: int
     signed_twice: int
-    """Renewals for which this worker made a second signature."""
+    """Renewals that this worker signed a second time."""
     failed: int
-    """Renewals that could not be made."""
+    """Renewals that failed."""
     budget_queue: int
-    """Sessions put off by the budget that have not got their renewal yet, now."""
+    """Sessions whose renewal the budget deferred and that still wait for it."""
     families_killed: int
     cache_hits: int
     cache_misses: int
     store_calls: int
 
     def joined(self, later: ServerSample) -> ServerSample:
-        """Give this sample with a `later` one of the same worker added, as if it were one."""
+        """Return one sample for this one and a `later` one of the same worker and second."""
         return replace(
             later,
             cpu=max(self.cpu, later.cpu),
@@ -81,7 +81,7 @@ _COUNTS: Final = (
 
 
 class Sampler:
-    """Counts events as a hook, and writes a `ServerSample` a second while the application runs."""
+    """Counts events as a hook, and writes one `ServerSample` per second to the file `path`."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -99,7 +99,7 @@ class Sampler:
     def watch(
         self, *, cache: VerifiedCache | None = None, store: CountedStore | None = None
     ) -> None:
-        """Read these counters too."""
+        """Include the counters of a cache or a store."""
         self._cache = self._cache if cache is None else cache
         self._store = self._store if store is None else store
 
@@ -118,7 +118,7 @@ class Sampler:
             self._count("families_killed")
 
     def count_signature(self) -> None:
-        """Count a signature of which no event tells."""
+        """Count a signature that no event reports."""
         self._count("signatures")
 
     def _note_signature(self, renewal: tuple[str, float]) -> None:
@@ -131,9 +131,9 @@ class Sampler:
         self._counts[name] = self._counts.get(name, 0) + 1
 
     def around(self, app: ASGIApp) -> ASGIApp:
-        """Wrap the outermost application: sampling begins when its start-up is over.
+        """Wrap the outermost application: sampling begins when its start-up is complete.
 
-        Where an application knows no lifespan it ends with the event loop.
+        It ends with the lifespan, or with the event loop if the application has no lifespan.
         """
 
         async def sampled(scope: Scope, receive: Receive, send: Send) -> None:
@@ -177,7 +177,7 @@ class Sampler:
             used, at = time.process_time(), time.perf_counter()
             try:
                 while True:
-                    # A little past the second: a timer that fires early would end two of them.
+                    # Just after the second: an early timer would end two samples in one second.
                     await asyncio.sleep(1 - time.time() % 1 + _PAST_THE_SECOND)
                     used_before, before = used, at
                     used, at = time.process_time(), time.perf_counter()
@@ -218,7 +218,7 @@ class Sampler:
 
 
 def read_samples(paths: Sequence[Path]) -> list[ServerSample]:
-    """Give the samples of all workers, by time; a line that is not whole yet is left out."""
+    """Return the samples of all workers, sorted by time, without an incomplete last line."""
     decode = msgspec.json.Decoder(ServerSample).decode
     found = [
         decode(line)

@@ -1,4 +1,4 @@
-"""The user's own application under its own linqi.toml, made ready for a storm."""
+"""The user's own application with its linqi.toml, prepared for a storm."""
 
 from __future__ import annotations
 
@@ -20,13 +20,18 @@ __all__ = ["config_for_run", "import_app", "transport_of", "user_config"]
 
 
 def user_config(storm: StormConfig, scenario: Scenario) -> Config:
-    """Give the linqi.toml of the order; `ConfigurationError` when the scenario does not fit it."""
+    """Return the configuration in the linqi.toml of `storm`.
+
+    Raises:
+        ConfigurationError: If there is none, or the scenario needs another kind of sessions.
+
+    """
     if storm.config is None:
         raise ConfigurationError(["--app needs --config, the path of its linqi.toml"])
     config = load(storm.config)
     faults = []
     if scenario.embedded not in ("sliding", "dual"):
-        faults.append(f"{scenario.name} has a server of its own; leave --app out")
+        faults.append(f"{scenario.name} starts its own server, expected no --app")
     elif scenario.mode == "dual" and not config.has_store:
         faults.append(f"{scenario.name} needs sessions in a store; {storm.config} has no [store]")
     elif scenario.mode == "sliding" and not config.slides:
@@ -39,7 +44,7 @@ def user_config(storm: StormConfig, scenario: Scenario) -> Config:
 
 
 def transport_of(config: Config | None, path: str) -> TokenTransport:
-    """Give how tokens travel under `config`; as in the embedded applications without one."""
+    """Return where requests carry tokens under `config`, or in the embedded applications."""
     if config is None:
         return TokenTransport(path=path or "/me")
     prefix = config.paths.sessions_prefix or ""
@@ -56,10 +61,10 @@ def transport_of(config: Config | None, path: str) -> TokenTransport:
 def config_for_run(
     config: Config, *, jwks: str, secret: str, store: str, lifetime: float, buffer: float
 ) -> Config:
-    """Give `config` with the keys, the store and the compressed times of one run.
+    """Return `config` with the keys, the store and the compressed times of one run.
 
-    The user's own keys and sessions are never touched. The login throttle is off, because all
-    clients of a storm come from one address.
+    The user's own keys and sessions are not used. The login throttle is off, because all clients
+    of a storm have the same address.
     """
     margin = config.renewal.hard_margin_seconds
     compression = config.renewal.lifetime_seconds / lifetime
@@ -87,7 +92,12 @@ def config_for_run(
 
 
 def import_app(place: str) -> Any:
-    """Give the application at ``module:app``, taken out of a middleware of ours around it."""
+    """Return the application at ``module:app``, without a `JWTMiddleware` around it.
+
+    Raises:
+        ConfigurationError: If it cannot be imported.
+
+    """
     module, colon, member = place.partition(":")
     if not colon:
         raise ConfigurationError([f"the app is {place!r}, expected module:app"])

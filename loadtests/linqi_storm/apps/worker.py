@@ -1,7 +1,7 @@
 """One server process under test: ``python -m linqi_storm.apps.worker SPEC --fd N --samples PATH``.
 
-It serves on a socket that it inherits, so that a successor can take the same socket over without
-a connection being lost in between.
+It serves on an inherited socket, so that a new worker can take over the socket without losing a
+connection.
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ from linqi_storm.apps.sampler import Sampler
 __all__ = ["main"]
 
 _NICENESS: Final = 10
-"""Where cores are short the generator goes first: one that is late measures itself."""
+"""Lower priority than the generator: a generator that runs late makes the run void."""
 
 
 def main() -> None:
-    """Serve until a signal ends it."""
+    """Serve until a signal ends the process."""
     parser = argparse.ArgumentParser(prog="python -m linqi_storm.apps.worker", description=__doc__)
     parser.add_argument("spec", type=Path)
     parser.add_argument("--fd", type=int, required=True)

@@ -1,1 +1,1 @@
-"""The clients of a storm: what each holds and sends, and the process that drives them."""
+"""The clients of a storm, and the load generator process that runs them."""

@@ -1,4 +1,4 @@
-"""A session as its client sees it: what it holds, what it gets, and what it must never get."""
+"""A session as its client sees it: its tokens, and the violations in what it receives."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ __all__ = ["ClientSession", "Sent", "Tally", "Verdict"]
 Verdict = Literal["ok", "renewed", "refused", "lost"]
 
 _REMEMBERED: Final = 4
-"""Renewals a client remembers, to see a second successor of one token."""
+"""Renewals that a client remembers, to detect a second successor of one token."""
 
 
 @dataclass(slots=True)
 class Tally:
-    """What happened to all sessions of one generator; sums add up over generators."""
+    """Counts over all sessions of one generator; they add up over generators."""
 
     renewals: int = 0
     cycles: int = 0
@@ -32,40 +32,43 @@ class Tally:
     reconnects: int = 0
     silent: int = 0
     quiet: int = 0
-    """Quiet requests that were answered with success."""
+    """Quiet requests answered 2xx."""
     quiet_unsent: int = 0
-    """Quiet requests that were not sent, because the token held was over."""
+    """Quiet requests not sent, because the token held had expired."""
     quiet_renewed: int = 0
-    """Quiet requests that were answered with a successor: never right."""
+    """Quiet requests answered with a successor: a violation."""
     renewed_at: Counter[int] = field(default_factory=Counter)
     """Distinct successors by millisecond since the barrier."""
     lags: list[tuple[int, float]] = field(default_factory=list)
     """Session index and lag in seconds."""
     refused_seconds: list[float] = field(default_factory=list)
     examples: list[str] = field(default_factory=list)
-    """What the first violations looked like."""
+    """Descriptions of the first violations."""
 
     def note_violation(self, what: str) -> None:
-        """Keep the story of a violation; only the first few are kept."""
+        """Keep the description of a violation; only the first 10 are kept."""
         if len(self.examples) < 10:
             self.examples.append(what)
 
 
 @dataclass(frozen=True, slots=True)
 class Sent:
-    """A request on its way: the token it bears, as it was when it was sent."""
+    """A request that was sent, with its token at that instant."""
 
     token: bytes
     expires_at: float
     at: float
     is_due: bool
-    """Whether the token was near expiry, so that the answer should bring a successor."""
+    """Whether the token was due for renewal, so that the response should carry a successor."""
 
 
 class ClientSession:
-    """What one honest client holds. Instants are seconds since the barrier.
+    """The tokens of one honest client. Instants are seconds since the barrier.
 
-    `buffer`: how long before expiry the token is due for renewal.
+    Args:
+        index: The number of the session.
+        buffer: Seconds before expiry at which the token is due for renewal.
+
     """
 
     __slots__ = (
@@ -106,17 +109,23 @@ class ClientSession:
 
     @property
     def renew_at(self) -> float:
-        """When the token held is due for renewal."""
+        """The instant at which the token held is due for renewal."""
         return self.expires_at - self.buffer
 
     @property
     def is_silent(self) -> bool:
-        """Whether nothing was sent with the token held since it became due."""
+        """Whether no request was sent with the token held since it became due."""
         return not self._is_lag_noted
 
-    def begin(self, token: bytes, expires_at: float, refresh_token: str = "", sequence: int = 0,
-              refresh_expires_at: float = float("inf")) -> None:  # fmt: skip
-        """Hold the tokens of a new login."""
+    def begin(
+        self,
+        token: bytes,
+        expires_at: float,
+        refresh_token: str = "",
+        sequence: int = 0,
+        refresh_expires_at: float = float("inf"),
+    ) -> None:
+        """Replace all tokens by those of a new login."""
         self._successors.clear()
         self.refresh_token, self.sequence = refresh_token, sequence
         self.refresh_expires_at = refresh_expires_at
@@ -128,14 +137,14 @@ class ClientSession:
         self._is_lag_noted = False
 
     def visit(self, now: float, tally: Tally) -> None:
-        """Note that the client does something at `now`: the lag of a due token is counted once."""
+        """Record that the client opens a page at `now`; the lag of a due token is counted once."""
         if not self._is_lag_noted and now >= self.renew_at and self.revoked_at is None:
             self._is_lag_noted = True
             tally.lags.append((self.index, now - self.renew_at))
             tally.expired_presented += now >= self.expires_at
 
     def send(self, now: float) -> Sent:
-        """Give what a request sent at `now` bears."""
+        """Return a record of a request sent at `now` with the token held."""
         return Sent(self.token, self.expires_at, now, self.renew_at <= now < self.expires_at)
 
     def answered(
@@ -147,7 +156,7 @@ class ClientSession:
         now: float,
         tally: Tally,
     ) -> Verdict:
-        """Take in an answer; ``lost`` when the client has to sign in again."""
+        """Process a response; return ``lost`` if the client has to sign in again."""
         if status == 401:
             return self._refused(sent, now, tally)
         if not 200 <= status < 300:
@@ -161,7 +170,7 @@ class ClientSession:
             self._asked += sent.is_due and sent.token == self.token
             return "ok"
         self._succeed(sent.token, successor, now, tally)
-        # A late answer does not overwrite a newer token.
+        # A late response does not overwrite a newer token.
         if successor_expires_at > self.expires_at:
             self._hold(successor, successor_expires_at)
         return "renewed"
@@ -169,7 +178,7 @@ class ClientSession:
     def polled(
         self, sent: Sent, status: int, brought: bytes | None, now: float, tally: Tally
     ) -> Verdict:
-        """Take in the answer to a quiet request; a successor is counted and not taken up."""
+        """Process the response to a quiet request; a successor is counted and not used."""
         if status == 401:
             return self._refused(sent, now, tally)
         if not 200 <= status < 300:
@@ -183,7 +192,7 @@ class ClientSession:
         return "ok"
 
     def dropped(self, sent: Sent) -> None:
-        """Note that the answer never reached the client, as the scenario wanted it."""
+        """Record that the scenario discarded the response."""
         self._dropped += sent.is_due and sent.token == self.token
 
     def refreshed(
@@ -197,7 +206,7 @@ class ClientSession:
         now: float,
         tally: Tally,
     ) -> None:
-        """Take in a pair of tokens; the one with the highest sequence stays."""
+        """Process a pair of tokens; the pair with the highest sequence is kept."""
         self._succeed(presented.encode(), refresh_token.encode(), now, tally)
         self.retries = 0
         if sequence > self.sequence:
@@ -206,12 +215,12 @@ class ClientSession:
             self._hold(token, expires_at)
 
     def fetched(self, token: bytes, expires_at: float, now: float, tally: Tally) -> None:
-        """Take in a token that the client got from an outside issuer."""
+        """Process a token fetched from an outside issuer."""
         self._succeed(self.token, token, now, tally)
         self._hold(token, expires_at)
 
     def refresh_refused(self, presented: str, now: float, reason: str, tally: Tally) -> Verdict:
-        """Take in that a refresh token was not redeemed; ``lost`` when it is the one held."""
+        """Process a refused refresh token; return ``lost`` if it is the one held."""
         if presented != self.refresh_token or self.revoked_at is not None:
             return "refused"
         tally.cycles += 1
@@ -232,7 +241,7 @@ class ClientSession:
             tally.cycles += 1
             tally.renewed_at[int(now * 1000)] += 1
         elif known is not None and known != successor:
-            self._successors[presented] = None  # counted once, however many there are
+            self._successors[presented] = None  # a violation counts once per token
             tally.duplicate_successors += 1
             tally.note_violation(
                 f"session {self.index} got two successors of one token at {now:.3f} s"
@@ -240,14 +249,14 @@ class ClientSession:
 
     def _refused(self, sent: Sent, now: float, tally: Tally) -> Verdict:
         if self.revoked_at is not None or sent.token == self._lost:
-            return "refused"  # as it should be, or told already
+            return "refused"  # as expected, or already counted
         if now < sent.expires_at:
             return self._lose(sent, tally, f"a live token was refused at {now:.3f} s")
         if sent.token != self.token or self.refresh_token:
-            return "refused"  # a newer token is held, or will be asked for
+            return "refused"  # a newer token is held, or will be requested
         if self._asked:
             return self._lose(
-                sent, tally, f"{self._asked} answers in the buffer brought no successor"
+                sent, tally, f"{self._asked} responses in the buffer carried no successor"
             )
         if self._dropped:
             tally.by_lost_reply += 1
@@ -255,11 +264,11 @@ class ClientSession:
             tally.lapsed += 1
         return self._lose(sent, tally, "")
 
-    def _lose(self, sent: Sent, tally: Tally, wrong: str) -> Verdict:
+    def _lose(self, sent: Sent, tally: Tally, violation: str) -> Verdict:
         self._lost = sent.token
-        if wrong:
+        if violation:
             tally.forced_out += 1
-            tally.note_violation(f"session {self.index}: {wrong}")
+            tally.note_violation(f"session {self.index}: {violation}")
         if sent.token != self.token:
             return "refused"  # a newer one is held
         tally.cycles += 1

@@ -1,4 +1,4 @@
-"""Drives a population of clients against a service, without ever waiting for an answer."""
+"""Runs the clients of one generator against a service, as an open loop."""
 
 from __future__ import annotations
 
@@ -29,17 +29,17 @@ from linqi_storm.schema.generator_plan import Credential, GeneratorPlan
 __all__ = ["Driver", "Reporter"]
 
 Reporter = Callable[[str, str, float, int, Exception | None], None]
-"""Hears of every request: method, name, milliseconds from its intended time, bytes, fault."""
+"""Receives every request: method, name, milliseconds since it was due, bytes, exception."""
 
 _SOONEST_RETRY, _LATEST_RETRY = 0.25, 5.0
 _WATCH_SECONDS, _WATCH_EVERY = 3.0, 0.02
 _ACCEPTED_AFTER_REVOKE: Final = 1.0
-"""The documented bound on how long other workers may go on accepting a revoked session."""
+"""Documented bound in seconds: until then other workers may accept a revoked session."""
 
 
 @dataclass(slots=True, eq=False)
 class _Tab:
-    """One tab of a session: at most one refresh of its own is under way."""
+    """One browser tab of a session, with at most one refresh in progress."""
 
     session: ClientSession
     refreshing: Event | None = None
@@ -47,7 +47,19 @@ class _Tab:
 
 
 class Driver:
-    """The clients of one generator, from the barrier to the last answer."""
+    """The clients of one generator, from the barrier to the last response.
+
+    Args:
+        plan: The plan of the storm, with its barrier.
+        scenario: The behaviour of the clients.
+        sign_in: Signs a client in again after its session was lost.
+        recorder: Counts the requests.
+        forger: Makes the tokens of hostile requests.
+        share: This generator's share of the hostile load, 0 to 1.
+        seed: For all draws.
+        report: Receives every honest request.
+
+    """
 
     def __init__(
         self,
@@ -67,10 +79,9 @@ class Driver:
         self._recorder = recorder
         self._tally = recorder.tally
         self._share = share
-        """Of the hostile load that is this generator's."""
         self._report = report
         self._now = WallClock(plan.begins_at)
-        self._rng = random.Random(seed)  # noqa: S311 - a load, no secret
+        self._rng = random.Random(seed)  # noqa: S311 - not for a secret
         self._requests = RequestBuilder(plan.url, plan.transport)
         self._pool = ConnectionPool(
             plan.url, timeout=plan.timeout, seed=seed, on_reconnect=self._count_reconnect
@@ -94,7 +105,7 @@ class Driver:
         self._running: set[gevent.Greenlet] = set()
 
     def add_clients(self, first_index: int, credentials: Sequence[Credential]) -> None:
-        """Take in clients with the tokens they hold at the barrier."""
+        """Add clients, numbered from `first_index`, with their tokens at the barrier."""
         for index, held in enumerate(credentials, first_index):
             session = ClientSession(index, self._plan.load.buffer)
             zero = self._plan.begins_at
@@ -114,7 +125,7 @@ class Driver:
                     self._polls.add(tab, due + self._rng.random() * self._polls_every)
 
     def drive(self) -> None:
-        """Run until the plan's duration is over and every answer has come or timed out."""
+        """Run for the plan's duration, and until every response has arrived or timed out."""
         ends = self._plan.load.duration
         self._pool.warm(max(1, int(self._scenario.connections * self._share)))
         rate = self._scenario.hostile_per_second * self._share
@@ -156,7 +167,7 @@ class Driver:
         return gap
 
     def _visit(self, tab: _Tab, due: float, parallel: int) -> None:
-        """Open one page: renew first if clients do that here, then ask for everything at once."""
+        """Open one page: renew first if the client does that, then send all its requests."""
         session, mode = tab.session, self._plan.mode
         if tab.is_over or session.revoked_at is not None:
             return
@@ -166,7 +177,7 @@ class Driver:
         if mode != "sliding" and now >= session.renew_at:
             self._renew_first(tab, due)
             if self._now() >= session.expires_at:
-                return  # the run is over, or the session was ended meanwhile
+                return  # the run has ended, or the session
         for _ in range(parallel - 1):
             self._spawn(self._page, tab, due)
         self._page(tab, due)
@@ -190,7 +201,7 @@ class Driver:
             self._login(session)
 
     def _poll(self, tab: _Tab, due: float) -> None:
-        """Send a quiet request while the token held lives, as the clients of linqi do."""
+        """Send a quiet request unless the token held has expired, as the clients of linqi do."""
         session, now = tab.session, self._now()
         if tab.is_over or session.revoked_at is not None:
             return
@@ -200,7 +211,7 @@ class Driver:
             return
         sent = session.send(now)
         response = self._ask(
-            "GET", self._requests.poll(sent.token), due, session=session, good="quiet"
+            "GET", self._requests.poll(sent.token), due, session=session, success="quiet"
         )
         if response is None:
             return
@@ -216,9 +227,9 @@ class Driver:
         *,
         sent: Sent | None = None,
         session: ClientSession,
-        good: str = "ok",
+        success: str = "ok",
     ) -> WireResponse | None:
-        """Send a request and record what came; None when nothing reached the client."""
+        """Send a request and record the outcome; return None if no response reached the client."""
         began = self._now()
         self._in_flight += 1
         fault: Exception | None = None
@@ -231,7 +242,7 @@ class Driver:
             fault, outcome = error, "broken"
         ended = self._now()
         if response is not None:
-            outcome = outcome_of(response.status, good)
+            outcome = outcome_of(response.status, success)
             if outcome == "ok" and self._requests.successor(response) is not None:
                 outcome = "renewed"
             if self._scenario.loses_reply(self._rng):
@@ -242,11 +253,11 @@ class Driver:
         self._recorder.note(int(due), in_flight=self._in_flight)
         self._in_flight -= 1
         size = 0 if response is None else len(response.body)
-        self._report(method, good, (ended - due) * 1000, size, fault)
+        self._report(method, success, (ended - due) * 1000, size, fault)
         return response
 
     def _renew_first(self, tab: _Tab, due: float) -> None:
-        """Let the client renew by itself; requests of one tab wait for one renewal."""
+        """Renew on behalf of the client; all requests of one tab wait for the same renewal."""
         if tab.refreshing is not None:
             tab.refreshing.wait()
             return
@@ -257,7 +268,7 @@ class Driver:
                 wait = tab.session.retry_at - now
                 is_live = now < tab.session.expires_at
                 if is_live or now + wait > self._plan.load.duration + self._plan.timeout:
-                    return  # the token held is still good, or nobody waits any more
+                    return  # the token held is still valid, or the run ends first
                 gevent.sleep(max(0.0, wait))
                 due = self._now()
         finally:
@@ -265,23 +276,23 @@ class Driver:
             tab.refreshing = None
 
     def _renew_once(self, session: ClientSession, due: float) -> bool:
-        """Ask for new tokens once; false when it is worth asking again after ``retry_at``."""
+        """Try to renew once; return False if another try after ``retry_at`` may succeed."""
         if self._plan.mode == "outside":
             return self._fetch(session)
         presented = session.refresh_token
         response = self._ask(
-            "POST", self._requests.refresh(presented), due, session=session, good="refreshed"
+            "POST", self._requests.refresh(presented), due, session=session, success="refreshed"
         )
         now = self._now()
-        got = self._pair_in(response, presented, session.sequence + 1)
-        if got is not None:
+        received = self._pair_in(response, presented, session.sequence + 1)
+        if received is not None:
             session.refreshed(
                 presented,
-                got.token.encode(),
-                got.expires_at - self._plan.begins_at,
-                got.refresh_token,
-                got.refresh_expires_at,
-                got.sequence,
+                received.token.encode(),
+                received.expires_at - self._plan.begins_at,
+                received.refresh_token,
+                received.refresh_expires_at,
+                received.sequence,
                 now,
                 self._tally,
             )
@@ -291,7 +302,7 @@ class Driver:
             if session.refresh_refused(presented, now, reason, self._tally) == "lost":
                 self._login(session)
             return True
-        # Full jitter, and never sooner than the server asks for.
+        # Full jitter, after the time that the server demands.
         session.retries += 1
         least = 0.0 if response is None else float(response.headers.get(b"retry-after", b"0"))
         longest = min(_LATEST_RETRY, _SOONEST_RETRY * 2 ** min(session.retries, 8))
@@ -301,7 +312,7 @@ class Driver:
     def _pair_in(
         self, response: WireResponse | None, presented: str, sequence: int
     ) -> Credential | None:
-        """Read the answer to a refresh; an answer without a token is no better than none."""
+        """Return the tokens in the response to a refresh; None if it has none."""
         if response is None or response.status != 200:
             return None
         try:
@@ -313,41 +324,47 @@ class Driver:
                 refresh_token=presented,
             )
         except ValueError as error:
-            self._tally.note_violation(f"a refresh was answered 200: {error}")
+            self._tally.note_violation(f"a refresh was answered 200 without a token: {error}")
             return None
 
     def _fetch(self, session: ClientSession) -> bool:
         try:
-            got = self._sign_in.sign_in()
+            received = self._sign_in.sign_in()
         except (NoResponseError, TimeoutError):
             session.retry_at = self._now() + self._rng.random() * _SOONEST_RETRY * 2
             return False
         zero = self._plan.begins_at
-        session.fetched(got.token.encode(), got.expires_at - zero, self._now(), self._tally)
+        session.fetched(
+            received.token.encode(), received.expires_at - zero, self._now(), self._tally
+        )
         return True
 
     def _login(self, session: ClientSession) -> None:
-        """Sign in again after the session was lost."""
+        """Sign in again after a session was lost; retry until the run ends."""
         while self._now() < self._plan.load.duration:
             try:
-                got = self._sign_in.sign_in()
+                received = self._sign_in.sign_in()
             except (NoResponseError, TimeoutError):
                 gevent.sleep(self._rng.random())
                 continue
             zero = self._plan.begins_at
-            until = got.refresh_expires_at - zero if got.refresh_token else float("inf")
+            until = received.refresh_expires_at - zero if received.refresh_token else float("inf")
             session.begin(
-                got.token.encode(), got.expires_at - zero, got.refresh_token, got.sequence, until
+                received.token.encode(),
+                received.expires_at - zero,
+                received.refresh_token,
+                received.sequence,
+                until,
             )
             self._tally.logins += 1
             return
 
     def _revoke(self, session: ClientSession, leaves: float) -> None:
-        """Sign a session out, then see how long its access token is still accepted."""
+        """Sign a session out, then measure how long its access token is still accepted."""
         gevent.sleep(max(0.0, leaves - self._now()))
         request = self._requests.logout(session.refresh_token)
-        session.revoked_at = self._now()  # from here on a refusal is what the client wants
-        response = self._ask("POST", request, leaves, session=session, good="ok")
+        session.revoked_at = self._now()  # from now on a refusal is expected
+        response = self._ask("POST", request, leaves, session=session, success="ok")
         if response is None or not 200 <= response.status < 300:
             session.revoked_at = None
             return
@@ -362,12 +379,14 @@ class Driver:
                 last = now
                 if now - since > _ACCEPTED_AFTER_REVOKE:
                     self._tally.accepted_revoked += 1
-                    self._tally.note_violation(f"accepted {now - since:.3f} s after it was revoked")
+                    self._tally.note_violation(
+                        f"a token was accepted {now - since:.3f} s after its session was revoked"
+                    )
             gevent.sleep(_WATCH_EVERY)
         self._tally.refused_seconds.append(last - since)
 
     def _watch_self(self) -> None:
-        """Note the processor time of this process by the second."""
+        """Record the CPU time of this process every second."""
         before, at = time.process_time(), self._now()
         while True:
             gevent.sleep(1 - self._now() % 1)

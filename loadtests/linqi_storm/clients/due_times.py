@@ -1,4 +1,4 @@
-"""Who does something next: many clients, driven by one heap of due times."""
+"""The due times of many members in one heap."""
 
 from __future__ import annotations
 
@@ -14,8 +14,12 @@ T = TypeVar("T")
 class DueTimes(Generic[T]):
     """A heap of due times, in seconds since the barrier.
 
-    A member comes up again one gap after it *should* have come up, not after its answer: a slow
-    server does not slow its clients down (open loop). `gap` gives the next pause of a member.
+    A member is due again one gap after its due time, whenever it was handled: a slow server does
+    not slow its clients down (open loop).
+
+    Args:
+        gap: Returns the next pause of a member, in seconds.
+
     """
 
     def __init__(self, gap: Callable[[T], float]) -> None:
@@ -27,18 +31,18 @@ class DueTimes(Generic[T]):
         return len(self._heap)
 
     def add(self, member: T, due: float) -> None:
-        """Let `member` come up at `due`, and again after each of its gaps."""
-        # The number decides between equal times, so that members need no order.
+        """Add `member`, due at `due` and again after each of its gaps."""
+        # The number decides between equal times: members need not be comparable.
         heapq.heappush(self._heap, (due, self._entries, member))
         self._entries += 1
 
     @property
     def next_due(self) -> float:
-        """When the next one comes up; infinity when nobody does."""
+        """The earliest due time; infinity without members."""
         return self._heap[0][0] if self._heap else float("inf")
 
     def pop(self, now: float) -> Iterator[tuple[float, T]]:
-        """Yield everybody whose time has come with the time, and plan their next ones."""
+        """Yield each due time up to `now` with its member, and plan the member's next one."""
         while self._heap and self._heap[0][0] <= now:
             due, number, member = self._heap[0]
             heapq.heapreplace(self._heap, (due + self._gap(member), number, member))

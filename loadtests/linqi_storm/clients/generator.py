@@ -1,8 +1,8 @@
-"""The process that sends the load: ``python -m linqi_storm.clients.generator FOLDER``.
+"""The load generator process: ``python -m linqi_storm.clients.generator FOLDER``.
 
-The folder holds ``plan.json``; when ``clients.json`` appears there, the storm begins at the instant
-it names. What was counted is appended to ``counts.jsonl``. With ``--processes`` above 1 this
-process is Locust's master and starts that many workers.
+The folder holds ``plan.json``. When ``clients.json`` appears there, the load begins at the instant
+that it contains. Counts are appended to ``counts.jsonl``. With ``--processes`` above 1 this process
+is Locust's master and starts that many workers.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ _POLL: Final = 0.02
 
 
 def main() -> None:
-    """Send the load that the folder describes."""
+    """Send the load that the plan in the folder describes."""
     prog = "python -m linqi_storm.clients.generator"
     parser = argparse.ArgumentParser(prog=prog, description=__doc__)
     parser.add_argument("folder", type=Path)
@@ -64,19 +64,22 @@ def _lead(folder: Path, processes: int, output: BinaryIO) -> None:
     master = environment.create_master_runner("127.0.0.1", port)
     node = Node(environment, sink)
     with _workers(port, processes, folder):
-        _wait(lambda: len(master.clients.ready) == processes, "the workers did not come up")
+        _wait(
+            lambda: len(master.clients.ready) == processes,
+            "the generator's workers did not start",
+        )
         _storm(folder, node, environment, processes)
         master.quit()
 
 
 def _storm(folder: Path, node: Node, environment: Environment, users: int) -> None:
     (folder / "ready").touch()
-    _wait((folder / "clients.json").exists, "nobody was sent", seconds=600)
+    _wait((folder / "clients.json").exists, "clients.json did not appear in time", seconds=600)
     plan, clients = read_plan(folder / "plan.json"), read_clients(folder / "clients.json")
     runner = environment.runner
     assert runner is not None  # noqa: S101 - made above
     gc.collect()
-    gc.freeze()  # thousands of clients need not be looked through again and again
+    gc.freeze()  # keep thousands of clients out of garbage collection
     node.begin(plan, clients)
     runner.start(users, spawn_rate=users)
     node.is_done.wait()

@@ -1,7 +1,7 @@
-"""Keep-alive HTTP/1.1 on raw gevent sockets: what a load generator needs and no more.
+"""Keep-alive HTTP/1.1 on gevent sockets, with only what a load generator needs.
 
-A request costs a third of what `locust.FastHttpUser` takes, so that the servers and not the
-generator are what gets full. Import it only where gevent may take over.
+A request costs a third of the CPU time of `locust.FastHttpUser`, so that the servers and not the
+generator are the bottleneck. Import it only in a process that uses gevent.
 """
 
 from __future__ import annotations
@@ -24,17 +24,18 @@ _MOST_CONNECTIONS: Final = 4_000
 
 
 class NoResponseError(Exception):
-    """No answer came; the message says how it ended."""
+    """No response arrived; the message says why."""
 
 
 @dataclass(slots=True)
 class WireResponse:
-    """A response, whole."""
+    """A complete HTTP response."""
 
     status: int = 0
     headers: dict[bytes, bytes] = field(default_factory=dict)
-    """By lower-case name; of a name that comes twice the last one stays, but all cookies do."""
+    """By lower-case name; of a repeated name the last value, except for cookies."""
     cookies: list[bytes] = field(default_factory=list)
+    """The values of all ``Set-Cookie`` headers."""
     body: bytes = b""
 
 
@@ -61,13 +62,13 @@ class _Reader:
 
     def on_message_complete(self) -> None:
         self.is_whole = True
-        # The parser begins with the next response right after this call.
+        # The parser starts with the next response right after this call.
         self.response.status = self.parser.get_status_code()
         self.is_kept = self.parser.should_keep_alive()
 
 
 class _Connection:
-    """One socket; `uses` tells a fresh one from one the server may have closed meanwhile."""
+    """One socket. With `uses` above 0 the server may have closed it since the last request."""
 
     __slots__ = ("socket", "uses")
 
@@ -76,7 +77,7 @@ class _Connection:
         self.uses = 0
 
     def exchange(self, request: bytes) -> tuple[WireResponse, bool]:
-        """Send and receive; the flag tells whether the connection may be used again."""
+        """Return the response to `request`, and whether the connection may be used again."""
         reader = _Reader()
         has_begun = False
         try:
@@ -84,7 +85,11 @@ class _Connection:
             while not reader.is_whole:
                 data = self.socket.recv(_CHUNK)
                 if not data:
-                    raise _StaleError if self.uses and not has_begun else NoResponseError("cut off")
+                    raise (
+                        _StaleError
+                        if self.uses and not has_begun
+                        else NoResponseError("the connection was closed early")
+                    )
                 has_begun = True
                 reader.parser.feed_data(data)
         except TimeoutError:
@@ -94,7 +99,7 @@ class _Connection:
                 raise _StaleError from error
             raise NoResponseError(type(error).__name__) from error
         except HttpParserError as error:
-            raise NoResponseError("no HTTP") from error
+            raise NoResponseError("the response is not HTTP") from error
         self.uses += 1
         response = reader.response
         response.body = b"".join(reader.body)
@@ -102,14 +107,21 @@ class _Connection:
 
 
 class _StaleError(Exception):
-    """A kept connection was closed by the server before it saw the request."""
+    """The server closed an idle connection before it read the request."""
 
 
 class ConnectionPool:
-    """A pool of connections to one host; they are taken at random, so that all workers are asked.
+    """A pool of connections to one host.
 
-    A request that meets a connection which the server has closed is sent once more on a fresh one,
-    as browsers do; `on_reconnect` hears of it.
+    Connections are chosen at random, so that requests reach all workers. If the server has closed
+    the chosen one, the request is sent once more on a new connection, as browsers do.
+
+    Args:
+        url: Scheme, host and port.
+        timeout: Seconds for connecting and for each read.
+        seed: For the choice of connections.
+        on_reconnect: Called when a request is sent once more.
+
     """
 
     def __init__(
@@ -123,7 +135,7 @@ class ConnectionPool:
         parts = urlsplit(url)
         self._name = parts.hostname or "127.0.0.1"
         port = parts.port or _port(parts.scheme)
-        # Once: a look-up costs more than a request.
+        # Resolved once: a look-up costs more than a request.
         self._family, _, _, _, self._address = gevent.socket.getaddrinfo(
             self._name, port, type=gevent.socket.SOCK_STREAM
         )[0]
@@ -131,17 +143,20 @@ class ConnectionPool:
         self._timeout = timeout
         self._idle: list[_Connection] = []
         self._room = BoundedSemaphore(_MOST_CONNECTIONS)
-        self._draw = random.Random(seed)  # noqa: S311 - which connection is no secret
+        self._rng = random.Random(seed)  # noqa: S311 - which connection is no secret
         self._on_reconnect = on_reconnect
 
     def warm(self, connections: int) -> None:
-        """Open connections before they are needed."""
+        """Open `connections` connections."""
         self._idle.extend(self._connect() for _ in range(connections))
 
     def exchange(self, request: bytes) -> WireResponse:
-        """Send `request`, a whole one, and give its answer.
+        """Send a complete `request` and return its response.
 
-        `TimeoutError` when it takes too long, `NoResponseError` when none comes.
+        Raises:
+            TimeoutError: If a read takes longer than the timeout.
+            NoResponseError: If the connection fails or the response is not HTTP.
+
         """
         with self._room:
             connection = self._take() or self._connect()
@@ -172,7 +187,7 @@ class ConnectionPool:
         idle = self._idle
         if not idle:
             return None
-        place = int(self._draw.random() * len(idle))
+        place = int(self._rng.random() * len(idle))
         idle[place], idle[-1] = idle[-1], idle[place]
         return idle.pop()
 
@@ -191,7 +206,7 @@ class ConnectionPool:
         return _Connection(made)
 
     def close(self) -> None:
-        """Close what is idle."""
+        """Close the idle connections."""
         for connection in self._idle:
             connection.socket.close()
         self._idle.clear()

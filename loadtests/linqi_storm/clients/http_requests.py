@@ -1,4 +1,4 @@
-"""Requests as bytes, and the tokens in their answers."""
+"""Requests as bytes, and the successors in their responses."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _AGENT: Final = b"user-agent: linqi-storm\r\naccept: */*\r\n"
 
 
 class RequestBuilder:
-    """Writes the requests of clients of one host and reads what their answers bring."""
+    """Builds the requests to one host, and reads successors from its responses."""
 
     def __init__(self, url: str, transport: TokenTransport) -> None:
         parts = urlsplit(url)
@@ -36,15 +36,15 @@ class RequestBuilder:
         )
 
     def page(self, token: bytes) -> bytes:
-        """Give the request for a page with `token`."""
+        """Return the request for a page with `token`."""
         return self._before + token + b"\r\n\r\n"
 
     def poll(self, token: bytes) -> bytes:
-        """Return the same request, marked as one that extends no session."""
+        """Return the request for a page, marked as one that extends no session."""
         return self._before + token + b"\r\n" + self._quiet
 
     def successor(self, response: WireResponse) -> bytes | None:
-        """Give the successor that an answer brings, if any."""
+        """Return the successor in a response, or None."""
         if not self._transport.cookie:
             return response.headers.get(self._successor)
         for line in response.cookies:
@@ -57,16 +57,16 @@ class RequestBuilder:
         return None
 
     def refresh(self, refresh_token: str) -> bytes:
-        """Give the request that redeems a refresh token."""
+        """Return the request that redeems a refresh token (RFC 6749, section 6)."""
         body = {"grant_type": "refresh_token", "refresh_token": refresh_token}
         return self._post_json(self._transport.refresh_path, body, {"x-token-delivery": "body"})
 
     def logout(self, refresh_token: str) -> bytes:
-        """Give the request that ends a session."""
+        """Return the request that ends a session."""
         return self._post_json(self._transport.logout_path, {"refresh_token": refresh_token}, {})
 
     def post(self, path: str, content: bytes, media_type: str, headers: Mapping[str, str]) -> bytes:
-        """Give a request with a body."""
+        """Return a POST request with a body."""
         lines = [f"{name}: {value}\r\n".encode("latin-1") for name, value in headers.items()]
         return b"".join(
             [

@@ -1,4 +1,4 @@
-"""What was counted by the second, in a form that adds up over generators."""
+"""Counts and latencies by second, in a form that adds up over generators."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ _DIGITS: Final = 3
 
 
 def new_histogram() -> HdrHistogram:
-    """Give an empty histogram of whole numbers up to 120 million, at three digits."""
+    """Return an empty histogram of integers up to 120 million, at three significant digits."""
     return HdrHistogram(1, _LONGEST_US, _DIGITS)
 
 
 def percentiles_of(histogram: HdrHistogram) -> Percentiles | None:
-    """Give the spread of microseconds as milliseconds; None when there are none."""
+    """Return percentiles in milliseconds of a histogram in microseconds; None if it is empty."""
     if not histogram.get_total_count():
         return None
     at = histogram.get_value_at_percentile
@@ -45,7 +45,7 @@ def percentiles_of(histogram: HdrHistogram) -> Percentiles | None:
 
 
 def spectrum_of(histogram: HdrHistogram) -> Spectrum:
-    """Give all percentiles of microseconds as milliseconds."""
+    """Return all percentiles in milliseconds of a histogram in microseconds."""
     steps = [
         (step.percentile_level_iterated_to, step.value_iterated_to / 1000)
         for step in histogram.get_percentile_iterator(5)
@@ -62,7 +62,7 @@ def spectrum_of(histogram: HdrHistogram) -> Spectrum:
 
 
 def sparse(histogram: HdrHistogram, unit: float) -> Histogram:
-    """Give the filled buckets of whole numbers, each multiplied by `unit`."""
+    """Return the non-empty buckets of `histogram`, each value multiplied by `unit`."""
     steps = [
         (step.value_iterated_to, step.count_added_in_this_iter_step)
         for step in histogram.get_recorded_iterator()
@@ -74,7 +74,7 @@ def sparse(histogram: HdrHistogram, unit: float) -> Histogram:
 
 @dataclass(slots=True)
 class SecondSums:
-    """What was meant for one second."""
+    """Counts of the requests planned for one second."""
 
     outcomes: Counter[str] = field(default_factory=Counter)
     hostile: Counter[str] = field(default_factory=Counter)
@@ -85,9 +85,9 @@ class SecondSums:
 
 
 class LoadRecorder:
-    """Counts in a generator, and gives what is new since it was last asked.
+    """Counts the requests of one generator, and returns what is new since the last report.
 
-    Latencies are recorded in microseconds, from the second in which a request was intended.
+    Latencies are in microseconds and belong to the second for which a request was planned.
     """
 
     def __init__(self, number: int = 0) -> None:
@@ -102,33 +102,33 @@ class LoadRecorder:
         self.parallel: Counter[int] = Counter()
 
     def record(self, intended: float, outcome: str, service_s: float, intended_s: float) -> None:
-        """Record one honest request and its answer."""
+        """Record one honest request, planned for `intended`, with both latencies in seconds."""
         sums = self.seconds[int(intended)]
         sums.outcomes[outcome] += 1
         sums.service.record_value(max(1, int(service_s * 1e6)))
         sums.intended.record_value(max(1, int(intended_s * 1e6)))
 
     def record_hostile(self, intended: float, outcome: str) -> None:
-        """Record one request that is not honest."""
+        """Record one hostile request: its planned instant and its outcome."""
         self.seconds[int(intended)].hostile[outcome] += 1
 
     def record_lag(self, seconds: float) -> None:
-        """Record how late a request began to be sent."""
+        """Record how late a request was sent."""
         self.lag.record_value(max(1, int(seconds * 1e6)))
 
     def record_gap(self, seconds: float) -> None:
-        """Record the pause between two pages."""
+        """Record the pause between two pages, in seconds."""
         self.gaps.record_value(max(1, int(min(seconds, 1e5) * 1000)))
 
     def note(self, second: int, *, in_flight: int, cpu: float | None = None) -> None:
-        """Note the state of the generator in a second; the highest counts."""
+        """Record the state of the generator in a second; the highest values are kept."""
         sums = self.seconds[second]
         sums.in_flight = max(sums.in_flight, in_flight)
         if cpu is not None:
             sums.cpu = max(sums.cpu, cpu)
 
     def delta(self) -> dict[str, Any]:
-        """Give everything since the last call as plain values, and begin anew."""
+        """Return all counts since the last call as plain values, and reset them."""
         tally = asdict(self.tally)
         tally["renewed_at"] = list(self.tally.renewed_at.items())
         news = {
@@ -152,14 +152,14 @@ class LoadRecorder:
         }
         self._clear()
         for name, value in asdict(Tally()).items():
-            setattr(self.tally, name, value)  # in place: others hold it
+            setattr(self.tally, name, value)  # in place: the driver holds a reference
         self.tally.renewed_at = Counter()
         return news
 
 
 @dataclass(slots=True)
 class _SecondTotals:
-    """What all generators together have told of one second; histograms stay encoded."""
+    """The counts of all generators for one second; histograms stay encoded."""
 
     outcomes: Counter[str] = field(default_factory=Counter)
     hostile: Counter[str] = field(default_factory=Counter)
@@ -170,7 +170,7 @@ class _SecondTotals:
 
 
 class LoadTotals:
-    """The ledgers of all generators, added up."""
+    """The sums over all generators."""
 
     def __init__(self) -> None:
         self.tally = Tally()
@@ -181,7 +181,7 @@ class LoadTotals:
         self._latest: dict[int, int] = {}
 
     def merge(self, news: Mapping[str, Any]) -> None:
-        """Add what one ledger gave by `LoadRecorder.delta`."""
+        """Add what `LoadRecorder.delta` returned in a generator."""
         for row in news["seconds"]:
             kept = self._seconds[row["second"]]
             kept.outcomes.update(row["outcomes"])
@@ -190,8 +190,8 @@ class LoadTotals:
             kept.cpu = max(kept.cpu, row["cpu"])
             kept.service.append(row["service"])
             kept.intended.append(row["intended"])
-            told_before = self._latest.get(news["generator"], -1)
-            self._latest[news["generator"]] = max(told_before, row["second"])
+            reported = self._latest.get(news["generator"], -1)
+            self._latest[news["generator"]] = max(reported, row["second"])
         self.lag.decode_and_add(news["lag"])
         self.gaps.decode_and_add(news["gaps"])
         self.parallel.update(dict(news["parallel"]))
@@ -199,20 +199,20 @@ class LoadTotals:
 
     @property
     def seconds(self) -> list[int]:
-        """The seconds of which something is known, in order."""
+        """The seconds with any count, in order."""
         return sorted(self._seconds)
 
     def latest_whole_second(self) -> int | None:
-        """Give the last known second before the one up to which every generator has told."""
-        goes_on = min(self._latest.values(), default=0)
-        return max((known for known in self._seconds if 0 <= known < goes_on), default=None)
+        """Return the last second that every generator has reported completely, or None."""
+        incomplete = min(self._latest.values(), default=0)
+        return max((known for known in self._seconds if 0 <= known < incomplete), default=None)
 
     def counts(self, second: int) -> _SecondTotals:
-        """Give the plain counts of a second."""
+        """Return the counts of a second."""
         return self._seconds[second]
 
     def latencies(self, seconds: Iterable[int]) -> tuple[HdrHistogram, HdrHistogram]:
-        """Give the service and the intended latencies of some seconds together."""
+        """Return the service and the intended latencies of all `seconds` together."""
         service, intended = new_histogram(), new_histogram()
         for second in seconds:
             for encoded in self._seconds[second].service:

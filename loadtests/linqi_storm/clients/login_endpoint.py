@@ -1,4 +1,4 @@
-"""Login endpoints: how one is described, what is posted to it, and what its answer holds."""
+"""Login endpoints: their description, their request body, and the tokens in their response."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ if TYPE_CHECKING:
 __all__ = ["login_content", "read_credential", "read_login", "refusal_of"]
 
 _FOREVER: Final = 1e9
-"""Seconds that a refresh token lives which does not say how long."""
+"""Assumed lifetime in seconds of a refresh token without ``refresh_token_timeout``."""
 
 
 class _Added(msgspec.Struct):
-    """What stands beside the access token; null is as good as absent."""
+    """Members beside the access token; null counts as absent."""
 
     refresh_token: str | None = None
     refresh_token_timeout: float | None = None
@@ -31,13 +31,18 @@ class _Added(msgspec.Struct):
 
 
 class _Refused(msgspec.Struct):
-    """What a refusal says (RFC 6749, section 5.2)."""
+    """An error response (RFC 6749, section 5.2)."""
 
     error: str = ""
 
 
 def read_login(text: str) -> StormLogin | None:
-    """Read what was given as ``--login``; None for an empty text."""
+    """Return the login endpoint that the JSON of ``--login`` describes; None for an empty text.
+
+    Raises:
+        ConfigurationError: If `text` is invalid or has an unknown member.
+
+    """
     if not text:
         return None
     try:
@@ -47,7 +52,7 @@ def read_login(text: str) -> StormLogin | None:
 
 
 def login_content(login: StormLogin, number: int, claims: Mapping[str, Any]) -> tuple[bytes, str]:
-    """Give the body that signs in client `number`, and its media type."""
+    """Return the request body that signs in client `number`, and its media type."""
     body: dict[str, Any] = {
         name: value.replace("{n}", str(number)) for name, value in login.body.items()
     }
@@ -61,20 +66,27 @@ def login_content(login: StormLogin, number: int, claims: Mapping[str, Any]) -> 
 def read_credential(
     body: bytes, now: float, token_field: str, *, sequence: int = 0, refresh_token: str = ""
 ) -> Credential:
-    """Read a token response (RFC 6749, section 5.1) with the members that linqi adds.
+    """Return the tokens in a token response (RFC 6749, section 5.1).
 
-    `now` is on the clock of what is given as ``refresh_expires_at``; `sequence` and
-    `refresh_token` count where the response has none. `ValueError` when it holds no JWT with an
-    ``exp``.
+    Args:
+        body: The response body, with or without the members that linqi adds.
+        now: The current instant, on the clock of the returned ``refresh_expires_at``.
+        token_field: The member with the access token.
+        sequence: Used if the response has no ``sequence``.
+        refresh_token: Used if the response has no ``refresh_token``.
+
+    Raises:
+        ValueError: If the access token is not a JWT with ``exp``.
+
     """
-    told = msgspec.json.decode(body)
-    token = told.get(token_field) if isinstance(told, dict) else None
+    members = msgspec.json.decode(body)
+    token = members.get(token_field) if isinstance(members, dict) else None
     if not isinstance(token, str):
         raise ValueError(f"the response has no {token_field!r}")
     expires_at = expiry_of(token.encode())
     if not expires_at:
-        raise ValueError(f"{token_field!r} is no JWT with an exp")
-    added = msgspec.convert(told, _Added)
+        raise ValueError(f"{token_field!r} is not a JWT with exp")
+    added = msgspec.convert(members, _Added)
     timeout = added.refresh_token_timeout
     return Credential(
         token=token,
@@ -86,7 +98,7 @@ def read_credential(
 
 
 def refusal_of(response: WireResponse) -> str:
-    """Give the status and the codes of a refusal; no other word of the body."""
+    """Return the status and the error codes of a refusal, without other text of its body."""
     try:
         code = msgspec.json.decode(response.body, type=_Refused).error[:40]
     except msgspec.MsgspecError:

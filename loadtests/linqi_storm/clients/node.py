@@ -1,6 +1,6 @@
-"""A storm on Locust: one user a generator, a barrier, and counts that the master adds up.
+"""A storm in Locust's runner: one process on its own, or a master with its workers.
 
-Works on one machine and with Locust's own master and workers alike.
+Each generator process has one Locust user, which runs all of its clients.
 """
 
 from __future__ import annotations
@@ -33,10 +33,13 @@ _NODES: Final[WeakKeyDictionary[Environment, Node]] = WeakKeyDictionary()
 
 
 class Node:
-    """One process of a storm: hears what to do, does its share, and tells what came of it.
+    """One process of a storm: it receives its share of the clients, runs it and reports counts.
 
-    `sink` receives, in the master or where there is only one process, everything that
-    `linqi_storm.clients.load_counts.LoadTotals.merge` takes.
+    Args:
+        environment: Locust's environment, with its runner.
+        sink: In the master, or the only process, receives the counts that
+            `linqi_storm.clients.load_counts.LoadTotals.merge` adds up.
+
     """
 
     def __init__(self, environment: Environment, sink: Callable[[dict[str, Any]], None]) -> None:
@@ -59,7 +62,7 @@ class Node:
             environment.events.worker_report.add_listener(self._on_report)  # type: ignore[no-untyped-call]
 
     def begin(self, plan: GeneratorPlan, clients: StormClients) -> None:
-        """Tell every generator its share; in the master or where there is only one process."""
+        """Send every generator its share of `clients`; for the master or the only process."""
         runner = self._environment.runner
         self._done_by.clear()
         self.is_done.clear()
@@ -83,10 +86,10 @@ class Node:
             runner.send_message(_BEGIN, share, worker)
 
     def drive(self) -> None:
-        """Do the share of this process; returns after the last answer."""
+        """Run the share of this process; return after the last response."""
         self._ready.wait()
         if self._driver is None or self._is_driven:
-            return  # another user of this process does it
+            return  # another user of this process runs it
         self._is_driven = True
         reporter = None
         runner = self._environment.runner
@@ -123,13 +126,13 @@ class Node:
             forger=Forger(scenario.forgeries, [token.encode() for token in refused]),
             share=1 / generators,
             seed=plan.load.seed * 1_000 + number,
-            report=self._tell_locust,
+            report=self._report_to_locust,
         )
         driver.add_clients(first, credentials)
         self._driver = driver
         self._ready.set()
 
-    def _tell_locust(
+    def _report_to_locust(
         self, method: str, name: str, milliseconds: float, size: int, fault: Exception | None
     ) -> None:
         self._environment.events.request.fire(  # type: ignore[no-untyped-call]
@@ -154,15 +157,15 @@ class Node:
             self._sink(data["linqi_storm"])
 
     def _on_begin(self, environment: Environment, msg: Any, **_: Any) -> None:
-        told = msg.data
+        share = msg.data
         self._prepare(
-            msgspec.convert(told["plan"], GeneratorPlan),
-            told["begins_at"],
-            told["first"],
-            msgspec.convert(told["credentials"], tuple[Credential, ...]),
-            tuple(told["refused"]),
-            told["generators"],
-            told["number"],
+            msgspec.convert(share["plan"], GeneratorPlan),
+            share["begins_at"],
+            share["first"],
+            msgspec.convert(share["credentials"], tuple[Credential, ...]),
+            tuple(share["refused"]),
+            share["generators"],
+            share["number"],
         )
 
     def _on_done(self, environment: Environment, msg: Any, **_: Any) -> None:
@@ -173,10 +176,10 @@ class Node:
 
 
 class StormUser(User):
-    """The one Locust user of a generator: it drives all of its clients."""
+    """The one Locust user of a generator: it runs all clients of the process."""
 
     @task
     def storm(self) -> None:
-        """Drive the clients, once."""
+        """Run the clients, once."""
         _NODES[self.environment].drive()
         raise StopUser

@@ -1,4 +1,4 @@
-"""Where a client gets a token when it has to sign in again."""
+"""How a client gets the tokens of a new session: by a signing key or a login endpoint."""
 
 from __future__ import annotations
 
@@ -26,15 +26,21 @@ __all__ = ["SignIn", "sign_in_of"]
 
 
 class SignIn(Protocol):
-    """Gives the tokens of a new session."""
+    """A source of the tokens of new sessions."""
 
     def sign_in(self) -> Credential:
-        """Give them; `NoResponseError` when that did not work."""
+        """Return the tokens of a new session.
+
+        Raises:
+            NoResponseError: If the endpoint does not return tokens.
+            TimeoutError: If it does not respond in time.
+
+        """
         ...
 
 
 class _ByKey:
-    """Signs tokens of sliding sessions with the key of the deployment, as its login would."""
+    """Signs tokens of sliding sessions with the key of the deployment, as its login does."""
 
     def __init__(
         self,
@@ -60,13 +66,13 @@ class _ByKey:
         self._numbers = itertools.count()
 
     def sign_in(self) -> Credential:
-        """Give the first token of a new session."""
+        """Return the first token of a new session."""
         issued = self._renewal.start(f"user-{next(self._numbers)}")
         return Credential(token=issued.token, expires_at=issued.expires_at)
 
 
 class _ByEndpoint:
-    """Asks a login or token endpoint."""
+    """Sends requests to a login or token endpoint."""
 
     def __init__(
         self,
@@ -86,7 +92,7 @@ class _ByEndpoint:
         self._numbers = itertools.count()
 
     def sign_in(self) -> Credential:
-        """Give the tokens of a new session."""
+        """Return the tokens of a new session."""
         claims = {} if self._lifetime is None else {"exp": self._clock() + self._lifetime}
         content, media_type = login_content(self._login, next(self._numbers), claims)
         request = self._requests.post(self._path, content, media_type, self._login.headers)
@@ -98,7 +104,7 @@ class _ByEndpoint:
 
 
 def sign_in_of(plan: GeneratorPlan) -> SignIn:
-    """Give what signs the clients of `plan` in."""
+    """Return the source of tokens that `plan` names."""
     source, load = plan.token_source, plan.load
     if source.login is None:
         return _ByKey(source, lifetime=load.lifetime, buffer=load.buffer, clock=time.time)

@@ -1,4 +1,4 @@
-"""What a token says of itself, as its client reads it: without trusting it."""
+"""Times in a token as its client reads them, without verification."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Final
 import msgspec
 import pybase64
 
-__all__ = ["expiry_of", "life_of"]
+__all__ = ["expiry_of", "lifetime_of"]
 
 
 class _Times(msgspec.Struct):
@@ -19,12 +19,12 @@ _decode: Final = msgspec.json.Decoder(_Times).decode
 
 
 def expiry_of(token: bytes) -> float:
-    """Give ``exp``, in Unix seconds; 0 when it cannot be read."""
+    """Return ``exp`` in Unix seconds; 0 if it cannot be read."""
     return _times_of(token).exp
 
 
-def life_of(token: bytes, now: float) -> float:
-    """Give the seconds from ``iat``, or from `now` where there is none, to ``exp``."""
+def lifetime_of(token: bytes, now: float) -> float:
+    """Return the seconds from ``iat`` to ``exp``; from `now` if there is no ``iat``."""
     times = _times_of(token)
     return times.exp - (now if times.iat is None else times.iat)
 

@@ -1,4 +1,4 @@
-"""The clock that the clients of a storm share with its barrier."""
+"""The clock of the clients of a storm."""
 
 from __future__ import annotations
 
@@ -8,11 +8,16 @@ __all__ = ["WallClock"]
 
 
 class WallClock:
-    """Wall time that never steps back: read once, then carried on by the monotonic clock."""
+    """Wall time that never steps back: read once, then continued by the monotonic clock.
+
+    Args:
+        zero: The instant that the clock counts from, in Unix seconds.
+
+    """
 
     def __init__(self, zero: float) -> None:
         self._shift = time.time() - time.perf_counter() - zero
 
     def __call__(self) -> float:
-        """Give the seconds since `zero`, in Unix seconds."""
+        """Return the seconds since `zero`."""
         return time.perf_counter() + self._shift

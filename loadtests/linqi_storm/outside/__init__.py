@@ -1,1 +1,1 @@
-"""An outside issuer that misbehaves on command, and an API that trusts it."""
+"""An outside issuer that fails on command, and an API that trusts it."""

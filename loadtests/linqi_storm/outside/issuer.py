@@ -1,7 +1,7 @@
-"""An issuer to verify tokens of, over real sockets, that misbehaves on command.
+"""An outside issuer on real sockets that fails on command.
 
-``python -m linqi_storm.outside.issuer --port 0`` serves on loopback only. ``POST /control``
-changes what it does, ``POST /token`` signs a token, ``GET /counts`` tells how often it was asked.
+``python -m linqi_storm.outside.issuer --port 0`` serves on loopback only. ``POST /control`` changes
+its behaviour, ``POST /token`` signs a token, ``GET /counts`` returns the number of fetches.
 """
 
 from __future__ import annotations
@@ -32,21 +32,21 @@ _HANG_SECONDS: Final = 60.0
 _DISCOVERY: Final = "discovery"
 _JWKS: Final = "jwks"
 FAULTS: Final = (
-    "slow", "hang", "error", "garbage", "huge", "redirect", "empty", "broken_key", "wrong_issuer",
-    "cut",
-)  # fmt: skip
+    *("slow", "hang", "cut", "error", "redirect"),
+    *("garbage", "huge", "empty", "broken_key", "wrong_issuer"),
+)
 
 
 @dataclass(slots=True)
 class _Fault:
-    """What one of the two documents does instead of its job."""
+    """The fault of one of the two documents; an empty kind is none."""
 
     kind: str = ""
     seconds: float = 0.0
 
 
 def create_issuer(issuer: str, *, alg: str = "ES256", max_age: int = 300) -> Starlette:
-    """Give the app of the issuer `issuer`, with one fresh key for `alg`."""
+    """Return the app of the issuer `issuer`, with one new key for `alg`."""
     return _Issuer(issuer, alg, max_age).routed()
 
 
@@ -62,7 +62,7 @@ class _Issuer:
         self._withdrawn: dict[str, Key] = {}
 
     def routed(self) -> Starlette:
-        """Give the routes as a Starlette application."""
+        """Return the routes as a Starlette application."""
         return Starlette(
             routes=[
                 Route("/.well-known/openid-configuration", _Faulty(self, _DISCOVERY, self.about)),
@@ -74,14 +74,14 @@ class _Issuer:
         )
 
     async def serve(self, name: str, app: ASGIApp, *asgi: Any) -> None:
-        """Serve the document `name` by `app`, or fail as was commanded."""
+        """Serve the document `name` by `app`, or its fault."""
         self._counts[name] += 1
         fault = self._faults[name]
         if fault.kind in ("slow", "hang"):
             await asyncio.sleep(fault.seconds or _HANG_SECONDS)
-        await (self._misbehave(fault.kind) or app)(*asgi)
+        await (self._faulty_answer(fault.kind) or app)(*asgi)
 
-    def _misbehave(self, kind: str) -> ASGIApp | None:
+    def _faulty_answer(self, kind: str) -> ASGIApp | None:
         match kind:
             case "error":
                 return PlainTextResponse("broken", 500)
@@ -105,7 +105,7 @@ class _Issuer:
         return None
 
     async def about(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer the discovery document."""
+        """Answer with the discovery document."""
         document = {
             "issuer": self._issuer,
             "jwks_uri": f"{self._issuer}/jwks.json",
@@ -114,7 +114,7 @@ class _Issuer:
         await JSONResponse(document)(scope, receive, send)
 
     async def token(self, request: Request) -> Response:
-        """Sign a token with the claims of the body, by the key ``kid`` if it is named."""
+        """Sign a token with the claims in the body, with the key ``kid`` if the body names one."""
         wanted = await request.json()
         kid = wanted.get("kid")
         known = {key.kid: key for key in self._keys.keys} | self._withdrawn
@@ -125,11 +125,11 @@ class _Issuer:
         return JSONResponse({"token": signer.sign(claims), "kid": key.kid})
 
     async def control(self, request: Request) -> Response:
-        """Do what the body says: ``{"do": "publish" | "sign" | "rotate" | "remove" | "fault"}``.
+        """Execute the body's ``{"do": "publish" | "sign" | "rotate" | "remove" | "fault"}``.
 
-        ``publish`` adds a key, ``sign`` makes the newest sign, ``rotate`` does both at once
-        without overlap in time, ``remove`` withdraws the key ``kid``. ``fault`` sets ``kind`` (or
-        none) ``at`` one document or both.
+        ``publish`` adds a key, ``sign`` makes the newest key sign, ``rotate`` does both at once,
+        without overlap. ``remove`` withdraws the key ``kid``. ``fault`` sets ``kind`` (or none)
+        ``at`` one document or both.
         """
         wanted = await request.json()
         match wanted.get("do"):
@@ -157,12 +157,12 @@ class _Issuer:
         return JSONResponse(answer)
 
     async def counts(self, request: Request) -> Response:
-        """Answer how often each document was asked for."""
+        """Answer with the number of fetches of each document."""
         return JSONResponse({name: self._counts[name] for name in (_DISCOVERY, _JWKS)})
 
 
 class _Faulty:
-    """A document as an ASGI app, which a route takes for one only if it is no function."""
+    """A document as an ASGI app: Starlette treats only a non-function as one."""
 
     def __init__(self, issuer: _Issuer, name: str, app: ASGIApp) -> None:
         self._issuer, self._name, self._app = issuer, name, app
@@ -173,7 +173,7 @@ class _Faulty:
 
 
 async def _cut(scope: Scope, receive: Receive, send: Send) -> None:
-    """Promise more than is sent."""
+    """Declare a longer body than is sent."""
     headers = [(b"content-length", b"1000")]
     await send({"type": "http.response.start", "status": 200, "headers": headers})
     await send({"type": "http.response.body", "body": b'{"keys": [', "more_body": True})
@@ -181,7 +181,7 @@ async def _cut(scope: Scope, receive: Receive, send: Send) -> None:
 
 
 def main() -> None:
-    """Serve until a signal ends it; the first line of output is the issuer's URL."""
+    """Serve until a signal ends the process; the first line of output is the issuer's URL."""
     prog = "python -m linqi_storm.outside.issuer"
     parser = argparse.ArgumentParser(prog=prog, description=__doc__)
     parser.add_argument("--port", type=int, default=0)

@@ -1,8 +1,7 @@
-"""An API that trusts one outside issuer: what a project behind Auth0 or Keycloak looks like.
+"""An API that trusts one outside issuer, like a project that uses Auth0 or Keycloak.
 
-``python -m linqi_storm.outside.resource --issuer URL`` serves on loopback only. ``GET /me``
-wants a token, ``GET /keys`` tells the state of the key set, ``GET /readyz`` whether tokens can be
-verified.
+``python -m linqi_storm.outside.resource --issuer URL`` serves on loopback only. ``GET /me`` needs a
+token, ``GET /keys`` returns the state of the key set, ``GET /readyz`` whether it can verify tokens.
 """
 
 from __future__ import annotations
@@ -39,7 +38,7 @@ def create_resource(
     algorithms: tuple[str, ...] = ("ES256",),
     share: Path | None = None,
 ) -> ASGIApp:
-    """Give the app, which verifies tokens of `issuer` by the keys it publishes."""
+    """Return the app, which verifies tokens of `issuer` with its published keys."""
     keys = RemoteKeys(issuer, algorithms, share=share)
     api = Starlette(
         routes=[
@@ -68,7 +67,7 @@ async def _ready(keys: RemoteKeys, request: Request) -> Response:
 
 
 def main() -> None:
-    """Serve until a signal ends it; the first line of output is the URL."""
+    """Serve until a signal ends the process; the first line of output is the URL."""
     prog = "python -m linqi_storm.outside.resource"
     parser = argparse.ArgumentParser(prog=prog, description=__doc__)
     parser.add_argument("--issuer", required=True)
@@ -76,9 +75,11 @@ def main() -> None:
     parser.add_argument("--algorithms", nargs="+", default=["ES256"])
     parser.add_argument("--port", type=int, default=0)
     parser.add_argument("--workers", type=int, default=1)
-    parser.add_argument("--share", type=Path, help="a folder through which the workers ask as one")
+    parser.add_argument("--share", type=Path, help="folder in which workers share the keys")
     parser.add_argument(
-        "--lazy", action="store_true", help="fetch for the first request instead of at the start"
+        "--lazy",
+        action="store_true",
+        help="fetch keys for the first request, not at start",
     )
     options = parser.parse_args()
     app = functools.partial(
@@ -88,11 +89,16 @@ def main() -> None:
         algorithms=tuple(options.algorithms),
         share=options.share,
     )
-    app()  # a fault in the settings shows before anything listens
+    app()  # raises for invalid settings before the socket is open
     config = uvicorn.Config(
-        app, factory=True, ws="none", workers=options.workers, log_level="warning",
-        timeout_graceful_shutdown=2, lifespan="off" if options.lazy else "auto",
-    )  # fmt: skip
+        app,
+        factory=True,
+        ws="none",
+        workers=options.workers,
+        log_level="warning",
+        timeout_graceful_shutdown=2,
+        lifespan="off" if options.lazy else "auto",
+    )
     with socket.create_server(("127.0.0.1", options.port), backlog=2048) as listener:
         print(json.dumps({"url": f"http://127.0.0.1:{listener.getsockname()[1]}"}), flush=True)
         if options.workers > 1:

@@ -1,1 +1,1 @@
-"""A result as it is shown: the HTML page, the terminal, JUnit."""
+"""The output of a result: the HTML page, the terminal, JUnit."""

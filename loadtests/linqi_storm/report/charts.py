@@ -1,4 +1,4 @@
-"""The charts of a storm's report, each from the values of a run."""
+"""The charts of a storm's report."""
 
 from __future__ import annotations
 
@@ -34,12 +34,13 @@ OUTCOMES: Final[Mapping[str, tuple[str, tuple[str, ...], str]]] = {
     "refused": ("401 or 403", ("refused",), "4"),
     "limited": ("429", ("limited",), "6"),
     "unavailable": ("503", ("unavailable",), "2"),
-    "failed": ("other 5xx, and strange answers", ("failed", "strange"), "bad"),
-    "silent": ("no answer", ("timeout", "broken"), "5"),
-    "dropped": ("thrown away on purpose", ("dropped",), "soft"),
+    "failed": ("other 5xx, or an unexpected status", ("failed", "strange"), "bad"),
+    "silent": ("no response", ("timeout", "broken"), "5"),
+    "dropped": ("discarded by the scenario", ("dropped",), "soft"),
 }
-"""Kinds of answers as they are stacked: name, keys of `Second.outcomes`, colour."""
+"""Kinds of responses in stacking order: name, keys of `Second.outcomes`, colour."""
 
+_SIDES: Final = {"intended": "since due", "service": "since sent"}
 _SMALL: Final = 150
 _BARS: Final = 48
 _BAND: Final = 1.96
@@ -49,7 +50,7 @@ _BAND: Final = 1.96
 def _time(run: StormRun) -> Axis:
     last = max((second.second + 1 for second in run.timeline), default=1)
     return Axis(
-        label="since the barrier",
+        label="since the start of the load",
         unit="s",
         low=0,
         high=max(run.setup.load.duration_seconds, min(last, run.setup.load.duration_seconds * 1.2)),
@@ -75,18 +76,18 @@ def _over_time(
 
 
 def _curve(run: StormRun, value: Callable[[Second], float | None]) -> _Points:
-    """Give a value of each second at its middle."""
+    """Return a value of each second, at its middle."""
     return [(second.second + 0.5, value(second)) for second in run.timeline]
 
 
 def _until(run: StormRun, points: _Points) -> _Points:
-    """Leave out what lies beyond the time axis, as an earlier run may have been longer."""
+    """Return the points within the time axis: an earlier run may have been longer."""
     end = _time(run).high or 0.0
     return [(at, value) for at, value in points if at <= end]
 
 
 def renewal_figures(run: StormRun, against: StormRun | None = None) -> Iterator[Figure]:
-    """Draw renewals a second with the least possible rate, chance's share and the peak."""
+    """Draw the renewal rate with the lowest possible rate, the range of chance and the peak."""
     if not run.peaks:
         return
     peak, end = run.peaks[0], run.setup.load.duration_seconds
@@ -95,20 +96,20 @@ def renewal_figures(run: StormRun, against: StormRun | None = None) -> Iterator[
     high = floor * peak.noise95
     series = [
         Series(name="renewals/s", points=_rates(run), hue="1", dash=0),
-        Series(name="least possible: N/A", points=[(0, floor), (end, floor)], hue="soft", dash=1),
-        Series(name="chance alone", points=[], hue="3", band=[(0, low, high), (end, low, high)]),
+        Series(name="lowest possible rate", points=[(0, floor), (end, floor)], hue="soft", dash=1),
+        Series(name="range of chance", points=[], hue="3", band=[(0, low, high), (end, low, high)]),
     ]
     if against is not None:
         series.insert(
-            1, Series(name="before", points=_until(run, _rates(against)), hue="2", dash=1)
+            1, Series(name="earlier run", points=_until(run, _rates(against)), hue="2", dash=1)
         )
     marks = []
     if peak.at is not None:
         marks.append(Mark(at=peak.at, label=f"peak {peak.peak_per_second:.0f}/s"))
     caption = (
-        f"Renewals per second, over a sliding {window:g} s"
+        f"Renewals per second, in a sliding window of {window:g} s"
         if run.rates is not None
-        else "Renewals in each second (the peak is over a sliding window and may be higher)"
+        else "Renewals in each second (the peak is taken in a sliding window and may be higher)"
     )
     yield _over_time(
         run, caption, series, Axis(label="renewals", unit="1/s"), marks=marks, height=280
@@ -123,7 +124,7 @@ def _rates(run: StormRun) -> _Points:
 
 
 def request_figures(run: StormRun) -> Iterator[Figure]:
-    """Draw honest and hostile requests a second."""
+    """Draw honest and hostile requests per second."""
     if not run.timeline:
         return
     series = [Series(name="honest", points=_curve(run, lambda s: s.requests), hue="1", dash=0)]
@@ -134,14 +135,14 @@ def request_figures(run: StormRun) -> Iterator[Figure]:
 
 
 def latency_figures(run: StormRun, against: StormRun | None = None) -> Iterator[Figure]:
-    """Draw latency by second, from the intended time and from the sending."""
+    """Draw latency by second, since requests were due and since they were sent."""
     if not any(second.intended or second.service for second in run.timeline):
         return
     kinds = (("p50", "p50_ms", "3"), ("p99", "p99_ms", "1"), ("p99.9", "p999_ms", "5"))
     axis = Axis(label="latency", unit="ms", is_log=True)
     series = [
         Series(
-            name=f"{name} {side}",
+            name=f"{name} {_SIDES[side]}",
             points=_latency(run, side, field),
             hue=hue,
             dash=0 if side == "intended" else 2,
@@ -151,7 +152,7 @@ def latency_figures(run: StormRun, against: StormRun | None = None) -> Iterator[
     ]
     yield _over_time(
         run,
-        "Latency by second: from the intended time (unbroken) and from the sending (dotted)",
+        "Latency by second: since the request was due (solid) and since it was sent (dotted)",
         series,
         axis,
         height=280,
@@ -159,10 +160,10 @@ def latency_figures(run: StormRun, against: StormRun | None = None) -> Iterator[
     if against is not None:
         before = _until(run, _latency(against, "intended", "p99_ms"))
         pair = [
-            Series(name="p99 intended", points=_latency(run, "intended", "p99_ms"), dash=0),
-            Series(name="before", points=before, dash=1),
+            Series(name="this run", points=_latency(run, "intended", "p99_ms"), dash=0),
+            Series(name="earlier run", points=before, dash=1),
         ]
-        yield _over_time(run, "p99 from the intended time, beside the run before", pair, axis)
+        yield _over_time(run, "p99 latency since due, compared with the earlier run", pair, axis)
 
 
 def _latency(run: StormRun, side: str, field: str) -> _Points:
@@ -174,7 +175,7 @@ def _latency(run: StormRun, side: str, field: str) -> _Points:
 
 
 def outcome_figures(run: StormRun) -> Iterator[Figure]:
-    """Draw what honest requests were answered, stacked."""
+    """Draw the responses to honest requests by kind, stacked."""
     if not run.timeline:
         return
     series, below = [], [0.0] * len(run.timeline)
@@ -191,12 +192,12 @@ def outcome_figures(run: StormRun) -> Iterator[Figure]:
             Series(name=f"{name}: {sum(counts)}", points=[], band=band, is_area=True, hue=hue)
         )
     if series:
-        axis = Axis(label="answers", unit="1/s")
-        yield _over_time(run, "Answers to honest requests, stacked", series, axis)
+        axis = Axis(label="responses", unit="1/s")
+        yield _over_time(run, "Responses to honest requests by kind, stacked", series, axis)
 
 
 def signature_figures(run: StormRun) -> Iterator[Figure]:
-    """Draw signatures beside the successors that clients saw."""
+    """Draw signatures and the successors that clients received."""
     if not any(second.signatures is not None for second in run.timeline):
         return
     series = [
@@ -205,27 +206,27 @@ def signature_figures(run: StormRun) -> Iterator[Figure]:
     ]
     if any(second.renewals_served for second in run.timeline):
         served = _curve(run, lambda s: s.renewals_served)
-        series.append(Series(name="answers with a successor", points=served, dash=2))
+        series.append(Series(name="responses with a successor", points=served, dash=2))
     yield _over_time(
         run, "Signatures and successors per second", series, Axis(label="count", unit="1/s")
     )
 
 
 def lag_figures(run: StormRun) -> Iterator[Figure]:
-    """Draw the time from due to the first request: how many, and what a buffer would lose."""
+    """Draw the time from due for renewal to the first request, and the loss by buffer length."""
     lags = run.lags.lags
     if not lags.total:
         return
     buffer = run.setup.load.buffer_seconds
     top = max(lags.values[-1], buffer) * 1.05
-    axis = Axis(label="from due to the first request after it", unit="s", low=0, high=top)
+    axis = Axis(label="from due for renewal to the next request", unit="s", low=0, high=top)
     marks = [Mark(at=buffer, label=f"buffer {buffer:g} s")]
     bars = Series(name="renewals", points=[], band=_bars(lags, top), is_area=True, hue="1")
-    title = "Renewal lag: how long after a token was due its session came"
-    count = Axis(label="sessions due")
+    title = "Renewal lag: time from when a token was due for renewal to the next request"
+    count = Axis(label="renewals")
     yield title, line_chart(title, [bars], axis, count, marks=marks, height=_SMALL)
-    title = "What a shorter or longer buffer would lose: the share of lags above it"
-    curve = Series(name="share above", points=_survival(lags), hue="1", dash=0)
+    title = "Renewals that a shorter or longer buffer would lose"
+    curve = Series(name="share lost", points=_survival(lags), hue="1", dash=0)
     least = max(0.3 / lags.total, 1e-7)
     share = Axis(label="share lost", is_log=True, low=least, high=1)
     yield title, line_chart(title, [curve], axis, share, marks=marks, height=_SMALL + 50)
@@ -243,7 +244,7 @@ def _bars(lags: Histogram, top: float) -> list[tuple[float, float, float]]:
 
 
 def _survival(lags: Histogram) -> _Points:
-    """Give the steps of the share above; the last one, down to none, cannot be drawn."""
+    """Return the steps of the share above a value; a share of 0 cannot be drawn."""
     points: list[tuple[float, float | None]] = [(0.0, 1.0)]
     left, total = lags.total, lags.total
     for value, count in zip(lags.values, lags.counts, strict=True):
@@ -255,15 +256,15 @@ def _survival(lags: Histogram) -> _Points:
 
 
 def server_figures(run: StormRun) -> Iterator[Figure]:
-    """Draw what the servers told of themselves; nothing where they could not be sampled."""
+    """Draw the samples of the servers; nothing if they were not sampled."""
     if any(second.cache_hits for second in run.timeline):
         share = Axis(label="hits", unit="%", low=0, high=100)
         hits = Series(name="hits", points=_curve(run, _hit_share))
-        yield _over_time(run, "Verified-token cache: hits", [hits], share, height=_SMALL)
+        yield _over_time(run, "Hits of the cache of verified tokens", [hits], share, height=_SMALL)
     for title, field, label, unit, factor in (
-        ("Event-loop lag: the worst of each second", "loop_lag_ms", "lag", "ms", 1.0),
-        ("CPU, share of one core", "cpu", "CPU", "%", 100.0),
-        ("Resident memory", "memory_mb", "memory", "MB", 1.0),
+        ("Event-loop lag: the longest in each second", "loop_lag_ms", "lag", "ms", 1.0),
+        ("CPU of each worker, share of one core", "cpu", "CPU", "%", 100.0),
+        ("Resident memory of each worker", "memory_mb", "memory", "MB", 1.0),
     ):
         series = [
             Series(name=name, points=_curve(run, _of_worker(place, field, factor)))
@@ -273,7 +274,7 @@ def server_figures(run: StormRun) -> Iterator[Figure]:
             axis = Axis(label=label, unit=unit)
             yield _over_time(run, title, series, axis, height=_SMALL)
     for title, field, label in (
-        ("Renewals put off by the budget and still waiting", "budget_queue", "sessions"),
+        ("Renewals deferred by the budget and still waiting", "budget_queue", "sessions"),
         ("Store round trips per second", "store_calls", "calls"),
     ):
         if any(getattr(second, field) for second in run.timeline):
@@ -290,7 +291,7 @@ def _hit_share(second: Second) -> float | None:
 
 
 def _of_worker(place: int, field: str, factor: float) -> Callable[[Second], float | None]:
-    """Give what reads one worker's column; a second without its sample is a gap."""
+    """Return a function that reads one worker's column; a second without a sample is a gap."""
 
     def value(second: Second) -> float | None:
         columns: tuple[float, ...] = getattr(second, field)
@@ -305,7 +306,7 @@ def spectrum_figures(run: StormRun, against: StormRun | None = None) -> Iterator
     spectra = list(_spectra(run, against))
     if spectra:
         axis = Axis(label="latency", unit="ms", is_log=True)
-        title = "Every percentile: each nine is as wide as another"
+        title = "Latency by percentile"
         yield title, percentile_chart(title, spectra, axis, height=280)
 
 
@@ -313,11 +314,11 @@ def _spectra(
     run: StormRun, against: StormRun | None
 ) -> Iterator[tuple[str, list[tuple[float, float]]]]:
     for name, latencies, is_intended in (
-        ("all, intended", run.latencies, True),
-        ("all, service", run.latencies, False),
-        ("inside the windows, intended", run.inside, True),
-        ("outside them, intended", run.outside, True),
-        ("before: all, intended", None if against is None else against.latencies, True),
+        ("all requests, since due", run.latencies, True),
+        ("all requests, since sent", run.latencies, False),
+        ("inside the windows, since due", run.inside, True),
+        ("outside the windows, since due", run.outside, True),
+        ("earlier run, since due", None if against is None else against.latencies, True),
     ):
         pairs = _pairs(latencies, is_intended=is_intended)
         if pairs:
@@ -337,16 +338,12 @@ def _pairs(latencies: Latencies | None, *, is_intended: bool) -> list[tuple[floa
 
 
 def generator_figures(run: StormRun) -> Iterator[Figure]:
-    """Draw how busy the generator was, and how much it had in flight."""
+    """Draw the generator's CPU and its unanswered requests."""
     if not run.timeline:
         return
     busy = Series(name="CPU", points=_curve(run, lambda s: 100 * s.generator_cpu))
-    yield _over_time(
-        run, "The busiest generator, share of one core", [busy],
-        Axis(label="CPU", unit="%", low=0), height=_SMALL,
-    )  # fmt: skip
+    title, axis = "CPU of the busiest generator process", Axis(label="CPU", unit="%", low=0)
+    yield _over_time(run, title, [busy], axis, height=_SMALL)
     flight = Series(name="in flight", points=_curve(run, lambda s: s.in_flight))
-    yield _over_time(
-        run, "Requests unanswered at once, at most", [flight], Axis(label="requests"),
-        height=_SMALL,
-    )  # fmt: skip
+    title = "Most requests without a response at the same time"
+    yield _over_time(run, title, [flight], Axis(label="requests"), height=_SMALL)

@@ -1,4 +1,4 @@
-"""What differs between two storms, and which of it is more than noise."""
+"""The differences between two storms, and which of them exceed noise."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from linqi_storm.schema.results import Latencies, Spectrum, StormRun
 __all__ = ["SAME_MACHINE", "ResultChange", "changes", "differences"]
 
 SAME_MACHINE: Final = 0.2
-"""Latency and CPU of two equal runs on one machine differ by up to this share: a judgement."""
+"""Assumed largest difference in latency and CPU between two equal runs on one machine."""
 _SIGNATURES: Final = "signatures per renewal"
 _DEVIATIONS: Final = 1.96
 """95 % of a normal distribution."""
@@ -29,11 +29,11 @@ class ResultChange:
     less_is_better: bool
     is_beyond_noise: bool
     rule: str
-    """What counts as noise here."""
+    """What counts as noise for this figure."""
 
     @property
     def verdict(self) -> str:
-        """``better``, ``worse`` or ``as before``; empty where one run lacks the figure."""
+        """``better``, ``worse`` or ``as before``; empty if one run lacks the figure."""
         if self.before is None or self.now is None:
             return ""
         if not self.is_beyond_noise:
@@ -42,12 +42,12 @@ class ResultChange:
 
 
 def changes(before: StormRun, now: StormRun) -> tuple[ResultChange, ...]:
-    """Give the figures that decide, of both runs."""
+    """Return the main figures of both runs."""
     return tuple(_changes(before, now))
 
 
 def differences(before: StormRun, now: StormRun) -> tuple[tuple[str, str, str], ...]:
-    """Give every setting that differs, with its two values; what was changed, and what else."""
+    """Return every setting that differs, as its name, the value before and the value now."""
     old, new = _settings(before), _settings(now)
     return tuple(
         (name, old.get(name, ""), new.get(name, ""))
@@ -72,7 +72,7 @@ def _settings(run: StormRun) -> dict[str, str]:
         "lifetime": f"{load.lifetime_seconds:g} s",
         "buffer": f"{load.buffer_seconds:g} s",
         "mean gap": f"{load.mean_gap_seconds:g} s",
-        "requests a page": f"{load.mean_parallel:g}",
+        "requests per page": f"{load.mean_parallel:g}",
         "login spread": f"{load.login_spread_seconds:g} s",
         "compression": f"{load.compression:g}",
         "seed": load.seed,
@@ -88,24 +88,24 @@ def _settings(run: StormRun) -> dict[str, str]:
 def _changes(before: StormRun, now: StormRun) -> Iterator[ResultChange]:
     yield _factor(before, now)
     yield _shares(
-        "sessions lost by force",
+        "forced logouts",
         (before.sessions.forced_out, before.sessions.cycles),
         (now.sessions.forced_out, now.sessions.cycles),
     )
     yield _shares(
-        "sessions lapsed in silence",
+        "sessions expired without a request in the buffer",
         (before.sessions.lapsed, before.sessions.cycles),
         (now.sessions.lapsed, now.sessions.cycles),
     )
-    yield _latency("p99 inside the windows", before.inside, now.inside)
-    yield _latency("p99 outside them", before.outside, now.outside)
+    yield _latency("p99 latency inside the windows", before.inside, now.inside)
+    yield _latency("p99 latency outside the windows", before.outside, now.outside)
     yield _cpu(before, now)
     yield _hits(before, now)
     yield _signatures(before, now)
 
 
 def _factor(before: StormRun, now: StormRun) -> ResultChange:
-    """Compare the peaks: each is a count, and the highest of many windows besides."""
+    """Compare the storm factors: each is a count, and the highest of many windows."""
     old = before.peaks[0] if before.peaks else None
     new = now.peaks[0] if now.peaks else None
     is_beyond = False
@@ -122,7 +122,7 @@ def _factor(before: StormRun, now: StormRun) -> ResultChange:
         now=None if new is None else new.factor,
         less_is_better=True,
         is_beyond_noise=is_beyond,
-        rule="the 95 % spread of the two peak counts; both below chance's own is as before",
+        rule="the 95 % interval of the two peak counts; or both at the level of chance",
     )
 
 
@@ -136,12 +136,12 @@ def _shares(what: str, before: tuple[int, int], now: tuple[int, int]) -> ResultC
         is_beyond = apart > _DEVIATIONS * spread
     return ResultChange(
         what=what,
-        unit="% of cycles",
+        unit="% of tokens",
         before=shares[0],
         now=shares[1],
         less_is_better=True,
         is_beyond_noise=is_beyond,
-        rule="the 95 % spread of two shares, as if cycles were independent",
+        rule="the 95 % interval of the two shares, if tokens are independent",
     )
 
 
@@ -160,12 +160,12 @@ def _latency(what: str, before: Latencies | None, now: Latencies | None) -> Resu
         now=new,
         less_is_better=True,
         is_beyond_noise=is_beyond,
-        rule=f"the 95 % intervals by rank must be apart, and by more than {SAME_MACHINE:.0%}",
+        rule=f"overlapping 95 % intervals, or a difference of up to {SAME_MACHINE:.0%}",
     )
 
 
 def _interval(spectrum: Spectrum) -> tuple[float, float]:
-    """Give where the 99th percentile lies with 95 %, by ranks."""
+    """Return the 95 % interval of the 99th percentile, by ranks."""
     if not spectrum.count:
         return 0.0, math.inf
     half = 100 * _DEVIATIONS * math.sqrt(0.99 * 0.01 / spectrum.count)
@@ -181,19 +181,19 @@ def _cpu(before: StormRun, now: StormRun) -> ResultChange:
         now=new,
         less_is_better=True,
         is_beyond_noise=bool(old and new and _is_far(old, new)),
-        rule=f"more than {SAME_MACHINE:.0%}",
+        rule=f"a difference of up to {SAME_MACHINE:.0%}",
     )
 
 
 def cpu_per_request_us(run: StormRun) -> float | None:
-    """Give the servers' processor time per request in microseconds; None where not sampled."""
+    """Return the servers' CPU time per request in microseconds; None if not sampled."""
     sampled = [second for second in run.timeline if second.cpu and sum(second.memory_mb) > 0]
     requests = sum(s.requests + sum(s.hostile.values()) for s in sampled)
     return 1e6 * sum(sum(s.cpu) for s in sampled) / requests if requests else None
 
 
 def hit_ratio(run: StormRun) -> tuple[int, int]:
-    """Give the hits of the verified-token cache and how often it was asked."""
+    """Return the hits and the look-ups of the cache of verified tokens."""
     hits = sum(second.cache_hits or 0 for second in run.timeline)
     return hits, hits + sum(second.cache_misses or 0 for second in run.timeline)
 
@@ -203,18 +203,18 @@ def _hits(before: StormRun, now: StormRun) -> ResultChange:
     old = 100 * old_hits / old_asked if old_asked else None
     new = 100 * new_hits / new_asked if new_asked else None
     return ResultChange(
-        what="verified-token cache hits",
+        what="hits of the cache of verified tokens",
         unit="%",
         before=old,
         now=new,
         less_is_better=False,
         is_beyond_noise=old is not None and new is not None and abs(old - new) > 1,
-        rule="more than one percentage point",
+        rule="a difference of up to one percentage point",
     )
 
 
 def signatures_per_renewal(run: StormRun) -> float | None:
-    """Give how many signatures a renewal took; None where nobody counted."""
+    """Return the signatures per renewal; None if they were not counted."""
     return next((check.seen for check in run.checks if check.name == _SIGNATURES), None)
 
 
@@ -231,7 +231,7 @@ def _signatures(before: StormRun, now: StormRun) -> ResultChange:
         now=new,
         less_is_better=True,
         is_beyond_noise=is_beyond,
-        rule="the 95 % spread of the two counts",
+        rule="the 95 % interval of the two counts",
     )
 
 

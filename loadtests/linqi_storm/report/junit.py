@@ -1,4 +1,4 @@
-"""A storm as JUnit XML, which continuous integration shows as a list of tests."""
+"""A storm as JUnit XML for continuous integration."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ __all__ = ["write_junit"]
 
 
 def write_junit(runs: Sequence[StormRun], path: Path) -> None:
-    """Write one suite a run and one case an invariant; a void run is an error, not a failure."""
+    """Write one suite per run and one case per invariant; a void run is an error, no failure."""
     root = Xml.Element("testsuites", name="linqi storm")
     for run in runs:
         _add_suite(root, run)
@@ -41,5 +41,5 @@ def _add_suite(root: Xml.Element, run: StormRun) -> None:
         if run.verdict == "VOID":
             Xml.SubElement(case, "skipped", message="the run is void")
         elif not check.passed:
-            told = f"seen {check.seen:g}, at most {check.limit:g}. {check.detail}".strip()
-            Xml.SubElement(case, "failure", message=told)
+            text = f"{check.seen:g}, expected at most {check.limit:g}. {check.detail}".strip()
+            Xml.SubElement(case, "failure", message=text)

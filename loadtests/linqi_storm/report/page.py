@@ -1,4 +1,4 @@
-"""A storm's report: one HTML file that needs nothing else, from the values of a run."""
+"""A storm's report as one self-contained HTML file."""
 
 from __future__ import annotations
 
@@ -38,12 +38,12 @@ _STAMP: Final = "%Y-%m-%d %H:%M:%S UTC"
 
 
 def write_report(run: StormRun, path: Path, against: StormRun | None = None) -> None:
-    """Write the report of `run`, beside the earlier run `against` if there is one."""
+    """Write the report of `run` to `path`, compared with the earlier run `against` if given."""
     path.write_text(render_report(run, against), "utf-8")
 
 
 def render_report(run: StormRun, against: StormRun | None = None) -> str:
-    """Give the page; every text of the run is escaped."""
+    """Return the report as HTML; every text of the run is escaped."""
     sections = list(_sections(run, against))
     links = "".join(
         f'<a href="#{section.anchor}">{escape(section.heading)}</a> ' for section in sections
@@ -51,18 +51,18 @@ def render_report(run: StormRun, against: StormRun | None = None) -> str:
     setup = run.setup
     began = datetime.fromtimestamp(setup.began_at, UTC).strftime(_STAMP)
     intro = (
-        f'<p class="soft">{escape(setup.summary)}. {escape(_told(run))}. Began {began}.</p>'
+        f'<p class="soft">{escape(setup.summary)}. {escape(_description(run))}. Began {began}.</p>'
         f"{_strip(run)}<nav>{links}</nav>"
     )
     style = Path(__file__).with_name("page.css").read_text("utf-8")
     return page(f"{setup.scenario} on {setup.target.name}", intro, sections, style=style)
 
 
-def _told(run: StormRun) -> str:
+def _description(run: StormRun) -> str:
     target, load = run.setup.target, run.setup.load
     parts = (
         f"{load.sessions} sessions, lifetime {load.lifetime_seconds:g} s,"
-        f" buffer {load.buffer_seconds:g} s (real ones are {load.compression:g} times longer)",
+        f" buffer {load.buffer_seconds:g} s (compressed {load.compression:g} times)",
         f"policy {target.policy}" if target.policy else "",
         f"{target.algorithm} {target.key_bits}",
         f"{target.workers} workers" if target.workers else "",
@@ -72,7 +72,7 @@ def _told(run: StormRun) -> str:
 
 
 def _strip(run: StormRun) -> str:
-    """Give what has to be seen first: the verdict, the sentence, what to do, the big figures."""
+    """Return the top of the page: verdict, conclusion, steps, main figures, invariants."""
     kind, word = _word(run)
     faults = "".join(f"<li>{escape(fault)}</li>" for fault in run.generator.faults)
     steps = "".join(f"<li>{escape(step)}</li>" for step in next_steps(run))
@@ -81,20 +81,21 @@ def _strip(run: StormRun) -> str:
         f'<div class="strip {kind}"><div class="word">{escape(word)}</div>'
         f"<p>{escape(outcome_sentence(run))}</p>{f'<ul>{faults}</ul>' if faults else ''}"
         f"<b>What to do</b><ul>{steps}</ul>"
-        f'<p class="soft">Generator {health}: requests began'
-        f" {run.generator.lag_p99_ms:.1f} ms late (p99), busy {run.generator.cpu_p95:.0%}.</p>"
+        f'<p class="soft">Load generator {health}: it sent requests'
+        f" {run.generator.lag_p99_ms:.1f} ms late (p99) and used {run.generator.cpu_p95:.0%} of a"
+        " core (p95).</p>"
         f"</div>{_cards(run)}{checks_table(run)}"
     )
 
 
 def _word(run: StormRun) -> tuple[str, str]:
     if run.verdict != "VOID" and run.setup.target.mode == "naive":
-        return "SHOWN", "SHOWN TO COMPARE WITH"
+        return "SHOWN", "FOR COMPARISON ONLY"
     broken = sum(not check.passed for check in run.checks)
     words = {
         "PASS": f"PASS: all {len(run.checks)} invariants held",
-        "FAIL": f"FAIL: {broken} of {len(run.checks)} invariants broke",
-        "VOID": "VOID: nothing can be concluded",
+        "FAIL": f"FAIL: {broken} of {len(run.checks)} invariants did not hold",
+        "VOID": "VOID: this run allows no conclusion",
     }
     return run.verdict, words[run.verdict]
 
@@ -107,20 +108,22 @@ def _cards(run: StormRun) -> str:
         kind = "bad" if is_storm else "ok"
         cards += [
             (f"{peak.factor:.2f}", f"storm factor, {peak.label}", kind),
-            ("1.00", f"the floor: {peak.floor_per_second:.3g} renewals/s", ""),
-            (f"{peak.noise95:.2f}", "noise floor: 95 % of even runs", ""),
+            ("1.00", f"lowest possible: {peak.floor_per_second:.3g} renewals/s", ""),
+            (f"{peak.noise95:.2f}", "level of chance: 95 % of even renewals stay below", ""),
         ]
     missing, forced = lost_sessions(run), run.sessions.forced_out
     kind = "bad" if forced else "warn" if missing else "ok"
-    cards.append((str(missing), f"lost sessions, {forced} of them by force", kind))
+    cards.append((str(missing), f"sessions lost, {forced} of them forced logouts", kind))
     if run.inside is not None and run.outside is not None:
         slowed = slowdown(run) or 0.0
         kind = "warn" if slowed > SLOWED else "ok"
         inside, outside = run.inside.intended.at(99), run.outside.intended.at(99)
-        cards.append((f"{inside:.1f} ms", f"p99 in the windows; {outside:.1f} outside", kind))
+        cards.append(
+            (f"{inside:.1f} ms", f"p99 latency in the windows; {outside:.1f} ms outside", kind)
+        )
     elif run.latencies.intended.count:
-        cards.append((f"{run.latencies.intended.at(99):.1f} ms", "p99", ""))
-    judged = run.verdict != "VOID"  # what says nothing is neither green nor red
+        cards.append((f"{run.latencies.intended.at(99):.1f} ms", "p99 latency", ""))
+    judged = run.verdict != "VOID"  # figures of a void run have no colour
     shown = "".join(
         f'<div class="card {kind if judged else ""}"><b>{escape(value)}</b>'
         f"<span>{escape(label)}</span></div>"
@@ -136,7 +139,7 @@ def _sections(run: StormRun, against: StormRun | None) -> Iterator[Section]:
         "renewals",
         "Renewals",
         list(charts.renewal_figures(run, against)),
-        "Nobody renewed in this run.",
+        "There was no renewal in this run.",
         peaks_table(run),
     )
     yield _section(
@@ -150,26 +153,26 @@ def _sections(run: StormRun, against: StormRun | None) -> Iterator[Section]:
         latency_table(run),
     )
     yield _section(
-        "outcomes", "Answers", list(charts.outcome_figures(run)), "No request was answered."
+        "outcomes", "Responses", list(charts.outcome_figures(run)), "No request was answered."
     )
     yield _section(
         "signatures",
         "Signatures",
         list(charts.signature_figures(run)),
-        "Signatures were not counted: these servers could not be sampled.",
+        "Signatures were not counted, because the servers were not sampled.",
     )
     yield _section(
         "lag",
         "Renewal lag",
         list(charts.lag_figures(run)),
-        "No token became due and was presented again.",
+        "No token that was due for renewal was presented again.",
         sessions_table(run),
     )
     yield _section(
         "servers",
         "Servers",
         list(charts.server_figures(run)),
-        "These servers could not be sampled: nothing is known of their CPU, loops and caches.",
+        "These servers were not sampled: CPU, event-loop lag and cache hits are unknown.",
         server_table(run),
     )
     yield _section(
@@ -180,7 +183,7 @@ def _sections(run: StormRun, against: StormRun | None) -> Iterator[Section]:
     )
     yield _section(
         "generator",
-        "Generator",
+        "Load generator",
         list(charts.generator_figures(run)),
         "No second was recorded.",
         generator_table(run),
@@ -198,23 +201,23 @@ def _section(
 def _comparison(run: StormRun, against: StormRun) -> Section:
     void = [
         name
-        for name, each in (("the run before", against), ("this run", run))
+        for name, each in (("the earlier run", against), ("this run", run))
         if each.verdict == "VOID"
     ]
     warning = (
         f'<p class="warning">{escape(" and ".join(void).capitalize())} is void:'
-        " what differs below may be the generator's doing.</p>"
+        " differences below may come from the load generator.</p>"
         if void
         else ""
     )
     began = datetime.fromtimestamp(against.setup.began_at, UTC).strftime(_STAMP)
     return Section(
         anchor="comparison",
-        heading="Beside the run before",
-        body=f'{warning}<p class="soft">The run before began {began}.</p>'
+        heading="Comparison with the earlier run",
+        body=f'{warning}<p class="soft">The earlier run began {began}.</p>'
         f"{changes_table(against, run)}"
-        '<p class="soft">One run each: what the machine did meanwhile is in neither interval.'
-        " Repeat both, with the same seeds, before a small change is believed.</p>"
+        '<p class="soft">There is one run each: the intervals do not include other work of the'
+        " machine. Repeat both with the same seeds before you rely on a small difference.</p>"
         f"{differences_table(against, run)}",
     )
 
@@ -223,19 +226,19 @@ def _setup(run: StormRun) -> Section:
     load = run.setup.load
     kept = "".join(f"<li>{escape(text)}</li>" for text in load.not_kept)
     compressed = (
-        f"<p>Lifetime, buffer and gaps are {load.compression:g} times shorter than real ones, which"
-        f" keeps all rates. It does not keep:</p><ul>{kept}</ul>"
+        f"<p>Lifetime, buffer and pauses are {load.compression:g} times shorter than real ones."
+        f" Rates stay the same. These properties do not:</p><ul>{kept}</ul>"
         if kept
-        else "<p>Nothing was compressed: all times are real ones.</p>"
+        else "<p>Times are not compressed.</p>"
     )
     notes = "".join(f"<li>{escape(note)}</li>" for note in run.notes[:_MOST_NOTES])
     more = len(run.notes) - _MOST_NOTES
     rest = f"<li>and {more} more, in the JSON</li>" if more > 0 else ""
-    told = f"<h3>Notes</h3><ul>{notes}{rest}</ul>" if notes else ""
+    listed = f"<h3>Notes</h3><ul>{notes}{rest}</ul>" if notes else ""
     command = " ".join(run.setup.command)
     again = f"<pre>{escape(command)}</pre>" if command else ""
     return Section(
         anchor="setup",
         heading="Configuration",
-        body=f"{compressed}{setup_tables(run)}{again}{told}",
+        body=f"{compressed}{setup_tables(run)}{again}{listed}",
     )

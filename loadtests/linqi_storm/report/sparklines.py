@@ -1,4 +1,4 @@
-"""A timeline for the terminal: one character a second or more, in rows that stand together."""
+"""A timeline for the terminal: rows of characters, each for one or more seconds."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _GAP, _SHADE = " ", "~"
 
 
 def sparkline(values: Sequence[float | None], width: int, *, is_ascii: bool = False) -> str:
-    """Give the highest value of each of at most `width` parts as a character; None is a gap."""
+    """Return a character for each of at most `width` parts, by its highest value."""
     marks = _ASCII if is_ascii else _BLOCKS
     parts = list(_parts(values, width))
     highest = max((value for value in parts if value is not None), default=0.0)
@@ -32,8 +32,8 @@ def sparkline(values: Sequence[float | None], width: int, *, is_ascii: bool = Fa
 def timeline_rows(run: StormRun, width: int, *, is_ascii: bool = False) -> Iterator[str]:
     """Yield the rows of the timeline, each with its highest value; none without seconds.
 
-    A curve is wrong in a summary when it hides its peak: each character is the highest value of
-    its seconds. The last row marks the seconds inside `StormRun.windows`.
+    Each character shows the highest value of its seconds, so that no peak is hidden. The last row
+    marks the seconds inside `StormRun.windows`.
     """
     seconds = run.timeline
     if not seconds:
@@ -42,13 +42,13 @@ def timeline_rows(run: StormRun, width: int, *, is_ascii: bool = False) -> Itera
     for name, unit, values in (
         ("renewals", "/s", [float(second.renewals) for second in seconds]),
         ("requests", "/s", [float(second.requests) for second in seconds]),
-        ("p99", " ms", [_p99(second) for second in seconds]),
+        ("p99 latency", " ms", [_p99(second) for second in seconds]),
         ("loop lag", " ms", [_lag(second) for second in seconds]),
-        ("5xx or none", "/s", [_broken(second) for second in seconds]),
+        ("5xx, silent", "/s", [_broken(second) for second in seconds]),
     ):
         known = [value for value in values if value is not None]
-        if known and (any(known) or name != "5xx or none"):
-            highest = f"most {max(known):.4g}{unit}"
+        if known and (any(known) or name != "5xx, silent"):
+            highest = f"max {max(known):.4g}{unit}"
             yield f"{name:<12}{sparkline(values, room, is_ascii=is_ascii)}  {highest}"
     inside = [1.0 if _is_inside(run, second) else None for second in seconds]
     if any(inside):
@@ -58,7 +58,7 @@ def timeline_rows(run: StormRun, width: int, *, is_ascii: bool = False) -> Itera
 
 
 def _parts(values: Sequence[float | None], width: int) -> Iterator[float | None]:
-    """Yield the highest of each of at most `width` parts of about the same length."""
+    """Yield the highest value of each of at most `width` parts of about equal length."""
     count = min(width, len(values))
     for place in range(count):
         part = values[place * len(values) // count : (place + 1) * len(values) // count]

@@ -1,4 +1,4 @@
-"""What a run has shown, as a table that says whether it held."""
+"""A table of figures on the terminal, with checks that pass or fail."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from rich.text import Text
 __all__ = ["Row", "summarize"]
 
 Row: TypeAlias = tuple[str, str, bool | None]
-"""What was looked at, what was seen, and whether that must hold and did; None for mere facts."""
+"""A figure, its value, and whether its check passed; None for a figure without a check."""
 
 
 def summarize(console: Console, title: str, rows: Sequence[Row]) -> bool:
-    """Print `rows`; tell whether all that must hold held."""
+    """Print `rows` and return whether every check passed."""
     table = Table(title=title, title_justify="left")
-    for column in ("what", "seen", ""):
+    for column in ("Figure", "Measured", "Result"):
         table.add_column(column)
     for what, seen, holds in rows:
         table.add_row(what, Text(seen), "" if holds is None else "ok" if holds else "[red]FAILED")

@@ -1,4 +1,4 @@
-"""The tables of a storm's report: the figures of the JSON, rounded only where it is said."""
+"""The tables of a storm's report, with the figures of the JSON result."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _Row: TypeAlias = Sequence[Cell]
 
 
 def checks_table(run: StormRun) -> str:
-    """Give every invariant with its limit and what was seen; in void runs none is judged."""
+    """Return every invariant with its limit and value; a void run gives no verdict."""
     is_void = run.verdict == "VOID"
 
     def verdict(limit: float | None, passed: bool) -> tuple[str, str]:
@@ -52,11 +52,12 @@ def checks_table(run: StormRun) -> str:
         )
         for check in run.checks
     ]
-    return table(("invariant", "limit", "seen", "", ("detail", "long")), rows)
+    columns = ("Invariant", "Limit", "Measured", "Result", ("Details", "long"))
+    return table(columns, rows)
 
 
 def peaks_table(run: StormRun) -> str:
-    """Give the storm factors beside their floors."""
+    """Return the storm factors with the level of chance."""
     if not run.peaks:
         return ""
     rows: list[_Row] = [
@@ -73,30 +74,30 @@ def peaks_table(run: StormRun) -> str:
         for peak in run.peaks
     ]
     columns = (
-        "part",
-        "from, to",
-        "window",
-        "renewals",
-        "peak",
-        "floor N/A",
-        "factor",
-        "noise 95 %",
+        "Part of the run",
+        "From, to",
+        "Sliding window",
+        "Renewals",
+        "Highest rate",
+        "Lowest possible rate",
+        "Storm factor",
+        "Level of chance (95 %)",
     )
     return table(columns, rows)
 
 
 def latency_table(run: StormRun) -> str:
-    """Give the percentiles that are asked for."""
+    """Return the usual percentiles of all latencies."""
     rows: list[_Row] = []
     for name, latencies in (
-        ("all", run.latencies),
+        ("all requests", run.latencies),
         ("inside the windows", run.inside),
-        ("outside them", run.outside),
+        ("outside the windows", run.outside),
     ):
         if latencies is not None:
-            rows.append((f"{name}, intended", *_spread(latencies.intended)))
-            rows.append((f"{name}, service", *_spread(latencies.service)))
-    return table(("ms", "requests", "mean", "p50", "p90", "p99", "p99.9", "max"), rows)
+            rows.append((f"{name}, since due", *_spread(latencies.intended)))
+            rows.append((f"{name}, since sent", *_spread(latencies.service)))
+    return table(("Latency in ms", "Requests", "Mean", "p50", "p90", "p99", "p99.9", "Max"), rows)
 
 
 def _spread(spectrum: Spectrum) -> tuple[str, ...]:
@@ -107,66 +108,76 @@ def _spread(spectrum: Spectrum) -> tuple[str, ...]:
 
 
 def sessions_table(run: StormRun) -> str:
-    """Give what became of the sessions."""
+    """Return the counts over all sessions."""
     counts, lags = run.sessions, run.lags
     rows: list[_Row] = [
-        ("sessions at the barrier", str(counts.total)),
-        ("renewals, distinct", str(counts.renewals)),
-        ("tokens whose window closed or that were renewed", str(counts.cycles)),
-        ("lost by force", (str(counts.forced_out), "bad" if counts.forced_out else "ok")),
-        ("lapsed: came back only after expiry", str(counts.lapsed)),
-        ("lost with replies thrown away on purpose", str(counts.by_lost_reply)),
-        ("signed in again", str(counts.logins)),
-        ("first presented after expiry", str(lags.expired_presented)),
-        ("due, and silent until the end (not in the histogram)", str(lags.silent)),
-        ("refresh families killed without theft", str(counts.families_killed)),
+        ("sessions at the start of the load", str(counts.total)),
+        ("distinct renewals", str(counts.renewals)),
+        ("tokens renewed, or whose renewal window closed", str(counts.cycles)),
+        (
+            "forced logouts: refused although the client did nothing wrong",
+            (str(counts.forced_out), "bad" if counts.forced_out else "ok"),
+        ),
+        ("expired without a request in the buffer", str(counts.lapsed)),
+        ("lost because the scenario discarded the responses", str(counts.by_lost_reply)),
+        ("logins after a loss", str(counts.logins)),
+        ("tokens due for renewal, first used after expiry", str(lags.expired_presented)),
+        ("tokens due for renewal, without a request until the end", str(lags.silent)),
+        ("refresh token families revoked without theft", str(counts.families_killed)),
     ]
     if counts.quiet or counts.quiet_unsent:
         rows.append(("quiet requests answered", str(counts.quiet)))
-        rows.append(("quiet requests not sent, as the token was over", str(counts.quiet_unsent)))
+        rows.append(
+            ("quiet requests not sent, because the token had expired", str(counts.quiet_unsent))
+        )
     if lags.lags.total:
         buffer = run.setup.load.buffer_seconds
         share = f"{lags.lags.share_above(buffer):.3%} of {lags.lags.total}"
-        rows.append((f"lags above the buffer of {buffer:g} s", share))
+        rows.append((f"renewals lost with the buffer of {buffer:g} s", share))
     if counts.refused_seconds.total:
         longest = max(counts.refused_seconds.values)
-        rows.append(("revoked, refused everywhere after at most", f"{longest:.3f} s"))
-    return table(("sessions", ""), [((str(row[0]), "long"), *row[1:]) for row in rows])
+        rows.append(("longest time until all workers refused a revoked token", f"{longest:.3f} s"))
+    return table(("Sessions", "Count"), [((str(row[0]), "long"), *row[1:]) for row in rows])
 
 
 def server_table(run: StormRun) -> str:
-    """Give what the servers used in all."""
+    """Return the resources that the servers used in the whole run."""
     cost, (hits, asked) = cpu_per_request_us(run), hit_ratio(run)
     calls = sum(second.store_calls or 0 for second in run.timeline)
     memory = [sum(s.memory_mb) for s in run.timeline if s.memory_mb and all(s.memory_mb)]
     rows: list[_Row] = []
     if cost is not None:
-        rows.append(("CPU per request, all workers", f"{cost:.0f} us"))
+        rows.append(("CPU time per request, all workers", f"{cost:.0f} us"))
     if asked:
-        rows.append(("verified-token cache", f"{hits / asked:.2%} of {asked} look-ups hit"))
+        rows.append(
+            ("cache of verified tokens", f"hits for {hits / asked:.2%} of {asked} look-ups")
+        )
     if calls:
         rows.append(("store round trips", str(calls)))
     if memory:
         rows.append(
-            ("memory, all workers, first and last", f"{memory[0]:.1f}, {memory[-1]:.1f} MB")
+            (
+                "memory of all workers, first and last second",
+                f"{memory[0]:.1f}, {memory[-1]:.1f} MB",
+            )
         )
     lags = [lag for second in run.timeline for lag in second.loop_lag_ms]
     if any(lags):
-        rows.append(("event-loop lag, worst", f"{max(lags):.1f} ms"))
-    return table(("servers", ""), rows) if rows else ""
+        rows.append(("longest event-loop lag", f"{max(lags):.1f} ms"))
+    return table(("Servers", "Measured"), rows) if rows else ""
 
 
 def generator_table(run: StormRun) -> str:
-    """Give the generator's health beside the limits that void a run."""
-    told = run.generator
+    """Return the load generator's health with the limits beyond which a run is void."""
+    health = run.generator
     rows: list[_Row] = [
-        _limited("began late, p99", told.lag_p99_ms, LAG_LIMIT_MS, "ms"),
-        _limited("CPU of the busiest, p95", 100 * told.cpu_p95, 100 * CPU_LIMIT, "%"),
-        ("began late, p50", "", f"{told.lag_p50_ms:.2f} ms", ""),
-        ("began late, most", "", f"{told.lag_max_ms:.2f} ms", ""),
+        _limited("delay of requests, p99", health.lag_p99_ms, LAG_LIMIT_MS, "ms"),
+        _limited("CPU of the busiest process, p95", 100 * health.cpu_p95, 100 * CPU_LIMIT, "%"),
+        ("delay of requests, p50", "", f"{health.lag_p50_ms:.2f} ms", ""),
+        ("delay of requests, longest", "", f"{health.lag_max_ms:.2f} ms", ""),
         ("processes", "", str(run.setup.generators), ""),
     ]
-    return table(("generator", "limit", "seen", ""), rows)
+    return table(("Load generator", "Limit", "Measured", "Result"), rows)
 
 
 def _limited(name: str, seen: float, limit: float, unit: str) -> _Row:
@@ -175,7 +186,7 @@ def _limited(name: str, seen: float, limit: float, unit: str) -> _Row:
 
 
 def changes_table(before: StormRun, now: StormRun) -> str:
-    """Give what changed between two runs, and whether that is more than noise."""
+    """Return the main figures of two runs, and whether they differ by more than noise."""
     kinds = {"better": "ok", "worse": "bad", "as before": "soft", "": "soft"}
     rows: list[_Row] = [
         (
@@ -188,7 +199,9 @@ def changes_table(before: StormRun, now: StormRun) -> str:
         )
         for change in changes(before, now)
     ]
-    return table(("what", "before", "now", "now / before", "", ("noise is", "long")), rows)
+    return table(
+        ("Figure", "Before", "Now", "Now / before", "Verdict", ("Counts as noise", "long")), rows
+    )
 
 
 def _figure(value: float | None, unit: str) -> str:
@@ -200,30 +213,30 @@ def _ratio(before: float | None, now: float | None) -> str:
 
 
 def differences_table(before: StormRun, now: StormRun) -> str:
-    """Give what was set otherwise."""
+    """Return the settings that differ between two runs."""
     found = differences(before, now)
     if not found:
         return '<p class="soft">Both runs had the same settings.</p>'
     rows: list[_Row] = [(name, (old, "long"), (new, "long")) for name, old, new in found]
-    return table(("what was set otherwise", ("before", "long"), ("now", "long")), rows)
+    return table(("Different setting", ("Before", "long"), ("Now", "long")), rows)
 
 
 def setup_tables(run: StormRun) -> str:
-    """Give all that is needed to do the run again."""
+    """Return everything that is needed to repeat the run."""
     setup, load, target = run.setup, run.setup.load, run.setup.target
     budget = target.budget_per_second
     what: list[tuple[str, object]] = [
         ("scenario", setup.scenario),
         ("target", f"{target.name} ({target.kind})"),
-        ("mode; policy", f"{target.mode}; {target.policy or 'none'}"),
+        ("mode; renewal policy", f"{target.mode}; {target.policy or 'none'}"),
         ("algorithm", f"{target.algorithm}, {target.key_bits} bits"),
         ("workers", target.workers or "unknown"),
         ("store", target.store or "none"),
-        ("renewal budget, all workers", "none" if budget is None else f"{budget:g}/s"),
+        ("renewal budget of all workers", "none" if budget is None else f"{budget:g}/s"),
         ("sessions", load.sessions),
         ("duration", f"{load.duration_seconds:g} s"),
-        ("lifetime; buffer", f"{load.lifetime_seconds:g}; {load.buffer_seconds:g} s"),
-        ("k, the compression", f"{load.compression:g}"),
+        ("lifetime; buffer in the run", f"{load.lifetime_seconds:g}; {load.buffer_seconds:g} s"),
+        ("compression factor k", f"{load.compression:g}"),
         (
             "real lifetime; buffer",
             f"{load.lifetime_seconds * load.compression:g};"
@@ -231,18 +244,18 @@ def setup_tables(run: StormRun) -> str:
         ),
         ("seed", load.seed),
         ("pauses between pages", load.gaps),
-        ("requests a page, mean", f"{load.mean_parallel:.3g}"),
-        ("login spread", f"{load.login_spread_seconds:g} s"),
+        ("mean requests per page", f"{load.mean_parallel:.3g}"),
+        ("time in which sessions sign in", f"{load.login_spread_seconds:g} s"),
         ("hostile requests", f"{load.hostile_per_second:g}/s"),
-        ("generators", setup.generators),
+        ("load generator processes", setup.generators),
         *((f"setting {name}", value) for name, value in load.options.items()),
     ]
     return "".join(
-        table((title, ("", "long")), [(name, (_text(value), "long")) for name, value in rows])
+        table((title, ("Value", "long")), [(name, (_text(value), "long")) for name, value in rows])
         for title, rows in (
-            ("the storm", what),
-            ("the machine", list(setup.machine.items())),
-            ("versions", list(setup.versions.items())),
+            ("Storm", what),
+            ("Machine", list(setup.machine.items())),
+            ("Versions", list(setup.versions.items())),
         )
         if rows
     )

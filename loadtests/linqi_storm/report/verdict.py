@@ -1,4 +1,4 @@
-"""The summary of a storm on the terminal, and the exit code that goes with it."""
+"""The summary of a storm on the terminal, and its exit code."""
 
 from __future__ import annotations
 
@@ -16,14 +16,16 @@ __all__ = ["EXIT_CODES", "show_verdict"]
 
 _MOST_NOTES: Final = 10
 EXIT_CODES: Final = {"PASS": 0, "FAIL": 1, "VOID": 3}
-"""By verdict; 2 is a wrong call."""
+"""By verdict; 2 stands for invalid options."""
 
 
 def show_verdict(console: Console, run: StormRun) -> None:
-    """Print what `run` has shown, the invariants last, and the verdict."""
+    """Print the figures, the invariants, the verdict and the recommended steps of `run`."""
     setup, target = run.setup, run.setup.target
-    told = " ".join(part for part in (target.policy, target.algorithm, target.store) if part)
-    summarize(console, f"{setup.scenario} on {target.name}: {told}", [*_facts(run), *_checks(run)])
+    tested = " ".join(part for part in (target.policy, target.algorithm, target.store) if part)
+    summarize(
+        console, f"{setup.scenario} on {target.name}: {tested}", [*_facts(run), *_checks(run)]
+    )
     is_ascii = console.encoding.lower() not in ("utf-8", "utf8")
     for row in timeline_rows(run, console.width, is_ascii=is_ascii):
         console.print(row, markup=False, highlight=False, no_wrap=True, crop=False)
@@ -32,11 +34,11 @@ def show_verdict(console: Console, run: StormRun) -> None:
     if len(run.notes) > _MOST_NOTES:
         console.print(f"  and {len(run.notes) - _MOST_NOTES} more notes, in the JSON")
     if run.verdict == "VOID":
-        console.print("[bold red]VOID[/bold red]: the generator did not keep up with its own plan:")
+        console.print("[bold red]VOID[/bold red]: the load generator was too slow:")
         for fault in run.generator.faults:
             console.print(f"  {fault}", markup=False)
     elif target.mode == "naive":
-        console.print("shown to compare with; nothing is demanded of it")
+        console.print("for comparison only: no limits apply")
     else:
         console.print("[green]PASS[/green]" if run.has_passed else "[bold red]FAIL[/bold red]")
     for line in (outcome_sentence(run), *next_steps(run)):
@@ -46,7 +48,7 @@ def show_verdict(console: Console, run: StormRun) -> None:
 def _facts(run: StormRun) -> Iterator[Row]:
     load = run.setup.load
     yield (
-        "sessions; lifetime, buffer, mean gap; compressed",
+        "sessions; lifetime, buffer, mean pause; compression",
         f"{load.sessions}; {load.lifetime_seconds:g}, {load.buffer_seconds:g},"
         f" {load.mean_gap_seconds:.3g} s; {load.compression:g} times",
         None,
@@ -54,30 +56,34 @@ def _facts(run: StormRun) -> Iterator[Row]:
     yield "requests; renewals", f"{run.traffic.requests}; {run.sessions.renewals}", None
     for peak in run.peaks:
         yield (
-            f"storm factor, {peak.label} (sliding {peak.window_seconds:g} s)",
-            f"{peak.factor:.2f}: {peak.peak_per_second:.0f}/s against"
-            f" {peak.floor_per_second:.1f}/s; chance alone {peak.noise95:.2f}",
+            f"storm factor, {peak.label} (window of {peak.window_seconds:g} s)",
+            f"{peak.factor:.2f}: {peak.peak_per_second:.0f}/s, lowest possible"
+            f" {peak.floor_per_second:.1f}/s; level of chance {peak.noise95:.2f}",
             None,
         )
     for name, latencies in (
-        ("all", run.latencies),
+        ("of all requests", run.latencies),
         ("inside the windows", run.inside),
-        ("outside them", run.outside),
+        ("outside the windows", run.outside),
     ):
         if latencies is not None:
-            yield f"p50, p99, p99.9: {name}", _spread(latencies), None
+            yield (
+                f"latency p50, p99, p99.9 {name}",
+                _spread(latencies),
+                None,
+            )
     counts = run.sessions
     yield (
-        "lapsed in silence; lost with their replies; signed in again",
+        "expired without a request in the buffer; responses discarded; logins after a loss",
         f"{counts.lapsed}; {counts.by_lost_reply}; {counts.logins}",
         None,
     )
     if counts.refused_seconds.total:
         longest = max(counts.refused_seconds.values)
-        yield "revoked, and refused everywhere after at most", f"{longest:.3f} s", None
+        yield "longest time until all workers refused a revoked token", f"{longest:.3f} s", None
     generator = run.generator
     yield (
-        "generator: late p50, p99; busy",
+        "load generator: delay p50, p99; CPU",
         f"{generator.lag_p50_ms:.1f}, {generator.lag_p99_ms:.1f} ms; {generator.cpu_p95:.0%}",
         generator.is_valid,
     )
@@ -86,7 +92,7 @@ def _facts(run: StormRun) -> Iterator[Row]:
 def _spread(latencies: Latencies) -> str:
     intended = latencies.intended
     spread = ", ".join(f"{intended.at(share):.1f}" for share in (50, 99, 99.9))
-    return f"{spread} ms from the intended time (service p99 {latencies.service.at(99):.1f} ms)"
+    return f"{spread} ms since due (p99 since sent {latencies.service.at(99):.1f} ms)"
 
 
 def _checks(run: StormRun) -> Iterator[Row]:

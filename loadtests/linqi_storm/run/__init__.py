@@ -1,1 +1,1 @@
-"""One storm, from what was asked for to its result."""
+"""One storm, from its settings to its result."""

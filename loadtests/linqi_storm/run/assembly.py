@@ -1,11 +1,11 @@
-"""Puts what clients and servers told of one storm together into its result."""
+"""The result of one storm, assembled from the counts of clients and servers."""
 
 from __future__ import annotations
 
 import math
 import statistics
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Sequence
 from typing import Final
 
 from linqi_report.machine import describe_machine, versions_of
@@ -13,12 +13,11 @@ from linqi_storm.apps.sampler import ServerSample
 from linqi_storm.clients.load_counts import (
     LoadTotals,
     new_histogram,
-    percentiles_of,
     sparse,
-    spectrum_of,
 )
 from linqi_storm.run.invariants import InvariantRules, RunFacts, check_invariants
 from linqi_storm.run.peaks import peak_of, sliding_rates
+from linqi_storm.run.timeline import latencies_by_window, timeline_of
 from linqi_storm.scenarios.base import Scenario
 from linqi_storm.schema.config import StormConfig
 from linqi_storm.schema.load import StormLoad
@@ -26,11 +25,9 @@ from linqi_storm.schema.results import (
     Generator,
     Histogram,
     Lags,
-    Latencies,
     Peak,
     Rates,
     RequestLoad,
-    Second,
     SessionCounts,
     Setup,
     StormRun,
@@ -44,10 +41,8 @@ __all__ = [
     "assemble",
     "facts_of",
     "generator_of",
-    "latencies_by_window",
     "memory_growth",
     "rates_of",
-    "timeline_of",
 ]
 
 _LIBRARIES: Final = (
@@ -56,102 +51,10 @@ _LIBRARIES: Final = (
 )
 _MOST_SESSIONS: Final = 2_000
 _SOAK_SECONDS: Final = 300
-_WARM_UP: Final = 3
-"""Seconds of cold caches and new connections that count to no window."""
-
-
-def timeline_of(
-    totals: LoadTotals, samples: Sequence[ServerSample], begins_at: float, pids: Sequence[int]
-) -> tuple[Second, ...]:
-    """Give every second, seen from both sides."""
-    by_second: defaultdict[int, dict[int, ServerSample]] = defaultdict(dict)
-    for sample in samples:
-        there = by_second[max(0, round(sample.at - begins_at) - 1)]
-        earlier = there.get(sample.pid)  # where a sample was late, two share a second
-        there[sample.pid] = sample if earlier is None else earlier.joined(sample)
-    renewals = Counter[int]()
-    for millisecond, count in totals.tally.renewed_at.items():
-        renewals[millisecond // 1000] += count
-    return tuple(
-        _second(totals, second, renewals[second], by_second[second], pids)
-        for second in totals.seconds
-        if second >= 0
-    )
-
-
-def _second(
-    totals: LoadTotals,
-    second: int,
-    renewals: int,
-    seen: Mapping[int, ServerSample],
-    pids: Sequence[int],
-) -> Second:
-    counts = totals.counts(second)
-    service, intended = totals.latencies([second])
-    told = [seen.get(pid) for pid in pids]
-    live = list(seen.values())
-
-    def total(name: str) -> int | None:
-        return sum(getattr(sample, name) for sample in live) if live else None
-
-    return Second(
-        second=second,
-        requests=sum(counts.outcomes.values()),
-        outcomes=dict(counts.outcomes),
-        hostile=dict(counts.hostile),
-        renewals=renewals,
-        service=percentiles_of(service),
-        intended=percentiles_of(intended),
-        in_flight=counts.in_flight,
-        generator_cpu=round(counts.cpu, 4),
-        cpu=tuple(0.0 if one is None else round(one.cpu, 4) for one in told),
-        loop_lag_ms=tuple(0.0 if one is None else round(one.loop_lag_ms, 3) for one in told),
-        memory_mb=tuple(0.0 if one is None else round(one.memory_mb, 2) for one in told),
-        signatures=total("signatures"),
-        renewals_served=total("renewals"),
-        cache_hits=total("cache_hits"),
-        cache_misses=total("cache_misses"),
-        store_calls=total("store_calls"),
-        budget_queue=total("budget_queue"),
-    )
-
-
-def latencies_by_window(
-    totals: LoadTotals, windows: Sequence[Window], duration: float
-) -> tuple[Latencies, Latencies | None, Latencies | None]:
-    """Give the latencies of everything, of what lies inside `windows`, and of the rest.
-
-    A second belongs to a window if its middle does. The first seconds, when caches are cold and
-    connections new, belong to neither, but to a window that begins with them: a rush.
-    """
-    seconds = [second for second in totals.seconds if 0 <= second < math.ceil(duration)]
-    rushes = [window for window in windows if window.begins < _WARM_UP]
-    inside = [
-        second
-        for second in seconds
-        if _is_inside(second, windows if second >= _WARM_UP else rushes)
-    ]
-    outside = [
-        second for second in seconds if second >= _WARM_UP and not _is_inside(second, windows)
-    ]
-    return (
-        _latencies(totals, seconds),
-        _latencies(totals, inside) if inside else None,
-        _latencies(totals, outside) if inside and outside else None,
-    )
-
-
-def _is_inside(second: int, windows: Sequence[Window]) -> bool:
-    return any(window.begins <= second + 0.5 < window.ends for window in windows)
-
-
-def _latencies(totals: LoadTotals, seconds: Iterable[int]) -> Latencies:
-    service, intended = totals.latencies(seconds)
-    return Latencies(service=spectrum_of(service), intended=spectrum_of(intended))
 
 
 def peaks_of(totals: LoadTotals, load: StormLoad) -> tuple[Peak, ...]:
-    """Give the storm factor of the first cycle and of the whole run; empty without renewals."""
+    """Return the storm factor of the first cycle and of the whole run; empty without renewals."""
     renewals = totals.tally.renewed_at
     if not renewals:
         return ()
@@ -166,7 +69,7 @@ def peaks_of(totals: LoadTotals, load: StormLoad) -> tuple[Peak, ...]:
 
 
 def rates_of(totals: LoadTotals, load: StormLoad) -> Rates | None:
-    """Give the renewal rate over the window of the peaks; None without renewals."""
+    """Return the renewal rate over the window of the peaks; None without renewals."""
     renewals = totals.tally.renewed_at
     return sliding_rates(renewals, load.duration, load.period) if renewals else None
 
@@ -174,7 +77,7 @@ def rates_of(totals: LoadTotals, load: StormLoad) -> Rates | None:
 def sessions_of(
     totals: LoadTotals, load: StormLoad, samples: Sequence[ServerSample]
 ) -> SessionCounts:
-    """Give what became of the honest sessions."""
+    """Return the counts over all honest sessions."""
     tally = totals.tally
     refused = new_histogram()
     for seconds in tally.refused_seconds:
@@ -196,7 +99,7 @@ def sessions_of(
 
 
 def lags_of(totals: LoadTotals) -> Lags:
-    """Give the time from due to the first request after it."""
+    """Return the times from due for renewal to the first request."""
     lags = new_histogram()
     by_session: defaultdict[int, list[float]] = defaultdict(list)
     for index, lag in totals.tally.lags:
@@ -212,7 +115,7 @@ def lags_of(totals: LoadTotals) -> Lags:
 
 
 def traffic_of(totals: LoadTotals) -> Traffic:
-    """Give what the clients did."""
+    """Return the load as it was measured."""
     pages = sorted(totals.parallel.items())
     return Traffic(
         gaps=sparse(totals.gaps, 0.001),
@@ -226,7 +129,7 @@ def traffic_of(totals: LoadTotals) -> Traffic:
 
 
 def generator_of(totals: LoadTotals) -> Generator:
-    """Tell whether the generators kept up with their plan."""
+    """Return the health of the generators, with the reasons if the run is void."""
     at = totals.lag.get_value_at_percentile
     cpu = sorted(totals.counts(second).cpu for second in totals.seconds if second >= 0)
     cpu_p95 = cpu[math.ceil(0.95 * len(cpu)) - 1] if cpu else 0.0
@@ -234,7 +137,8 @@ def generator_of(totals: LoadTotals) -> Generator:
     faults = []
     if lag_p99 > LAG_LIMIT_MS:
         faults.append(
-            f"requests began {lag_p99:.1f} ms late (p99), expected at most {LAG_LIMIT_MS:g} ms"
+            f"the generator sent requests {lag_p99:.1f} ms late (p99),"
+            f" expected at most {LAG_LIMIT_MS:g} ms"
         )
     if cpu_p95 > CPU_LIMIT:
         faults.append(
@@ -255,7 +159,7 @@ def generator_of(totals: LoadTotals) -> Generator:
 def facts_of(
     totals: LoadTotals, samples: Sequence[ServerSample], issuer_requests: int | None
 ) -> RunFacts:
-    """Give what the invariants are judged by."""
+    """Return the counts that the invariants are checked against."""
     outcomes, hostile = Counter[str](), Counter[str]()
     for second in totals.seconds:
         outcomes.update(totals.counts(second).outcomes)
@@ -288,10 +192,10 @@ def facts_of(
 
 
 def memory_growth(samples: Sequence[ServerSample]) -> float | None:
-    """Give how much the memory of a worker grew after the first half of its life, at most.
+    """Return the largest growth of a worker's memory in the second half of its life, as a share.
 
-    The median of its last fifth over that of the middle one; None where no worker lived for five
-    minutes, because caches fill up in the beginning.
+    That is the median of its last fifth over that of its middle fifth, minus 1. None if no worker
+    lived for five minutes, because caches fill up at first.
     """
     by_worker: defaultdict[int, list[float]] = defaultdict(list)
     for sample in samples:
@@ -307,17 +211,17 @@ def memory_growth(samples: Sequence[ServerSample]) -> float | None:
 
 
 def not_kept(load: StormLoad) -> tuple[str, ...]:
-    """Give what compression changes."""
+    """Return the properties that compression distorts."""
     if load.compression == 1:
         return ()
     return (
-        "noise: fewer renewals fall into a window than in the real system",
-        "cache sizes: entries do not shrink with time",
-        "latency and network delay, which are longer beside a compressed lifetime",
+        "noise: a window has fewer renewals than in the real system",
+        "cache sizes: memory is not compressed",
+        "latency and network delay: they are longer relative to a compressed lifetime",
         *(
             ()
             if load.lifetime >= 60
-            else ("whole-second exp: fractions are issued, as rounding would bundle renewals",)
+            else ("whole-second exp: tokens have fractions, as rounding would bundle renewals",)
         ),
     )
 
@@ -334,7 +238,20 @@ def assemble(
     notes: Sequence[str] = (),
     issuer_requests: int | None = None,
 ) -> StormRun:
-    """Give the result of a storm; `windows` and `notes` are what came up during it."""
+    """Return the result of a storm.
+
+    Args:
+        storm: Its settings.
+        scenario: Its scenario, with the load.
+        target: The service under test.
+        totals: The counts of all generators.
+        begins_at: The barrier, in Unix seconds.
+        samples: Measurements of the server workers.
+        windows: Parts of the run that the scenario marked.
+        notes: What the scenario reported.
+        issuer_requests: Fetches from the outside issuer during the load; None without one.
+
+    """
     load = storm.load
     samples = [sample for sample in samples if sample.at >= begins_at]
     pids = list(dict.fromkeys(sample.pid for sample in samples))
@@ -346,7 +263,7 @@ def assemble(
         most_issuer_requests=scenario.most_issuer_requests(target.workers),
         is_sliding=scenario.mode == "sliding",
         is_agreed=scenario.mode != "sliding" or target.policy in ("", "grid"),
-        is_rival=target.mode == "naive",
+        is_comparison=target.mode == "naive",
     )
     return StormRun(
         setup=Setup(

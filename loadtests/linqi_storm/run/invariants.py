@@ -1,4 +1,4 @@
-"""What must hold in every storm, counted."""
+"""The invariants of a storm: rules that every correct service keeps under load."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ __all__ = ["InvariantRules", "RunFacts", "check_invariants"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunFacts:
-    """What was counted, by clients and servers together."""
+    """Counts of one run, from clients and servers."""
 
     forced_out: int = 0
     failed: int = 0
@@ -27,43 +27,44 @@ class RunFacts:
     renewals: int = 0
     """Distinct (session, renewal) pairs."""
     signatures: int | None = None
-    """None where the servers were not sampled."""
+    """None if the servers were not sampled."""
     signed_twice: int | None = None
     families_killed: int | None = None
     accepted_expired: int = 0
     accepted_revoked: int = 0
     accepted_forged: int = 0
     quiet: int = 0
-    """Quiet requests that were answered with success."""
+    """Quiet requests answered 2xx."""
     quiet_renewed: int = 0
-    """Those that were answered with a successor."""
+    """Quiet requests answered with a successor."""
     hostile: int = 0
     """Requests that had to be refused."""
     memory_growth: float | None = None
-    """Of the worker that grew most, as a share; None in runs too short to tell."""
+    """Largest growth of a worker's memory, as a share; None in short runs."""
     issuer_requests: int | None = None
-    """Fetches of the outside issuer's documents; None without one."""
+    """Fetches of the outside issuer's documents; None without an issuer."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class InvariantRules:
-    """What of it a scenario allows."""
+    """What one scenario allows."""
 
     workers: int = 1
     may_be_unavailable: bool = False
+    """Whether 503 is an expected response."""
     most_issuer_requests: int = 0
     is_sliding: bool = True
     is_agreed: bool = True
-    """Whether workers make equal successors without a word: on the grid alone."""
-    is_rival: bool = False
-    """Somebody else's middleware: its figures are shown, and nothing is demanded of it."""
+    """Whether all workers sign equal successors, as under the grid policy."""
+    is_comparison: bool = False
+    """Whether the service is shown for comparison only, without limits."""
 
 
 def check_invariants(facts: RunFacts, rules: InvariantRules) -> tuple[Check, ...]:
-    """Give every invariant that applies, with what was seen."""
+    """Return every invariant that applies, with the value measured."""
     return tuple(
         Check(name=name, limit=None, seen=seen, passed=True, detail=detail)
-        if rules.is_rival or limit is None
+        if rules.is_comparison or limit is None
         else Check(name=name, limit=limit, seen=seen, passed=seen <= limit, detail=detail)
         for name, limit, seen, detail in _counted(facts, rules)
     )
@@ -72,18 +73,19 @@ def check_invariants(facts: RunFacts, rules: InvariantRules) -> tuple[Check, ...
 def _counted(
     facts: RunFacts, rules: InvariantRules
 ) -> Iterator[tuple[str, float | None, float, str]]:
+    # Result files and comparisons identify invariants by these names: do not change them.
     yield "forced logouts of honest users", 0, facts.forced_out, ""
-    unintended = 0 if rules.may_be_unavailable else facts.unavailable
-    intended = f"{facts.unavailable} intended 503" if rules.may_be_unavailable else ""
-    yield "5xx other than an intended 503", 0, facts.failed + unintended, intended
+    unexpected = 0 if rules.may_be_unavailable else facts.unavailable
+    expected = f"{facts.unavailable} intended 503" if rules.may_be_unavailable else ""
+    yield "5xx other than an intended 503", 0, facts.failed + unexpected, expected
     yield "honest requests without an answer", 0, facts.unanswered, ""
     yield "honest requests told to slow down", 0, facts.limited, ""
     same = 0 if rules.is_agreed else None
     yield "renewals with two different successors", same, facts.duplicate_successors, ""
     if rules.is_sliding and facts.signatures is not None:
         ratio = facts.signatures / facts.renewals if facts.renewals else 0.0
-        told = f"{facts.signatures} for {facts.renewals} renewals, {rules.workers} workers"
-        yield "signatures per renewal", rules.workers, round(ratio, 4), told
+        detail = f"{facts.signatures} for {facts.renewals} renewals, {rules.workers} workers"
+        yield "signatures per renewal", rules.workers, round(ratio, 4), detail
     if rules.is_sliding and facts.signed_twice is not None:
         yield "renewals signed twice by one worker", 0, facts.signed_twice, ""
     yield "expired tokens accepted", 0, facts.accepted_expired, ""

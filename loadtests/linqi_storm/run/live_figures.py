@@ -1,4 +1,4 @@
-"""The figures of a storm while it goes on, as the terminal and Locust's page show them."""
+"""The figures of a running storm, for the terminal and Locust's page."""
 
 from __future__ import annotations
 
@@ -13,27 +13,27 @@ __all__ = ["LiveFigures", "live_figures", "peak_so_far"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LiveFigures:
-    """The last whole second of a storm, and what was counted until then."""
+    """The last complete second of a storm, and the counts until then."""
 
     second: int
     requests: int
     renewals: int
     unanswered: int
-    """In this second: timeouts, broken connections and answers of 5xx."""
+    """Timeouts, broken connections and 5xx responses in this second."""
     p50_ms: float
     p99_ms: float
-    """From the intended time."""
+    """Latency since the request was due."""
     lapsed: int
     forced_out: int
     wrong: int
-    """Whatever breaks an invariant and has an example; at most the first few are kept."""
+    """Violations of invariants that have an example; at most 10."""
     accepted: int
-    """Expired, revoked and forged tokens that opened a page."""
+    """Expired, revoked and forged tokens that were accepted."""
     generator_lag_p99_ms: float
 
 
 def live_figures(totals: LoadTotals) -> LiveFigures | None:
-    """Give the figures of the last whole second; None before the first one is."""
+    """Return the figures of the last complete second; None before there is one."""
     latest = totals.latest_whole_second()
     if latest is None:
         return None
@@ -56,6 +56,6 @@ def live_figures(totals: LoadTotals) -> LiveFigures | None:
 
 
 def peak_so_far(totals: LoadTotals, load: StormLoad) -> float:
-    """Give the highest renewal rate over the window of the peaks, in renewals per second."""
+    """Return the highest renewal rate over the window of the peaks, in renewals per second."""
     rates = sliding_rates(totals.tally.renewed_at, load.duration, load.period)
     return max(rates.per_second, default=0.0)

@@ -1,4 +1,4 @@
-"""Applications on this machine as a target, with the servers that stand behind them."""
+"""Applications on this machine as a target, with their store or issuer."""
 
 from __future__ import annotations
 
@@ -35,11 +35,11 @@ __all__ = ["LocalTarget"]
 
 _AT_ONCE: Final = 20
 _SIGN_IN_SECONDS: Final = 0.0006
-"""A guess at what a sign-in at a store takes beside its signature."""
+"""Estimated time of a sign-in at a store without its signature."""
 
 
 class LocalTarget:
-    """Workers around an embedded application, or around the user's own with its linqi.toml."""
+    """Workers that serve an embedded application, or the user's own with its linqi.toml."""
 
     def __init__(self, storm: StormConfig, scenario: Scenario) -> None:
         self._storm = storm
@@ -58,7 +58,7 @@ class LocalTarget:
 
     @contextlib.contextmanager
     def running(self, folder: Path) -> Iterator[LocalTarget]:
-        """Serve while the context lasts."""
+        """Return a context manager in which the workers serve, with files in `folder`."""
         kind, load, mode = self._scenario.embedded, self._scenario.load, self._scenario.mode
         KeySet([self._key]).save(folder / "key.json")
         KeySet([Key.generate("HS256")]).save(folder / "secret.json")
@@ -117,7 +117,7 @@ class LocalTarget:
 
     @contextlib.contextmanager
     def _store(self, folder: Path) -> Iterator[str]:
-        """Give a store's URL; that of a server to be shut leads through a relay."""
+        """Start the store and yield its URL, through a relay if the scenario needs one."""
         if self._storm.store == "sqlite":
             self._database = folder / "sessions.db"
             yield f"sqlite:{self._database}"
@@ -130,7 +130,7 @@ class LocalTarget:
                 url = self._relay.url
             made = open_store(url)
             if isinstance(made, PostgresStore):
-                asyncio.run(made.initialize())  # its schema is not the workers' to make
+                asyncio.run(made.initialize())  # the workers do not create its schema
             yield url
 
     @contextlib.contextmanager
@@ -140,7 +140,7 @@ class LocalTarget:
             yield url
 
     def describe(self) -> Target:
-        """Tell what is tested."""
+        """Return a description of the service under test."""
         spec, storm = self._spec, self._storm
         return Target(
             kind="app" if storm.app else "embedded",
@@ -155,7 +155,7 @@ class LocalTarget:
         )
 
     def sign_in_seconds(self) -> float:
-        """Estimate how long `clients` will take."""
+        """Return an estimate of the seconds that `clients` takes."""
         each = signing_pace(self._key)
         if self._scenario.mode == "dual":
             each += _SIGN_IN_SECONDS
@@ -166,7 +166,7 @@ class LocalTarget:
     async def clients(
         self, scenario: Scenario, begins_at: float
     ) -> tuple[Sequence[Credential], Sequence[str]]:
-        """Give what the clients hold at the barrier, and tokens that must be refused."""
+        """Return the tokens of all clients at the barrier, and tokens that must be refused."""
         if self._scenario.mode == "outside":
             return await self._fetch_all(scenario.load.sessions), ()
         if self._scenario.mode == "dual":
@@ -179,7 +179,7 @@ class LocalTarget:
         return held, refused_tokens(by_key, begins_at)
 
     async def _sign_in_all(self, scenario: Scenario, begins_at: float) -> list[Credential]:
-        """Start the sessions in the store, at such an instant that their tokens have expired."""
+        """Create the sessions in the store, with expired tokens if the scenario needs them."""
         age = self._spec.lifetime + 1 if scenario.is_expired_at_start() else 0.0
         now = begins_at - age
         sessions = build_sessions(self._spec, clock=lambda: now)
@@ -210,31 +210,33 @@ class LocalTarget:
             async def fetch(index: int) -> Credential:
                 async with gate:
                     until = time.time() + self._spec.lifetime * (1 + index / sessions) / 2
-                    told = {"claims": {"sub": f"user-{index}", "exp": until}}
-                    answer = await client.post("/token", json=told)
+                    body = {"claims": {"sub": f"user-{index}", "exp": until}}
+                    answer = await client.post("/token", json=body)
                     token = answer.raise_for_status().json()["token"]
                     return Credential(token=token, expires_at=until)
 
             return list(await asyncio.gather(*map(fetch, range(sessions))))
 
     def samples(self) -> Sequence[ServerSample]:
-        """Give what the workers have told."""
+        """Return the samples of the workers."""
         return [] if self._worker_pool is None else self._worker_pool.samples()
 
     def check(self) -> None:
-        """Raise `ServerDiedError` when a worker has ended by itself."""
+        """Raise `ServerDiedError` if a worker has ended unexpectedly."""
         if self._worker_pool is not None:
             self._worker_pool.check()
 
     async def restart_workers(self) -> None:
-        """Replace one worker after the other."""
+        """Replace the workers one by one."""
         assert self._worker_pool is not None  # noqa: S101 - called while running
         await asyncio.to_thread(self._worker_pool.replace_all)
 
     async def store_down(self) -> None:
-        """Shut the relay, or lock the database of SQLite for everybody else."""
+        """Close the relay, or lock the SQLite database exclusively."""
         if not self._scenario.shuts_store:
-            raise ConfigurationError([f"{self._scenario.name} shuts the store: set shuts_store"])
+            raise ConfigurationError(
+                [f"{self._scenario.name} makes the store unreachable, expected shuts_store = True"]
+            )
         if self._relay is not None:
             self._relay.shut()
             return
@@ -249,7 +251,7 @@ class LocalTarget:
         self._lock = await asyncio.to_thread(lock)
 
     async def store_up(self) -> None:
-        """Open it again."""
+        """Make the store reachable again."""
         if self._relay is not None:
             self._relay.open()
         if self._lock is not None:
@@ -258,14 +260,14 @@ class LocalTarget:
             self._lock = None
 
     async def issuer(self, **command: Any) -> Mapping[str, Any]:
-        """Command the outside issuer."""
+        """Send a command to the outside issuer; return its response."""
         async with httpx2.AsyncClient(base_url=self._issuer_url, timeout=10) as client:
             answer = await client.post("/control", json=command)
-            told: Mapping[str, Any] = answer.raise_for_status().json()
-            return told
+            state: Mapping[str, Any] = answer.raise_for_status().json()
+            return state
 
     async def issuer_requests(self) -> int | None:
-        """Tell how often its documents were asked for."""
+        """Return the number of fetches from the issuer; None without one."""
         if not self._issuer_url:
             return None
         async with httpx2.AsyncClient(base_url=self._issuer_url, timeout=10) as client:

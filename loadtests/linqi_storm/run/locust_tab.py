@@ -1,7 +1,7 @@
-"""A tab in Locust's own page with the figures of the storm that runs.
+"""A tab in Locust's web page with the figures of the running storm.
 
 Locust's page draws a table for every entry of ``extended_tables`` and fills it from
-``extended_stats`` in the answers of ``/stats/requests``; cells are text there and never markup.
+``extended_stats`` in the responses of ``/stats/requests``. It shows cells as text, not as markup.
 """
 
 from __future__ import annotations
@@ -25,31 +25,31 @@ from linqi_storm.schema.validity import CPU_LIMIT, LAG_LIMIT_MS
 __all__ = ["TAB_KEY", "Row", "add_tab", "final_rows", "live_rows", "refused_rows", "waiting_rows"]
 
 Row: TypeAlias = dict[str, str]
-"""What is looked at, what was seen, and what it should be."""
+"""A figure, its value, and its expected value: the keys ``what``, ``seen`` and ``wanted``."""
 
 TAB_KEY: Final = "linqi-storm"
 _PATH: Final = "/stats/requests"
 _TITLE: Final = "Token storm"
+_COLUMNS: Final = {"what": "figure", "seen": "measured", "wanted": "expected"}
 _LOOPBACK: Final = "127.0.0.1"
 _log = logging.getLogger(__name__)
 
 
 def add_tab(web_ui: WebUI, rows: Callable[[], Sequence[Row]]) -> bool:
-    """Add the tab, filled by `rows` whenever the page asks; tell whether it was added.
+    """Add the tab, filled by `rows` for each request of the page; return whether it was added.
 
-    Locust listens on every interface unless told otherwise, and whoever reaches its page can start
-    a load and read what comes of it: an unset host becomes loopback, and there is no tab on
-    another one.
+    By default Locust listens on every interface, and every client of its page can start a load and
+    read the results. Therefore an unset host becomes loopback, and another host gets no tab.
     """
     if not web_ui.host:
         web_ui.host = _LOOPBACK
         _log.warning("linqi storm: Locust's page is on %s only", _LOOPBACK)
     if not _is_loopback(web_ui.host):
-        _log.warning("linqi storm: no tab, since %s is not loopback", web_ui.host)
+        _log.warning("linqi storm: no tab, because %s is not loopback", web_ui.host)
         return False
     app = web_ui.app
     assert app is not None  # noqa: S101 - made by the constructor
-    structure = [{"key": key, "title": key} for key in ("what", "seen", "wanted")]
+    structure = [{"key": key, "title": title} for key, title in _COLUMNS.items()]
     web_ui.template_args |= {
         "extended_tabs": [{"title": _TITLE, "key": TAB_KEY}],
         "extended_tables": [{"key": TAB_KEY, "structure": structure}],
@@ -57,9 +57,9 @@ def add_tab(web_ui: WebUI, rows: Callable[[], Sequence[Row]]) -> bool:
 
     def extend(response: Response) -> Response:
         if request.path.endswith(_PATH) and response.status_code == 200 and response.is_json:
-            told: dict[str, Any] = response.get_json()
-            told["extended_stats"] = [{"key": TAB_KEY, "data": list(rows())}]
-            response.set_data(json.dumps(told))
+            stats: dict[str, Any] = response.get_json()
+            stats["extended_stats"] = [{"key": TAB_KEY, "data": list(rows())}]
+            response.set_data(json.dumps(stats))
         return response
 
     app.after_request(extend)
@@ -67,17 +67,17 @@ def add_tab(web_ui: WebUI, rows: Callable[[], Sequence[Row]]) -> bool:
 
 
 def waiting_rows() -> list[Row]:
-    """Give what is shown before the barrier."""
-    return [_row("storm", "signing in, or not begun")]
+    """Return the rows before the barrier."""
+    return [_row("state of the storm", "not started, or signing in")]
 
 
 def refused_rows(why: str) -> list[Row]:
-    """Give what is shown where the storm cannot begin."""
-    return [_row("storm", f"refused: {why}")]
+    """Return the rows of a storm that cannot begin."""
+    return [_row("state of the storm", f"refused: {why}")]
 
 
 def live_rows(totals: LoadTotals, load: StormLoad) -> list[Row]:
-    """Give what is shown while it goes on."""
+    """Return the rows of a running storm."""
     live = live_figures(totals)
     if live is None:
         return waiting_rows()
@@ -85,29 +85,35 @@ def live_rows(totals: LoadTotals, load: StormLoad) -> list[Row]:
     peak = peak_so_far(totals, load)
     factor = storm_factor(peak, load.sessions, load.period)
     return [
-        _row("second", f"{live.second} of {load.duration:.0f}"),
+        _row("second of the run", f"{live.second} of {load.duration:.0f}"),
         _row("requests per second", str(live.requests)),
         _row("renewals per second", str(live.renewals), f"about {floor:.3g}"),
-        _row("peak of renewals so far", f"{peak:.3g}/s, factor {factor:.2f}", "near 1"),
-        _row("p50; p99 of the second", f"{live.p50_ms:.1f}; {live.p99_ms:.1f} ms"),
-        _row("5xx or no answer, in the second", str(live.unanswered), "0"),
-        _row("sessions lost by force", str(live.forced_out), "0"),
-        _row("sessions lapsed in silence", str(live.lapsed), "0, or a longer buffer"),
-        _row("tokens accepted that must be refused", str(live.accepted), "0"),
-        _row("examples of broken invariants", str(live.wrong), "0"),
+        _row("peak renewal rate so far", f"{peak:.3g}/s, storm factor {factor:.2f}", "near 1"),
+        _row("latency p50; p99", f"{live.p50_ms:.1f}; {live.p99_ms:.1f} ms"),
+        _row("5xx or no response, per second", str(live.unanswered), "0"),
+        _row("forced logouts", str(live.forced_out), "0"),
         _row(
-            "generator: late, p99", f"{live.generator_lag_p99_ms:.1f} ms",
+            "sessions expired without a request in the buffer",
+            str(live.lapsed),
+            "0",
+        ),
+        _row("expired, revoked or forged tokens accepted", str(live.accepted), "0"),
+        _row("violations of invariants", str(live.wrong), "0"),
+        _row(
+            "delay of the load generator, p99",
+            f"{live.generator_lag_p99_ms:.1f} ms",
             f"at most {LAG_LIMIT_MS:g} ms",
         ),
-        _row("generator: busy", _busy(totals), f"at most {CPU_LIMIT:.0%}"),
-    ]  # fmt: skip
+        _row("CPU of the load generator", _busy(totals), f"at most {CPU_LIMIT:.0%}"),
+    ]
 
 
 def final_rows(run: StormRun) -> list[Row]:
-    """Give what is shown when the run is over: its verdict and its invariants."""
-    rows = [_row("verdict", run.verdict), *(_row("void", fault) for fault in run.generator.faults)]
+    """Return the rows of a finished run: its verdict and its invariants."""
+    rows = [_row("verdict", run.verdict)]
+    rows += [_row("reason", fault) for fault in run.generator.faults]
     for peak in run.peaks:
-        wanted = f"chance alone {peak.noise95:.2f}"
+        wanted = f"chance alone: up to {peak.noise95:.2f}"
         rows.append(_row(f"storm factor, {peak.label}", f"{peak.factor:.2f}", wanted))
     for check in run.checks:
         limit = "" if check.limit is None else f"at most {check.limit:g}"

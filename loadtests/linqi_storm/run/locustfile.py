@@ -6,8 +6,8 @@ r"""A storm for plain ``locust -f``: one machine, ``--processes`` or a master wi
         -H http://127.0.0.1:8000 --linqi-key keys.json --linqi-issuer https://shop.example \
         --linqi-audience shop
 
-With several workers ``-u`` and ``-r`` are their number: one Locust user drives all the clients of
-its process. The exit code and ``--linqi-output`` are those of ``linqi storm --url``. Without
+With several workers ``-u`` and ``-r`` are their number: one Locust user runs all clients of its
+process. The exit code and ``--linqi-output`` are those of ``linqi storm --url``. Without
 ``--headless`` Locust's page has a tab with the figures of the storm, on loopback only.
 """
 
@@ -91,35 +91,35 @@ def _init(environment: Environment, **_: Any) -> None:
 
 
 class _Storm:
-    """What the master, or the only process, does beside Locust."""
+    """The storm in Locust's master, or in the only process."""
 
     def __init__(self, environment: Environment) -> None:
         self._environment = environment
         self._totals = LoadTotals()
         self._node = Node(environment, lambda news: self._totals.merge(news))
         self._rows: Callable[[], list[Row]] = waiting_rows
-        self._kept: tuple[float, list[Row]] = (0.0, [])
+        self._cached_rows: tuple[float, list[Row]] = (0.0, [])
 
     def rows(self) -> list[Row]:
-        """Give what the tab shows, worked out once a second however many look at it."""
+        """Return the rows of the tab, computed at most once a second."""
         now = time.monotonic()
-        if now >= self._kept[0]:
-            self._kept = (now + _ROWS_SECONDS, self._rows())
-        return self._kept[1]
+        if now >= self._cached_rows[0]:
+            self._cached_rows = (now + _ROWS_SECONDS, self._rows())
+        return self._cached_rows[1]
 
     def start(self, **_: Any) -> None:
-        """Begin the storm; where that cannot be, say why and end with exit code 2."""
+        """Begin the storm; if that fails, log the reason and end with exit code 2."""
         try:
             self._begin()
         except (ConfigurationError, NoResponseError) as error:
             why = str(error)
-            _logger.error("no storm: %s", why)
+            _logger.error("the storm cannot begin: %s", why)
             self._rows = lambda: refused_rows(why)
             self._environment.process_exit_code = 2
             gevent.spawn(self._leave)
 
     def _begin(self) -> None:
-        """Sign everybody in and tell the generators to begin."""
+        """Sign all clients in and start the generators."""
         self._totals = LoadTotals()
         self._rows = waiting_rows
         storm = _config(self._environment)
@@ -149,7 +149,7 @@ class _Storm:
         self._leave()
 
     def _leave(self) -> None:
-        """End Locust where nobody looks at its page."""
+        """End Locust if it runs without its page."""
         options: Any = self._environment.parsed_options
         runner = self._environment.runner
         if options.headless and isinstance(runner, LocalRunner | MasterRunner):
@@ -167,7 +167,7 @@ def _clients(plan: GeneratorPlan, scenario: Scenario, begins_at: float) -> Storm
         return endpoint.sign_in()
 
     signed_in = Pool(_LOGINS_AT_ONCE).map(sign_in, range(plan.load.sessions))
-    # However long that took, the barrier lies ahead.
+    # The barrier must lie in the future, however long the logins took.
     barrier = max(begins_at, time.time() + _LEAD_SECONDS)
     return StormClients(begins_at=barrier, credentials=at_barrier(signed_in, scenario, barrier))
 

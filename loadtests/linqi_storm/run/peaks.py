@@ -1,4 +1,4 @@
-"""The highest rate over a sliding window, and how high chance alone would make it."""
+"""The highest renewal rate over a sliding window, and the level of chance."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ _STEPS_A_WINDOW: Final = 8
 
 
 def sliding_peak(instants: Sequence[float], window: float) -> int:
-    """Give the most of `instants`, which are sorted, that lie in one half-open `window`.
+    """Return the most of the sorted `instants` in any half-open window of length `window`.
 
-    The window may begin anywhere: bins at fixed places would cut a peak in two.
+    The window may begin anywhere: fixed bins could split a peak.
     """
     return busiest(instants, window)[0]
 
 
 def busiest(instants: Sequence[float], window: float) -> tuple[int, float]:
-    """Give how many of `instants` the fullest `window` holds, and the first of them."""
+    """Return the number of `instants` in the fullest window, and the first of them."""
     most, begins, first = 0, 0.0, 0
     for last, instant in enumerate(instants):
         while instant - instants[first] >= window:
@@ -37,7 +37,7 @@ def busiest(instants: Sequence[float], window: float) -> tuple[int, float]:
 
 
 def sliding_rates(renewals: Mapping[int, int], duration: float, period: float) -> Rates:
-    """Give the rate at every eighth of a window; `renewals` counts them by millisecond."""
+    """Return the rate in windows an eighth of a window apart; `renewals` counts by millisecond."""
     window = peak_window(period)
     step = window / _STEPS_A_WINDOW
     bins = [0] * max(1, math.ceil(duration / step))
@@ -58,18 +58,18 @@ def sliding_rates(renewals: Mapping[int, int], duration: float, period: float) -
 
 
 def noise_floor(events: float, span: float, window: float, *, seed: int = 1) -> float:
-    """Give the factor below which 95 % of perfectly spread populations stay.
+    """Return the storm factor that 95 % of perfectly even populations do not exceed.
 
-    `events` are expected in `span` seconds, each anywhere in it, their number as chance has it.
-    Found by 200 draws, which is good to about 2 %.
+    `events` is the expected number in `span` seconds, a Poisson process with even rate. The result
+    comes from 200 random draws and is accurate to about 2 %.
     """
     if events <= 0 or span <= 0:
         return math.inf
-    draw = random.Random(seed)  # noqa: S311 - a simulation
+    rng = random.Random(seed)  # noqa: S311 - a simulation
     peaks = []
     for _ in range(_ROUNDS):
-        count = max(0, round(draw.gauss(events, math.sqrt(events))))
-        instants = sorted(draw.random() * span for _ in range(count))
+        count = max(0, round(rng.gauss(events, math.sqrt(events))))
+        instants = sorted(rng.random() * span for _ in range(count))
         peaks.append(sliding_peak(instants, window))
     peaks.sort()
     return peaks[math.ceil(0.95 * _ROUNDS) - 1] / (events / span * window)
@@ -84,9 +84,16 @@ def peak_of(
     sessions: int,
     period: float,
 ) -> Peak:
-    """Give the storm factor of the renewals between two instants.
+    """Return the storm factor of the renewals between two instants.
 
-    `renewals` counts them by millisecond since the barrier; `period` is ``lifetime - buffer``.
+    Args:
+        label: Of the part of the run.
+        renewals: Counts by millisecond since the barrier.
+        begins: Seconds since the barrier.
+        ends: Seconds since the barrier.
+        sessions: Number of sessions.
+        period: ``lifetime - buffer``, in seconds.
+
     """
     instants = [
         millisecond

@@ -1,4 +1,4 @@
-"""Shows how a storm goes on: one line that renews itself, or lines where there is no terminal."""
+"""The progress of a storm: one updated line on a terminal, else a line every 5 seconds."""
 
 from __future__ import annotations
 
@@ -20,20 +20,20 @@ _PLAIN_EVERY: Final = 5.0
 
 @contextlib.contextmanager
 def shown_progress(console: Console, duration: float) -> Iterator[Progress]:
-    """Give what shows progress on `console` while the context lasts."""
+    """Yield a function that shows progress on `console`, for a run of `duration` seconds."""
     if console.is_terminal:
         with console.status("starting") as status:
 
-            def renew(text: str, second: float, totals: LoadTotals) -> None:
+            def update(text: str, second: float, totals: LoadTotals) -> None:
                 if text:
                     console.print(f"[dim]{_clock(second, duration)}[/dim] {escape(text)}")
                 status.update(escape(_line(second, duration, totals)))
 
-            yield renew
+            yield update
         return
     last = -_PLAIN_EVERY
 
-    def tell(text: str, second: float, totals: LoadTotals) -> None:
+    def print_line(text: str, second: float, totals: LoadTotals) -> None:
         nonlocal last
         if text:
             console.print(f"{_clock(second, duration)} {text}", markup=False, highlight=False)
@@ -41,7 +41,7 @@ def shown_progress(console: Console, duration: float) -> Iterator[Progress]:
             last = second
             console.print(_line(second, duration, totals), markup=False, highlight=False)
 
-    yield tell
+    yield print_line
 
 
 def _clock(second: float, duration: float) -> str:
@@ -49,12 +49,12 @@ def _clock(second: float, duration: float) -> str:
 
 
 def _line(second: float, duration: float, totals: LoadTotals) -> str:
-    """Give one line: how far it is, and what the last whole second was like."""
+    """Return one line: the second, and the figures of the last complete second."""
     live = live_figures(totals)
     if live is None:
         return f"{_clock(second, duration)} of {duration:.0f} s"
     return (
         f"{_clock(second, duration)} of {duration:.0f} s: {live.requests} requests/s,"
         f" {live.renewals} renewals/s, p99 {live.p99_ms:.0f} ms,"
-        f" lost {live.forced_out + live.lapsed}, wrong {live.wrong}"
+        f" sessions lost {live.forced_out + live.lapsed}, violations {live.wrong}"
     )

@@ -1,4 +1,4 @@
-"""A TCP relay to a server, which can be shut: an outage that can be taken back."""
+"""A TCP relay to a server that can be closed and opened: a simulated outage."""
 
 from __future__ import annotations
 
@@ -14,10 +14,14 @@ _CHUNK: Final = 65_536
 
 
 class Relay:
-    """Relays to the server in `url` while the context lasts, in threads of its own.
+    """A context manager that relays to the server in `url`, in threads of its own.
 
-    While it is shut every connection is cut and new ones end at once. A PostgreSQL URL with a
-    socket folder instead of a host is relayed too.
+    While it is closed every connection is cut and new ones end at once. A PostgreSQL URL with a
+    socket folder instead of a host is supported.
+
+    Attributes:
+        url: The URL of the server through the relay.
+
     """
 
     def __init__(self, url: str) -> None:
@@ -44,13 +48,13 @@ class Relay:
 
     def __exit__(self, *_: object) -> None:
         self.shut()
-        # Closing alone does not wake a thread that waits in accept.
+        # Closing alone does not wake a thread blocked in accept.
         with contextlib.suppress(OSError):
             self._listener.shutdown(socket.SHUT_RDWR)
         self._listener.close()
 
     def shut(self) -> None:
-        """Cut every connection, and let no new one live."""
+        """Cut every connection, and end new ones at once."""
         with self._lock:
             self._is_open = False
             cut = [*self._sockets]

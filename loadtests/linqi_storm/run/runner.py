@@ -1,4 +1,4 @@
-"""Runs one storm from its order to its result."""
+"""Runs one storm from its settings to its result."""
 
 from __future__ import annotations
 
@@ -30,28 +30,28 @@ from linqi_storm.schema.results import StormRun, Window
 __all__ = ["Progress", "StormError", "run_storm"]
 
 _LEAD_SECONDS: Final = 0.7
-"""From when everybody has tokens until the barrier, so that every generator is ready."""
+"""From when all clients have tokens until the barrier, so that every generator is ready."""
 _PATIENCE_SECONDS: Final = 90.0
 _LAST_SAMPLE_SECONDS: Final = 1.2
 
 
 class StormError(LinqiError):
-    """A storm could not be run to its end; the message says why."""
+    """A storm could not be completed; the message says why."""
 
     code = "storm_failed"
 
 
 Progress = Callable[[str, float, LoadTotals], None]
-"""Hears what is being done, the second of the run (negative before the barrier), and the counts."""
+"""Receives the current step, the second of the run (negative before the barrier), and counts."""
 
 
 @dataclass(slots=True)
 class _RunControl:
-    """The servers as the scenario sees them, on the clock of the run."""
+    """The servers under test, as a scenario controls them on the clock of the run."""
 
     target: StormTarget
     begins_at: float
-    say_aloud: Callable[[str], None]
+    show: Callable[[str], None]
     windows: list[Window] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
 
@@ -78,11 +78,22 @@ class _RunControl:
 
     def say(self, text: str) -> None:
         self.notes.append(f"{self.now():.1f} s: {text}")
-        self.say_aloud(text)
+        self.show(text)
 
 
 def run_storm(storm: StormConfig, progress: Progress = lambda *_: None) -> StormRun:
-    """Run the storm; `StormError` or `ServerDiedError` when it cannot be run to its end."""
+    """Run a storm and return its result.
+
+    Args:
+        storm: Its settings.
+        progress: Receives the steps and counts during the run.
+
+    Raises:
+        ConfigurationError: If the scenario and the target do not fit.
+        StormError: If the storm cannot be completed.
+        ServerDiedError: If a server under test ends unexpectedly.
+
+    """
     scenario = find_scenario(storm.scenario)(storm.load, storm.options)
     target = choose_target(storm, scenario)
     with tempfile.TemporaryDirectory(prefix="linqi-storm-") as name:
@@ -96,7 +107,7 @@ def run_storm(storm: StormConfig, progress: Progress = lambda *_: None) -> Storm
 
 
 def choose_target(storm: StormConfig, scenario: Scenario) -> StormTarget:
-    """Give the target that the order names."""
+    """Return the target that `storm` names."""
     return UrlTarget(storm, scenario) if storm.url else LocalTarget(storm, scenario)
 
 
@@ -134,18 +145,18 @@ async def _run(
     progress(f"signing in {storm.load.sessions} sessions", -1, LoadTotals())
     await _wait_until_ready(folder, generator)
     for patience in (1, 3, 9):
-        # On a whole second, as the workers' samples are: one sample is one second of the run.
+        # On a whole second, like the samples of the workers: one sample is one second of the run.
         begins_at = math.ceil(time.time() + patience * target.sign_in_seconds() + _LEAD_SECONDS)
         credentials, refused = await target.clients(scenario, begins_at)
         if time.time() < begins_at - _LEAD_SECONDS / 2:
             break
     else:
-        raise StormError("the machine is too busy to sign the sessions in by the barrier")
+        raise StormError("the machine is too busy to sign all sessions in before the load begins")
     clients = StormClients(
         begins_at=begins_at, credentials=tuple(credentials), refused=tuple(refused)
     )
     write_clients(clients, folder / "clients.json")
-    asked_before = await target.issuer_requests()
+    fetches_before = await target.issuer_requests()
     follower = _Follower(folder / "counts.jsonl")
 
     def say(text: str) -> None:
@@ -160,11 +171,11 @@ async def _run(
         with contextlib.suppress(asyncio.CancelledError):
             await disturbance
     if generator.returncode:
-        raise StormError(f"the generator ended: {_tail(folder / 'generator.log')}")
+        raise StormError(f"the load generator ended: {_tail(folder / 'generator.log')}")
     await asyncio.sleep(_LAST_SAMPLE_SECONDS)
-    asked = await target.issuer_requests()
-    if asked is not None and asked_before is not None:
-        asked -= asked_before
+    fetches = await target.issuer_requests()
+    if fetches is not None and fetches_before is not None:
+        fetches -= fetches_before
     return assemble(
         storm,
         scenario,
@@ -174,7 +185,7 @@ async def _run(
         samples=target.samples(),
         windows=control.windows,
         notes=control.notes,
-        issuer_requests=asked,
+        issuer_requests=fetches,
     )
 
 
@@ -182,7 +193,7 @@ async def _wait_until_ready(folder: Path, generator: subprocess.Popen[bytes]) ->
     deadline = time.monotonic() + _PATIENCE_SECONDS
     while not (folder / "ready").exists():
         if generator.poll() is not None or time.monotonic() > deadline:
-            raise StormError(f"the generator did not start: {_tail(folder / 'generator.log')}")
+            raise StormError(f"the load generator did not start: {_tail(folder / 'generator.log')}")
         await asyncio.sleep(0.02)
 
 
@@ -204,16 +215,16 @@ async def _follow(
             and not disturbance.cancelled()
             and (error := disturbance.exception())
         ):
-            raise StormError(f"the scenario could not go on: {error}") from error
+            raise StormError(f"the scenario failed: {error}") from error
         follower.read()
         progress("", time.time() - begins_at, follower.totals)
         if time.time() > deadline:
-            raise StormError("the generator did not end in time")
+            raise StormError("the load generator did not end in time")
     follower.read()
 
 
 class _Follower:
-    """Reads what the generators append to their ledger, as it comes."""
+    """Reads the counts that the generators append to their file."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -221,7 +232,7 @@ class _Follower:
         self.totals = LoadTotals()
 
     def read(self) -> None:
-        """Add what is new."""
+        """Add the new lines."""
         if not self._path.exists():
             return
         with self._path.open("rb") as file:
@@ -234,4 +245,4 @@ class _Follower:
 
 
 def _tail(log: Path) -> str:
-    return " | ".join(log.read_text("utf-8", "replace").splitlines()[-6:]) or "it said nothing"
+    return " | ".join(log.read_text("utf-8", "replace").splitlines()[-6:]) or "its log is empty"

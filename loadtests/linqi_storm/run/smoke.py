@@ -1,9 +1,9 @@
 """A short storm of every kind of session, for continuous integration.
 
-``python -m linqi_storm.run.smoke`` runs sliding sessions through a rolling restart, dual tokens in
-tabs, and an outside issuer that fails, one after the other. A broken invariant fails it. A
-generator that fell behind does not: machines of continuous integration are shared, and the
-invariants are counted all the same.
+``python -m linqi_storm.run.smoke`` runs sliding sessions during a rolling restart, dual tokens in
+tabs, and an outside issuer that fails, one after the other. A broken invariant fails the check. A
+late generator does not: machines of continuous integration are shared, and the invariants are
+checked in any case.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ _STORMS: Final[tuple[tuple[str, StormLoad, dict[str, float]], ...]] = (
 
 
 def main() -> int:
-    """Run them; 0 when every invariant held in each."""
+    """Run the storms; return 0 if every invariant held in each, else 1."""
     console = Console()
     failed = []
     for name, load, options in _STORMS:

@@ -1,4 +1,4 @@
-"""What is stormed: it gives its clients their tokens, tells of itself, and may be mistreated."""
+"""The contract of services under test, and what its implementations share."""
 
 from __future__ import annotations
 
@@ -28,33 +28,33 @@ class StormTarget(Protocol):
     token_source: TokenSource
 
     def running(self, folder: Path) -> AbstractContextManager[StormTarget]:
-        """Serve while the context lasts, with files in `folder`."""
+        """Return a context manager in which the service runs, with files in `folder`."""
         ...
 
     def describe(self) -> Target:
-        """Tell what is tested."""
+        """Return a description of the service under test."""
         ...
 
     def sign_in_seconds(self) -> float:
-        """Estimate how long `clients` will take."""
+        """Return an estimate of the seconds that `clients` takes."""
         ...
 
     async def clients(
         self, scenario: Scenario, begins_at: float
     ) -> tuple[Sequence[Credential], Sequence[str]]:
-        """Give what the clients hold at the barrier, and tokens that must be refused."""
+        """Return the tokens of all clients at the barrier, and tokens that must be refused."""
         ...
 
     def samples(self) -> Sequence[ServerSample]:
-        """Give what the workers have told; empty where they cannot."""
+        """Return the samples of the workers; empty if there are none."""
         ...
 
     def check(self) -> None:
-        """Raise `ServerDiedError` when a server has ended by itself."""
+        """Raise `ServerDiedError` if a server has ended unexpectedly."""
         ...
 
     async def restart_workers(self) -> None:
-        """Replace one worker after the other."""
+        """Replace the workers one by one."""
         ...
 
     async def store_down(self) -> None:
@@ -62,20 +62,20 @@ class StormTarget(Protocol):
         ...
 
     async def store_up(self) -> None:
-        """Make it reachable again."""
+        """Make the store reachable again."""
         ...
 
     async def issuer(self, **command: Any) -> Mapping[str, Any]:
-        """Command the outside issuer."""
+        """Send a command to the outside issuer; return its response."""
         ...
 
     async def issuer_requests(self) -> int | None:
-        """Tell how often its documents were asked for; None without one."""
+        """Return the number of fetches from the outside issuer; None without one."""
         ...
 
 
 def plan_of(storm: StormConfig, scenario: Scenario, target: StormTarget) -> GeneratorPlan:
-    """Give what the generators of `order` are told, the barrier left open."""
+    """Return the plan for the generators of `storm`, without its barrier."""
     return GeneratorPlan(
         scenario=storm.scenario,
         options=storm.options,
@@ -88,7 +88,7 @@ def plan_of(storm: StormConfig, scenario: Scenario, target: StormTarget) -> Gene
 
 
 def signing_pace(key: Key) -> float:
-    """Give the seconds that one signature takes here."""
+    """Return the seconds that one signature takes on this machine."""
     began = time.perf_counter()
     for _ in range(5):
         key.sign(b"pace")
@@ -98,7 +98,7 @@ def signing_pace(key: Key) -> float:
 async def sign_sliding(
     source: TokenSource, scenario: Scenario, begins_at: float
 ) -> list[Credential]:
-    """Sign the first token of every session as its login would have done at its instant."""
+    """Return the first token of every session, signed as a login would at its instant."""
     load = scenario.load
     now = begins_at
     signer = Signer(
@@ -125,7 +125,7 @@ async def sign_sliding(
 
 
 def refused_tokens(source: TokenSource, begins_at: float) -> list[str]:
-    """Give tokens that the right key has signed and that still must be refused."""
+    """Return expired, premature, foreign and wrongly signed tokens, which must be refused."""
     signer = Signer(
         KeySet.load(Path(source.jwks)),
         issuer=source.issuer,

@@ -1,4 +1,4 @@
-"""A running deployment as a target: nothing of it is started, sampled or mistreated."""
+"""A running deployment as a target: its servers are not started, sampled or disturbed."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ import httpx2
 from linqi import ConfigurationError, KeySet
 from linqi_storm.apps.sampler import ServerSample
 from linqi_storm.clients.login_endpoint import login_content, read_credential
-from linqi_storm.clients.unverified_claims import life_of
+from linqi_storm.clients.unverified_claims import lifetime_of
 from linqi_storm.run.targets import refused_tokens, sign_sliding, signing_pace
 from linqi_storm.scenarios.base import Scenario
 from linqi_storm.schema.config import StormConfig
@@ -28,16 +28,16 @@ __all__ = ["UrlTarget", "at_barrier", "is_on_this_machine"]
 
 _AT_ONCE: Final = 16
 _LOGIN_SECONDS: Final = 0.1
-"""A password hash at the other end, many at a time."""
+"""Estimated time of a login, with a password hash on the server."""
 _LIFE_TOLERANCE: Final = 1.1
 _MANY: Final = 20
 _LEAST_OF_MANY: Final = 2 / 3
-"""Of the lifetime; the longest first token of 20 sessions on a grid falls short of it once in
-3,000 times at most."""
+"""Share of the lifetime. Under the grid policy the longest first token of 20 sessions is shorter
+with a probability of at most 1/3,000."""
 
 
 def is_on_this_machine(url: str) -> bool:
-    """Tell whether a URL names a loopback host."""
+    """Return whether a URL names a loopback host."""
     host = urlsplit(url).hostname or ""
     try:
         return ipaddress.ip_address(host).is_loopback
@@ -48,31 +48,34 @@ def is_on_this_machine(url: str) -> bool:
 def at_barrier(
     held: Sequence[Credential], scenario: Scenario, begins_at: float
 ) -> tuple[Credential, ...]:
-    """Give what the clients hold when they come.
+    """Return the tokens of the clients at the barrier.
 
-    `ConfigurationError` where that is not what the storm reckons with: tokens of another life, or
-    no refresh tokens.
+    Raises:
+        ConfigurationError: If the tokens have another lifetime than the storm expects, or the
+            scenario needs refresh tokens and there are none.
+
     """
     load = scenario.load
-    longest = max(life_of(each.token.encode(), time.time()) for each in held)
-    # On a grid the first token of a session is shorter, by chance.
+    longest = max(lifetime_of(each.token.encode(), time.time()) for each in held)
+    # Under the grid policy the first token of a session has a random, shorter lifetime.
     least = load.lifetime * _LEAST_OF_MANY if len(held) >= _MANY else load.buffer
     if not least <= longest <= load.lifetime * _LIFE_TOLERANCE:
         raise ConfigurationError(
             [
-                f"the login gives tokens of {longest:g} s, and the storm reckons with"
-                f" {load.lifetime:g}: say the lifetime and the buffer of the servers"
+                f"the login returns tokens with a lifetime of {longest:g} s, expected"
+                f" {load.lifetime:g} s: set --lifetime-seconds and --buffer-seconds to those of"
+                " the servers"
             ]
         )
     if scenario.mode == "dual" and not all(each.refresh_token for each in held):
         raise ConfigurationError(
-            [f"{scenario.name} needs refresh tokens, and the login's answer holds none"]
+            [f"{scenario.name} needs refresh tokens, and the login's response has none"]
         )
     is_expired = scenario.is_expired_at_start()
     return tuple(
         replace(
             each,
-            # Clients of a rush take their tokens for expired and refresh at once.
+            # Clients of a rush treat their tokens as expired and refresh at once.
             expires_at=begins_at - 1 if is_expired else each.expires_at,
             begins_at=begins_at + scenario.login_at(index),
         )
@@ -81,7 +84,7 @@ def at_barrier(
 
 
 class UrlTarget:
-    """Clients of a service that runs already, with its signing key or its login endpoint."""
+    """A service that already runs; clients use its signing key or its login endpoint."""
 
     def __init__(self, storm: StormConfig, scenario: Scenario) -> None:
         if faults := [*_faults(storm, scenario)]:
@@ -94,11 +97,11 @@ class UrlTarget:
 
     @contextlib.contextmanager
     def running(self, folder: Path) -> Iterator[UrlTarget]:
-        """Do nothing: it runs."""
+        """Return a context manager that does nothing: the service runs."""
         yield self
 
     def describe(self) -> Target:
-        """Tell what is known of it."""
+        """Return what is known of the service."""
         return Target(
             kind="url",
             name=self.url,
@@ -111,7 +114,7 @@ class UrlTarget:
         )
 
     def sign_in_seconds(self) -> float:
-        """Estimate how long `clients` will take."""
+        """Return an estimate of the seconds that `clients` takes."""
         sessions = self._scenario.load.sessions
         if self._storm.key:
             return sessions * 1.5 * signing_pace(KeySet.load(self._storm.key).signing_key()) + 0.5
@@ -120,7 +123,7 @@ class UrlTarget:
     async def clients(
         self, scenario: Scenario, begins_at: float
     ) -> tuple[Sequence[Credential], Sequence[str]]:
-        """Sign the tokens, or sign everybody in."""
+        """Sign the tokens, or sign all clients in at the login endpoint."""
         login = self.token_source.login
         if login is None:
             held = await sign_sliding(self.token_source, scenario, begins_at)
@@ -151,50 +154,50 @@ class UrlTarget:
             ) from None
 
     def samples(self) -> Sequence[ServerSample]:
-        """Give nothing: its workers are not ours."""
+        """Return none: its workers are not sampled."""
         return ()
 
     def check(self) -> None:
-        """Nothing of ours can have ended."""
+        """Do nothing: no server was started."""
 
     async def restart_workers(self) -> None:
-        """Refuse."""
+        """Raise `ConfigurationError`."""
         _refuse("restart its workers")
 
     async def store_down(self) -> None:
-        """Refuse."""
+        """Raise `ConfigurationError`."""
         _refuse("shut its store")
 
     async def store_up(self) -> None:
-        """Refuse."""
+        """Raise `ConfigurationError`."""
         _refuse("open its store")
 
     async def issuer(self, **command: Any) -> Mapping[str, Any]:
-        """Refuse."""
+        """Raise `ConfigurationError`."""
         _refuse("command its issuer")
 
     async def issuer_requests(self) -> int | None:
-        """Give None: nobody counts them."""
+        """Return None: they are not counted."""
         return None
 
 
 def _faults(storm: StormConfig, scenario: Scenario) -> Iterator[str]:
     for url in (storm.url, storm.login.url if storm.login else storm.url):
         if urlsplit(url).scheme not in ("http", "https"):
-            yield f"{url!r} is no http(s) URL"
+            yield f"{url!r} is not an http(s) URL"
         elif not is_on_this_machine(url) and not storm.is_own_host:
             yield (
                 f"{url} is not on this machine; a storm is an attack on a host that is not yours."
-                " If it is, say so by --i-own-this-host"
+                " If the host is yours, add --i-own-this-host"
             )
     if bool(storm.key) == bool(storm.login):
-        yield "--url needs --key (with --issuer and --audience) or --login, one of them"
+        yield "--url needs either --key (with --issuer and --audience) or --login"
     if storm.key and not (storm.issuer and storm.audience):
         yield "--key needs --issuer and --audience"
     if scenario.mode == "dual" and storm.key:
         yield f"{scenario.name} needs refresh tokens: give --login"
     if scenario.mode == "outside" or scenario.embedded == "naive":
-        yield f"{scenario.name} has servers of its own; leave --url out"
+        yield f"{scenario.name} starts servers of its own, expected no --url"
 
 
 def _token_source(storm: StormConfig) -> TokenSource:
@@ -219,4 +222,4 @@ def _transport(storm: StormConfig) -> TokenTransport:
 
 
 def _refuse(what: str) -> NoReturn:
-    raise ConfigurationError([f"the scenario wants to {what}, which is not ours with --url"])
+    raise ConfigurationError([f"the scenario must {what}, which is not possible with --url"])

@@ -1,4 +1,4 @@
-"""The worker processes under test, on one port."""
+"""The server workers under test, on one port."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _BACKLOG: Final = 4_096
 
 @dataclass(slots=True)
 class _Worker:
-    """A process, the socket it serves and where it writes."""
+    """A process with its socket, its log and its samples."""
 
     process: subprocess.Popen[bytes]
     listener: socket.socket
@@ -39,11 +39,11 @@ class _Worker:
 
 
 class WorkerPool:
-    """Starts `spec.workers` workers on one free loopback port and replaces them on command.
+    """Starts `spec.workers` workers on one free loopback port, and can replace them.
 
     Each has its own listening socket with SO_REUSEPORT, so that the system spreads connections
-    evenly. This process keeps the sockets open: what waits in one while its worker is replaced
-    is served by the next.
+    evenly. This process keeps the sockets open: connections that wait while a worker is replaced
+    are served by the new worker.
     """
 
     def __init__(self, spec: AppSpec, folder: Path) -> None:
@@ -56,7 +56,7 @@ class WorkerPool:
 
     @contextlib.contextmanager
     def running(self) -> Iterator[WorkerPool]:
-        """Serve while the context lasts."""
+        """Return a context manager in which the workers serve."""
         spec_path = self._folder / "app.json"
         spec_path.write_bytes(msgspec.json.encode(self._spec))
         spec_path.chmod(0o600)
@@ -79,11 +79,11 @@ class WorkerPool:
 
     @property
     def pids(self) -> list[int]:
-        """All workers that there ever were, in the order of their start."""
+        """All workers ever started, in the order of their start."""
         return self._pids
 
     def replace_all(self) -> None:
-        """Replace one worker after the other: the new one serves before the old one ends."""
+        """Replace the workers one by one: each new one serves before the old one ends."""
         for place, old in enumerate(self._workers):
             new = self._start(old.listener)
             self._wait(new)
@@ -92,11 +92,11 @@ class WorkerPool:
             _stop(old)
 
     def samples(self) -> list[ServerSample]:
-        """Give what all workers have told so far."""
+        """Return the samples of all workers so far."""
         return read_samples(sorted(self._folder.glob("worker-*.jsonl")))
 
     def check(self) -> None:
-        """Raise `ServerDiedError` when a worker has ended by itself."""
+        """Raise `ServerDiedError` if a worker has ended unexpectedly."""
         for worker in self._workers:
             if worker.process.poll() is not None:
                 raise ServerDiedError(f"a worker ended: {_tail(worker.log)}")
@@ -122,11 +122,11 @@ class WorkerPool:
         return _Worker(process, listener, log, samples)
 
     def _wait(self, worker: _Worker) -> None:
-        """Wait until the worker samples, which it does once its application has started."""
+        """Wait until the worker writes samples: its application has started then."""
         deadline = time.monotonic() + _START_SECONDS
         while time.monotonic() < deadline:
             if worker.process.poll() is not None:
-                raise ServerDiedError(f"a worker ended at once: {_tail(worker.log)}")
+                raise ServerDiedError(f"a worker ended during its start: {_tail(worker.log)}")
             if worker.samples.exists():
                 with contextlib.suppress(httpx2.TransportError):
                     httpx2.get(f"{self.url}/healthz", timeout=2)
@@ -155,4 +155,4 @@ def _stop(worker: _Worker) -> None:
 
 
 def _tail(log: Path) -> str:
-    return " | ".join(log.read_text("utf-8", "replace").splitlines()[-5:]) or "it said nothing"
+    return " | ".join(log.read_text("utf-8", "replace").splitlines()[-5:]) or "its log is empty"

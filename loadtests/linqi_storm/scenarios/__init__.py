@@ -1,4 +1,4 @@
-"""The scenarios: ways to load a service, each a class to subclass."""
+"""The scenarios: each is a class that describes a load and can be subclassed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a scenario is: how clients behave, what is done to the servers, and what must hold."""
+"""The base class of scenarios: how clients behave and what happens to the servers."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ __all__ = ["Scenario", "ServerControl", "StormLoad"]
 
 
 class ServerControl(Protocol):
-    """The servers, as a scenario may treat them; every call may take its time."""
+    """What a scenario can do to the servers under test during the load."""
 
     async def until(self, second: float) -> None:
-        """Wait until so many seconds after the barrier."""
+        """Wait until `second` seconds after the barrier."""
         ...
 
     async def restart_workers(self) -> None:
-        """Replace one worker after the other; the old one goes when the new one serves."""
+        """Replace the workers one by one; each old one ends when the new one serves."""
         ...
 
     async def store_down(self) -> None:
@@ -33,47 +33,62 @@ class ServerControl(Protocol):
         ...
 
     async def store_up(self) -> None:
-        """Make it reachable again."""
+        """Make the store reachable again."""
         ...
 
     async def issuer(self, **command: Any) -> Mapping[str, Any]:
-        """Command the outside issuer, as its ``POST /control`` takes it."""
+        """Send a command to ``POST /control`` of the outside issuer; return its response."""
         ...
 
     def mark(self, label: str, begins: float, ends: float) -> None:
-        """Have a part of the run looked at by itself."""
+        """Mark a part of the run, in seconds since the barrier, for separate evaluation."""
         ...
 
     def say(self, text: str) -> None:
-        """Tell the reader of the run what is being done."""
+        """Show `text` in the progress and keep it as a note of the result."""
         ...
 
 
 class Scenario:
-    """One way to load a service, and what must hold meanwhile. Subclass it for your own.
+    """A load on a service. Subclass it for a scenario of your own.
 
-    The same class works in two places: its draws in the generators, `conduct` beside the servers.
+    An instance exists in each generator, which calls the methods that draw the clients' behaviour,
+    and one exists beside the servers, where `disturb` runs.
+
+    Args:
+        load: The size of the load.
+        options: Values of the scenario's own settings, by name.
+
+    Attributes:
+        load: On the class the default, on an instance the one given.
+        settings: The scenario's own settings, with those given in `options`.
+
+    Raises:
+        ConfigurationError: If `options` has a name that the scenario does not define.
+
     """
 
     name: ClassVar[str]
+    """On the command line."""
     summary: ClassVar[str]
+    """One sentence for ``--list`` and the report."""
     load: StormLoad = StormLoad()
-    """What is used unless the command line says otherwise."""
+    """The default size, which options of the command line override."""
     mode: ClassVar[Mode] = "sliding"
     embedded: ClassVar[str] = "sliding"
-    """Which of the embedded applications is tested: sliding, naive, dual or outside."""
+    """The embedded application under test: sliding, naive, dual or outside."""
     connections: ClassVar[int] = 16
-    """Kept alive from before the barrier; more are opened as they are needed."""
+    """Connections opened before the barrier; more are opened on demand."""
     tabs: ClassVar[int] = 1
-    """How many tabs share one session."""
+    """Browser tabs that share one session."""
     hostile_per_second: ClassVar[float] = 2.0
-    """Requests that must be refused; two a second are probes, many are an attack."""
+    """Rate of requests that must be refused: 2 per second as a probe, more as an attack."""
     forgeries: ClassVar[ForgeryKind] = "mixed"
-    """What the hostile ones present."""
+    """The kind of tokens that hostile requests present."""
     may_be_unavailable: ClassVar[bool] = False
-    """Whether answers of 503 are right, because something behind the servers is down."""
+    """Whether 503 is an expected response, because the scenario makes a dependency unavailable."""
     shuts_store: ClassVar[bool] = False
-    """Whether `conduct` shuts the store: a server is then reached by a relay, which costs time."""
+    """Whether `disturb` makes the store unreachable: a store server is then behind a TCP relay."""
     options: ClassVar[Mapping[str, float]] = {}
     """The scenario's own settings and their defaults."""
 
@@ -82,58 +97,61 @@ class Scenario:
         if unknown:
             known = ", ".join(sorted(self.options)) or "none"
             raise ConfigurationError(
-                [f"{self.name} has no setting {name}; it has: {known}" for name in sorted(unknown)]
+                [
+                    f"{self.name} has no setting {name}; expected one of: {known}"
+                    for name in sorted(unknown)
+                ]
             )
         self.load = load
         self.settings = {**self.options, **(options or {})}
         self.gaps: PauseModel = parse_gaps(load.law, load.gap)
         self.pages = parse_pages(load.law, has_pages=load.pages)
 
-    # How clients behave
+    # Behaviour of the clients
 
     def first_due(self, index: int, rng: random.Random) -> float:
-        """Give the second at which session `index` comes for the first time after signing in."""
+        """Return the second of the first page of session `index` after its login."""
         return self.login_at(index) + self.gaps.draw(rng)
 
     def login_at(self, index: int) -> float:
-        """Give the second at which session `index` signs in."""
+        """Return the second at which session `index` signs in."""
         return self.load.login_spread * index / self.load.sessions
 
     def gap(self, index: int, rng: random.Random) -> float:
-        """Give a pause of session `index`."""
+        """Return the seconds from one page of session `index` to the next."""
         return self.gaps.draw(rng)
 
     def parallel(self, rng: random.Random) -> int:
-        """Give the number of requests of a page."""
+        """Return the number of parallel requests of a page."""
         return self.pages.draw(rng)
 
     def polls_every(self) -> float | None:
-        """Return the seconds between quiet requests of a page; None where it makes none."""
+        """Return the seconds between quiet requests of a page; None if it sends none."""
         return None
 
     def loses_reply(self, rng: random.Random) -> bool:
-        """Tell whether an answer gets lost on its way to the client."""
+        """Return whether the client discards a response, as if it were lost on the network."""
         return False
 
     def signs_out_at(self, index: int) -> float | None:
-        """Give the second at which session `index` is revoked; None for never."""
+        """Return the second at which session `index` signs out; None for never."""
         return None
 
     def is_expired_at_start(self) -> bool:
-        """Tell whether all access tokens have expired already when the load begins."""
+        """Return whether all access tokens have expired when the load begins."""
         return False
 
     def most_issuer_requests(self, workers: int) -> int:
-        """Give how often `workers` may ask the outside issuer during the load."""
+        """Return how many requests `workers` may send to the outside issuer during the load."""
         return 0
 
-    # What is done meanwhile
+    # What happens to the servers
 
     async def disturb(self, control: ServerControl) -> None:
-        """Do something to the servers during the load."""
+        """Change the servers during the load, by `control`."""
 
     def windows(self) -> list[Window]:
-        """Give the parts of the run to look at by themselves, as far as they are known before."""
+        """Return the parts of the run for separate evaluation that are known beforehand."""
         load = self.load
         if self.mode == "outside":
             return []
@@ -146,6 +164,6 @@ class Scenario:
 
     @classmethod
     def resized(cls, **changes: Any) -> StormLoad:
-        """Give the scenario's shape with `changes`; None keeps what it is."""
+        """Return the scenario's default load with `changes`; None keeps a default."""
         wanted = {name: value for name, value in changes.items() if value is not None}
         return dataclasses.replace(cls.load, **wanted)

@@ -1,9 +1,10 @@
-"""Dual tokens: clients judge by themselves and redeem refresh tokens at a store."""
+"""Scenarios with dual tokens: clients decide when to redeem refresh tokens."""
 
 from __future__ import annotations
 
 import random
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import ClassVar
 
 from linqi_storm.scenarios.base import Scenario, ServerControl
@@ -13,13 +14,14 @@ from linqi_storm.schema.results import Window
 __all__ = ["LostReplies", "Revoke", "StoreOutage", "StormDual", "Tabs"]
 
 _LOAD = StormLoad(sessions=2_000, lifetime=60, buffer=20, duration=40, gap=5, pages=False)
+_SHORT = replace(_LOAD, sessions=500, lifetime=20, buffer=8, gap=2, compression=45)
 
 
 class StormDual(Scenario):
-    """All access tokens have expired and everybody comes back at once."""
+    """All access tokens have expired and all clients return at once."""
 
     name = "storm-dual"
-    summary = "all access tokens have expired; everybody refreshes within one second"
+    summary = "all access tokens have expired; all clients refresh within one second"
     load = _LOAD
     mode = "dual"
     embedded = "dual"
@@ -27,51 +29,48 @@ class StormDual(Scenario):
     options: ClassVar[Mapping[str, float]] = {"rush": 1.0}
 
     def first_due(self, index: int, rng: random.Random) -> float:
-        """Everybody within ``rush`` seconds; the tabs of one session at once."""
+        """Return a second within ``rush``; the tabs of one session begin together."""
         return self.settings["rush"] * index / self.load.sessions
 
     def is_expired_at_start(self) -> bool:
-        """All of them are."""
+        """Return True."""
         return True
 
     def windows(self) -> list[Window]:
-        """Look at the seconds of the rush by themselves."""
+        """Return the seconds of the rush."""
         return [Window(label="rush", begins=0, ends=5)]
 
 
 class Tabs(StormDual):
-    """Several tabs share each session, and none knows of the others."""
+    """Several tabs share each session and do not coordinate."""
 
     name = "tabs"
-    summary = "tabs that share a session refresh at the same time, without a lock among them"
-    load = StormLoad(sessions=500, lifetime=30, buffer=10, duration=40, gap=5, pages=False,
-                  compression=30)  # fmt: skip
+    summary = "tabs that share a session refresh at the same time, without a lock between them"
+    load = replace(_LOAD, sessions=500, lifetime=30, buffer=10, compression=30)
     tabs = 4
 
 
 class LostReplies(Scenario):
-    """A share of the answers never reaches the client, refreshed tokens among them."""
+    """A share of the responses does not reach the client, including refreshed tokens."""
 
     name = "lost-replies"
-    summary = "a share of all answers is lost on the way; clients ask again with what they hold"
-    load = StormLoad(sessions=500, lifetime=20, buffer=8, duration=60, gap=2, pages=False,
-                  compression=45)  # fmt: skip
+    summary = "a share of all responses is lost; clients try again with the tokens they hold"
+    load = replace(_SHORT, duration=60)
     mode = "dual"
     embedded = "dual"
     options: ClassVar[Mapping[str, float]] = {"share": 0.05}
 
     def loses_reply(self, rng: random.Random) -> bool:
-        """Lose the answer by chance."""
+        """Return True for the setting ``share`` of all responses."""
         return rng.random() < self.settings["share"]
 
 
 class StoreOutage(Scenario):
-    """The store goes away for a while and comes back."""
+    """The store is unreachable for some seconds."""
 
     name = "store-outage"
-    summary = "the store is unreachable for a while: refreshes get 503 and are asked for again"
-    load = StormLoad(sessions=500, lifetime=20, buffer=8, duration=45, gap=2, pages=False,
-                  compression=45)  # fmt: skip
+    summary = "the store is unreachable for some seconds: refreshes get 503 and are retried"
+    load = replace(_SHORT, duration=45)
     mode = "dual"
     embedded = "dual"
     may_be_unavailable = True
@@ -79,7 +78,7 @@ class StoreOutage(Scenario):
     options: ClassVar[Mapping[str, float]] = {"at": 12, "seconds": 8}
 
     async def disturb(self, control: ServerControl) -> None:
-        """Shut the store once and open it again."""
+        """Make the store unreachable at ``at`` for ``seconds``."""
         begins = self.settings["at"]
         ends = begins + self.settings["seconds"]
         control.mark("outage", begins, ends)
@@ -88,25 +87,25 @@ class StoreOutage(Scenario):
         control.say("the store is down")
         await control.until(ends)
         await control.store_up()
-        control.say("the store is back")
+        control.say("the store is reachable again")
 
     def windows(self) -> list[Window]:
-        """Only the outage itself."""
+        """Return none: `disturb` marks the outage."""
         return []
 
 
 class Revoke(Scenario):
-    """A share of the sessions signs out, and their access tokens are watched on every worker."""
+    """A share of the sessions signs out; their access tokens are then tried on all workers."""
 
     name = "revoke"
-    summary = "sessions sign out under load: until when are their access tokens accepted?"
+    summary = "sessions sign out under load: how long are their access tokens still accepted?"
     load = StormLoad(sessions=500, lifetime=60, buffer=20, duration=20, gap=2, pages=False)
     mode = "dual"
     embedded = "dual"
     options: ClassVar[Mapping[str, float]] = {"share": 0.1, "from": 3, "until": 14}
 
     def signs_out_at(self, index: int) -> float | None:
-        """Let every n-th session leave, one after the other."""
+        """Return a second between ``from`` and ``until`` for every n-th session."""
         step = max(1, round(1 / max(1e-6, self.settings["share"])))
         if index % step:
             return None
@@ -114,5 +113,5 @@ class Revoke(Scenario):
         return begins + (ends - begins) * index / self.load.sessions
 
     def windows(self) -> list[Window]:
-        """While sessions leave."""
+        """Return the time in which sessions sign out."""
         return [Window(label="sign-outs", begins=self.settings["from"], ends=self.load.duration)]

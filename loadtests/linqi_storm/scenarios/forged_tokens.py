@@ -1,4 +1,4 @@
-"""Tokens that must be refused, of every kind that a forger or a fault brings."""
+"""Tokens that must be refused: forged, damaged, expired or for another audience."""
 
 from __future__ import annotations
 
@@ -22,10 +22,12 @@ _GARBAGE: Final = string.ascii_letters + string.digits + "-_."
 class Forger:
     """Makes tokens that must be refused.
 
-    ``kids`` and ``garbage`` make one kind only; ``known_kids`` leaves made-up key ids out.
+    Args:
+        kind: ``kids`` (unknown key ids only), ``garbage`` (random characters only), ``mixed``
+            (every kind) or ``known_kids`` (every kind except unknown key ids).
+        refused: Tokens signed with the keys of the run that must still be refused: expired ones,
+            or for another audience.
 
-    `refused` are whole tokens that the keys of the run have signed and that still must be
-    refused: expired ones, or for another audience.
     """
 
     def __init__(self, kind: ForgeryKind = "mixed", refused: Sequence[bytes] = ()) -> None:
@@ -39,7 +41,7 @@ class Forger:
         self._refused = tuple(refused)
 
     def forge(self, rng: random.Random, live: bytes) -> bytes:
-        """Give a token that must be refused; `live` is one that is accepted."""
+        """Return a token that must be refused, made from `live`, which is accepted."""
         if live.count(b".") != 2:
             return self._garbage(rng, live)
         return rng.choice(self._makers)(rng, live)
@@ -55,16 +57,16 @@ class Forger:
         return head + b"." + signature[:place] + other + signature[place + 1 :]
 
     def _unsigned(self, rng: random.Random, live: bytes) -> bytes:
-        """Say that there is no signature (``alg: none``)."""
+        """Remove the signature and declare ``alg: none`` (RFC 8725, section 3.2)."""
         _, payload, _ = live.split(b".")
         return encode(b'{"alg":"none","typ":"at+jwt"}') + b"." + payload + b"."
 
     def _swapped_kid(self, rng: random.Random, live: bytes) -> bytes:
-        """Name a key that nobody has."""
+        """Replace ``kid`` by one that no key has."""
         header, payload, signature = live.split(b".")
         kid = secrets.token_hex(8).encode()
-        told = pybase64.urlsafe_b64decode(header + b"=" * (-len(header) % 4))
-        before, found, after = told.partition(b'"kid":"')
+        plain = pybase64.urlsafe_b64decode(header + b"=" * (-len(header) % 4))
+        before, found, after = plain.partition(b'"kid":"')
         if not found:
             return self._flipped(rng, live)
         _, _, rest = after.partition(b'"')
@@ -72,10 +74,10 @@ class Forger:
         return encode(forged) + b"." + payload + b"." + signature
 
     def _garbage(self, rng: random.Random, live: bytes) -> bytes:
-        """Give characters that have come from nowhere, up to 4 KB of them."""
+        """Return 1 to 4,000 random characters."""
         return "".join(rng.choices(_GARBAGE, k=rng.randint(1, 4_000))).encode()
 
 
 def encode(part: bytes) -> bytes:
-    """Encode one part of a token."""
+    """Return one part of a token as base64url without padding."""
     return _base64url.encode(part)

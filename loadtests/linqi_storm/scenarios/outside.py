@@ -1,4 +1,4 @@
-"""An outside issuer signs; the API only trusts what it publishes."""
+"""Scenarios with an outside issuer, whose published keys the API trusts."""
 
 from __future__ import annotations
 
@@ -15,31 +15,32 @@ __all__ = ["IssuerKeyRotation", "IssuerOutage", "KidFlood"]
 
 
 class _Outside(Scenario):
-    """Clients fetch tokens from the issuer and fetch the next when one nears its end."""
+    """Clients fetch tokens from the issuer, and the next one before a token expires."""
 
-    load = StormLoad(sessions=500, lifetime=30, buffer=10, duration=40, gap=2, pages=False,
-                  compression=30)  # fmt: skip
+    load = StormLoad(
+        sessions=500, lifetime=30, buffer=10, duration=40, gap=2, pages=False, compression=30
+    )
     mode = "outside"
     embedded = "outside"
-    # A made-up key id uses up the one fetch that the cooldown allows: that is KidFlood's matter.
+    # An unknown key id uses up the one fetch that the cooldown allows: KidFlood tests that.
     forgeries: ClassVar[ForgeryKind] = "known_kids"
 
     def first_due(self, index: int, rng: random.Random) -> float:
-        """Begin anywhere within one pause."""
+        """Return a random second within one pause."""
         return rng.random() * self.load.gap
 
 
 class IssuerKeyRotation(_Outside):
-    """The issuer publishes a new key, signs with it, and withdraws the old one in the end."""
+    """The issuer publishes a new key, signs with it at once, and later withdraws the old key."""
 
     name = "key-rotation"
-    summary = "the issuer publishes a key, signs with it at once, later withdraws the old one"
+    summary = "the issuer publishes a key, signs with it at once, and later withdraws the old key"
     options: ClassVar[Mapping[str, float]] = {"at": 8, "withdraw": 0}
 
     async def disturb(self, control: ServerControl) -> None:
-        """Rotate without any overlap in time; ``withdraw`` seconds later remove the old key.
+        """Rotate at ``at`` without overlap; remove the old key ``withdraw`` seconds later.
 
-        0 withdraws when the last token that the old key has signed is expired.
+        A ``withdraw`` of 0 stands for the lifetime: the last token of the old key has expired then.
         """
         begins = self.settings["at"]
         ends = begins + (self.settings["withdraw"] or self.load.lifetime)
@@ -54,19 +55,19 @@ class IssuerKeyRotation(_Outside):
             control.say("the old key is withdrawn")
 
     def most_issuer_requests(self, workers: int) -> int:
-        """Give one fetch a worker for the new key, and one for whatever is scheduled meanwhile."""
+        """Return one fetch per worker for the new key, and one for a scheduled fetch."""
         return 2 * workers
 
 
 class IssuerOutage(_Outside):
-    """The issuer's documents fail for a while; known keys must go on working."""
+    """The issuer's documents fail for some seconds; known keys must stay usable."""
 
     name = "issuer-outage"
-    summary = "the issuer's key set fails for a while; tokens by known keys must go on working"
+    summary = "the issuer's key set is unavailable for some seconds; known keys must stay usable"
     options: ClassVar[Mapping[str, float]] = {"at": 5, "seconds": 25}
 
     async def disturb(self, control: ServerControl) -> None:
-        """Answer 500, then hang, then garbage, and get well."""
+        """Make the documents answer 500, then hang, then be invalid, then work again."""
         begins, seconds = self.settings["at"], self.settings["seconds"]
         control.mark("outage", begins, begins + seconds)
         for part, kind in enumerate(("error", "hang", "garbage")):
@@ -75,25 +76,25 @@ class IssuerOutage(_Outside):
             control.say(f"the issuer's documents: {kind}")
         await control.until(begins + seconds)
         await control.issuer(do="fault", kind="")
-        control.say("the issuer is well again")
+        control.say("the issuer works again")
 
     def most_issuer_requests(self, workers: int) -> int:
-        """Give what scheduled fetches and their back-off may add up to."""
+        """Return the most fetches that the schedule and its back-off make."""
         return 3 * workers
 
 
 class KidFlood(_Outside):
-    """Hostile tokens with made-up key ids beside honest users."""
+    """Many hostile requests with unknown key ids beside honest users."""
 
     name = "kid-flood"
-    summary = "tokens with made-up key ids flood in beside honest users"
+    summary = "200 requests per second with unknown key ids, beside honest users"
     hostile_per_second = 200.0
     forgeries = "kids"
 
     def windows(self) -> list[Window]:
-        """Nothing is set apart: the flood lasts all the time."""
+        """Return none: the flood lasts for the whole run."""
         return []
 
     def most_issuer_requests(self, workers: int) -> int:
-        """Give what the cooldown for unknown key ids lets through: one in 30 s, and retries."""
+        """Return the most fetches that the cooldown for unknown key ids allows: one in 30 s."""
         return workers * (2 + int(self.load.duration // 30))

@@ -1,4 +1,4 @@
-"""Scenarios by name, or by the place of a class of the user's own."""
+"""Scenarios by name, or by the module and class of the user's own."""
 
 from __future__ import annotations
 
@@ -43,7 +43,13 @@ SCENARIOS: Final[Mapping[str, type[Scenario]]] = {
 
 
 def find_scenario(name: str) -> type[Scenario]:
-    """Give a scenario by its name, or a class of one's own by ``module:Class``."""
+    """Return the scenario class of a registered name, or of ``module:Class``.
+
+    Raises:
+        ConfigurationError: If the name is unknown, the class cannot be imported, or it is not a
+            subclass of `Scenario`.
+
+    """
     if name in SCENARIOS:
         return SCENARIOS[name]
     module, colon, member = name.partition(":")
@@ -56,5 +62,5 @@ def find_scenario(name: str) -> type[Scenario]:
     except (ImportError, AttributeError) as error:
         raise ConfigurationError([f"the scenario {name} cannot be imported: {error}"]) from error
     if not (isinstance(found, type) and issubclass(found, Scenario)):
-        raise ConfigurationError([f"{name} is no subclass of linqi_storm.scenarios.Scenario"])
+        raise ConfigurationError([f"{name} is not a subclass of linqi_storm.scenarios.Scenario"])
     return found

@@ -1,4 +1,4 @@
-"""Sessions that slide: the server judges, and answers carry successors."""
+"""Scenarios with sliding sessions: the server renews, and responses carry successors."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import itertools
 import math
 import random
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import ClassVar
 
 from linqi import ConfigurationError
@@ -23,12 +24,14 @@ __all__ = [
     "StormSliding",
 ]
 
+_SHORT = StormLoad(sessions=500, lifetime=30, buffer=10, duration=45, gap=2.5, compression=30)
+
 
 class Steady(Scenario):
-    """Verification at an even rate, far from any expiry."""
+    """Verification at an even rate, with no token near expiry."""
 
     name = "steady"
-    summary = "verification at an even rate, no token near expiry: hot, Zipf or cold"
+    summary = "verification at an even rate, no token near expiry; tokens even, hot, Zipf or cold"
     load = StormLoad(
         sessions=2_000, lifetime=900, buffer=300, duration=30, gap=2, pages=False, compression=1
     )
@@ -38,12 +41,14 @@ class Steady(Scenario):
         super().__init__(load, options)
         chosen = [name for name in ("hot", "zipf", "cold") if self.settings[name]]
         if len(chosen) > 1:
-            raise ConfigurationError([f"steady is {' and '.join(chosen)} at once; choose one"])
+            raise ConfigurationError(
+                [f"steady has the settings {' and '.join(chosen)}, expected at most one"]
+            )
         self._spread = chosen[0] if chosen else "even"
         self._zipf = _zipf_weights(load.sessions)
 
     def gap(self, index: int, rng: random.Random) -> float:
-        """Give a pause: hot sessions are few and often there, cold ones come only once."""
+        """Return a pause: hot sessions are few and frequent, cold ones send only one page."""
         mean_rate = 1 / self.load.gap
         if self._spread == "cold":
             return math.inf
@@ -55,98 +60,96 @@ class Steady(Scenario):
         return super().gap(index, rng)
 
     def first_due(self, index: int, rng: random.Random) -> float:
-        """Spread the only visit of cold sessions over the run; the others begin as they go on."""
+        """Return a random second of the run for cold sessions, and else one pause."""
         if self._spread == "cold":
             return rng.random() * self.load.duration
         return self.gap(index, rng)
 
 
 class StormSliding(Scenario):
-    """All tokens issued in the same second, browsers with parallel requests."""
+    """All tokens are issued in the same second; browsers send parallel requests."""
 
     name = "storm-sliding"
-    summary = "all tokens issued in one second; browsers with 1 to 20 parallel requests a page"
+    summary = "all tokens issued in one second; browsers with 1 to 20 parallel requests per page"
 
 
 class StormHandwritten(StormSliding):
-    """The same load against the renewal that people write by hand."""
+    """The same load against a hand-written renewal that shares no successor."""
 
     name = "naive"
-    summary = "the load of storm-sliding against the usual hand-written renewal, to compare with"
+    summary = "the load of storm-sliding against a hand-written renewal, for comparison"
     embedded = "naive"
 
 
 class Deploy(StormSliding):
-    """The workers are replaced, one after the other, while tokens fall due."""
+    """The workers are replaced one by one while tokens become due."""
 
     name = "deploy"
-    summary = "a rolling restart of all workers in the middle of the storm"
-    load = StormLoad(sessions=1_000, lifetime=30, buffer=10, duration=40, gap=2.5, compression=30)
+    summary = "a rolling restart of all workers while tokens become due"
+    load = replace(_SHORT, sessions=1_000, duration=40)
     options: ClassVar[Mapping[str, float]] = {"at": 22}
 
     async def disturb(self, control: ServerControl) -> None:
-        """Restart once, when the first tokens are due."""
+        """Replace all workers once, at ``at``."""
         begins = self.settings["at"]
         await control.until(begins)
         control.say("the workers are being replaced")
         began = begins
         await control.restart_workers()
-        control.say("all workers are new")
+        control.say("all workers have been replaced")
         control.mark("restart", began, began + 8)
 
 
 class Morning(StormSliding):
-    """Logins spread over the first minutes, and people who read and go away."""
+    """Logins spread over the first minutes, and users with long pauses."""
 
     name = "morning"
-    summary = "logins spread over a while, real pauses with a heavy tail: what the buffer loses"
-    load = StormLoad(
-        sessions=2_000, lifetime=30, buffer=10, duration=90, gap=3, law="reading", pages=False,
-        login_spread=20, compression=30,
-    )  # fmt: skip
+    summary = (
+        "logins spread over time, pauses with a heavy tail: how many sessions the buffer loses"
+    )
+    load = replace(
+        _SHORT, sessions=2_000, duration=90, gap=3, law="reading", pages=False, login_spread=20
+    )
 
 
 class LostSuccessors(StormSliding):
-    """Successors get lost on their way: the next request must bring the same one."""
+    """Responses with successors are lost: the next request must get the same successor."""
 
     name = "lost-successors"
-    summary = "storm-sliding, and a share of all answers is lost on the way"
-    load = StormLoad(sessions=500, lifetime=30, buffer=10, duration=45, gap=2.5, compression=30)
+    summary = "storm-sliding, with a share of all responses lost"
+    load = _SHORT
     options: ClassVar[Mapping[str, float]] = {"share": 0.05}
 
     def loses_reply(self, rng: random.Random) -> bool:
-        """Lose the answer by chance."""
+        """Return True for the setting ``share`` of all responses."""
         return rng.random() < self.settings["share"]
 
 
 class Polls(StormSliding):
-    """Every page polls quietly, as long as its token lives, whether or not its user is there."""
+    """Every page sends quiet requests until its token expires, with or without its user."""
 
     name = "polls"
-    summary = "people who read and go away, on pages that poll: no quiet request extends a session"
-    load = StormLoad(
-        sessions=500, lifetime=30, buffer=10, duration=45, gap=3, law="reading", pages=False,
-        compression=30,
-    )  # fmt: skip
+    summary = "users with long pauses, on pages that poll: no quiet request extends a session"
+    load = replace(_SHORT, gap=3, law="reading", pages=False)
     options: ClassVar[Mapping[str, float]] = {"every": 2.0}
 
     def polls_every(self) -> float:
-        """Return the seconds between two polls of a page."""
+        """Return the setting ``every``."""
         return self.settings["every"]
 
 
 class GarbageFlood(StormSliding):
-    """Garbage floods in beside honest users."""
+    """Many requests with random characters as token beside honest users."""
 
     name = "garbage-flood"
-    summary = "garbage of up to 4 KB floods in beside honest users"
-    load = StormLoad(sessions=500, lifetime=30, buffer=10, duration=40, gap=2.5, compression=30)
+    summary = "200 requests per second with garbage of up to 4 KB, beside honest users"
+    load = replace(_SHORT, duration=40)
     hostile_per_second = 200.0
     forgeries = "garbage"
 
 
 def _zipf_weights(sessions: int) -> list[float]:
-    """Give how much oftener than the mean each session comes: proportional to 1 / rank."""
+    """Return each session's rate relative to the mean: proportional to 1 / rank."""
     harmonic = math.fsum(1 / rank for rank in range(1, sessions + 1))
     ranks = itertools.islice(itertools.count(1), sessions)
     return [sessions / (rank * harmonic) for rank in ranks]

@@ -1,4 +1,4 @@
-"""The laws by which clients behave: pauses between pages, and requests per page."""
+"""Distributions of the clients' behaviour: pauses between pages, requests per page."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _MOST_PARALLEL: Final = 100
 
 
 class PauseModel(Protocol):
-    """Draws the pauses of a client, in seconds."""
+    """A distribution of the pauses between pages, in seconds."""
 
     @property
     def mean(self) -> float:
@@ -39,18 +39,18 @@ class PauseModel(Protocol):
         ...
 
     def draw(self, rng: random.Random) -> float:
-        """Give one pause."""
+        """Return one pause, in seconds."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class Exponential:
-    """Pauses of a Poisson process: the mildest law, which real people do not follow."""
+    """Pauses of a Poisson process: without the long pauses of real users."""
 
     mean: float
 
     def draw(self, rng: random.Random) -> float:
-        """Give one pause."""
+        """Return one pause, in seconds."""
         return rng.expovariate(1 / self.mean)
 
     def __str__(self) -> str:
@@ -59,11 +59,11 @@ class Exponential:
 
 @dataclass(frozen=True, slots=True)
 class ClicksAndReads:
-    """People who click through pages, read some, and now and then go away for long.
+    """Users who click through pages, read some, and sometimes leave for long.
 
     Of 100 pauses 70 are clicks (exponential), 25 reads (log-normal, heavy to the right) and 5
-    absences (Pareto with the exponent 1.5, so that the mean is finite and the variance not). The
-    shares are a judgement, not a fit to a log; `mean` scales all three.
+    absences (Pareto with the exponent 1.5, which has a finite mean and an infinite variance).
+    The shares are assumptions, not fitted to a log. `mean` scales all three.
     """
 
     mean: float
@@ -79,7 +79,7 @@ class ClicksAndReads:
         return self.mean / (0.7 * self._CLICK + 0.25 * read + 0.05 * away)
 
     def draw(self, rng: random.Random) -> float:
-        """Give one pause."""
+        """Return one pause, in seconds."""
         kind = rng.random()
         if kind < 0.7:
             pause = rng.expovariate(1 / self._CLICK)
@@ -94,23 +94,29 @@ class ClicksAndReads:
 
 
 class Measured:
-    """Pauses as they were measured, scaled to a mean.
+    """Measured pauses, scaled to a mean.
 
-    `path` is a JSON file with ``gaps_seconds`` and ``gap_counts``, how often each was seen; it may
-    have ``parallel`` and ``parallel_counts`` too (`MeasuredPages`).
+    Args:
+        path: A JSON file with ``gaps_seconds`` and ``gap_counts``, the number of times that each
+            was measured; it may have ``parallel`` and ``parallel_counts`` too (`MeasuredPages`).
+        mean: The mean pause to scale to, in seconds.
+
+    Raises:
+        ConfigurationError: If the file is missing or has other content.
+
     """
 
     def __init__(self, path: Path, mean: float) -> None:
-        told = _read_measured(path)
-        weight = sum(told.gap_counts)
-        real = sum(map(operator.mul, told.gaps_seconds, told.gap_counts)) / weight
+        measured = _read_measured(path)
+        weight = sum(measured.gap_counts)
+        real = sum(map(operator.mul, measured.gaps_seconds, measured.gap_counts)) / weight
         self.mean = mean
         self._path = path
-        self._values = [gap * mean / real for gap in told.gaps_seconds]
-        self._weights = list(itertools.accumulate(told.gap_counts))
+        self._values = [gap * mean / real for gap in measured.gaps_seconds]
+        self._weights = list(itertools.accumulate(measured.gap_counts))
 
     def draw(self, rng: random.Random) -> float:
-        """Give one pause."""
+        """Return one pause, in seconds."""
         return float(rng.choices(self._values, cum_weights=self._weights)[0])
 
     def __str__(self) -> str:
@@ -125,23 +131,36 @@ class _MeasuredFile(msgspec.Struct):
 
 
 def _read_measured(path: Path) -> _MeasuredFile:
-    """Read a file of measured people; `ConfigurationError` where it is none."""
+    """Return measured pauses and page sizes; raise `ConfigurationError` if the file has none."""
     try:
-        told = msgspec.json.decode(path.read_bytes(), type=_MeasuredFile)
+        measured = msgspec.json.decode(path.read_bytes(), type=_MeasuredFile)
     except (OSError, msgspec.MsgspecError) as error:
-        raise ConfigurationError([f"{path} holds no measured gaps: {error}"]) from error
-    lengths = [len(told.gaps_seconds), len(told.parallel)]
-    if lengths != [len(told.gap_counts), len(told.parallel_counts)]:
-        raise ConfigurationError([f"{path}: every value needs its count"])
-    if not sum(told.gap_counts) > 0 or min([*told.gap_counts, *told.parallel_counts]) < 0:
-        raise ConfigurationError([f"{path}: counts are not below 0, and some gap was seen"])
-    return told
+        raise ConfigurationError([f"{path} does not hold measured pauses: {error}"]) from error
+    lengths = [len(measured.gaps_seconds), len(measured.parallel)]
+    if lengths != [len(measured.gap_counts), len(measured.parallel_counts)]:
+        raise ConfigurationError(
+            [f"{path}: values and counts differ in number, expected one count per value"]
+        )
+    if (
+        not sum(measured.gap_counts) > 0
+        or min([*measured.gap_counts, *measured.parallel_counts]) < 0
+    ):
+        raise ConfigurationError(
+            [f"{path}: expected no count below 0, and some count of pauses above 0"]
+        )
+    return measured
 
 
 def parse_gaps(law: str, mean: float) -> PauseModel:
-    """Give a law with a mean in seconds: ``exponential``, ``reading`` or ``measured:PATH``.
+    """Return the distribution of pauses that `law` names, with a mean in seconds.
 
-    `ConfigurationError` for another, and for a file that holds none.
+    Args:
+        law: ``exponential``, ``reading`` or ``measured:PATH``.
+        mean: The mean pause, in seconds.
+
+    Raises:
+        ConfigurationError: If `law` names none, or the file holds none.
+
     """
     if law == "exponential":
         return Exponential(mean)
@@ -151,29 +170,29 @@ def parse_gaps(law: str, mean: float) -> PauseModel:
     if kind == "measured" and path:
         return Measured(Path(path), mean)
     raise ConfigurationError(
-        [f"the law of gaps is {law!r}, expected exponential, reading or measured:PATH"]
+        [f"the distribution of gaps is {law!r}, expected exponential, reading or measured:PATH"]
     )
 
 
 @dataclass(frozen=True, slots=True)
 class Single:
-    """One request a page."""
+    """One request per page."""
 
     mean: float = 1.0
 
     def draw(self, rng: random.Random) -> int:
-        """Give the requests of one page."""
+        """Return the number of requests of one page."""
         return 1
 
 
 @dataclass(frozen=True, slots=True)
 class Pages:
-    """Browsers: 1 to 20 parallel requests a page, most pages with one, few with many."""
+    """Browsers: 1 to 20 parallel requests per page, most pages with one, few with many."""
 
     mean: float = 0.8 + 0.16 * 4 + 0.04 * 13.5
 
     def draw(self, rng: random.Random) -> int:
-        """Give the requests of one page."""
+        """Return the number of requests of one page."""
         kind = rng.random()
         if kind < 0.8:
             return 1
@@ -181,7 +200,7 @@ class Pages:
 
 
 class MeasuredPages:
-    """Requests per page as they were measured, at most 100."""
+    """Measured requests per page, at most 100."""
 
     def __init__(self, sizes: Sequence[int], counts: Sequence[float]) -> None:
         self._sizes = [min(size, _MOST_PARALLEL) for size in sizes]
@@ -189,15 +208,15 @@ class MeasuredPages:
         self.mean = sum(map(operator.mul, self._sizes, counts)) / self._weights[-1]
 
     def draw(self, rng: random.Random) -> int:
-        """Give the requests of one page."""
+        """Return the number of requests of one page."""
         return int(rng.choices(self._sizes, cum_weights=self._weights)[0])
 
 
 def parse_pages(law: str, *, has_pages: bool) -> Pages | Single | MeasuredPages:
-    """Give the requests per page that go with a law of gaps: measured ones where it has some."""
+    """Return the requests per page that belong to `law`: measured ones if its file has some."""
     kind, _, path = law.partition(":")
     if kind == "measured" and has_pages:
-        told = _read_measured(Path(path))
-        if sum(told.parallel_counts) > 0:
-            return MeasuredPages(told.parallel, told.parallel_counts)
+        measured = _read_measured(Path(path))
+        if sum(measured.parallel_counts) > 0:
+            return MeasuredPages(measured.parallel, measured.parallel_counts)
     return Pages() if has_pages else Single()

@@ -1,1 +1,1 @@
-"""What a storm is, as values: its size, its options, the generators' plan, its result."""
+"""A storm as values: its settings, its load, the plan for the generators, its result."""

@@ -1,4 +1,4 @@
-"""What somebody wants to have stormed."""
+"""The settings of one storm."""
 
 from __future__ import annotations
 
@@ -15,36 +15,49 @@ __all__ = ["StormConfig"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StormConfig:
-    """One storm: the scenario, its size and the target."""
+    """The settings of one storm: the scenario, the load and the target.
+
+    Raises:
+        ConfigurationError: With every setting that is out of range or contradicts another.
+
+    """
 
     scenario: str
+    """A name of `linqi_storm.scenarios.SCENARIOS`, or ``module:Class``."""
     load: StormLoad
     options: Mapping[str, float] = field(default_factory=dict)
+    """The scenario's own settings, by name."""
     policy: str = "grid"
+    """Of renewal: ``grid``, ``plain`` or such as ``jitter .25``."""
     alg: str = "RS256"
     bits: int = 2048
-    """Of an RSA key."""
+    """Modulus of an RSA key."""
     workers: int = 2
+    """Server processes under test, 1 to 64."""
     generators: int = 1
+    """Processes that send the load, 1 to 64, at most one per session."""
     store: str = "sqlite"
-    """``sqlite``, ``valkey`` or ``postgresql``; only where sessions are stored."""
+    """``sqlite``, ``valkey`` or ``postgresql``; only used where sessions are stored."""
     budget_per_second: float | None = None
+    """Renewals per second, all workers together; None for no limit."""
     app: str = ""
-    """``module:app``; empty for the embedded application."""
+    """``module:app`` of the user's application; empty for the embedded one."""
     config: Path | None = None
-    """The linqi.toml of `app`."""
+    """Path of the linqi.toml of `app`."""
     url: str = ""
-    """A running deployment."""
+    """Base URL of a running deployment; empty to start servers."""
     path: str = ""
-    """The page to ask for; the target's own choice when empty."""
+    """Path of the page that clients request; the target's default if empty."""
     key: Path | None = None
-    """The signing key of `url`."""
+    """JWKS file with the signing key of `url`."""
     issuer: str = ""
     audience: str = ""
     login: StormLogin | None = None
     """The login endpoint of `url`."""
     is_own_host: bool = False
+    """Whether the user states that a host other than loopback may be loaded."""
     command: tuple[str, ...] = ()
+    """The command line, without secrets, for the result."""
 
     def __post_init__(self) -> None:
         faults = []
@@ -55,8 +68,11 @@ class StormConfig:
         if self.store not in ("sqlite", "valkey", "postgresql"):
             faults.append(f"the store is {self.store!r}, expected sqlite, valkey or postgresql")
         if self.app and self.url:
-            faults.append("give --app or --url, not both")
+            faults.append("both --app and --url are given, expected one of them")
         if self.generators > self.load.sessions:
-            faults.append("there are more generators than sessions")
+            faults.append(
+                f"processes is {self.generators}, expected at most one per session"
+                f" ({self.load.sessions})"
+            )
         if faults:
             raise ConfigurationError(faults)

@@ -1,4 +1,4 @@
-"""What a generator is told: whom to ask, as how many clients, for how long."""
+"""The plan of one storm for its load generators, and the clients that they run."""
 
 from __future__ import annotations
 
@@ -26,73 +26,74 @@ __all__ = [
 ]
 
 Mode = Literal["sliding", "dual", "outside"]
-"""Who renews: the server by the way, the client at ``/refresh``, or an outside issuer."""
+"""Who renews: the server in any response, the client at ``/refresh``, or an outside issuer."""
 
 _TIMEOUT_SECONDS: Final = 10.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TokenTransport:
-    """How a token travels, and where its successor comes back."""
+    """Where requests carry the token, and where responses carry its successor."""
 
     path: str = "/me"
-    """The page that honest clients ask for."""
+    """Path of the page that honest clients request."""
     cookie: str = ""
-    """The name of the cookie that carries the token; empty for ``Authorization``."""
+    """Name of the cookie that carries the token; empty for the header ``Authorization``."""
     successor_header: str = "X-Refresh-Token"
     refresh_path: str = "/refresh"
     logout_path: str = "/logout"
     quiet_header: str = "X-Quiet"
-    """The header of requests that extend no session."""
+    """Request header that marks requests which extend no session."""
 
 
 class StormLogin(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """An endpoint that signs a client in, and the paths where it renews and signs out."""
+    """A login endpoint, and the paths for renewal and sign-out, as ``--login`` takes it."""
 
     url: str
     body: Mapping[str, str] = {}
-    """What is posted; ``{n}`` in a value becomes the number of the client."""
+    """Members to post; ``{n}`` in a value becomes the number of the client."""
     encoding: Literal["json", "form"] = "json"
     headers: Mapping[str, str] = {}
     token_field: str = "access_token"
-    """The member of the answer that holds the token."""
+    """The member of the response that holds the access token."""
     refresh_path: str = "/refresh"
     logout_path: str = "/logout"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TokenSource:
-    """Where a client that has to sign in gets a token: signed with a key, or from a login."""
+    """Where a client that signs in gets its token: signed with a key, or from a login endpoint."""
 
     jwks: str = ""
-    """The path of a file with the signing key of sliding sessions."""
+    """Path of the JWKS file with the signing key of sliding sessions."""
     issuer: str = ""
     audience: str = ""
     policy: str = "grid"
     login: StormLogin | None = None
     claims_lifetime: float | None = None
-    """Ask for tokens of this life by a member ``claims``, as an outside issuer takes it."""
+    """Lifetime in seconds to request by a member ``claims``, as the outside issuer expects it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Credential:
-    """What one client holds at the barrier; instants in Unix seconds."""
+    """The tokens of one client at the barrier; instants in Unix seconds."""
 
     token: str
     expires_at: float
     refresh_token: str = ""
     refresh_expires_at: float = 0.0
     sequence: int = 0
+    """Of the refresh token; a higher one replaces a lower one."""
     begins_at: float = 0.0
-    """When this client comes for the first time; the barrier if earlier."""
+    """Earliest first request of this client; not before the barrier."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GeneratorPlan:
-    """One storm, as every generator is told of it. Durations are in seconds."""
+    """One storm, as every generator reads it; durations in seconds."""
 
     scenario: str
-    """``module:Class``."""
+    """A registered name or ``module:Class``."""
     options: Mapping[str, Any] = field(default_factory=dict)
     """The scenario's own settings, by name."""
     url: str
@@ -101,38 +102,39 @@ class GeneratorPlan:
     token_source: TokenSource = field(default_factory=TokenSource)
     load: StormLoad
     timeout: float = _TIMEOUT_SECONDS
+    """For a whole response."""
     begins_at: float = 0.0
-    """The barrier, in Unix seconds."""
+    """The barrier, at which the load begins, in Unix seconds."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StormClients:
-    """Everybody who takes part, and when it begins."""
+    """All clients of a storm, and the instant at which the load begins."""
 
     begins_at: float
-    """The barrier, in Unix seconds."""
+    """The barrier, at which the load begins, in Unix seconds."""
     credentials: tuple[Credential, ...]
     refused: tuple[str, ...] = ()
-    """Tokens that the keys of the run have signed and that still must be refused."""
+    """Tokens signed with the keys of the run that must still be refused, such as expired ones."""
 
 
 def write_plan(plan: GeneratorPlan, path: Path) -> None:
-    """Write `plan` for a generator."""
+    """Write `plan` to the JSON file `path`, with mode 0600."""
     _write(plan, path)
 
 
 def read_plan(path: Path) -> GeneratorPlan:
-    """Read what `write_plan` wrote."""
+    """Return the plan that `write_plan` wrote."""
     return msgspec.json.decode(path.read_bytes(), type=GeneratorPlan)
 
 
 def write_clients(clients: StormClients, path: Path) -> None:
-    """Write who takes part; whoever waits for the file finds it whole."""
+    """Write `clients` to the JSON file `path`, which appears complete, with mode 0600."""
     _write(clients, path)
 
 
 def read_clients(path: Path) -> StormClients:
-    """Read what `write_people` wrote."""
+    """Return the clients that `write_clients` wrote."""
     return msgspec.json.decode(path.read_bytes(), type=StormClients)
 
 

@@ -1,4 +1,4 @@
-"""How big a storm is."""
+"""The size of a storm's load."""
 
 from __future__ import annotations
 
@@ -11,21 +11,30 @@ __all__ = ["StormLoad"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StormLoad:
-    """The size of a storm, in the seconds of the run: `compression` times less than real ones."""
+    """The size of a storm's load; durations are seconds of the run, after compression.
+
+    Raises:
+        ConfigurationError: With every value that is out of range.
+
+    """
 
     sessions: int = 2_000
     lifetime: float = 60.0
+    """Of an access token."""
     buffer: float = 20.0
+    """How long before expiry a token is due for renewal; under half the lifetime."""
     duration: float = 80.0
+    """From the barrier to the last planned request."""
     gap: float = 2.6
-    """Mean pause between pages of one session."""
+    """Mean pause between two pages of one session."""
     law: str = "exponential"
-    """Of the pauses: ``exponential``, ``reading`` or ``measured:PATH``."""
+    """Distribution of the pauses: ``exponential``, ``reading`` or ``measured:PATH``."""
     pages: bool = True
-    """Whether a page is 1 to 20 parallel requests, or one."""
+    """Whether a page is 1 to 20 parallel requests, instead of one."""
     login_spread: float = 0.0
-    """Sessions sign in within this time, evenly."""
+    """Time within which all sessions sign in, evenly spread."""
     compression: float = 15.0
+    """Real durations are this many times longer; at least 1."""
     seed: int = 1
 
     def __post_init__(self) -> None:
@@ -33,7 +42,10 @@ class StormLoad:
         if not 1 <= self.sessions <= 1_000_000:
             faults.append(f"sessions is {self.sessions}, expected 1 to 1,000,000")
         if self.gap <= 0 or self.duration <= 0:
-            faults.append("the gap and the duration must be above 0 s")
+            faults.append(
+                f"the gap is {self.gap:g} s and the duration {self.duration:g} s,"
+                " expected both above 0"
+            )
         if not 0 < self.buffer < self.lifetime / 2:
             faults.append(
                 f"the buffer is {self.buffer:g} s, expected above 0 and under half the lifetime"
@@ -46,5 +58,5 @@ class StormLoad:
 
     @property
     def period(self) -> float:
-        """``lifetime - buffer``: how long a token is fresh."""
+        """``lifetime - buffer`` in seconds: how long a token is not yet due for renewal."""
         return self.lifetime - self.buffer

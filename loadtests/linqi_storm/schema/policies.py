@@ -1,4 +1,4 @@
-"""Renewal policies by the words of a command line."""
+"""Renewal policies by their names on a command line."""
 
 from __future__ import annotations
 
@@ -8,7 +8,12 @@ __all__ = ["parse_policy"]
 
 
 def parse_policy(text: str) -> Policy:
-    """Give the policy ``grid``, ``plain`` or such as ``jitter .25``; else `ConfigurationError`."""
+    """Return the policy that `text` names: ``grid``, ``plain`` or such as ``jitter .25``.
+
+    Raises:
+        ConfigurationError: If `text` names none of them.
+
+    """
     if text == "grid":
         return Grid()
     if text == "plain":

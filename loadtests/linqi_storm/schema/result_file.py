@@ -1,4 +1,4 @@
-"""The JSON file of a result."""
+"""The JSON file of a storm's result."""
 
 from __future__ import annotations
 
@@ -18,7 +18,12 @@ def save_run(run: StormRun, path: Path) -> None:
 
 
 def load_run(path: Path) -> StormRun:
-    """Read a run; `ConfigurationError` when the file is none or of a later schema."""
+    """Return the run in the JSON file `path`.
+
+    Raises:
+        ConfigurationError: If the file is missing, is no storm result, or has another schema.
+
+    """
     try:
         content = path.read_bytes()
         found = msgspec.json.decode(content, type=dict[str, msgspec.Raw])
@@ -29,4 +34,4 @@ def load_run(path: Path) -> StormRun:
             )
         return msgspec.json.decode(content, type=StormRun)
     except (OSError, msgspec.MsgspecError) as error:
-        raise ConfigurationError([f"{path} is no storm result: {error}"]) from error
+        raise ConfigurationError([f"{path} is not a storm result: {error}"]) from error

@@ -1,8 +1,7 @@
-"""What one storm has shown: the values that the run writes and the report and the tuner read.
+"""The result of one storm: the run writes it, the report and the tuner read it.
 
-Everything is written as JSON with units in the names. Durations are in milliseconds where they
-are latencies and in seconds elsewhere; instants inside a run are seconds since its barrier, the
-moment at which the load began.
+It is written as JSON with units in the names. Latencies are in milliseconds, other durations in
+seconds. Instants within a run are seconds since its barrier, the instant at which the load begins.
 """
 
 from __future__ import annotations
@@ -33,12 +32,12 @@ __all__ = [
 ]
 
 SCHEMA: Final = 1
-"""Rises when a field changes its meaning or goes; a new field with a default does not raise it."""
+"""Raised when a field changes its meaning or is removed, not for a new field with a default."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Percentiles:
-    """The spread of the latencies of one second, in milliseconds."""
+    """Percentiles of the latencies of one second, in milliseconds."""
 
     count: int
     p50_ms: float
@@ -55,25 +54,25 @@ class Spectrum:
     mean_ms: float
     max_ms: float
     percentiles: tuple[float, ...]
-    """Rising, from 0 to 100; denser towards 100."""
+    """In ascending order, from 0 to 100; denser towards 100."""
     values_ms: tuple[float, ...]
     """The latency at each of `percentiles`."""
     hdr: str
     """The histogram itself, in microseconds, in HdrHistogram's compressed encoding (V2)."""
 
     def at(self, percentile: float) -> float:
-        """Give the latency, in milliseconds, that `percentile` per cent do not exceed."""
+        """Return the latency in milliseconds that `percentile` per cent do not exceed."""
         pairs = zip(self.percentiles, self.values_ms, strict=True)
         return next((value for reached, value in pairs if reached >= percentile), self.max_ms)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Latencies:
-    """How long answers took, counted from two instants.
+    """Latencies of the same requests, measured from two instants.
 
-    ``service`` counts from the moment a request was sent. ``intended`` counts from the moment it
-    should have been sent, so that requests held back by a stalled server or generator show: it is
-    the one that a user feels.
+    ``service`` is measured from when a request was sent. ``intended`` is measured from when it
+    should have been sent, so that it includes the wait behind a stalled server or generator: it
+    is the latency that a user sees.
     """
 
     service: Spectrum
@@ -82,19 +81,19 @@ class Latencies:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Histogram:
-    """Sparse counts of values at three significant digits, in seconds unless its field says so."""
+    """Sparse counts of values at three significant digits, in seconds unless stated otherwise."""
 
     values: tuple[float, ...] = ()
-    """Rising; the upper end of each bucket."""
+    """In ascending order: the upper end of each bucket."""
     counts: tuple[int, ...] = ()
 
     @property
     def total(self) -> int:
-        """How many values were counted."""
+        """The number of values counted."""
         return sum(self.counts)
 
     def share_above(self, value: float) -> float:
-        """Give the share of counted values above `value`; 0 when nothing was counted."""
+        """Return the share of the values above `value`, 0 to 1; 0 if nothing was counted."""
         above = sum(
             count for upper, count in zip(self.values, self.counts, strict=True) if upper > value
         )
@@ -103,7 +102,7 @@ class Histogram:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RequestLoad:
-    """What the clients did, as far as it was chosen beforehand."""
+    """The load as it was configured; durations in seconds of the run."""
 
     sessions: int
     duration_seconds: float
@@ -111,17 +110,17 @@ class RequestLoad:
     lifetime_seconds: float
     buffer_seconds: float
     compression: float
-    """k: the real lifetime, buffer and gaps are k times those of the run."""
+    """k: the real lifetime, buffer and gaps are k times longer than those of the run."""
     not_kept: tuple[str, ...]
-    """What compression by k changes, so that no conclusion is drawn from it."""
+    """Properties that compression by k distorts: they allow no conclusion."""
     seed: int
     gaps: str
-    """The law of the pauses between pages, in words."""
+    """The distribution of the pauses between pages, in words."""
     mean_gap_seconds: float
     mean_parallel: float
-    """Requests per page."""
+    """Mean number of requests per page."""
     login_spread_seconds: float
-    """All sessions begin within this time."""
+    """All sessions sign in within this time."""
     hostile_per_second: float = 0.0
     options: Mapping[str, Any] = field(default_factory=dict)
     """The scenario's own settings."""
@@ -129,7 +128,7 @@ class RequestLoad:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Target:
-    """What was tested."""
+    """The service under test."""
 
     kind: str
     """``embedded``, ``app`` or ``url``."""
@@ -138,25 +137,25 @@ class Target:
     mode: str
     """``sliding``, ``dual``, ``outside`` (an outside issuer) or ``naive``."""
     policy: str
-    """Of renewal: ``grid``, ``plain``, ``jitter .25``; empty where nobody renews."""
+    """Of renewal: ``grid``, ``plain``, ``jitter .25``; empty where the servers do not renew."""
     algorithm: str
     key_bits: int
-    """RSA modulus, or the bits of the curve or secret."""
+    """Length of the RSA modulus, the curve or the secret."""
     workers: int
-    """0 where unknown."""
+    """Number of server processes; 0 where unknown."""
     store: str
     """``sqlite``, ``valkey``, ``postgresql``, ``memory``; empty without one."""
     budget_per_second: float | None = None
-    """Of renewals, all workers together; None without one."""
+    """Renewals per second, all workers together; None without a budget."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Setup:
-    """All that is needed to do the run again."""
+    """Everything that is needed to repeat the run."""
 
     scenario: str
     summary: str
-    """What the scenario does, in one sentence."""
+    """One sentence that describes the scenario."""
     load: RequestLoad
     target: Target
     generators: int
@@ -170,63 +169,63 @@ class Setup:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Second:
-    """One second of the run, seen from both sides.
+    """One second of the run, as clients and servers saw it.
 
-    Requests and their outcomes stand in the second in which they should have been sent. Where the
-    servers could not be sampled, their figures are None or empty.
+    Requests and outcomes count in the second in which the request should have been sent. Where
+    the servers could not be sampled, their figures are None or empty.
     """
 
     second: int
     """Since the barrier."""
     requests: int = 0
     outcomes: Mapping[str, int] = field(default_factory=dict)
-    """By kind: ``ok``, ``renewed`` (a success with a successor), ``refreshed``, ``quiet`` (the
-    success of a request that extends no session), ``refused`` (401 or 403), ``limited`` (429),
-    ``unavailable`` (503), ``failed`` (other 5xx), ``strange`` (other answers), ``timeout``,
-    ``broken`` (no answer), ``dropped`` (a reply thrown away on purpose)."""
+    """Counts by kind: ``ok``, ``renewed`` (2xx with a successor), ``refreshed``, ``quiet`` (2xx for
+    a request that extends no session), ``refused`` (400, 401 or 403), ``limited`` (429),
+    ``unavailable`` (503), ``failed`` (other 5xx), ``strange`` (any other status), ``timeout``,
+    ``broken`` (no response), ``dropped`` (a response that the scenario discarded)."""
     hostile: Mapping[str, int] = field(default_factory=dict)
-    """The same for requests that are not honest; they are in none of the other figures."""
+    """The same for hostile requests, which are in none of the other figures."""
     renewals: int = 0
-    """Distinct successors that clients got first in this second."""
+    """Distinct successors that clients received for the first time in this second."""
     service: Percentiles | None = None
     intended: Percentiles | None = None
     in_flight: int = 0
-    """Most requests unanswered at once."""
+    """The most requests that were unanswered at the same time."""
     generator_cpu: float = 0.0
-    """Share of one core, the busiest generator process."""
+    """Share of one core that the busiest generator process used."""
     cpu: tuple[float, ...] = ()
-    """Share of one core by worker, in the order of `StormRun.workers`."""
+    """Share of one core by server worker, in the order of `StormRun.workers`."""
     loop_lag_ms: tuple[float, ...] = ()
-    """Worst delay of the event loop by worker."""
+    """Longest delay of the event loop by server worker."""
     memory_mb: tuple[float, ...] = ()
-    """Resident memory by worker, in megabytes of 1,000,000 bytes."""
+    """Resident memory by server worker, in megabytes of 1,000,000 bytes."""
     signatures: int | None = None
     renewals_served: int | None = None
-    """Responses with a successor, shared ones included."""
+    """Responses with a successor, including those that share one successor."""
     cache_hits: int | None = None
     cache_misses: int | None = None
     store_calls: int | None = None
     budget_queue: int | None = None
-    """Sessions whose renewal the budget has put off and that have not got it yet."""
+    """Sessions whose renewal the budget deferred and that still wait for it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Window:
-    """A part of the run that is looked at by itself."""
+    """A part of the run that is evaluated separately; seconds since the barrier."""
 
     label: str
-    """``expiry``: from when the first token is due until the last of that cycle has expired;
-    ``outage``, ``restart``, ``rotation``: while that happened."""
+    """``expiry``: from when the first token is due until the last token of that cycle has expired;
+    ``outage``, ``restart``, ``rotation``: the time of that event."""
     begins: float
     ends: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Peak:
-    """The storm factor: the highest renewal rate over a sliding window, against the floor.
+    """The storm factor: the highest renewal rate over a sliding window, divided by the floor.
 
-    The floor is sessions / (lifetime - buffer), below which no policy can keep the mean. A factor
-    is only comparable at the same window, and says nothing below `noise95`.
+    The floor is sessions / (lifetime - buffer): no policy has a lower mean rate. Factors are only
+    comparable at the same window. A factor below `noise95` is at the level of chance.
     """
 
     label: str
@@ -240,14 +239,14 @@ class Peak:
     factor: float
     """``peak_per_second / floor_per_second``."""
     noise95: float
-    """95 of 100 perfectly spread populations of this size stay below this factor."""
+    """95 % of perfectly even renewals of this number have a factor below this one."""
     at: float | None = None
-    """The middle of the peak's window."""
+    """The middle of the window with the highest rate."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rates:
-    """Renewals per second; the window of the n-th value begins at ``n * step_seconds``."""
+    """The renewal rate over a sliding window; the n-th window begins at ``n * step_seconds``."""
 
     window_seconds: float
     step_seconds: float
@@ -256,70 +255,71 @@ class Rates:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SessionCounts:
-    """What became of the honest sessions."""
+    """Counts over all honest sessions."""
 
     total: int
-    """Those at the barrier; logins after a loss are not counted again."""
+    """Sessions at the barrier; a login after a loss is not counted again."""
     logins: int
-    """Signed in again after having been lost."""
+    """Logins after a session was lost."""
     renewals: int
-    """Distinct (session, renewal) pairs that clients got."""
+    """Distinct (session, renewal) pairs that clients received."""
     cycles: int
-    """Tokens whose window has closed, or that were renewed: chances to get lost."""
+    """Tokens that were renewed or whose renewal window closed: the chances to lose a session."""
     lapsed: int
-    """Came back only after expiry: no request in the buffer. The price of the buffer chosen."""
+    """Sessions that expired without a request in the buffer: the cost of the buffer's length."""
     forced_out: int
-    """Refused although they held a live token or had asked in their buffer: never right."""
+    """Sessions refused with a live token or despite a request in the buffer: a fault."""
     by_lost_reply: int = 0
-    """Lost because every answer in their buffer was dropped on its way, on purpose."""
+    """Sessions lost because the scenario discarded every response in their buffer."""
     duplicate_successors: int = 0
-    """Renewals for which clients saw two different successors."""
+    """Renewals for which clients received two different successors."""
     quiet: int = 0
-    """Quiet requests answered with success: polls, which extend no session and show no lag."""
+    """Quiet requests answered 2xx: polls, which extend no session and count in no lag."""
     quiet_unsent: int = 0
-    """Quiet requests that clients did not send because their token was over."""
+    """Quiet requests that clients did not send because their token had expired."""
     families_killed: int = 0
-    """Refresh families revoked as stolen although nobody stole."""
+    """Refresh token families revoked for reuse, although no token was stolen."""
     refused_seconds: Histogram = field(default_factory=Histogram)
-    """After a revocation: until the last worker refused. Only in ``revoke``."""
+    """From a revocation until the last worker refused the token. Only in scenario ``revoke``."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Lags:
-    """From due to the first request at or after it, expired tokens included.
+    """From when a token is due for renewal to the first request at or after that instant.
 
-    The share above B is the share of sessions that a buffer of B seconds loses; see
-    ``Histogram.share_above``. The values are those of the run: times k for the real ones.
+    Expired tokens are included. The share above B is the share of sessions that a buffer of B
+    seconds loses; see ``Histogram.share_above``. The values are those of the run: multiply by the
+    compression k for real ones.
     """
 
     lags: Histogram
     by_session: tuple[tuple[float, ...], ...] = ()
     """The lags of each session, in seconds, for a bootstrap over sessions; at most 2,000."""
     expired_presented: int = 0
-    """How many of them were presented after expiry."""
+    """How many of these requests presented an expired token."""
     silent: int = 0
-    """Sessions that were due at the end of the run and had not come back: not in the histogram."""
+    """Sessions due at the end of the run without a later request: not in the histogram."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Traffic:
-    """What the clients did, as it was seen: what the tuner needs to know of it."""
+    """The load as it was measured, for the tuner."""
 
     gaps: Histogram
-    """Between pages of one session."""
+    """Pauses between pages of one session."""
     parallel: Histogram
-    """Requests per page, a plain number."""
+    """Requests per page: a number, not seconds."""
     pages: int
     requests: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Check:
-    """An invariant: what was counted, and how much of it may be."""
+    """An invariant: the value measured and the limit."""
 
     name: str
     limit: float | None
-    """The most that passes; None for a figure that is only shown."""
+    """The highest value that passes; None for a figure that is shown without a limit."""
     seen: float
     passed: bool
     detail: str = ""
@@ -327,17 +327,17 @@ class Check:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Generator:
-    """Whether the generator kept up with its own plan; if not, the run says nothing."""
+    """Whether the load generator kept up with its plan; if not, the run is void."""
 
     lag_p50_ms: float
     lag_p99_ms: float
-    """Scheduling lag: from when a request should be sent until its sending begins."""
+    """Scheduling lag: from when a request should be sent until it is sent."""
     lag_max_ms: float
     cpu_p95: float
-    """Share of one core in a second, the busiest process."""
+    """Share of one core that the busiest process used in a second, 95th percentile."""
     is_valid: bool
     faults: tuple[str, ...] = ()
-    """Why it is void."""
+    """Why the run is void."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -349,12 +349,12 @@ class StormRun:
     timeline: tuple[Second, ...]
     windows: tuple[Window, ...]
     peaks: tuple[Peak, ...]
-    """The first one is *the* storm factor; empty where nobody renews."""
+    """The first one is *the* storm factor; empty without renewals."""
     rates: Rates | None = None
     sessions: SessionCounts
     latencies: Latencies
     inside: Latencies | None = None
-    """Requests meant for a time inside `windows`; None when there were none."""
+    """Requests planned for a time inside `windows`; None if there were none."""
     outside: Latencies | None = None
     lags: Lags
     traffic: Traffic
@@ -363,11 +363,11 @@ class StormRun:
     checks: tuple[Check, ...]
     generator: Generator
     notes: tuple[str, ...] = ()
-    """What a reader has to know before the figures are believed."""
+    """Remarks that qualify the figures, and the first violations."""
 
     @property
     def has_passed(self) -> bool:
-        """Whether every invariant held; meaningless unless ``generator.is_valid``."""
+        """Whether every invariant held; without meaning unless ``generator.is_valid``."""
         return all(check.passed for check in self.checks)
 
     @property

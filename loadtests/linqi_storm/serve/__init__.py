@@ -1,1 +1,1 @@
-"""The issuing app with its page, as `linqi serve` runs it, and an app with dual tokens."""
+"""The issuing app of ``linqi serve`` with its page, and an app with dual tokens."""

@@ -1,4 +1,4 @@
-"""The issuing app: signs demo users in, both ways to stay so, and publishes its keys."""
+"""The issuing app: login of demo users, sliding and dual sessions, published keys."""
 
 from __future__ import annotations
 
@@ -54,11 +54,25 @@ def create_app(
     is_timed: bool = False,
     clock: Callable[[], float] = time.time,
 ) -> ASGIApp:
-    """Give the app, wrapped in `linqi.JWTMiddleware`, on the keys and users in the folder `data`.
+    """Return the app, wrapped in `linqi.JWTMiddleware`.
 
-    Its own routes slide sessions; those below ``/auth`` are the same with dual tokens, on a
-    SQLite store in the folder, and slide nothing. A missing folder is created; see
-    `linqi_storm.serve.data_folder.open_data_folder`, which also returns the generated password.
+    Its own routes slide sessions. Those below ``/auth`` use dual tokens on a SQLite store in the
+    folder, without sliding.
+
+    Args:
+        data: The folder of keys, users and sessions, created if missing
+            (`linqi_storm.serve.data_folder.open_data_folder`).
+        issuer: ``iss`` of the tokens.
+        audience: ``aud`` of the tokens.
+        settings: Of renewal.
+        alg: Of a new signing key.
+        password: Of the demo users; a random one for a new folder if None.
+        is_timed: Whether to measure verification times for ``GET /stats``.
+        clock: Returns Unix seconds.
+
+    Raises:
+        ConfigurationError: If the folder and the settings do not fit.
+
     """
     prepared = open_data_folder(data, alg=alg, password=password)
     signer = Signer(prepared.key_file.keys, issuer=issuer, audience=audience, clock=clock)
@@ -94,7 +108,7 @@ def create_app(
 def _dual(
     sessions: Sessions, verifier: Verifier, users: DemoUsers, clock: Callable[[], float]
 ) -> ASGIApp:
-    """Give the routes of dual tokens behind a middleware that slides nothing (R9)."""
+    """Return the routes of dual tokens, behind a middleware without sliding renewal (R9)."""
     own = Starlette(routes=[Route("/me", _me), *StolenTokenDemo(sessions).routes()])
     routes = SessionRoutes(own, sessions, verifier, users.authenticate, clock=clock)
     public = [*routes.public, "/demo/*"]
@@ -102,7 +116,7 @@ def _dual(
 
 
 class _Api:
-    """The application's own routes: what a project would write itself."""
+    """The application's own routes, as a project writes them."""
 
     def __init__(
         self,
@@ -121,7 +135,7 @@ class _Api:
         self._clock = clock
 
     def routed(self, more: Sequence[BaseRoute]) -> Starlette:
-        """Give the routes, and `more`, as a Starlette application."""
+        """Return the routes, and `more`, as a Starlette application."""
         stats = RequireScopes(request_response(self.stats), STATS_SCOPE)
         return Starlette(
             routes=[
@@ -136,13 +150,13 @@ class _Api:
         )
 
     def _key_routes(self) -> list[Route]:
-        """Give the route of the public keys; an HMAC secret has none."""
+        """Return the route of the public keys; none for an HMAC secret."""
         keys = self._renewal.signer.keys
         is_secret = keys.signing_key().kty == "oct"
         return [] if is_secret else [Route(JWKS_PATH, jwks_route(keys, clock=self._clock))]
 
     async def login(self, request: Request) -> Response:
-        """Answer a user name and password with the first token of a session (RFC 6749, 5.1)."""
+        """Answer a login with the first token of a session (RFC 6749, section 5.1)."""
         try:
             given = await read_credentials(request)
         except LoginFault as fault:
@@ -164,7 +178,7 @@ class _Api:
         return JSONResponse(answer, headers=_NO_STORE)
 
     async def logout(self, request: Request) -> Response:
-        """End the session of the presented token, for all its successors."""
+        """Revoke the session of the presented token, with all its successors."""
         verified: Verified = request.scope["linqi"]
         try:
             await self._sessions.revoke(
@@ -175,7 +189,7 @@ class _Api:
         return Response(status_code=204, headers=_NO_STORE)
 
     async def stats(self, request: Request) -> Response:
-        """Answer what this process has counted; every worker counts for itself."""
+        """Answer with the counters of this process; every worker has its own."""
         cache, timed = self._verifier.cache, self._timer.spread()
         answer = {
             "renewal": asdict(self._renewal.counts),
@@ -192,7 +206,7 @@ class _Api:
 
 
 async def _me(request: Request) -> Response:
-    """Answer who called."""
+    """Answer with the caller's verified claims."""
     verified: Verified = request.scope["linqi"]
     answer = {
         "subject": verified.subject,

@@ -12,28 +12,30 @@ from linqi.jose.key import ALGORITHMS
 __all__ = ["add_options", "run"]
 
 _COMPRESSED_SECONDS: Final = 60
-"""Shorter lifetimes are a compressed demonstration, which whole-second times would bundle."""
+"""Shorter lifetimes are compressed; whole-second times would bundle their renewals."""
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
-    """Declare the command's options."""
-    parser.add_argument("--host", default="127.0.0.1")
-    parser.add_argument("--port", type=int, default=8000, help="0 takes a free one")
+    """Add the options of ``linqi serve``."""
+    parser.add_argument("--host", default="127.0.0.1", help="default: loopback")
+    parser.add_argument(
+        "--port", type=int, default=8000, help="0 chooses a free port; default 8000"
+    )
     parser.add_argument("--data", type=Path, default=Path("data"), help="folder of keys and users")
-    parser.add_argument("--workers", type=int, default=1)
+    parser.add_argument("--workers", type=int, default=1, help="server processes, 1 to 64")
     parser.add_argument("--timed", action="store_true", help="time verification for GET /stats")
     parser.add_argument(
         "--log-level", choices=("debug", "info", "warning", "error"), default="info"
     )
     parser.add_argument("--certificate", type=Path, help="a PEM file, to serve over TLS")
     parser.add_argument("--private-key", type=Path, help="the PEM file of its private key")
-    parser.add_argument("--alg", choices=ALGORITHMS, default="ES256")
-    parser.add_argument("--lifetime-seconds", type=float, default=900)
-    parser.add_argument("--buffer-seconds", type=float, default=300)
+    parser.add_argument("--alg", choices=ALGORITHMS, default="ES256", help="of new keys")
+    parser.add_argument("--lifetime-seconds", type=float, default=900, help="of access tokens")
+    parser.add_argument("--buffer-seconds", type=float, default=300, help="renewal buffer")
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Serve until a signal ends it."""
+    """Serve until a signal ends the process; return 0."""
     from linqi_storm.serve.server import ServeOptions, serve
 
     return serve(

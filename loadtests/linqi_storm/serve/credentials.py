@@ -1,4 +1,4 @@
-"""What a login form says: a user name with a password, read from a bounded body."""
+"""The user name and password of a login request, read from a bounded body."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _LONGEST: Final = 256
 
 
 class LoginFault(LinqiError):
-    """A login that is not even a form; ``status`` is the HTTP answer."""
+    """A login request that cannot be read; ``status`` is the HTTP status to answer."""
 
     code = "invalid_login"
 
@@ -30,14 +30,19 @@ class LoginFault(LinqiError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Credentials:
-    """Who wants to sign in."""
+    """The user name and password of a login request."""
 
     username: str
     password: str = field(repr=False)
 
 
 async def read_credentials(request: Request) -> Credentials:
-    """Read JSON or a form from the body; `LoginFault` with 400, 413 or 415 when it is neither."""
+    """Return the user name and password in the JSON or form body of `request`.
+
+    Raises:
+        LoginFault: With status 400, 413 or 415 if the body cannot be read.
+
+    """
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind not in ("application/json", "application/x-www-form-urlencoded"):
         raise LoginFault(415, "send application/json or application/x-www-form-urlencoded")
@@ -70,10 +75,8 @@ def _parse_json(body: bytes) -> dict[str, object]:
 
 def _parse_form(body: bytes) -> dict[str, object]:
     try:
-        fields = parse_qs(
-            body.decode(), keep_blank_values=True, strict_parsing=True, max_num_fields=16,
-            errors="strict",
-        )  # fmt: skip
+        text = body.decode()
+        fields = parse_qs(text, keep_blank_values=True, strict_parsing=True, max_num_fields=16)
     except ValueError:
         raise LoginFault(400, "the body is not a form") from None
     return {name: values[0] if len(values) == 1 else values for name, values in fields.items()}
@@ -84,7 +87,7 @@ def _text(fields: dict[str, object], name: str) -> str:
     if not isinstance(value, str) or not 0 < len(value) <= _LONGEST:
         raise LoginFault(400, f"{name} is not a string of 1 to {_LONGEST} characters")
     try:
-        value.encode()  # JSON can spell lone surrogates, which no password hash takes
+        value.encode()  # JSON can contain lone surrogates, which password hashes reject
     except UnicodeEncodeError:
         raise LoginFault(400, f"{name} is not Unicode text") from None
     return value

@@ -1,4 +1,4 @@
-"""The data folder of the issuing app: made once, private, whichever worker comes first."""
+"""The private data folder of the issuing app, created once by the first worker."""
 
 from __future__ import annotations
 
@@ -18,20 +18,23 @@ _PASSWORD_BYTES = 12
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DataFolder:
-    """What a data folder holds."""
+    """The content of a data folder."""
 
     key_file: KeyFile
     users: DemoUsers
     new_password: str | None = field(repr=False)
-    """The demo users' password where this very call made it up: it is shown once, never kept."""
+    """The demo users' password if this call generated it: it is shown once and not stored."""
 
 
 def open_data_folder(data: Path, *, alg: str = "ES256", password: str | None = None) -> DataFolder:
-    """Give the keys and demo users in the folder `data`, making what is not there yet.
+    """Return the keys and demo users in the folder `data`, and create what is missing.
 
-    The folder is made with mode 0700, its files with 0600. Processes that start together agree:
-    each file is made by exactly one of them. Without `password` a random one is made up.
-    `ConfigurationError` when the folder was made for another `alg` or `password`.
+    The folder gets mode 0700, its files 0600. Each file is created by exactly one of several
+    processes that start together. Without `password` a random one is generated.
+
+    Raises:
+        ConfigurationError: If the folder was created for another `alg` or `password`.
+
     """
     if not data.is_dir():
         data.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -56,15 +59,15 @@ def open_data_folder(data: Path, *, alg: str = "ES256", password: str | None = N
 
 
 def refresh_keys(data: Path) -> Sequence[Key]:
-    """Give the secrets of refresh tokens in the folder `data`, making one if there is none."""
+    """Return the secrets of refresh tokens in the folder `data`; create one if missing."""
     return KeySet.load_or_create(data / "refresh.json", "HS256").keys
 
 
 def make_once(path: Path, save: Callable[[Path], object]) -> bool:
-    """Let `save` write `path`, unless it is there already; tell whether it was this call.
+    """Create `path` by `save` unless it exists; return whether this call created it.
 
-    The file appears whole: it is written beside and then linked, which fails where another
-    process was quicker.
+    The file appears complete: it is written under another name and then linked, which fails if
+    another process was faster.
     """
     beside = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
     try:

@@ -1,7 +1,7 @@
-"""An app with dual tokens: login, refresh, sign-out, revocation, on a store of your choice.
+"""An app with dual tokens: login, refresh, sign-out and revocation, on any store.
 
 ``python -m linqi_storm.serve.dual --data DIR --store sqlite:PATH`` serves on loopback only.
-Several of them with one data folder and one store are the workers of one service.
+Several processes with the same data folder and store are the workers of one service.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ def create_dual(
     access: RenewalSettings | None = None,
     password: str | None = None,
 ) -> ASGIApp:
-    """Give the app on the keys and users in the folder `data`, making what is not there."""
+    """Return the app with the keys and users in the folder `data`, created if missing."""
     prepared = open_data_folder(data, password=password)
     signer = Signer(prepared.key_file.keys, issuer=issuer, audience=audience)
     sessions = Sessions(
@@ -75,13 +75,13 @@ def create_dual(
 
 
 class _Api:
-    """The application's own part: a route for its users, and what tests ask for."""
+    """The application's own routes, and one with its state for tests."""
 
     def __init__(self, sessions: Sessions) -> None:
         self._sessions = sessions
 
     def routed(self) -> Starlette:
-        """Give the routes as a Starlette application."""
+        """Return the routes as a Starlette application."""
         return Starlette(
             routes=[
                 Route("/me", self.me),
@@ -91,7 +91,7 @@ class _Api:
         )
 
     async def me(self, request: Request) -> Response:
-        """Answer who called."""
+        """Answer with the caller's verified claims."""
         verified: Verified = request.scope["linqi"]
         answer = {"subject": verified.subject, "session_id": verified.session_id}
         return JSONResponse(answer, headers=_NO_STORE)
@@ -101,9 +101,9 @@ class _Api:
         return JSONResponse({"pid": os.getpid(), "time": time.time()}, headers=_NO_STORE)
 
     async def state(self, request: Request) -> Response:
-        """Answer how the feed of revocations stands, and how many tasks there are.
+        """Answer with the state of the revocation feed and the number of tasks.
 
-        An age before the first news is -1.
+        The age is -1 before the first update of the feed.
         """
         state = asdict(self._sessions.revocations.state())
         state["tasks"] = len(asyncio.all_tasks())
@@ -112,7 +112,7 @@ class _Api:
 
 
 def main() -> None:
-    """Serve until a signal ends it; the first line of output is the URL."""
+    """Serve until a signal ends the process; the first line of output is the URL."""
     parser = argparse.ArgumentParser(prog="python -m linqi_storm.serve.dual", description=__doc__)
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--store", required=True, help="sqlite:PATH, valkey:// or postgresql://")

@@ -1,4 +1,4 @@
-"""The page that shows sessions at work, as `linqi serve` gives it to browsers."""
+"""The demo page of ``linqi serve``."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _FILES: Final = {
     "/linqi.js": (FOLDER / "linqi.js", "text/javascript; charset=utf-8"),
 }
 PAGE_PATHS: Final = tuple(_FILES)
-"""Paths that everybody may read."""
+"""Paths that need no token."""
 _POLICY: Final = "; ".join(
     [
         "default-src 'none'",
@@ -48,7 +48,7 @@ _HEADERS: Final = {
 
 
 def page_routes() -> list[Route]:
-    """Give the routes of the page's files, each behind a strict Content-Security-Policy."""
+    """Return the routes of the page's files, each with a strict Content-Security-Policy."""
     return [Route(path, _file, methods=["GET"]) for path in _FILES]
 
 

@@ -23,7 +23,7 @@ from linqi_storm.serve.data_folder import open_data_folder
 __all__ = ["PASSWORD_VARIABLE", "ServeOptions", "serve"]
 
 PASSWORD_VARIABLE: Final = "LINQI_DEMO_PASSWORD"
-"""The environment variable with the demo users' password; a command line would show it to all."""
+"""Environment variable with the demo users' password, as other users can read command lines."""
 
 _LOG_LEVELS: Final = ("debug", "info", "warning", "error")
 _BACKLOG: Final = 2048
@@ -32,20 +32,25 @@ _GRACE_SECONDS: Final = 5
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ServeOptions:
-    """Where and how the issuing app runs."""
+    """The address, keys and process settings of the issuing app.
+
+    Raises:
+        ConfigurationError: With every option that is out of range.
+
+    """
 
     host: str = "127.0.0.1"
     port: int = 8000
-    """0 takes a free one."""
+    """0 chooses a free port."""
     data: Path = Path("data")
-    """The folder of keys and users; made on first start."""
+    """The folder of keys and users, created by the first start."""
     issuer: str = "https://issuer.linqi.example"
     audience: str = "linqi-demo"
     alg: str = "ES256"
     settings: RenewalSettings = field(default_factory=RenewalSettings)
     workers: int = 1
     is_timed: bool = False
-    """Whether verification is timed for ``GET /stats``."""
+    """Whether to measure verification times for ``GET /stats``."""
     log_level: str = "info"
     """One of debug, info, warning, error."""
     certificate: Path | None = None
@@ -61,15 +66,15 @@ class ServeOptions:
         if self.log_level not in _LOG_LEVELS:
             faults.append(f"the log level is {self.log_level!r}, expected one of {_LOG_LEVELS}")
         if (self.certificate is None) != (self.private_key is None):
-            faults.append("certificate and private_key go together; one is missing")
+            faults.append("certificate and private_key: one is given, expected both or neither")
         named = [path for path in (self.certificate, self.private_key) if path is not None]
-        faults.extend(f"{path} is no file" for path in named if not path.is_file())
+        faults.extend(f"{path} is not a file" for path in named if not path.is_file())
         if faults:
             raise ConfigurationError(faults)
 
     @property
     def is_loopback(self) -> bool:
-        """Whether only this machine can reach the host."""
+        """Whether the host is reachable from this machine only."""
         try:
             return ipaddress.ip_address(self.host).is_loopback
         except ValueError:
@@ -77,9 +82,14 @@ class ServeOptions:
 
 
 def serve(options: ServeOptions) -> int:
-    """Serve until a signal ends it; the first line of output is the URL.
+    """Serve until a signal ends the process; the first line of output is the URL.
 
-    ``OSError`` when the address cannot be had.
+    Returns:
+        The exit code, 0.
+
+    Raises:
+        OSError: If the address is not available.
+
     """
     password = os.environ.get(PASSWORD_VARIABLE) or None
     prepared = open_data_folder(options.data, alg=options.alg, password=password)
@@ -90,7 +100,7 @@ def serve(options: ServeOptions) -> int:
     if not options.is_loopback:
         print(
             f"warning: {options.host} can be reached from other machines;"
-            " the demo users are for demos",
+            " do not expose the demo users",
             file=sys.stderr,
         )
     config = _config(options)
@@ -114,7 +124,7 @@ def _config(options: ServeOptions) -> uvicorn.Config:
     )
     return uvicorn.Config(
         app,
-        factory=True,  # a partial travels to the worker processes, an app does not
+        factory=True,  # worker processes receive a pickle: a partial has one, an app has not
         loop="asyncio" if sys.platform == "win32" else "uvloop",
         http="httptools",
         ws="none",
@@ -131,7 +141,7 @@ def _config(options: ServeOptions) -> uvicorn.Config:
 
 
 def _log_config(level: str) -> dict[str, Any]:
-    """Give uvicorn's logging with linqi's events in it."""
+    """Return uvicorn's logging configuration with linqi's logger."""
     config = copy.deepcopy(LOGGING_CONFIG)
     config["loggers"]["linqi"] = {
         "handlers": ["default"],

@@ -1,4 +1,4 @@
-"""A thief of the refresh cookie, for the page to show what becomes of a stolen token."""
+"""A demonstration of refresh token theft and reuse detection, for the demo page."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ _LOOT_SECONDS: Final = 60
 
 
 class StolenTokenDemo:
-    """Copies the refresh token of whoever asks for it, and presents the copy later.
+    """Copies the refresh token of a request, and presents the copy later.
 
-    The copy waits in an HttpOnly cookie of its own, so that no script sees it and every worker
-    can present it. For the demo page: an application has no such routes.
+    The copy is stored in another HttpOnly cookie, so that no script reads it and every worker can
+    present it. These routes are for the demo page only.
     """
 
     def __init__(self, sessions: Sessions, cookie_name: str = "__Host-refresh") -> None:
@@ -30,14 +30,14 @@ class StolenTokenDemo:
         self._loot = SessionCookie("__Host-loot", ())
 
     def routes(self) -> list[Route]:
-        """Give the routes ``POST /demo/steal`` and ``POST /demo/replay``."""
+        """Return the routes ``POST /demo/steal`` and ``POST /demo/replay``."""
         return [
             Route("/demo/steal", self.steal, methods=["POST"]),
             Route("/demo/replay", self.replay, methods=["POST"]),
         ]
 
     async def steal(self, request: Request) -> Response:
-        """Copy the refresh token that the browser sent."""
+        """Copy the refresh token in the request's cookie."""
         try:
             self._cookie.check(request.scope)
             token = self._cookie.read(request.scope)
@@ -50,7 +50,7 @@ class StolenTokenDemo:
         return answer
 
     async def replay(self, request: Request) -> Response:
-        """Present the copy as a thief would; tell what came of it."""
+        """Present the copy as a thief would, and answer with the outcome."""
         try:
             self._loot.check(request.scope)
             token = self._loot.read(request.scope)
@@ -62,7 +62,7 @@ class StolenTokenDemo:
         except RefreshRefused as refused:
             outcome = refused.reason
         except Unavailable:
-            return _answer(503, outcome="the store is away")
+            return _answer(503, outcome="the store is unavailable")
         answer = _answer(200, outcome=outcome)
         answer.raw_headers.append(self._loot.cleared())
         return answer

@@ -1,4 +1,4 @@
-"""The demo users, their password hashes and what they may do."""
+"""The demo users with their password hashes and scopes."""
 
 from __future__ import annotations
 
@@ -22,36 +22,41 @@ SCOPES: Final[Mapping[str, tuple[str, ...]]] = {
     "alice": ("profile", STATS_SCOPE),
     "bob": ("profile",),
 }
-"""What each demo user may do; alice reads the counters as well."""
+"""The scopes of each demo user; only alice may read the counters."""
 
-# OWASP's second Argon2id profile (19 MiB, 2 passes): a few logins at once fit into any machine.
+# OWASP's second Argon2id profile (19 MiB, 2 passes): several logins at once need little memory.
 _hasher: Final = PasswordHasher(time_cost=2, memory_cost=19_456, parallelism=1)
 _CHECKS_AT_ONCE: Final = 4
 
 
 class DemoUsers:
-    """The demo users by name, each with an Argon2id hash; no password is kept."""
+    """The demo users by name, each with an Argon2id hash of the password."""
 
     def __init__(self, hashes: Mapping[str, str]) -> None:
         self._hashes = dict(hashes)
         self._limiter = CapacityLimiter(_CHECKS_AT_ONCE)
-        # Checked for names that do not exist, so that the time taken does not tell who does.
-        self._nobody = _hasher.hash(secrets.token_urlsafe())
+        # Verified for unknown names, so that the response time does not reveal which names exist.
+        self._dummy_hash = _hasher.hash(secrets.token_urlsafe())
 
     @classmethod
     def make(cls, password: str) -> DemoUsers:
-        """Give all demo users with one `password`, hashed anew for each."""
+        """Return all demo users with the same `password`, each with a hash of its own."""
         return cls({name: _hasher.hash(password) for name in SCOPES})
 
     @classmethod
     def load(cls, path: Path) -> DemoUsers:
-        """Read what `save` wrote; `ConfigurationError` when it is something else."""
+        """Return the users that `save` wrote to `path`.
+
+        Raises:
+            ConfigurationError: If the file has other content.
+
+        """
         try:
             hashes = json.loads(path.read_bytes())
         except ValueError:
             hashes = None
         if not isinstance(hashes, dict) or not all(isinstance(h, str) for h in hashes.values()):
-            raise ConfigurationError([f"{path} does not hold users; remove it to make them anew"])
+            raise ConfigurationError([f"{path} does not hold users; remove it to create new ones"])
         return cls(hashes)
 
     def save(self, path: Path) -> None:
@@ -61,23 +66,23 @@ class DemoUsers:
             file.write("\n")
 
     def check(self, username: str, password: str) -> bool:
-        """Tell whether `password` is that of `username`; takes about 20 ms, so use a thread."""
+        """Return whether `password` is that of `username`; takes about 20 ms, so use a thread."""
         known = self._hashes.get(username)
         try:
-            _hasher.verify(known or self._nobody, password)
+            _hasher.verify(known or self._dummy_hash, password)
         except (VerificationError, InvalidHashError):
             return False
         return known is not None
 
     async def authenticate(self, form: Mapping[str, str]) -> Person | None:
-        """Give the person whose ``username`` and ``password`` these are, checked in a thread."""
+        """Return the person with this ``username`` and ``password``, or None; uses a thread."""
         name, password = form["username"], form["password"]
         if not await to_thread.run_sync(self.check, name, password, limiter=self._limiter):
             return None
         return Person(subject=name, scopes=SCOPES.get(name, ()))
 
     def share(self, password: str) -> bool:
-        """Tell whether `password` is that of all users."""
+        """Return whether `password` is that of all users."""
         return all(self.check(name, password) for name in self._hashes)
 
     def __repr__(self) -> str:

@@ -1,4 +1,4 @@
-"""How long the middleware keeps a request, from the server's call to the application's."""
+"""The time that the middleware takes for a request before it calls the application."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Spread:
 
 
 def spread_of(durations: Iterable[float]) -> Spread | None:
-    """Give the spread of `durations` by nearest rank; None when there are none."""
+    """Return the percentiles of `durations` by nearest rank; None if there are none."""
     ranked = sorted(durations)
     if not ranked:
         return None
@@ -39,10 +39,10 @@ def spread_of(durations: Iterable[float]) -> Spread | None:
 
 
 class VerificationTimer:
-    """Times verified requests between `outside` and `inside` of a middleware.
+    """Measures verified requests between `outside` and `inside` of a middleware.
 
-    The time covers reading the token, verifying it and deciding on renewal, but no signature.
-    Only the last 10,000 are kept. Refused requests are not counted.
+    The time includes reading the token, verification and the renewal decision, but no signature.
+    The last 10,000 requests are kept. Refused requests are not measured.
     """
 
     def __init__(self, counter: Callable[[], float] = time.perf_counter) -> None:
@@ -50,7 +50,7 @@ class VerificationTimer:
         self._durations: deque[float] = deque(maxlen=10_000)
 
     def outside(self, app: ASGIApp) -> ASGIApp:
-        """Wrap the middleware: the time starts here."""
+        """Return `app`, the middleware, wrapped so that the measurement starts at its call."""
 
         async def start(scope: Scope, receive: Receive, send: Send) -> None:
             await app({**scope, _STARTED: self._counter()}, receive, send)
@@ -58,7 +58,7 @@ class VerificationTimer:
         return start
 
     def inside(self, app: ASGIApp) -> ASGIApp:
-        """Wrap the application inside the middleware: the time ends here."""
+        """Return `app`, the application in the middleware, wrapped so that the measurement ends."""
 
         async def stop(scope: Scope, receive: Receive, send: Send) -> None:
             now = self._counter()
@@ -69,5 +69,5 @@ class VerificationTimer:
         return stop
 
     def spread(self) -> Spread | None:
-        """Give the spread of what was timed so far."""
+        """Return the percentiles of the requests measured so far; None without any."""
         return spread_of(self._durations)
