@@ -216,7 +216,7 @@ def test_a_session_that_is_silent_for_a_day_is_forgotten() -> None:
 
 
 def test_visits_out_of_order_make_no_negative_gap() -> None:
-    """They count as at once, and are told."""
+    """They count as simultaneous, and the summary counts them."""
     counter = VisitCounter()
     for at in (10.0, 5.0, 30.0):
         counter.add(Visit(1_000_000 + at, 1, 200))

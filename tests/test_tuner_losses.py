@@ -103,7 +103,7 @@ def test_the_rate_alone_is_far_too_optimistic_for_long_pauses() -> None:
     [(clicks_and_reads, 60), (clicks_and_reads, 420), (exponential(30), 60), (exponential(60), 90)],
 )
 def test_predicted_losses_are_those_of_a_simulation(policy: str, draw: Draw, buffer: float) -> None:
-    """Within 15 % of sessions played one visit at a time, from gaps of other sessions."""
+    """The loss is within 15 % of a simulation, from the gaps of other sessions."""
     played = play_sessions(
         sessions=400, lifetime=900, buffer=buffer, until=15_000, gap=draw, seed=3, policy=policy
     )
@@ -112,7 +112,7 @@ def test_predicted_losses_are_those_of_a_simulation(policy: str, draw: Draw, buf
 
 
 def test_lags_at_one_buffer_predict_the_loss_at_another() -> None:
-    """Measured at 60 s, the lags say within a factor of 2 what 120, 300 and 420 s would lose."""
+    """Lags measured at 60 s predict the losses at 120, 300 and 420 s within a factor of 2."""
     measured = play_sessions(
         sessions=500, lifetime=900, buffer=60, until=12_000, gap=clicks_and_reads, seed=5
     )
@@ -127,7 +127,7 @@ def test_lags_at_one_buffer_predict_the_loss_at_another() -> None:
 
 
 def test_gaps_beyond_the_lifetime_are_told_apart() -> None:
-    """They are lost with any buffer, and a longer lifetime saves them."""
+    """Gaps beyond the lifetime are lost with any buffer, and a longer lifetime saves them."""
     gaps = GapDistribution([10.0] * 99 + [1_200.0])
     savable, beyond, _ = loss_by_gaps(gaps, 900, 300)
     assert savable == 0
@@ -147,7 +147,7 @@ def test_sessions_and_not_gaps_are_drawn() -> None:
 
 
 def test_gaps_that_are_not_over_count_too() -> None:
-    """Watched for only three mean gaps, the law without the open ones is 30 % too short."""
+    """In a log of three mean gaps, the mean without the open gaps is 30 % too short."""
     played = play_sessions(
         sessions=4_000, lifetime=900, buffer=90, until=180, gap=exponential(60), seed=7
     )
@@ -159,7 +159,7 @@ def test_gaps_that_are_not_over_count_too() -> None:
 
 
 def test_no_loss_seen_is_no_promise() -> None:
-    """With n cycles and none lost the interval still reaches to 3/n."""
+    """With n cycles and no loss the interval still extends to 3/n."""
     few = losses([GapDistribution([10.0] * 50)] * 20, 900, 300).savable
     assert few.value == 0
     assert few.high > 0.1
@@ -185,7 +185,7 @@ def test_the_interval_holds_the_truth_about_as_often_as_it_says() -> None:
 
 
 def test_a_lag_between_two_bounds_counts_as_late() -> None:
-    """A bucket that the buffer cuts is counted whole: too many rather than too few."""
+    """A bucket that contains the buffer counts as late as a whole."""
     lags = LagCounts(bounds=(10.0, 60.0), counts=(90.0, 95.0), total=100.0)
     assert lags.above(60) == 5
     assert lags.above(59) == 10
@@ -194,14 +194,14 @@ def test_a_lag_between_two_bounds_counts_as_late() -> None:
 
 @given(st.integers(1, 10_000), st.data())
 def test_an_interval_holds_its_value(trials: int, data: st.DataObject) -> None:
-    """The score interval lies within 0 and 1 around what was seen."""
+    """The score interval contains the observed share, and lies between 0 and 1."""
     seen = data.draw(st.integers(0, trials))
     found = wilson_interval(seen, trials)
     assert 0 <= found.low <= found.value <= found.high <= 1
 
 
 def test_an_exact_interval_is_the_published_one() -> None:
-    """2 of 1,922, 0 of 30 and 5 of 20 as the tables of Clopper and Pearson have them."""
+    """The intervals are those of the tables of Clopper and Pearson."""
     found = exact_interval(2, 1_922)
     assert (found.low, found.high) == pytest.approx((0.000126, 0.003754), rel=0.01)
     assert exact_interval(0, 30).high == pytest.approx(0.1157, rel=0.001)
@@ -212,14 +212,14 @@ def test_an_exact_interval_is_the_published_one() -> None:
 
 
 def test_zero_in_n_shows_three_over_n() -> None:
-    """The rule of three, both ways: 1e-4 needs 30,000 cycles."""
+    """The rule of three: 3,000 cycles show 1e-3, and 1e-4 needs 30,000."""
     assert rule_of_three(3_000) == pytest.approx(3 / 3_000, rel=0.01)
     assert trials_needed(1e-4) == pytest.approx(30_000, rel=0.01)
     assert wilson_interval(0, 0).high == 1
 
 
 def test_a_bootstrap_of_one_cluster_knows_nothing() -> None:
-    """There is nothing to draw from."""
+    """With one cluster the interval is unbounded."""
     assert bootstrap_interval([1.0], sum).high == 1.0
 
 

@@ -60,7 +60,7 @@ PAGES = [(1.0, 0.8), *((float(c), 0.032) for c in range(2, 7)), (13.0, 0.04)]
 
 
 def requests_of_a_page(rng: random.Random) -> int:
-    """Draw as `PAGES` says."""
+    """Return a number of requests with the distribution of `PAGES`."""
     kind = rng.random()
     return 1 if kind < 0.8 else rng.randint(2, 6) if kind < 0.96 else 13
 
@@ -103,7 +103,7 @@ def simulated_factor(
 def test_the_predicted_storm_factor_is_that_of_a_simulation(
     policy: str, width: float, spread: float, window: float
 ) -> None:
-    """Within 15 % of the mean of three storms, each of 3,000 sessions played one by one."""
+    """The prediction is within 15 % of three simulated storms of 3,000 sessions each."""
     changes = {"policy": policy, "width": width, "spread": spread}
     factors = [simulated_factor(3_000, seed, window, **changes) for seed in (11, 12, 13)]
     cohort = LoginCohort(sessions=3_000, gaps=POISSON, login_spread=spread)
@@ -139,7 +139,7 @@ def test_a_storm_of_sessions_with_heavy_tailed_pauses_is_predicted_too() -> None
 def test_a_wider_jitter_never_makes_a_higher_first_peak_up_to_half(
     one: float, other: float
 ) -> None:
-    """Up to half the period; beyond, the second renewals of some meet the first of others."""
+    """Above half the period second renewals fall together with first ones."""
     less, more = sorted((one / 2, other / 2))
     cohort = LoginCohort(sessions=50_000, gaps=POISSON)
     tight, wide = (
@@ -151,7 +151,7 @@ def test_a_wider_jitter_never_makes_a_higher_first_peak_up_to_half(
 @settings(max_examples=15)
 @given(st.integers(200, 100_000), st.floats(1, 60))
 def test_a_grid_is_flattest_and_never_below_its_floor(sessions: int, window: float) -> None:
-    """Its factor is at least 1, within the noise of a spread population, and below plain's."""
+    """The factor of the grid is between 1 and the level of chance, and below that of plain."""
     cohort = LoginCohort(sessions=sessions, gaps=POISSON)
     grid, plain = (
         predicted_storm_factor(cohort, plan_with(policy), window) for policy in ("grid", "plain")
@@ -162,7 +162,7 @@ def test_a_grid_is_flattest_and_never_below_its_floor(sessions: int, window: flo
 
 @given(st.integers(1, 100_000), st.floats(0.01, 600), st.floats(0.01, 600))
 def test_a_plain_peak_falls_with_the_window(sessions: int, one: float, other: float) -> None:
-    """A longer window averages over more; at a window near 0 it is sessions times their rate."""
+    """The peak over a longer window is lower, and at most the sessions times their rate."""
     less, more = sorted((one, other))
     peak = plain_peak(sessions, POISSON, more)
     assert peak <= plain_peak(sessions, POISSON, less) * (1 + 1e-9)
@@ -173,7 +173,7 @@ def test_a_plain_peak_falls_with_the_window(sessions: int, one: float, other: fl
 def test_the_fullest_window_of_chance_is_that_of_a_simulation(
     rate: float, span: float, window: float
 ) -> None:
-    """The mean within 3 %, and 95 % of 300 draws within 4 % of the quantile."""
+    """The mean is within 3 % and the 95th percentile within 4 % of 300 simulations."""
     rng = random.Random(31)
     fullest = []
     for _ in range(300):
@@ -195,14 +195,14 @@ def test_duplicates_lie_between_one_and_both_counts(parallel: float, workers: in
 
 
 def test_duplicates_are_those_of_a_simulation() -> None:
-    """Six requests over four workers meet 3.29 of them."""
+    """Six requests over four workers reach 3.29 of them on average."""
     rng = random.Random(41)
     met = [len({rng.randrange(4) for _ in range(6)}) for _ in range(20_000)]
     assert duplicate_signatures(6, 4) == pytest.approx(statistics.mean(met), rel=0.01)
 
 
 def test_an_outage_is_followed_by_the_predicted_peak() -> None:
-    """Within 15 % of a simulation: 12 times the steady rate after 180 s."""
+    """The peak after 180 s of outage is within 15 % of a simulation."""
     played = play_sessions(
         sessions=6_000,
         lifetime=LIFETIME,
@@ -221,7 +221,7 @@ def test_an_outage_is_followed_by_the_predicted_peak() -> None:
 
 @given(st.floats(1, 800), st.floats(0.5, 5))
 def test_a_budget_bounds_the_recovery(outage: float, factor: float) -> None:
-    """The peak is at most the budget; below the steady rate it never ends."""
+    """The peak is at most the budget; with one below the steady rate it never ends."""
     cohort = LoginCohort(sessions=6_000, gaps=POISSON)
     budget = factor * 6_000 / PERIOD
     found = recovery(cohort, 900, 300, outage, 10, budget)
@@ -232,7 +232,7 @@ def test_a_budget_bounds_the_recovery(outage: float, factor: float) -> None:
 
 @given(st.floats(0.001, 10_000))
 def test_a_budget_leaves_room_above_the_steady_rate(steady: float) -> None:
-    """At least half as much again, more where few renew."""
+    """A budget is at least 1.5 times the steady rate, and more where few sessions renew."""
     assert budget_rate(steady) >= 1.5 * steady
     assert budget_rate(steady) >= steady + 4 * math.sqrt(steady) - 1e-9
 
@@ -241,7 +241,7 @@ def test_a_budget_leaves_room_above_the_steady_rate(steady: float) -> None:
 def test_the_middlewares_budget_puts_off_about_as_many_as_predicted(
     load: float, burst: float
 ) -> None:
-    """Within a factor of 2: the class itself, asked by a Poisson process of renewals just due."""
+    """The middleware's own budget defers within a factor of 2 of the prediction."""
     rng = random.Random(95)
     budget, now, deferred = RenewalBudget(10.0, burst=burst), 0.0, 0
     for _ in range(60_000):
@@ -254,7 +254,7 @@ def test_the_middlewares_budget_puts_off_about_as_many_as_predicted(
 
 @given(st.floats(0.05, 0.99), st.floats(1e-6, 0.1))
 def test_a_burst_keeps_its_chance(load: float, chance: float) -> None:
-    """The burst that is given puts off at most as many, and one of half the size more."""
+    """The burst defers at most the wanted share, and a smaller burst defers more."""
     burst = burst_for(load, chance)
     assert deferred_share(load, burst) <= chance * (1 + 1e-9)
     assert burst == 10 or deferred_share(load, burst - 1.01) > chance
@@ -267,7 +267,7 @@ def test_a_burst_keeps_its_chance(load: float, chance: float) -> None:
 def test_the_predicted_hit_ratio_is_that_of_a_simulation(
     workers: int, entries: int, lifetime: float, law: str
 ) -> None:
-    """Within 10 % of LRU caches that are played, for even, Zipf and pausing visitors."""
+    """The hit ratio is within 10 % of simulated LRU caches, for even, Zipf and pausing visitors."""
     count = 300
     rates, gaps, draw = [0.1] * count, POISSON, None
     if law == "zipf":
@@ -303,7 +303,7 @@ def test_the_predicted_hit_ratio_is_that_of_a_simulation(
 @settings(max_examples=25)
 @given(st.integers(10, 2_000), st.integers(10, 2_000), st.floats(1, 800), st.floats(1, 800))
 def test_a_larger_cache_never_hits_less(one: int, other: int, short: float, long: float) -> None:
-    """More entries or a longer life: the ratio rises, and lies between 0 and 1."""
+    """More entries or a longer lifetime never lower the ratio, which is between 0 and 1."""
     tokens = TokenTraffic(popularity=uniform_popularity(500), gaps=POISSON, workers=1)
     small = hit_ratio(tokens, CacheSize(entries=min(one, other), lifetime=min(short, long))).share
     large = hit_ratio(tokens, CacheSize(entries=max(one, other), lifetime=max(short, long))).share
@@ -311,7 +311,7 @@ def test_a_larger_cache_never_hits_less(one: int, other: int, short: float, long
 
 
 def test_beyond_the_entries_needed_size_gains_nothing() -> None:
-    """A cache of that size hits within 1 % as often as an endless one."""
+    """A cache of that size has within 1 % the hit ratio of one without a limit."""
     tokens = TokenTraffic(
         popularity=uniform_popularity(500), gaps=POISSON, workers=2, parallel=PAGES
     )
@@ -324,7 +324,7 @@ def test_beyond_the_entries_needed_size_gains_nothing() -> None:
 
 @pytest.mark.parametrize(("load", "law"), [(0.3, "mixed"), (0.7, "mixed"), (0.8, "exponential")])
 def test_the_wait_of_one_worker_is_that_of_a_simulation(load: float, law: str) -> None:
-    """The mean within 10 %, the 99th percentile within 25 %."""
+    """The mean wait is within 10 % and its 99th percentile within 25 % of a simulation."""
     if law == "mixed":
         service = mixed_service([(0.9, 0.000_2), (0.1, 0.000_5)])
 
@@ -340,7 +340,7 @@ def test_the_wait_of_one_worker_is_that_of_a_simulation(load: float, law: str) -
 
 
 def test_one_queue_before_three_workers_waits_as_in_a_simulation() -> None:
-    """Within 10 %, for an exponential service time at 70 % load."""
+    """The wait is within 10 % of a simulation, for exponential service times at 70 % load."""
     service = ServiceTimes(mean=0.001, square=0.000_002)
     waits = play_queue(rate=2_100, service=exponential(0.001), requests=150_000, seed=72, workers=3)
     found = queued_wait(2_100, service, 3, shared=True)
@@ -349,7 +349,7 @@ def test_one_queue_before_three_workers_waits_as_in_a_simulation() -> None:
 
 @given(st.floats(1, 900), st.floats(1, 900), st.integers(1, 8))
 def test_more_load_never_waits_less(one: float, other: float, workers: int) -> None:
-    """The wait rises with the rate and is endless where the workers are too few."""
+    """The wait rises with the rate, and is infinite where the workers are too few."""
     service = mixed_service([(1.0, 0.001)])
     less, more = sorted((one, other))
     assert queued_wait(less, service, workers) <= queued_wait(more, service, workers)
@@ -358,7 +358,7 @@ def test_more_load_never_waits_less(one: float, other: float, workers: int) -> N
 
 @pytest.mark.parametrize(("sign", "worst"), [(0.000_04, 0.03), (0.000_725, 1.5), (0.001_1, 3.4)])
 def test_the_backlog_of_a_signing_storm_is_that_of_a_simulation(sign: float, worst: float) -> None:
-    """Within a factor of 2 from below, as it is known to be low; harmless ones are harmless."""
+    """The backlog is at least half of a simulated one, and never above it."""
     seen = play_signing_storm(
         sessions=2_500, page_rate=0.5, request=0.000_4, sign=sign, seed=81, until=12
     )
@@ -370,7 +370,7 @@ def test_the_backlog_of_a_signing_storm_is_that_of_a_simulation(sign: float, wor
 
 @given(st.floats(0, 0.01), st.floats(0, 0.01))
 def test_dearer_signatures_never_shrink_the_backlog(one: float, other: float) -> None:
-    """It is 0 while the open load is at most 1, and rises from there."""
+    """The backlog is 0 while the open load is at most 1, and rises from there."""
     less, more = sorted((one, other))
     small, large = (open_window(2_000, 0.2, 2, 0.000_3, sign, 2) for sign in (less, more))
     assert small.backlog <= large.backlog
@@ -379,7 +379,7 @@ def test_dearer_signatures_never_shrink_the_backlog(one: float, other: float) ->
 
 
 def test_a_memo_makes_the_open_window_harmless() -> None:
-    """With one signature a renewal and not one a request, the load hardly rises."""
+    """With one signature per renewal, instead of one per request, the load hardly rises."""
     without = open_window(5_000, 0.1, 6, 0.000_2, 0.000_725, 2)
     assert not without.is_safe(2)
     shared = open_window(5_000, 0.1, 6, 0.000_2, 0.000_725, 2, signatures_per_page=1.97)
@@ -389,7 +389,7 @@ def test_a_memo_makes_the_open_window_harmless() -> None:
 
 @given(st.floats(0.1, 10_000), st.floats(0.1, 1))
 def test_enough_workers_are_busy_no_more_than_asked(rate: float, share: float) -> None:
-    """One fewer would be busier."""
+    """One worker fewer would be above the target."""
     service = mixed_service([(1.0, 0.000_4)])
     found = workers_needed(rate, service, share)
     assert rate * service.mean / found <= share * 1.000_001
@@ -398,7 +398,7 @@ def test_enough_workers_are_busy_no_more_than_asked(rate: float, share: float) -
 
 @given(st.floats(20, 100_000))
 def test_keys_are_fetched_before_they_sign(ahead: float) -> None:
-    """Where the issuer publishes early enough, no unknown key id ever occurs."""
+    """If the issuer publishes early enough, no unknown key id occurs."""
     times = key_times(KeyRotation(published_ahead=ahead))
     assert times.may_meet_unknown == (0.8 * times.lifetime + 10 > ahead)
     assert 60 <= times.lifetime <= times.most_lifetime <= 3_600
@@ -406,7 +406,7 @@ def test_keys_are_fetched_before_they_sign(ahead: float) -> None:
 
 
 def test_a_withdrawn_key_is_bounded() -> None:
-    """A bound on withdrawn keys shortens the lifetime; an outage prolongs what it may do."""
+    """A bound on withdrawn keys shortens the lifetime; in an outage they verify for longer."""
     times = key_times(KeyRotation(published_ahead=86_400, withdrawn_within=300, outage=600))
     assert times.lifetime == 300 == times.most_lifetime
     assert times.withdrawn_in_outage == times.withdrawn_after + times.stale
@@ -417,14 +417,14 @@ def test_a_withdrawn_key_is_bounded() -> None:
 
 @given(st.floats(0, 100))
 def test_a_grace_has_its_bounds(p999: float) -> None:
-    """From 10 to 60 s, and three times the slowest refresh between them."""
+    """The grace is three times the slowest refresh, from 10 to 60 s."""
     found = grace(p999)
     assert 10 <= found <= 60
     assert found >= min(60, 3 * p999)
 
 
 def test_lost_replies_add_up() -> None:
-    """A reply in a thousand, 32 refreshes a day: 3 of 100 users."""
+    """If 1 in 1,000 responses is lost, 32 refreshes a day affect 3 of 100 users."""
     assert lost_replies(0.001, 32) == pytest.approx(0.032, rel=0.02)
     assert lost_replies(0, 32) == 0
     assert lost_replies(1, 1) == 1
@@ -432,13 +432,13 @@ def test_lost_replies_add_up() -> None:
 
 @given(st.floats(1, 86_400), st.floats(0.1, 40_000), st.floats(0, 10))
 def test_client_thresholds_are_in_order(lifetime: float, buffer: float, p999: float) -> None:
-    """Mandatory comes after advisory, and neither takes the whole life."""
+    """The mandatory threshold is below the advisory one, which is at most half a lifetime."""
     found = client_thresholds(lifetime, buffer, p999)
     assert 0 <= found.mandatory <= found.advisory <= lifetime / 2
 
 
 def test_a_revocation_takes_what_its_feed_takes() -> None:
-    """Without a feed a token lives to its end; with one, until the feed's loss is noticed."""
+    """Without a feed a token is accepted until it expires; with one, until its loss is noticed."""
     assert revocation_lag(900) == 900
     assert revocation_lag(900, 0.2, 10) == 10
     assert revocation_lag(900, 0.2, math.inf) == 900

@@ -78,13 +78,13 @@ def _valid_storm(results: Path) -> Path | None:
 def simulated_visits(seed: int = 1) -> list[list[float]]:
     """Return the instants in seconds at which each of some sessions requests a page."""
     rng = random.Random(seed)  # noqa: S311 - a simulation, no secret
-    law = ClicksAndReads(_MEAN_GAP)
+    pauses = ClicksAndReads(_MEAN_GAP)
     sessions = []
     for _ in range(_SESSIONS):
-        pages, at = [], law.draw(rng)
+        pages, at = [], pauses.draw(rng)
         while at < _SECONDS:
             pages.append(at)
-            at += law.draw(rng)
+            at += pauses.draw(rng)
         sessions.append(pages)
     return sessions
 
@@ -94,9 +94,9 @@ def write_access_log(path: Path, sessions: Sequence[Sequence[float]]) -> None:
     visits = sorted((at, session) for session, pages in enumerate(sessions) for at in pages)
     with gzip.open(path, "wt", encoding="ascii") as file:
         for at, session in visits:
-            told = datetime.fromtimestamp(_BEGINS + at, UTC).strftime("%d/%b/%Y:%H:%M:%S +0000")
+            time = datetime.fromtimestamp(_BEGINS + at, UTC).strftime("%d/%b/%Y:%H:%M:%S +0000")
             file.write(
-                f'198.51.100.7 - - [{told}] "GET /me HTTP/1.1" 200 15 "-" "curl" sid={session}\n'
+                f'198.51.100.7 - - [{time}] "GET /me HTTP/1.1" 200 15 "-" "curl" sid={session}\n'
             )
 
 
@@ -135,10 +135,10 @@ def _faults_of(document: dict[str, Any], bench: Path, storm: Path | None) -> Ite
 
 def _off(document: dict[str, Any], played: float) -> Iterator[str]:
     outcome = document["current"]["outcome"]
-    told = outcome["lost_share"]["value"] + outcome["lost_beyond_lifetime_share"]
-    print(f"lost at a buffer of {_BUFFER} s: {told:.1%} predicted, {played:.1%} simulated")
-    if not 1 / _NEAR < told / played < _NEAR:
-        yield f"{told:.1%} of renewals are predicted to be lost, where {played:.1%} are"
+    predicted = outcome["lost_share"]["value"] + outcome["lost_beyond_lifetime_share"]
+    print(f"lost at a buffer of {_BUFFER} s: {predicted:.1%} predicted, {played:.1%} simulated")
+    if not 1 / _NEAR < predicted / played < _NEAR:
+        yield f"{predicted:.1%} of renewals are predicted to be lost, where {played:.1%} are"
 
 
 if __name__ == "__main__":

@@ -64,9 +64,9 @@ def _by_algorithm(
             continue
         rank = _SIZES.index(size) if size in _SIZES else len(_SIZES)
         value = figure["value"]
-        told = (rank, _median(figure), (float(value["low"]), float(value["high"])))
+        cost = (rank, _median(figure), (float(value["low"]), float(value["high"])))
         for name in (algorithm, "EdDSA") if algorithm == "Ed25519" else (algorithm,):
-            found[name] = min(found.get(name, told), told)
+            found[name] = min(found.get(name, cost), cost)
     return (
         {name: value for name, (_, value, _) in found.items()},
         {name: between for name, (_, _, between) in found.items()},

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
 
 from linqi.config.reader import load
 from linqi.config.schema import Config
@@ -156,42 +155,41 @@ def current_settings(config: Config) -> CurrentSettings:
     )
 
 
-def _of_log(log: LogMeasurements | None) -> tuple[str, ...]:
+def _of_log(log: LogMeasurements | None) -> Iterator[str]:
     if log is None:
-        return ()
-    told, days = log.summary, (log.summary.ended - log.summary.began) / 86_400
-    said: list[Any] = [
-        f"{log.lines:,} lines over {days:.1f} days: {told.visits:,} visits of {told.sessions:,}"
-        f" sessions, {log.visitors.sessions:,} active at once; {log.malformed:,} malformed lines"
-        f" and {log.nameless:,} without a session were passed over.",
-    ]
-    if told.quiet:
-        said.append(
-            f"{told.quiet:,} requests to quiet paths extend no session: they count in the peak"
-            " rate, and in no pause."
+        return
+    summary = log.summary
+    days = (summary.ended - summary.began) / 86_400
+    yield (
+        f"{log.lines:,} lines over {days:.1f} days: {summary.visits:,} visits of"
+        f" {summary.sessions:,} sessions, {log.visitors.sessions:,} active at once;"
+        f" {log.malformed:,} malformed lines and {log.nameless:,} without a session were skipped."
+    )
+    if summary.quiet:
+        yield (
+            f"{summary.quiet:,} requests to quiet paths extend no session: they count in the peak"
+            " rate, but not in the pauses."
         )
-    if told.left:
-        said.append(
-            f"{told.left:,} sessions went away for good or for a day; whether they would have come"
-            " back, the log cannot tell, so their last gap counts nowhere."
+    if summary.left:
+        yield (
+            f"{summary.left:,} sessions sent no request for a day or until the end; whether they"
+            " would have returned is unknown, so their last gap is not counted."
         )
-    if told.sessions and told.refused > told.visits * 0.01:
-        said.append(
-            f"{told.refused / told.visits:.1%} of the visits were refused (401). Where a refused"
+    if summary.sessions and summary.refused > summary.visits * 0.01:
+        yield (
+            f"{summary.refused / summary.visits:.1%} of the visits were refused (401). If a refused"
             " session gets another name, its gap is missing, and losses read too low."
         )
-    if told.out_of_order > told.visits * 0.001:
-        said.append(f"{told.out_of_order:,} visits were logged out of order.")
-    return tuple(said)
+    if summary.out_of_order > summary.visits * 0.001:
+        yield f"{summary.out_of_order:,} visits were logged out of order."
 
 
-def _of_metrics(metrics: MetricMeasurements | None) -> tuple[str, ...]:
+def _of_metrics(metrics: MetricMeasurements | None) -> Iterator[str]:
     if metrics is None:
-        return ()
-    said = [f"{metrics.lags.total:,.0f} renewal lags of {metrics.series} instances."]
+        return
+    yield f"{metrics.lags.total:,.0f} renewal lags of {metrics.series} instances."
     if metrics.is_censored:
-        said.append(
+        yield (
             "linqi_expired_presented_total is missing: without the expired tokens that were"
             " presented the lags end at the buffer, and losses read too low."
         )
-    return tuple(said)

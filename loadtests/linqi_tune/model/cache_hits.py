@@ -124,13 +124,13 @@ def hit_ratio(tokens: TokenTraffic, size: CacheSize) -> HitRatio:
     for count, rate in tokens.popularity:
         if rate <= 0 or count <= 0:
             continue
-        law = visits.scaled(1 / rate)
-        hits = _hits_after_a_miss(law, keep, size.lifetime, tokens.period)
-        per_second = count / law.mean
+        gaps = visits.scaled(1 / rate)
+        hits = _hits_after_a_miss(gaps, keep, size.lifetime, tokens.period)
+        per_second = count / gaps.mean
         missed = per_second / (1 + hits)
         if tokens.caches_issued:
             # Of each token's first misses, one at the worker that signed does not happen.
-            missed -= min(missed, count / max(tokens.period, law.mean)) / tokens.workers
+            missed -= min(missed, count / max(tokens.period, gaps.mean)) / tokens.workers
         misses += missed * tokens.workers
         pages += count * rate / tokens.gaps.mean
     share = max(0.0, 1 - misses / (pages * tokens.per_page)) if pages else 0.0
@@ -160,7 +160,7 @@ def _keep(tokens: TokenTraffic, visits: GapDistribution, entries: float) -> floa
     return root_above(lambda keep: _held(tokens, visits, keep) < entries, most=1e9)
 
 
-def _hits_after_a_miss(law: GapDistribution, keep: float, lifetime: float, period: float) -> float:
+def _hits_after_a_miss(gaps: GapDistribution, keep: float, lifetime: float, period: float) -> float:
     """Return the expected visits, after a miss, that find its entry.
 
     ``m(x) = integral over u <= min(x, keep) of exp(-u / period) (1 + m(x - u)) dF(u)`` for an
@@ -170,8 +170,8 @@ def _hits_after_a_miss(law: GapDistribution, keep: float, lifetime: float, perio
     span = min(lifetime, 50 * period)
     step = span / _STEPS
     masses = [0.0] * (_STEPS + 1)
-    inside = law.total
-    for gap, count in law.items():
+    inside = gaps.total
+    for gap, count in gaps.items():
         if gap <= min(span, keep):
             masses[round(gap / step)] += count / inside * math.exp(-gap / period)
     expected: list[float] = []

@@ -114,71 +114,69 @@ def store_recommendations(predictor: Predictor, plan: SettingsPlan) -> Iterator[
     current, targets = predictor.measurements.current, predictor.measurements.targets
     if not current.has_store:
         return
-    p999 = predictor.p999
     bound = targets.revocation if targets.revocation is not None else current.stale_after
-    clients = client_thresholds(plan.lifetime, plan.buffer, p999)
-    rows: tuple[tuple[str, str, float, str, tuple[str, ...], str], ...] = (
-        (
-            "store",
-            "stale_after_seconds",
-            max(2.0, min(bound, plan.lifetime)),
-            "While the feed of revocations is lost, a revoked token is accepted for at most this"
-            " long; then requests get 503.",
-            ("--revocation-seconds",),
-            "another --revocation-seconds",
-        ),
-        (
-            "sessions",
-            "grace_seconds",
-            grace(p999),
-            f"It is three times the slowest refresh ({p999:.2g} s at p99.9), at least 10 s: a first"
-            " try, a timeout and a second try get the same successor.",
-            ("p99.9 of responses",),
-            "slower refreshes; 60 s is the most",
-        ),
-        (
-            "sessions",
-            "recover_seconds",
-            _RECOVER,
-            "A client that lost a response and slept for a day stays signed in. For as long, a"
-            " stolen refresh token that was spent works while its successor is unused; the theft"
-            " shows when that is presented (RFC 9700, 4.14.2).",
-            ("security model",),
-            "clients that never lose a response, or a policy that forbids it: 0 ends the session",
-        ),
-        (
-            "client",
-            "advisory_seconds",
-            clients.advisory,
-            "Clients begin to renew when the server's buffer begins.",
-            ("buffer",),
-            "another buffer",
-        ),
-        (
-            "client",
-            "mandatory_seconds",
-            clients.mandatory,
-            "A client does not send a token with less time left than two slow refreshes and the"
-            " difference of the clocks.",
-            ("p99.9 of responses", "lifetime"),
-            "slower refreshes",
-        ),
-        (
-            "client",
-            "jitter",
-            clients.jitter,
-            "Timers that were started together fire at different times.",
-            ("judgement",),
-            "clients that receive refresh_in from the server",
-        ),
+    yield Recommendation(
+        table="store",
+        key="stale_after_seconds",
+        value=toml_number(max(2.0, min(bound, plan.lifetime))),
+        unit="seconds",
+        reason="While the feed of revocations is lost, a revoked token is accepted for at most this"
+        " long; then requests get 503.",
+        inputs=("--revocation-seconds",),
+        would_change="another --revocation-seconds",
     )
-    for table, key, value, reason, inputs, change in rows:
-        yield Recommendation(
-            table=table,
-            key=key,
-            value=toml_number(value),
-            unit="share" if key == "jitter" else "seconds",
-            reason=reason,
-            inputs=inputs,
-            would_change=change,
-        )
+    yield Recommendation(
+        table="sessions",
+        key="grace_seconds",
+        value=toml_number(grace(predictor.p999)),
+        unit="seconds",
+        reason=f"It is three times the slowest refresh ({predictor.p999:.2g} s at p99.9), at least"
+        " 10 s: a first try, a timeout and a second try get the same successor.",
+        inputs=("p99.9 of responses",),
+        would_change="slower refreshes; 60 s is the most",
+    )
+    yield Recommendation(
+        table="sessions",
+        key="recover_seconds",
+        value=toml_number(_RECOVER),
+        unit="seconds",
+        reason="A client that lost a response and slept for a day stays signed in. For as long, a"
+        " stolen refresh token that was spent works while its successor is unused; the theft shows"
+        " when that is presented (RFC 9700, 4.14.2).",
+        inputs=("security model",),
+        would_change="clients that never lose a response, or a policy that forbids it: 0 ends the"
+        " session",
+    )
+    yield from _client(predictor, plan)
+
+
+def _client(predictor: Predictor, plan: SettingsPlan) -> Iterator[Recommendation]:
+    found = client_thresholds(plan.lifetime, plan.buffer, predictor.p999)
+    yield Recommendation(
+        table="client",
+        key="advisory_seconds",
+        value=toml_number(found.advisory),
+        unit="seconds",
+        reason="Clients begin to renew when the server's buffer begins.",
+        inputs=("buffer",),
+        would_change="another buffer",
+    )
+    yield Recommendation(
+        table="client",
+        key="mandatory_seconds",
+        value=toml_number(found.mandatory),
+        unit="seconds",
+        reason="A client does not send a token with less time left than two slow refreshes and the"
+        " difference of the clocks.",
+        inputs=("p99.9 of responses", "lifetime"),
+        would_change="slower refreshes",
+    )
+    yield Recommendation(
+        table="client",
+        key="jitter",
+        value=toml_number(found.jitter),
+        unit="share",
+        reason="Timers that were started together fire at different times.",
+        inputs=("judgement",),
+        would_change="clients that receive refresh_in from the server",
+    )

@@ -103,8 +103,9 @@ class GapDistribution:
     def residual_below(self, x: float) -> float:
         """Return the chance that, at a random instant, the next visit comes within `x` seconds.
 
-        The equilibrium law of a renewal process, ``E[min(g, x)] / E[g]`` (Cox, Renewal Theory,
-        1962, section 5.1). A random instant falls into long gaps more often than into short ones.
+        The equilibrium distribution of a renewal process, ``E[min(g, x)] / E[g]`` (Cox, Renewal
+        Theory, 1962, section 5.1). A random instant falls into long gaps more often than into
+        short ones.
         """
         return self.restricted_mean(x) / self.mean if self.total and self.mean else 1.0
 

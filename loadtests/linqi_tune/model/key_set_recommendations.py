@@ -34,34 +34,8 @@ def key_set_recommendations(measurements: Measurements) -> Iterator[Recommendati
         outage=max(3_600.0, targets.outage),
     )
     times = key_times(rotation, _JWKS_TIMEOUT)
-    overlap = "--key-overlap-seconds"
-    known = overlap if targets.published_ahead is not None else "unknown rotation of the issuers"
-    rows = (
-        ("lifetime_seconds", times.lifetime, _first_use(times), known, overlap),
-        (
-            "most_lifetime_seconds",
-            times.most_lifetime,
-            "A withdrawn key verifies for at most this long, and for"
-            f" {times.withdrawn_in_outage:g} s during an outage of the issuer.",
-            "--revocation-seconds",
-            "--revocation-seconds",
-        ),
-        (
-            "cooldown_seconds",
-            times.cooldown,
-            "Invented key ids cause at most one request to the issuer in this time.",
-            known,
-            "rate limit or rotation of the issuer",
-        ),
-        (
-            "stale_seconds",
-            times.stale,
-            f"During an outage of the issuer of {rotation.outage:g} s known keys stay trusted.",
-            "--outage-seconds",
-            "bound on withdrawn keys",
-        ),
-    )
-    for key, value, reason, decided_by, change in rows:
+    is_known = targets.published_ahead is not None
+    for key, value, reason, decided_by, change in _times(times, rotation.outage, is_known):
         yield Recommendation(
             table="jwks",
             key=key,
@@ -81,6 +55,26 @@ def key_set_recommendations(measurements: Measurements) -> Iterator[Recommendati
         inputs=("judgement",),
         would_change="a larger flood",
     )
+
+
+def _times(
+    times: KeyTimes, outage: float, is_known: bool
+) -> Iterator[tuple[str, float, str, str, str]]:
+    """Yield key, value, reason, deciding input and what would change it, for ``[jwks]``."""
+    overlap = "--key-overlap-seconds"
+    rotation = overlap if is_known else "unknown rotation of the issuers"
+    revocation = "--revocation-seconds"
+    withdrawn = (
+        "A withdrawn key verifies for at most this long, and for"
+        f" {times.withdrawn_in_outage:g} s during an outage of the issuer."
+    )
+    cooldown = "Invented key ids cause at most one request to the issuer in this time."
+    limit = "rate limit or rotation of the issuer"
+    stale = f"During an outage of the issuer of {outage:g} s known keys stay trusted."
+    yield "lifetime_seconds", times.lifetime, _first_use(times), rotation, overlap
+    yield "most_lifetime_seconds", times.most_lifetime, withdrawn, revocation, revocation
+    yield "cooldown_seconds", times.cooldown, cooldown, rotation, limit
+    yield "stale_seconds", times.stale, stale, "--outage-seconds", "bound on withdrawn keys"
 
 
 def _first_use(times: KeyTimes) -> str:

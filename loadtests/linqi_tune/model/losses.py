@@ -56,7 +56,7 @@ def loss_by_gaps(
     """Return the savable loss, the loss beyond the lifetime, and the cycles.
 
     With ``A = lifetime - buffer``, a token falls due at a random place of its session's gaps, but
-    a gap meets at most one due token: the first one it meets is not renewed before it ends. So
+    a gap contains at most one due token: the first one is not renewed before the gap ends. So
     the share lost is ``sum(min((g - buffer)+, A)) / sum(min(g, A))``, the integral of the
     survival function from ``buffer`` to ``lifetime`` over the one from 0 to A: the residual life
     of renewal theory (Cox, 1962), capped. Gaps above the lifetime add ``A`` each to both sums.

@@ -64,9 +64,9 @@ class Predictor:
     def __init__(self, measurements: Measurements) -> None:
         self.measurements = measurements
         visitors = measurements.visitors
-        law = visitors.gaps if visitors is not None and visitors.gaps.total else None
-        self.gaps = law.condensed() if law else GapDistribution([_ASSUMED_GAP])
-        self.is_gap_known = law is not None
+        measured_gaps = visitors.gaps if visitors is not None and visitors.gaps.total else None
+        self.gaps = measured_gaps.condensed() if measured_gaps else GapDistribution([_ASSUMED_GAP])
+        self.is_gap_known = measured_gaps is not None
         self.parallel = visitors.parallel if visitors is not None else ((1.0, 1.0),)
         self.popularity = visitors.popularity if visitors is not None else ((1.0, 1.0),)
         targets = measurements.targets
@@ -81,7 +81,7 @@ class Predictor:
         self.base_seconds = self._base()
 
     def _base(self) -> float:
-        """Return the processor time of a request without ours, from what a storm measured."""
+        """Return the processor time of a request without the middleware, from a storm."""
         served = self.measurements.served
         if served is None or not served.request_seconds:
             return _ASSUMED_REQUEST
@@ -235,7 +235,7 @@ class Predictor:
     def workers_for(self, plan: SettingsPlan) -> int:
         """Return the fewest workers whose utilisation is at most the target.
 
-        With more workers a page meets more caches, so each request costs more: repeated until the
+        With more workers a page reaches more caches, so each request costs more: repeated until the
         number holds.
         """
         workers = 1

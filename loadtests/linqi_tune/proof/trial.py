@@ -21,6 +21,7 @@ from linqi_tune.model.plans import SettingsPlan
 
 if TYPE_CHECKING:
     from linqi_storm.run.runner import Progress
+    from linqi_storm.schema.config import StormConfig
     from linqi_storm.schema.results import StormRun
 
 __all__ = [
@@ -87,21 +88,21 @@ class TrialLoad:
 
 def load_of_storm(run: StormRun, **changes: Any) -> TrialLoad:
     """Return the load of an earlier storm, with those of `changes` that are not None."""
-    told, target = run.setup.load, run.setup.target
-    k = told.compression
-    words = told.gaps.partition(",")[0]
+    recorded, target = run.setup.load, run.setup.target
+    k = recorded.compression
+    words = recorded.gaps.partition(",")[0]
     laws = {"exponential": "exponential", "clicks": "reading"}
     if words not in laws:
-        raise ConfigurationError([f"a storm of {told.gaps} cannot be repeated from its result"])
+        raise ConfigurationError([f"a storm of {recorded.gaps} cannot be repeated from its result"])
     found = TrialLoad(
-        sessions=told.sessions,
+        sessions=recorded.sessions,
         compression=k,
         law=laws[words],
-        mean_gap=told.mean_gap_seconds * k,
-        login_spread=told.login_spread_seconds * k,
+        mean_gap=recorded.mean_gap_seconds * k,
+        login_spread=recorded.login_spread_seconds * k,
         workers=max(1, target.workers),
         mode="dual" if target.mode == "dual" else "sliding",
-        has_pages=told.mean_parallel > 1,
+        has_pages=recorded.mean_parallel > 1,
         bits=target.key_bits if target.algorithm.startswith(("RS", "PS")) else _KEY_BITS,
     )
     return replace(found, **{name: value for name, value in changes.items() if value is not None})
@@ -206,14 +207,29 @@ class Trial:
 
         """
         from linqi_storm.report.page import write_report
-        from linqi_storm.schema.config import StormConfig
-        from linqi_storm.schema.load import StormLoad
         from linqi_storm.schema.result_file import save_run
 
-        load, k = self.load, self.load.compression
         path = self._folder / f"{name}.toml"
         path.write_text(self.text_of(plan, changes), "utf-8")
-        storm = StormConfig(
+        run = self._run_until_valid(name, self._storm_config(plan, seed, duration, path, is_tabs))
+        save_run(run, self._folder / f"{name}.json")
+        write_report(run, self._folder / f"{name}.html")
+        if not run.generator.is_valid:
+            raise VoidStorm(
+                f"the storm {name} is void, so nothing is proved:"
+                f" {'; '.join(run.generator.faults)}; use a machine with fewer other processes, or"
+                " fewer --prove-sessions"
+            )
+        return run
+
+    def _storm_config(
+        self, plan: SettingsPlan, seed: int, duration: float, path: Path, is_tabs: bool
+    ) -> StormConfig:
+        from linqi_storm.schema.config import StormConfig
+        from linqi_storm.schema.load import StormLoad
+
+        load, k = self.load, self.load.compression
+        return StormConfig(
             scenario="tabs" if is_tabs else f"storm-{load.mode}",
             load=StormLoad(
                 sessions=max(1, load.sessions // 4) if is_tabs else load.sessions,
@@ -237,21 +253,15 @@ class Trial:
             config=path,
             path=load.path,
         )
-        # The generator alone decides whether a run is void, never the result.
+
+    def _run_until_valid(self, name: str, config: StormConfig) -> StormRun:
+        """Run a storm up to three times; the generator alone decides whether a run is void."""
         for attempt in range(_ATTEMPTS):
             title = f"{name}, repeated, as the last run was void" if attempt else name
-            with self._shown(title, duration) as progress:
-                run = self._storm(storm, progress)
+            with self._shown(title, config.load.duration) as progress:
+                run = self._storm(config, progress)
             if run.generator.is_valid:
                 break
-        save_run(run, self._folder / f"{name}.json")
-        write_report(run, self._folder / f"{name}.html")
-        if not run.generator.is_valid:
-            raise VoidStorm(
-                f"the storm {name} is void, so nothing is proved:"
-                f" {'; '.join(run.generator.faults)}; use a machine with fewer other processes, or"
-                " fewer --prove-sessions"
-            )
         return run
 
     def text_of(self, plan: SettingsPlan, changes: SettingChanges = NO_CHANGES) -> str:
