@@ -1,1 +1,1 @@
-"""Stores for sessions; each module is the one door to its driver."""
+"""Session stores; each driver is imported by one module only."""

@@ -1,4 +1,4 @@
-"""The door to asyncpg."""
+"""The one module that imports asyncpg."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ __all__ = ["as_unavailable", "driver"]
 
 
 def as_unavailable(error: Exception, timeout: float) -> Exception:
-    """Return `error`, or `Unavailable` in its place where the driver raised it."""
+    """Return `Unavailable` for an error of the driver; others as they are."""
     if isinstance(error, (Unavailable, ConfigurationError)):
         return error
     if isinstance(error, TimeoutError):
@@ -19,7 +19,7 @@ def as_unavailable(error: Exception, timeout: float) -> Exception:
 
 
 def driver() -> Any:
-    """Return asyncpg; `ConfigurationError` where it is not installed."""
+    """Return the module asyncpg; raise `ConfigurationError` if it is not installed."""
     try:
         import asyncpg
     except ModuleNotFoundError:

@@ -1,9 +1,9 @@
-"""A connection to a SQLite file that is never carried over a ``fork``.
+"""A connection to a SQLite file that no ``fork`` inherits.
 
-A child that inherits an open connection believes that it holds its parent's locks. Its writes, even
+A child that inherits an open connection acts as if it held its parent's locks. Its writes, even
 through connections of its own, are then lost once the parent closes the file
 (https://www.sqlite.org/howtocorrupt.html, section 2.6). So every connection is closed before a
-fork, and opened again by whatever uses it next, in the parent and in the child.
+fork, and opened again by the next use, in the parent and in the child.
 """
 
 from __future__ import annotations
@@ -22,10 +22,14 @@ _T = TypeVar("_T")
 
 
 class ForkSafeConnection:
-    """Opens a connection by `open_file` when it is first used; safe from any thread.
+    """A connection that is opened at its first use, from any thread.
 
-    After an error the connection is closed, and opened anew for the next use: the disk may be back
-    by then. `in_child` is called in a child of this process, while it has one thread.
+    After an error it is closed, and opened again for the next use: the disk may work again by then.
+
+    Args:
+        open_file: Opens the connection.
+        in_child: Called in a child of this process after a fork, while it has one thread.
+
     """
 
     def __init__(
@@ -56,16 +60,16 @@ class ForkSafeConnection:
             self._drop()
 
     def before_fork(self) -> None:
-        """Wait for the current use, close the connection, and let none be opened."""
+        """Wait for the current use, close the connection, and keep it closed."""
         self._lock.acquire()
         self._drop()
 
     def after_fork(self) -> None:
-        """Let the parent go on."""
+        """Allow uses in the parent again."""
         self._lock.release()
 
-    def begin_anew(self) -> None:
-        """Make a child's own lock: the parent's was held while it was forked."""
+    def after_fork_in_child(self) -> None:
+        """Create a lock for the child, because the parent's was held during the fork."""
         self._lock = threading.Lock()
         if self._in_child is not None:
             self._in_child()
@@ -99,7 +103,7 @@ class _Forks:
     def in_child(self) -> None:
         self._one_at_a_time = threading.Lock()
         for held in self._closed:
-            held.begin_anew()
+            held.after_fork_in_child()
         self._closed = []
 
 

@@ -1,4 +1,4 @@
-"""The door to redis-py, which serves Valkey and Redis."""
+"""The one module that imports redis-py, the driver of Valkey and Redis."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ __all__ = ["Script", "as_unavailable", "connect"]
 
 
 def connect(url: str, timeout: float, most_connections: int) -> Redis:
-    """Return a client of the server at `url`; `ConfigurationError` where redis is missing."""
+    """Return a client of the server at `url`; raise `ConfigurationError` without redis-py."""
     try:
         from redis.asyncio import ConnectionPool, Redis
     except ModuleNotFoundError:
@@ -36,7 +36,7 @@ class Script:
         self._digest = hashlib.sha1(self._text.encode(), usedforsecurity=False).hexdigest()
 
     async def run(self, client: Any, keys: Sequence[str], arguments: Sequence[Any]) -> Any:
-        """Run the script, sending its text where the server does not know it (yet, or any more)."""
+        """Run the script; its text is sent only if the server does not have it."""
         try:
             return await client.evalsha(self._digest, len(keys), *keys, *arguments)
         except Exception as error:
@@ -46,7 +46,7 @@ class Script:
 
 
 def as_unavailable(error: Exception, timeout: float) -> Exception:
-    """Return `error`, or `Unavailable` in its place where the driver raised it."""
+    """Return `Unavailable` for an error of the driver; others as they are."""
     if isinstance(error, (Unavailable, ConfigurationError)):
         return error
     if isinstance(error, TimeoutError):

@@ -1,4 +1,4 @@
-"""What went wrong with a SQLite file, with its path and the rights of its folder."""
+"""Error messages about a SQLite file, with its path and the permissions of its folder."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ from typing import Final
 __all__ = ["explained"]
 
 _OF_THE_FOLDER: Final = frozenset({"CANTOPEN", "READONLY", "PERM", "IOERR", "AUTH"})
-"""Errors that the folder's rights may cause: SQLite makes files beside the one that is named."""
+"""Errors that the folder's permissions may cause: SQLite creates files beside the named one."""
 
 
 def explained(path: Path, error: sqlite3.Error) -> str:
-    """Return what SQLite says, of which file, and what its folder allows where that may be why."""
+    """Return SQLite's message with the file, and its folder's mode if that may be the cause."""
     said = f"SQLite file {path}: {error}"
     name = getattr(error, "sqlite_errorname", None) or ""  # as SQLITE_CANTOPEN_ISDIR
     if name.removeprefix("SQLITE_").split("_")[0] not in _OF_THE_FOLDER:
         return said
-    return f"{said}; {_right_of(path.absolute().parent)}"
+    return f"{said}; {_mode_of(path.absolute().parent)}"
 
 
-def _right_of(folder: Path) -> str:
+def _mode_of(folder: Path) -> str:
     try:
         found = folder.stat()
     except OSError as error:

@@ -1,4 +1,4 @@
-"""The one thread that writes to a SQLite file: what waits is written in one transaction."""
+"""The one thread that writes to a SQLite file; waiting jobs share a transaction."""
 
 from __future__ import annotations
 
@@ -17,24 +17,28 @@ __all__ = ["Writer"]
 
 
 class Writer:
-    """Owns a connection that `open_file` makes, and does at most `most_at_once` jobs together.
+    """Runs jobs in a thread with one connection.
 
-    A connection that failed is made anew for the next jobs: the disk may be back by then. After a
-    ``fork`` the child begins a thread of its own with the first job; what the parent was asked
-    stays with the parent.
+    After a ``fork`` the child starts a thread of its own with its first job; the jobs that the
+    parent had accepted stay with the parent.
+
+    Args:
+        open_file: Opens the connection, again after each error.
+        most_at_once: How many jobs may share a transaction.
+
     """
 
     def __init__(self, open_file: Callable[[], sqlite3.Connection], most_at_once: int) -> None:
-        self._held = ForkSafeConnection(open_file, in_child=self._begin_anew)
+        self._held = ForkSafeConnection(open_file, in_child=self._reset_in_child)
         self._most_at_once = most_at_once
         self._jobs: queue.SimpleQueue[Job | None] = queue.SimpleQueue()
         self._thread: threading.Thread | None = None
         self._starting = threading.Lock()
         self.is_running = False
-        """Whether jobs are done."""
+        """Whether jobs are accepted."""
 
     def start(self) -> None:
-        """Begin."""
+        """Start the thread."""
         self.is_running = True
         with self._starting:
             if self._thread is None:
@@ -43,7 +47,7 @@ class Writer:
                 self._thread = thread
 
     async def close(self) -> None:
-        """Finish what was asked, then end."""
+        """Finish the waiting jobs, then end the thread."""
         thread, self._thread = self._thread, None
         self.is_running = False
         if thread is not None:
@@ -51,20 +55,20 @@ class Writer:
             await asyncio.to_thread(thread.join)
 
     def ask(self, work: Callable[[sqlite3.Connection], Any]) -> asyncio.Future[Any]:
-        """Have `work` done in the next transaction; the answer comes after its commit."""
+        """Return a future of the result of `work`, set after the commit of its transaction."""
         if self._thread is None:
-            self.start()  # the first job of a child
+            self.start()  # the first job after a fork
         job = Job(work, asyncio.get_running_loop())
         self._jobs.put(job)
         return job.future
 
-    def _begin_anew(self) -> None:
+    def _reset_in_child(self) -> None:
         self._jobs = queue.SimpleQueue()
         self._thread = None
         self._starting = threading.Lock()
 
     def _work(self) -> None:
-        """Serve jobs until there is a None: the thread's whole life."""
+        """Run jobs until one is None."""
         is_open = True
         while is_open:
             jobs = self._taken()
@@ -73,7 +77,7 @@ class Writer:
             try:
                 if wanted:
                     self._held.use(partial(_transact, jobs=wanted))
-            except Exception as error:  # noqa: BLE001 - whoever waits must hear of it
+            except Exception as error:  # noqa: BLE001 - the waiting callers must get it
                 for job in wanted:
                     job.error = error
             _land(wanted)
@@ -90,7 +94,7 @@ class Writer:
 
 
 class Job:
-    """Work for the thread, and who waits for its answer."""
+    """Work for the thread, and the future of the caller that waits for it."""
 
     __slots__ = ("answer", "error", "future", "loop", "work")
 
@@ -104,15 +108,15 @@ class Job:
         self.error: Exception | None = None
 
     def is_wanted(self) -> bool:
-        """Tell whether anybody still waits: a request that left before it began is not served."""
+        """Return whether a caller still waits; a request that was cancelled before is not run."""
         return not self.future.cancelled()
 
     def do(self, connection: sqlite3.Connection) -> None:
-        """Do the work inside the open transaction."""
+        """Run the work inside the open transaction."""
         self.answer = self.work(connection)
 
     def land(self) -> None:
-        """Give answer or error to the waiter, on its event loop."""
+        """Set the result or error of the future, on its event loop."""
         if self.future.done():
             return
         if self.error is None:
@@ -122,12 +126,12 @@ class Job:
 
 
 def _land(jobs: Sequence[Job]) -> None:
-    """Wake every event loop once for all of its jobs: a wake-up costs as much as a small job."""
+    """Wake every event loop once for all its jobs: a wake-up costs as much as a small job."""
     by_loop: dict[asyncio.AbstractEventLoop, list[Job]] = {}
     for job in jobs:
         by_loop.setdefault(job.loop, []).append(job)
     for loop, landed in by_loop.items():
-        with contextlib.suppress(RuntimeError):  # that loop is closed: nobody waits there
+        with contextlib.suppress(RuntimeError):  # that loop is closed: no caller waits there
             loop.call_soon_threadsafe(_land_here, landed)
 
 
@@ -137,7 +141,7 @@ def _land_here(jobs: Sequence[Job]) -> None:
 
 
 def _transact(connection: sqlite3.Connection, jobs: Sequence[Job]) -> None:
-    """Do all `jobs` in one transaction: all of them are on the disk, or none is."""
+    """Run all `jobs` in one transaction: all of them are on the disk, or none is."""
     connection.execute("BEGIN IMMEDIATE")
     try:
         for job in jobs:

@@ -1,4 +1,4 @@
--- Counters of attempts to sign in, and the end of device tokens. Every statement may be run again,
+-- Counters of sign-in attempts, and the end of device tokens. Every statement may be run again,
 -- beside every schema of the sessions.
 CREATE TABLE IF NOT EXISTS linqi_devices (
     owner text PRIMARY KEY,
@@ -6,7 +6,7 @@ CREATE TABLE IF NOT EXISTS linqi_devices (
 );
 CREATE INDEX IF NOT EXISTS linqi_devices_by_end ON linqi_devices (ended_at);
 
--- Unlogged: a commit does not wait for the disk, and a server that crashed begins with none.
+-- Unlogged: a commit does not wait for the disk, and the table is empty after a crash.
 CREATE UNLOGGED TABLE IF NOT EXISTS linqi_attempts (
     number bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     counter text NOT NULL,
@@ -17,8 +17,8 @@ CREATE UNLOGGED TABLE IF NOT EXISTS linqi_attempts (
 );
 CREATE INDEX IF NOT EXISTS linqi_attempts_by_end ON linqi_attempts (until);
 
--- Applies linqi.sessions.attempts.full_counter: answers of each full counter its place and the
--- instant whose leaving makes room.
+-- Applies linqi.sessions.attempts.full_counter: returns for each full counter its place and the
+-- instant whose expiry frees it.
 CREATE OR REPLACE FUNCTION linqi_full_counters(
     p_attempt text, p_counters text[], p_most integer[], p_seconds double precision[],
     p_now double precision
@@ -34,7 +34,7 @@ CREATE OR REPLACE FUNCTION linqi_full_counters(
     WHERE array_length(entries, 1) >= p_most[n]
 $$;
 
--- Counts an attempt in all counters or in none, in which case it answers the full ones. A refusal
+-- Counts an attempt in all counters or in none, and then returns the full ones. A refusal
 -- neither locks nor writes. The advisory locks, always taken in one order, make attempts on one
 -- counter wait for each other, so that none of them miscounts.
 CREATE OR REPLACE FUNCTION linqi_reserve(

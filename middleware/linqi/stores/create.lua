@@ -1,7 +1,7 @@
--- Keeps a new session, revoking the oldest ones of its subject beyond a number.
+-- Stores a new session, and revokes the oldest of its subject beyond a number.
 -- KEYS[1]: the session, as in present.lua; KEYS[2]: the subject's sorted set of session ids.
 -- ARGV: the prefix of sessions, the session id, the most sessions, now, when the session expires
--- and when it ends, then the session. Answers the ids of those that are over for its sake.
+-- and when it ends, then the session. Returns the ids of those that it revoked.
 local prefix, session_id, now, ends_at = ARGV[1], ARGV[2], tonumber(ARGV[4]), tonumber(ARGV[6])
 local function milliseconds(seconds)
   return string.format('%.0f', tonumber(seconds) * 1000)

@@ -1,4 +1,4 @@
--- Keeps the end of the device tokens of one subject, which only rises.
+-- Stores the end of the device tokens of one subject, which only rises.
 -- KEYS[1]: the owner's key. ARGV: now, the least step, for how many milliseconds it is kept.
 local before = tonumber(redis.call('GET', KEYS[1]) or '0')
 local after = math.max(tonumber(ARGV[1]), before + tonumber(ARGV[2]))

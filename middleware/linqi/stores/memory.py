@@ -1,4 +1,4 @@
-"""Sessions in this process only: for tests, and for services that may forget."""
+"""Sessions in this process only: for tests, and for services that may lose them."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _BEAT_SECONDS = 1.0
 
 
 class MemoryStore:
-    """A `SessionStore` in a dict: no await stands between a check and its write."""
+    """A `SessionStore` in a dict; atomic, as no check is separated from its write by an await."""
 
     def __init__(self) -> None:
         self._rows: dict[str, SessionRecord] = {}
@@ -34,13 +34,13 @@ class MemoryStore:
         return self._attempts
 
     async def start(self) -> None:
-        """Do nothing: it is there."""
+        """Do nothing."""
 
     async def close(self) -> None:
-        """Do nothing: what it holds stays until the process ends."""
+        """Do nothing: sessions stay until the process ends."""
 
     async def create(self, record: SessionRecord, most_sessions: int) -> Sequence[str]:
-        """Keep a new session; see `SessionStore`."""
+        """Store a new session; see `SessionStore`."""
         self._rows.setdefault(record.session_id, record)
         self._by_subject.setdefault(record.subject, {})[record.session_id] = None
         live = self._live(record.subject, record.started_at)
@@ -60,11 +60,11 @@ class MemoryStore:
         return outcome
 
     async def get(self, session_id: str) -> SessionRecord | None:
-        """Give a session."""
+        """Return a session; see `SessionStore`."""
         return self._rows.get(session_id)
 
     async def live(self, subject: str, now: float) -> Sequence[SessionRecord]:
-        """Give the live sessions of `subject`, oldest first."""
+        """Return the live sessions of `subject`, oldest first."""
         return self._live(subject, now)
 
     async def revoke(self, session_id: str, now: float, cause: str) -> bool:
@@ -81,12 +81,12 @@ class MemoryStore:
         return ids
 
     async def raise_lifetime(self, seconds: float) -> float:
-        """Keep the longest access lifetime; see `SessionStore`."""
+        """Store the longest access lifetime; see `SessionStore`."""
         self._longest_lifetime = max(self._longest_lifetime, seconds)
         return self._longest_lifetime
 
     async def end_devices(self, owner: str, now: float) -> None:
-        """Keep the end of device tokens; see `SessionStore`."""
+        """Store the end of device tokens; see `SessionStore`."""
         self._devices[owner] = max(now, self._devices.get(owner, 0.0) + LEAST_STEP)
 
     async def devices_ended_at(self, owner: str) -> float:
@@ -94,7 +94,7 @@ class MemoryStore:
         return self._devices.get(owner, 0.0)
 
     async def publish(self, revocations: Sequence[Revocation]) -> None:
-        """Keep `revocations` and tell the followers."""
+        """Store `revocations` and pass them to the followers."""
         for revocation in revocations:
             key = revocation.kind, revocation.value, revocation.kept_session
             self._revocations[key] = revocation
@@ -105,7 +105,7 @@ class MemoryStore:
                 follower.put_nowait(revocations)
 
     async def follow(self, since: float, on_revocations: OnRevocations) -> None:
-        """Give `on_revocations` what is alive at `since`, then what comes."""
+        """Pass on what is stored, then what is published; see `SessionStore`."""
         queue: asyncio.Queue[Sequence[Revocation]] = asyncio.Queue()
         self._followers[queue] = asyncio.get_running_loop()
         try:
@@ -121,7 +121,7 @@ class MemoryStore:
             self._followers.pop(queue, None)
 
     async def purge(self, now: float, most: int) -> int:
-        """Forget what is over; see `SessionStore`."""
+        """Delete what is over; see `SessionStore`."""
         over = [row for row in self._rows.values() if now >= min(row.expires_at, row.ends_at)]
         for row in over[:most]:
             del self._rows[row.session_id]

@@ -1,4 +1,4 @@
-"""Counters of attempts in this process only."""
+"""Counters of sign-in attempts in this process only."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from linqi.sessions.attempts import Counter, Full, full_counter
 __all__ = ["MemoryAttempts"]
 
 _MOST_COUNTERS: Final = 200_000
-"""About 60 MB at the worst."""
+"""At most about 60 MB."""
 _SWEPT_AT_ONCE: Final = 4
 
 
 class MemoryAttempts:
-    """An `AttemptStore` in a dict: no await stands between a check and its write."""
+    """An `AttemptStore` in a dict; atomic, as no check is separated from its write by an await."""
 
     def __init__(self, *, most_counters: int = _MOST_COUNTERS) -> None:
         self._most_counters = most_counters
@@ -37,13 +37,13 @@ class MemoryAttempts:
         return ()
 
     async def release(self, attempt: str, counters: Sequence[Counter]) -> None:
-        """Take back what `attempt` counted; see `AttemptStore`."""
+        """Remove the entries of `attempt`; see `AttemptStore`."""
         for counter in counters:
             _, entries = self._counters.get(counter.key, (0.0, {}))
             entries.pop(attempt, None)
 
     async def close(self) -> None:
-        """Do nothing: what it counted stays until the process ends."""
+        """Do nothing: counters stay until the process ends."""
 
     def _full(self, counter: Counter, attempt: str, now: float) -> Full | None:
         _, entries = self._counters.get(counter.key, (0.0, {}))
@@ -52,7 +52,7 @@ class MemoryAttempts:
         return full_counter(counter, (at for n, at in entries.items() if n != attempt), now)
 
     def _sweep(self, now: float) -> None:
-        """Drop the counters used longest ago that are over, or too many."""
+        """Delete a few of the counters used longest ago, if they are over or too many."""
         for _ in range(_SWEPT_AT_ONCE):
             oldest = next(iter(self._counters))
             until, entries = self._counters[oldest]

@@ -1,4 +1,4 @@
-"""Sessions in PostgreSQL: for several machines, durable, one statement an operation."""
+"""Sessions in PostgreSQL: durable, for several machines, one statement per operation."""
 
 from __future__ import annotations
 
@@ -41,11 +41,21 @@ _INSERTED: Final = ", ".join(f"${n + 1}" for n in range(len(SESSION_COLUMNS)))
 
 
 class PostgresStore:
-    """A `SessionStore` in the PostgreSQL database at `dsn`, version 12 or newer.
+    """A `SessionStore` in a PostgreSQL database, version 12 or newer.
 
-    The schema is made and brought up to date by ``linqi store init`` or `initialize`; `start`
-    does not change it. `pool`: an asyncpg pool of your own in the place of `dsn`; it is not closed.
-    `timeout` seconds are granted to each operation, waiting for a connection included.
+    ``linqi store init`` or `initialize` creates and migrates the schema; `start` does not change
+    it.
+
+    Args:
+        dsn: The database, such as ``postgresql://user@host/db``.
+        pool: An asyncpg pool of the caller's instead of `dsn`; it is not closed.
+        timeout: Seconds for each operation, waiting for a connection included; 0.05 to 60.
+        most_connections: The largest size of the own pool.
+
+    Raises:
+        ConfigurationError: Not exactly one of `dsn` and `pool` is given, or `timeout` is out of
+            range.
+
     """
 
     def __init__(
@@ -76,10 +86,11 @@ class PostgresStore:
         return self._attempts
 
     async def initialize(self) -> int:
-        """Make the schema or bring it up to date; give its version.
+        """Create or migrate the schema, and return its version; several processes may call it.
 
-        Safe to call from several places at once. `Unavailable` when the database cannot be
-        reached or does not allow it.
+        Raises:
+            Unavailable: The database cannot be reached, or refuses.
+
         """
         connection = await self._connect()
         try:
@@ -97,7 +108,7 @@ class PostgresStore:
         return _VERSION
 
     async def start(self) -> None:
-        """Connect; `ConfigurationError` when the schema is absent or of another release."""
+        """Connect; raise `ConfigurationError` if the schema is absent or of another release."""
         loop = asyncio.get_running_loop()
         if self._loop is not loop:
             # Connections belong to the loop that opened them; those of a loop that ended are lost.
@@ -113,7 +124,7 @@ class PostgresStore:
             )
 
     async def close(self) -> None:
-        """Close the connections, unless the caller's own pool has them."""
+        """Close the connections, unless they belong to the caller's pool."""
         await self._attempts.close()
         if self._is_own and self._pool is not None:
             pool, self._pool = self._pool, None
@@ -126,7 +137,7 @@ class PostgresStore:
                 pool.terminate()
 
     async def create(self, record: SessionRecord, most_sessions: int) -> Sequence[str]:
-        """Keep a new session; see `SessionStore`."""
+        """Store a new session; see `SessionStore`."""
         rows = await self._fetch(
             f"SELECT * FROM linqi_create(ROW({_INSERTED})::linqi_sessions, {most_sessions:d})",  # noqa: S608
             *session_row(record),
@@ -150,12 +161,12 @@ class PostgresStore:
         return RotationOutcome(kind, None if kind == "unknown" else session_of(after))
 
     async def get(self, session_id: str) -> SessionRecord | None:
-        """Give a session."""
+        """Return a session; see `SessionStore`."""
         rows = await self._fetch("SELECT * FROM linqi_sessions WHERE session_id = $1", session_id)
         return session_of(rows[0]) if rows else None
 
     async def live(self, subject: str, now: float) -> Sequence[SessionRecord]:
-        """Give the live sessions of `subject`, oldest first."""
+        """Return the live sessions of `subject`, oldest first."""
         rows = await self._fetch(
             "SELECT * FROM linqi_sessions WHERE subject = $1 AND revoked_at = 0"
             " AND expires_at > $2 AND ends_at > $2 ORDER BY started_at, session_id",
@@ -192,7 +203,7 @@ class PostgresStore:
         return [row[0] for row in rows]
 
     async def raise_lifetime(self, seconds: float) -> float:
-        """Keep the longest access lifetime; see `SessionStore`."""
+        """Store the longest access lifetime; see `SessionStore`."""
         # Read first: it is raised once in years, and what was read can only have grown since.
         rows = await self._fetch("SELECT value FROM linqi_marks WHERE name = 'longest_lifetime'")
         if seconds > (rows[0][0] if rows else 0):
@@ -205,7 +216,7 @@ class PostgresStore:
         return float(rows[0][0]) if rows else 0.0
 
     async def end_devices(self, owner: str, now: float) -> None:
-        """Keep the end of device tokens; see `SessionStore`."""
+        """Store the end of device tokens; see `SessionStore`."""
         await self._fetch(
             "INSERT INTO linqi_devices VALUES ($1, $2) ON CONFLICT (owner) DO UPDATE"
             " SET ended_at = greatest(excluded.ended_at, linqi_devices.ended_at + $3)",
@@ -220,7 +231,7 @@ class PostgresStore:
         return float(rows[0][0]) if rows else 0.0
 
     async def publish(self, revocations: Sequence[Revocation]) -> None:
-        """Keep `revocations` and notify every worker, in one transaction."""
+        """Store `revocations` and notify every worker, in one transaction."""
         if not revocations:
             return
         # One statement may not touch one row twice.
@@ -238,7 +249,7 @@ class PostgresStore:
         )
 
     async def follow(self, since: float, on_revocations: OnRevocations) -> None:
-        """Listen, give `on_revocations` what is kept, then what is notified."""
+        """Listen, pass on what is stored, then each notification; see `SessionStore`."""
         notices: asyncio.Queue[str] = asyncio.Queue()
         connection = await self._connect()
         try:
@@ -246,7 +257,7 @@ class PostgresStore:
                 await connection.add_listener(
                     _CHANNEL, lambda _connection, _pid, _channel, text: notices.put_nowait(text)
                 )
-                # Only now: what is revoked between the two comes by both ways.
+                # After the listener: what is revoked between the two arrives in both ways.
                 rows = await connection.fetch(
                     "SELECT * FROM linqi_revocations WHERE until > $1", since
                 )
@@ -257,7 +268,7 @@ class PostgresStore:
                         text = await notices.get()
                 except TimeoutError:
                     async with self._in_time():
-                        await connection.execute("SELECT 1")  # is it still there?
+                        await connection.execute("SELECT 1")  # is the connection alive?
                     on_revocations(())
                 else:
                     on_revocations(msgspec.json.decode(text, type=list[Revocation]))
@@ -265,7 +276,7 @@ class PostgresStore:
             await self._leave(connection)
 
     async def purge(self, now: float, most: int) -> int:
-        """Forget what is over; see `SessionStore`."""
+        """Delete what is over; see `SessionStore`."""
         await self._fetch("DELETE FROM linqi_revocations WHERE until <= $1", now)
         await self._fetch(
             "DELETE FROM linqi_devices WHERE ended_at <= $1", now - LONGEST_DEVICE_SECONDS
@@ -282,8 +293,8 @@ class PostgresStore:
         if self._pool is None:
             raise NotStarted("the PostgreSQL store")
         # asyncpg itself: a request that is cancelled cancels its statement on the server, and a
-        # connection whose state is unknown is closed instead of handed to somebody else.
-        try:  # as `_in_time`, without its generator: this is the way of every rotation
+        # connection whose state is unknown is closed instead of used again.
+        try:  # `_in_time` without its generator, as every rotation passes here
             async with asyncio.timeout(self._timeout), self._pool.acquire() as connection:
                 rows: list[Any] = await connection.fetch(sql, *arguments)
                 return rows
@@ -307,7 +318,7 @@ class PostgresStore:
             return await driver().connect(self._dsn, timeout=self._timeout)
 
     async def _leave(self, connection: Any) -> None:
-        """End a connection of our own; nothing waits for a server that is gone."""
+        """End a connection of `_connect`, without waiting for a server that may be down."""
         connection.terminate()
         if self._dsn is None:
             await self._pool.release(connection)
@@ -322,14 +333,14 @@ class PostgresStore:
 
 
 async def _version(connection: Any) -> int:
-    """Give the schema's version; 0 where there is none."""
+    """Return the schema's version; 0 if there is none."""
     if await connection.fetchval("SELECT to_regclass('linqi_schema')") is None:
         return 0
     return int(await connection.fetchval("SELECT max(version) FROM linqi_schema"))
 
 
 def _notices(revocations: Sequence[Revocation]) -> list[str]:
-    """Give the revocations as JSON arrays that fit into a notification each."""
+    """Return the revocations as JSON arrays, each short enough for one notification."""
     notices: list[str] = []
     waiting: list[Revocation] = []
     for revocation in revocations:

@@ -1,4 +1,4 @@
--- The tables of schema 2. Every table and function lives in the schema that the search path names first.
+-- The tables of schema 2, all in the schema that the search path names first.
 CREATE TABLE linqi_sessions (
     session_id text PRIMARY KEY,
     subject text NOT NULL,
@@ -28,7 +28,7 @@ CREATE TABLE linqi_revocations (
     PRIMARY KEY (kind, value, at, spared)
 );
 
--- What is only ever raised, such as the longest life of an access token.
+-- Numbers that are only raised, such as the longest life of an access token.
 CREATE TABLE linqi_marks (name text PRIMARY KEY, value double precision NOT NULL);
 
 CREATE TABLE linqi_schema (version integer PRIMARY KEY);

@@ -1,5 +1,5 @@
--- From schema 1 to 2. What a row of schema 1 does not say, the time of the first rotation away from
--- the parent, is taken to be that of the last: such a row can be recovered for longer, once.
+-- From schema 1 to 2. A row of schema 1 lacks the time of the parent's first rotation; that of the
+-- last one takes its place: such a row can be recovered for longer, once.
 ALTER TABLE linqi_sessions ADD COLUMN first_rotated_at double precision;
 UPDATE linqi_sessions SET first_rotated_at = rotated_at;
 ALTER TABLE linqi_sessions ALTER COLUMN first_rotated_at SET NOT NULL;

@@ -1,4 +1,4 @@
-"""Counters of attempts in PostgreSQL, for the workers of several machines."""
+"""Counters of sign-in attempts in PostgreSQL, for the workers of several machines."""
 
 from __future__ import annotations
 
@@ -18,16 +18,23 @@ if TYPE_CHECKING:
 __all__ = ["ATTEMPTS_SQL", "PostgresAttempts"]
 
 ATTEMPTS_SQL: Final = files("linqi.stores").joinpath("attempts.sql")
-"""The table and the functions; ``linqi store init`` makes them."""
+"""The table and the functions, which ``linqi store init`` creates."""
 _MOST_ENTRIES: Final = 1_000_000
 
 
 class PostgresAttempts:
-    """An `AttemptStore` in the PostgreSQL database at `dsn`, whose schema `PostgresStore` makes.
+    """An `AttemptStore` in a PostgreSQL database, whose schema `PostgresStore` creates.
 
-    It has `most_connections` connections of its own. `pool`: an asyncpg pool of your own in the
-    place of `dsn`; it is not closed. The table is unlogged: no commit waits for the disk, and a
-    server that crashed begins with empty counters.
+    The table is unlogged: no commit waits for the disk, and after a crash of the server the
+    counters are empty.
+
+    Args:
+        dsn: The database.
+        pool: An asyncpg pool of the caller's instead of `dsn`; it is not closed.
+        timeout: Seconds for each operation, waiting for a connection included.
+        most_connections: The largest size of the own pool.
+        most_entries: How many attempts are kept; the oldest are deleted beyond that.
+
     """
 
     def __init__(
@@ -64,7 +71,7 @@ class PostgresAttempts:
         return [_full(counters[row["place"] - 1], row["leaves"], now) for row in rows]
 
     async def release(self, attempt: str, counters: Sequence[Counter]) -> None:
-        """Take back what `attempt` counted; see `AttemptStore`."""
+        """Remove the entries of `attempt`; see `AttemptStore`."""
         await self._fetch(
             "DELETE FROM linqi_attempts WHERE attempt = $1 AND counter = ANY ($2)",
             attempt,
@@ -72,7 +79,7 @@ class PostgresAttempts:
         )
 
     async def close(self) -> None:
-        """Close the connections, unless the caller's own pool has them."""
+        """Close the connections, unless they belong to the caller's pool."""
         if self._is_own and self._pool is not None:
             pool, self._pool = self._pool, None
             if self._loop is not asyncio.get_running_loop():

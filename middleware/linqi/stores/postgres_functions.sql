@@ -1,7 +1,7 @@
 -- The functions of schema 2; its tables are in postgres.sql.
 
--- Applies linqi.sessions.refresh.decide_rotation to one session. The row lock makes it one step; the row is
--- written only where it changes.
+-- Applies linqi.sessions.refresh.decide_rotation to one session. The row lock makes it one step; the
+-- row is written only if it changes.
 CREATE FUNCTION linqi_present(
     p_session text, p_counter bigint, p_now double precision, p_grace double precision,
     p_recover double precision, p_idle double precision, OUT kind text, OUT after linqi_sessions
@@ -45,7 +45,7 @@ BEGIN
     END IF;
 END $$;
 
--- Keeps a new session and revokes the oldest of its subject beyond p_most. The advisory lock makes
+-- Stores a new session and revokes the oldest of its subject beyond p_most. The advisory lock makes
 -- sign-ins of one subject wait for each other, so that none of them miscounts.
 CREATE FUNCTION linqi_create(p_row linqi_sessions, p_most integer) RETURNS SETOF text
 LANGUAGE plpgsql AS $$

@@ -1,9 +1,9 @@
 -- Applies linqi.sessions.refresh.decide_rotation to one session, in one step.
 -- KEYS[1]: the session, "counter parent rotated_at expires_at ends_at revoked_at cause
--- first_rotated_at rest", where rest is a JSON array. A row of schema 1 lacks first_rotated_at, which
--- is then taken to be rotated_at: such a row can be recovered for longer, once.
+-- first_rotated_at rest", where rest is a JSON array. A row of schema 1 lacks first_rotated_at;
+-- rotated_at takes its place, so such a row can be recovered for longer, once.
 -- ARGV[1]: "counter now grace recover_seconds idle" of what is presented.
--- Answers the kind of the outcome, a space, then the session as it is after it.
+-- Returns the kind of the outcome, a space, then the session after it.
 local row = redis.call('GET', KEYS[1])
 if not row then
   return 'unknown '
@@ -33,7 +33,7 @@ elseif presented == parent and age <= math.max(grace, recover_seconds) then
 end
 if kind == 'rotated' or kind == 'recovered' then
   local expiry = math.min(math.floor(now + tonumber(idle)), tonumber(ends_at))
-  -- Instants stay text where they can: a number would lose its last digits on the way.
+  -- Instants stay text where possible: as numbers they would lose their last digits.
   if kind == 'rotated' then
     first_rotated_at = now_text
   end

@@ -1,4 +1,4 @@
--- Raises the number in KEYS[1] to ARGV[1], never lowering it. Answers what it is after it.
+-- Raises the number in KEYS[1] to ARGV[1], never lowering it. Returns the number after it.
 local kept = redis.call('GET', KEYS[1])
 if kept and tonumber(kept) >= tonumber(ARGV[1]) then
   return kept

@@ -2,7 +2,8 @@
 -- of them or in none, in one step.
 -- KEYS: the counters, sorted sets of attempts by instant; last the sorted set of counters by use.
 -- ARGV: the attempt, now, the most counters; then of each counter its most attempts and its window
--- in seconds. Answers of each full counter its place and the instant whose leaving makes room.
+-- in seconds. Returns for each full counter its place and the instant
+-- whose expiry frees it.
 local attempt, now, counters = ARGV[1], tonumber(ARGV[2]), #KEYS - 1
 local index, full = KEYS[#KEYS], {}
 local function text(number)

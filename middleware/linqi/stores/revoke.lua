@@ -1,6 +1,6 @@
 -- Revokes sessions of one subject: the one of KEYS[2], or all of the sorted set KEYS[1].
--- ARGV: the prefix of sessions, now, the cause, the session to spare. Answers the ids that there
--- are, revoked just now or before.
+-- ARGV: the prefix of sessions, now, the cause, the session to keep. Returns the ids of
+-- the existing ones, those revoked before included.
 local names
 if KEYS[2] then
   names = {string.sub(KEYS[2], #ARGV[1] + 1)}

@@ -1,4 +1,4 @@
-"""Sessions in a SQLite file: durable over a killed process, for the workers of one machine."""
+"""Sessions in a SQLite file, for the workers of one machine; they survive a killed process."""
 
 from __future__ import annotations
 
@@ -62,25 +62,33 @@ ALTER TABLE sessions ADD COLUMN first_rotated_at REAL NOT NULL DEFAULT 0;
 UPDATE sessions SET first_rotated_at = rotated_at;
 CREATE TABLE marks (name TEXT PRIMARY KEY, value REAL NOT NULL) WITHOUT ROWID;
 """
-"""From schema 1. What a row of that schema does not say, the time of the first rotation away from
-the parent, is taken to be that of the last: such a row can be recovered for longer, once."""
+"""From schema 1, whose rows lack the time of the parent's first rotation. That of the last rotation
+takes its place: such a row can be recovered for longer, once."""
 
 _DEVICES: Final = (
     "CREATE TABLE IF NOT EXISTS devices (owner TEXT PRIMARY KEY, ended_at REAL NOT NULL)"
     " WITHOUT ROWID",
     "CREATE INDEX IF NOT EXISTS devices_by_end ON devices (ended_at)",
 )
-"""Made beside every schema: earlier releases do not look at it."""
+"""Created beside every schema; earlier releases do not read it."""
 
 
 class SQLiteStore:
-    """A `SessionStore` in the file `path`, made with mode 0600 where it is not there yet.
+    """A `SessionStore` in a file, for the processes of one machine.
 
-    One thread owns the connection. What is asked while it writes waits and is then written
-    together, in one transaction with one sync to the disk (`is_grouped`); an answer is only given
-    once its transaction is on the disk. Processes on one machine may share the file; a network
-    file system may not. `timeout` seconds are granted to each operation, waiting included;
-    `poll_seconds` is how often revocations of other processes are looked for.
+    One thread owns the connection. Operations that arrive while it writes wait, and then share one
+    transaction with one sync to the disk. An operation returns only after its transaction is on
+    the disk.
+
+    Args:
+        path: The file; created with mode 0600 if absent. It must not be on a network file system.
+        timeout: Seconds for each operation, waiting included; 0.1 to 60.
+        poll_seconds: How often revocations of other processes are read; 0.005 to 10 s.
+        is_grouped: Whether waiting operations share a transaction.
+
+    Raises:
+        ConfigurationError: A number is out of range.
+
     """
 
     def __init__(
@@ -109,18 +117,18 @@ class SQLiteStore:
         return self._attempts
 
     async def start(self) -> None:
-        """Open the file and make its tables; `Unavailable` when that cannot be done."""
+        """Open the file and create its tables; raise `Unavailable` if that fails."""
         if not self._writer.is_running:
             self._writer.start()
         await self._run(lambda connection: None)
 
     async def close(self) -> None:
-        """Finish what was asked and close the file."""
+        """Finish the waiting operations and close the file."""
         await self._attempts.close()
         await self._writer.close()
 
     async def create(self, record: SessionRecord, most_sessions: int) -> Sequence[str]:
-        """Keep a new session; see `SessionStore`."""
+        """Store a new session; see `SessionStore`."""
 
         def create(connection: sqlite3.Connection) -> list[str]:
             connection.execute(_INSERT_SESSION, session_row(record))
@@ -148,11 +156,11 @@ class SQLiteStore:
         return await self._run(present)
 
     async def get(self, session_id: str) -> SessionRecord | None:
-        """Give a session."""
+        """Return a session; see `SessionStore`."""
         return await self._run(lambda connection: _get(connection, session_id))
 
     async def live(self, subject: str, now: float) -> Sequence[SessionRecord]:
-        """Give the live sessions of `subject`, oldest first."""
+        """Return the live sessions of `subject`, oldest first."""
         return await self._run(lambda connection: _live(connection, subject, now))
 
     async def revoke(self, session_id: str, now: float, cause: str) -> bool:
@@ -179,7 +187,7 @@ class SQLiteStore:
         return await self._run(revoke_all)
 
     async def raise_lifetime(self, seconds: float) -> float:
-        """Keep the longest access lifetime; see `SessionStore`."""
+        """Store the longest access lifetime; see `SessionStore`."""
 
         def raise_it(connection: sqlite3.Connection) -> float:
             row = connection.execute(
@@ -195,7 +203,7 @@ class SQLiteStore:
         return await self._run(raise_it)
 
     async def end_devices(self, owner: str, now: float) -> None:
-        """Keep the end of device tokens; see `SessionStore`."""
+        """Store the end of device tokens; see `SessionStore`."""
         await self._run(
             lambda connection: connection.execute(
                 "INSERT INTO devices (owner, ended_at) VALUES (?, ?) ON CONFLICT (owner)"
@@ -216,7 +224,7 @@ class SQLiteStore:
         return await self._run(ended_at)
 
     async def publish(self, revocations: Sequence[Revocation]) -> None:
-        """Keep `revocations`; other processes find them when they look next."""
+        """Store `revocations`; other processes find them at their next read."""
         rows = [revocation_row(revocation) for revocation in revocations]
 
         def publish(connection: sqlite3.Connection) -> None:
@@ -253,7 +261,7 @@ class SQLiteStore:
             reader.close()
 
     async def purge(self, now: float, most: int) -> int:
-        """Forget what is over; see `SessionStore`."""
+        """Delete what is over; see `SessionStore`."""
 
         def purge(connection: sqlite3.Connection) -> int:
             connection.execute("DELETE FROM revocations WHERE until <= ?", (now,))
@@ -272,7 +280,7 @@ class SQLiteStore:
         return await self._run(purge)
 
     async def _run(self, work: Callable[[sqlite3.Connection], _T]) -> _T:
-        """Have `work` done in the thread's next transaction; its answer comes after the commit."""
+        """Return the result of `work` in the thread's next transaction, after its commit."""
         if not self._writer.is_running:
             raise NotStarted("the SQLite store")
         answer: _T = await self._in_time(self._writer.ask(work))
@@ -309,7 +317,7 @@ class SQLiteStore:
 
 
 def _make_schema(connection: sqlite3.Connection) -> None:
-    """Make the tables, or bring those of an earlier release up to date, in one transaction."""
+    """Create the tables, or migrate those of an earlier release, in one transaction."""
     if _version(connection) < _VERSION:
         connection.execute("BEGIN IMMEDIATE")
         before = _version(connection)  # another process may have been quicker

@@ -1,4 +1,4 @@
-"""Counters of attempts in a SQLite file, for the workers of one machine."""
+"""Counters of sign-in attempts in a SQLite file, for the workers of one machine."""
 
 from __future__ import annotations
 
@@ -31,12 +31,17 @@ CREATE INDEX IF NOT EXISTS attempts_by_end ON attempts (until);
 
 
 class SQLiteAttempts:
-    """An `AttemptStore` in the file `path`, made with mode 0600 where it is not there yet.
+    """An `AttemptStore` in a file of its own.
 
-    It is a file of its own, because SQLite knows one writer a file: attempts beside the sessions
-    would hold up their refreshes. A commit does not wait for the disk, so a machine that loses its
-    power may forget the last attempts; a killed process forgets none. `timeout` seconds are
-    granted to each operation, waiting included.
+    SQLite allows one writer per file: attempts in the file of the sessions would delay refreshes.
+    A commit does not wait for the disk, so a power failure may lose the last attempts; a killed
+    process loses none.
+
+    Args:
+        path: The file; created with mode 0600 if absent.
+        timeout: Seconds for each operation, waiting included.
+        most_entries: How many attempts are kept; the oldest are deleted beyond that.
+
     """
 
     def __init__(
@@ -72,7 +77,7 @@ class SQLiteAttempts:
         return found
 
     async def release(self, attempt: str, counters: Sequence[Counter]) -> None:
-        """Take back what `attempt` counted; see `AttemptStore`."""
+        """Remove the entries of `attempt`; see `AttemptStore`."""
         rows = [(counter.key, attempt) for counter in counters]
         await self._run(
             lambda connection: connection.executemany(
@@ -81,7 +86,7 @@ class SQLiteAttempts:
         )
 
     async def close(self) -> None:
-        """Finish what was asked and close the file."""
+        """Finish the waiting operations and close the file."""
         await self._writer.close()
 
     async def _run(self, work: Callable[[sqlite3.Connection], Any]) -> Any:

@@ -1,4 +1,4 @@
-"""Stores by URL, as command lines and settings name them."""
+"""The URL of a store, as command lines and settings name it."""
 
 from __future__ import annotations
 
@@ -19,14 +19,19 @@ _REDIS: Final = ("redis://", "rediss://", "unix://")
 
 
 def open_store(url: str) -> SessionStore:
-    """Give the store that `url` names; it is not connected before its ``start``.
+    """Return the store that `url` names; its ``start`` connects it.
 
-    ``memory:``, ``sqlite:PATH``, ``redis://`` or ``valkey://HOST:PORT/0`` (with a second s for
-    TLS), ``postgresql://USER@HOST/DATABASE``.
+    Args:
+        url: ``memory:``, ``sqlite:PATH``, ``redis://HOST:PORT/0`` or ``valkey://HOST:PORT/0``
+            (``rediss``, ``valkeys`` with TLS), ``postgresql://USER@HOST/DATABASE``.
+
+    Raises:
+        ConfigurationError: `url` has another form, or its driver is not installed.
+
     """
     scheme, _, rest = url.partition(":")
     if "://" in url and not _has_readable_host(url):
-        raise ConfigurationError(["the store's URL has a host or port that cannot be read"])
+        raise ConfigurationError(["the store's URL has an invalid host or port"])
     if scheme == "memory" and not rest:
         return MemoryStore()
     if scheme == "sqlite" and rest:
@@ -38,7 +43,10 @@ def open_store(url: str) -> SessionStore:
     if scheme in ("postgresql", "postgres"):
         return PostgresStore(url)
     raise ConfigurationError(
-        ["the store is none of memory:, sqlite:PATH, redis://, valkey:// and postgresql://"]
+        [
+            "unsupported store URL; expected one of memory:, sqlite:PATH, redis://, valkey://,"
+            " postgresql://"
+        ]
     )
 
 
@@ -49,12 +57,12 @@ def open_attempts(url: str) -> AttemptStore:
     ``linqi store init``.
 
     Raises:
-        ConfigurationError: `url` names no engine.
+        ConfigurationError: `url` has another form.
 
     """
     store = open_store(url)
     if not isinstance(store, CountsAttempts):
-        raise ConfigurationError(["the store has no counters"])
+        raise ConfigurationError(["the store has no counters of attempts"])
     return store.attempts()
 
 

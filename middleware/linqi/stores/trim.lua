@@ -1,7 +1,7 @@
--- Forgets revocations of the stream KEYS[1] that are past their end, in one step.
--- ARGV: now, the age in seconds from which entries are looked at, how many at most. An old entry
--- whose end has not come, such as that of a token with a long life, moves to the stream's end: the
--- next call looks at others, and a follower hears it twice, which changes nothing.
+-- Deletes revocations of the stream KEYS[1] that are past their end, in one step.
+-- ARGV: now, the age in seconds from which entries are checked, how many at most. An old entry that
+-- is not past its end, such as that of a token with a long lifetime, moves to the stream's end: the
+-- next call checks others, and a follower receives it twice, which has no effect.
 local old = (tonumber(redis.call('TIME')[1]) - tonumber(ARGV[2])) * 1000
 local entries = redis.call('XRANGE', KEYS[1], '-', string.format('%.0f', old), 'COUNT', ARGV[3])
 for _, entry in ipairs(entries) do

@@ -1,4 +1,4 @@
-"""Sessions in Valkey or Redis: for several machines, one Lua script an operation."""
+"""Sessions in Valkey or Redis: for several machines, one Lua script per operation."""
 
 from __future__ import annotations
 
@@ -28,20 +28,31 @@ __all__ = ["ValkeyStore"]
 _BLOCK_SECONDS: Final = 1.0
 _AT_ONCE: Final = 1_000
 _LOOKED_AT_SECONDS: Final = 90_000
-"""Revocations are looked at after a day and an hour in the stream, when most are past their end."""
+"""Revocations are checked for their end after a day and an hour in the stream."""
 
 
 class ValkeyStore:
-    """A `SessionStore` in the Valkey or Redis server or cluster at `url`.
+    """A `SessionStore` in a Valkey or Redis server or cluster.
 
-    The sessions of one subject share a hash slot, so every operation is one script on one node;
-    revocations travel by one stream. `client`: a `redis.asyncio` client of your own in the place
-    of `url`, for clusters and sentinels; it is not closed, and its retries are harmless here.
-    `timeout` seconds are granted to each operation, waiting for a connection included.
+    The sessions of one subject share a hash slot, so every operation is one script on one node.
+    Revocations are sent by one stream.
 
-    The server must not evict (``maxmemory-policy noeviction``): an evicted revocation is none.
-    What it acknowledged can be lost with the machine unless ``appendfsync`` is ``always``, and in
-    a failover in any case.
+    The server must not evict keys (``maxmemory-policy noeviction``): if Valkey evicts a revocation,
+    the session is no longer revoked. Acknowledged writes can be lost with the machine unless
+    ``appendfsync`` is ``always``, and in a failover in any case.
+
+    Args:
+        url: The server, such as ``redis://127.0.0.1:6379/0``.
+        client: A `redis.asyncio` client of the caller's instead of `url`, for clusters and
+            sentinels; it is not closed. Its retries are harmless, as operations are idempotent.
+        timeout: Seconds for each operation, waiting for a connection included; 0.05 to 60.
+        most_connections: How many operations run at once.
+        prefix: The beginning of all keys: ASCII letters, digits and hyphens.
+
+    Raises:
+        ConfigurationError: Not exactly one of `url` and `client` is given, or a value is out of
+            range.
+
     """
 
     def __init__(
@@ -67,7 +78,7 @@ class ValkeyStore:
         self._client: Any = client
         self._timeout = timeout
         self._most_connections = most_connections
-        # In the place of the driver's blocking pool, whose condition costs 15 us a call.
+        # Instead of the driver's blocking pool, whose condition costs 15 us per call.
         self._gate = asyncio.Semaphore(most_connections)
         self._loop: asyncio.AbstractEventLoop | None = None
         self._prefix = prefix
@@ -100,7 +111,7 @@ class ValkeyStore:
             )
 
     async def close(self) -> None:
-        """Close the connections, unless the caller's own client has them."""
+        """Close the connections, unless they belong to the caller's client."""
         await self._attempts.close()
         if self._is_own and self._client is not None:
             client, self._client = self._client, None
@@ -110,7 +121,7 @@ class ValkeyStore:
             await client.connection_pool.disconnect()
 
     async def create(self, record: SessionRecord, most_sessions: int) -> Sequence[str]:
-        """Keep a new session; see `SessionStore`."""
+        """Store a new session; see `SessionStore`."""
         tag = subject_tag(record.subject)
         keys = [self._key(record.session_id), self._index(tag)]
         arguments = [
@@ -135,13 +146,13 @@ class ValkeyStore:
         return RotationOutcome(kind.decode(), session_of(row) if row else None)
 
     async def get(self, session_id: str) -> SessionRecord | None:
-        """Give a session."""
+        """Return a session; see `SessionStore`."""
         async with self._in_time():
             found = await self._client.get(self._key(session_id))
         return None if found is None else session_of(found)
 
     async def live(self, subject: str, now: float) -> Sequence[SessionRecord]:
-        """Give the live sessions of `subject`, oldest first."""
+        """Return the live sessions of `subject`, oldest first."""
         async with self._in_time():
             names = await self._client.zrange(self._index(subject_tag(subject)), 0, -1)
         rows = [await self.get(name.decode()) for name in names]
@@ -169,12 +180,12 @@ class ValkeyStore:
         return _texts(await self._call("revoke", [self._index(tag)], arguments))
 
     async def raise_lifetime(self, seconds: float) -> float:
-        """Keep the longest access lifetime; see `SessionStore`."""
+        """Store the longest access lifetime; see `SessionStore`."""
         key = f"{self._prefix}:longest-lifetime"
         return float(await self._call("raise", [key], [repr(float(seconds))]))
 
     async def end_devices(self, owner: str, now: float) -> None:
-        """Keep the end of device tokens; see `SessionStore`."""
+        """Store the end of device tokens; see `SessionStore`."""
         kept = int(LONGEST_DEVICE_SECONDS * 1000)
         key = f"{self._prefix}:devices:{owner}"
         await self._call("end_devices", [key], [repr(float(now)), repr(LEAST_STEP), kept])
@@ -186,7 +197,7 @@ class ValkeyStore:
         return float(found or 0.0)
 
     async def publish(self, revocations: Sequence[Revocation]) -> None:
-        """Put `revocations` into the stream that every worker follows."""
+        """Add `revocations` to the stream that every worker follows."""
         async with self._in_time(), self._client.pipeline(transaction=False) as pipe:
             for revocation in revocations:
                 entry = {"revocation": msgspec.json.encode(revocation)}
@@ -194,7 +205,7 @@ class ValkeyStore:
             await pipe.execute()
 
     async def follow(self, since: float, on_revocations: OnRevocations) -> None:
-        """Give `on_revocations` what is in the stream, then what comes into it."""
+        """Pass on the content of the stream, then what is added; see `SessionStore`."""
         last = "0-0"
         while True:
             try:
@@ -214,12 +225,12 @@ class ValkeyStore:
             on_revocations([revocation for revocation in revocations if revocation.until > since])
 
     async def purge(self, now: float, most: int) -> int:
-        """Forget old revocations past their end; sessions that are over leave by themselves."""
+        """Delete revocations past their end; Valkey itself deletes expired sessions."""
         await self._call("trim", [self._stream], [repr(now), _LOOKED_AT_SECONDS, max(most, 1)])
         return 0
 
     async def _call(self, name: str, keys: Sequence[str], arguments: Sequence[Any]) -> Any:
-        # As `_in_time`, without the 4 us of its generator: this is the way of every rotation.
+        # `_in_time` without the 4 us of its generator, as every rotation passes here.
         try:
             async with asyncio.timeout(self._timeout), self._gate:
                 return await self._scripts[name].run(self._started(), keys, arguments)
@@ -252,7 +263,7 @@ class ValkeyStore:
 
 
 def _check_cancelled() -> None:
-    """Raise what the driver swallowed: seen when the task is cancelled as a read begins."""
+    """Raise the cancellation that the driver suppresses when it arrives as a read begins."""
     task = asyncio.current_task()
     if task is not None and task.cancelling():
         raise asyncio.CancelledError

@@ -1,4 +1,4 @@
-"""Counters of attempts in Valkey or Redis, for the workers of several machines."""
+"""Counters of sign-in attempts in Valkey or Redis, for the workers of several machines."""
 
 from __future__ import annotations
 
@@ -15,15 +15,23 @@ if TYPE_CHECKING:
 __all__ = ["ValkeyAttempts"]
 
 _MOST_COUNTERS: Final = 200_000
-"""About 40 MB at the worst."""
+"""At most about 40 MB."""
 
 
 class ValkeyAttempts:
-    """An `AttemptStore` in the Valkey or Redis server or cluster at `url`.
+    """An `AttemptStore` in a Valkey or Redis server or cluster.
 
-    All counters lie in one hash slot, so that an attempt is one script on one node. It has
-    `most_connections` connections of its own. `client`: a `redis.asyncio` client of your own in
-    the place of `url`; it is not closed. A failover may forget the last attempts.
+    All counters lie in one hash slot, so that an attempt is one script on one node. A failover may
+    lose the last attempts.
+
+    Args:
+        url: The server.
+        client: A `redis.asyncio` client of the caller's instead of `url`; it is not closed.
+        timeout: Seconds for each operation, waiting for a connection included.
+        most_connections: How many operations run at once.
+        prefix: The beginning of all keys.
+        most_counters: How many counters are kept; those used longest ago are deleted beyond that.
+
     """
 
     def __init__(
@@ -62,14 +70,14 @@ class ValkeyAttempts:
         ]
 
     async def release(self, attempt: str, counters: Sequence[Counter]) -> None:
-        """Take back what `attempt` counted; see `AttemptStore`."""
+        """Remove the entries of `attempt`; see `AttemptStore`."""
         pipe = self._connected().pipeline(transaction=False)
         for counter in counters:
             pipe.zrem(self._key(counter), attempt)
         await self._in_time(pipe.execute())
 
     async def close(self) -> None:
-        """Close the connections, unless the caller's own client has them."""
+        """Close the connections, unless they belong to the caller's client."""
         if self._is_own and self._client is not None:
             client, self._client = self._client, None
             if self._loop is asyncio.get_running_loop():
