@@ -13,8 +13,8 @@ from typing import Any
 
 import pytest
 
-from linqi_bench.budgets import Budgets, Limit, LimitKind
-from linqi_bench.comparing import compare
+from linqi_bench.budgets import BudgetLimit, BudgetLimitKind, Budgets
+from linqi_bench.comparison import compare
 from linqi_bench.figures import Figure
 from linqi_bench.recorder import Recorder
 from linqi_bench.report import noise_of
@@ -22,7 +22,7 @@ from linqi_bench.result_page import result_page
 from linqi_bench.results import Result, ResultError
 from linqi_bench.settings import Settings
 from linqi_bench.soak import soak
-from linqi_bench.timing import Sample, differences, fitting_batch, summarize, time_in_turn
+from linqi_bench.timing import TimedBlocks, batch_size, differences, summarize, time_in_turn
 from linqi_bench.yardstick import read_yardstick
 
 ROOT = Path(__file__).parent.parent
@@ -42,12 +42,12 @@ class _Clock:
         self._now += self._step
 
 
-def _sample(low: float, median: float, high: float) -> Sample:
-    return Sample(median=median, low=low, high=high, spread=0.0, rounds=9, floor=low)
+def _sample(low: float, median: float, high: float) -> TimedBlocks:
+    return TimedBlocks(median=median, low=low, high=high, spread=0.0, rounds=9, floor=low)
 
 
-def _figure(sample: Sample, most: float | None, kind: LimitKind = "value") -> Figure:
-    limit = None if most is None else Limit(kind=kind, most=most)
+def _figure(sample: TimedBlocks, most: float | None, kind: BudgetLimitKind = "value") -> Figure:
+    limit = None if most is None else BudgetLimit(kind=kind, most=most)
     return Figure(id="cache.hit", name="hit", unit="us", value=sample, limit=limit)
 
 
@@ -85,7 +85,7 @@ def test_interval_holds_the_median() -> None:
 def test_quick_calls_are_timed_in_batches(took_ns: int, calls: int) -> None:
     """A block is long enough for the clock and no longer."""
     clock = _Clock(took_ns)
-    assert fitting_batch(clock.pass_by, clock=clock.now) == calls
+    assert batch_size(clock.pass_by, clock=clock.now) == calls
 
 
 def test_budget_that_is_not_met_yet_fails_above_its_own_value() -> None:
@@ -95,7 +95,7 @@ def test_budget_that_is_not_met_yet_fails_above_its_own_value() -> None:
     budgets = Budgets(raw, 2.0)
     limits = [budgets.limit_of(name, "us") for name in ("a.x", "b.x")]
     assert limits == [
-        Limit(kind="over", most=20.0, fails_above=100.0), Limit(kind="over", most=20.0)
+        BudgetLimit(kind="over", most=20.0, fails_above=100.0), BudgetLimit(kind="over", most=20.0)
     ]  # fmt: skip
     for level, verdict in ((15.0, "within"), (90.0, "over"), (101.0, "broken")):
         sample = _sample(level, level, level)
@@ -112,7 +112,7 @@ def test_budget_that_is_not_met_yet_fails_above_its_own_value() -> None:
         (_sample(2.1, 2.5, 3.0), "broken"),
     ],
 )
-def test_budget_is_broken_only_by_a_clear_margin(sample: Sample, verdict: str) -> None:
+def test_budget_is_broken_only_by_a_clear_margin(sample: TimedBlocks, verdict: str) -> None:
     """The whole interval must lie above twice the budget."""
     assert _figure(sample, 1.0).verdict == verdict
     assert _figure(sample, None).verdict == "none"
@@ -139,12 +139,12 @@ def test_limit_of_a_difference_or_a_ratio_judges_that() -> None:
         ("ratio", 2.0, "within"),
         ("ratio", 0.8, "broken"),
     ):
-        assert replace(figure, limit=Limit(kind=kind, most=most)).verdict == verdict
+        assert replace(figure, limit=BudgetLimit(kind=kind, most=most)).verdict == verdict
 
 
 def test_restless_figure_calls_itself_noisy_and_widens_its_interval() -> None:
     """Order statistics do not know that a neighbour was busy; the spread does."""
-    restless = Sample(median=10, low=9, high=11, spread=0.35, rounds=9, floor=9)
+    restless = TimedBlocks(median=10, low=9, high=11, spread=0.35, rounds=9, floor=9)
     figure = _figure(restless, None)
     assert figure.is_noisy
     widened = figure.widened(0.0)
@@ -204,9 +204,9 @@ def test_budgets_of_times_are_scaled_to_the_machine() -> None:
     }
     budgets = Budgets(raw, 10.0)
     found = budgets.limit_of("verify.cold.RS256", "us")
-    assert found == Limit(kind="over", most=12.0)
-    assert budgets.limit_of("cache.memory", "MB") == Limit(kind="value", most=80.0)
-    assert budgets.limit_of("stores.a", "us") == Limit(kind="ratio", most=1.3)
+    assert found == BudgetLimit(kind="over", most=12.0)
+    assert budgets.limit_of("cache.memory", "MB") == BudgetLimit(kind="value", most=80.0)
+    assert budgets.limit_of("stores.a", "us") == BudgetLimit(kind="ratio", most=1.3)
     assert budgets.limit_of("verify.cold.RS256.1KB", "us") is None
     assert budgets.limit_of("sign.RS256", "us") is None
 
@@ -231,7 +231,7 @@ def test_the_wheel_holds_the_budgets() -> None:
 
 def _result(median: float, *, half: float = 0.1, **members: Any) -> Result:
     low = median - half
-    value = Sample(median=median, low=low, high=median + half, spread=0.01, rounds=9, floor=low)
+    value = replace(_sample(low, median, median + half), spread=0.01)
     figure = Figure(id="cache.hit", name="hit", unit="us", value=value)
     machine = {"processor": "p", "taken_at": "t", "libraries": {}, "cpus": 2, "system": "s",
                "load_1_minute": 0.1, "python": "py", "openssl": "o"}  # fmt: skip

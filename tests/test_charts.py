@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 from linqi_report.axes import Scale, number
 from linqi_report.charts import (
     Axis,
+    Band,
     Bar,
     Mark,
     Series,
-    Span,
     bar_chart,
     line_chart,
     percentile_chart,
@@ -55,12 +55,13 @@ def test_a_gap_breaks_the_line() -> None:
 def test_a_series_may_name_its_own_colour_and_dash() -> None:
     """What means the same looks the same in every chart, whatever else is drawn."""
     points = [(0, 1), (1, 2)]
+    stack = [(0, 0, 1), (1, 0, 2)]
     svg = line_chart(
         "t",
         [
             Series(name="a", points=points),
             Series(name="bad", points=points, hue="bad", dash=0),
-            Series(name="stack", points=[], band=[(0, 0, 1), (1, 0, 2)], is_area=True, hue="ok"),
+            Series(name="stack", points=[], interval=stack, is_area=True, hue="ok"),
         ],
         TIME,
         RATE,
@@ -78,7 +79,7 @@ def test_names_are_text_and_never_markup() -> None:
         [Series(name=evil, points=[(0, 1)]), Series(name="b", points=[(0, 2)])],
         Axis(label=evil),
         Axis(label="y", unit=evil),
-        spans=[Span(start=0, end=1, label=evil)],
+        bands=[Band(start=0, end=1, label=evil)],
         marks=[Mark(at=0, label=evil)],
         description=evil,
     )
@@ -104,7 +105,7 @@ def test_a_percentile_axis_gives_every_nine_the_same_width() -> None:
 
 
 def test_a_bar_shows_its_limit_and_its_interval() -> None:
-    """The limit stands where its value is on the axis, the whisker spans the interval."""
+    """The limit stands where its value is on the axis, the whisker covers the interval."""
     bars = [
         Bar(label="a", value=10, low=8, high=12, limit=5, is_bad=True),
         Bar(label="b", value=20, limit=20),

@@ -154,7 +154,7 @@ DOORS = {
     "pytest": {"linqi_bench"},
     "starlette": {"linqi_storm.apps", "linqi_storm.outside", "linqi_storm.serve"},
     "uvicorn": {
-        "linqi_bench.answering",
+        "linqi_bench.target_server",
         "linqi_storm.apps.worker",
         "linqi_storm.outside",
         "linqi_storm.serve",

@@ -17,13 +17,13 @@ ROOT = Path(__file__).parent.parent
 BENCH = ROOT / "bench"
 sys.path.insert(0, str(BENCH))
 
-from linqi_bench.timing import Sample  # noqa: E402
+from linqi_bench.timing import TimedBlocks  # noqa: E402
 from rivals.catalogue import ALGORITHMS, RIVALS  # noqa: E402
+from rivals.guard_cost import GuardCost  # noqa: E402
 from rivals.load import send_all  # noqa: E402
-from rivals.measuring import Cost  # noqa: E402
-from rivals.probes import OVERSIZED, PROBES, Stranger  # noqa: E402
-from rivals.probing import Observed, reply_to  # noqa: E402
-from rivals.processes import Died, cpu_nanoseconds, serving  # noqa: E402
+from rivals.probe_run import ProbeOutcomes, reply_to  # noqa: E402
+from rivals.probes import OVERSIZED, PROBES, MintPair  # noqa: E402
+from rivals.processes import ProcessDied, cpu_nanoseconds, running_servers  # noqa: E402
 from rivals.report import Report, as_markdown, ranked  # noqa: E402
 from rivals.tokens import TOKEN_BYTES, Mint  # noqa: E402
 
@@ -55,18 +55,18 @@ while True:
 """
 
 
-def _sample(median: float) -> Sample:
-    return Sample(
+def _sample(median: float) -> TimedBlocks:
+    return TimedBlocks(
         median=median, low=median - 1, high=median + 1, spread=0.0, rounds=3, floor=median - 1
     )
 
 
-def _cost(app: str, cold: float | None, *, note: str = "") -> Cost:
+def _cost(app: str, cold: float | None, *, note: str = "") -> GuardCost:
     sample = None if cold is None else _sample(cold)
-    return Cost(app=app, alg="HS256", cold=sample, hot=sample, note=note)
+    return GuardCost(app=app, alg="HS256", cold=sample, hot=sample, note=note)
 
 
-def _report(*costs: Cost, observed: tuple[Observed, ...] = ()) -> Report:
+def _report(*costs: GuardCost, observed: tuple[ProbeOutcomes, ...] = ()) -> Report:
     machine = {
         **{"processor": "P", "cpus": 2, "load_1_minute": 0.1, "system": "S", "hints": []},
         "taken_at": "2026-01-01T00:00:00Z",
@@ -83,7 +83,7 @@ def _report(*costs: Cost, observed: tuple[Observed, ...] = ()) -> Report:
 
 def test_cpu_of_another_process_is_read_to_the_nanosecond(tmp_path: Path) -> None:
     """A process that burnt 200 ms shows them, and shows no more while it sleeps."""
-    with serving([[sys.executable, "-c", _BUSY]], tmp_path / "log") as (server,):
+    with running_servers([[sys.executable, "-c", _BUSY]], tmp_path / "log") as (server,):
         first = server.cpu_nanoseconds()
         assert first > 200_000_000
         assert first % 10_000_000, "not counted in hundredths of a second"
@@ -95,7 +95,8 @@ def test_cpu_of_children_is_included(tmp_path: Path) -> None:
     """A server whose work is done by a worker it started is charged for it."""
     burn = "import time\nend = time.process_time() + 0.3\nwhile time.process_time() < end: pass"
     wait = "\nprint(flush=True); time.sleep(30)"
-    with serving([[sys.executable, "-c", _BUSY, burn + wait]], tmp_path / "log") as (server,):
+    command = [sys.executable, "-c", _BUSY, burn + wait]
+    with running_servers([command], tmp_path / "log") as (server,):
         end = time.monotonic() + 20
         while server.cpu_nanoseconds() < 300_000_000 and time.monotonic() < end:
             time.sleep(0.05)
@@ -111,19 +112,20 @@ def test_own_cpu_is_what_the_process_itself_reads() -> None:
 def test_server_that_cannot_start_says_why(tmp_path: Path) -> None:
     """The last line of what it printed is the error, not a wait for a port."""
     broken = [sys.executable, "-c", "raise SystemExit('no such key')"]
-    with pytest.raises(Died, match="no such key"), serving([broken], tmp_path / "log"):
+    servers = running_servers([broken], tmp_path / "log")
+    with pytest.raises(ProcessDied, match="no such key"), servers:
         pass
 
 
 def test_pinned_server_stays_on_its_core(tmp_path: Path) -> None:
     """The measured server and the generator never share a core where there are two."""
-    with serving([[sys.executable, "-c", _BUSY]], tmp_path / "log", core=0) as (server,):
+    with running_servers([[sys.executable, "-c", _BUSY]], tmp_path / "log", core=0) as (server,):
         assert os.sched_getaffinity(server.pid) == {min(os.sched_getaffinity(0))}
 
 
 def test_generator_counts_every_answer(tmp_path: Path) -> None:
     """Requests go out one after the other on a connection; a refusal is not taken for a 200."""
-    with serving([[sys.executable, "-c", _ANSWERS_FOUR]], tmp_path / "log") as (server,):
+    with running_servers([[sys.executable, "-c", _ANSWERS_FOUR]], tmp_path / "log") as (server,):
         request = b"GET / HTTP/1.1\r\n\r\n"
         assert send_all(server.port, [request] * 4, connections=1) == {"200": 3, "401": 1}
 
@@ -135,7 +137,7 @@ def test_generator_gives_up_on_a_silent_server(tmp_path: Path) -> None:
         "print(listener.getsockname()[1], flush=True)\ntime.sleep(30)"
     )
     with (
-        serving([[sys.executable, "-c", silent]], tmp_path / "log") as (server,),
+        running_servers([[sys.executable, "-c", silent]], tmp_path / "log") as (server,),
         pytest.raises(TimeoutError),
     ):
         send_all(server.port, [b"GET / HTTP/1.1\r\n\r\n"], seconds=0.2)
@@ -222,7 +224,7 @@ def test_what_most_did_is_counted_and_the_rest_named() -> None:
     """The exceptions are what a reader looks for."""
     apps = [rival.app for rival in RIVALS][:12]
     observed = tuple(
-        Observed(
+        ProbeOutcomes(
             app=app,
             answers={PROBES[0].name: "refused" if app == "pyjwt" else "accepted"},
             oversized=dict.fromkeys(OVERSIZED, ("refused", 1.0)),
@@ -236,7 +238,7 @@ def test_what_most_did_is_counted_and_the_rest_named() -> None:
 
 def test_report_survives_its_json() -> None:
     """``--show`` prints earlier runs as one; of what was measured twice the later counts."""
-    seen = Observed(
+    seen = ProbeOutcomes(
         app="pyjwt",
         answers={"no exp": "refused"},
         oversized={},
@@ -262,7 +264,7 @@ def test_tokens_have_the_size_that_all_are_measured_with(alg: str) -> None:
 @pytest.mark.parametrize("probe", PROBES, ids=lambda probe: probe.name)
 def test_probe_is_signed_by_the_key_it_claims(probe) -> None:
     """A refusal then comes from the fault that the probe names, not from a slip in its making."""
-    with_ = Stranger(Mint(probe.alg), Mint(probe.alg))
+    with_ = MintPair(Mint(probe.alg), Mint(probe.alg))
     token = probe.make(with_)
     if "signature" in probe.name or "none" in probe.name or "secret" in probe.name:
         return  # the signature itself is what is wrong there
@@ -282,7 +284,7 @@ def test_answer_that_never_came_is_no_refusal(tmp_path: Path) -> None:
         "print(listener.getsockname()[1], flush=True)\n"
         "while True: listener.accept()[0].close()"
     )
-    with serving([[sys.executable, "-c", hang_up]], tmp_path / "log") as (server,):
+    with running_servers([[sys.executable, "-c", hang_up]], tmp_path / "log") as (server,):
         answer = reply_to(server.port, ["token"])
     assert "refused with nothing" in answer or "connection lost" in answer
 

@@ -9,20 +9,20 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any, Final, Literal
 
-__all__ = ["Budgets", "Limit", "LimitKind"]
+__all__ = ["BudgetLimit", "BudgetLimitKind", "Budgets"]
 
-LimitKind = Literal["over", "value", "ratio"]
-_KINDS: Final[tuple[LimitKind, ...]] = ("over", "value", "ratio")
+BudgetLimitKind = Literal["over", "value", "ratio"]
+_KINDS: Final[tuple[BudgetLimitKind, ...]] = ("over", "value", "ratio")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Limit:
+class BudgetLimit:
     """The most that a figure may be, and what of it is compared.
 
     ``over``: the figure minus its baseline; ``value``: the figure; ``ratio``: figure over baseline.
     """
 
-    kind: LimitKind
+    kind: BudgetLimitKind
     most: float
     fails_above: float = 0.0
     """Where the limit is not met yet: what may be reached meanwhile. 0 where it is met."""
@@ -37,7 +37,7 @@ class Budgets:
         """How much slower this machine is than the one the limits count for."""
         unmet: Mapping[str, float] = raw.get("unmet", {})
         self._limits = [
-            (pattern, Limit(kind=kind, most=most, fails_above=unmet.get(pattern, 0.0)))
+            (pattern, BudgetLimit(kind=kind, most=most, fails_above=unmet.get(pattern, 0.0)))
             for kind in _KINDS
             for pattern, most in raw.get(kind, {}).items()
         ]
@@ -50,7 +50,7 @@ class Budgets:
         path = installed if installed.exists() else here.parent.with_name("budgets.toml")
         return cls(tomllib.loads(path.read_text("utf-8")), yardstick)
 
-    def limit_of(self, figure_id: str, unit: str) -> Limit | None:
+    def limit_of(self, figure_id: str, unit: str) -> BudgetLimit | None:
         """Give the limit of a figure; microseconds are scaled, everything else is not.
 
         A ``*`` in the file stands for one part of an id.

@@ -15,9 +15,9 @@ import pytest
 from linqi import KeySet, Verified, VerifiedCache
 from linqi_bench.figures import Figure
 from linqi_bench.recorder import Recorder
-from linqi_bench.timing import Sample, summarize, time_in_turn
+from linqi_bench.timing import TimedBlocks, summarize, time_in_turn
 from linqi_bench.tokens import Case
-from linqi_bench.workloads import afresh
+from linqi_bench.workloads import as_fresh_bytes
 
 _TOKEN_BYTES: Final = 800
 _TOKENS: Final = 100
@@ -31,7 +31,7 @@ def test_hit(recorder: Recorder) -> None:
     case = Case.of("HS256")
     tokens = case.tokens(_TOKENS, at_least_bytes=_TOKEN_BYTES)
     cache = recorder.settings.cache(lifetime=3600)
-    verify = afresh(case.verifier(cache).verify, tokens)
+    verify = as_fresh_bytes(case.verifier(cache).verify, tokens)
     verify()
 
     def digest() -> None:
@@ -101,7 +101,7 @@ def test_memory_of_cached_tokens(recorder: Recorder, entries: int) -> None:
             id=f"cache.memory.{entries}",
             name=f"memory of {entries:,} cached tokens",
             unit="MB",
-            value=Sample.single(grown["grown_bytes"] / 1e6),
+            value=TimedBlocks.single(grown["grown_bytes"] / 1e6),
             details=grown,
         )
     )
@@ -110,7 +110,7 @@ def test_memory_of_cached_tokens(recorder: Recorder, entries: int) -> None:
             id=f"cache.bytes_per_entry.{entries}",
             name=f"one of {entries:,} cached tokens",
             unit="bytes",
-            value=Sample.single(grown["grown_bytes"] / entries),
+            value=TimedBlocks.single(grown["grown_bytes"] / entries),
             raw=grown["estimated_bytes"] / entries,
             raw_is="the cache's own count, info().bytes",
             details=grown,
@@ -121,7 +121,7 @@ def test_memory_of_cached_tokens(recorder: Recorder, entries: int) -> None:
             id=f"cache.hit_among.{entries}",
             name=f"hit among {entries:,} tokens, each in turn",
             unit="us",
-            value=Sample.single(grown["hit_us"]),
+            value=TimedBlocks.single(grown["hit_us"]),
             details={"token_bytes": grown["token_bytes"]},
         )
     )
@@ -141,7 +141,7 @@ def test_memory_of_long_tokens(recorder: Recorder) -> None:
                 id=figure_id,
                 name=name,
                 unit="MB",
-                value=Sample.single(grown["grown_bytes"] / 1e6),
+                value=TimedBlocks.single(grown["grown_bytes"] / 1e6),
                 details=grown,
             )
         )

@@ -57,7 +57,7 @@ def test_refreshing_auth(recorder: Recorder, kind: str) -> None:
     """A request over loopback to a server in another process, signed by a constant or by ours."""
     with (
         tempfile.TemporaryDirectory() as folder,
-        running(["linqi_bench.answering"], Path(folder) / "log", health="/") as url,
+        running(["linqi_bench.target_server"], Path(folder) / "log", health="/") as url,
         asyncio.Runner() as runner,
     ):
         token = Case.of("HS256").tokens(1)[0].decode()

@@ -10,13 +10,13 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from linqi.errors import ConfigurationError
-from linqi_bench.comparing import compare
+from linqi_bench.comparison import compare
+from linqi_bench.pytest_run import measure
 from linqi_bench.report import as_markdown, print_comparison, print_report
 from linqi_bench.result_page import result_page
 from linqi_bench.results import Result, ResultError
-from linqi_bench.running import measure
 from linqi_bench.settings import Settings
-from linqi_bench.soak import Reading, soak
+from linqi_bench.soak import MemoryReading, soak
 
 __all__ = ["add_options", "run"]
 
@@ -101,7 +101,7 @@ def _measure(arguments: argparse.Namespace, settings: Settings) -> tuple[Result,
 def _soak(console: Console, requests: int) -> int:
     """Show how the process stands; 1 where it grew by more than an allocator's slack."""
 
-    def tell(reading: Reading) -> None:
+    def tell(reading: MemoryReading) -> None:
         console.print(
             f"{reading.requests:>12,} requests  {reading.resident_bytes / 1e6:8.1f} MB resident"
             f"  {reading.objects:>8,} objects",

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Final, Literal
 
-from linqi_bench.budgets import Budgets, Limit
-from linqi_bench.timing import Sample
+from linqi_bench.budgets import BudgetLimit, Budgets
+from linqi_bench.timing import TimedBlocks
 
 __all__ = ["NOISY_SPREAD", "Figure", "Verdict"]
 
@@ -28,13 +28,13 @@ class Figure:
     id: str
     name: str
     unit: str
-    value: Sample
-    over: Sample | None = None
+    value: TimedBlocks
+    over: TimedBlocks | None = None
     raw: float | None = None
     raw_is: str = ""
     pyjwt: float | None = None
     details: dict[str, float] = field(default_factory=dict)
-    limit: Limit | None = None
+    limit: BudgetLimit | None = None
     margin: float = 2.0
     """The limit is broken when the whole interval, and the floor, lie above it times this."""
 
@@ -115,7 +115,7 @@ class Figure:
             "details": self.details,
         }
 
-    def _judged(self) -> Sample:
+    def _judged(self) -> TimedBlocks:
         """Give what the limit is compared with."""
         kind = "value" if self.limit is None else self.limit.kind
         if kind == "over" and self.over is not None:

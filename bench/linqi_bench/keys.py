@@ -54,7 +54,7 @@ def test_known_kid(recorder: Recorder, benchmark: Any) -> None:
 def test_unknown_kid(recorder: Recorder, benchmark: Any) -> None:
     """Made-up kids while no fetch is allowed: what one of a flood costs."""
     remote = _remote(Key.generate("ES256", kid="known"))
-    asyncio.run(_ask_in_vain(remote))
+    asyncio.run(_enter_cooldown(remote))
 
     def look_up() -> None:
         for _ in range(_LOOKUPS):
@@ -115,7 +115,7 @@ def _remote(key: Key) -> RemoteKeys:
     return RemoteKeys(_ISSUER, ["ES256"], initial=snapshot, refresh=RefreshSettings(cooldown=60))
 
 
-async def _ask_in_vain(remote: RemoteKeys) -> None:
+async def _enter_cooldown(remote: RemoteKeys) -> None:
     """Bring `remote` into its cooldown, in which nothing unknown causes a fetch."""
     assert await remote.fetch_for("ES256", "made-up")
     await remote.close()

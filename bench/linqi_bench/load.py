@@ -19,7 +19,7 @@ import time
 from collections.abc import Iterator
 from typing import Final
 
-__all__ = ["Load"]
+__all__ = ["HttpLoad"]
 
 _CONNECTIONS: Final = 16
 _TIMEOUT: Final = 10.0
@@ -56,7 +56,7 @@ class _Connection:
         return True
 
 
-class Load:
+class HttpLoad:
     """Requests with one token after another, on connections that stay open."""
 
     def __init__(self, tokens: list[str]) -> None:
@@ -96,7 +96,7 @@ class Load:
 
 
 def _serve() -> None:
-    load = Load(json.loads(sys.stdin.readline())["tokens"])
+    load = HttpLoad(json.loads(sys.stdin.readline())["tokens"])
     for line in sys.stdin:
         order = json.loads(line)
         took = load.send(order["port"], order["requests"])

@@ -15,9 +15,9 @@ import pytest
 from linqi import JWTMiddleware
 from linqi_bench.figures import Figure
 from linqi_bench.middleware import bare_app, request_of, send_nowhere, take_nothing
-from linqi_bench.pacing import DUE
+from linqi_bench.pacer import DUE
 from linqi_bench.recorder import Recorder
-from linqi_bench.timing import Sample
+from linqi_bench.timing import TimedBlocks
 from linqi_bench.tokens import Case
 
 _TOKENS: Final = 1_000
@@ -53,7 +53,7 @@ def _add(
 ) -> None:
     for way, found in waits.items():
         median = statistics.median(found)
-        sample = Sample(
+        sample = TimedBlocks(
             median=median,
             low=min(found),
             high=max(found),
@@ -102,7 +102,7 @@ async def _slowest(app: JWTMiddleware, tokens: list[bytes], rate: float) -> floa
         waits.append(time.monotonic() - due)
 
     pacer = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "linqi_bench.pacing", str(rate), str(len(tokens))),
+        *(sys.executable, "-m", "linqi_bench.pacer", str(rate), str(len(tokens))),
         stdout=asyncio.subprocess.PIPE,
     )
     assert pacer.stdout is not None

@@ -10,7 +10,7 @@ import pytest
 
 from linqi_bench.figures import Figure
 from linqi_bench.settings import Settings
-from linqi_bench.timing import Sample, summarize
+from linqi_bench.timing import TimedBlocks, summarize
 from linqi_bench.yardstick import read_yardstick
 
 __all__ = ["Recorder", "run_block"]
@@ -110,7 +110,7 @@ class Recorder:
             self.failures.append(f"{report.nodeid}\n{report.longreprtext}")
 
 
-def run_block(benchmark: Any, block: Callable[[], object], calls: int) -> Sample:
+def run_block(benchmark: Any, block: Callable[[], object], calls: int) -> TimedBlocks:
     """Run `block` of `calls` calls under pytest-benchmark; give microseconds per call."""
     benchmark(block)
     return summarize([taken * 1e6 / calls for taken in benchmark.stats.stats.data])

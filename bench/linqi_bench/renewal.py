@@ -11,7 +11,7 @@ import pytest
 from linqi import Issued, RenewalSettings, SlidingRenewal, VerifiedCache
 from linqi_bench.figures import Figure
 from linqi_bench.recorder import Recorder, run_block
-from linqi_bench.timing import Sample, summarize, time_in_turn
+from linqi_bench.timing import TimedBlocks, summarize, time_in_turn
 from linqi_bench.tokens import QUICK_CASES, Case
 
 _TOKENS: Final = 100
@@ -52,7 +52,7 @@ def test_coalescing(recorder: Recorder) -> None:
             id="renewal.coalesced.signatures",
             name="signatures for 500 requests with one token",
             unit="signatures",
-            value=Sample.single(signatures),
+            value=TimedBlocks.single(signatures),
         )
     )
     recorder.add(

@@ -8,7 +8,7 @@ from typing import Any, Final
 from rich.console import Console
 from rich.table import Table
 
-from linqi_bench.comparing import Comparison
+from linqi_bench.comparison import Comparison
 from linqi_bench.results import Result
 
 __all__ = ["COLUMNS", "as_markdown", "cells", "describe", "noise_of", "print_comparison",

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from html import escape
 from typing import Any, Final
 
-from linqi_bench.comparing import Comparison
+from linqi_bench.comparison import Comparison
 from linqi_bench.report import COLUMNS, cells, describe, noise_of, number
 from linqi_bench.results import Result
 from linqi_report.charts import Axis, Bar, Series, bar_chart, line_chart

@@ -10,7 +10,7 @@ import pytest
 
 from linqi_bench.figures import Figure
 from linqi_bench.recorder import Recorder
-from linqi_bench.serving import SERVERS, LoadProcess, at_hand, cpu_microseconds, served
+from linqi_bench.server_process import SERVERS, LoadProcess, cpu_microseconds, is_installed, served
 from linqi_bench.timing import differences, summarize
 from linqi_bench.tokens import Case
 
@@ -94,7 +94,7 @@ def _served(
     recorder: Recorder, server: str, tokens: list[bytes], wishes: list[dict[str, Any]]
 ) -> list[list[float]]:
     """Start an app for each of `wishes`, and load them in turn."""
-    if not at_hand(server):
+    if not is_installed(server):
         pytest.skip(f"{server} is not installed")
     quick = (_QUICK_STARTS, _QUICK_ROUNDS, _QUICK_REQUESTS)
     starts, rounds, requests = quick if recorder.is_quick else (_STARTS, _ROUNDS, _REQUESTS)

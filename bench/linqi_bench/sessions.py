@@ -15,7 +15,7 @@ from linqi.errors import RefreshRefused
 from linqi.sessions.refresh_token import RefreshTokens, new_session_id
 from linqi_bench.figures import Figure
 from linqi_bench.recorder import Recorder, run_block
-from linqi_bench.timing import Sample, differences, summarize, time_in_turn
+from linqi_bench.timing import TimedBlocks, differences, summarize, time_in_turn
 from linqi_bench.tokens import AUDIENCE, ISSUER, Case
 
 _CALLS: Final = 200
@@ -92,7 +92,7 @@ def test_memory_of_revoked_sessions(recorder: Recorder) -> None:
             id="sessions.bytes_per_revoked",
             name="memory of one revoked session",
             unit="bytes",
-            value=Sample.single(per_entry),
+            value=TimedBlocks.single(per_entry),
         )
     )
 

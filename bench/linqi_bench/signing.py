@@ -7,7 +7,7 @@ import pytest
 
 from linqi_bench.figures import Figure
 from linqi_bench.recorder import Recorder
-from linqi_bench.timing import differences, fitting_batch, summarize, time_in_turn
+from linqi_bench.timing import batch_size, differences, summarize, time_in_turn
 from linqi_bench.tokens import CASES, QUICK_CASES, Case, typical_claims
 
 
@@ -19,7 +19,7 @@ def test_signing(recorder: Recorder, name: str) -> None:
     case = Case.of(name)
     claims = typical_claims()
     sign = case.signer.sign
-    calls = fitting_batch(lambda: sign(claims))
+    calls = batch_size(lambda: sign(claims))
     key, header = case.material, {"kid": case.signer.keys.signing_key().kid, "typ": "at+jwt"}
 
     def ours() -> None:

@@ -19,7 +19,7 @@ from linqi_bench.tokens import Case
 from linqi_bench.verification import garbage_like
 from linqi_report.process_memory import resident_bytes
 
-__all__ = ["Reading", "soak"]
+__all__ = ["MemoryReading", "soak"]
 
 _ROUND: Final = 20_000
 """Requests between two looks at the clock of the soak."""
@@ -30,7 +30,7 @@ _READINGS: Final = 20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Reading:
+class MemoryReading:
     """How the process stood after so many requests."""
 
     requests: int
@@ -41,10 +41,10 @@ class Reading:
 
 def soak(
     requests: int,
-    tell: Callable[[Reading], object] = lambda reading: None,
+    tell: Callable[[MemoryReading], object] = lambda reading: None,
     *,
     readings: int = _READINGS,
-) -> list[Reading]:
+) -> list[MemoryReading]:
     """Serve `requests` in this process; give what was read, the first after a tenth.
 
     Each round signs 2,000 new sessions (HS256), of which the cache holds half: hits, misses,
@@ -58,7 +58,7 @@ def soak(
     cache = VerifiedCache(max_entries=_ENTRIES, monotonic=lambda: now[0])
     verifier = Verifier(case.verifier(None).issuers, cache=cache, clock=lambda: now[0])
     app = JWTMiddleware(bare_app, verifier, renewal=renewal, clock=lambda: now[0], hooks=())
-    found: list[Reading] = []
+    found: list[MemoryReading] = []
     every = max(_ROUND, requests // readings)
     with asyncio.Runner() as runner:
         done = 0
@@ -67,7 +67,7 @@ def soak(
             done += _ROUND
             if done % every < _ROUND and done >= requests // 10:
                 gc.collect()
-                reading = Reading(
+                reading = MemoryReading(
                     requests=done, resident_bytes=resident_bytes(), objects=len(gc.get_objects())
                 )
                 found.append(reading)

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Final
 
-__all__ = ["Sample", "differences", "fitting_batch", "summarize", "time_in_turn"]
+__all__ = ["TimedBlocks", "batch_size", "differences", "summarize", "time_in_turn"]
 
 _LEAST_ROUNDS: Final = 20
 _BLOCK_MICROSECONDS: Final = 200.0
@@ -20,7 +20,7 @@ _LARGEST_BATCH: Final = 64
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Sample:
+class TimedBlocks:
     """What repeated measurements of one quantity say."""
 
     median: float
@@ -35,16 +35,16 @@ class Sample:
     """What a tenth of the measurements stayed below: neighbours only ever add to a time."""
 
     @classmethod
-    def single(cls, value: float) -> Sample:
+    def single(cls, value: float) -> TimedBlocks:
         """Give the sample of something counted or measured once."""
         return cls(median=value, low=value, high=value, spread=0.0, rounds=1, floor=value)
 
-    def widened(self, share: float) -> Sample:
+    def widened(self, share: float) -> TimedBlocks:
         """Give the sample with an interval that reaches `share` of the median further each way."""
         by = abs(self.median) * share
         return replace(self, low=self.low - by, high=self.high + by)
 
-    def scaled(self, factor: float) -> Sample:
+    def scaled(self, factor: float) -> TimedBlocks:
         """Give the sample in another unit."""
         return replace(
             self,
@@ -55,14 +55,14 @@ class Sample:
         )
 
 
-def summarize(values: Sequence[float]) -> Sample:
+def summarize(values: Sequence[float]) -> TimedBlocks:
     """Give median, its interval and the spread of at least one value."""
     ordered = sorted(values)
     count = len(ordered)
     reach = 0.98 * math.sqrt(count)
     median = statistics.median(ordered)
     quartiles = statistics.quantiles(ordered, n=4) if count > 1 else [median] * 3
-    return Sample(
+    return TimedBlocks(
         median=median,
         low=ordered[max(0, math.floor((count - 1) / 2 - reach))],
         high=ordered[min(count - 1, math.ceil((count - 1) / 2 + reach))],
@@ -102,7 +102,7 @@ def time_in_turn(
     return times
 
 
-def differences(minuends: Sequence[float], subtrahends: Sequence[float]) -> Sample:
+def differences(minuends: Sequence[float], subtrahends: Sequence[float]) -> TimedBlocks:
     """Give what one block takes longer than the other, round by round.
 
     The floor is the difference of the floors: a round in which only the other one was disturbed
@@ -112,7 +112,7 @@ def differences(minuends: Sequence[float], subtrahends: Sequence[float]) -> Samp
     return replace(found, floor=summarize(minuends).floor - summarize(subtrahends).floor)
 
 
-def fitting_batch(
+def batch_size(
     call: Callable[[], object], *, clock: Callable[[], int] = time.perf_counter_ns
 ) -> int:
     """Give how many times to make `call` in one block: 1 to 64."""

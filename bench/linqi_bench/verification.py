@@ -10,7 +10,7 @@ import pytest
 from linqi import TokenError, VerifiedCache
 from linqi_bench.figures import Figure
 from linqi_bench.recorder import Recorder, run_block
-from linqi_bench.timing import differences, fitting_batch, summarize, time_in_turn
+from linqi_bench.timing import batch_size, differences, summarize, time_in_turn
 from linqi_bench.tokens import CASES, QUICK_CASES, Block, Case
 
 
@@ -21,7 +21,7 @@ def test_cold_verification(recorder: Recorder, name: str) -> None:
         pytest.skip("a quick run leaves out the rarer algorithms")
     case = Case.of(name)
     one = case.tokens(1)
-    tokens = case.tokens(fitting_batch(case.ours(one, case.verifier(None))))
+    tokens = case.tokens(batch_size(case.ours(one, case.verifier(None))))
     recorder.add(_cold(recorder, case, tokens, None, f"verify.cold.{name}", f"cold {name}"))
 
 

@@ -34,8 +34,8 @@ def test_one_token(recorder: Recorder, name: str, size: str) -> None:
     case = Case.of(name)
     tokens = case.tokens(_ONE, at_least_bytes=SIZES[size])
     blocks = [
-        afresh(case.verifier(None).verify, tokens),
-        afresh(case.verifier(recorder.settings.cache(lifetime=3600)).verify, tokens),
+        as_fresh_bytes(case.verifier(None).verify, tokens),
+        as_fresh_bytes(case.verifier(recorder.settings.cache(lifetime=3600)).verify, tokens),
     ]
     taken = time_in_turn(blocks, _ONE, recorder.seconds / 2)
     for kind, times in zip(("cold", "hit"), taken, strict=True):
@@ -81,7 +81,7 @@ def _measure_distinct(recorder: Recorder, case: Case, tokens: list[bytes], size:
     _add(recorder, "distinct", case.name, size, times, {"token_bytes": len(tokens[0])})
 
 
-def afresh(verify: Callable[[bytes], object], tokens: list[bytes]) -> Callable[[], None]:
+def as_fresh_bytes(verify: Callable[[bytes], object], tokens: list[bytes]) -> Callable[[], None]:
     """Cut each token out of a header's value, as a request does: no hash of it is known yet."""
     values = [b"Bearer " + token for token in tokens]
 

@@ -17,10 +17,10 @@ from linqi_report.axes import Axis, Scale, number, percentile_axis
 
 __all__ = [
     "Axis",
+    "Band",
     "Bar",
     "Mark",
     "Series",
-    "Span",
     "bar_chart",
     "line_chart",
     "percentile_axis",
@@ -46,7 +46,7 @@ class Series:
 
     name: str
     points: Sequence[tuple[float, float | None]]
-    band: Sequence[tuple[float, float, float]] = ()
+    interval: Sequence[tuple[float, float, float]] = ()
     """Points (x, low, high) of a shaded interval."""
     is_area: bool = False
     """Whether the band is what is shown, as in stacks and histograms, and not an uncertainty."""
@@ -57,7 +57,7 @@ class Series:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Span:
+class Band:
     """A shaded stretch of the x axis, such as an outage."""
 
     start: float
@@ -92,22 +92,22 @@ def line_chart(
     x: Axis,
     y: Axis,
     *,
-    spans: Sequence[Span] = (),
+    bands: Sequence[Band] = (),
     marks: Sequence[Mark] = (),
     description: str = "",
     height: int = 260,
 ) -> str:
-    """Give a chart of one or more lines, with shaded spans and marked instants behind them."""
+    """Give a chart of one or more lines, with shaded bands and marked instants behind them."""
     xs = [at for each in series for at, _ in each.points]
     ys = [value for each in series for _, value in each.points if value is not None]
-    ys += [end for each in series for _, low, high in each.band for end in (low, high)]
+    ys += [end for each in series for _, low, high in each.interval for end in (low, high)]
     across = Scale(x, xs, _LEFT, _WIDTH - _RIGHT)
-    notes = _notes(spans, marks, across)
+    notes = _notes(bands, marks, across)
     head = _TOP + _legend_height(series)
     top = head + _NOTE_ROW * len({row for _, _, _, row in notes})
     bottom = top + height
     up = Scale(_with_headroom(y, ys), ys, bottom, top)
-    parts = [*_legend(series), *_spans(spans, across, top, bottom)]
+    parts = [*_legend(series), *_bands(bands, across, top, bottom)]
     parts += _grid(across, up, top, bottom, x, y)
     styles = [(_hue(each, index), _dash(each, index)) for index, each in enumerate(series)]
     for each, (hue, dash) in zip(series, styles, strict=True):
@@ -190,9 +190,9 @@ def _vertical_grid(
 
 def _line(series: Series, hue: str, dash: str, across: Scale, up: Scale) -> list[str]:
     parts = []
-    if series.band:
-        there = [f"{across(x):.1f},{up(high):.1f}" for x, _, high in series.band]
-        back = [f"{across(x):.1f},{up(low):.1f}" for x, low, _ in reversed(series.band)]
+    if series.interval:
+        there = [f"{across(x):.1f},{up(high):.1f}" for x, _, high in series.interval]
+        back = [f"{across(x):.1f},{up(low):.1f}" for x, low, _ in reversed(series.interval)]
         kind = "area" if series.is_area else "band"
         parts.append(f'<polygon class="f{hue} {kind}" points="{" ".join(there + back)}"/>')
     for run in _runs(series.points):
@@ -230,11 +230,11 @@ def _runs(points: Sequence[tuple[float, float | None]]) -> list[list[tuple[float
     return [run for run in runs if run]
 
 
-def _spans(spans: Sequence[Span], across: Scale, top: float, bottom: float) -> list[str]:
+def _bands(bands: Sequence[Band], across: Scale, top: float, bottom: float) -> list[str]:
     parts = []
-    for span in spans:
-        start = across(max(span.start, across.low))
-        width = max(1.0, across(min(span.end, across.high)) - start)
+    for band in bands:
+        start = across(max(band.start, across.low))
+        width = max(1.0, across(min(band.end, across.high)) - start)
         parts.append(
             f'<rect class="span" x="{start:.1f}" y="{top}" width="{width:.1f}"'
             f' height="{bottom - top}"/>'
@@ -243,10 +243,10 @@ def _spans(spans: Sequence[Span], across: Scale, top: float, bottom: float) -> l
 
 
 def _notes(
-    spans: Sequence[Span], marks: Sequence[Mark], across: Scale
+    bands: Sequence[Band], marks: Sequence[Mark], across: Scale
 ) -> list[tuple[float, str, str, int]]:
-    """Lay the labels of spans and marks out above the plot, in rows where none meets another."""
-    wanted = [(max(span.start, across.low), span.label) for span in spans if span.label]
+    """Lay the labels of bands and marks out above the plot, in rows where none meets another."""
+    wanted = [(max(band.start, across.low), band.label) for band in bands if band.label]
     wanted += [(mark.at, mark.label) for mark in marks if mark.label]
     notes: list[tuple[float, str, str, int]] = []
     ends: list[float] = []
@@ -330,7 +330,7 @@ def _legend(series: Sequence[Series]) -> list[str]:
 def _sample(series: Series, index: int, at: float, down: float) -> str:
     """Give what a series looks like, for the legend."""
     hue = _hue(series, index)
-    if series.is_area or (series.band and not series.points):
+    if series.is_area or (series.interval and not series.points):
         kind = "area" if series.is_area else "band"
         return f'<rect class="f{hue} {kind}" x="{at:.0f}" y="{down - 5}" width="24" height="10"/>'
     return (

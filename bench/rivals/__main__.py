@@ -18,17 +18,22 @@ from rich.console import Console
 
 from linqi_report.machine import describe_machine
 from rivals.catalogue import ALGORITHMS, RIVALS, Rival
-from rivals.environments import Environment, NotThere, built, present
-from rivals.load import generating
-from rivals.measuring import Case, Cost, Pace, measure
-from rivals.probing import Observed, observe
-from rivals.processes import Died
+from rivals.environments import (
+    Environment,
+    EnvironmentMissing,
+    current_environment,
+    installed_environment,
+)
+from rivals.guard_cost import GuardCost, MeasurementPlan, TokenFiles, measure
+from rivals.load import load_generator
+from rivals.probe_run import ProbeOutcomes, observe
+from rivals.processes import ProcessDied
 from rivals.renewals import observe_renewals
 from rivals.report import Report, as_markdown, print_report
 
 __all__ = ["main"]
 
-_QUICK: Final = Pace(rounds=7, block_seconds=0.02, decode_seconds=0.15)
+_QUICK: Final = MeasurementPlan(rounds=7, block_seconds=0.02, decode_seconds=0.15)
 _QUICK_ALGORITHMS: Final = ("HS256", "RS256")
 _OUTPUTS: Final = {"--json", "--markdown"}
 _WIDTH: Final = 190
@@ -64,20 +69,22 @@ def _run(rivals: Sequence[Rival], chosen: argparse.Namespace, command: str) -> R
     missing: dict[str, str] = {}
     for rival in rivals:
         try:
-            environments[rival.app] = present(rival) if chosen.here else built(rival, _tell)
-        except NotThere as error:
+            environments[rival.app] = (
+                current_environment(rival) if chosen.here else installed_environment(rival, _tell)
+            )
+        except EnvironmentMissing as error:
             missing[rival.app] = str(error)
     ready = [rival for rival in rivals if rival.app in environments]
     parts = {chosen.part} if chosen.part else {"costs"} if chosen.quick else {"costs", "behaviour"}
-    costs: list[Cost] = []
-    observed: list[Observed] = []
+    costs: list[GuardCost] = []
+    observed: list[ProbeOutcomes] = []
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         if "costs" in parts:
-            pace = _QUICK if chosen.quick else Pace()
+            plan = _QUICK if chosen.quick else MeasurementPlan()
             usual = _QUICK_ALGORITHMS if chosen.quick else ALGORITHMS
             algorithms = chosen.algorithms or usual
-            costs = _measure_all(ready, environments, algorithms, pace, folder)
+            costs = _measure_all(ready, environments, algorithms, plan, folder)
         if "behaviour" in parts:
             observed = _observe_all(ready, environments, folder)
     return Report(
@@ -94,28 +101,28 @@ def _measure_all(
     rivals: Sequence[Rival],
     environments: dict[str, Environment],
     algorithms: Sequence[str],
-    pace: Pace,
+    plan: MeasurementPlan,
     folder: Path,
-) -> list[Cost]:
-    cases = [Case(alg, folder, pace) for alg in algorithms]
+) -> list[GuardCost]:
+    token_files = [TokenFiles(alg, folder, plan) for alg in algorithms]
     costs = []
-    with generating() as generator:
+    with load_generator() as generator:
         for rival in rivals:
             _tell(f"measuring {rival.name}")
-            costs.extend(measure(rival, environments[rival.app], cases, generator, pace))
+            costs.extend(measure(rival, environments[rival.app], token_files, generator, plan))
     return costs
 
 
 def _observe_all(
     rivals: Sequence[Rival], environments: dict[str, Environment], folder: Path
-) -> list[Observed]:
-    def one(rival: Rival) -> Observed:
+) -> list[ProbeOutcomes]:
+    def one(rival: Rival) -> ProbeOutcomes:
         _tell(f"showing the probes to {rival.name}")
         environment = environments[rival.app]
         found = observe(rival, environment, folder)
         try:
             return replace(found, renewals=observe_renewals(rival, environment, folder))
-        except Died as error:
+        except ProcessDied as error:
             return replace(found, renewals={"signing in": str(error)})
 
     with ThreadPoolExecutor(_AT_ONCE) as pool:

@@ -14,7 +14,13 @@ from typing import Final
 
 from rivals.catalogue import Rival
 
-__all__ = ["HERE", "Environment", "NotThere", "built", "present"]
+__all__ = [
+    "HERE",
+    "Environment",
+    "EnvironmentMissing",
+    "current_environment",
+    "installed_environment",
+]
 
 HERE: Final = Path(__file__).parent
 _CHECKOUT: Final = HERE.parent.parent
@@ -27,7 +33,7 @@ print(json.dumps({"python": platform.python_version()} | {n: version(n) for n in
 """
 
 
-class NotThere(Exception):
+class EnvironmentMissing(Exception):
     """The environment of a rival could not be had; the message says why."""
 
 
@@ -46,12 +52,12 @@ class Environment:
         return [*self.program, "-m", f"rivals.apps.{script}", rival.app, *arguments]
 
 
-def built(rival: Rival, tell: Callable[[str], object]) -> Environment:
+def installed_environment(rival: Rival, tell: Callable[[str], object]) -> Environment:
     """Give the environment of `rival`, installed where it is missing or its pins have changed."""
     if rival.runtime == "node":
         return _node(rival, tell)
     if not rival.requirements:
-        return present(rival)
+        return current_environment(rival)
     home = _PYTHONS / rival.requirements
     pins = HERE / "requirements" / f"{rival.requirements}.txt"
     _install(
@@ -66,10 +72,10 @@ def built(rival: Rival, tell: Callable[[str], object]) -> Environment:
     return _python(rival, str(home / "bin" / "python"))
 
 
-def present(rival: Rival) -> Environment:
+def current_environment(rival: Rival) -> Environment:
     """Give the running interpreter as the environment of `rival`, if all it needs is there."""
     if rival.runtime == "node":
-        raise NotThere("it runs in Node.js")
+        raise EnvironmentMissing("it runs in Node.js")
     return _python(rival, sys.executable)
 
 
@@ -78,14 +84,14 @@ def _python(rival: Rival, program: str) -> Environment:
         [program, "-c", _VERSIONS, *rival.packages], capture_output=True, text=True, timeout=60
     )
     if asked.returncode:
-        raise NotThere(asked.stderr.strip().rpartition("\n")[2])
+        raise EnvironmentMissing(asked.stderr.strip().rpartition("\n")[2])
     return Environment((program,), json.loads(asked.stdout))
 
 
 def _node(rival: Rival, tell: Callable[[str], object]) -> Environment:
     node, npm = shutil.which("node"), shutil.which("npm")
     if node is None or npm is None:
-        raise NotThere("node or npm is not on PATH")
+        raise EnvironmentMissing("node or npm is not on PATH")
     home = HERE / "node"
     modules = home / "node_modules"
     options = ["--no-package-lock", "--no-audit", "--no-fund", "--silent"]
@@ -115,5 +121,5 @@ def _install(
             env={**os.environ, "PIP_DISABLE_PIP_VERSION_CHECK": "1"},
         )
         if ran.returncode:
-            raise NotThere(f"{' '.join(command[:4])} failed: {ran.stderr.strip()[-400:]}")
+            raise EnvironmentMissing(f"{' '.join(command[:4])} failed: {ran.stderr.strip()[-400:]}")
     stamp.write_text(wanted, "utf-8")

@@ -18,9 +18,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
-from rivals.processes import Died, on_core
+from rivals.processes import ProcessDied, on_core
 
-__all__ = ["Generator", "generating", "request_bytes", "send_all"]
+__all__ = ["LoadGenerator", "load_generator", "request_bytes", "send_all"]
 
 _CONNECTIONS: Final = 16
 _LONGEST_SECONDS: Final = 30.0
@@ -94,7 +94,7 @@ def _is_whole(received: bytearray) -> bool:
     return len(body) >= int(rest.partition(b"\r\n")[0])
 
 
-class Generator:
+class LoadGenerator:
     """A process that sends what it is told to; the requests are made before it is timed."""
 
     def __init__(self, process: subprocess.Popen[str]) -> None:
@@ -107,11 +107,11 @@ class Generator:
     def send(self, port: int, name: str, first: int, count: int) -> None:
         """Send `count` requests of those kept as `name`, from `first` on, over and over.
 
-        `Died` unless every one is answered with 200.
+        `ProcessDied` unless every one is answered with 200.
         """
         answer = self._order(port=port, send=name, first=first, count=count)
         if answer != {"200": count}:
-            raise Died(f"{count} requests were answered with {answer}")
+            raise ProcessDied(f"{count} requests were answered with {answer}")
 
     def _order(self, **order: Any) -> Any:
         assert self._process.stdin is not None
@@ -120,12 +120,12 @@ class Generator:
         self._process.stdin.flush()
         line = self._process.stdout.readline()
         if not line:
-            raise Died("the load generator ended")
+            raise ProcessDied("the load generator ended")
         return json.loads(line)
 
 
 @contextmanager
-def generating() -> Iterator[Generator]:
+def load_generator() -> Iterator[LoadGenerator]:
     """Run a generator on the second core until the block ends."""
     with on_core(1):
         process = subprocess.Popen(
@@ -136,7 +136,7 @@ def generating() -> Iterator[Generator]:
             text=True,
         )
     with process:
-        yield Generator(process)
+        yield LoadGenerator(process)
         assert process.stdin is not None
         process.stdin.close()
 

@@ -14,13 +14,13 @@ from typing import Any, Final, Literal
 from rivals.material import AUDIENCE, ISSUER, KID
 from rivals.tokens import Mint, encoded, typical_claims
 
-__all__ = ["OVERSIZED", "PROBES", "Probe", "Stranger"]
+__all__ = ["OVERSIZED", "PROBES", "MintPair", "Probe"]
 
 _URLSAFE: Final = string.ascii_uppercase + string.ascii_lowercase + string.digits + "-_"
 
 
 @dataclass(frozen=True, slots=True)
-class Stranger:
+class MintPair:
     """What the makers of tokens work with."""
 
     own: Mint
@@ -29,7 +29,7 @@ class Stranger:
     """A mint of the same algorithm that it does not."""
 
 
-Make = Callable[[Stranger], str]
+Make = Callable[[MintPair], str]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,7 +58,7 @@ def _header(**members: Any) -> Make:
 
 
 def _signature(change: Callable[[str], str]) -> Make:
-    def make(with_: Stranger) -> str:
+    def make(with_: MintPair) -> str:
         data, _, signature = with_.own.token().rpartition(".")
         return f"{data}.{change(signature)}"
 
@@ -70,30 +70,30 @@ def _trailing_bits(signature: str) -> str:
     return signature[:-1] + _URLSAFE[_URLSAFE.index(signature[-1]) ^ 1]
 
 
-def _other_alphabet(with_: Stranger) -> str:
+def _other_alphabet(with_: MintPair) -> str:
     while True:
         data, _, signature = with_.own.token().rpartition(".")
         if "-" in signature and "_" in signature:
             return f"{data}.{signature.replace('-', '+').replace('_', '/')}"
 
 
-def _none(with_: Stranger) -> str:
+def _none(with_: MintPair) -> str:
     header = encoded(json.dumps({"alg": "none", "typ": "JWT"}).encode())
     return f"{header}.{with_.own.token().split('.')[1]}."
 
 
-def _public_key_as_secret(with_: Stranger) -> str:
+def _public_key_as_secret(with_: MintPair) -> str:
     header = encoded(json.dumps({"alg": "HS256", "typ": "JWT", "kid": KID}).encode())
     data = f"{header}.{encoded(json.dumps(typical_claims()).encode())}"
     secret = with_.own.material.public_pem.encode()
     return f"{data}.{encoded(hmac.digest(secret, data.encode(), hashlib.sha256))}"
 
 
-def _embedded_key(with_: Stranger) -> str:
+def _embedded_key(with_: MintPair) -> str:
     return with_.other.token(jwk=with_.other.public_jwk())
 
 
-def _two_subjects(with_: Stranger) -> str:
+def _two_subjects(with_: MintPair) -> str:
     claims = json.dumps(typical_claims(sub="first"))
     header = json.dumps({"alg": with_.own.material.alg, "typ": "JWT", "kid": KID})
     return with_.own.sign_text(
@@ -101,13 +101,13 @@ def _two_subjects(with_: Stranger) -> str:
     )
 
 
-def _two_algorithms(with_: Stranger) -> str:
+def _two_algorithms(with_: MintPair) -> str:
     alg = with_.own.material.alg
     header = f'{{"alg": "none", "typ": "JWT", "kid": "{KID}", "alg": "{alg}"}}'
     return with_.own.sign_text(header, json.dumps(typical_claims()))
 
 
-def _infinite(with_: Stranger) -> str:
+def _infinite(with_: MintPair) -> str:
     claims = json.dumps(typical_claims(exp=0)).replace('"exp": 0', '"exp": 1e999')
     header = json.dumps({"alg": with_.own.material.alg, "typ": "JWT", "kid": KID})
     return with_.own.sign_text(header, claims)

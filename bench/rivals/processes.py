@@ -11,13 +11,13 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import BinaryIO, Final
 
-__all__ = ["Died", "Server", "cpu_nanoseconds", "on_core", "serving"]
+__all__ = ["ProcessDied", "Server", "cpu_nanoseconds", "on_core", "running_servers"]
 
 _START_SECONDS: Final = 30.0
 _PROJECTS: Final = Path(__file__).parent.parent
 
 
-class Died(Exception):
+class ProcessDied(Exception):
     """A process of a rival ended or fell silent; the message is the end of what it said."""
 
 
@@ -58,14 +58,14 @@ class Server:
         self.port = port
 
     def cpu_nanoseconds(self) -> int:
-        """Give the CPU time used so far; `Died` when it is gone."""
+        """Give the CPU time used so far; `ProcessDied` when it is gone."""
         if self._process.poll() is not None:
-            raise Died(f"the server ended with {self._process.returncode}")
+            raise ProcessDied(f"the server ended with {self._process.returncode}")
         return cpu_nanoseconds(self.pid)
 
 
 @contextlib.contextmanager
-def serving(
+def running_servers(
     commands: Sequence[Sequence[str]], log: Path, *, core: int | None = None
 ) -> Iterator[list[Server]]:
     """Run servers until the block ends; each prints its port.
@@ -121,5 +121,5 @@ def _read_port(process: subprocess.Popen[str], log: Path) -> int:
         line = process.stdout.readline() if selector.select(_START_SECONDS) else ""
     if not line.strip().isdigit():
         said = log.read_text("utf-8", "replace").strip().rpartition("\n")[2]
-        raise Died(said or f"no port within {_START_SECONDS:g} s")
+        raise ProcessDied(said or f"no port within {_START_SECONDS:g} s")
     return int(line)

@@ -10,7 +10,7 @@ import httpx2
 
 from rivals.catalogue import Rival
 from rivals.environments import Environment
-from rivals.processes import serving
+from rivals.processes import running_servers
 from rivals.tokens import Mint
 
 __all__ = ["PARALLEL", "observe_renewals"]
@@ -28,7 +28,7 @@ def observe_renewals(rival: Rival, environment: Environment, folder: Path) -> di
     path = folder / f"{rival.app}-renewing.json"
     Mint("HS256").material.write(path)
     command = environment.command(rival, "serve", "renewing", str(path))
-    with serving([command], path.with_suffix(".log")) as (server,):
+    with running_servers([command], path.with_suffix(".log")) as (server,):
         return asyncio.run(_ask(f"http://127.0.0.1:{server.port}"))
 
 

@@ -10,11 +10,11 @@ from typing import Any, Final
 from rich.console import Console
 from rich.table import Table
 
-from linqi_bench.timing import Sample
+from linqi_bench.timing import TimedBlocks
 from rivals.catalogue import ALGORITHMS, RIVALS, Rival
-from rivals.measuring import Cost
+from rivals.guard_cost import GuardCost
+from rivals.probe_run import ProbeOutcomes
 from rivals.probes import OVERSIZED, PROBES
-from rivals.probing import Observed
 
 __all__ = ["Report", "as_markdown", "print_report", "ranked"]
 
@@ -38,8 +38,8 @@ class Report:
     machine: dict[str, Any]
     command: str
     versions: dict[str, dict[str, str]]
-    costs: tuple[Cost, ...]
-    observed: tuple[Observed, ...]
+    costs: tuple[GuardCost, ...]
+    observed: tuple[ProbeOutcomes, ...]
     missing: dict[str, str]
     """The rivals whose environment could not be had, and why."""
 
@@ -70,9 +70,9 @@ class Report:
             machine=members["machine"],
             command=members["command"],
             versions=members["versions"],
-            costs=tuple(map(Cost.from_json, members["costs"])),
+            costs=tuple(map(GuardCost.from_json, members["costs"])),
             observed=tuple(
-                Observed(
+                ProbeOutcomes(
                     app=each["app"],
                     answers=each["answers"],
                     oversized={name: (way, us) for name, (way, us) in each["oversized"].items()},
@@ -98,7 +98,7 @@ class Report:
         )
 
 
-def ranked(costs: Iterable[Cost], alg: str) -> list[Cost]:
+def ranked(costs: Iterable[GuardCost], alg: str) -> list[GuardCost]:
     """Give the costs of `alg`, the smallest cold figure first, what is missing last."""
     chosen = [cost for cost in costs if cost.alg == alg]
     return sorted(chosen, key=lambda cost: math.inf if cost.cold is None else cost.cold.median)
@@ -150,7 +150,7 @@ def _rows(report: Report) -> Iterable[tuple[str, ...] | None]:
 
 
 def _row(
-    rival: Rival, cost: Cost, ours: Cost | None, versions: Mapping[str, Mapping[str, str]]
+    rival: Rival, cost: GuardCost, ours: GuardCost | None, versions: Mapping[str, Mapping[str, str]]
 ) -> tuple[str, ...]:
     version = versions.get(rival.app, {}).get(rival.packages[0], "")
     if cost.note and cost.cold is None:
@@ -170,13 +170,13 @@ def _row(
     )
 
 
-def _number(sample: Sample | None) -> str:
+def _number(sample: TimedBlocks | None) -> str:
     if sample is None:
         return ""
     return f"{sample.median:.1f} ±{(sample.high - sample.low) / 2:.1f}"
 
 
-def _ratio(rival: Rival, theirs: Sample | None, ours: Sample | None) -> str:
+def _ratio(rival: Rival, theirs: TimedBlocks | None, ours: TimedBlocks | None) -> str:
     """Give theirs over ours; blank for ours, and where an interval reaches down to nothing."""
     if rival.is_ours or theirs is None or ours is None or min(theirs.low, ours.low) <= 0:
         return ""

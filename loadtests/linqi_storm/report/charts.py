@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Final, TypeAlias
 
-from linqi_report.charts import Axis, Mark, Series, Span, line_chart, percentile_chart
+from linqi_report.charts import Axis, Band, Mark, Series, line_chart, percentile_chart
 from linqi_storm.schema.results import Histogram, Latencies, Percentiles, Second, StormRun
 
 __all__ = [
@@ -57,8 +57,8 @@ def _time(run: StormRun) -> Axis:
     )
 
 
-def _spans(run: StormRun) -> list[Span]:
-    return [Span(start=w.begins, end=w.ends, label=w.label) for w in run.windows]
+def _bands(run: StormRun) -> list[Band]:
+    return [Band(start=w.begins, end=w.ends, label=w.label) for w in run.windows]
 
 
 def _over_time(
@@ -71,7 +71,7 @@ def _over_time(
     height: int = 220,
 ) -> Figure:
     return title, line_chart(
-        title, series, _time(run), y, spans=_spans(run), marks=marks, height=height
+        title, series, _time(run), y, bands=_bands(run), marks=marks, height=height
     )
 
 
@@ -94,10 +94,11 @@ def renewal_figures(run: StormRun, against: StormRun | None = None) -> Iterator[
     floor, window = peak.floor_per_second, peak.window_seconds
     low = max(0.0, floor - _BAND * math.sqrt(floor / window))
     high = floor * peak.noise95
+    by_chance = [(0, low, high), (end, low, high)]
     series = [
         Series(name="renewals/s", points=_rates(run), hue="1", dash=0),
         Series(name="lowest possible rate", points=[(0, floor), (end, floor)], hue="soft", dash=1),
-        Series(name="range of chance", points=[], hue="3", band=[(0, low, high), (end, low, high)]),
+        Series(name="range of chance", points=[], hue="3", interval=by_chance),
     ]
     if against is not None:
         series.insert(
@@ -189,7 +190,7 @@ def outcome_figures(run: StormRun) -> Iterator[Figure]:
             band += [(second.second, low, high), (second.second + 1, low, high)]
             below[place] = high
         series.append(
-            Series(name=f"{name}: {sum(counts)}", points=[], band=band, is_area=True, hue=hue)
+            Series(name=f"{name}: {sum(counts)}", points=[], interval=band, is_area=True, hue=hue)
         )
     if series:
         axis = Axis(label="responses", unit="1/s")
@@ -221,7 +222,7 @@ def lag_figures(run: StormRun) -> Iterator[Figure]:
     top = max(lags.values[-1], buffer) * 1.05
     axis = Axis(label="from due for renewal to the next request", unit="s", low=0, high=top)
     marks = [Mark(at=buffer, label=f"buffer {buffer:g} s")]
-    bars = Series(name="renewals", points=[], band=_bars(lags, top), is_area=True, hue="1")
+    bars = Series(name="renewals", points=[], interval=_bars(lags, top), is_area=True, hue="1")
     title = "Renewal lag: time from when a token was due for renewal to the next request"
     count = Axis(label="renewals")
     yield title, line_chart(title, [bars], axis, count, marks=marks, height=_SMALL)

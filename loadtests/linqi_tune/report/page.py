@@ -120,7 +120,7 @@ def _loss_series(predictor: Predictor, lifetime: float) -> list[Series]:
         Series(
             name="a longer buffer would have saved",
             points=[(b, loss.savable.value) for b, loss in losses],
-            band=[(b, loss.savable.low, loss.savable.high) for b, loss in losses],
+            interval=[(b, loss.savable.low, loss.savable.high) for b, loss in losses],
         ),
         Series(name="all, with longer pauses", points=[(b, loss.total) for b, loss in losses]),
     ]

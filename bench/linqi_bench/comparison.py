@@ -8,7 +8,7 @@ from typing import Any, Final, Literal
 
 from linqi_bench.results import Result
 
-__all__ = ["Change", "Comparison", "compare"]
+__all__ = ["Comparison", "FigureChange", "compare"]
 
 _LEAST: Final = 0.03
 """A smaller change is never told apart from noise: the layout of memory alone makes as much."""
@@ -18,7 +18,7 @@ Kind = Literal["dearer", "cheaper", "same", "new", "gone"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Change:
+class FigureChange:
     """What became of one figure; `share` is new over old, at equal speed of the machine."""
 
     id: str
@@ -34,12 +34,12 @@ class Change:
 class Comparison:
     """All figures of two runs; `speed` is how much slower the machine was the second time."""
 
-    changes: Sequence[Change]
+    changes: Sequence[FigureChange]
     speed: float
     same_machine: bool
 
     @property
-    def beyond_noise(self) -> list[Change]:
+    def beyond_noise(self) -> list[FigureChange]:
         """What changed, the largest first."""
         changed = [change for change in self.changes if change.kind in ("dearer", "cheaper")]
         return sorted(changed, key=lambda change: -abs((change.share or 1) - 1))
@@ -66,7 +66,7 @@ def compare(old: Result, new: Result) -> Comparison:
     ]
     for kind, some, others in (("new", after, before), ("gone", before, after)):
         changes += [
-            Change(id=name, name=figure["name"], unit=figure["unit"], kind=kind)  # type: ignore[arg-type]
+            FigureChange(id=name, name=figure["name"], unit=figure["unit"], kind=kind)  # type: ignore[arg-type]
             for name, figure in some.items()
             if name not in others
         ]
@@ -74,7 +74,7 @@ def compare(old: Result, new: Result) -> Comparison:
     return Comparison(changes=changes, speed=speed, same_machine=same)
 
 
-def _change(old: dict[str, Any], new: dict[str, Any], speed: float) -> Change:
+def _change(old: dict[str, Any], new: dict[str, Any], speed: float) -> FigureChange:
     factor = speed if new["unit"] == "us" else 1.0
     was, now = old["value"], new["value"]
     median = was["median"] * factor
@@ -85,7 +85,7 @@ def _change(old: dict[str, Any], new: dict[str, Any], speed: float) -> Change:
             kind = "dearer"
         elif now["high"] < was["low"] * factor:
             kind = "cheaper"
-    return Change(
+    return FigureChange(
         id=new["id"],
         name=new["name"],
         unit=new["unit"],

@@ -1,4 +1,4 @@
-"""The server that client figures are taken against: ``python -m linqi_bench.answering``.
+"""The server that client figures are taken against: ``python -m linqi_bench.target_server``.
 
 It answers everything with two bytes, so that what a client costs weighs as much as it can.
 """

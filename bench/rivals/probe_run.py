@@ -15,11 +15,11 @@ from typing import Any, Final
 
 from rivals.catalogue import Rival
 from rivals.environments import HERE, Environment
-from rivals.probes import OVERSIZED, PROBES, Probe, Stranger
-from rivals.processes import Died, Server, serving
+from rivals.probes import OVERSIZED, PROBES, MintPair, Probe
+from rivals.processes import ProcessDied, Server, running_servers
 from rivals.tokens import Mint
 
-__all__ = ["Observed", "observe", "reply_to"]
+__all__ = ["ProbeOutcomes", "observe", "reply_to"]
 
 _PAST_EXPIRY_SECONDS: Final = 3.2
 """A token of the probe lives 2 s; Node's `Date` and ours may differ by a tick."""
@@ -27,7 +27,7 @@ _TIMEOUT: Final = 10.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Observed:
+class ProbeOutcomes:
     """What one rival did with each input; the keys are the names of the probes."""
 
     app: str
@@ -37,9 +37,9 @@ class Observed:
     renewals: dict[str, str] = field(default_factory=dict)
 
 
-def observe(rival: Rival, environment: Environment, folder: Path) -> Observed:
+def observe(rival: Rival, environment: Environment, folder: Path) -> ProbeOutcomes:
     """Show `rival` every probe."""
-    pairs = {alg: Stranger(Mint(alg), Mint(alg)) for alg in ("HS256", "RS256")}
+    pairs = {alg: MintPair(Mint(alg), Mint(alg)) for alg in ("HS256", "RS256")}
     answers: dict[str, str] = {}
     with ExitStack() as stack:
         servers: dict[tuple[str, bool], Server | str] = {}
@@ -50,9 +50,9 @@ def observe(rival: Rival, environment: Environment, folder: Path) -> Observed:
             replace(material, algorithms=("RS256", "HS256") if both else (alg,)).write(path)
             command = environment.command(rival, "serve", "guarded", str(path))
             try:
-                running = serving([command], path.with_suffix(".log"))
+                running = running_servers([command], path.with_suffix(".log"))
                 (servers[key],) = stack.enter_context(running)
-            except Died as error:
+            except ProcessDied as error:
                 servers[key] = f"not possible: {error}"
         late = []
         for probe in PROBES:
@@ -70,7 +70,7 @@ def observe(rival: Rival, environment: Environment, folder: Path) -> Observed:
         for probe, server, tokens in late:
             answers[probe.name] = _judged_again(probe, answers, reply_to(server.port, tokens))
     material_file = folder / f"{rival.app}-HS256-False.json"
-    return Observed(
+    return ProbeOutcomes(
         app=rival.app,
         answers=answers,
         oversized=_time_oversized(rival, environment, material_file),

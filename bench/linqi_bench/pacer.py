@@ -1,4 +1,4 @@
-"""A process that says when requests are due: ``python -m linqi_bench.pacing RATE COUNT``.
+"""A process that says when requests are due: ``python -m linqi_bench.pacer RATE COUNT``.
 
 Each due instant is written to standard output as eight bytes when it has come, in seconds of the
 monotonic clock. A process of its own, because a loop that looks at the clock would hold the lock

@@ -10,14 +10,14 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from linqi_bench.timing import Sample, differences, summarize
+from linqi_bench.timing import TimedBlocks, differences, summarize
 from rivals.catalogue import Rival
 from rivals.environments import HERE, Environment
-from rivals.load import Generator
-from rivals.processes import Died, Server, on_core, serving
+from rivals.load import LoadGenerator
+from rivals.processes import ProcessDied, Server, on_core, running_servers
 from rivals.tokens import Mint
 
-__all__ = ["Case", "Cost", "Pace", "measure"]
+__all__ = ["GuardCost", "MeasurementPlan", "TokenFiles", "measure"]
 
 _HOT_TOKENS: Final = 8
 _WARM_UP: Final = 500
@@ -31,7 +31,7 @@ _DECODE_SECONDS: Final = 60
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Pace:
+class MeasurementPlan:
     """How long is measured."""
 
     rounds: int = 15
@@ -41,19 +41,19 @@ class Pace:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Cost:
+class GuardCost:
     """What one rival costs with one algorithm; microseconds of CPU."""
 
     app: str
     alg: str
-    bare: Sample | None = None
+    bare: TimedBlocks | None = None
     """One request to the rival's own application without the guard."""
-    cold: Sample | None = None
+    cold: TimedBlocks | None = None
     """What the guard adds to a request, every token distinct."""
-    hot: Sample | None = None
+    hot: TimedBlocks | None = None
     """The same, with eight tokens repeated."""
-    decode_cold: Sample | None = None
-    decode_hot: Sample | None = None
+    decode_cold: TimedBlocks | None = None
+    decode_hot: TimedBlocks | None = None
     note: str = ""
     """Why something is missing."""
 
@@ -62,7 +62,7 @@ class Cost:
         return asdict(self)
 
     @classmethod
-    def of(cls, samples: Mapping[str, Sample], *, app: str, alg: str, note: str) -> Cost:
+    def of(cls, samples: Mapping[str, TimedBlocks], *, app: str, alg: str, note: str) -> GuardCost:
         """Put together what was measured."""
         return cls(
             app=app,
@@ -76,23 +76,25 @@ class Cost:
         )
 
     @classmethod
-    def from_json(cls, members: Mapping[str, Any]) -> Cost:
+    def from_json(cls, members: Mapping[str, Any]) -> GuardCost:
         """Read what `as_json` gave."""
-        samples = {n: Sample(**found) for n, found in members.items() if isinstance(found, dict)}
+        samples = {
+            name: TimedBlocks(**found) for name, found in members.items() if isinstance(found, dict)
+        }
         return cls.of(samples, app=members["app"], alg=members["alg"], note=members["note"])
 
 
-class Case:
+class TokenFiles:
     """The files of one algorithm that all rivals share."""
 
-    def __init__(self, alg: str, folder: Path, pace: Pace) -> None:
+    def __init__(self, alg: str, folder: Path, plan: MeasurementPlan) -> None:
         self.alg = alg
         self.mint = Mint(alg)
         self.material = folder / f"{alg}.json"
         self.mint.material.write(self.material)
         self.hot = folder / f"{alg}-hot.txt"
         self.cold = folder / f"{alg}-cold.txt"
-        self.fresh = _WARM_UP + pace.rounds * _MOST_REQUESTS
+        self.fresh = _WARM_UP + plan.rounds * _MOST_REQUESTS
         cold = [self.mint.token() for _ in range(max(self.fresh, _DECODE_TOKENS))]
         self.cold.write_text("\n".join(cold), "ascii")
         self.hot.write_text("\n".join(self.mint.token() for _ in range(_HOT_TOKENS)), "ascii")
@@ -101,39 +103,43 @@ class Case:
 def measure(
     rival: Rival,
     environment: Environment,
-    cases: Sequence[Case],
-    generator: Generator,
-    pace: Pace,
-) -> list[Cost]:
+    token_files: Sequence[TokenFiles],
+    generator: LoadGenerator,
+    plan: MeasurementPlan,
+) -> list[GuardCost]:
     """Measure `rival` with the algorithm of each case; what fails is said in the note."""
     costs = []
-    for case in cases:
-        if reason := rival.unsupported.get(case.alg):
-            costs.append(Cost(app=rival.app, alg=case.alg, note=reason))
+    for files in token_files:
+        if reason := rival.unsupported.get(files.alg):
+            costs.append(GuardCost(app=rival.app, alg=files.alg, note=reason))
             continue
-        taken: dict[str, Sample] = {}
+        taken: dict[str, TimedBlocks] = {}
         notes = []
         for way, how in (("HTTP", _over_http), ("decode", _in_process)):
             try:
-                taken.update(how(rival, environment, case, generator, pace))
-            except Died as error:
+                taken.update(how(rival, environment, files, generator, plan))
+            except ProcessDied as error:
                 notes.append(f"{way}: {error}")
         note = "; ".join(notes)
-        costs.append(Cost.of(taken, app=rival.app, alg=case.alg, note=note))
+        costs.append(GuardCost.of(taken, app=rival.app, alg=files.alg, note=note))
     return costs
 
 
 def _over_http(
-    rival: Rival, environment: Environment, case: Case, generator: Generator, pace: Pace
-) -> dict[str, Sample]:
-    log = case.material.with_name(f"{rival.app}-{case.alg}.log")
+    rival: Rival,
+    environment: Environment,
+    files: TokenFiles,
+    generator: LoadGenerator,
+    plan: MeasurementPlan,
+) -> dict[str, TimedBlocks]:
+    log = files.material.with_name(f"{rival.app}-{files.alg}.log")
     commands = [
-        environment.command(rival, "serve", kind, str(case.material))
+        environment.command(rival, "serve", kind, str(files.material))
         for kind in ("bare", "guarded")
     ]
-    with serving(commands, log, core=0) as (bare, guarded):
-        generator.prepare("hot", case.hot)
-        generator.prepare("cold", case.cold)
+    with running_servers(commands, log, core=0) as (bare, guarded):
+        generator.prepare("hot", files.hot)
+        generator.prepare("cold", files.cold)
 
         def spend(server: Server, name: str, first: int, count: int) -> float:
             """Give the CPU microseconds of one of `count` requests."""
@@ -144,13 +150,13 @@ def _over_http(
         spend(bare, "hot", 0, _WARM_UP_HOT[rival.runtime])
         spend(guarded, "hot", 0, _WARM_UP_HOT[rival.runtime])
         cost = spend(guarded, "cold", 0, _WARM_UP)
-        count = round(pace.block_seconds * 1e6 / cost)
+        count = round(plan.block_seconds * 1e6 / cost)
         count = max(_LEAST_REQUESTS, min(_MOST_REQUESTS, count))
         first = _WARM_UP
         bares: list[float] = []
         colds: list[float] = []
         hots: list[float] = []
-        for number in range(pace.rounds):
+        for number in range(plan.rounds):
             blocks = [(bare, "hot", bares), (guarded, "cold", colds), (guarded, "hot", hots)]
             for server, name, times in blocks if number % 2 else reversed(blocks):
                 times.append(spend(server, name, first if name == "cold" else 0, count))
@@ -163,9 +169,13 @@ def _over_http(
 
 
 def _in_process(
-    rival: Rival, environment: Environment, case: Case, _: Generator, pace: Pace
-) -> dict[str, Sample]:
-    arguments = [str(case.material), str(case.cold), str(pace.decode_seconds)]
+    rival: Rival,
+    environment: Environment,
+    files: TokenFiles,
+    _: LoadGenerator,
+    plan: MeasurementPlan,
+) -> dict[str, TimedBlocks]:
+    arguments = [str(files.material), str(files.cold), str(plan.decode_seconds)]
     with on_core(0):
         ran = subprocess.run(
             environment.command(rival, "decode", *arguments),
@@ -176,6 +186,6 @@ def _in_process(
             timeout=_DECODE_SECONDS,
         )
     if ran.returncode:
-        raise Died(ran.stderr.strip().rpartition("\n")[2])
+        raise ProcessDied(ran.stderr.strip().rpartition("\n")[2])
     taken = json.loads(ran.stdout)
     return {f"decode_{name}": summarize(times) for name, times in taken.items()}

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, Final
 
-__all__ = ["SERVERS", "LoadProcess", "at_hand", "cpu_microseconds", "served"]
+__all__ = ["SERVERS", "LoadProcess", "cpu_microseconds", "is_installed", "served"]
 
 _APP: Final = "linqi_bench.served_app:app"
 _START_SECONDS: Final = 20.0
@@ -29,7 +29,7 @@ SERVERS: Final = {
 """How each server is started with one worker; those that are installed are measured."""
 
 
-def at_hand(server: str) -> bool:
+def is_installed(server: str) -> bool:
     """Tell whether `server` is installed."""
     return importlib.util.find_spec(server) is not None
 
