@@ -19,7 +19,7 @@ _ARGUMENTS = (
 
 
 def executable() -> str:
-    """Give the path of Chromium; skips where there is none, but for CI, which installs it."""
+    """Return the path of Chromium; skip the test if there is none, except in CI."""
     names = (os.environ.get("LINQI_CHROMIUM", ""), "chromium", "chromium-browser", "google-chrome")
     found = next((path for name in names if name and (path := shutil.which(name))), None)
     if found is None:
@@ -31,7 +31,7 @@ def executable() -> str:
 
 @contextlib.asynccontextmanager
 async def browsing(*arguments: str) -> AsyncIterator[Browser]:
-    """Give a browser with an empty profile; `arguments` are added to its command line."""
+    """Start a browser with an empty profile; `arguments` are added to its command line."""
     path = executable()
     async with async_playwright() as playwright:
         browser = await playwright.chromium.launch(
@@ -44,7 +44,7 @@ async def browsing(*arguments: str) -> AsyncIterator[Browser]:
 
 
 class Watch:
-    """What a browser context sent and was answered, and what its pages complained about."""
+    """The requests and responses of a browser context, and the errors of its pages."""
 
     def __init__(self, context: BrowserContext) -> None:
         self.posts: list[str] = []
@@ -66,11 +66,11 @@ class Watch:
             self.faults.append(message.text)
 
     def count(self, path: str) -> int:
-        """Give how many requests were posted to `path`."""
+        """Return the number of POST requests to `path`."""
         return sum(url.endswith(path) for url in self.posts)
 
     def refused(self, path: str) -> int:
-        """Give how many answers of `path` were 401."""
+        """Return the number of responses of `path` with status 401."""
         return sum(status == 401 for url, status in self.statuses if url.endswith(path))
 
 

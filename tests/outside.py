@@ -52,40 +52,40 @@ class Issuer:
         self.__exit__()
 
     def stop(self) -> None:
-        """Go away, so that connections are refused."""
+        """Close the listener, so that connections are refused."""
         self._server.should_exit = self._server.force_exit = True
         self._thread.join(10)
         self._listener.close()
 
     def control(self, do: str, **options: Any) -> dict[str, Any]:
-        """Give a command; see `linqi_storm.outside.issuer`."""
+        """Send a command; see `linqi_storm.outside.issuer`."""
         answer = self._client.post("/control", json={"do": do, **options})
         assert answer.status_code == 200, answer.text
         return dict(answer.json())
 
     def fault(self, kind: str = "", **options: Any) -> None:
-        """Misbehave from now on, or not any more."""
+        """Misbehave from now on, or stop misbehaving if `kind` is empty."""
         self.control("fault", kind=kind, **options)
 
     def token(self, kid: str | None = None, **claims: Any) -> str:
-        """Give a token of the issuer, by its signing key or by `kid`."""
+        """Return a token of the issuer, signed by its current key or by `kid`."""
         answer = self._client.post("/token", json={"kid": kid, "claims": claims})
         return str(answer.json()["token"])
 
     def counts(self) -> tuple[int, int]:
-        """Give how often discovery and key set were asked for."""
+        """Return the number of requests for discovery and for the key set."""
         counts = self._client.get("/counts").json()
         return counts["discovery"], counts["jwks"]
 
     def keys(self, **options: Any) -> RemoteKeys:
-        """Give the issuer's remote keys, as a verifying service has them."""
+        """Return the issuer's remote keys, as a verifying service has them."""
         keys = RemoteKeys(self.url, [self.alg], **options)
         self._made.append(keys)
         return keys
 
 
 def verifier_of(*keys: RemoteKeys, times: FakeTime | None = None, **options: Any) -> Verifier:
-    """Give a verifier that trusts the issuers of `keys` and lives in the same `times`."""
+    """Return a verifier that trusts the issuers of `keys` and uses the clocks `times`."""
     if times is not None:
         options["cache"] = VerifiedCache(monotonic=times.monotonic)
     return Verifier([source.trust(AUDIENCE) for source in keys], **options)
@@ -93,11 +93,9 @@ def verifier_of(*keys: RemoteKeys, times: FakeTime | None = None, **options: Any
 
 @contextmanager
 def running(module: str, *arguments: str) -> Iterator[tuple[str, subprocess.Popen[str]]]:
-    """Run ``python -m module`` and give the URL of its first line."""
-    process = subprocess.Popen(
-        [sys.executable, "-m", module, *arguments],
-        stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True,
-    )  # fmt: skip
+    """Run ``python -m module``; return the URL that it prints, and the process."""
+    command = [sys.executable, "-m", module, *arguments]
+    process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True)
     try:
         assert process.stdout is not None
         (url,) = json.loads(process.stdout.readline()).values()

@@ -29,7 +29,7 @@ class Server:
 
     @property
     def url(self) -> str:
-        """Give the address by name, as a browser's cookies are kept."""
+        """The URL with a host name, because the browser binds cookies to names."""
         return self.base.replace("127.0.0.1", "localhost")
 
     def start(self) -> Self:

@@ -21,7 +21,7 @@ PASSWORD = "correct horse"
 
 @contextlib.contextmanager
 def serving_dual(folder: Path, *, lifetime: float, buffer: float) -> Iterator[str]:
-    """Serve dual tokens while the context lasts; give the URL."""
+    """Serve dual tokens while the context lasts; return the URL."""
     arguments = ["linqi_storm.serve.dual", "--data", str(folder / "data")]
     arguments += ["--store", f"sqlite:{folder / 's.db'}"]
     arguments += ["--lifetime-seconds", str(lifetime), "--buffer-seconds", str(buffer)]
@@ -37,7 +37,7 @@ def login(server: str) -> ClientTokens:
 
 
 def forged(tokens: ClientTokens) -> ClientTokens:
-    """Give `tokens` with an access token whose signature is wrong."""
+    """Return `tokens` with an access token whose signature is wrong."""
     token = tokens.access_token
     other = "A" if token[-10] != "A" else "B"
     return ClientTokens(
@@ -51,12 +51,12 @@ class Elsewhen(float):
     """A wall clock that is ahead by some seconds."""
 
     def __call__(self) -> float:
-        """Give the time."""
+        """Return the time."""
         return time.time() + self
 
 
 def expire(auth: Any) -> None:
-    """Make the client think that its access token is over, as after a long sleep."""
+    """Make the client see its access token as expired, as after a long sleep."""
     auth.renewal._wall = Elsewhen(10_000)
 
 

@@ -1,4 +1,4 @@
-"""The browser's client in real Chromium: its judge, its requests, its sessions."""
+"""The browser client in real Chromium: its judge, its requests, its sessions."""
 
 import json
 import os
@@ -29,7 +29,7 @@ SIGN_IN = OPEN + "await session.signIn({ username: 'alice', password: 'x' })"
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """Give the echoing app on its own process."""
+    """Return the URL of the echo application in its own process."""
     log = tmp_path_factory.mktemp("echo") / "log"
     environment = {"PYTHONPATH": os.pathsep.join([str(Path(__file__).parent)])}
     with running(["echo_app", "0"], log, health="/", environment=environment) as url:
@@ -38,14 +38,14 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 @pytest_asyncio.fixture(loop_scope="module")
 async def page(context: BrowserContext, server: str) -> Page:
-    """Give a blank page of the server."""
+    """Return a blank page of the server."""
     opened = await context.new_page()
     await opened.goto(server)
     return opened
 
 
 async def test_the_table_holds_in_the_browser(page: Page) -> None:
-    """One judge in two languages: each case of the table, verdict and seconds left."""
+    """The same rules in two languages: each test vector, verdict and seconds left."""
     faults = await run(
         page,
         """
@@ -72,7 +72,7 @@ async def test_the_table_holds_in_the_browser(page: Page) -> None:
 async def test_a_request_carries_a_token_to_its_own_origin_only(
     page: Page, context: BrowserContext, server: str
 ) -> None:
-    """Another origin gets none, and a request with an Authorization of its own keeps it."""
+    """Another origin gets none, and an Authorization header of the caller stays."""
     seen: dict[str, Any] = {}
     context.on("request", lambda r: seen.__setitem__(r.url, r.headers.get("authorization")))
     other = server.replace("127.0.0.1", "localhost")
@@ -109,7 +109,7 @@ BODIES = {
 async def test_a_refused_request_is_refreshed_and_sent_once_more(
     page: Page, context: BrowserContext, kind: str, as_request: bool
 ) -> None:
-    """A 401 for a living token that was revoked: one refresh, the same body again."""
+    """A 401 for a revoked token: one refresh, then the same body again."""
     watch = Watch(context)
     given = "new Request('/echo', init)" if as_request else "'/echo', init"
     answers = await run(
@@ -137,7 +137,7 @@ async def test_a_refused_request_is_refreshed_and_sent_once_more(
 
 
 async def test_a_stream_is_not_sent_twice(page: Page) -> None:
-    """What cannot be read again goes once, and the server's 401 is the answer."""
+    """A body that cannot be read twice is sent once, and the 401 is returned."""
     status = await run(
         page,
         SIGN_IN
@@ -157,7 +157,7 @@ async def test_a_stream_is_not_sent_twice(page: Page) -> None:
 async def test_a_401_about_something_else_is_the_answer(
     page: Page, context: BrowserContext
 ) -> None:
-    """Without ``invalid_token`` in the challenge nothing is refreshed."""
+    """Without ``invalid_token`` in the challenge there is no refresh."""
     watch = Watch(context)
     status = await run(
         page,
@@ -174,7 +174,7 @@ async def test_a_401_about_something_else_is_the_answer(
 
 
 async def test_a_session_that_ended_tells_every_waiter(page: Page) -> None:
-    """Revoked at the server: one refresh is refused, ten requests go on to their 401."""
+    """Revoked at the server: one refresh is refused, ten requests return their 401."""
     answers = await run(
         page,
         SIGN_IN
@@ -195,7 +195,7 @@ async def test_a_session_that_ended_tells_every_waiter(page: Page) -> None:
 
 
 async def test_wrong_passwords_and_throttling_are_told(page: Page) -> None:
-    """SignInError has the status, the OAuth code and the wait."""
+    """SignInError has the status, the OAuth error and the wait."""
     answer = await run(
         page,
         OPEN
@@ -213,7 +213,7 @@ async def test_wrong_passwords_and_throttling_are_told(page: Page) -> None:
 async def test_a_page_without_session_asks_once_and_then_goes_without(
     page: Page, context: BrowserContext
 ) -> None:
-    """No cookie: the session is `absent`, requests go without a token, nothing is asked again."""
+    """No cookie: the session is `absent`, requests carry no token, and no refresh is repeated."""
     watch = Watch(context)
     answer = await run(
         page,
@@ -260,7 +260,7 @@ session.start({ access_token: make(now + 900, { jti: 't0' }), sequence: 0, refre
 
 
 async def test_near_expiry_one_refreshes_and_the_others_go_on(page: Page) -> None:
-    """Advisory: nobody waits. Mandatory: everybody waits for the one refresh."""
+    """Advisory: no request waits. Mandatory: all requests wait for the one refresh."""
     answer = await run(
         page,
         STUB
@@ -288,7 +288,7 @@ async def test_near_expiry_one_refreshes_and_the_others_go_on(page: Page) -> Non
 
 
 async def test_a_late_answer_never_replaces_a_newer_token(page: Page) -> None:
-    """Nor does an older sequence, another person's token, or what a redirect elsewhere gave."""
+    """Neither does an older sequence, another user's token, or a redirected response's."""
     answer = await run(
         page,
         STUB
@@ -324,8 +324,8 @@ async def test_a_late_answer_never_replaces_a_newer_token(page: Page) -> None:
     assert answer == pytest.approx([1200, 1200, 1200, 1200], abs=1)
 
 
-async def test_an_answer_that_comes_after_the_sign_out_brings_nobody_back(page: Page) -> None:
-    """A refresh under way when the person signs out is dropped, and so is a successor."""
+async def test_a_response_after_the_sign_out_restores_no_session(page: Page) -> None:
+    """A refresh under way at the sign-out is dropped, and so is a successor."""
     answer = await run(
         page,
         STUB
@@ -349,7 +349,7 @@ async def test_an_answer_that_comes_after_the_sign_out_brings_nobody_back(page: 
 async def test_a_sign_in_is_not_lost_to_what_the_page_asked_when_it_loaded(
     page: Page, refreshes: str | None
 ) -> None:
-    """A slow login wins over a refresh that finds no cookie, and nobody refreshes meanwhile."""
+    """A slow login replaces a refresh that finds no cookie, and none starts meanwhile."""
     answer = await run(
         page,
         STUB
@@ -380,7 +380,7 @@ async def test_a_sign_in_is_not_lost_to_what_the_page_asked_when_it_loaded(
 
 
 async def test_a_sign_in_wins_over_what_another_tab_says_meanwhile(page: Page) -> None:
-    """The cookie is the new person's, so the token is too, whatever is heard while it travels."""
+    """The cookie is the new user's, so the token is, too, whatever other tabs send meanwhile."""
     answer = await run(
         page,
         STUB
@@ -406,7 +406,7 @@ async def test_a_sign_in_wins_over_what_another_tab_says_meanwhile(page: Page) -
 
 
 async def test_a_tab_that_holds_no_token_yet_signs_out_all(page: Page) -> None:
-    """It asks the others first, so that they are told which session is over."""
+    """It asks the other tabs first, so that its message names the session that ends."""
     answer = await run(
         page,
         STUB
@@ -426,7 +426,7 @@ async def test_a_tab_that_holds_no_token_yet_signs_out_all(page: Page) -> None:
 
 
 async def test_while_the_server_is_away_the_old_token_serves_and_attempts_part(page: Page) -> None:
-    """Backoff with jitter while it lives; afterwards TypeError; one success ends all that."""
+    """Backoff with jitter until it expires; then TypeError; one success ends the outage."""
     answer = await run(
         page,
         STUB
@@ -457,7 +457,7 @@ async def test_while_the_server_is_away_the_old_token_serves_and_attempts_part(p
     ["''", "'{'", "'[]'", "'{}'", "'{\"access_token\": 5}'", '\'{"access_token": "a.b.c"}\''],
 )
 async def test_an_odd_answer_ends_no_session(page: Page, body: str) -> None:
-    """A 200 that is no token response is put off like an outage."""
+    """A 200 that is not a token response delays the next attempt like an outage."""
     answer = await run(
         page,
         STUB
@@ -472,7 +472,7 @@ async def test_an_odd_answer_ends_no_session(page: Page, body: str) -> None:
 
 
 async def test_a_server_that_gives_dead_tokens_is_not_asked_for_ever(page: Page) -> None:
-    """An access token that is over when it comes counts as a failure."""
+    """An access token that has expired on arrival counts as a failure."""
     answer = await run(
         page,
         STUB
@@ -487,7 +487,7 @@ async def test_a_server_that_gives_dead_tokens_is_not_asked_for_ever(page: Page)
 
 
 async def test_the_end_of_a_session_is_told_once(page: Page) -> None:
-    """`ending` comes `ending` seconds before the absolute end, whatever is renewed."""
+    """`ending` is sent `ending` seconds before the absolute end, whatever is renewed."""
     answer = await run(
         page,
         STUB
@@ -510,7 +510,7 @@ async def test_the_end_of_a_session_is_told_once(page: Page) -> None:
 
 
 async def test_a_session_that_only_the_server_renews_ends_with_its_token(page: Page) -> None:
-    """Without `refreshUrl` an unused token's expiry is the end, told without any request."""
+    """Without `refreshUrl` the expiry of an unused token ends it, without any request."""
     answer = await run(
         page,
         STUB
@@ -526,7 +526,7 @@ async def test_a_session_that_only_the_server_renews_ends_with_its_token(page: P
 
 
 async def test_a_jump_of_the_wall_clock_costs_one_refresh(page: Page) -> None:
-    """Set ahead by a day: refreshed once, then judged by the new clock."""
+    """Set ahead by a day: one refresh, then the new clock is used."""
     answer = await run(
         page,
         STUB
@@ -545,7 +545,7 @@ async def test_a_jump_of_the_wall_clock_costs_one_refresh(page: Page) -> None:
 
 
 async def test_who_aborts_a_request_waits_for_no_refresh(page: Page) -> None:
-    """AbortError at once, before the first try and before the second; the refresh goes on."""
+    """AbortError at once, before the first and the second try; the refresh goes on."""
     answer = await run(
         page,
         STUB
@@ -581,7 +581,7 @@ async def test_who_aborts_a_request_waits_for_no_refresh(page: Page) -> None:
 
 
 async def test_what_one_person_asked_for_is_never_sent_again_as_another(page: Page) -> None:
-    """Somebody else signed in while a request was refused: the 401 is the answer."""
+    """Another user signed in while a request was refused: the 401 is returned."""
     answer = await run(
         page,
         STUB
@@ -601,8 +601,8 @@ async def test_what_one_person_asked_for_is_never_sent_again_as_another(page: Pa
     assert answer == [401, 1, 0, "bob"]
 
 
-async def test_a_tab_that_keeps_the_lock_stops_nobody(page: Page) -> None:
-    """As a frozen one does: after the time of one post the others refresh without the lock."""
+async def test_a_tab_that_keeps_the_lock_blocks_no_other_tab(page: Page) -> None:
+    """Like a frozen tab: after the timeout of one POST the others refresh without the lock."""
     answer = await run(
         page,
         STUB
@@ -620,7 +620,7 @@ async def test_a_tab_that_keeps_the_lock_stops_nobody(page: Page) -> None:
 
 
 async def test_a_refresh_that_is_cut_in_the_middle_is_tried_again(page: Page) -> None:
-    """The status came and the body did not: as lost as an answer that never came."""
+    """The status arrived and the body did not: the response counts as lost."""
     answer = await run(
         page,
         STUB
@@ -637,7 +637,7 @@ async def test_a_refresh_that_is_cut_in_the_middle_is_tried_again(page: Page) ->
 
 
 async def test_no_post_follows_a_redirect(page: Page, context: BrowserContext, server: str) -> None:
-    """Neither a password nor a word on the session goes where an answer points to."""
+    """Neither a password nor a session message is sent to the redirect's target."""
     watch = Watch(context)
     other = server.replace("127.0.0.1", "localhost")
 
@@ -661,7 +661,7 @@ async def test_no_post_follows_a_redirect(page: Page, context: BrowserContext, s
 
 
 async def test_a_machine_without_a_network_still_asks_its_own_server(page: Page) -> None:
-    """`navigator.onLine` is false on a train, and the server on localhost answers: one try."""
+    """`navigator.onLine` is false, and the server on localhost answers: one try."""
     answer = await run(
         page,
         STUB
@@ -680,7 +680,7 @@ async def test_a_machine_without_a_network_still_asks_its_own_server(page: Page)
 
 
 async def test_a_sign_out_everywhere_without_a_server_ends_the_session_here(page: Page) -> None:
-    """The token is over and the server away: it is said, and nobody is signed in any more."""
+    """Expired token, server down: the promise rejects, and this browser has no session."""
     answer = await run(
         page,
         STUB
@@ -694,8 +694,8 @@ async def test_a_sign_out_everywhere_without_a_server_ends_the_session_here(page
     assert answer == ["TypeError", False, ["signedout", "signed out"]]
 
 
-async def test_a_login_whose_token_is_over_is_said_so(page: Page) -> None:
-    """A clock that is wrong by hours, and no Date to see it by: nobody is signed in silently."""
+async def test_a_login_whose_token_has_expired_is_reported(page: Page) -> None:
+    """The clock is wrong by hours and there is no Date: signIn rejects."""
     answer = await run(
         page,
         STUB
@@ -711,7 +711,7 @@ async def test_a_login_whose_token_is_over_is_said_so(page: Page) -> None:
 async def test_a_quiet_request_goes_with_a_living_token_and_refreshes_nothing(
     page: Page, context: BrowserContext
 ) -> None:
-    """Real server: 200 with the header while the token lives; revoked, its 401 is the answer."""
+    """Real server: 200 with the header until it expires; once revoked, its 401 is returned."""
     watch = Watch(context)
     carried: list[str | None] = []
     context.on("request", lambda r: carried.append(r.headers.get("x-quiet")))
@@ -737,7 +737,7 @@ async def test_a_quiet_request_goes_with_a_living_token_and_refreshes_nothing(
 
 @pytest.mark.parametrize("refreshes", ["/refresh", None])
 async def test_a_quiet_request_keeps_no_session_alive(page: Page, refreshes: str | None) -> None:
-    """At 1 s left it is sent as it is, with 0 s left not at all; a successor is not taken up."""
+    """With 1 s left it is sent unchanged, with 0 s left not at all; a successor is ignored."""
     answer = await run(
         page,
         STUB
@@ -763,7 +763,7 @@ async def test_a_quiet_request_keeps_no_session_alive(page: Page, refreshes: str
 
 
 async def test_a_quiet_request_elsewhere_is_a_plain_one(page: Page) -> None:
-    """Another origin gets neither token nor header, living or not."""
+    """Another origin gets neither token nor header."""
     answer = await run(
         page,
         STUB

@@ -1,4 +1,4 @@
-"""The browser's module as a file: its size, its types, what it never names."""
+"""The browser module as a file: its size, its types, and no storage."""
 
 import gzip
 import json
@@ -9,13 +9,13 @@ from linqi.browser import FOLDER
 
 
 def test_the_module_is_small() -> None:
-    """At most 5,100 bytes by gzip, comments and all."""
+    """At most 5,100 bytes with gzip, comments included."""
     size = len(gzip.compress((FOLDER / "linqi.js").read_bytes(), 9, mtime=0))
     assert size <= 5_100
 
 
 def test_the_folder_is_a_package_of_the_same_version() -> None:
-    """package.json names files that are there, and the version of the Python package."""
+    """package.json lists existing files, and the version of the Python package."""
     described = json.loads((FOLDER / "package.json").read_text())
     assert described["version"] == linqi.__version__
     assert all((FOLDER / name).is_file() for name in described["files"])
@@ -39,7 +39,7 @@ def test_every_export_has_a_type() -> None:
 
 
 def test_no_storage_is_ever_used() -> None:
-    """The module names no place where a token could be kept."""
+    """The module refers to no storage in which a token could be kept."""
     source = (FOLDER / "linqi.js").read_text()
     for name in ("localStorage", "sessionStorage", "indexedDB", "caches", "document.cookie"):
         assert name not in source

@@ -1,4 +1,4 @@
-"""The Python client against a real server: renewed in time, once, and never lost."""
+"""The Python client against a real server: one renewal in time, and no request lost."""
 
 import asyncio
 import dataclasses
@@ -31,7 +31,7 @@ from tokens import good_claims, make
 
 
 async def test_two_hundred_tasks_at_expiry_make_one_refresh(dual_server: str) -> None:
-    """All wait for it, all are answered, and they share the new token."""
+    """All wait for it, all get a response, and they share the new token."""
     auth = Counting(f"{dual_server}/refresh", login(dual_server))
     async with httpx2.AsyncClient(base_url=dual_server, auth=auth, timeout=20) as client:
         expire(auth)
@@ -41,7 +41,7 @@ async def test_two_hundred_tasks_at_expiry_make_one_refresh(dual_server: str) ->
 
 
 def test_sixteen_threads_at_expiry_make_one_refresh(dual_server: str) -> None:
-    """The flight is shared across threads, too."""
+    """One renewal is shared across threads, too."""
     auth = Counting(f"{dual_server}/refresh", login(dual_server))
     statuses: list[int] = []
     start = threading.Barrier(16)
@@ -63,7 +63,7 @@ def test_sixteen_threads_at_expiry_make_one_refresh(dual_server: str) -> None:
 
 @pytest.mark.parametrize(("auth_class", "library"), [(RefreshingAuth, httpx2), (HttpxAuth, httpx)])
 def test_both_libraries_are_served(dual_server: str, auth_class: Any, library: Any) -> None:
-    """httpx2 and httpx: fresh, then refused and retried, sync and async."""
+    """httpx2 and httpx: a fresh token, then a refused one and a retry, sync and async."""
     auth = auth_class(f"{dual_server}/refresh", login(dual_server))
     with library.Client(base_url=dual_server, auth=auth) as client:
         assert client.get("/me").status_code == 200
@@ -94,7 +94,7 @@ def test_a_token_goes_to_its_own_origin_only(dual_server: str) -> None:
 
 
 async def test_a_dead_server_ends_no_session(dual_server: str) -> None:
-    """While it is away the token is used as long as it lives; afterwards a clear error."""
+    """While the server is down the token is used until it expires; then a clear error is raised."""
     auth = RefreshingAuth(
         "http://127.0.0.1:9/refresh", login(dual_server), sleep=lambda _: asyncio.sleep(0)
     )
@@ -107,7 +107,7 @@ async def test_a_dead_server_ends_no_session(dual_server: str) -> None:
 
 
 async def test_a_session_that_is_over_is_one_clear_error_for_all(dual_server: str) -> None:
-    """Every waiter hears the same; nothing is tried again."""
+    """Every waiter gets the same error; no refresh is repeated."""
     tokens = login(dual_server)
     httpx2.post(f"{dual_server}/logout", json={"refresh_token": tokens.refresh_token})
     auth = Counting(f"{dual_server}/refresh", tokens)
@@ -122,8 +122,8 @@ async def test_a_session_that_is_over_is_one_clear_error_for_all(dual_server: st
     assert auth.posts == 1
 
 
-async def test_who_is_cancelled_takes_no_renewal_along(dual_server: str) -> None:
-    """The one that began it leaves; it is finished all the same, and once."""
+async def test_cancelling_a_request_does_not_cancel_the_renewal(dual_server: str) -> None:
+    """The request that started it is cancelled; the renewal ends all the same, and once."""
     auth = Counting(f"{dual_server}/refresh", login(dual_server))
     async with httpx2.AsyncClient(base_url=dual_server, auth=auth, timeout=20) as client:
         expire(auth)
@@ -137,14 +137,14 @@ async def test_who_is_cancelled_takes_no_renewal_along(dual_server: str) -> None
 
 
 def pair(clock: float, life: float, sequence: int, **claims: Any) -> ClientTokens:
-    """Give tokens that live for `life` from `clock` on."""
+    """Return tokens that live for `life` from `clock` on."""
     key = Key.from_secret(b"k" * 16 + b"0123456789abcdef")
     token = make(key, good_claims(**{"iat": clock, "exp": clock + life, "sid": "s1"} | claims))
     return ClientTokens(access_token=token, refresh_token=f"r{sequence}", sequence=sequence)
 
 
 class Desk:
-    """A `TokenRenewal` in a time that is moved by hand, whose token is near expiry."""
+    """A `TokenRenewal` whose clock is moved by hand and whose token is near expiry."""
 
     def __init__(self, storage: TokenStorage | None = None) -> None:
         self.now = 1_800_000_000.0
@@ -159,24 +159,24 @@ class Desk:
         self.now += 601
 
     def lead(self) -> Future[None]:
-        """Begin a renewal."""
+        """Start a renewal."""
         plan = self.renewal.plan()
         assert plan.is_leader
         assert plan.flight is not None
         return plan.flight
 
     def answer(self, sequence: int, presented: str = "r1", **claims: Any) -> PostResponse:
-        """Give a good answer of the refresh route."""
+        """Return a successful response of the refresh route."""
         body = msgspec.to_builtins(pair(self.now, 900, sequence, **claims))
         return PostResponse(status=200, body=body, presented=presented)
 
     def sequence(self) -> int:
-        """Give that of the tokens at hand."""
+        """Return the sequence of the current tokens."""
         assert self.renewal.tokens is not None
         return self.renewal.tokens.sequence
 
 
-def test_near_expiry_everybody_goes_on_and_one_begins_the_renewal() -> None:
+def test_near_expiry_one_caller_starts_the_renewal_and_none_waits() -> None:
     """Advisory: all send the old token; mandatory: all wait for the one renewal."""
     desk = Desk()
     leader = desk.renewal.plan()
@@ -197,8 +197,8 @@ def test_near_expiry_everybody_goes_on_and_one_begins_the_renewal() -> None:
     assert desk.renewal.renewals == 1
 
 
-def test_a_leader_that_is_gone_is_given_up() -> None:
-    """A fork, a killed thread, a loop that was closed: after 30 s the next caller leads."""
+def test_a_renewal_that_never_ends_is_abandoned() -> None:
+    """After a fork, a killed thread or a closed loop the next caller leads after 30 s."""
     desk = Desk()
     lost = desk.lead()
     desk.now += 29.9
@@ -214,7 +214,7 @@ def test_a_leader_that_is_gone_is_given_up() -> None:
 
 
 def test_a_transient_failure_backs_off_and_uses_the_old_token() -> None:
-    """The next attempt comes later; the token is used while it lives, then it is an error."""
+    """The next attempt is delayed; the token is used until it expires, then an error is raised."""
     desk = Desk()
     for backoff in (0.5, 1.0, 2.0):
         desk.renewal.settle(desk.lead(), PostResponse(status=503))
@@ -231,8 +231,8 @@ def test_a_transient_failure_backs_off_and_uses_the_old_token() -> None:
 
 
 @pytest.mark.parametrize(("asked_for", "waits"), [(0, 0.5), (12, 12), (86_400, 300)])
-def test_retry_after_puts_the_next_attempt_off(asked_for: float, waits: float) -> None:
-    """For as long as the server asks, but for no more than 300 s."""
+def test_retry_after_delays_the_next_attempt(asked_for: float, waits: float) -> None:
+    """By the time that the server asks for, but by at most 300 s."""
     desk = Desk()
     desk.renewal.settle(desk.lead(), PostResponse(status=429, retry_after=asked_for))
     token = desk.renewal.plan().token
@@ -254,7 +254,7 @@ def test_retry_after_puts_the_next_attempt_off(asked_for: float, waits: float) -
     ],
 )
 def test_answers_that_say_nothing_end_no_session(answer: PostResponse) -> None:
-    """Only ``invalid_grant`` does."""
+    """Only ``invalid_grant`` ends a session."""
     desk = Desk()
     desk.renewal.settle(desk.lead(), dataclasses.replace(answer, presented="r1"))
     assert desk.renewal.plan().token
@@ -262,7 +262,7 @@ def test_answers_that_say_nothing_end_no_session(answer: PostResponse) -> None:
 
 
 def test_a_late_answer_never_overwrites_a_newer_token() -> None:
-    """By the sequence within a session; one about a session before says nothing of this one."""
+    """The sequence decides within a session; a response about an earlier session is ignored."""
     desk = Desk()
     flight = desk.lead()
     desk.renewal.sign_in(pair(desk.now, 900, 5))
@@ -282,10 +282,10 @@ def test_a_late_answer_never_overwrites_a_newer_token() -> None:
 
 
 @pytest.mark.parametrize("life", [900, 0, -5])
-def test_a_renewal_that_helps_nobody_is_not_repeated_at_once(life: float) -> None:
-    """The same access token again, or one that is over: the next attempt waits, and so it is told.
+def test_a_useless_renewal_is_not_repeated_at_once(life: float) -> None:
+    """The same access token again, or an expired one, delays the next attempt and is an error.
 
-    Otherwise everybody who waits would post again at once, for as long as the server does so.
+    Otherwise each waiting request would post again at once, without end.
     """
     desk = Desk()
     assert desk.renewal.tokens is not None
@@ -301,8 +301,8 @@ def test_a_renewal_that_helps_nobody_is_not_repeated_at_once(life: float) -> Non
     assert desk.renewal.plan(refused).is_leader
 
 
-def test_a_login_without_a_token_leaves_nobody_signed_in() -> None:
-    """Neither the new tokens nor the ones before serve."""
+def test_a_login_without_a_token_leaves_no_session() -> None:
+    """Neither the new tokens nor the earlier ones are used."""
     desk = Desk()
     with pytest.raises(MalformedToken):
         desk.renewal.sign_in(ClientTokens(access_token="garbage", refresh_token="r"))
@@ -312,7 +312,7 @@ def test_a_login_without_a_token_leaves_nobody_signed_in() -> None:
 
 
 def test_of_two_answers_to_one_token_the_later_successor_stays() -> None:
-    """A leader that was given up may bring the newer one: the server superseded the other."""
+    """An abandoned renewal may bring the newer one: the server has superseded the other."""
     desk = Desk()
     lost = desk.lead()
     desk.now += 30
@@ -324,7 +324,7 @@ def test_of_two_answers_to_one_token_the_later_successor_stays() -> None:
 
 
 def test_a_successor_is_taken_up_only_if_it_is_one() -> None:
-    """Later, of the same session of the same user, a JWT, and fit for a header."""
+    """It expires later, names the same session and user, is a JWT, and may be a header."""
     desk = Desk()
     good = pair(desk.now, 1200, 1).access_token
     for bad in (
@@ -347,7 +347,7 @@ def test_a_successor_is_taken_up_only_if_it_is_one() -> None:
 def test_a_storage_that_fails_costs_neither_request_nor_session(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    """The disk is full: it is said in the log, once, without the token."""
+    """The disk is full: it is logged once, without the token."""
 
     class Full(MemoryStorage):
         def save(self, tokens: ClientTokens | None) -> None:
@@ -365,7 +365,7 @@ def test_a_storage_that_fails_costs_neither_request_nor_session(
 
 
 def test_what_another_process_has_kept_is_taken_up() -> None:
-    """A later pair of the session, or another session of the user; not another user's."""
+    """Later tokens of the session, or another session of the user; not those of another user."""
     storage = MemoryStorage()
     desk = Desk(storage)
     assert not desk.renewal.reload()
@@ -384,7 +384,7 @@ def test_what_another_process_has_kept_is_taken_up() -> None:
 
 
 def test_the_end_of_a_session_leaves_another_process_login_alone() -> None:
-    """Only the tokens that this process kept are removed."""
+    """Only the tokens that this process saved are removed."""
     storage = MemoryStorage()
     desk = Desk(storage)
     storage.tokens = other = pair(desk.now, 900, 0, sub="bob")
@@ -397,7 +397,7 @@ def test_the_end_of_a_session_leaves_another_process_login_alone() -> None:
 
 
 def test_a_refresh_token_alone_is_enough_to_begin() -> None:
-    """A storage may keep no more; the first request then waits for an access token."""
+    """A storage may keep no access token; the first request then waits for one."""
     renewal = TokenRenewal(storage=MemoryStorage(ClientTokens(access_token="", refresh_token="r1")))
     plan = renewal.plan()
     assert (plan.token, plan.is_leader) == ("", True)
@@ -408,7 +408,7 @@ def test_a_refresh_token_alone_is_enough_to_begin() -> None:
 
 
 def test_tokens_are_kept_in_a_private_file(tmp_path: Path) -> None:
-    """Mode 0600, whole, forgotten at sign-out; a broken file is no tokens."""
+    """Mode 0600, atomic, removed at sign-out; a damaged file counts as empty."""
     storage = FileStorage(tmp_path / "tokens.json")
     assert storage.load() is None
     desk = pair(1_800_000_000, 900, 3)
@@ -428,14 +428,14 @@ def test_tokens_are_kept_in_a_private_file(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "token", ["", "a", "a.b.c", "a.e30.c", "a.eyJleHAiOiJ4In0.c", "a.eyJleHAiOjFlOTk5fQ.c"]
 )
-def test_what_is_no_token_is_said_so(token: str) -> None:
-    """A client reads exp without trust, and not from anything."""
+def test_a_malformed_access_token_is_refused(token: str) -> None:
+    """A client reads exp without verification, but only from a JWT."""
     with pytest.raises(MalformedToken):
         read_claims(token)
 
 
-def test_a_refresh_url_that_is_none_is_refused() -> None:
-    """Before anything is sent."""
+def test_a_malformed_refresh_url_is_refused() -> None:
+    """At construction, before anything is sent."""
     for url in ("", "/refresh", "ftp://x/refresh", "https://x:99999/refresh", "https:///x"):
         with pytest.raises(ConfigurationError):
             RefreshingAuth(url)

@@ -1,4 +1,4 @@
-"""Bodies after a 401: sent again where they can be; else the refused token is remembered."""
+"""Bodies after a 401: sent again if possible; otherwise the refused token is remembered."""
 
 import asyncio
 import io
@@ -20,7 +20,7 @@ ALICE = {"username": "alice", "password": "any"}
 
 @pytest.fixture(scope="module")
 def echo_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """Give a server with dual tokens whose /echo answers with what it was sent."""
+    """Return the URL of a server with dual tokens whose /echo returns what it was sent."""
     log = tmp_path_factory.mktemp("echo") / "log"
     environment = {"PYTHONPATH": str(Path(__file__).parent)}
     with running(["echo_app", "0"], log, health="/", environment=environment) as url:
@@ -29,25 +29,25 @@ def echo_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 @pytest.fixture(params=[(httpx2, Counting), (httpx, CountingHttpx)], ids=["httpx2", "httpx"])
 def kind(request: pytest.FixtureRequest) -> Any:
-    """Give each library with its door."""
+    """Return each library with its auth class."""
     return request.param
 
 
 def refused(server: str, auth_class: Any) -> Any:
-    """Give a client of a living session whose access token the server refuses."""
+    """Return a client of a valid session whose access token the server refuses."""
     answer = httpx2.post(f"{server}/login", json=ALICE).raise_for_status()
     return auth_class(f"{server}/refresh", forged(tokens_of(answer.json(), None)))
 
 
 def stream() -> Iterator[bytes]:
-    """Give a body that can be read once."""
+    """Return a body that can be read once."""
     yield b"once"
 
 
 def test_a_multipart_body_whose_parts_can_seek_is_sent_again(
     echo_server: str, kind: Any, tmp_path: Path
 ) -> None:
-    """A file, bytes and a field reach the server whole with the second try."""
+    """A file, bytes and a field reach the server complete on the second try."""
     library, auth_class = kind
     auth = refused(echo_server, auth_class)
     path = tmp_path / "report.txt"
@@ -77,7 +77,7 @@ async def test_an_asynchronous_multipart_body_is_sent_again(echo_server: str, ki
 
 
 def test_a_401_at_a_stream_makes_the_next_request_renew_first(echo_server: str, kind: Any) -> None:
-    """The stream is not sent twice; what comes next is sent once, with a new token."""
+    """The stream is not sent twice; the next request is sent once, with a new token."""
     library, auth_class = kind
     auth = refused(echo_server, auth_class)
     with library.Client(base_url=echo_server, auth=auth) as client:
@@ -93,7 +93,7 @@ def test_a_401_at_a_stream_makes_the_next_request_renew_first(echo_server: str, 
 async def test_a_401_at_an_asynchronous_stream_makes_the_next_request_renew_first(
     echo_server: str, kind: Any
 ) -> None:
-    """The same for the asynchronous clients, and all that come next wait for one renewal."""
+    """The same for the asynchronous clients; all following requests wait for one renewal."""
     library, auth_class = kind
     auth = refused(echo_server, auth_class)
 
@@ -109,7 +109,7 @@ async def test_a_401_at_an_asynchronous_stream_makes_the_next_request_renew_firs
 
 
 class Once(io.BytesIO):
-    """A file as a socket gives it: it is read once, and cannot seek."""
+    """A file like that of a socket: it can be read once and cannot seek."""
 
     def seekable(self) -> bool:
         """Return False."""
@@ -125,7 +125,7 @@ class Once(io.BytesIO):
 
 
 def test_a_multipart_body_that_cannot_seek_is_not_sent_again(echo_server: str, kind: Any) -> None:
-    """Its bytes are gone after the first time: the answer is the 401, and no half of a body."""
+    """It can be read only once: the 401 is returned, and no partial body is sent."""
     library, auth_class = kind
     auth = refused(echo_server, auth_class)
     with library.Client(base_url=echo_server, auth=auth) as client:
@@ -138,7 +138,7 @@ def test_a_multipart_body_that_cannot_seek_is_not_sent_again(echo_server: str, k
 
 
 def test_a_token_that_was_refused_is_forgotten_with_its_session(echo_server: str) -> None:
-    """A doubt is about one token: a new login is sent at once."""
+    """Only the refused token is affected: the token of a new login is sent at once."""
     auth = refused(echo_server, Counting)
     with httpx2.Client(base_url=echo_server, auth=auth) as client:
         assert client.post("/echo", content=stream()).status_code == 401

@@ -26,7 +26,7 @@ Send = Callable[..., Any]
 
 @pytest.fixture
 async def proxy(dual_server: str) -> AsyncIterator[Proxy]:
-    """Give a relay to the server, whose lines can be cut."""
+    """Return a proxy in front of the server whose connections can be cut."""
     port = int(dual_server.rpartition(":")[2])
     async with Proxy(("127.0.0.1", port)).running() as relay:
         yield relay
@@ -34,19 +34,19 @@ async def proxy(dual_server: str) -> AsyncIterator[Proxy]:
 
 @pytest.fixture(params=[httpx2, httpx], ids=["httpx2", "httpx"])
 def library(request: pytest.FixtureRequest) -> Any:
-    """Give each of the libraries that have a door."""
+    """Return each of the two libraries."""
     return request.param
 
 
 @pytest.fixture
 def counting(library: Any) -> Any:
-    """Give the class that keeps its requests signed in, and counts."""
+    """Return the auth class that counts its renewals."""
     return Counting if library is httpx2 else CountingHttpx
 
 
 @pytest.fixture(params=["async", "sync"])
 def send(request: pytest.FixtureRequest, proxy: Proxy, library: Any) -> Send:
-    """Give a way to send requests at once, by the client of either kind."""
+    """Return a function that sends concurrent requests with either kind of client."""
     base = f"http://127.0.0.1:{proxy.port}"
 
     async def sending(auth: Any, method: str, count: int) -> list[Any]:
@@ -60,7 +60,7 @@ def send(request: pytest.FixtureRequest, proxy: Proxy, library: Any) -> Send:
             return await asyncio.gather(*calls, return_exceptions=True)
 
     async def call(auth: Any, method: str = "GET", count: int = 1) -> list[Any]:
-        """Give the status of each request, or the kind of its error."""
+        """Return the status of each request, or the class of its error."""
         how = sending if request.param == "async" else sending_sync
         results = await how(auth, method, count)
         return [
@@ -73,12 +73,12 @@ def send(request: pytest.FixtureRequest, proxy: Proxy, library: Any) -> Send:
 
 @pytest.fixture
 def auth(dual_server: str, proxy: Proxy, counting: Any) -> Any:
-    """Give a client that signed in a moment ago."""
+    """Return a client that has just signed in."""
     return counting(f"http://127.0.0.1:{proxy.port}/refresh", login(dual_server))
 
 
 def sequence(auth: RefreshingFlow) -> int:
-    """Give that of the tokens at hand: how often the session was rotated."""
+    """Return the sequence of the current tokens: the number of rotations."""
     assert auth.renewal.tokens is not None
     return auth.renewal.tokens.sequence
 
@@ -90,7 +90,7 @@ def sequence(auth: RefreshingFlow) -> int:
 async def test_a_fault_of_a_refresh_loses_no_request(
     proxy: Proxy, auth: Counting, send: Send, mode: str, times: int, posts: int
 ) -> None:
-    """The token is over; the same refresh token is presented until it is answered: one rotation."""
+    """With an expired token the same refresh token is posted until a response: one rotation."""
     expire(auth)
     proxy.set(mode, only=b"/refresh", times=times)
     assert await send(auth, count=20) == [200] * 20
@@ -106,12 +106,12 @@ async def test_a_fault_of_a_refresh_loses_no_request(
 async def test_near_expiry_no_request_waits_for_a_refresh_that_fails(
     proxy: Proxy, auth: Counting, send: Send, mode: str
 ) -> None:
-    """The old token serves while it lives, and the session goes on afterwards."""
+    """The old token is used until it expires, and the session goes on afterwards."""
     held = auth.renewal._held
     assert held is not None
     auth.renewal._wall = Elsewhen(held.life - held.advisory + 0.05)
     assert auth.renewal.plan().token
-    auth.renewal._flight = None  # that was a look, and nobody leads
+    auth.renewal._flight = None  # that plan is not executed
     is_over = threading.Event()
 
     async def pause(seconds: float) -> None:
@@ -133,10 +133,8 @@ async def test_near_expiry_no_request_waits_for_a_refresh_that_fails(
     assert sequence(auth) in (1, 2)
 
 
-async def test_a_server_that_is_away_too_long_is_one_clear_error(
-    proxy: Proxy, auth: Counting, send: Send
-) -> None:
-    """The token is over and every try is lost: Unavailable for all, and then all is well again."""
+async def test_a_long_outage_is_one_clear_error(proxy: Proxy, auth: Counting, send: Send) -> None:
+    """Expired token, every attempt lost: Unavailable for all; after the outage requests succeed."""
     expire(auth)
     proxy.set("cut", only=b"/refresh")
     auth.keeps_the_clock = True
@@ -150,10 +148,10 @@ async def test_a_server_that_is_away_too_long_is_one_clear_error(
 
 @pytest.mark.parametrize("method", ["GET", "POST"])
 @pytest.mark.parametrize("mode", ["lose_reply", "cut"])
-async def test_a_lost_request_is_said_and_never_sent_twice(
+async def test_a_lost_request_raises_and_is_never_sent_twice(
     proxy: Proxy, auth: Counting, send: Send, library: Any, mode: str, method: str
 ) -> None:
-    """Whether it was done nobody knows: that is the caller's to judge. The session goes on."""
+    """The server may have executed it, so the caller decides. The session goes on."""
     proxy.set(mode, only=b"/me", times=1)
     (error,) = await send(auth, method)
     assert issubclass(error, library.TransportError)
@@ -163,7 +161,7 @@ async def test_a_lost_request_is_said_and_never_sent_twice(
 
 
 async def test_a_slow_reply_is_only_slow(proxy: Proxy, auth: Counting, send: Send) -> None:
-    """It is waited for, and sent once."""
+    """The client waits for it and sends the request once."""
     proxy.set("slow", only=b"/me")
     assert await send(auth, count=3) == [200] * 3
     assert len([line for line in proxy.seen if b"/me" in line]) == 3
@@ -172,7 +170,7 @@ async def test_a_slow_reply_is_only_slow(proxy: Proxy, auth: Counting, send: Sen
 async def test_a_lost_reply_of_the_second_try_is_not_tried_again(
     proxy: Proxy, auth: Counting, send: Send, library: Any
 ) -> None:
-    """After a 401 there is one more try, and its fate is told."""
+    """After a 401 there is one more try, and its error is raised."""
     tokens = auth.renewal.tokens
     assert tokens is not None
     auth.renewal.sign_in(forged(tokens))
@@ -192,7 +190,7 @@ async def test_a_lost_reply_of_the_second_try_is_not_tried_again(
 async def test_a_late_answer_does_not_overwrite_a_newer_one(
     proxy: Proxy, dual_server: str, send: Send, counting: Any
 ) -> None:
-    """The first refresh hangs and is given up, two more are answered, then its reply arrives."""
+    """The first refresh hangs and is abandoned, two more succeed, then its response arrives."""
     auth = counting(f"http://127.0.0.1:{proxy.port}/refresh", login(dual_server))
     settled: list[int] = []
     real = auth.renewal.settle
@@ -225,7 +223,7 @@ async def test_a_late_answer_does_not_overwrite_a_newer_one(
 
 @pytest.fixture
 def rogue() -> Iterator[Callable[..., Any]]:
-    """Give a maker of clients whose server answers as a function says."""
+    """Return a function that makes clients whose server answers with a given function."""
 
     def make(answer: Callable[[httpx2.Request], httpx2.Response]) -> httpx2.AsyncClient:
         return httpx2.AsyncClient(transport=httpx2.MockTransport(answer))
@@ -253,7 +251,7 @@ HOSTILE: dict[str, Callable[[], httpx2.Response]] = {
 async def test_an_answer_of_hostile_form_ends_no_session(
     dual_server: str, rogue: Callable[..., Any], kind: str
 ) -> None:
-    """It is read to 64 KiB, believed in nothing, followed nowhere; the old token serves on."""
+    """It is read to 64 KiB, not trusted, no redirect is followed; the old token stays in use."""
     asked: list[str] = []
 
     def answer(request: httpx2.Request) -> httpx2.Response:
@@ -280,7 +278,7 @@ async def test_an_answer_of_hostile_form_ends_no_session(
 async def test_a_client_that_follows_redirects_posts_no_token_elsewhere(
     dual_server: str, rogue: Callable[..., Any]
 ) -> None:
-    """Even where the client that was given would: 307 repeats the body."""
+    """Even if the given client would follow them: a 307 repeats the body."""
     asked: list[str] = []
 
     def answer(request: httpx2.Request) -> httpx2.Response:
@@ -304,7 +302,7 @@ async def test_a_client_that_follows_redirects_posts_no_token_elsewhere(
 async def test_a_redirect_to_another_origin_takes_no_token_and_gives_none(
     dual_server: str,
 ) -> None:
-    """Neither its X-Refresh-Token nor its 401 is our server's word."""
+    """Neither its X-Refresh-Token nor its 401 is trusted."""
     tokens = login(dual_server)
     newer = login(dual_server).access_token
     heard: list[Any] = []
@@ -327,7 +325,7 @@ async def test_a_redirect_to_another_origin_takes_no_token_and_gives_none(
 
 
 def test_a_renewal_near_the_end_of_a_program_is_kept(dual_server: str, tmp_path: Path) -> None:
-    """The main thread is over; the thread of the renewal is waited for, and the file is new."""
+    """The program waits for the thread of the renewal, and the new tokens are in the file."""
     path = tmp_path / "tokens"
     tokens = login(dual_server)
     FileStorage(path).save(tokens)
@@ -366,7 +364,7 @@ with httpx2.Client(base_url=server, auth=auth) as client:
 
 
 def test_two_processes_with_one_file_share_a_renewal(tmp_path: Path, dual_server: str) -> None:
-    """The second takes up what the first has kept; at the same moment both get one successor."""
+    """The second uses what the first has saved; at the same moment both get one successor."""
     path = tmp_path / "tokens"
     FileStorage(path).save(login(dual_server))
     command = [sys.executable, "-c", WORKER, dual_server, str(path)]
@@ -398,14 +396,14 @@ def test_two_processes_with_one_file_share_a_renewal(tmp_path: Path, dual_server
 
 
 def tell(worker: "subprocess.Popen[str]") -> None:
-    """Let it forget its access token and make a request."""
+    """Let the worker drop its access token and make a request."""
     assert worker.stdin is not None
     worker.stdin.write("\n")
     worker.stdin.flush()
 
 
 def answer_of(worker: "subprocess.Popen[str]") -> Any:
-    """Give its status, how often it posted so far, and the sequence it holds."""
+    """Return its status, its number of POST requests so far, and its sequence."""
     assert worker.stdout is not None
     return json.loads(worker.stdout.readline())
 

@@ -1,4 +1,4 @@
-"""The origins that a token may be sent to: those that are named, and no others."""
+"""A token is sent to the configured origins and to no others."""
 
 import threading
 from collections.abc import Iterator
@@ -17,7 +17,7 @@ from signed_in import login
 
 
 class Api:
-    """A server that notes which token came, and redirects where it is told to."""
+    """A server that records the tokens of requests, and redirects to a given URL."""
 
     def __init__(self, url: str) -> None:
         self.url = url
@@ -73,7 +73,7 @@ def test_a_token_is_sent_to_the_origins_that_are_named(
 def test_a_redirect_takes_no_token_to_another_origin(
     dual_server: str, auth_class: Any, library: Any
 ) -> None:
-    """Neither to a stranger nor, as in browsers, to another origin that is named."""
+    """Neither to an unknown origin nor, as in browsers, to another configured one."""
     tokens = login(dual_server)
     with serving() as api, serving() as other, serving() as stranger:
         origins = [api.url, other.url]
@@ -103,7 +103,7 @@ def test_a_redirect_takes_no_token_to_another_origin(
     ],
 )
 def test_what_is_no_origin_is_refused(origin: str) -> None:
-    """All faults at construction, without the text, which may hold a password."""
+    """All faults at construction, without the text, which may contain a password."""
     with pytest.raises(ConfigurationError) as caught:
         RefreshingAuth("https://shop.example/refresh", origins=["https://a.example", origin])
     (fault,) = caught.value.faults
@@ -112,6 +112,6 @@ def test_what_is_no_origin_is_refused(origin: str) -> None:
 
 
 def test_a_single_origin_without_a_list_is_refused() -> None:
-    """A string would be taken for as many origins as it has letters."""
+    """A string would be read as a list of its characters."""
     with pytest.raises(ConfigurationError, match="expected a list"):
         RefreshingAuth("https://shop.example/refresh", origins="https://api.shop.example")

@@ -43,9 +43,9 @@ os._exit(os.waitstatus_to_exitcode(status))
 
 
 def test_a_child_after_fork_renews_without_its_parents_threads(dual_server: str) -> None:
-    """A lock that another thread held, and a renewal that was under way, stay with the parent.
+    """The child is not blocked by a lock or a renewal of a thread of its parent.
 
-    Without the handler of ``fork`` the child waits for that lock for ever.
+    Without the handler of ``fork`` it would wait for that lock for ever.
     """
     tokens = login(dual_server)
     command = [sys.executable, "-c", FORKED, dual_server, tokens.access_token, tokens.refresh_token]
@@ -82,7 +82,7 @@ with httpx.Client(base_url=server, auth=auth) as client:
 
 
 def test_under_gevent_a_renewal_that_raises_settles_at_once(dual_server: str) -> None:
-    """The waiter hears it at once, where it waited 30 s; the next renewal succeeds."""
+    """The waiter gets the error at once instead of after 30 s; the next renewal succeeds."""
     tokens = login(dual_server)
     command = [sys.executable, "-W", "error::RuntimeWarning", "-c", GEVENT]
     command += [dual_server, tokens.access_token, tokens.refresh_token]

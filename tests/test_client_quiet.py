@@ -1,4 +1,4 @@
-"""Quiet requests of the Python client: they renew nothing, and fail before they are sent."""
+"""Quiet requests of the Python client: they cause no renewal, and fail before they are sent."""
 
 import asyncio
 import time
@@ -27,7 +27,7 @@ BOTH = [(Counting, httpx2), (CountingHttpx, httpx)]
 def test_a_quiet_request_of_an_expired_token_is_not_sent(
     dual_server: str, auth_class: Any, library: Any
 ) -> None:
-    """It fails with quiet_expired and posts no refresh; the next loud one renews."""
+    """It fails with quiet_expired and causes no refresh; the next normal request renews."""
     auth = auth_class(f"{dual_server}/refresh", login(dual_server))
     sent: list[Any] = []
     hooks = {"request": [sent.append]}
@@ -53,7 +53,7 @@ def test_a_quiet_request_of_an_expired_token_is_not_sent(
 
 
 def test_a_quiet_request_near_expiry_renews_nothing(dual_server: str) -> None:
-    """Advisory and mandatory: the token at hand is sent as long as it lives."""
+    """Advisory and mandatory: the current token is sent until it expires."""
     auth = Counting(f"{dual_server}/refresh", login(dual_server))
     with httpx2.Client(base_url=dual_server, auth=auth) as client:
         for left in (250, 10, 1):
@@ -65,7 +65,7 @@ def test_a_quiet_request_near_expiry_renews_nothing(dual_server: str) -> None:
 
 
 def test_a_quiet_request_that_is_refused_renews_nothing(dual_server: str) -> None:
-    """The 401 is the answer, and no second try follows."""
+    """The 401 is returned, and no second try follows."""
     auth = Counting(f"{dual_server}/refresh", forged(login(dual_server)))
     with httpx2.Client(base_url=dual_server, auth=auth) as client:
         assert client.get("/me", **QUIET).status_code == 401
@@ -74,7 +74,7 @@ def test_a_quiet_request_that_is_refused_renews_nothing(dual_server: str) -> Non
 
 
 def test_a_quiet_request_without_a_session_is_signed_out(dual_server: str) -> None:
-    """As any other request: there is nothing to wait for."""
+    """As for any other request."""
     auth = Counting(f"{dual_server}/refresh", login(dual_server))
     auth.renewal.sign_out()
     with httpx2.Client(base_url=dual_server, auth=auth) as client, pytest.raises(SignedOut):
@@ -82,7 +82,7 @@ def test_a_quiet_request_without_a_session_is_signed_out(dual_server: str) -> No
 
 
 def test_a_request_elsewhere_is_as_it_was(dual_server: str) -> None:
-    """Where no token is sent, quiet means nothing, and no header tells of it."""
+    """A request without a token does not carry the quiet header either."""
     auth = RefreshingAuth(
         "https://shop.example/refresh", login(dual_server), quiet_header="X-Quiet"
     )
@@ -98,7 +98,7 @@ def test_a_request_elsewhere_is_as_it_was(dual_server: str) -> None:
 async def test_a_sliding_session_is_not_extended(
     auth_class: Any, library: Any, header: str | None
 ) -> None:
-    """By the header the server sends no successor; without it the client takes none up."""
+    """With the header the server sends no successor; without it the client ignores one."""
     heard: list[Any] = []
     clock = FakeClock(time.time() - 700)
     signer = signer_of(Key.generate("HS256"))

@@ -1,4 +1,4 @@
-"""When a key set is fetched again and how long it is believed: decisions without I/O."""
+"""When a key set is fetched again and how long it is trusted: decisions without I/O."""
 
 import dataclasses
 import itertools
@@ -16,7 +16,7 @@ NEW = Schedule(settings=SETTINGS)
 
 
 def test_a_set_is_cold_fresh_stale_then_expired() -> None:
-    """RFC 9111, section 4.2, with RFC 5861's stale-if-error bounded; the ends are exclusive."""
+    """RFC 9111, section 4.2, with stale-if-error of RFC 5861 bounded; the ends are exclusive."""
     held = NEW.started(0, is_forced=False).succeeded(0, 600, 0)
     assert NEW.status(1e9) == "cold"
     seen = [held.status(now) for now in (0, 599.9, 600, 4199.9, 4200)]
@@ -24,7 +24,7 @@ def test_a_set_is_cold_fresh_stale_then_expired() -> None:
 
 
 def test_j5_refresh_comes_at_eighty_percent_and_never_later() -> None:
-    """Chance only makes it earlier, so that processes drift apart."""
+    """The jitter only makes it earlier, so that processes do not fetch together."""
     assert NEW.succeeded(100, 600, 0).next_attempt_at == 580
     assert NEW.succeeded(100, 600, 1).next_attempt_at == pytest.approx(100 + 480 * 0.9)
 
@@ -39,13 +39,13 @@ def test_j1_failures_double_the_wait_up_to_the_longest() -> None:
 
 
 def test_an_attempt_under_way_counts_from_its_start() -> None:
-    """One that hangs allows no second beside it."""
+    """An attempt that hangs does not allow a second one."""
     assert not NEW.started(0, is_forced=True).may_force(29.9)
     assert NEW.started(0, is_forced=True).may_force(30)
 
 
 def test_a_scheduled_success_leaves_the_forced_attempt_free() -> None:
-    """A key that appears right after a refresh is found at once."""
+    """A key that is published right after a refresh is found at once."""
     assert NEW.started(0, is_forced=False).succeeded(0, 600, 0).may_force(0.1)
     assert not NEW.started(0, is_forced=True).succeeded(0, 600, 0).may_force(0.1)
 
@@ -106,13 +106,13 @@ def test_j1_no_history_makes_more_than_one_attempt_per_cooldown(
 def test_j5_cache_control_counts_within_bounds(
     cache_control: str, age: str, lifetime: float
 ) -> None:
-    """An issuer can neither make us ask every second nor keep a withdrawn key for a day."""
+    """An issuer can neither cause a fetch each second nor keep a withdrawn key for a day."""
     assert lifetime_of(cache_control, age, SETTINGS) == lifetime
 
 
 @given(st.text(), st.text())
 def test_j5_no_header_breaks_the_bounds(cache_control: str, age: str) -> None:
-    """Whatever is sent, the lifetime is within the settings."""
+    """For any text the lifetime is within the settings."""
     found = lifetime_of(cache_control, age, SETTINGS)
     assert SETTINGS.least_lifetime <= found <= SETTINGS.most_lifetime
 
@@ -120,7 +120,7 @@ def test_j5_no_header_breaks_the_bounds(cache_control: str, age: str) -> None:
 @pytest.mark.parametrize("field", [field.name for field in dataclasses.fields(RefreshSettings)])
 @pytest.mark.parametrize("value", [-1, float("nan"), float("inf"), "60", None, 1e9, True])
 def test_every_refresh_setting_has_bounds(field: str, value: object) -> None:
-    """A wrong number is a fault at construction, by name where it can be."""
+    """A wrong number is reported at construction, by name where one setting is wrong."""
     with pytest.raises(ConfigurationError):
         RefreshSettings(**{field: value})
 
@@ -145,7 +145,7 @@ def test_every_limit_has_bounds(field: str, value: object) -> None:
     ],
 )
 def test_j3_https_and_loopback_are_fetched_from(url: str) -> None:
-    """The addresses that real issuers and tests have."""
+    """The URLs of real issuers and of tests."""
     assert url_fault(url, "it") is None
 
 
@@ -175,10 +175,10 @@ def test_j3_https_and_loopback_are_fetched_from(url: str) -> None:
     ],
 )
 def test_j3_other_addresses_are_not(url: object) -> None:
-    """Schemes, user names, look-alikes of loopback, the metadata service of a cloud."""
+    """Other schemes, user names, look-alikes of loopback, a cloud's metadata service."""
     assert url_fault(url, "it") is not None
 
 
 def test_j4_a_remote_issuer_cannot_send_us_to_loopback() -> None:
-    """A jwks_uri on http loopback counts only for an issuer that is there itself."""
+    """A jwks_uri on http loopback is used only for an issuer on loopback."""
     assert url_fault("http://127.0.0.1/jwks", "it", is_plain_allowed=False) is not None

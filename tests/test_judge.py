@@ -1,4 +1,4 @@
-"""The client's judge, by the table that every language fulfils."""
+"""The client's judge, by the test vectors that every implementation passes."""
 
 import json
 from pathlib import Path
@@ -53,7 +53,7 @@ def test_a_token_only_ages(
     chance: float,
     pauses: list[float],
 ) -> None:
-    """Whatever the clocks: fresh, advisory, mandatory, expired come in that order, none again."""
+    """For any clocks: fresh, advisory, mandatory, expired follow in this order, and never back."""
     wall = WALL + (offset if has_date else min(0.0, offset))
     held = hold(
         issued_at=WALL,
@@ -76,7 +76,7 @@ def test_a_token_only_ages(
 
 @given(jump=st.floats(-1e7, 1e7))
 def test_a_wall_clock_that_jumps_never_lengthens_a_life(jump: float) -> None:
-    """Set back or ahead: what is left is at most what the monotonic clock says."""
+    """Set back or ahead: the life is at most that by the monotonic clock."""
     held = hold(
         issued_at=WALL, expires_at=WALL + 900, wall=WALL, monotonic=0.0, settings=JudgeSettings()
     )
@@ -84,13 +84,15 @@ def test_a_wall_clock_that_jumps_never_lengthens_a_life(jump: float) -> None:
 
 
 @pytest.mark.parametrize(
-    "changes",
+    ("name", "value"),
     [
-        {"advisory": -1}, {"mandatory": 301}, {"share": 0}, {"share": 1}, {"jitter": 0.6},
-        {"advisory": float("nan")}, {"advisory": "300"}, {"mandatory": True},
+        *(("advisory", value) for value in (-1, float("nan"), "300")),
+        *(("mandatory", value) for value in (301, True)),
+        *(("share", value) for value in (0, 1)),
+        ("jitter", 0.6),
     ],
-)  # fmt: skip
-def test_every_judge_setting_has_bounds(changes: dict[str, Any]) -> None:
-    """Found when the settings are made."""
+)
+def test_every_judge_setting_has_bounds(name: str, value: Any) -> None:
+    """A fault is found at construction."""
     with pytest.raises(ConfigurationError):
-        JudgeSettings(**changes)
+        JudgeSettings(**{name: value})

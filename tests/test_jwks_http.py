@@ -1,4 +1,4 @@
-"""One bounded GET over real sockets: what is asked for, what is inflated, how long to wait."""
+"""One bounded GET over real sockets: the request, decompression, and Retry-After."""
 
 import asyncio
 import gzip
@@ -64,13 +64,13 @@ class Answering:
 
 @pytest.fixture
 async def server() -> AsyncIterator[Answering]:
-    """Give a running server."""
+    """Return a running server."""
     async with Answering() as server:
         yield server
 
 
 async def test_a_key_set_is_asked_for_by_its_own_type(server: Answering) -> None:
-    """RFC 7517, section 8.5.2, then JSON, then anything: and gzip, which is read."""
+    """Accept prefers the type of RFC 7517, section 8.5.2, then JSON; gzip is accepted."""
     await server.get()
     (asked,) = server.asked
     assert asked["accept"] == "application/jwk-set+json, application/json;q=0.9, */*;q=0.1"
@@ -79,7 +79,7 @@ async def test_a_key_set_is_asked_for_by_its_own_type(server: Answering) -> None
 
 @pytest.mark.parametrize("coding", ["gzip", "GZIP", "x-gzip"])
 async def test_a_compressed_answer_is_read(server: Answering, coding: str) -> None:
-    """In one member or in two (RFC 1952, section 2.2)."""
+    """In one gzip member or in two (RFC 1952, section 2.2)."""
     server.headers = {"content-encoding": coding}
     for body in (gzip.compress(JWKS), gzip.compress(JWKS[:50]) + gzip.compress(JWKS[50:])):
         server.body = body
@@ -87,7 +87,7 @@ async def test_a_compressed_answer_is_read(server: Answering, coding: str) -> No
 
 
 async def test_remote_keys_verify_by_a_compressed_set(server: Answering) -> None:
-    """From the answer to the key."""
+    """A key of a compressed response verifies a token."""
     server.headers, server.body = {"content-encoding": "gzip"}, gzip.compress(JWKS)
     keys = RemoteKeys("https://id.example", ["ES256"], url=server.url, limits=LIMITS)
     await keys.start()
@@ -98,13 +98,13 @@ async def test_remote_keys_verify_by_a_compressed_set(server: Answering) -> None
 @pytest.mark.parametrize(
     ("coding", "body", "text"),
     [
-        ("br", JWKS, "compressed by 'br'"),
-        ("deflate", zlib.compress(JWKS), "compressed by 'deflate'"),
-        ("gzip, gzip", gzip.compress(gzip.compress(JWKS)), "compressed by 'gzip, gzip'"),
-        ("gzip", JWKS, "no gzip"),
-        ("gzip", gzip.compress(JWKS)[:-20], "cut off"),
-        ("gzip", gzip.compress(JWKS)[:-8] + bytes(8), "no gzip"),
-        ("gzip", gzip.compress(JWKS) + b"more", "no gzip"),
+        ("br", JWKS, "content coding 'br'"),
+        ("deflate", zlib.compress(JWKS), "content coding 'deflate'"),
+        ("gzip, gzip", gzip.compress(gzip.compress(JWKS)), "content coding 'gzip, gzip'"),
+        ("gzip", JWKS, "not gzip"),
+        ("gzip", gzip.compress(JWKS)[:-20], "truncated"),
+        ("gzip", gzip.compress(JWKS)[:-8] + bytes(8), "not gzip"),
+        ("gzip", gzip.compress(JWKS) + b"more", "not gzip"),
         ("gzip", gzip.compress(b"0" * 5000), "longer than 4096 bytes"),
         ("", b"0" * 5000, "longer than 4096 bytes"),
     ],
@@ -113,14 +113,14 @@ async def test_remote_keys_verify_by_a_compressed_set(server: Answering) -> None
 async def test_j3_what_cannot_be_read_whole_is_no_answer(
     server: Answering, coding: str, body: bytes, text: str
 ) -> None:
-    """Another coding, a broken or a long one: the set at hand stays."""
+    """Another coding, a damaged body or a long one: the set at hand stays in use."""
     server.headers, server.body = {"content-encoding": coding} if coding else {}, body
     with pytest.raises(FetchFailed, match=text):
         await server.get()
 
 
 def test_j3_a_gzip_bomb_stops_at_the_limit() -> None:
-    """200 KB that would inflate to 200 MB: the memory stays near the limit, not near that."""
+    """200 KB that would inflate to 200 MB: the memory stays near the limit."""
     bomb = gzip.compress(bytes(200_000_000))
     assert len(bomb) < 250_000
     body = BoundedBody("gzip", 262_144)
@@ -135,7 +135,7 @@ def test_j3_a_gzip_bomb_stops_at_the_limit() -> None:
 
 
 def test_j3_a_coding_that_yields_nothing_is_bounded_too() -> None:
-    """Empty blocks inflate to nothing for ever: what is sent counts as well."""
+    """Empty deflate blocks yield no data, so the compressed size is limited, too."""
     body = BoundedBody("gzip", 4096)
     header, empty_block = gzip.compress(b"")[:10], b"\0\0\0\xff\xff"
     body.feed(header + 800 * empty_block)
@@ -145,7 +145,7 @@ def test_j3_a_coding_that_yields_nothing_is_bounded_too() -> None:
 
 @given(data=st.binary(max_size=2000), cuts=st.lists(st.integers(0, 2000), max_size=5))
 def test_a_body_is_the_same_however_it_is_cut(data: bytes, cuts: list[int]) -> None:
-    """Chunks have no meaning."""
+    """The sizes of the chunks do not matter."""
     packed = gzip.compress(data)
     body, at = BoundedBody("gzip", 4096), 0
     for cut in (*sorted(cuts), len(packed)):
@@ -156,7 +156,7 @@ def test_a_body_is_the_same_however_it_is_cut(data: bytes, cuts: list[int]) -> N
 
 @given(coding=st.sampled_from(["gzip", "", "identity"]), data=st.binary(max_size=300))
 def test_v17_no_body_raises_anything_but_fetch_failed(coding: str, data: bytes) -> None:
-    """Whatever is sent."""
+    """V17: for any bytes."""
     body = BoundedBody(coding, 256)
     try:
         body.feed(data)
@@ -186,13 +186,13 @@ def test_v17_no_body_raises_anything_but_fetch_failed(coding: str, data: bytes) 
     ],
 )
 def test_retry_after_is_seconds_or_a_date(retry_after: str, date: str, wait: float | None) -> None:
-    """RFC 9110, section 10.2.3; a date counts by the issuer's clock where it tells its time."""
+    """RFC 9110, section 10.2.3; a date is compared with the issuer's Date if there is one."""
     assert retry_after_of(retry_after, date, MONDAY_SECONDS + 100) == wait
 
 
 @given(st.text(), st.text())
 def test_v17_no_retry_after_raises(retry_after: str, date: str) -> None:
-    """Whatever is sent, it is a wait or none."""
+    """V17: any text gives a number of seconds or None."""
     found = retry_after_of(retry_after, date, MONDAY_SECONDS)
     assert found is None or found >= 0
 
@@ -201,7 +201,7 @@ def test_v17_no_retry_after_raises(retry_after: str, date: str) -> None:
     ("asked", "wait"), [(0, 30), (10, 30), (31, 31), (100, 100), (120, 120), (1e9, 120)]
 )
 def test_retry_after_lengthens_the_backoff_up_to_the_longest(asked: float, wait: float) -> None:
-    """An issuer can ask to be left alone, and cannot keep us away for longer than the setting."""
+    """An issuer can lengthen the wait, but not beyond the setting."""
     schedule = Schedule(settings=RefreshSettings()).started(0, is_forced=True)
     assert schedule.failed(0, 0, asked_wait=asked).next_attempt_at == wait
     late = schedule.failed(0, 1, asked_wait=asked).next_attempt_at
@@ -209,13 +209,13 @@ def test_retry_after_lengthens_the_backoff_up_to_the_longest(asked: float, wait:
 
 
 def options(times: FakeTime, events: list[Event], server: Answering) -> Mapping[str, object]:
-    """Give the arguments of keys that live in moved time."""
+    """Return the arguments of keys whose clock is moved by hand."""
     return {"url": server.url, "limits": LIMITS, "hooks": [events.append], **times.options}
 
 
 @pytest.mark.parametrize("status", [429, 503])
 async def test_an_issuer_that_asks_to_wait_is_left_alone(server: Answering, status: int) -> None:
-    """No attempt of any kind before that: neither by schedule nor for a token; then again."""
+    """Until then no attempt is made, neither by schedule nor for a token; then it is."""
     times, events = FakeTime(), list[Event]()
     keys = RemoteKeys("https://id.example", ["ES256"], **options(times, events, server))  # type: ignore[arg-type]
     server.status, server.headers = status, {"retry-after": "100"}
@@ -240,7 +240,7 @@ async def test_an_issuer_that_asks_to_wait_is_left_alone(server: Answering, stat
 async def test_the_processes_of_a_machine_respect_it_together(
     server: Answering, tmp_path: Path
 ) -> None:
-    """What one was told the others read in the shared folder."""
+    """Processes read another one's Retry-After in the shared folder."""
     times, events = FakeTime(), list[Event]()
     folder = tmp_path / "shared"
     server.status, server.headers = 503, {"retry-after": "100"}
@@ -258,5 +258,5 @@ async def test_the_processes_of_a_machine_respect_it_together(
     first, second = events
     assert isinstance(first, KeysNotFetched)
     assert isinstance(second, KeysNotFetched)
-    assert "has just asked" in second.detail
+    assert "has just failed" in second.detail
     assert second.retry_in == pytest.approx(40, abs=11)

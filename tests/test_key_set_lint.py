@@ -1,4 +1,4 @@
-"""`linqi jwks`: what a key set looks like to a verifier, and what its publisher should mend."""
+"""`linqi jwks`: what verifiers see in a key set, and what its publisher should fix."""
 
 import json
 from pathlib import Path
@@ -21,12 +21,12 @@ def linted(*entries: object, headers: dict[str, str] | None = None, **options: A
 
 
 def without(jwk: dict[str, Any], *names: str) -> dict[str, Any]:
-    """Give `jwk` without some members."""
+    """Return `jwk` without some members."""
     return {name: value for name, value in jwk.items() if name not in names}
 
 
-def test_a_good_set_has_nothing_to_mend() -> None:
-    """Each key is shown with what it says of itself."""
+def test_a_good_set_has_no_findings() -> None:
+    """Each key is listed with its members."""
     found = linted(KEY.public_jwk(), RSA.public_jwk())
     assert found.findings == ()
     assert [(k.kid, k.kty, k.size, k.verdict) for k in found.keys] == [
@@ -36,7 +36,7 @@ def test_a_good_set_has_nothing_to_mend() -> None:
 
 
 def test_an_rsa_key_without_alg_is_usable_as_entra_publishes_it() -> None:
-    """That it names none is worth a note; the algorithms asked for decide."""
+    """The missing alg is a note; the given algorithms decide."""
     bare = without(RSA.public_jwk(), "alg")
     assert [key.verdict for key in linted(bare).keys] == ["used"]
     assert not linted(bare).has_faults
@@ -49,15 +49,15 @@ def test_an_rsa_key_without_alg_is_usable_as_entra_publishes_it() -> None:
 @pytest.mark.parametrize(
     ("entry", "verdict", "text"),
     [
-        ({"kty": "oct", "k": "AAAA", "kid": "s"}, "secret", "can be used by anybody"),
-        (KEY.private_jwk() | {"kid": "p"}, "private", "private half is published"),
+        ({"kty": "oct", "k": "AAAA", "kid": "s"}, "secret", "anyone can sign"),
+        (KEY.private_jwk() | {"kid": "p"}, "private", "private key is published"),
         (KEY.public_jwk(), "duplicate", "same kid and alg"),
         (KEY.public_jwk() | {"kid": "b", "x": "AA"}, "broken", "not a key for ES256"),
         (7, "broken", "not a JSON object"),
     ],
 )
 def test_faults_of_single_keys_are_named(entry: object, verdict: str, text: str) -> None:
-    """J3: the key is told by position, the others stay usable."""
+    """J3: the key is named by position, the others stay usable."""
     found = linted(KEY.public_jwk(), entry)
     assert [key.verdict for key in found.keys] == ["used", verdict]
     assert found.has_faults
@@ -65,20 +65,20 @@ def test_faults_of_single_keys_are_named(entry: object, verdict: str, text: str)
 
 
 def test_keys_for_other_things_are_only_noted() -> None:
-    """Encryption keys in a set are everyday."""
+    """Encryption keys in a set are normal."""
     found = linted(KEY.public_jwk(), RSA.public_jwk() | {"use": "enc"})
     assert [key.verdict for key in found.keys] == ["used", "not_for_signatures"]
     assert not found.has_faults
 
 
 def test_keys_without_names_are_found_out() -> None:
-    """One alone may be without kid; two cannot be told apart."""
+    """A single key may have no kid; of two keys each needs one."""
     assert not linted(without(KEY.public_jwk(), "kid")).has_faults
     assert linted(without(KEY.public_jwk(), "kid"), RSA.public_jwk()).has_faults
 
 
 def test_headers_that_make_verifiers_guess_are_noted() -> None:
-    """An absent Cache-Control, a wrong content type."""
+    """A missing Cache-Control, a wrong content type."""
     found = linted(KEY.public_jwk(), headers={"content-type": "text/\x1b[31mhtml"})
     texts = [finding.text for finding in found.findings]
     assert any("Cache-Control" in text for text in texts)
@@ -91,14 +91,14 @@ def test_headers_that_make_verifiers_guess_are_noted() -> None:
     [b"", b"[]", b"{}", b'{"keys": {}}', b'{"keys": [', b'{"keys":[],"keys":[]}', b"\xff"],
 )
 def test_what_is_no_key_set_is_one_fault(body: bytes) -> None:
-    """Nothing of it is shown, nothing is raised."""
+    """No key is listed, and nothing is raised."""
     found = lint(body, None)
     assert found.has_faults
     assert found.keys == ()
 
 
 def test_a_set_of_no_or_too_many_keys_is_a_fault() -> None:
-    """Nothing usable, and more than a verifier reads."""
+    """No usable key, or more keys than a verifier reads."""
     assert linted().has_faults
     assert linted(*[KEY.public_jwk() | {"kid": str(n)} for n in range(65)]).has_faults
     many = linted(*[KEY.public_jwk() | {"kid": str(n)} for n in range(17)])
@@ -106,7 +106,7 @@ def test_a_set_of_no_or_too_many_keys_is_a_fault() -> None:
 
 
 def test_the_command_shows_a_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """Exit 0 for a good set, 1 for one to mend, 2 for none at all."""
+    """Exit code 0 for a good set, 1 for a set with faults, 2 for no set."""
     path = tmp_path / "jwks.json"
     path.write_text(json.dumps({"keys": [KEY.public_jwk()]}))
     assert main(["jwks", str(path)]) == 0

@@ -30,7 +30,7 @@ Run = Callable[..., tuple[int, str, str]]
 
 @pytest.fixture
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Give the folder of the logins of a person who has none yet."""
+    """Return the folder of the logins, which does not exist yet."""
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.setenv("PASS", PASSWORD)
@@ -39,7 +39,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture
 def linqi(home: Path, capsys: pytest.CaptureFixture[str]) -> Run:
-    """Give a way to run a command line: its exit code, what it printed, what it complained of."""
+    """Return a function that runs a command line; it returns exit code, stdout and stderr."""
 
     def run(*arguments: str) -> tuple[int, str, str]:
         code = main(arguments)
@@ -54,7 +54,7 @@ def linqi(home: Path, capsys: pytest.CaptureFixture[str]) -> Run:
 
 @pytest.fixture
 def plain_keyring(tmp_path: Path) -> Iterator[KeyringBackend]:
-    """Give the keyring library a backend that needs no desktop."""
+    """Return a keyring backend that needs no desktop."""
     before = keyring.get_keyring()
     backend = PlaintextKeyring()
     backend.file_path = str(tmp_path / "keyring.cfg")
@@ -73,7 +73,7 @@ def sign_in(linqi: Run, server: str, *more: str) -> None:
 def test_a_login_serves_tokens_until_the_logout(
     quick_server: str, linqi: Run, home: Path, plain_keyring: KeyringBackend, storage: str
 ) -> None:
-    """Signed in, used, renewed when over, signed out at the server, forgotten."""
+    """Signed in, used, renewed after expiry, revoked at the server, removed."""
     sign_in(linqi, quick_server, "--storage", storage)
     code, first, _ = linqi("token", quick_server)
     assert code == 0
@@ -82,7 +82,7 @@ def test_a_login_serves_tokens_until_the_logout(
     code, status, _ = linqi("login", "--status")
     assert code == 0
     assert quick_server in status
-    assert "access token for" in status
+    assert "access token valid for" in status
     assert first.strip() not in status
     login = SavedLogins().find(quick_server)
     assert login is not None
@@ -108,7 +108,7 @@ def test_a_login_serves_tokens_until_the_logout(
 
 
 def test_the_files_are_private(dual_server: str, linqi: Run, home: Path) -> None:
-    """Folder 0700, files 0600, and the password in none of them."""
+    """Folder 0700, files 0600, and none contains the password."""
     sign_in(linqi, dual_server)
     assert home.stat().st_mode & 0o777 == 0o700
     files = [*home.iterdir()]
@@ -119,7 +119,7 @@ def test_the_files_are_private(dual_server: str, linqi: Run, home: Path) -> None
 
 
 def test_a_second_login_ends_the_first(dual_server: str, linqi: Run) -> None:
-    """No session stays behind that nobody can sign out."""
+    """No session is left that no command can end."""
     sign_in(linqi, dual_server)
     login = SavedLogins().find(dual_server)
     assert login is not None
@@ -132,7 +132,7 @@ def test_a_second_login_ends_the_first(dual_server: str, linqi: Run) -> None:
 
 
 def test_a_session_that_ended_elsewhere_is_exit_code_1(dual_server: str, linqi: Run) -> None:
-    """The message says what to do; the tokens are forgotten."""
+    """The message names the next command; the tokens are removed."""
     sign_in(linqi, dual_server)
     login = SavedLogins().find(dual_server)
     assert login is not None
@@ -151,7 +151,7 @@ def test_a_session_that_ended_elsewhere_is_exit_code_1(dual_server: str, linqi: 
 def test_a_wrong_password_is_exit_code_1(
     dual_server: str, linqi: Run, home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Nothing is kept, and the password is not repeated."""
+    """Nothing is saved, and the password is not repeated."""
     monkeypatch.setattr("sys.stdin", io.StringIO("wrong horse\n"))
     code, out, err = linqi("login", dual_server, "--username", "alice", "--password-from", "-")
     assert (code, out) == (1, "")
@@ -160,10 +160,10 @@ def test_a_wrong_password_is_exit_code_1(
     assert not home.exists()
 
 
-def test_a_person_is_asked_at_a_terminal(
+def test_a_terminal_user_is_prompted(
     dual_server: str, linqi: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The name is read, the password by getpass, which does not show it."""
+    """The user name is read, the password by getpass, which does not show it."""
     monkeypatch.setattr("sys.stdin", SimpleNamespace(isatty=lambda: True, readline=lambda: "bob\n"))
     monkeypatch.setattr("getpass.getpass", lambda prompt: PASSWORD)
     code, _, err = linqi("login", dual_server)
@@ -188,7 +188,7 @@ def test_a_person_is_asked_at_a_terminal(
 def test_a_call_that_cannot_work_is_exit_code_2(
     linqi: Run, home: Path, monkeypatch: pytest.MonkeyPatch, arguments: tuple[str, ...]
 ) -> None:
-    """Said in a line or two, without what might be a secret; nothing is kept."""
+    """The error has a line or two and no possible secret; nothing is saved."""
     monkeypatch.setattr("sys.stdin", io.StringIO(""))
     code, out, err = linqi(*arguments)
     assert (code, out) == (2, "")
@@ -197,8 +197,8 @@ def test_a_call_that_cannot_work_is_exit_code_2(
     assert not home.exists()
 
 
-def test_a_route_that_is_none_is_said_so(dual_server: str, linqi: Run, home: Path) -> None:
-    """The path that was tried, and what it answered."""
+def test_a_wrong_login_route_is_reported(dual_server: str, linqi: Run, home: Path) -> None:
+    """With the path that was tried and the status of its response."""
     code, _, err = linqi(
         *("login", dual_server, "--username", "a", "--password-from", "PASS", "--login-path", "/me")
     )
@@ -210,7 +210,7 @@ def test_a_route_that_is_none_is_said_so(dual_server: str, linqi: Run, home: Pat
 def test_the_routes_of_linqi_serve_are_found_below_auth(
     linqi: Run, tmp_path: Path, unused_port: int
 ) -> None:
-    """/login there gives no refresh token, so /auth/login is asked; refresh stands beside it."""
+    """/login there returns no refresh token, so /auth/login is used, and its refresh route."""
     app = tmp_path / "below.py"
     app.write_text(BELOW)
     command = [sys.executable, "-m", "uvicorn", "below:app", "--port", str(unused_port)]
@@ -256,7 +256,7 @@ app = JWTMiddleware(routes, verifier, public=[*routes.public, "/login"], service
 
 @pytest.fixture
 def unused_port() -> int:
-    """Give a port that nobody listens on."""
+    """Return a port on which no process listens."""
     import socket
 
     with socket.create_server(("127.0.0.1", 0)) as listener:
@@ -264,11 +264,11 @@ def unused_port() -> int:
         return port
 
 
-def test_a_logout_that_the_server_did_not_hear_forgets_nothing(linqi: Run, home: Path) -> None:
-    """The session goes on, so the tokens stay; --forget drops them."""
+def test_a_logout_without_the_server_removes_nothing(linqi: Run, home: Path) -> None:
+    """The session goes on, so the tokens stay; --forget removes them."""
     url = "http://127.0.0.1:9"
     login = SavedLogin(url=url, login_url=f"{url}/login", username="alice")
-    SavedLogins().keep(login)
+    SavedLogins().save(login)
     SavedLogins().storage(login).save(ClientTokens(access_token="a.e30.c", refresh_token="r"))
     code, _, err = linqi("logout", url)
     assert code == 2
@@ -278,23 +278,23 @@ def test_a_logout_that_the_server_did_not_hear_forgets_nothing(linqi: Run, home:
     assert (code, out) == (2, "")
     code, _, err = linqi("logout", url, "--forget")
     assert code == 0
-    assert "not ended" in err
+    assert "not revoked" in err
     assert [*home.iterdir()] == []
 
 
 @pytest.mark.parametrize("broken", [b"", b"{", b"[]", b"\xff", b'{"url": 7}'])
-def test_a_broken_record_is_nobody(home: Path, broken: bytes) -> None:
-    """Half a file, or one of another version, is no login."""
+def test_a_damaged_record_is_no_login(home: Path, broken: bytes) -> None:
+    """A partial file, or one of another version."""
     login = SavedLogin(url="https://a.example", login_url="https://a.example/login", username="a")
-    SavedLogins().keep(login)
+    SavedLogins().save(login)
     assert SavedLogins().all() == [login]
     next(home.iterdir()).write_bytes(broken)
     assert SavedLogins().all() == []
     assert SavedLogins().find(login.url) is None
 
 
-def test_addresses_are_found_however_they_are_written() -> None:
-    """Case of the host and a slash at the end do not matter; http is for this machine."""
+def test_urls_are_normalised() -> None:
+    """The host's case and a final slash do not matter; http is for this machine."""
     assert base_url("HTTPS://Shop.Example:8443/api/") == "https://shop.example:8443/api"
     assert base_url("http://[::1]:8000") == "http://[::1]:8000"
     assert base_url("http://shop.example", is_plain_allowed=True) == "http://shop.example"
@@ -305,8 +305,8 @@ def test_addresses_are_found_however_they_are_written() -> None:
     assert not is_loopback("10.0.0.1")
 
 
-def test_the_keyring_keeps_and_forgets(plain_keyring: KeyringBackend) -> None:
-    """By the real library; forgetting twice is no error, and neither is another's password."""
+def test_the_keyring_saves_and_removes(plain_keyring: KeyringBackend) -> None:
+    """With the real library; removing twice is no error, neither is a foreign password."""
     storage = KeyringStorage("https://shop.example")
     assert storage.load() is None
     storage.save(None)
@@ -322,7 +322,7 @@ def test_the_keyring_keeps_and_forgets(plain_keyring: KeyringBackend) -> None:
 
 
 def test_the_smallest_keyring_takes_long_tokens(plain_keyring: KeyringBackend) -> None:
-    """Windows takes 2,560 bytes in UTF-16: a long access token is had anew instead."""
+    """Windows takes 2,560 bytes in UTF-16: a long access token is not saved."""
     storage = KeyringStorage("https://shop.example")
     storage.save(ClientTokens(access_token="a" * 3000, refresh_token="r" * 150, sequence=3))
     kept = keyring.get_password("linqi", "https://shop.example")
@@ -331,8 +331,8 @@ def test_the_smallest_keyring_takes_long_tokens(plain_keyring: KeyringBackend) -
     assert storage.load() == ClientTokens(access_token="", refresh_token="r" * 150, sequence=3)
 
 
-def test_a_machine_without_a_keyring_is_said_so(dual_server: str, linqi: Run, home: Path) -> None:
-    """One line, exit code 2, and the session that could not be kept is ended at the server."""
+def test_a_missing_keyring_is_reported(dual_server: str, linqi: Run, home: Path) -> None:
+    """One line, exit code 2, and the session that could not be saved is revoked."""
     before = keyring.get_keyring()
     keyring.set_keyring(keyring.backends.fail.Keyring())
     try:
@@ -348,7 +348,7 @@ def test_a_machine_without_a_keyring_is_said_so(dual_server: str, linqi: Run, ho
 
 
 def test_the_commands_work_in_a_process_of_their_own(dual_server: str, home: Path) -> None:
-    """As a person types them: the keyring is chosen by keyring's own variable."""
+    """With the keyring chosen by keyring's own environment variable."""
     environment = os.environ | {"PYTHON_KEYRING_BACKEND": "keyrings.alt.file.PlaintextKeyring"}
 
     def run(*arguments: str) -> subprocess.CompletedProcess[str]:
@@ -372,10 +372,10 @@ def test_the_commands_work_in_a_process_of_their_own(dual_server: str, home: Pat
 def test_a_missing_library_names_its_extra(
     linqi: Run, monkeypatch: pytest.MonkeyPatch, module: str, extra: str
 ) -> None:
-    """What to install, by the extra that brings it."""
+    """The error names the extra to install."""
     url = "http://127.0.0.1:9"
     login = SavedLogin(url=url, login_url=f"{url}/login", username="a", storage="keyring")
-    SavedLogins().keep(login)
+    SavedLogins().save(login)
     for name in ("linqi.login.keyring", "linqi.client.httpx2"):
         monkeypatch.delitem(sys.modules, name, raising=False)
     monkeypatch.setitem(sys.modules, module, None)

@@ -1,4 +1,4 @@
-"""A real OpenID Connect provider of somebody else's: oidc-provider-mock (Authlib on Flask)."""
+"""An independent OpenID Connect provider: oidc-provider-mock (Authlib on Flask)."""
 
 import asyncio
 import contextlib
@@ -20,7 +20,7 @@ CALLBACK = "https://client.test/callback"
 
 
 def signed_in(issuer: str) -> tuple[str, str]:
-    """Sign alice in by the authorization code flow; give the client id and the ID token."""
+    """Sign alice in by the authorization code flow; return the client id and the ID token."""
     with httpx2.Client(base_url=issuer, timeout=10) as client:
         about = client.get("/.well-known/openid-configuration").json()
         registered = client.post(
@@ -48,13 +48,12 @@ def signed_in(issuer: str) -> tuple[str, str]:
 
 @pytest.fixture
 def issuer() -> Iterator[str]:
-    """Give the address of a running provider."""
+    """Return the URL of a running provider."""
     with socket.create_server(("127.0.0.1", 0)) as probe:
         port = probe.getsockname()[1]
-    provider = subprocess.Popen(
-        [sys.executable, "-m", "oidc_provider_mock", "--port", str(port)],
-        stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-    )  # fmt: skip
+    command = [sys.executable, "-m", "oidc_provider_mock", "--port", str(port)]
+    null = subprocess.DEVNULL
+    provider = subprocess.Popen(command, stdin=null, stdout=null, stderr=null)
     url = f"http://127.0.0.1:{port}"
     try:
         for _ in range(300):
@@ -69,7 +68,7 @@ def issuer() -> Iterator[str]:
 
 
 async def test_tokens_of_a_real_provider_are_verified(issuer: str) -> None:
-    """Discovery, key set, signature, issuer, audience: as published, nothing adapted."""
+    """Discovery, key set, signature, issuer and audience, without special settings."""
     client_id, token = await asyncio.to_thread(signed_in, issuer)
     keys = RemoteKeys(issuer, ["RS256"])
     app = App()

@@ -53,7 +53,7 @@ def serving(data: Path, *more: str) -> Server:
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """Give a server whose access tokens live 2 to 6 s."""
+    """Return a server whose access tokens live 2 to 6 s."""
     running = serving(tmp_path_factory.mktemp("page") / "data")
     yield running
     running.stop()
@@ -69,18 +69,18 @@ async def tab(context: BrowserContext, url: str, script: str = "") -> Page:
 
 
 async def tabs_of(context: BrowserContext, url: str, count: int = 3) -> list[Page]:
-    """Open tabs with one session: the first signs in, the others find it."""
+    """Open tabs with one session: the first signs in, the others find the session."""
     pages = [await tab(context, url, SIGN_IN)]
     return [*pages, *[await tab(context, url, JOIN) for _ in range(count - 1)]]
 
 
 async def states(pages: list[Page]) -> list[dict[str, Any]]:
-    """Give the state of each tab's session."""
+    """Return the state of each tab's session."""
     return [await run(page, "return session.state") for page in pages]
 
 
 async def distinct_tokens(pages: list[Page]) -> set[str]:
-    """Give every access token that any of the tabs has held."""
+    """Return every access token that any of the tabs has held."""
     found: set[str] = set()
     for page in pages:
         found.update(await run(page, "return [...tokens]"))
@@ -108,7 +108,7 @@ async def test_three_tabs_refresh_once_per_expiry(context: BrowserContext, serve
 async def test_all_tabs_wait_for_one_refresh_of_an_expired_token(
     context: BrowserContext, server: Server
 ) -> None:
-    """Nobody asked for a whole lifetime, then all tabs at once: one refresh, no 401."""
+    """After an idle lifetime all tabs send requests at once: one refresh, no 401."""
     watch = Watch(context)
     pages = await tabs_of(context, server.url)
     await asyncio.sleep(LIFETIME + 0.5)
@@ -130,7 +130,7 @@ async def test_all_tabs_wait_for_one_refresh_of_an_expired_token(
 async def test_tabs_go_on_without_locks_or_channel(
     context: BrowserContext, server: Server, missing: str
 ) -> None:
-    """An old browser refreshes more often, and nobody is refused or signed out."""
+    """An old browser refreshes more often, and no tab is refused or signed out."""
     await context.add_init_script(missing)
     watch = Watch(context)
     pages = await tabs_of(context, server.url)
@@ -144,7 +144,7 @@ async def test_tabs_go_on_without_locks_or_channel(
 
 
 async def test_a_killed_server_ends_no_session(context: BrowserContext, tmp_path: Path) -> None:
-    """Kill -9 past an expiry and a restart: requests fail meanwhile, none is refused after."""
+    """Killed past an expiry and restarted: requests fail meanwhile, none is refused afterwards."""
     server = serving(tmp_path / "data")
     try:
         watch = Watch(context)
@@ -171,7 +171,7 @@ async def test_a_killed_server_ends_no_session(context: BrowserContext, tmp_path
 async def test_offline_ends_no_session_and_online_renews(
     context: BrowserContext, server: Server
 ) -> None:
-    """Past the expiry without a network: TypeError as from fetch; back online all goes on."""
+    """Past the expiry without a network: TypeError as from fetch; online again requests succeed."""
     watch = Watch(context)
     (page,) = await tabs_of(context, server.url, 1)
     await context.set_offline(True)
@@ -188,7 +188,7 @@ async def test_offline_ends_no_session_and_online_renews(
 async def test_a_tab_frozen_past_its_expiry_takes_the_others_token(
     context: BrowserContext, server: Server
 ) -> None:
-    """Thawed, it sends no old token and makes no refresh of its own."""
+    """After it resumes it sends no old token and makes no refresh."""
     watch = Watch(context)
     pages = await tabs_of(context, server.url, 2)
     frozen, awake = pages
@@ -200,13 +200,13 @@ async def test_a_tab_frozen_past_its_expiry_takes_the_others_token(
     await devtools.send("Page.setWebLifecycleState", {"state": "active"})
     assert await run(frozen, USE, {"count": 3, "pause": 10}) == [200] * 3
     assert watch.refused("/auth/me") == 0
-    assert watch.count("/auth/refresh") - refreshes <= 1  # of whoever comes near expiry now
+    assert watch.count("/auth/refresh") - refreshes <= 1  # of a token that is near expiry by now
     tokens = await distinct_tokens(pages)
     assert watch.count("/auth/refresh") == len(tokens) - 1
 
 
 async def test_no_token_is_in_any_storage_or_url(context: BrowserContext, server: Server) -> None:
-    """Neither kind of token is readable by a script or stands in an address."""
+    """No script can read either kind of token, and no URL contains one."""
     watch = Watch(context)
     secrets: list[str] = []
 
@@ -266,7 +266,7 @@ async def test_the_cookie_over_tls_is_as_strict_as_can_be(
 
 
 async def test_a_sign_out_in_one_tab_ends_all(context: BrowserContext, server: Server) -> None:
-    """At once, and the cookie with it: a new tab finds no session."""
+    """At once, and the cookie, too: a new tab finds no session."""
     pages = await tabs_of(context, server.url)
     await run(pages[1], "await session.signOut()")
     for page in pages:
@@ -282,7 +282,7 @@ async def test_a_sign_out_in_one_tab_ends_all(context: BrowserContext, server: S
 async def test_who_signs_in_in_one_tab_is_signed_in_in_all(
     context: BrowserContext, server: Server
 ) -> None:
-    """Another person in another tab: every tab is told and goes on as that person."""
+    """Another user in another tab: every tab is notified and goes on as that user."""
     pages = await tabs_of(context, server.url, 2)
     await run(pages[1], "await session.signOut()")
     await run(pages[1], f"await session.signIn({{ username: 'bob', password: '{PASSWORD}' }})")
@@ -292,7 +292,7 @@ async def test_who_signs_in_in_one_tab_is_signed_in_in_all(
 
 
 async def opened(context: BrowserContext, server: Server, path: str = "/") -> Page:
-    """Open the page, and sign alice in with the keyboard alone."""
+    """Open the page, and sign alice in with the keyboard only."""
     page = await context.new_page()
     await page.goto(server.url + path)
     await expect(page.get_by_role("button", name="Sign in")).to_be_enabled()
@@ -309,7 +309,7 @@ async def opened(context: BrowserContext, server: Server, path: str = "/") -> Pa
 async def test_the_page_shows_renewals_as_they_happen(
     context: BrowserContext, server: Server, path: str, words: str
 ) -> None:
-    """Both ways, in turn: the log says who renewed; a second tab shares the session."""
+    """Both ways, in turn: the log names the tab that renewed; a second tab shares the session."""
     watch = Watch(context)
     page = await opened(context, server, path)
     log = page.get_by_role("log")
@@ -330,7 +330,7 @@ async def test_the_page_shows_renewals_as_they_happen(
 async def test_a_stolen_token_betrays_itself_on_the_page(
     context: BrowserContext, server: Server
 ) -> None:
-    """The copy is presented after the owner went on: reuse, and the session is over for both."""
+    """The copy is presented after the owner's renewal: reuse, and the session ends for both."""
     page = await opened(context, server)
     await page.get_by_role("button", name="Steal the refresh token and replay it").click()
     log = page.get_by_role("log")
@@ -342,7 +342,7 @@ async def test_a_stolen_token_betrays_itself_on_the_page(
 async def test_a_wrong_password_is_told_beside_its_field(
     context: BrowserContext, server: Server
 ) -> None:
-    """An alert with the server's words, and the focus back on the password."""
+    """An alert with the server's message, and the focus returns to the password field."""
     page = await context.new_page()
     await page.goto(server.url)
     await page.get_by_label("Password").fill("wrong")
@@ -354,7 +354,7 @@ async def test_a_wrong_password_is_told_beside_its_field(
 async def test_the_page_fits_a_phone_in_both_schemes(
     context: BrowserContext, server: Server
 ) -> None:
-    """No sideways scrolling at 320 pixels, targets of at least 44, every control has a name."""
+    """No horizontal scrolling at 320 pixels, targets of at least 44, every control has a name."""
     page = await opened(context, server)
     await page.set_viewport_size({"width": 320, "height": 640})
     for scheme in ("light", "dark"):

@@ -1,4 +1,4 @@
-"""Reading a key set of somebody else's: one bad key spoils only itself."""
+"""Reading another party's key set: a bad key does not affect the others."""
 
 import json
 from typing import Any
@@ -47,7 +47,7 @@ def read(*entries: object, algorithms: list[str] | None = None) -> PublishedKeys
 def test_j3_a_key_that_is_not_for_us_is_skipped_alone(
     entry: object, reason: str, is_fault: bool
 ) -> None:
-    """J3, V16: by reason, and whether the issuer should mend it."""
+    """J3, V16: with its reason, and whether the issuer should fix it."""
     found = read(entry)
     assert [key.kid for key in found.keys] == ["good"]
     (skipped,) = found.skipped
@@ -56,7 +56,7 @@ def test_j3_a_key_that_is_not_for_us_is_skipped_alone(
 
 
 def test_v16_the_first_of_two_keys_with_one_kid_counts() -> None:
-    """A second one for the same alg is reported, whichever it is."""
+    """A second key with the same kid and alg is reported."""
     other = Key.generate("ES256", kid="ec")
     found = read(EC.public_jwk(), other.public_jwk())
     assert found.keys[0].is_same(EC)
@@ -72,7 +72,7 @@ def test_v16_one_kid_for_two_algorithms_is_two_keys() -> None:
 
 
 def test_null_members_count_as_absent() -> None:
-    """Also those that would make a key private, or one for encryption."""
+    """Also members that would make a key private or one for encryption."""
     nulls = dict.fromkeys(("alg", "use", "key_ops", "d", "p", "q", "k", "x5t", "signs_from"))
     found = read(RSA.public_jwk() | nulls)
     assert [(key.kid, key.alg) for key in found.keys] == [("rsa", "RS256"), ("good", "ES256")]
@@ -83,7 +83,7 @@ def test_null_members_count_as_absent() -> None:
 
 
 def test_a_byte_order_mark_is_skipped() -> None:
-    """One, at the beginning; anything else before the object is no JSON."""
+    """One, at the beginning; anything else before the object is not JSON."""
     body = json.dumps({"keys": [EC.public_jwk()]}).encode()
     assert read_published(b"\xef\xbb\xbf" + body, ["ES256"], 8).keys[0].kid == "ec"
     with pytest.raises(InvalidKey, match="strict JSON"):
@@ -91,7 +91,7 @@ def test_a_byte_order_mark_is_skipped() -> None:
 
 
 def test_a_key_without_alg_takes_the_only_allowed_one() -> None:
-    """As Entra publishes them; with two that fit it is left out rather than guessed."""
+    """As Entra publishes them; if two algorithms fit, the key is skipped."""
     bare = {name: value for name, value in RSA.public_jwk().items() if name != "alg"}
     assert read(bare).keys[0].alg == "RS256"
     found = read(bare, algorithms=["ES256", "RS256", "PS256"])
@@ -99,7 +99,7 @@ def test_a_key_without_alg_takes_the_only_allowed_one() -> None:
 
 
 def test_tenures_of_others_mean_nothing() -> None:
-    """The members of our own key files cannot make a foreign key stop."""
+    """Members of linqi's own key files have no effect on keys of other issuers."""
     found = read(EC.public_jwk() | {"signs_from": "x", "published_until": -1})
     assert found.keys[0].published_until is None
     assert not found.skipped
@@ -121,7 +121,7 @@ def test_tenures_of_others_mean_nothing() -> None:
     ],
 )
 def test_j3_an_answer_that_is_no_set_says_nothing(body: bytes, text: str) -> None:
-    """Whoever has an older set keeps it: it is the same as a failed fetch."""
+    """It counts as a failed fetch, so an older set stays in use."""
     with pytest.raises(InvalidKey, match=text):
         read_published(body, ALGORITHMS, 64)
 
@@ -139,7 +139,7 @@ _jwks = st.dictionaries(
 
 @given(st.lists(_jwks | _values, max_size=6))
 def test_v17_no_entry_raises_anything_but_invalid_key(entries: list[object]) -> None:
-    """V17: whatever an issuer publishes, it is skipped or the set is refused."""
+    """V17: any entry is skipped, or the set is refused."""
     body = json.dumps({"keys": entries}).encode("utf-8", "surrogatepass")
     try:
         found = read_published(body, ALGORITHMS, 64)
@@ -150,6 +150,6 @@ def test_v17_no_entry_raises_anything_but_invalid_key(entries: list[object]) -> 
 
 @given(st.binary(max_size=200))
 def test_v17_no_body_raises_anything_but_invalid_key(body: bytes) -> None:
-    """V17: bytes from the network."""
+    """V17: for any bytes from the network."""
     with pytest.raises(InvalidKey):
         read_published(body, ALGORITHMS, 64)

@@ -1,4 +1,4 @@
-"""Keys of outside issuers, over real HTTP: one fetch for all, none for a known kid."""
+"""Keys of outside issuers over real HTTP: one fetch for all requests, none for a known kid."""
 
 import asyncio
 import secrets
@@ -28,13 +28,13 @@ from outside import Issuer, verifier_of
 
 @pytest.fixture
 async def issuer() -> AsyncIterator[Issuer]:
-    """Give a running issuer."""
+    """Return a running issuer."""
     async with Issuer() as issuer:
         yield issuer
 
 
 async def verified(verifier: Verifier, token: str) -> Any:
-    """Verify as the middleware does: at once if possible, else after a fetch that may help."""
+    """Verify as the middleware does: at once, or after a fetch that may bring the key."""
     try:
         return verifier.verify(token)
     except (UnknownKey, Unavailable):
@@ -53,7 +53,7 @@ async def settled(keys: RemoteKeys, failures: int) -> None:
 
 
 async def requested(keys: RemoteKeys, requests: int) -> None:
-    """Wait until the issuer was asked `requests` times and has answered."""
+    """Wait until the issuer has received `requests` requests and responded."""
     for _ in range(2000):
         if keys.state().requests >= requests and not keys._flight:
             return
@@ -62,7 +62,7 @@ async def requested(keys: RemoteKeys, requests: int) -> None:
 
 
 def forged(kid: str, issuer: str) -> str:
-    """Give a token by a key that the issuer never had."""
+    """Return a token signed by a key that the issuer never had."""
     now = int(time.time())
     signer = Signer(FOREIGN, issuer=issuer, audience=AUDIENCE)
     signer.keys.replace([Key.from_jwk(FOREIGN.private_jwk() | {"kid": kid})])
@@ -73,7 +73,7 @@ FOREIGN = Key.generate("ES256", kid="foreign")
 
 
 async def test_j1_a_thousand_at_a_cold_start_cost_one_fetch(issuer: Issuer) -> None:
-    """J1: every waiter shares the one flight."""
+    """J1: all waiting requests share one fetch."""
     verifier = verifier_of(issuer.keys())
     tokens = [issuer.token(jti=str(n)) for n in range(50)] * 20
     found = await asyncio.gather(*[verified(verifier, token) for token in tokens])
@@ -82,7 +82,7 @@ async def test_j1_a_thousand_at_a_cold_start_cost_one_fetch(issuer: Issuer) -> N
 
 
 async def test_j1_a_waiter_that_leaves_does_not_end_the_fetch(issuer: Issuer) -> None:
-    """J1: the flight belongs to nobody; the others get its answer."""
+    """J1: cancelling one waiter does not cancel the fetch of the others."""
     issuer.fault("slow", seconds=0.3, at="jwks")
     verifier, token = verifier_of(issuer.keys()), issuer.token()
     first = asyncio.create_task(verified(verifier, token))
@@ -95,7 +95,7 @@ async def test_j1_a_waiter_that_leaves_does_not_end_the_fetch(issuer: Issuer) ->
 
 
 async def test_j1_a_flood_of_made_up_kids_costs_one_fetch_per_cooldown(issuer: Issuer) -> None:
-    """J1, down issuer: 10,000 random kids; attempts stay in the rhythm, known kids never wait."""
+    """J1, issuer down: 10,000 random kids cause one fetch per cooldown; known kids never wait."""
     times = FakeTime()
     keys = issuer.keys(**times.options)
     verifier = verifier_of(keys, cache=None)
@@ -103,7 +103,7 @@ async def test_j1_a_flood_of_made_up_kids_costs_one_fetch_per_cooldown(issuer: I
     await verified(verifier, known)
 
     def is_served_at_once() -> bool:
-        """Check that no step of the known kid's verification waits for anything."""
+        """Check that the verification of the known kid never awaits."""
         work = verified(verifier, known)
         try:
             work.send(None)
@@ -133,12 +133,12 @@ async def test_j1_a_flood_of_made_up_kids_costs_one_fetch_per_cooldown(issuer: I
 
 
 async def test_a_remembered_kid_is_refused_without_a_fetch(issuer: Issuer) -> None:
-    """The issuer said that it has no such key: for 300 s nobody asks again for this one."""
+    """A kid that a fetch did not bring causes no other fetch for 300 s."""
     times = FakeTime()
     keys = issuer.keys(refresh=RefreshSettings(lifetime=3600, most_lifetime=3600), **times.options)
     verifier = verifier_of(keys, times=times)
     await verified(verifier, issuer.token())
-    token = forged("nobody", issuer.url)
+    token = forged("unknown", issuer.url)
     for _ in range(4):
         with pytest.raises(UnknownKey):
             await verified(verifier, token)
@@ -154,7 +154,7 @@ async def test_a_remembered_kid_is_refused_without_a_fetch(issuer: Issuer) -> No
 async def test_the_memory_of_unknown_kids_is_bounded_and_harms_no_known_one(
     issuer: Issuer,
 ) -> None:
-    """256 entries, whatever the flood; the set itself is elsewhere."""
+    """A flood fills at most 256 entries, which are separate from the key set."""
     times = FakeTime()
     keys = issuer.keys(limits=RemoteLimits(unknown_kids=4), **times.options)
     verifier = verifier_of(keys, times=times)
@@ -168,7 +168,7 @@ async def test_the_memory_of_unknown_kids_is_bounded_and_harms_no_known_one(
 
 
 async def test_signing_key_rotation_just_before_signing(issuer: Issuer) -> None:
-    """OIDF: a key that signs the moment it is published is found by one forced fetch."""
+    """OIDF: a key that signs as soon as it is published is found by one forced fetch."""
     verifier = verifier_of(issuer.keys())
     await verified(verifier, issuer.token())
     new = issuer.control("rotate")["signing"]
@@ -177,7 +177,7 @@ async def test_signing_key_rotation_just_before_signing(issuer: Issuer) -> None:
 
 
 async def test_a_new_kid_is_found_as_soon_as_the_cooldown_allows(issuer: Issuer) -> None:
-    """A flood used the one forced fetch; the new key waits for the next, not longer."""
+    """After a flood has used the forced fetch, a new key is found by the next one."""
     times = FakeTime()
     keys = issuer.keys(**times.options)
     verifier = verifier_of(keys, times=times)
@@ -193,7 +193,7 @@ async def test_a_new_kid_is_found_as_soon_as_the_cooldown_allows(issuer: Issuer)
 
 
 async def test_a_rotation_under_load_refuses_no_valid_token(issuer: Issuer) -> None:
-    """OIDF SigningKeyRotation: publish, then sign, then withdraw, with requests all the while."""
+    """OIDF SigningKeyRotation: publish, sign, withdraw, while requests arrive."""
     times = FakeTime()
     keys = issuer.keys(**times.options)
     verifier = verifier_of(keys, cache=None)
@@ -224,7 +224,7 @@ async def test_a_rotation_under_load_refuses_no_valid_token(issuer: Issuer) -> N
 
 
 async def test_k3_a_removed_key_stops_verifying_its_cached_tokens(issuer: Issuer) -> None:
-    """K3: when the next fetch shows that it is gone, so are the tokens it signed."""
+    """K3: after a fetch without the key, cached tokens that it signed are refused."""
     times = FakeTime()
     keys = issuer.keys(**times.options)
     verifier = verifier_of(keys, times=times)
@@ -232,7 +232,7 @@ async def test_k3_a_removed_key_stops_verifying_its_cached_tokens(issuer: Issuer
     gone = (await verified(verifier, old)).key_id
     issuer.control("rotate")
     issuer.control("remove", kid=gone)
-    verifier.verify(old)  # still cached, nobody could know
+    verifier.verify(old)  # still cached: no fetch has shown the removal
     times.move(300 * 0.8)
     await requested(keys, 2)
     with pytest.raises(UnknownKey):
@@ -240,7 +240,7 @@ async def test_k3_a_removed_key_stops_verifying_its_cached_tokens(issuer: Issuer
 
 
 async def test_j5_a_warm_set_is_fetched_in_the_background(issuer: Issuer) -> None:
-    """J5: at 80 % of the lifetime, and no look-up waits although the issuer is slow."""
+    """J5: at 80 % of the lifetime; no look-up waits, although the issuer is slow."""
     times = FakeTime()
     keys = issuer.keys(**times.options)
     verifier = verifier_of(keys, times=times)
@@ -258,8 +258,8 @@ async def test_j5_a_warm_set_is_fetched_in_the_background(issuer: Issuer) -> Non
     assert keys.state().age == 0.0
 
 
-async def test_j2_an_outage_of_fifty_minutes_refuses_nobody(issuer: Issuer) -> None:
-    """J2: known keys go on; past lifetime + stale they fail closed; one success mends it all."""
+async def test_j2_an_outage_of_fifty_minutes_refuses_no_valid_token(issuer: Issuer) -> None:
+    """J2: known keys verify until lifetime + stale, then fail closed; one success ends it."""
     times, events = FakeTime(), list[Event]()
     keys = issuer.keys(hooks=[events.append], **times.options)
     verifier = verifier_of(keys, times=times)
@@ -272,7 +272,7 @@ async def test_j2_an_outage_of_fifty_minutes_refuses_nobody(issuer: Issuer) -> N
         for _ in range(60):
             times.move(1)
             await asyncio.sleep(0)
-            while keys._flight:  # an attempt takes no time in this world
+            while keys._flight:  # an attempt takes no time on this clock
                 await asyncio.sleep(0.001)
         try:
             await verified(verifier, tokens[minute])
@@ -288,7 +288,7 @@ async def test_j2_an_outage_of_fifty_minutes_refuses_nobody(issuer: Issuer) -> N
         while keys._flight:
             await asyncio.sleep(0.001)
     await settled(keys, keys.state().failures)
-    with pytest.raises(Unavailable, match="young enough") as caught:
+    with pytest.raises(Unavailable, match="still trusted") as caught:
         verifier.verify(tokens[70])
     assert caught.value.retry_after is not None
     assert 1 <= caught.value.retry_after <= 120 * 1.1
@@ -304,10 +304,10 @@ async def test_j2_an_outage_of_fifty_minutes_refuses_nobody(issuer: Issuer) -> N
 
 @pytest.mark.parametrize("kind", ["error", "garbage", "huge", "redirect", "empty", "cut", "hang"])
 @pytest.mark.parametrize("at", ["discovery", "jwks"])
-async def test_j3_whatever_the_issuer_does_is_unavailable(
+async def test_j3_any_fault_of_the_issuer_is_unavailable(
     issuer: Issuer, kind: str, at: str
 ) -> None:
-    """J3: no fault of an issuer gets out as anything but `Unavailable`, and it recovers."""
+    """J3: every fault of an issuer is raised as `Unavailable`, and one good response ends it."""
     issuer.fault(kind, at=at)
     events = list[Event]()
     keys = issuer.keys(
@@ -344,7 +344,7 @@ async def test_j2_a_failed_fetch_keeps_the_old_set(issuer: Issuer, kind: str) ->
 
 
 async def test_j3_one_broken_key_spoils_only_itself(issuer: Issuer) -> None:
-    """J3: the rest of the set verifies, and the broken one is told of once."""
+    """J3: the other keys of the set verify, and the broken one is reported once."""
     times, events = FakeTime(), list[Event]()
     issuer.fault("broken_key", at="jwks")
     keys = issuer.keys(hooks=[events.append], **times.options)
@@ -365,7 +365,7 @@ async def test_j4_the_discovered_issuer_must_be_the_configured_one(issuer: Issue
 
 
 async def test_isolation_a_hanging_issuer_does_not_slow_another(issuer: Issuer) -> None:
-    """Each issuer has its flight, its schedule and its client."""
+    """Each issuer has its own flight, schedule and client."""
     async with Issuer() as other:
         other.fault("hang")
         here, there = issuer.keys(), other.keys(limits=RemoteLimits(timeout=1))
@@ -380,7 +380,7 @@ async def test_isolation_a_hanging_issuer_does_not_slow_another(issuer: Issuer) 
 
 
 async def test_v4_the_same_kid_at_two_issuers_is_two_keys() -> None:
-    """V4: iss picks the set; the other issuer's key of that name does not count."""
+    """V4: iss selects the key set; a key of another issuer with the same kid is not used."""
     async with Issuer() as one, Issuer() as two:
         first, second = one.keys(), two.keys()
         verifier = verifier_of(first, second)
@@ -392,7 +392,7 @@ async def test_v4_the_same_kid_at_two_issuers_is_two_keys() -> None:
 
 
 async def test_v4_an_issuer_that_is_not_listed_is_never_asked(issuer: Issuer) -> None:
-    """V6: tokens name issuers freely; only configured ones are fetched from."""
+    """V6: keys are fetched from configured issuers only, whatever iss a token has."""
     verifier = verifier_of(issuer.keys())
     with pytest.raises(UnknownIssuer):
         await verified(verifier, forged("x", "http://127.0.0.1:9"))
@@ -400,7 +400,7 @@ async def test_v4_an_issuer_that_is_not_listed_is_never_asked(issuer: Issuer) ->
 
 
 async def test_a_failed_revocation_check_causes_no_fetch(issuer: Issuer) -> None:
-    """`Unavailable` for another reason than the keys: the key is known, so no request is sent."""
+    """The key is known, so `Unavailable` for another reason sends no request to the issuer."""
 
     def is_revoked(_: object) -> bool:
         raise OSError
@@ -414,7 +414,7 @@ async def test_a_failed_revocation_check_causes_no_fetch(issuer: Issuer) -> None
 
 
 async def test_a_missing_key_of_a_given_set_causes_no_fetch() -> None:
-    """A `KeySet` has nothing to fetch from."""
+    """A `KeySet` has no source to fetch from."""
     signer = Signer(FOREIGN, issuer="https://id.example", audience=AUDIENCE)
     token = signer.sign({"sub": "alice", "iat": int(time.time()), "exp": int(time.time()) + 900})
     verifier = Verifier.trusting(Signer(Key.generate("ES256"), issuer=signer.issuer, audience="x"))
@@ -450,7 +450,7 @@ async def test_kid_absent_single_jwks_is_accepted_multiple_refused(issuer: Issue
 
 
 async def test_invalid_signature_by_a_known_kid_costs_no_fetch(issuer: Issuer) -> None:
-    """OIDF InvalidSignature: a wrong signature is no reason to ask the issuer."""
+    """OIDF InvalidSignature: a wrong signature causes no fetch."""
     keys = issuer.keys()
     verifier = verifier_of(keys)
     kid = (await verified(verifier, issuer.token())).key_id
@@ -460,7 +460,7 @@ async def test_invalid_signature_by_a_known_kid_costs_no_fetch(issuer: Issuer) -
 
 
 async def test_a_known_kid_is_a_plain_call(issuer: Issuer) -> None:
-    """With a warm set nothing awaits: `verify` is a function, and answers as one."""
+    """With a warm set `verify` returns without an await."""
     keys = issuer.keys()
     verifier = verifier_of(keys, cache=None)
     await keys.start()
@@ -470,7 +470,7 @@ async def test_a_known_kid_is_a_plain_call(issuer: Issuer) -> None:
 
 
 async def test_a_snapshot_starts_a_process_without_the_issuer(issuer: Issuer) -> None:
-    """Export, import: verified with the issuer gone, for as long as the set is believed."""
+    """A new process verifies with a saved snapshot as long as the first process would have."""
     first = issuer.keys()
     await first.start()
     assert first.snapshot() is not None
@@ -489,8 +489,8 @@ async def test_a_snapshot_starts_a_process_without_the_issuer(issuer: Issuer) ->
         RemoteKeys("https://other.example", ["ES256"], initial=snapshot)
 
 
-async def test_the_state_tells_what_is_known_and_what_comes(issuer: Issuer) -> None:
-    """Last success, age, next attempt, failures: enough for a dashboard and a readiness probe."""
+async def test_the_state_has_the_past_and_the_next_attempt(issuer: Issuer) -> None:
+    """Last success, age, next attempt, failures: for a dashboard and a readiness probe."""
     times = FakeTime()
     keys = issuer.keys(**times.options)
     cold = keys.state()
@@ -507,7 +507,7 @@ async def test_the_state_tells_what_is_known_and_what_comes(issuer: Issuer) -> N
 
 
 async def test_a_start_that_requires_keys_fails_without_them(issuer: Issuer) -> None:
-    """The choice at start-up: fail, or start anyway and go on trying."""
+    """With `required` the start fails; otherwise it retries in the background."""
     issuer.fault("error")
     strict = issuer.keys(required=True)
     with pytest.raises(Unavailable, match="answered with 500"):
@@ -519,7 +519,7 @@ async def test_a_start_that_requires_keys_fails_without_them(issuer: Issuer) -> 
 
 
 def test_a_key_set_serves_one_event_loop_after_another() -> None:
-    """As tests and scripts do: what belonged to the first loop is left behind."""
+    """Tests and scripts use several loops: the state of an earlier loop is dropped."""
     with Issuer() as issuer:
         keys = issuer.keys(refresh=RefreshSettings(cooldown=1))
         for _ in range(2):
@@ -529,8 +529,8 @@ def test_a_key_set_serves_one_event_loop_after_another() -> None:
             time.sleep(1.01)
 
 
-async def test_events_tell_which_keys_came_and_went(issuer: Issuer) -> None:
-    """Refreshed: how many, which are new, which are gone."""
+async def test_events_list_added_and_removed_keys(issuer: Issuer) -> None:
+    """`KeysRefreshed` has the number of keys, the added kids and the removed kids."""
     events = list[Event]()
     keys = issuer.keys(hooks=[events.append])
     verifier = verifier_of(keys)
@@ -545,7 +545,7 @@ async def test_events_tell_which_keys_came_and_went(issuer: Issuer) -> None:
 
 
 async def test_an_unchanged_set_costs_no_body(issuer: Issuer) -> None:
-    """The ETag is sent along; 304 renews the lifetime of what is held."""
+    """The ETag is sent; a 304 renews the lifetime of the set."""
     times = FakeTime()
     keys = issuer.keys(**times.options)
     await keys.start()
@@ -557,7 +557,7 @@ async def test_an_unchanged_set_costs_no_body(issuer: Issuer) -> None:
 
 
 async def test_the_discovered_address_is_asked_for_again_after_a_failure(issuer: Issuer) -> None:
-    """The key set may have moved: the next attempt begins with discovery."""
+    """The jwks_uri may have changed: the next attempt repeats discovery."""
     times = FakeTime()
     keys = issuer.keys(**times.options)
     await keys.start()
@@ -571,7 +571,7 @@ async def test_the_discovered_address_is_asked_for_again_after_a_failure(issuer:
 
 
 async def test_a_client_of_the_callers_own_is_used_and_left_open(issuer: Issuer) -> None:
-    """For proxies and private certificates; httpx's client will do as well as httpx2's."""
+    """A client for proxies and private certificates may be of httpx2 or httpx."""
     import httpx
     import httpx2
 
@@ -595,19 +595,19 @@ async def test_a_client_of_the_callers_own_is_used_and_left_open(issuer: Issuer)
         ({"url": "file:///etc/passwd"}, "https URL"),
         ({"algorithms": []}, "algorithms"),
         ({"algorithms": "RS256"}, "algorithms"),
-        ({"algorithms": ["HS256"]}, "no secrets"),
+        ({"algorithms": ["HS256"]}, "HMAC keys are secrets"),
         ({"algorithms": ["none"]}, "none"),
     ],
 )
 def test_misconfiguration_is_found_at_construction(arguments: dict[str, Any], text: str) -> None:
-    """V1, J3, J4: the fault is named before anything is fetched."""
+    """V1, J3, J4: each fault is reported before anything is fetched."""
     options = {"issuer": "https://id.example", "algorithms": ["RS256"]} | arguments
     with pytest.raises(ConfigurationError, match=text):
         RemoteKeys(**options)
 
 
 def test_a_key_set_and_remote_keys_are_told_apart_from_other_things() -> None:
-    """A dict is no source of keys."""
+    """A dict is not accepted as a source of keys."""
     with pytest.raises(ConfigurationError, match="keys is no KeySet"):
         RemoteKeys("https://id.example", ["RS256"]).trust("api", **{"types": ["jwt"]}).__class__(
             issuer="https://id.example",

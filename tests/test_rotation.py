@@ -20,7 +20,7 @@ KEYS = [Key.generate("ES256", kid=f"k{n}") for n in range(4)]
 
 
 def test_a_new_key_is_published_before_it_signs(clock: FakeClock) -> None:
-    """It verifies at once; the old one signs until the lead is over."""
+    """It verifies at once; the old key signs until the lead is over."""
     done = rotate(KEYS[:1], KEYS[1], clock.now, lead=900, token_lifetime=600)
     keys = KeySet(done.keys)
     assert [jwk["kid"] for jwk in keys.public_jwks(clock.now)["keys"]] == ["k0", "k1"]
@@ -30,7 +30,7 @@ def test_a_new_key_is_published_before_it_signs(clock: FakeClock) -> None:
 
 
 def test_an_old_key_stays_published_until_its_last_token_expired(clock: FakeClock) -> None:
-    """Signing ends at the lead; a token of that second lives on for its whole life."""
+    """It stops signing at the lead; a token of that second is valid for its whole lifetime."""
     done = rotate(KEYS[:1], KEYS[1], clock.now, lead=900, token_lifetime=600)
     keys = KeySet(done.keys)
     assert done.published_until >= clock.now + 900 + 600
@@ -40,7 +40,7 @@ def test_an_old_key_stays_published_until_its_last_token_expired(clock: FakeCloc
 
 
 def test_no_rotation_begins_before_the_last_one_signs(clock: FakeClock) -> None:
-    """Else a key could sign that verifiers have not had the time to fetch."""
+    """Otherwise a key could sign before verifiers had the time to fetch it."""
     done = rotate(KEYS[:1], KEYS[1], clock.now, lead=900, token_lifetime=600)
     with pytest.raises(InvalidKey, match=r"'k1' was rotated in and signs in 900 s"):
         rotate(done.keys, KEYS[2], clock.now, lead=0, token_lifetime=600)
@@ -49,7 +49,7 @@ def test_no_rotation_begins_before_the_last_one_signs(clock: FakeClock) -> None:
 
 
 def test_keys_past_their_time_are_dropped_at_the_next_rotation(clock: FakeClock) -> None:
-    """The file does not grow for ever, and says which ids are gone."""
+    """The file does not grow for ever, and the removed ids are reported."""
     first = rotate(KEYS[:1], KEYS[1], clock.now, lead=60, token_lifetime=600)
     clock.now = first.published_until
     second = rotate(first.keys, KEYS[2], clock.now, lead=60, token_lifetime=600)
@@ -58,14 +58,14 @@ def test_keys_past_their_time_are_dropped_at_the_next_rotation(clock: FakeClock)
 
 
 def test_a_key_that_only_verifies_is_kept_as_it_is(clock: FakeClock) -> None:
-    """A partner's public key beside ours signs nothing, so no time of ours ends it."""
+    """A partner's public key in the file does not sign, so a rotation does not end it."""
     done = rotate([KEYS[3].public_half(), KEYS[0]], KEYS[1], clock.now, lead=60, token_lifetime=600)
     assert done.keys[0].published_until is None
 
 
 @pytest.mark.parametrize(("lead", "life"), [(-1, 600), (0, 0), (float("nan"), 600), (60, 1e9)])
 def test_leads_and_lifetimes_have_bounds(lead: float, life: float) -> None:
-    """Numbers that make no rotation are refused by name."""
+    """Unusable numbers are refused by name."""
     with pytest.raises(ConfigurationError, match=r"lead|token_lifetime"):
         rotate(KEYS[:1], KEYS[1], 0, lead=lead, token_lifetime=life)
 
@@ -78,7 +78,7 @@ def test_leads_and_lifetimes_have_bounds(lead: float, life: float) -> None:
 def test_every_token_verifies_by_a_published_key_for_its_whole_life(
     leads: list[float], life: float, gaps: list[float]
 ) -> None:
-    """Whatever the rhythm: the key that signs at t is published from t - lead to t + life."""
+    """For any rotations: a key that signs at t is published from t - lead to t + life."""
     now, keys, published_from = 1e9, (KEYS[0],), {"k0": 0.0}
     pool = iter([Key.from_jwk(KEYS[1].public_jwk() | {"kid": f"n{n}"}) for n in range(5)])
     private = KEYS[1].private_jwk()
@@ -99,7 +99,7 @@ def test_every_token_verifies_by_a_published_key_for_its_whole_life(
 def test_keygen_rotates_the_file_and_what_is_published(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """The private file keeps its mode, the public one gets both keys, the timeline is told."""
+    """The private file keeps its mode, the public file gets both keys, the timeline is printed."""
     out, public = tmp_path / "keys.json", tmp_path / "jwks.json"
     common = ["keygen", "--out", str(out), "--public-out", str(public)]
     assert main([*common, "--kid", "a"]) == 0
@@ -118,7 +118,7 @@ def test_keygen_rotates_the_file_and_what_is_published(
 def test_keygen_refuses_what_would_break_a_running_service(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """A second rotation too early, the removal of the only key, secrets among public keys."""
+    """A second rotation too early, removal of the only key, secrets among public keys."""
     out = tmp_path / "keys.json"
     common = ["keygen", "--out", str(out)]
     assert main([*common, "--kid", "a"]) == 0
@@ -180,7 +180,7 @@ def test_keygen_keeps_the_private_and_the_public_file_apart(
 
 
 def test_keygen_removes_a_key_at_once(tmp_path: Path) -> None:
-    """After a theft nobody waits: the key is gone, and a pending one signs early."""
+    """After a theft: the key is removed at once, and a pending one signs early."""
     out = tmp_path / "keys.json"
     assert main(["keygen", "--out", str(out), "--kid", "a"]) == 0
     assert main(["keygen", "--out", str(out), "--rotate", "--kid", "b"]) == 0
@@ -189,7 +189,7 @@ def test_keygen_removes_a_key_at_once(tmp_path: Path) -> None:
 
 
 def test_secrets_are_rotated_too(tmp_path: Path) -> None:
-    """HMAC workers must agree as well; nothing of it is published."""
+    """All HMAC workers need the new key; none of it is published."""
     out = tmp_path / "keys.json"
     assert main(["keygen", "--alg", "HS256", "--out", str(out)]) == 0
     assert main(["keygen", "--out", str(out), "--rotate"]) == 0
@@ -218,13 +218,13 @@ async def test_running_workers_follow_the_key_file(tmp_path: Path, clock: FakeCl
 
 
 async def test_a_key_file_that_cannot_be_used_changes_nothing(tmp_path: Path) -> None:
-    """Gone, broken, empty, or public in the place of private: the keys stay, and it is told."""
+    """Missing, damaged, empty, or public instead of private: the keys stay, and it is reported."""
     path, events = tmp_path / "keys.json", list[Event]()
     KeySet(KEYS[:1]).save(path)
     file = KeyFile(path, hooks=[events.append])
     path.unlink()
     await file.read()
-    await file.read()  # told once
+    await file.read()  # reported once
     for content in ("{", '{"keys": []}', json.dumps(KeySet(KEYS[:1]).public_jwks())):
         path.write_text(content)
         await file.read()
@@ -236,7 +236,7 @@ async def test_a_key_file_that_cannot_be_used_changes_nothing(tmp_path: Path) ->
 
 
 async def test_a_key_file_is_looked_at_in_its_rhythm_until_closed(tmp_path: Path) -> None:
-    """The service sleeps `check_seconds` between looks; closing ends it."""
+    """The service sleeps `check_seconds` between two checks; closing it ends that."""
     path, looks = tmp_path / "keys.json", list[float]()
     KeySet(KEYS[:1]).save(path)
     turn = asyncio.Semaphore(0)

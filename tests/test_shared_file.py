@@ -1,4 +1,4 @@
-"""Processes of one machine that ask an issuer as one."""
+"""Processes of one machine that share one fetch."""
 
 import asyncio
 import json
@@ -18,13 +18,13 @@ from outside import Issuer, running, verifier_of
 
 @pytest.fixture
 async def issuer() -> AsyncIterator[Issuer]:
-    """Give a running issuer."""
+    """Return a running issuer."""
     async with Issuer() as issuer:
         yield issuer
 
 
 def ready_workers(url: str, count: int) -> int:
-    """Wait until `count` workers have answered that they are ready; give how many did."""
+    """Wait until `count` workers are ready; return how many are."""
     pids: set[int] = set()
     for _ in range(1500):
         try:
@@ -43,7 +43,7 @@ def ready_workers(url: str, count: int) -> int:
 async def test_eight_workers_that_start_together(
     issuer: Issuer, is_shared: bool, tmp_path: Path
 ) -> None:
-    """At most 8 fetches, and 1 through a shared folder; all serve tokens afterwards."""
+    """At most 8 fetches, and 1 with a shared folder; all serve tokens afterwards."""
     share = ["--share", str(tmp_path / "share")] if is_shared else []
     arguments = ["--issuer", issuer.url, "--workers", "8", *share]
     with running("linqi_storm.outside.resource", *arguments) as (url, _):
@@ -56,7 +56,7 @@ async def test_eight_workers_that_start_together(
 
 
 async def test_a_refresh_by_one_is_taken_up_by_the_others(issuer: Issuer, tmp_path: Path) -> None:
-    """Three processes' lives in one: every refresh is asked for once."""
+    """Three processes over time: each refresh is requested from the issuer once."""
     times = FakeTime()
     sources = [issuer.keys(share=tmp_path / "s", **times.options) for _ in range(3)]
     for keys in sources:
@@ -75,7 +75,7 @@ async def test_a_refresh_by_one_is_taken_up_by_the_others(issuer: Issuer, tmp_pa
 
 
 async def test_a_rotation_seen_by_one_reaches_the_others(issuer: Issuer, tmp_path: Path) -> None:
-    """The second process finds the new key in the folder, without asking the issuer."""
+    """The second process finds the new key in the folder, without a request to the issuer."""
     one, two = (issuer.keys(share=tmp_path / "s") for _ in range(2))
     first, second = verifier_of(one), verifier_of(two)
     await one.start()
@@ -91,7 +91,7 @@ async def test_a_rotation_seen_by_one_reaches_the_others(issuer: Issuer, tmp_pat
 
 
 async def test_a_failure_of_one_counts_for_all(issuer: Issuer, tmp_path: Path) -> None:
-    """While the issuer is down, the processes together ask in the rhythm of one."""
+    """While the issuer is down, the processes together send as few requests as one."""
     issuer.fault("error")
     sources = [issuer.keys(share=tmp_path / "s") for _ in range(4)]
     await asyncio.gather(*[keys.start() for keys in sources])
@@ -99,12 +99,12 @@ async def test_a_failure_of_one_counts_for_all(issuer: Issuer, tmp_path: Path) -
     assert all(not keys.state().is_ready for keys in sources)
 
 
-async def test_a_folder_of_others_is_not_believed(tmp_path: Path) -> None:
-    """Who can write there decides whose tokens are good."""
+async def test_a_folder_that_others_may_write_is_not_trusted(tmp_path: Path) -> None:
+    """A user who can write there could make forged tokens verify."""
     loose = tmp_path / "loose"
     loose.mkdir()
     loose.chmod(0o777)
-    with pytest.raises(ConfigurationError, match="written by others"):
+    with pytest.raises(ConfigurationError, match="others may write to it"):
         SharedFile(loose, "https://id.example", wait_seconds=1)
     shared = SharedFile(tmp_path / "s", "https://id.example", wait_seconds=1)
     assert (tmp_path / "s").stat().st_mode & 0o777 == 0o700
@@ -114,11 +114,11 @@ async def test_a_folder_of_others_is_not_believed(tmp_path: Path) -> None:
     assert await shared.read() is not None
     file.chmod(0o666)
     assert await shared.read() is None
-    assert "written by others" in shared.fault
+    assert "others may write to it" in shared.fault
 
 
 async def test_a_snapshot_that_is_broken_or_anothers_is_ignored(tmp_path: Path) -> None:
-    """The next answer of the issuer mends it."""
+    """The next response of the issuer replaces it."""
     shared = SharedFile(tmp_path / "s", "https://id.example", wait_seconds=1)
     assert await shared.read() is None
     await shared.write(Snapshot(issuer="https://id.example"))
@@ -129,7 +129,7 @@ async def test_a_snapshot_that_is_broken_or_anothers_is_ignored(tmp_path: Path) 
 
 
 async def test_sharing_that_cannot_be_done_is_only_noted(issuer: Issuer, tmp_path: Path) -> None:
-    """A full or vanished folder costs the sharing, not the keys."""
+    """With a full or removed folder the processes fetch separately; the keys stay usable."""
     folder = tmp_path / "s"
     keys = issuer.keys(share=folder)
     folder.rmdir()
@@ -139,8 +139,8 @@ async def test_sharing_that_cannot_be_done_is_only_noted(issuer: Issuer, tmp_pat
     assert "cannot" in keys.state().share_fault
 
 
-async def test_a_neighbour_that_holds_the_turn_for_too_long(tmp_path: Path) -> None:
-    """The wait ends; the kernel frees the lock of a killed one by itself."""
+async def test_a_process_that_holds_the_lock_for_too_long(tmp_path: Path) -> None:
+    """The wait ends; the kernel releases the lock of a killed process."""
     one = SharedFile(tmp_path / "s", "https://id.example", wait_seconds=0.1)
     two = SharedFile(tmp_path / "s", "https://id.example", wait_seconds=0.1)
     async with one.turn():
@@ -153,7 +153,7 @@ async def test_a_neighbour_that_holds_the_turn_for_too_long(tmp_path: Path) -> N
 
 @pytest.mark.parametrize("text", ["", "{}", "[]", '{"issuer": "x", "more": 1}', '{"version": 2}'])
 def test_a_snapshot_is_read_strictly(text: str) -> None:
-    """What `to_json` wrote comes back; everything else is refused."""
+    """`from_json` returns what `to_json` wrote and refuses everything else."""
     snapshot = Snapshot(issuer="https://id.example", jwks="{}", fetched_at=1.5)
     assert Snapshot.from_json(snapshot.to_json()) == snapshot
     with pytest.raises(InvalidKey):

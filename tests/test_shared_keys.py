@@ -1,4 +1,4 @@
-"""One source of keys under several issuers and middlewares: fetched, followed and told of once."""
+"""One source of keys in several issuers and middlewares: fetched, checked and reported once."""
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
@@ -17,7 +17,7 @@ from outside import Issuer
 
 
 def trusting(keys: RemoteKeys, *issuers: str) -> Verifier:
-    """Give a verifier that trusts several issuers by the same keys."""
+    """Return a verifier that trusts several issuers with the same keys."""
     return Verifier(
         [
             TrustedIssuer(issuer=name, audience=AUDIENCE, keys=keys, algorithms=keys.algorithms)
@@ -41,20 +41,20 @@ async def running(app: Any) -> AsyncIterator[None]:
 
 
 async def lifespan_app(scope: Any, receive: Any, send: Any) -> None:
-    """KeySetResponse start-up and shutdown."""
+    """Answer start-up and shutdown."""
     for _ in range(2):
         name = (await receive())["type"]
         await send({"type": f"{name}.complete"})
 
 
 def tasks(name: str) -> list[str]:
-    """Give the names of the background tasks that run and have `name` in theirs."""
+    """Return the names of running background tasks that contain `name`."""
     running = [task.get_name() for task in asyncio.all_tasks() if not task.done()]
     return [found for found in running if name in found]
 
 
 async def test_keys_of_two_issuers_are_fetched_and_told_of_once() -> None:
-    """Also where they are listed as a service beside it."""
+    """Also if they are listed as a service, too."""
     events = list[Event]()
     async with Issuer() as issuer:
         keys = issuer.keys()
@@ -71,7 +71,7 @@ async def test_keys_of_two_issuers_are_fetched_and_told_of_once() -> None:
 
 @pytest.mark.parametrize("first_to_end", [0, 1])
 async def test_keys_of_two_middlewares_are_kept_until_the_last_ends(first_to_end: int) -> None:
-    """One fetch, one task, each event once; the shutdown of one is no end for the other."""
+    """One fetch, one task, each event once; the shutdown of one does not stop the other."""
     events = list[Event]()
     async with Issuer() as issuer:
         keys = issuer.keys()
@@ -92,7 +92,7 @@ async def test_keys_of_two_middlewares_are_kept_until_the_last_ends(first_to_end
 
 
 async def test_one_middleware_inside_another_shares_its_keys() -> None:
-    """A part of the application that is guarded once more by the same issuer."""
+    """A part of the application is protected a second time with the same issuer."""
     events = list[Event]()
     async with Issuer() as issuer:
         keys = issuer.keys()
@@ -105,7 +105,7 @@ async def test_one_middleware_inside_another_shares_its_keys() -> None:
 
 
 async def test_a_key_file_of_two_middlewares_is_followed_once(tmp_path: Path) -> None:
-    """Read once, told of once to each hook, until the last ends."""
+    """It is read once and reported once to each hook, until the last middleware ends."""
     path, events = tmp_path / "keys.json", list[Event]()
     KeySet([Key.generate("ES256", kid="a")]).save(path)
     file = KeyFile(path)
@@ -130,7 +130,7 @@ async def test_a_key_file_of_two_middlewares_is_followed_once(tmp_path: Path) ->
 
 
 def test_two_configured_issuers_with_one_key_file_follow_it_once(tmp_path: Path) -> None:
-    """The same file for the same algorithms is one source; for others it is another."""
+    """The same file with the same algorithms is one source; with others it is another."""
     KeySet([Key.generate("ES256").public_half()]).save(tmp_path / "jwks.json")
     tables = "".join(
         f'[[issuers]]\nissuer = "https://{name}.example"\nalgorithms = {algorithms}\n'
@@ -150,7 +150,7 @@ def test_two_configured_issuers_with_one_key_file_follow_it_once(tmp_path: Path)
 
 
 def test_holders_of_one_event_loop_are_none_of_another() -> None:
-    """A loop that ended without a close leaves its count behind."""
+    """A loop that ended without a close does not keep the count of the next loop up."""
     count = ReferenceCount()
 
     async def enter() -> None:

@@ -86,7 +86,7 @@ class TokenRenewal:
         self._flight: Future[None] | None = None
         self._flight_ends_at = 0.0
         self._backoff = Backoff(monotonic, chance)
-        self._why_over = "there is no session; sign in first"
+        self._why_over = "there is no session; sign in"
         self._tokens: ClientTokens | None = None
         self._claims: AccessClaims | None = None
         self._held: HeldToken | None = None

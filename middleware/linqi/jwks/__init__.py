@@ -1,1 +1,1 @@
-"""Key sets that others publish, and the publishing of our own."""
+"""Key sets of outside issuers, and key files that are read again when they change."""

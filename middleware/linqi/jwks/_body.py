@@ -1,4 +1,4 @@
-"""The body of an answer as it comes in, inflated within a limit."""
+"""A response body that is decompressed within a limit while it is received."""
 
 from __future__ import annotations
 
@@ -10,29 +10,44 @@ from linqi.errors import FetchFailed
 __all__ = ["CODINGS", "BoundedBody"]
 
 CODINGS: Final = "gzip"
-"""The value of ``Accept-Encoding``: RFC 9110, section 12.5.3, allows no coding beside it. Some
-storage services send what they hold compressed whatever is asked for; gzip is what they hold."""
+"""The value of ``Accept-Encoding`` (RFC 9110, section 12.5.3). Some storage services send a stored
+gzip file compressed even to clients that do not accept gzip."""
 _GZIP: Final = zlib.MAX_WBITS | 16
 
 
 class BoundedBody:
-    """A body that comes in by chunks: at most `most_bytes` as they are sent, and as they inflate.
+    """A body that is received in chunks, and limited in size as sent and as decompressed.
 
-    `coding` is the answer's ``Content-Encoding``. What is more raises `FetchFailed` before it is
-    inflated, so that a small answer cannot fill the memory (PyJWT, GHSA-993g; RFC 1952).
+    The limit is checked before more is decompressed, so that a small response cannot fill the
+    memory (PyJWT, GHSA-993g; RFC 1952).
+
+    Args:
+        coding: The response's ``Content-Encoding``; empty, ``identity`` or ``gzip``.
+        most_bytes: The limit for both sizes.
+
+    Raises:
+        FetchFailed: The content coding is another one.
+
     """
 
     def __init__(self, coding: str, most_bytes: int) -> None:
         named = coding.strip().lower()
         if named not in ("", "identity", "gzip", "x-gzip"):
-            raise FetchFailed(f"the answer is compressed by {named[:40]!r}; only gzip is asked for")
+            raise FetchFailed(
+                f"the response has the content coding {named[:40]!r}, expected gzip or none"
+            )
         self._inflater = zlib.decompressobj(_GZIP) if "gzip" in named else None
         self._most_bytes = most_bytes
         self._received = 0
         self._body = bytearray()
 
     def feed(self, chunk: bytes) -> None:
-        """Take the next part of what was sent."""
+        """Add the next chunk as it was sent.
+
+        Raises:
+            FetchFailed: The body is too long or not gzip.
+
+        """
         self._received += len(chunk)
         if self._received > self._most_bytes:
             raise self._too_long()
@@ -42,12 +57,17 @@ class BoundedBody:
         try:
             self._inflate(chunk)
         except zlib.error as error:
-            raise FetchFailed(f"the answer is no gzip, as it says it is: {error}") from None
+            raise FetchFailed(f"the response is not gzip, as its header says: {error}") from None
 
     def end(self) -> bytes:
-        """Return the whole body."""
+        """Return the whole body.
+
+        Raises:
+            FetchFailed: The compressed body ends too early.
+
+        """
         if self._inflater is not None and self._received and not self._inflater.eof:
-            raise FetchFailed("the compressed answer was cut off")
+            raise FetchFailed("the compressed response is truncated")
         return bytes(self._body)
 
     def _inflate(self, data: bytes) -> None:
@@ -62,4 +82,4 @@ class BoundedBody:
             data = inflater.unused_data if inflater.eof else inflater.unconsumed_tail
 
     def _too_long(self) -> FetchFailed:
-        return FetchFailed(f"the answer is longer than {self._most_bytes} bytes")
+        return FetchFailed(f"the response is longer than {self._most_bytes} bytes")

@@ -1,4 +1,4 @@
-"""Where an issuer publishes its keys, and what it answers there."""
+"""The URL of an issuer's key set, by OpenID Connect Discovery, and the document at that URL."""
 
 from __future__ import annotations
 
@@ -17,39 +17,47 @@ _MOST_MEMBERS = 2048
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KeyDocument:
-    """An answer of the key set's address."""
+    """The response of a key set's URL."""
 
     body: bytes | None
-    """None where the issuer says that nothing changed (304)."""
+    """None if the issuer answered 304: the set has not changed."""
     etag: str
+    """The ``ETag`` header, or empty."""
     lifetime: float
-    """Seconds, within the settings' bounds."""
+    """Seconds for which the set is fresh, within the bounds of `RefreshSettings`."""
 
 
 def discovery_url(issuer: str) -> str:
-    """Give the address of `issuer`'s metadata (OpenID Connect Discovery 1.0, section 4)."""
+    """Return the URL of `issuer`'s metadata (OpenID Connect Discovery 1.0, section 4)."""
     return issuer.removesuffix("/") + "/.well-known/openid-configuration"
 
 
 async def discover(fetch: Fetch, issuer: str, now: float) -> str:
-    """Give the ``jwks_uri`` of `issuer`; `FetchFailed` when there is none to be believed.
+    """Return the ``jwks_uri`` of an issuer's metadata.
 
-    `now`, in Unix seconds, is what a date in ``Retry-After`` is compared with.
+    The metadata must name exactly `issuer` (section 4.3): otherwise one tenant of a host could
+    publish keys for another.
 
-    The metadata must name exactly `issuer` (section 4.3): else one tenant of a host could speak
-    for another.
+    Args:
+        fetch: Makes one GET.
+        issuer: The issuer's URL.
+        now: Unix seconds, with which a date in ``Retry-After`` is compared.
+
+    Raises:
+        FetchFailed: There is no metadata, or it names another issuer or an unsafe ``jwks_uri``.
+
     """
-    answer = await fetch(discovery_url(issuer), {})
-    _check_status(answer, "the discovery document", now)
+    response = await fetch(discovery_url(issuer), {})
+    _check_status(response, "the discovery document", now)
     try:
-        text = answer.body.removeprefix(BOM_UTF8)
+        text = response.body.removeprefix(BOM_UTF8)
         metadata = parse_object(text, "discovery document", most_members=_MOST_MEMBERS)
     except MalformedToken as error:
         raise FetchFailed(str(error)) from None
     if metadata.get("issuer") != issuer:
         raise FetchFailed(
             f"the discovery document names the issuer {str(metadata.get('issuer'))[:200]!r}; the"
-            " configured one must be exactly that, trailing slash and all"
+            " configured issuer must be exactly equal, including a trailing slash"
         )
     url = metadata.get("jwks_uri")
     fault = url_fault(url, "the jwks_uri", is_plain_allowed=is_loopback_url(issuer))
@@ -61,28 +69,40 @@ async def discover(fetch: Fetch, issuer: str, now: float) -> str:
 async def fetch_document(
     fetch: Fetch, url: str, etag: str, settings: RefreshSettings, now: float
 ) -> KeyDocument:
-    """Ask `url` for a key set at `now`, in Unix seconds; `etag`: of the one at hand, or empty."""
-    answer = await fetch(url, {"if-none-match": etag} if etag else {})
-    is_unchanged = bool(etag) and answer.status == 304
+    """Request the key set at `url`.
+
+    Args:
+        fetch: Makes one GET.
+        url: The key set's URL.
+        etag: The ETag of the set at hand, for a conditional request; or empty.
+        settings: The bounds of the lifetime.
+        now: Unix seconds, with which a date in ``Retry-After`` is compared.
+
+    Raises:
+        FetchFailed: There is no response, or its status is neither 200 nor 304.
+
+    """
+    response = await fetch(url, {"if-none-match": etag} if etag else {})
+    is_unchanged = bool(etag) and response.status == 304
     if not is_unchanged:
-        _check_status(answer, "the key set", now)
-    headers = answer.headers
+        _check_status(response, "the key set", now)
+    headers = response.headers
     return KeyDocument(
-        body=None if is_unchanged else answer.body,
+        body=None if is_unchanged else response.body,
         etag=etag if is_unchanged else headers.get("etag", ""),
         lifetime=lifetime_of(headers.get("cache-control", ""), headers.get("age", ""), settings),
     )
 
 
-def _check_status(answer: HttpResponse, what: str, now: float) -> None:
-    if answer.status == 200:
+def _check_status(response: HttpResponse, what: str, now: float) -> None:
+    if response.status == 200:
         return
-    headers = answer.headers
+    headers = response.headers
     wait = retry_after_of(headers.get("retry-after", ""), headers.get("date", ""), now)
-    if 300 <= answer.status < 400:
+    if 300 <= response.status < 400:
         raise FetchFailed(
-            f"{what} was answered with {answer.status}; redirects are not followed, configure the"
-            " address it really has",
+            f"{what} was answered with {response.status}; redirects are not followed, configure"
+            " the final URL",
             retry_after=wait,
         )
-    raise FetchFailed(f"{what} was answered with {answer.status}", retry_after=wait)
+    raise FetchFailed(f"{what} was answered with {response.status}", retry_after=wait)

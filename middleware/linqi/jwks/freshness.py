@@ -1,4 +1,4 @@
-"""When a fetched key set is fetched again, and how long it is believed: decisions without I/O.
+"""When a fetched key set is fetched again, and how long it is trusted: decisions without I/O.
 
 All instants are seconds of a monotonic clock. The states are those of RFC 9111, section 4.2,
 with ``stale-if-error`` of RFC 5861, section 4, bounded.
@@ -19,17 +19,22 @@ from linqi.errors import ConfigurationError
 __all__ = ["RefreshSettings", "Schedule", "Status", "lifetime_of", "retry_after_of"]
 
 Status: TypeAlias = Literal["cold", "fresh", "stale", "expired"]
-"""``cold``: never fetched; ``stale``: past its lifetime, still believed; ``expired``: too old."""
+"""``cold``: never fetched; ``stale``: past its lifetime, still trusted; ``expired``: too old."""
 
 _JITTER: Final = 0.1
-"""Processes that started together drift apart: a refresh comes up to this share early, a retry up
-to this share late."""
+"""A refresh is early by up to this share at random, a retry late, so that processes that started
+together do not fetch together."""
 _SECONDS: Final = re.compile(r'"?([0-9]{1,10})"?')
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RefreshSettings:
-    """How often the issuer is asked, and how long its last answer counts. All in seconds."""
+    """How often a key set is fetched, and how long it is trusted. All in seconds.
+
+    Raises:
+        ConfigurationError: A setting is out of its range; lists every fault.
+
+    """
 
     RANGES: ClassVar[Ranges] = {
         "lifetime": Range(1, DAY, "seconds"),
@@ -42,22 +47,26 @@ class RefreshSettings:
     }
 
     lifetime: float = 600
-    """For an answer that has no ``Cache-Control``: the common practice of JOSE libraries."""
+    """The lifetime of a set whose response has no ``Cache-Control``; `least_lifetime` to
+    `most_lifetime`. Default 600, the common practice of JOSE libraries."""
     least_lifetime: float = 60
-    """However short the issuer's ``max-age`` is; also for ``no-cache`` and ``no-store``."""
+    """The lower bound of ``max-age``; also the lifetime for ``no-cache`` and ``no-store``. At least
+    1, default 60."""
     most_lifetime: float = 3600
-    """However long ``max-age`` is: so long may a withdrawn key go on verifying."""
+    """The upper bound of ``max-age``: a withdrawn key may verify for this long. At most 86,400,
+    default 3,600."""
     refresh_ahead: float = 0.8
-    """The share of the lifetime, 0.1 to 0.95, after which it is fetched anew in the background."""
+    """The share of the lifetime after which the set is fetched again in the background; 0.1 to
+    0.95, default 0.8."""
     stale: float = 3600
-    """How far past its lifetime a set is believed while the issuer does not answer; 0 to 86,400.
+    """How long past its lifetime a set is trusted while fetches fail; 0 to 86,400, default 3,600.
     After that every token of the issuer is answered with 503."""
     cooldown: float = 30
-    """The least time between two attempts that unknown key ids cause, or after a failed one;
-    1 to `least_lifetime`."""
+    """The minimum time between two fetches for unknown key ids, and after a failed fetch; 1 to
+    `least_lifetime`, default 30."""
     longest_backoff: float = 120
-    """Failures double the time between attempts up to this, and an issuer's ``Retry-After`` is
-    respected up to this; `cooldown` to 3,600."""
+    """Each failure doubles the time to the next attempt up to this; an issuer's ``Retry-After`` is
+    honoured up to this. `cooldown` to 3,600, default 120."""
 
     def __post_init__(self) -> None:
         if faults := [*self._faults()]:
@@ -87,30 +96,31 @@ class RefreshSettings:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Schedule:
-    """The instants of one key set."""
+    """When one key set was fetched, expires and is fetched again."""
 
     settings: RefreshSettings
     fetched_at: float | None = None
-    """When the set that is held was last known to be the issuer's."""
+    """When the issuer last confirmed the set; None before the first success."""
     fresh_until: float = -math.inf
+    """The end of the set's lifetime."""
     trusted_until: float = -math.inf
-    """From here on no key of the set is believed."""
+    """From this instant on no key of the set verifies."""
     refresh_at: float = -math.inf
-    """When the set wants to be fetched, whether or not it may be."""
+    """When the set is due to be fetched again, unless `retry_at` forbids it."""
     retry_at: float = -math.inf
     """No attempt of any kind before this: the cooldown or backoff after a failure."""
     force_at: float = -math.inf
-    """No attempt for the sake of an unknown key id before this."""
+    """No attempt for an unknown key id before this."""
     failures: int = 0
-    """Attempts that failed since the last that did not."""
+    """Failed attempts since the last success."""
 
     @property
     def next_attempt_at(self) -> float:
-        """When the set is fetched again without anybody asking."""
+        """When the next scheduled fetch is made."""
         return max(self.refresh_at, self.retry_at)
 
     def status(self, now: float) -> Status:
-        """Tell what the set is worth at `now`."""
+        """Return whether the set is cold, fresh, stale or expired at `now`."""
         if self.fetched_at is None:
             return "cold"
         if now >= self.trusted_until:
@@ -118,20 +128,33 @@ class Schedule:
         return "fresh" if now < self.fresh_until else "stale"
 
     def may_force(self, now: float) -> bool:
-        """Tell whether an unknown key id may cause an attempt at `now`.
+        """Return whether an unknown key id may cause a fetch at `now`.
 
-        Scheduled attempts that succeed do not start the cooldown: a key that appears right after
-        one is found at once.
+        A scheduled fetch that succeeds does not start the cooldown, so that a key published right
+        after it is found at once.
         """
         return now >= self.retry_at and now >= self.force_at
 
     def started(self, now: float, *, is_forced: bool) -> Schedule:
-        """Count an attempt from its start: one that hangs is over no sooner than one that fails."""
+        """Return the schedule during an attempt; the cooldown counts from its start.
+
+        Args:
+            now: When the attempt starts.
+            is_forced: Whether an unknown key id causes it.
+
+        """
         cooled_at = now + self.settings.cooldown
         return replace(self, retry_at=cooled_at, force_at=cooled_at if is_forced else self.force_at)
 
     def succeeded(self, fetched_at: float, lifetime: float, chance: float) -> Schedule:
-        """Begin a lifetime of `lifetime` seconds at `fetched_at`; `chance` from 0 to 1 spreads."""
+        """Return the schedule after a fetch.
+
+        Args:
+            fetched_at: When the issuer sent the set.
+            lifetime: Seconds for which the set is fresh.
+            chance: A random number from 0 to 1, for the jitter.
+
+        """
         ahead = lifetime * self.settings.refresh_ahead * (1 - _JITTER * chance)
         fresh_until = fetched_at + lifetime
         return replace(
@@ -145,10 +168,14 @@ class Schedule:
         )
 
     def failed(self, started_at: float, chance: float, *, asked_wait: float = 0) -> Schedule:
-        """Back off after the attempt that began at `started_at`; `chance` from 0 to 1 spreads.
+        """Return the schedule after a failed attempt.
 
-        `asked_wait`: seconds from `started_at` for which the issuer asked to be left alone. It
-        lengthens the wait, up to ``longest_backoff``, and never shortens it.
+        Args:
+            started_at: When the attempt started.
+            chance: A random number from 0 to 1, for the jitter.
+            asked_wait: Seconds from `started_at` that the issuer's ``Retry-After`` asks for. They
+                lengthen the wait, up to ``longest_backoff``, and never shorten it.
+
         """
         doubled = self.settings.cooldown * 2.0 ** min(self.failures, 30)
         wait = min(max(doubled, asked_wait), self.settings.longest_backoff)
@@ -157,10 +184,17 @@ class Schedule:
 
 
 def lifetime_of(cache_control: str, age: str, settings: RefreshSettings) -> float:
-    """Give how long an answer is fresh (RFC 9111, section 4.2.1), within the settings' bounds.
+    """Return the freshness lifetime of a response in seconds, within the settings' bounds.
 
-    Read are ``max-age`` less ``Age``, ``no-cache`` and ``no-store``; ``s-maxage`` is for shared
-    caches, and ``Expires`` is not read. What cannot be understood counts as absent.
+    RFC 9111, section 4.2.1: ``max-age`` minus ``Age``, ``no-cache`` and ``no-store`` count.
+    ``s-maxage``, which is for shared caches, and ``Expires`` are ignored, and so are malformed
+    values.
+
+    Args:
+        cache_control: The ``Cache-Control`` header, or empty.
+        age: The ``Age`` header, or empty.
+        settings: The bounds.
+
     """
     directives = [part.strip().lower() for part in cache_control.split(",")]
     if "no-store" in directives or any(d.split("=")[0] == "no-cache" for d in directives):
@@ -176,10 +210,16 @@ def lifetime_of(cache_control: str, age: str, settings: RefreshSettings) -> floa
 
 
 def retry_after_of(retry_after: str, date: str, now: float) -> float | None:
-    """Return the seconds that a ``Retry-After`` asks for (RFC 9110, section 10.2.3); None if none.
+    """Return ``Retry-After`` in seconds (RFC 9110, section 10.2.3); None if absent or malformed.
 
-    A date is compared with the answer's own `date`, since the clocks of two hosts differ, and with
-    `now`, in Unix seconds, only where the answer has none.
+    A date is compared with the response's ``Date``, because the clocks of two hosts differ, and
+    with `now` only if there is none.
+
+    Args:
+        retry_after: The header, or empty.
+        date: The ``Date`` header, or empty.
+        now: Unix seconds.
+
     """
     if _SECONDS.fullmatch(retry_after) and retry_after.isdigit():
         return float(retry_after)
@@ -190,7 +230,7 @@ def retry_after_of(retry_after: str, date: str, now: float) -> float | None:
 
 
 def _instant(date: str) -> float | None:
-    """Return an HTTP date in Unix seconds; None when it is none."""
+    """Return an HTTP date in Unix seconds; None if malformed."""
     try:
         found = parsedate_to_datetime(date)
         return found.replace(tzinfo=found.tzinfo or UTC).timestamp()

@@ -1,4 +1,4 @@
-"""The door to HTTP: one bounded GET to an issuer."""
+"""One GET to an issuer, bounded in time and size."""
 
 from __future__ import annotations
 
@@ -32,7 +32,12 @@ calls it something else: what is sent is judged by its content."""
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RemoteLimits:
-    """How much an issuer, and whoever names its keys, may ask of us."""
+    """The limits on an issuer's responses, and on unknown key ids in tokens.
+
+    Raises:
+        ConfigurationError: A limit is out of its range; lists every fault.
+
+    """
 
     RANGES: ClassVar[Ranges] = {
         "timeout": Range(0.1, 60, "seconds"),
@@ -43,15 +48,16 @@ class RemoteLimits:
     }
 
     timeout: float = 5.0
-    """Seconds for asking an issuer once, discovery included, to the last byte; 0.1 to 60."""
+    """Seconds for one fetch to the last byte, discovery included; 0.1 to 60, default 5."""
     max_bytes: int = 262_144
-    """The body, inflated; 1,024 to 4,194,304."""
+    """Bytes of a body after decompression; 1,024 to 4,194,304, default 262,144."""
     max_keys: int = 64
-    """Keys in a set; 1 to 1,000."""
+    """Keys in a set; 1 to 1,000, default 64."""
     unknown_kids: int = 256
-    """How many unknown key ids are remembered; 1 to 65,536."""
+    """Unknown key ids that are remembered; 1 to 65,536, default 256."""
     unknown_seconds: float = 300
-    """How long one that a fetch did not bring is refused without another; 1 to 3,600."""
+    """Seconds for which a key id that a fetch did not bring is refused without another fetch; 1
+    to 3,600, default 300."""
 
     def __post_init__(self) -> None:
         if faults := range_faults(self.RANGES, self):
@@ -60,22 +66,32 @@ class RemoteLimits:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HttpResponse:
-    """An answer; ``headers`` has lower-case names."""
+    """A response of an issuer."""
 
     status: int
     headers: Mapping[str, str]
+    """By lower-case name."""
     body: bytes
+    """Decompressed."""
 
 
 Fetch: TypeAlias = Callable[[str, Mapping[str, str]], Awaitable[HttpResponse]]
-"""Makes one GET with the given headers; `FetchFailed` when there is no answer within limits."""
+"""Makes one GET with the given headers; raises `FetchFailed` without a response within limits."""
 
 
 class HttpFetch:
-    """GET over httpx2 or a client that is used like it, such as httpx's.
+    """Makes bounded GET requests with httpx2, or with a compatible client such as httpx.
 
-    Redirects are not followed (PyJWT, GHSA-9v7f), the body is counted while it comes in and while
-    it is inflated, and the limit on time is one for everything.
+    Redirects are not followed (PyJWT, GHSA-9v7f). The size of the body is checked while it is
+    received and decompressed. One timeout covers the whole request.
+
+    Args:
+        limits: The limits on time and size.
+        client: The client to use, which is not closed; by default one is made.
+
+    Raises:
+        ConfigurationError: httpx2 is not installed and no client is given.
+
     """
 
     def __init__(
@@ -90,20 +106,25 @@ class HttpFetch:
         self._is_own = client is None
 
     async def __call__(self, url: str, headers: Mapping[str, str]) -> HttpResponse:
-        """Give the answer to a GET of `url`."""
+        """Return the response to a GET of `url`.
+
+        Raises:
+            FetchFailed: There is no response within the limits.
+
+        """
         try:
             async with asyncio.timeout(self._limits.timeout):
                 return await self._get(url, headers)
         except TimeoutError:
-            raise FetchFailed(f"no whole answer within {self._limits.timeout:g} s") from None
+            raise FetchFailed(f"no complete response within {self._limits.timeout:g} s") from None
         except FetchFailed:
             raise
         except Exception as error:
-            # One door for whatever the client throws.
-            raise FetchFailed(f"no answer: {type(error).__name__}: {error}") from error
+            # The client may raise anything.
+            raise FetchFailed(f"no response: {type(error).__name__}: {error}") from error
 
     def forget(self) -> None:
-        """Leave a client of our own behind: it belongs to an event loop that is not ours."""
+        """Drop the client made here without closing it: it belongs to another event loop."""
         if self._is_own:
             self._client = None
 
@@ -131,21 +152,27 @@ class HttpFetch:
 
 
 def url_fault(url: object, what: str, *, is_plain_allowed: bool = True) -> str | None:
-    """Tell what is wrong with `url`, called `what`, as an address to fetch keys from.
+    """Return why keys must not be fetched from `url`; None if they may.
 
-    ``http`` is for loopback, and only where `is_plain_allowed`: a remote issuer must not send us
-    to the services of our own machine.
+    ``http`` is allowed for loopback only, and only if `is_plain_allowed`: a remote issuer must not
+    name services of this machine (server-side request forgery).
+
+    Args:
+        url: The URL to check.
+        what: How the message calls it.
+        is_plain_allowed: Whether ``http`` to loopback is allowed.
+
     """
     found = _URL.fullmatch(url) if isinstance(url, str) and len(url) <= _LONGEST_URL else None
     if found is None:
         return f"{what} is not a plain https URL without user name, fragment or white space"
     if found[1] == "http" and not (is_plain_allowed and is_loopback_url(str(url))):
-        return f"{what} is http; keys are fetched by https, except from loopback by loopback"
+        return f"{what} is http, expected https; http is allowed only if the issuer is on loopback"
     return None
 
 
 def is_loopback_url(url: str) -> bool:
-    """Tell whether the host of `url` is this machine by its literal address or ``localhost``."""
+    """Return whether the host of `url` is a loopback address or ``localhost``."""
     found = _URL.fullmatch(url)
     if found is None:
         return False

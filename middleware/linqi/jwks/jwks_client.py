@@ -1,4 +1,4 @@
-"""Asks one issuer for its keys, by way of what is known already and of the neighbours."""
+"""A client of one issuer's key set: discovery, conditional requests, the shared file."""
 
 from __future__ import annotations
 
@@ -19,25 +19,38 @@ from linqi.jwks.snapshot import Snapshot
 __all__ = ["JwksClient", "KeySetResponse"]
 
 _DISCOVERED_SECONDS = 86_400
-"""How long a discovered address is used before the issuer is asked for it again."""
+"""How long a discovered ``jwks_uri`` is used before discovery is repeated."""
 _CLOCK_SLACK = 300
-"""A snapshot from further in the future was written by another clock: it is not believed."""
+"""A snapshot from further in the future is ignored: another clock wrote it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KeySetResponse:
-    """What asking has brought."""
+    """A key set and its freshness."""
 
     published: PublishedKeys
     age: float
-    """Seconds since the issuer said so: more than 0 for a snapshot."""
+    """Seconds since the issuer sent it; more than 0 for a snapshot."""
     lifetime: float
+    """Seconds for which it is fresh, counted from when the issuer sent it."""
     is_own: bool
-    """Whether the issuer was asked just now, by this process."""
+    """Whether this process has just requested it."""
 
 
 class JwksClient:
-    """The conversation with one issuer: its address, its last answer, the shared file."""
+    """Fetches the key set of one issuer, and remembers its URL, ETag and last response.
+
+    Args:
+        issuer: The ``iss`` claim of its tokens.
+        algorithms: The algorithms whose keys are used.
+        url: The key set's URL; None for OpenID Connect Discovery.
+        settings: The bounds of lifetimes, cooldown and backoff.
+        limits: The limits on time and size.
+        fetch: Makes one GET.
+        share: The snapshot file shared with other processes, or None.
+        clock: Returns Unix seconds.
+
+    """
 
     def __init__(
         self,
@@ -52,9 +65,9 @@ class JwksClient:
         clock: Callable[[], float],
     ) -> None:
         self.snapshot = Snapshot(issuer=issuer)
-        """The last answer, as it can be kept."""
+        """The last response, in the form that can be saved."""
         self.requests = 0
-        """How often this process asked the issuer for keys."""
+        """How often this process requested keys from the issuer."""
         self._published: PublishedKeys | None = None
         self._algorithms = tuple(algorithms)
         self._fixed_url = url
@@ -68,32 +81,45 @@ class JwksClient:
 
     @property
     def share_fault(self) -> str:
-        """Why the shared folder could not be used the last time; empty when all is well."""
+        """Why the shared folder could not be used the last time; empty if it could."""
         return "" if self._share is None else self._share.fault
 
     async def fetch(self, *, is_forced: bool) -> KeySetResponse:
-        """Give what the issuer publishes; `FetchFailed` or `InvalidKey` when that says nothing.
+        """Return the issuer's key set, or a usable response that another process has shared.
 
-        In a shared folder the neighbours' answer will do, and so will their failure: they all
-        together ask no oftener than one alone. `is_forced` wants more than the scheduled answer.
+        With a shared folder, all processes together send no more requests than one alone: a
+        failure of another process within the cooldown counts, too.
+
+        Args:
+            is_forced: The set at hand lacks a key id, so that it is fetched before its time.
+
+        Raises:
+            FetchFailed: There is no response within the limits.
+            InvalidKey: The response is not a key set, or no key of it can be used.
+
         """
         if self._share is None:
             return await self._request(is_forced)
         async with self._share.turn():
             shared = await self._share.read()
             if shared is not None:
-                answer = self._from_other_process(shared, is_forced)
-                if answer is not None:
-                    return answer
+                response = self._from_other_process(shared, is_forced)
+                if response is not None:
+                    return response
             try:
                 return await self._request(is_forced)
             finally:
                 await self._share.write(self.snapshot)
 
     def use_snapshot(self, snapshot: Snapshot) -> KeySetResponse | None:
-        """Take `snapshot` for the issuer's answer, if it is younger than the one at hand.
+        """Use `snapshot` as the issuer's response, and return it.
 
-        None when it is not, or when it is too old to be believed.
+        Returns:
+            None if the snapshot is not newer than the response at hand, or too old to be trusted.
+
+        Raises:
+            InvalidKey: No key of it can be used.
+
         """
         now = self._clock()
         age = max(0.0, now - snapshot.fetched_at)
@@ -112,11 +138,16 @@ class JwksClient:
         return KeySetResponse(published=self._published, age=age, lifetime=lifetime, is_own=False)
 
     def _from_other_process(self, shared: Snapshot, is_forced: bool) -> KeySetResponse | None:
-        """Give what makes it needless to ask; raise if a neighbour has just asked in vain."""
+        """Return a usable response from another process, or None.
+
+        Raises:
+            FetchFailed: The request of another process failed within the cooldown.
+
+        """
         try:
-            answer = self.use_snapshot(shared)
+            response = self.use_snapshot(shared)
         except InvalidKey:
-            answer = None  # made for other algorithms, or broken: ask for ourselves
+            response = None  # damaged, or for other algorithms: send a request of our own
         self.snapshot = msgspec.structs.replace(
             self.snapshot,
             attempted_at=shared.attempted_at,
@@ -124,8 +155,8 @@ class JwksClient:
             retry_at=shared.retry_at,
             failures=shared.failures,
         )
-        if answer is not None:
-            return answer
+        if response is not None:
+            return response
         now, cooldown = self._clock(), self._settings.cooldown
         asked_wait = shared.retry_at - now
         if shared.failures and (
@@ -133,7 +164,7 @@ class JwksClient:
             or 0 < asked_wait <= self._settings.longest_backoff
         ):
             raise FetchFailed(
-                "a process beside this one has just asked the issuer in vain",
+                "another process of this machine has just failed to fetch the key set",
                 retry_after=asked_wait if asked_wait > 0 else None,
             )
         if is_forced and self._published is not None and 0 <= now - shared.forced_at < cooldown:
@@ -153,16 +184,16 @@ class JwksClient:
             attempted_at=now,
             forced_at=now if is_forced else self.snapshot.forced_at,
             retry_at=0.0,
-            failures=self.snapshot.failures + 1,  # until it is none
+            failures=self.snapshot.failures + 1,  # reset on success
         )
         try:
             async with asyncio.timeout(self._limits.timeout):
                 return await self._fetch_keys(now)
         except TimeoutError:
             self._url = self._fixed_url
-            raise FetchFailed(f"no whole answer within {self._limits.timeout:g} s") from None
+            raise FetchFailed(f"no complete response within {self._limits.timeout:g} s") from None
         except BaseException as error:
-            self._url = self._fixed_url  # it may have moved
+            self._url = self._fixed_url  # the jwks_uri may have changed
             if isinstance(error, FetchFailed) and error.retry_after is not None:
                 wait = min(error.retry_after, self._settings.longest_backoff)
                 self.snapshot = msgspec.structs.replace(self.snapshot, retry_at=now + wait)

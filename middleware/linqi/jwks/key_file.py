@@ -1,4 +1,4 @@
-"""The keys of a file, read again when it changes."""
+"""The keys of a JWKS file that is read again when it changes."""
 
 from __future__ import annotations
 
@@ -22,11 +22,22 @@ _Stamp: TypeAlias = tuple[int, int, int, int]
 
 
 class KeyFile:
-    """A JWKS file whose `keys` follow it while it runs as one of a middleware's ``services``.
+    """Keys that follow a JWKS file while this runs as one of a middleware's ``services``.
 
-    The file is looked at every `check_seconds` (0.1 to 3,600) and read, in a thread, when it was
-    replaced or written to. One that cannot be used leaves the keys as they are. `OSError` and
-    `ConfigurationError` when it cannot be read at the start.
+    The file is read again, in a thread, after it was replaced or written. If it cannot be used, the
+    keys stay as they are.
+
+    Args:
+        path: The file.
+        algorithms: The algorithms whose keys are used.
+        check_seconds: How often the file is checked for changes; 0.1 to 3,600, default 5.
+        hooks: Receive `KeyFileRead` and `KeyFileNotRead`.
+        sleep: Waits between two checks.
+
+    Raises:
+        OSError: The file cannot be read at construction.
+        ConfigurationError: Its content or `check_seconds` is invalid.
+
     """
 
     RANGES: ClassVar[Ranges] = {"check_seconds": Range(0.1, 3600, "seconds")}
@@ -49,7 +60,7 @@ class KeyFile:
         self._sleep = sleep
         self._stamp = _stamp(self._path)
         self.keys = KeySet.load(self._path, self._algorithms)
-        """The set to sign and verify with; it stays the same object."""
+        """The key set to sign and verify with; always the same object."""
         self._last_fault = ""
         self._starts = ReferenceCount()
         self._follower = BackgroundTask(
@@ -57,21 +68,21 @@ class KeyFile:
         )
 
     async def start(self) -> None:
-        """Follow the file on the running event loop; several may start it, it is followed once."""
+        """Start the checks on the running event loop; further calls only count."""
         self._starts.acquire()
         self._follower.start()
 
     async def close(self) -> None:
-        """Stop following it, unless another that started it goes on; the keys stay."""
+        """Stop the checks after as many calls as of `start`; the keys stay."""
         if self._starts.release():
             await self._follower.close()
 
     def listen(self, *hooks: Hook) -> None:
-        """Call `hooks` too, each once however often it is added."""
+        """Add `hooks`; a hook that is added twice is called once."""
         self._events.add(*hooks)
 
     async def read(self) -> None:
-        """Take up the file as it is now, if it has changed since it was last looked at."""
+        """Read the file if it has changed since the last check."""
         try:
             stamp = await asyncio.to_thread(_stamp, self._path)
             if stamp == self._stamp:
@@ -81,7 +92,7 @@ class KeyFile:
             self._take(read)
             self._last_fault = ""
         except (LinqiError, OSError) as error:
-            if str(error) != self._last_fault:  # a file that stays away is told of once
+            if str(error) != self._last_fault:  # a lasting fault is reported once
                 self._last_fault = str(error)
                 self._events(KeyFileNotRead(path=str(self._path), detail=str(error)))
 
@@ -92,7 +103,7 @@ class KeyFile:
 
     def _take(self, read: KeySet) -> None:
         if any(key.can_sign for key in self.keys.keys):
-            read.signing_key()  # a public set in its place would stop every sign-in
+            read.signing_key()  # raises for a public set, with which every sign-in would fail
         before = {key.kid for key in self.keys.keys}
         after = {key.kid for key in read.keys}
         self.keys.replace(read.keys)

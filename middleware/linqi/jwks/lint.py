@@ -1,4 +1,4 @@
-"""What a published key set is like, and what its publisher should mend."""
+"""The faults of a published key set that its publisher should fix."""
 
 from __future__ import annotations
 
@@ -17,9 +17,10 @@ _MANY_KEYS: Final = 16
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KeyLine:
-    """One key of the set as it presents itself; empty where it does not say."""
+    """One key of the set as it is published; a missing member is empty."""
 
     position: int
+    """The index in the set, from 0."""
     kid: str
     kty: str
     alg: str
@@ -32,22 +33,23 @@ class KeyLine:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KeySetFinding:
-    """Something to know (``note``) or to mend (``fault``)."""
+    """One finding about a key set."""
 
     level: str
+    """``fault``, which the publisher should fix, or ``note``."""
     text: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LintedKeySet:
-    """A set, key by key, with what was found."""
+    """The keys of a set and the findings about it."""
 
     keys: tuple[KeyLine, ...]
     findings: tuple[KeySetFinding, ...]
 
     @property
     def has_faults(self) -> bool:
-        """Whether anything should be mended."""
+        """Whether the publisher should fix anything."""
         return any(finding.level == "fault" for finding in self.findings)
 
 
@@ -58,9 +60,15 @@ def lint(
     algorithms: Sequence[str] | None = None,
     most_keys: int = 64,
 ) -> LintedKeySet:
-    """Look at a JWKS as `RemoteKeys` would; `headers` are those it came with, None for a file.
+    """Return the keys of a JWKS, as `RemoteKeys` would use them, and the findings about it.
 
-    Without `algorithms` every signature will do, and an RSA key that names none counts as RS256.
+    Args:
+        body: The document.
+        headers: The headers of its response, with lower-case names; None for a file.
+        algorithms: The algorithms whose keys are used. None for all asymmetric ones; an RSA key
+            without ``alg`` then counts as RS256.
+        most_keys: The number of keys from which on the set is not read.
+
     """
     findings = [] if headers is None else _about_headers(headers)
     try:
@@ -83,7 +91,8 @@ def lint(
     findings += _about_names(entries, skipped)
     if len(entries) > _MANY_KEYS:
         text = (
-            f"{len(entries)} keys: sets of more than {_MANY_KEYS} are unusual, are old ones kept?"
+            f"the set has {len(entries)} keys; more than {_MANY_KEYS} are unusual: are old keys"
+            " still published?"
         )
         findings.append(KeySetFinding(level="note", text=text))
     lines = tuple(_line(n, entry, skipped.get(n)) for n, entry in enumerate(entries))
@@ -97,13 +106,13 @@ def _about_names(entries: list[object], skipped: Mapping[int, SkippedKey]) -> li
         if "kid" not in entry:
             is_alone = len(used) == 1
             text = (
-                f"key {position} has no kid: some verifiers find it for tokens that name none only"
+                f"key {position} has no kid: some verifiers use it only for tokens without kid"
                 if is_alone
-                else f"key {position} has no kid: it cannot be told from the others"
+                else f"key {position} has no kid: verifiers cannot choose it among several keys"
             )
             findings.append(KeySetFinding(level="note" if is_alone else "fault", text=text))
         if "alg" not in entry:
-            text = f"key {position} names no alg: the verifier's algorithms decide what it is for"
+            text = f"key {position} has no alg: each verifier's configuration decides its use"
             findings.append(KeySetFinding(level="note", text=text))
     return findings
 
@@ -112,10 +121,12 @@ def _about_headers(headers: Mapping[str, str]) -> list[KeySetFinding]:
     findings = []
     media = headers.get("content-type", "").partition(";")[0].strip().lower()
     if media != "application/json" and not media.endswith("+json"):
-        text = f"the content type is {_escaped(media) or 'absent'}, not application/jwk-set+json"
+        text = (
+            f"the content type is {_escaped(media) or 'absent'}, expected application/jwk-set+json"
+        )
         findings.append(KeySetFinding(level="note", text=text))
     if not headers.get("cache-control"):
-        text = "there is no Cache-Control: every verifier guesses how long the set is good"
+        text = "there is no Cache-Control: each verifier chooses how long it caches the set"
         findings.append(KeySetFinding(level="note", text=text))
     return findings
 
@@ -140,7 +151,7 @@ def _with_usual_alg(entry: object) -> object:
 
 
 def _modulus_bits(modulus: object) -> str:
-    """Give about how long an RSA modulus is, by its base64url text, to the next eight bits."""
+    """Return the approximate length of an RSA modulus, from the length of its base64url text."""
     return f"{len(modulus) * 6 // 8 * 8} bit" if isinstance(modulus, str) and modulus else ""
 
 
@@ -149,7 +160,7 @@ def _text(value: object) -> str:
 
 
 def _escaped(text: str) -> str:
-    """Give `text` so that it cannot steer a terminal."""
+    """Return `text` without control characters, which could change a terminal's state."""
     if text.isascii() and text.isprintable():
         return text
     return text.encode("unicode_escape").decode("ascii")

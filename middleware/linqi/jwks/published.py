@@ -1,4 +1,4 @@
-"""What a published key set says: the keys to use, and why each other one is left out."""
+"""The usable keys of a published key set, and why each other key is skipped."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ Reason: TypeAlias = Literal[
 ]
 
 SIGNATURES: Final = tuple(name for name in ALGORITHMS if not name.startswith("HS"))
-"""What a published key can be for: everything but secrets."""
+"""The algorithms of published keys: all but HMAC, whose keys are secrets."""
 _SECRET_MEMBERS: Final = frozenset({"d", "p", "q", "dp", "dq", "qi", "oth", "k"})
 _LONGEST_SHOWN: Final = 64
 _DUPLICATE: Final[tuple[Reason, str]] = (
@@ -41,34 +41,43 @@ class SkippedKey:
     """A key of the set that is not used."""
 
     position: int
-    """Its place in the set, from 0."""
+    """The index in the set, from 0."""
     kid: str
-    """Its ``kid`` as far as it can be shown, or an empty string."""
+    """The first 64 characters of its ``kid``, or an empty string."""
     reason: Reason
-    """``not_for_signatures`` and ``other_algorithm`` are everyday; the rest are the issuer's
-    faults. ``secret`` and ``private``: the key is public knowledge now, whoever published it."""
+    """``not_for_signatures`` and ``other_algorithm`` are normal; the others are faults of the
+    issuer. ``secret`` and ``private``: the secret part is published, so the key is compromised."""
     detail: str
+    """The reason as a sentence."""
 
     @property
     def is_fault(self) -> bool:
-        """Whether the issuer should mend it."""
+        """Whether the issuer should fix it."""
         return self.reason not in ("not_for_signatures", "other_algorithm")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PublishedKeys:
-    """The keys of a set that may be used, in its order, and the others."""
+    """The usable keys of a set, in its order, and the skipped ones."""
 
     keys: tuple[Key, ...]
     skipped: tuple[SkippedKey, ...]
 
 
 def read_published(body: bytes, algorithms: Sequence[str], most_keys: int) -> PublishedKeys:
-    """Read a JWKS (RFC 7517, section 5) of somebody else's; one bad key spoils only itself.
+    """Return the usable keys of another party's JWKS (RFC 7517, section 5).
 
-    `InvalidKey` when it is no strict JSON object with a ``keys`` array, has more than `most_keys`,
-    or none of them can be used for one of `algorithms`: such an answer says nothing, so whoever
-    has an older set keeps it.
+    A bad key is skipped; it does not affect the others.
+
+    Args:
+        body: The JSON text.
+        algorithms: The algorithms whose keys are used.
+        most_keys: The largest number of keys.
+
+    Raises:
+        InvalidKey: The body is not a strict JSON object with a ``keys`` array, has too many keys,
+            or has no usable key. The caller then keeps an older set.
+
     """
     entries = read_entries(body, most_keys)
     published = sort_entries(entries, algorithms)
@@ -78,10 +87,14 @@ def read_published(body: bytes, algorithms: Sequence[str], most_keys: int) -> Pu
 
 
 def read_entries(body: bytes, most_keys: int) -> list[object]:
-    """Return the members of the ``keys`` array, whatever they are; `InvalidKey` without one.
+    """Return the elements of the ``keys`` array, unchecked.
 
-    A byte order mark before the text is skipped (RFC 8259, section 8.1), and members of a key that
-    are null count as absent: several issuers publish either.
+    A byte order mark is skipped (RFC 8259, section 8.1), and members of a key that are null are
+    removed: several issuers publish either.
+
+    Raises:
+        InvalidKey: There is no such array, or it has more than `most_keys` elements.
+
     """
     text = body.removeprefix(BOM_UTF8)
     try:
@@ -89,14 +102,14 @@ def read_entries(body: bytes, most_keys: int) -> list[object]:
     except MalformedToken as error:
         raise InvalidKey(str(error)) from None
     if not isinstance(entries, list):
-        raise InvalidKey('a JWKS is an object with a "keys" array')
+        raise InvalidKey('the JWKS has no "keys" array')
     if len(entries) > most_keys:
         raise InvalidKey(f"the JWKS has {len(entries)} keys, at most {most_keys} are read")
     return [without_nulls(e) if isinstance(e, Mapping) else e for e in entries]
 
 
 def sort_entries(entries: Sequence[object], algorithms: Sequence[str]) -> PublishedKeys:
-    """Part the keys to use for `algorithms` from the others."""
+    """Return the usable and the skipped keys of `entries`."""
     keys: dict[tuple[str, str], Key] = {}
     skipped = []
     for position, entry in enumerate(entries):
@@ -114,13 +127,13 @@ def sort_entries(entries: Sequence[object], algorithms: Sequence[str]) -> Publis
 
 
 def _read(entry: object, algorithms: Sequence[str]) -> Key | tuple[Reason, str]:
-    """Give the key of a JWK, or why it is not one to use."""
+    """Return the key of a JWK, or the reason and detail for which it is skipped."""
     if not isinstance(entry, Mapping):
         return "broken", "the key is not a JSON object"
     if entry.get("kty") == "oct":
-        return "secret", "a published secret can be used by anybody to sign"
+        return "secret", "the key is a published secret: anyone can sign with it"
     if found := _SECRET_MEMBERS & entry.keys():
-        return "private", f"the private half is published ({', '.join(sorted(found))})"
+        return "private", f"the private key is published (members {', '.join(sorted(found))})"
     if (why := _other_use(entry)) is not None:
         return "not_for_signatures", why
     alg = entry.get("alg")
@@ -129,7 +142,7 @@ def _read(entry: object, algorithms: Sequence[str]) -> Key | tuple[Reason, str]:
     fit = only_algorithm_for(entry, algorithms)
     if alg is None and fit is None:
         return "other_algorithm", (
-            "the key names no alg, and not exactly one of the allowed ones fits its type"
+            "the key has no alg, and not exactly one of the allowed algorithms fits its type"
         )
     try:
         return Key.from_jwk(_without_tenure(entry), fit)
@@ -138,20 +151,20 @@ def _read(entry: object, algorithms: Sequence[str]) -> Key | tuple[Reason, str]:
 
 
 def _without_tenure(jwk: Mapping[str, Any]) -> dict[str, Any]:
-    """Leave out what only a key file of our own says."""
+    """Remove the members that only linqi's own key files have."""
     return {
         name: value for name, value in jwk.items() if name not in ("signs_from", "published_until")
     }
 
 
 def _other_use(jwk: Mapping[str, Any]) -> str | None:
-    """Tell what else a key is for (RFC 7517, sections 4.2 and 4.3)."""
+    """Return why a key is not for signatures (RFC 7517, sections 4.2 and 4.3), or None."""
     use = jwk.get("use")
     if isinstance(use, str) and use != "sig":
         return f"the key is for use {use[:_LONGEST_SHOWN]!r}"
     operations = jwk.get("key_ops")
     if isinstance(operations, list) and "verify" not in operations and "sign" not in operations:
-        return "the key_ops allow no signatures"
+        return "the key_ops of the key do not include verify"
     return None
 
 

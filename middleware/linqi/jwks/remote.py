@@ -1,4 +1,4 @@
-"""The keys of an outside issuer: known ones at once, new ones by one fetch for all who wait."""
+"""The keys of an outside issuer: a look-up for known key ids, one shared fetch for unknown ones."""
 
 from __future__ import annotations
 
@@ -40,23 +40,36 @@ __all__ = ["RemoteKeys"]
 
 _FLIGHT: Final = "keys"
 _WAIT_FACTOR: Final = 2.5
-"""Timeouts to wait for the neighbours' turns: one that hangs, and some that only look."""
+"""How many timeouts to wait for the lock: one for a process whose request hangs, and a margin."""
 
 
 class RemoteKeys:
-    """The key set that `issuer` publishes, kept fresh in the background of one event loop.
+    """The key set of an outside issuer, kept fresh in the background on one event loop.
 
-    A known key id is a plain look-up. The set is fetched ahead of its end, so that a warm one
-    makes nobody wait; a failed fetch leaves it as it is until it is too old to be believed, after
-    which every look-up raises `Unavailable`. An unknown key id waits for at most one fetch, which
-    all that wait share and none of them cancels, and only while `RefreshSettings.cooldown` allows.
+    A known key id is a look-up without waiting. The set is fetched before its lifetime ends. After
+    a failed fetch it is still used until it is too old to be trusted; then every look-up raises
+    `Unavailable`. An unknown key id causes at most one fetch, which all waiting requests share and
+    none cancels, and only if `RefreshSettings.cooldown` allows it.
 
-    Without `url` the set is found by OpenID Connect Discovery. `algorithms`: which signatures
-    count, no HMACs. `client`: an `httpx2.AsyncClient` of your own, for a proxy or private
-    certificates; it is used as it is and not closed. `share`: a private folder through which the
-    processes of a machine ask as one. `initial`: what `snapshot` gave earlier, for a cold start
-    without the issuer. `required`: `start` fails while there are no keys. `hooks`: receive what
-    happens; `JWTMiddleware` adds its own.
+    Args:
+        issuer: The exact ``iss`` claim of its tokens.
+        algorithms: The signature algorithms to accept; HMAC is not allowed.
+        url: The key set's URL; None for OpenID Connect Discovery.
+        refresh: How often the set is fetched, and how long it is trusted.
+        limits: The limits on time, size and unknown key ids.
+        client: An `httpx2.AsyncClient`, for a proxy or private certificates; it is not closed.
+        share: A private folder through which the processes of a machine share one fetch.
+        initial: An earlier `snapshot`, for a cold start without the issuer.
+        required: Whether `start` raises if there are no keys.
+        hooks: Receive the events; `JWTMiddleware` adds its own hooks.
+        clock: Returns Unix seconds.
+        monotonic: Returns a monotonic clock in seconds.
+        sleep: Waits between two fetches.
+        chance: Returns a random number from 0 to 1.
+
+    Raises:
+        ConfigurationError: An argument is invalid; lists every fault.
+
     """
 
     def __init__(
@@ -116,11 +129,11 @@ class RemoteKeys:
             f"keys of {issuer}", self._keep_fresh, events=self._events, sleep=sleep
         )
         self._flight: SingleFlight[str, bool] = SingleFlight()
-        if initial is not None and (answer := self._jwks_client.use_snapshot(initial)) is not None:
-            self._adopt(answer, self._monotonic())
+        if initial is not None and (saved := self._jwks_client.use_snapshot(initial)) is not None:
+            self._adopt(saved, self._monotonic())
 
     def trust(self, audience: str | Sequence[str] | AnyAudience, **options: Any) -> TrustedIssuer:
-        """Give the issuer to trust by these keys; `options` as for `TrustedIssuer`."""
+        """Return the issuer with these keys; `options` are those of `TrustedIssuer`."""
         return TrustedIssuer(
             issuer=self.issuer,
             audience=audience,
@@ -130,14 +143,18 @@ class RemoteKeys:
         )
 
     def listen(self, *hooks: Hook) -> None:
-        """Call `hooks` too, each once however often it is added."""
+        """Add `hooks`; a hook that is added twice is called once."""
         self._events.add(*hooks)
 
     def find(self, alg: str, kid: str | None) -> Key:
-        """Give the one key for a header, at once.
+        """Return the key for a token header, without waiting.
 
-        `UnknownKey` when none or several fit, `Unavailable` while no set is trusted; `fetch_for`
-        may change either.
+        After either error `fetch_for` may bring the key.
+
+        Raises:
+            UnknownKey: No key fits, or several do.
+            Unavailable: There is no set that is still trusted.
+
         """
         held = self._held
         if held is None or self._monotonic() >= self.trusted_until:
@@ -145,14 +162,14 @@ class RemoteKeys:
         return held.find(alg, kid)
 
     async def fetch_for(self, alg: str, kid: str | None) -> bool:
-        """Wait for a fetch that may bring the key for a header, if one may be made now.
+        """Wait for a fetch that may bring the key for a token header, if one is allowed now.
 
-        All that wait share one fetch. None is made for a key id that the issuer was lately asked
-        for, within the cooldown, or for no key id at all: a set whose keys have no ids is renewed
-        by schedule.
+        All waiting requests share one fetch. No fetch is made within the cooldown, for a key id
+        that a recent fetch did not bring, or for a token without key id: a set whose keys have no
+        ids is fetched by schedule only.
 
         Returns:
-            Whether a fetch was waited for, so that another `find` may succeed.
+            Whether a fetch was made, so that another `find` may succeed.
 
         """
         held, now = self._held, self._monotonic()
@@ -174,9 +191,12 @@ class RemoteKeys:
     async def start(self) -> None:
         """Fetch the set if there is none, and keep it fresh from now on.
 
-        Waits at most for one attempt. `Unavailable` when the keys are `required` and not there;
-        without `required` they are tried for again in the background. Several may start the same
-        keys, such as two middlewares: the set is fetched once, until the last of them closes it.
+        Waits for at most one attempt; further attempts are made in the background. Several
+        middlewares may start one object: the set is fetched once, until the last one closes it.
+
+        Raises:
+            Unavailable: There are no keys, and they are `required`.
+
         """
         self._starts.acquire()
         self._keep_here()
@@ -187,9 +207,9 @@ class RemoteKeys:
             raise Unavailable(f"no keys of {self.issuer}: {self._last_error}")
 
     async def close(self) -> None:
-        """Stop keeping the set fresh, unless another that started it goes on.
+        """Stop the background fetches after as many calls as of `start`.
 
-        What is held goes on verifying until it is too old.
+        The keys still verify until they are too old to be trusted.
         """
         if not self._starts.release():
             return
@@ -198,11 +218,11 @@ class RemoteKeys:
         await self._keeper.close()
 
     def snapshot(self) -> Snapshot | None:
-        """Give the set for a later `initial`; None before the first fetch."""
+        """Return the set for a later `initial`; None before the first fetch."""
         return self._jwks_client.snapshot if self._held is not None else None
 
     def state(self) -> KeysState:
-        """Give what is known and what will be done, as it stands."""
+        """Return the current state, for readiness probes and operators."""
         now, schedule = self._monotonic(), self._schedule
         is_cold = schedule.fetched_at is None
         return KeysState(
@@ -227,16 +247,17 @@ class RemoteKeys:
 
     def _unavailable(self) -> Unavailable:
         wait = self._schedule.retry_at - self._monotonic()
-        why = self._last_error or "it was not asked yet"
+        why = self._last_error or "they were not fetched yet"
         return Unavailable(
-            f"no keys of {self.issuer} that are young enough: {why}",
+            f"there are no keys of {self.issuer} that are still trusted: {why}",
             retry_after=max(1.0, wait),
         )
 
     async def _fetch_unknown(self, kid: str, alg: str) -> None:
         """Wait for a fetch that may bring `kid` for `alg`.
 
-        One that was under way already may have asked before the key was there: then once more.
+        A fetch that was already under way may have been answered before the key was published:
+        then one more is made.
         """
         self._keep_here()
         for _ in range(2):
@@ -251,10 +272,10 @@ class RemoteKeys:
                 return
 
     def _keep_here(self) -> None:
-        """Have the set kept fresh on the running loop."""
+        """Keep the set fresh on the running event loop."""
         loop = asyncio.get_running_loop()
         if self._loop is not loop:
-            # What belonged to another loop, such as that of an earlier test, is no use here.
+            # The flight and the HTTP client belong to another loop, such as that of another test.
             self._loop, self._flight = loop, SingleFlight()
             self._http.forget()
         self._keeper.start()
@@ -268,38 +289,38 @@ class RemoteKeys:
                 else:
                     await self._fly(is_forced=False)
         finally:
-            # Also where the loop ends without `close`, which cancels its tasks.
+            # Also if the loop ends without `close`, which cancels its tasks.
             await self._http.aclose()
 
     async def _fly(self, *, is_forced: bool) -> bool:
-        """Wait for the one attempt under way, or make it; tell whether the issuer answered."""
+        """Join the attempt under way or make one; return whether the issuer responded."""
         return await self._flight(_FLIGHT, lambda: self._attempt(is_forced))
 
     async def _attempt(self, is_forced: bool) -> bool:
         started = self._monotonic()
         self._schedule = self._schedule.started(started, is_forced=is_forced)
         try:
-            answer = await self._jwks_client.fetch(is_forced=is_forced)
-            self._adopt(answer, started)
-        except Exception as error:  # noqa: BLE001 - nothing may end the keeping, or become a 500
+            response = await self._jwks_client.fetch(is_forced=is_forced)
+            self._adopt(response, started)
+        except Exception as error:  # noqa: BLE001 - no error may end the schedule or cause a 500
             self._fail(started, error)
             return False
-        return answer.is_own
+        return response.is_own
 
-    def _adopt(self, answer: KeySetResponse, started: float) -> None:
+    def _adopt(self, response: KeySetResponse, started: float) -> None:
         before = () if self._held is None else self._held.keys
         if self._held is None:
-            self._held = KeySet(answer.published.keys)
-        elif answer.published.keys != before:
+            self._held = KeySet(response.published.keys)
+        elif response.published.keys != before:
             old = self._held.generation
-            self._held.replace(answer.published.keys)
+            self._held.replace(response.published.keys)
             self.generation += self._held.generation - old
         self._schedule = self._schedule.succeeded(
-            started - answer.age, answer.lifetime, self._chance()
+            started - response.age, response.lifetime, self._chance()
         )
         self.trusted_until = self._schedule.trusted_until
         self._last_error, self._has_expired = "", False
-        self._tell_refreshed(before, answer)
+        self._report_refreshed(before, response)
 
     def _fail(self, started: float, error: Exception) -> None:
         is_ours = isinstance(error, LinqiError)
@@ -323,19 +344,19 @@ class RemoteKeys:
             age = now - (self._schedule.fetched_at or 0)
             self._events(KeysExpired(issuer=self.issuer, age=age))
 
-    def _tell_refreshed(self, before: Sequence[Key], answer: KeySetResponse) -> None:
+    def _report_refreshed(self, before: Sequence[Key], response: KeySetResponse) -> None:
         old = {key.kid for key in before}
-        new = {key.kid for key in answer.published.keys}
+        new = {key.kid for key in response.published.keys}
         self._events(
             KeysRefreshed(
                 issuer=self.issuer,
                 keys=len(new),
                 added=tuple(sorted(new - old)),
                 removed=tuple(sorted(old - new)),
-                lifetime=answer.lifetime,
+                lifetime=response.lifetime,
             )
         )
-        known, self._skipped = self._skipped, answer.published.skipped
+        known, self._skipped = self._skipped, response.published.skipped
         for skipped in self._skipped:
             if skipped.is_fault and skipped not in known:
                 self._events(
@@ -358,13 +379,13 @@ def _faults(issuer: object, url: object, algorithms: object, initial: Snapshot |
     elif url is None and "?" in str(issuer):
         faults.append("the issuer has a query, so it has no discovery document; pass url=")
     if not isinstance(issuer, str) or not issuer:
-        faults.append("the issuer is not a non-empty string; give the exact iss claim")
+        faults.append("the issuer is not a non-empty string, expected the exact iss claim")
     if isinstance(algorithms, str) or not isinstance(algorithms, Sequence) or not algorithms:
         faults.append("algorithms is not a non-empty list of names, such as ['RS256']")
     else:
         faults += [
-            f"algorithm {name!r} is not one of {', '.join(SIGNATURES)}; a published key set"
-            " holds no secrets"
+            f"algorithm {name!r} is not one of {', '.join(SIGNATURES)}; HMAC keys are secrets and"
+            " never published"
             for name in algorithms
             if name not in SIGNATURES
         ]

@@ -1,4 +1,4 @@
-"""One fetch for all the processes of a machine: snapshots in a private folder, one at a time."""
+"""A snapshot file and lock through which the processes of a machine share one fetch."""
 
 from __future__ import annotations
 
@@ -21,10 +21,19 @@ _MOST_BYTES = 8_388_608
 
 
 class SharedFile:
-    """The snapshot of one issuer in `folder`, which only its owner may write to.
+    """The snapshot of one issuer in a private folder.
 
-    A folder that is not there is made with mode 0700. What others could have written is not
-    believed: it decides whose tokens are.
+    A file that other users could write is not trusted: it would let them forge tokens.
+
+    Args:
+        folder: The folder; it is created with mode 0700 if missing.
+        issuer: The issuer whose snapshot it is.
+        wait_seconds: How long `turn` waits for other processes.
+        sleep: Waits between two attempts to lock.
+
+    Raises:
+        ConfigurationError: filelock is not installed, or other users may write to the folder.
+
     """
 
     def __init__(
@@ -39,20 +48,23 @@ class SharedFile:
             import filelock
         except ModuleNotFoundError:
             raise ConfigurationError(
-                ["filelock is not installed; pip install 'linqi[remote]', or leave share away"]
+                ["filelock is not installed; pip install 'linqi[remote]', or remove share"]
             ) from None
         self.issuer = issuer
         self.fault = ""
-        """Why sharing did not work the last time; each process then asks for itself."""
+        """Why sharing failed the last time; each process then sends its own requests."""
         place = Path(folder)
         place.mkdir(mode=0o700, parents=True, exist_ok=True)
-        if not _is_ours(place.stat()):
+        if not _is_private(place.stat()):
             raise ConfigurationError(
-                [f"{folder} belongs to or can be written by others; chmod 700, or another folder"]
+                [
+                    f"{folder} belongs to another user or others may write to it; set its mode to"
+                    " 0700 or use another folder"
+                ]
             )
         name = hashlib.sha256(issuer.encode()).hexdigest()[:16]
         self._path = place / f"{name}.json"
-        # Held by the kernel for the process: a killed one lets go.
+        # The kernel releases the lock of a process that is killed.
         self._lock = filelock.FileLock(place / f"{name}.lock", thread_local=False)
         self._busy = filelock.Timeout
         self._tries = max(1, round(wait_seconds / _POLL_SECONDS))
@@ -60,9 +72,11 @@ class SharedFile:
 
     @contextlib.asynccontextmanager
     async def turn(self) -> AsyncIterator[None]:
-        """Wait until no other process asks this issuer; `FetchFailed` when that takes too long.
+        """Hold the lock while this process sends requests; the others then find its snapshot.
 
-        It is held while the issuer is asked, which is the point: the others then find the answer.
+        Raises:
+            FetchFailed: Another process holds the lock for longer than `wait_seconds`.
+
         """
         for _ in range(self._tries):
             try:
@@ -79,14 +93,14 @@ class SharedFile:
             finally:
                 self._lock.release()
             return
-        raise FetchFailed("another process of this machine has been asking the issuer for long")
+        raise FetchFailed("another process of this machine has been fetching the keys for too long")
 
     async def read(self) -> Snapshot | None:
-        """Give the shared snapshot; None when there is none to be believed."""
+        """Return the shared snapshot; None if it is missing, damaged or not private."""
         return await asyncio.to_thread(self._read)
 
     async def write(self, snapshot: Snapshot) -> None:
-        """Put `snapshot` in the place of the shared one, whole, with mode 0600."""
+        """Replace the shared snapshot atomically; the file has mode 0600."""
         try:
             data = snapshot.to_json().encode()
             await asyncio.to_thread(write_atomically, self._path, data, PRIVATE)
@@ -97,11 +111,11 @@ class SharedFile:
     def _read(self) -> Snapshot | None:
         try:
             with self._path.open("rb") as file:
-                if not _is_ours(os.fstat(file.fileno())):
-                    self.fault = f"{self._path} belongs to or can be written by others"
+                if not _is_private(os.fstat(file.fileno())):
+                    self.fault = f"{self._path} belongs to another user or others may write to it"
                     return None
                 snapshot = Snapshot.from_json(file.read(_MOST_BYTES))
-        except (FileNotFoundError, InvalidKey):  # broken: the next write mends it
+        except (FileNotFoundError, InvalidKey):  # a damaged file is replaced by the next write
             return None
         except OSError as error:
             self._note("read", error)
@@ -112,7 +126,7 @@ class SharedFile:
         self.fault = f"cannot {what} {self._path}: {error.strerror or type(error).__name__}"
 
 
-def _is_ours(status: os.stat_result) -> bool:
+def _is_private(status: os.stat_result) -> bool:
     if not hasattr(os, "geteuid"):
-        return True  # no such notion there
+        return True  # not a POSIX system
     return status.st_uid == os.geteuid() and not stat.S_IMODE(status.st_mode) & 0o022

@@ -1,4 +1,4 @@
-"""A fetched key set as text, for a cold start or for the neighbours on one machine."""
+"""A fetched key set that can be saved, for a cold start or for other processes."""
 
 from __future__ import annotations
 
@@ -12,41 +12,46 @@ _VERSION = 1
 
 
 class Snapshot(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What one issuer answered, and when it was last asked. Instants are Unix seconds.
+    """The last response of an issuer, and the times of the last requests in Unix seconds.
 
-    Whoever can write one decides whose tokens are believed: keep it where keys are kept.
+    Protect it like a key file: a party that can change it can make its own tokens verify.
     """
 
     version: int = _VERSION
     issuer: str
     url: str = ""
-    """Where the set was fetched from; empty before the first success."""
+    """The URL of the set; empty before the first success."""
     jwks: str = ""
-    """The body, as it was sent."""
+    """The response body."""
     etag: str = ""
     fetched_at: float = 0.0
     lifetime_seconds: float = 0.0
     attempted_at: float = 0.0
-    """When the issuer was last asked, with or without success."""
+    """When the last request was sent, successful or not."""
     forced_at: float = 0.0
-    """When it was last asked for the sake of an unknown key id."""
+    """When the last request for an unknown key id was sent."""
     retry_at: float = 0.0
-    """Until when the issuer asked to be left alone, if it did."""
+    """The end of the issuer's ``Retry-After``; 0 if it sent none."""
     failures: int = 0
-    """Attempts that failed since the last that did not."""
+    """Failed attempts since the last success."""
 
     @property
     def has_keys(self) -> bool:
-        """Whether the issuer ever answered."""
+        """Whether the set was ever fetched."""
         return bool(self.jwks)
 
     def to_json(self) -> str:
-        """Give the snapshot as JSON text."""
+        """Return the snapshot as JSON text."""
         return msgspec.json.encode(self).decode()
 
     @classmethod
     def from_json(cls, text: str | bytes) -> Snapshot:
-        """Read what `to_json` wrote; `InvalidKey` when it is something else."""
+        """Return the snapshot of a text that `to_json` wrote.
+
+        Raises:
+            InvalidKey: The text is something else, or of another version.
+
+        """
         try:
             snapshot = msgspec.json.decode(text, type=cls)
         except (msgspec.MsgspecError, UnicodeError, RecursionError) as error:

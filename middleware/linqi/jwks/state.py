@@ -12,32 +12,34 @@ __all__ = ["KeysState"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KeysState:
-    """What a `RemoteKeys` knows and what it will do. Durations are in seconds."""
+    """The state of a `RemoteKeys`. Durations are in seconds."""
 
     issuer: str
     status: Status
     kids: tuple[str, ...]
-    """The keys that verify, in the issuer's order."""
+    """The ids of the usable keys, in the issuer's order."""
     skipped: tuple[SkippedKey, ...]
-    """The keys of the last answer that are not used."""
+    """The keys of the last response that are not used."""
     last_success: float | None
-    """Unix seconds of the last answer."""
+    """When the last successful response was sent, in Unix seconds; None if there was none."""
     age: float | None
+    """Seconds since then."""
     trusted_for: float
-    """How long the set is still believed; 0 when it is not."""
+    """How long the set is still trusted; 0 if it is not."""
     next_attempt_in: float
+    """Seconds to the next scheduled fetch."""
     failures: int
-    """Attempts that failed since the last success."""
+    """Failed attempts since the last success."""
     last_error: str
-    """Why the last one failed; empty after a success."""
+    """Why the last attempt failed; empty after a success."""
     requests: int
-    """How often this process asked the issuer for keys."""
+    """How often this process requested keys from the issuer."""
     refused_kids: int
     """Requests refused for an unknown key id, with or without a fetch."""
     unknown_kids: int
     """Key ids remembered as unknown."""
     share_fault: str
-    """Why the shared folder cannot be used, if so."""
+    """Why the shared folder cannot be used; empty if it can."""
 
     @property
     def is_ready(self) -> bool:

@@ -1,1 +1,1 @@
-"""People who sign in by the command line, for curl and programs: logins and their tokens."""
+"""Logins from the command line, whose tokens curl and other programs use."""

@@ -1,4 +1,4 @@
-"""The commands of logins, as they are registered."""
+"""The registration of ``linqi login``, ``logout`` and ``token``."""
 
 from __future__ import annotations
 

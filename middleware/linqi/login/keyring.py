@@ -1,4 +1,4 @@
-"""The door to keyring: tokens kept by the operating system's store of passwords."""
+"""Tokens in the operating system's password store, by the library keyring."""
 
 from __future__ import annotations
 
@@ -13,14 +13,19 @@ from linqi.client.tokens import ClientTokens, decode_tokens, encode_tokens
 __all__ = ["KeyringStorage"]
 
 _MOST_CHARACTERS: Final = 1_200
-"""The smallest store, that of Windows, takes 2,560 bytes and spends two on a character."""
+"""The smallest store, that of Windows, takes 2,560 bytes and needs two for each character."""
 
 
 class KeyringStorage:
-    """Keeps tokens as one password, by the keyring backend that is configured.
+    """Keeps tokens as one password in the configured keyring backend.
 
-    Tokens that are too long for the smallest store are kept without the access token, which is
-    then had anew by the refresh token. `account` tells several logins apart.
+    Tokens that are too long for the smallest store are saved without the access token; the client
+    then gets a new one with the refresh token.
+
+    Args:
+        account: The user name of the password; one for each login.
+        service: The service of the password.
+
     """
 
     def __init__(self, account: str, *, service: str = "linqi") -> None:
@@ -28,7 +33,12 @@ class KeyringStorage:
         self._service = service
 
     def load(self) -> ClientTokens | None:
-        """Give what was saved; OSError when the keyring is locked or missing."""
+        """Return the saved tokens; None if there are none.
+
+        Raises:
+            OSError: The keyring is locked or missing.
+
+        """
         try:
             kept = keyring.get_password(self._service, self._account)
         except KeyringError as error:
@@ -36,14 +46,19 @@ class KeyringStorage:
         return None if kept is None else decode_tokens(kept.encode())
 
     def save(self, tokens: ClientTokens | None) -> None:
-        """Keep `tokens`, or remove the password; OSError when that cannot be done."""
+        """Save `tokens`, or remove the password if they are None.
+
+        Raises:
+            OSError: The keyring is locked or missing.
+
+        """
         try:
             if tokens is not None:
                 keyring.set_password(self._service, self._account, _text(tokens))
             elif keyring.get_password(self._service, self._account) is not None:
                 keyring.delete_password(self._service, self._account)
         except PasswordDeleteError as error:
-            raise _failed("forget", error) from error
+            raise _failed("delete", error) from error
         except KeyringError as error:
             raise _failed("write", error) from error
 

@@ -1,4 +1,4 @@
-"""``linqi login``: signs a person in for the programs of this account, or tells who is."""
+"""``linqi login``: sign a user in for the programs of this account, or list the logins."""
 
 from __future__ import annotations
 
@@ -19,45 +19,59 @@ from linqi.login.saved_logins import SavedLogin, SavedLogins, base_url
 __all__ = ["add_options", "run"]
 
 _PATHS: Final = ("/login", "/auth/login")
-"""Where `SessionRoutes` stands by itself, and below the prefix of ``linqi serve``."""
+"""The login route of `SessionRoutes` without a prefix, and with that of ``linqi serve``."""
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
-    """Declare the command's options."""
-    parser.add_argument("url", nargs="?", help="such as https://shop.example")
-    parser.add_argument("--status", action="store_true", help="tell who is signed in, and end")
-    parser.add_argument("--username", help="default: asked for")
+    """Add the options of ``linqi login`` to `parser`."""
+    parser.add_argument("url", nargs="?", help="the server, such as https://shop.example")
+    parser.add_argument("--status", action="store_true", help="list the logins, without signing in")
+    parser.add_argument("--username", help="the user name (default: prompt for it)")
     parser.add_argument(
         "--password-from",
         metavar="SOURCE",
-        help="the name of an environment variable, or - for standard input (default: asked for)",
+        help="the name of an environment variable, or - for standard input (default: prompt)",
     )
     parser.add_argument(
-        "--login-path", metavar="PATH", help=f"default: {' or '.join(_PATHS)}, whichever is there"
+        "--login-path",
+        metavar="PATH",
+        help=f"the login route (default: {' or '.join(_PATHS)}, the first that returns tokens)",
     )
     parser.add_argument(
         "--storage",
         choices=("file", "keyring"),
         default="file",
-        help="a file of mode 0600, or the keyring of the system (linqi[keyring])",
+        help="where tokens are saved: a file of mode 0600 (default), or the system's keyring"
+        " (linqi[keyring])",
     )
     parser.add_argument(
-        "--insecure-http", action="store_true", help="send the password unencrypted to another host"
+        "--insecure-http", action="store_true", help="allow an unencrypted http URL of another host"
     )
 
 
 def run(arguments: argparse.Namespace, clock: Callable[[], float] = time.time) -> int:
-    """Sign in, or tell who is; 0, or 1 when refused or nobody is signed in."""
+    """Sign in, or list the logins.
+
+    Returns:
+        0; 1 if the password is wrong, or if ``--status`` finds no login.
+
+    Raises:
+        ConfigurationError: The URL, an option or the login route is not usable.
+        Unavailable: The server is unavailable or throttles sign-ins.
+
+    """
     logins = SavedLogins()
     if arguments.status:
         return _show(logins, arguments.url, clock())
     if arguments.url is None:
-        raise ConfigurationError(["say where to sign in, such as https://shop.example"])
+        raise ConfigurationError(["the URL is missing, expected for example https://shop.example"])
     url = base_url(arguments.url, is_plain_allowed=arguments.insecure_http)
     paths = _PATHS if arguments.login_path is None else (arguments.login_path,)
     if not paths[0].startswith("/"):
-        raise ConfigurationError(["--login-path begins with a slash, such as /auth/login"])
-    username = arguments.username or _ask_name()
+        raise ConfigurationError(
+            ["--login-path does not begin with a slash, expected for example /auth/login"]
+        )
+    username = arguments.username or _prompt_username()
     password = _password(arguments.password_from)
     done = sign_in([f"{url}{path}" for path in paths], username, password)
     if done is None:
@@ -66,44 +80,44 @@ def run(arguments: argparse.Namespace, clock: Callable[[], float] = time.time) -
     login_url, tokens = done
     login = SavedLogin(url=url, login_url=login_url, username=username, storage=arguments.storage)
     try:
-        _leave(logins, url)
+        _end_earlier_session(logins, url)
         logins.storage(login).save(tokens)
-        logins.keep(login)
+        logins.save(login)
     except BaseException:
         with contextlib.suppress(LinqiError):
-            sign_out(login, tokens)  # nobody will ever use a session that was not kept
+            sign_out(login, tokens)  # no program could use a session that was not saved
         raise
     print(f"signed in to {url} as {username}", file=sys.stderr)
     return 0
 
 
-def _ask_name() -> str:
+def _prompt_username() -> str:
     _need_terminal("--username")
     print("user name: ", end="", file=sys.stderr, flush=True)
     return sys.stdin.readline().strip()
 
 
 def _password(source: str | None) -> str:
-    """Take the password from where it leaves no trace in a history or a list of processes."""
+    """Return the password; it is no argument, which a shell history and process list would show."""
     if source is None:
         _need_terminal("--password-from")
         return getpass.getpass("password: ")
     if source == "-":
         return sys.stdin.readline().rstrip("\r\n")
-    if source not in os.environ:  # the source is not repeated: it may be the password itself
+    if source not in os.environ:  # the value is not repeated: it may be the password itself
         raise ConfigurationError(
-            ["--password-from is the name of an environment variable that is set, or -"]
+            ["--password-from is neither - nor the name of an environment variable that is set"]
         )
     return os.environ[source]
 
 
 def _need_terminal(option: str) -> None:
     if not sys.stdin.isatty():
-        raise ConfigurationError([f"there is no terminal to ask at; use {option}"])
+        raise ConfigurationError([f"there is no terminal for a prompt; use {option}"])
 
 
-def _leave(logins: SavedLogins, url: str) -> None:
-    """End an earlier session at the same address, as far as it can be reached."""
+def _end_earlier_session(logins: SavedLogins, url: str) -> None:
+    """Revoke an earlier session at the same URL, if the server can be reached."""
     before = logins.find(url)
     if before is None:
         return
@@ -111,7 +125,7 @@ def _leave(logins: SavedLogins, url: str) -> None:
         if (tokens := logins.storage(before).load()) is not None:
             sign_out(before, tokens)
     with contextlib.suppress(OSError):
-        logins.forget(before)
+        logins.remove(before)
 
 
 def _show(logins: SavedLogins, url: str | None, now: float) -> int:
@@ -123,7 +137,7 @@ def _show(logins: SavedLogins, url: str | None, now: float) -> int:
     for login in found:
         print(f"{login.url}  {login.username}  {login.storage}  {_state(logins, login, now)}")
     if not found:
-        print("nobody is signed in" + ("" if url is None else " there"), file=sys.stderr)
+        print("there are no logins" + ("" if url is None else f" at {url}"), file=sys.stderr)
     return 0 if found else 1
 
 
@@ -135,4 +149,6 @@ def _state(logins: SavedLogins, login: SavedLogin, now: float) -> str:
         left = read_claims(tokens.access_token).exp - now
     except MalformedToken:
         left = 0
-    return f"access token for {left:.0f} s" if left > 0 else "access token over, renewed on use"
+    if left <= 0:
+        return "access token expired, renewed on use"
+    return f"access token valid for {left:.0f} s"

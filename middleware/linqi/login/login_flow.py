@@ -1,4 +1,4 @@
-"""A person who signs in and out from a program: the posts to ``/login`` and ``/logout``."""
+"""Sign-in and sign-out from a program, by POST to ``/login`` and ``/logout``."""
 
 from __future__ import annotations
 
@@ -16,53 +16,66 @@ __all__ = ["sign_in", "sign_out"]
 def sign_in(
     login_urls: Sequence[str], username: str, password: str
 ) -> tuple[str, ClientTokens] | None:
-    """Sign in at the first of `login_urls` that is a login route of dual tokens; say which.
+    """Sign in at the first of `login_urls` that returns a refresh token.
 
-    None when the name or the password is wrong. `ConfigurationError` when none of them is such a
-    route, `Unavailable` when the server is away or asks to wait.
+    Returns:
+        The URL and the tokens; None if the user name or the password is wrong.
+
+    Raises:
+        ConfigurationError: None of the URLs is such a route.
+        Unavailable: The server is unavailable or throttles sign-ins.
+
     """
     faults = []
     for url in login_urls:
-        answer = _post(url, username=username, password=password, device="linqi login")
-        if answer.is_refusal:
+        response = _post(url, username=username, password=password, device="linqi login")
+        if response.is_refusal:
             return None
-        if answer.status in {0, 429} or answer.status >= 500:
-            raise _unavailable(url, answer)
-        if answer.status == 200:
+        if response.status in {0, 429} or response.status >= 500:
+            raise _unavailable(url, response)
+        if response.status == 200:
             try:
-                tokens = tokens_of(answer.body, None)
+                tokens = tokens_of(response.body, None)
             except MalformedToken:
-                faults.append(f"{url} gave no token")
+                faults.append(f"{url} returned no token")
                 continue
             if tokens.refresh_token:
                 return url, tokens
-            faults.append(f"{url} gave no refresh token: there is nothing to renew with")
-        elif 300 <= answer.status < 400:
-            faults.append(f"{url} answered {answer.status}; give the address it really has")
+            faults.append(f"{url} returned no refresh token, so the session could not be renewed")
+        elif 300 <= response.status < 400:
+            faults.append(
+                f"{url} answered {response.status}; redirects are not followed, use the final URL"
+            )
         else:
-            faults.append(f"{url} answered {answer.status}; --login-path says where to sign in")
+            faults.append(f"{url} answered {response.status}; set the login route by --login-path")
     raise ConfigurationError(faults)
 
 
 def sign_out(login: SavedLogin, tokens: ClientTokens) -> None:
-    """Revoke the session at the server; `Unavailable` when it did not say that it is."""
+    """Revoke the session at the server.
+
+    Raises:
+        Unavailable: The server did not confirm it.
+
+    """
     url = login.beside("logout")
-    answer = _post(url, tokens.refresh_token)
-    if answer.status not in {200, 204}:
-        raise _unavailable(url, answer)
+    response = _post(url, tokens.refresh_token)
+    if response.status not in {200, 204}:
+        raise _unavailable(url, response)
 
 
 def _post(url: str, refresh_token: str = "", **fields: str) -> PostResponse:
     import httpx2
 
-    async def ask() -> PostResponse:
+    async def send() -> PostResponse:
         async with httpx2.AsyncClient() as client:
             return await post(client, url, refresh_token, **fields)
 
-    return asyncio.run(ask())
+    return asyncio.run(send())
 
 
-def _unavailable(url: str, answer: PostResponse) -> Unavailable:
-    why = f"answered {answer.status}" if answer.status else f"could not be reached: {answer.detail}"
-    wait = f"; try again in {answer.retry_after:.0f} s" if answer.retry_after else ""
-    return Unavailable(f"{url} {why}{wait}", retry_after=answer.retry_after or 1.0)
+def _unavailable(url: str, response: PostResponse) -> Unavailable:
+    status, wait = response.status, response.retry_after
+    why = f"answered {status}" if status else f"could not be reached: {response.detail}"
+    retry = f"; try again in {wait:.0f} s" if wait else ""
+    return Unavailable(f"{url} {why}{retry}", retry_after=wait or 1.0)

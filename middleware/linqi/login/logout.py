@@ -1,4 +1,4 @@
-"""``linqi logout``: ends a session at the server, and forgets it here."""
+"""``linqi logout``: revoke a session at the server, and remove its tokens here."""
 
 from __future__ import annotations
 
@@ -13,20 +13,30 @@ __all__ = ["add_options", "run"]
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
-    """Declare the command's options."""
-    parser.add_argument("url", help="as given to linqi login")
+    """Add the options of ``linqi logout`` to `parser`."""
+    parser.add_argument("url", help="the server, as given to linqi login")
     parser.add_argument(
-        "--forget", action="store_true", help="forget the tokens although the server is away"
+        "--forget",
+        action="store_true",
+        help="remove the tokens even if the server cannot revoke the session",
     )
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Sign out; 0, 1 when nobody was signed in, `Unavailable` with nothing forgotten."""
+    """Sign out.
+
+    Returns:
+        0; 1 if there is no login at the URL.
+
+    Raises:
+        Unavailable: The server did not revoke the session; the tokens are kept.
+
+    """
     logins = SavedLogins()
     url = base_url(arguments.url, is_plain_allowed=True)
     login = logins.find(url)
     if login is None:
-        print(f"nobody is signed in to {url}", file=sys.stderr)
+        print(f"there is no login at {url}", file=sys.stderr)
         return 1
     tokens = logins.storage(login).load()
     try:
@@ -35,9 +45,10 @@ def run(arguments: argparse.Namespace) -> int:
     except Unavailable as error:
         if not arguments.forget:
             raise Unavailable(
-                f"{error}; the session goes on and its tokens are kept (--forget drops them)"
+                f"{error}; the session is not revoked and its tokens are kept (use --forget to"
+                " remove them)"
             ) from error
-        print(f"the session was not ended at the server: {error}", file=sys.stderr)
-    logins.forget(login)
+        print(f"the session is not revoked at the server: {error}", file=sys.stderr)
+    logins.remove(login)
     print(f"signed out of {url}", file=sys.stderr)
     return 0

@@ -1,4 +1,4 @@
-"""Who has signed in from this account of this machine, and where their tokens are."""
+"""The logins of this account on this machine, and the storages of their tokens."""
 
 from __future__ import annotations
 
@@ -18,24 +18,26 @@ __all__ = ["SavedLogin", "SavedLogins", "base_url", "is_loopback"]
 
 
 class SavedLogin(msgspec.Struct, frozen=True, kw_only=True):
-    """One login, without its tokens."""
+    """One login at a server, without its tokens."""
 
     url: str
-    """The address that it is found by."""
+    """The server's base URL, by which it is found."""
     login_url: str
-    """The login route; those of refresh and sign-out stand beside it."""
+    """The login route; the routes of refresh and logout have the same parent path."""
     username: str
     storage: Literal["file", "keyring"] = "file"
 
     def beside(self, name: str) -> str:
-        """Give the URL of the route `name`."""
+        """Return the URL of the route `name` next to the login route."""
         return f"{self.login_url.rpartition('/')[0]}/{name}"
 
 
 class SavedLogins:
-    """The logins that are kept in `folder`; by default where programs of this account keep state.
+    """The logins in a folder of mode 0700, in files of mode 0600.
 
-    The folder has mode 0700, each file 0600.
+    Args:
+        folder: The folder; by default the state folder of this account's programs.
+
     """
 
     def __init__(self, folder: Path | None = None) -> None:
@@ -46,26 +48,26 @@ class SavedLogins:
         self._folder = folder
 
     def find(self, url: str) -> SavedLogin | None:
-        """Give the login at `url`."""
+        """Return the login at `url`, which `base_url` has normalised; None if there is none."""
         return _read(self._path(url, ".json"))
 
     def all(self) -> list[SavedLogin]:
-        """Give every login, by URL."""
+        """Return all logins, sorted by URL."""
         found = [_read(path) for path in self._folder.glob("*.login.json")]
         return sorted((login for login in found if login is not None), key=lambda one: one.url)
 
-    def keep(self, login: SavedLogin) -> None:
-        """Write `login` down, in place of one at the same URL."""
+    def save(self, login: SavedLogin) -> None:
+        """Save `login`; it replaces one at the same URL."""
         self._make_folder()
         write_atomically(self._path(login.url, ".json"), msgspec.json.encode(login), PRIVATE)
 
-    def forget(self, login: SavedLogin) -> None:
+    def remove(self, login: SavedLogin) -> None:
         """Remove `login` and its tokens."""
         self.storage(login).save(None)
         self._path(login.url, ".json").unlink(missing_ok=True)
 
     def storage(self, login: SavedLogin) -> TokenStorage:
-        """Give where its tokens are."""
+        """Return the storage of its tokens."""
         if login.storage == "keyring":
             from linqi.login.keyring import KeyringStorage
 
@@ -82,10 +84,16 @@ class SavedLogins:
 
 
 def base_url(text: str, *, is_plain_allowed: bool = False) -> str:
-    """Give `text` as logins are found by it: lower-case host, no slash at the end.
+    """Return a server's URL in normal form: lower-case host, no slash at the end.
 
-    `ConfigurationError` when it is no address to send a password to; it is not repeated there,
-    for it may hold one.
+    Args:
+        text: The URL as the user typed it.
+        is_plain_allowed: Whether ``http`` is allowed for other hosts than this machine.
+
+    Raises:
+        ConfigurationError: A password must not be sent there. The message does not repeat the URL,
+            which may contain a password.
+
     """
     try:
         parts = urlsplit(text)
@@ -93,23 +101,23 @@ def base_url(text: str, *, is_plain_allowed: bool = False) -> str:
     except ValueError:
         parts, port = urlsplit(""), ""
     if parts.scheme not in {"http", "https"} or not parts.hostname:
-        raise ConfigurationError(["the address is no URL such as https://shop.example"])
+        raise ConfigurationError(["the server is not a URL such as https://shop.example"])
     if parts.username is not None or parts.query or parts.fragment:
-        raise ConfigurationError(["the address has a user name, a query or a fragment; leave it"])
+        raise ConfigurationError(["the URL has a user name, a query or a fragment; remove it"])
     host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
     url = f"{parts.scheme}://{host}{port}{parts.path.rstrip('/')}"
     if parts.scheme == "http" and not (is_plain_allowed or is_loopback(parts.hostname)):
         raise ConfigurationError(
             [
-                "the address is http: whoever is on the way reads the password; use https, or say"
-                " --insecure-http if you know the way"
+                "the URL is http: everyone on the network path can read the password; use https, or"
+                " --insecure-http if you trust the network"
             ]
         )
     return url
 
 
 def is_loopback(host: str) -> bool:
-    """Tell whether `host` is this machine, by its literal address or as ``localhost``."""
+    """Return whether `host` is a loopback address or ``localhost``."""
     try:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:

@@ -1,4 +1,4 @@
-"""``linqi token``: prints a fresh access token of a login, for curl and the like."""
+"""``linqi token``: print a fresh access token of a login, for curl and other programs."""
 
 from __future__ import annotations
 
@@ -13,23 +13,31 @@ from linqi.login.saved_logins import SavedLogins, base_url
 __all__ = ["add_options", "run"]
 
 _SETTINGS: Final = JudgeSettings(mandatory=JudgeSettings().advisory)
-"""Who takes the token away cannot renew it: near expiry it is renewed first."""
+"""The reader of the token cannot renew it, so it is renewed as soon as it is near expiry."""
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
-    """Declare the command's options."""
-    parser.add_argument("url", help="as given to linqi login")
+    """Add the options of ``linqi token`` to `parser`."""
+    parser.add_argument("url", help="the server, as given to linqi login")
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Print the token; 0, 1 when the session is over, `Unavailable` when the server is away."""
+    """Print the access token.
+
+    Returns:
+        0; 1 if there is no login at the URL or its session has ended.
+
+    Raises:
+        Unavailable: The token must be renewed and the server is unavailable.
+
+    """
     from linqi.client.httpx2 import RefreshingAuth
 
     logins = SavedLogins()
     url = base_url(arguments.url, is_plain_allowed=True)
     login = logins.find(url)
     if login is None:
-        print(f"nobody is signed in to {url}; linqi login {url}", file=sys.stderr)
+        print(f"there is no login at {url}; run: linqi login {url}", file=sys.stderr)
         return 1
     auth = RefreshingAuth(
         login.beside("refresh"), storage=logins.storage(login), settings=_SETTINGS
@@ -37,6 +45,6 @@ def run(arguments: argparse.Namespace) -> int:
     try:
         print(auth.token())
     except SignedOut as error:
-        print(f"refused: {error} with linqi login {url}", file=sys.stderr)
+        print(f"refused: {error}; run: linqi login {url}", file=sys.stderr)
         return 1
     return 0
