@@ -705,7 +705,7 @@ async def test_a_login_whose_token_has_expired_is_reported(page: Page) -> None:
         return session.signIn({ username: 'a', password: 'b' }).catch((e) => [e.name, e.message])
         """,
     )
-    assert answer == ["TypeError", "the access token is over"]
+    assert answer == ["TypeError", "the access token has expired"]
 
 
 async def test_a_quiet_request_goes_with_a_living_token_and_refreshes_nothing(

@@ -1,11 +1,11 @@
-"""Worked settings for well-known issuers; replace the names in capitals by yours."""
+"""Working settings for well-known issuers; replace the names in capitals."""
 
 from linqi import ANY_AUDIENCE, JWTMiddleware, RemoteKeys, Verifier
 
 # Auth0: the issuer ends with a slash; the audience is the API's identifier.
 auth0 = RemoteKeys("https://TENANT.eu.auth0.com/", ["RS256"]).trust("https://API-IDENTIFIER")
 
-# Keycloak: one issuer a realm. By default aud is "account": add an audience mapper for your API.
+# Keycloak: each realm is an issuer. By default aud is "account": add an audience mapper for your API.
 keycloak = RemoteKeys("https://ID.example/realms/REALM", ["RS256"]).trust(
     "YOUR-API", required_claims={"typ": "Bearer"}
 )
@@ -20,12 +20,12 @@ entra = RemoteKeys("https://login.microsoftonline.com/TENANT-ID/v2.0", ["RS256"]
     "API-CLIENT-ID", required_claims={"tid": "TENANT-ID"}
 )
 
-# Google: ID tokens, whose audience is your OAuth client; its access tokens are no JWTs.
+# Google: ID tokens, whose audience is your OAuth client; its access tokens are not JWTs.
 google = RemoteKeys("https://accounts.google.com", ["RS256"]).trust(
     "CLIENT-ID.apps.googleusercontent.com"
 )
 
-# Supabase, with asymmetric signing keys switched on; the role tells users from "anon".
+# Supabase, with asymmetric signing keys enabled; the role excludes "anon".
 supabase = RemoteKeys("https://PROJECT.supabase.co/auth/v1", ["ES256"]).trust(
     "authenticated", required_claims={"role": "authenticated"}
 )
@@ -35,7 +35,7 @@ zitadel = RemoteKeys("https://INSTANCE.zitadel.cloud", ["RS256"]).trust("PROJECT
 
 
 async def api(scope, receive, send):
-    """Answer who called; where several issuers count, a user is the pair of both."""
+    """Return the caller; with several issuers a user is the pair of issuer and subject."""
     if scope["type"] == "lifespan":
         return
     verified = scope["linqi"]

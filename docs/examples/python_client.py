@@ -1,4 +1,4 @@
-"""A Python service that stays signed in: one login, then requests for as long as it lasts."""
+"""A Python service that signs in once and then sends requests with a fresh access token."""
 
 import httpx2
 
@@ -7,12 +7,12 @@ from linqi.client.tokens import FileStorage, tokens_of
 
 
 def client_of(server: str, username: str, password: str) -> httpx2.Client:
-    """Sign in, and give a client whose requests carry a fresh token."""
-    person = {"username": username, "password": password}
-    answer = httpx2.post(f"{server}/login", json=person).raise_for_status()
+    """Sign in; return a client whose requests carry a fresh access token."""
+    fields = {"username": username, "password": password}
+    response = httpx2.post(f"{server}/login", json=fields).raise_for_status()
     auth = RefreshingAuth(
         f"{server}/refresh",
-        tokens_of(answer.json(), None),
-        storage=FileStorage("tokens.json"),  # without tokens, the next start goes on from here
+        tokens_of(response.json(), None),
+        storage=FileStorage("tokens.json"),  # the next start may load the tokens from here
     )
     return httpx2.Client(base_url=server, auth=auth)

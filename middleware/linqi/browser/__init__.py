@@ -1,4 +1,4 @@
-"""The browser's half of near expiry: an ES module to serve beside an application."""
+"""The browser client: an ES module to serve with an application."""
 
 from __future__ import annotations
 
@@ -8,5 +8,5 @@ from typing import Final
 __all__ = ["FOLDER"]
 
 FOLDER: Final = Path(__file__).parent
-"""Holds ``linqi.js``, its types and its ``package.json``; serve the module as it is, say with
-``StaticFiles(directory=FOLDER)``, or install the folder with npm."""
+"""The folder of ``linqi.js``, its types and its ``package.json``; serve it, for example with
+``StaticFiles(directory=FOLDER)``, or install it with npm."""

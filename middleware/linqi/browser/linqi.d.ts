@@ -1,41 +1,44 @@
-/** Keeps a browser's session signed in: an ES module without dependencies. */
+/** Keeps a browser session signed in: an ES module without dependencies. */
 
-/** When a token is near expiry; all in seconds. */
+/** How early a token is renewed; durations in seconds. */
 export interface JudgeSettings {
-  /** With less life than this left, one caller refreshes in the background. Default 300. */
+  /** With less life than this left, a refresh starts in the background. Default 300. */
   advisory: number
-  /** With less than this left, all wait for the refresh. Default 30. */
+  /** With less life than this left, requests wait for the refresh. Default 30. */
   mandatory: number
-  /** Neither is more than this share of a token's life (the second: half of that). Default 0.5. */
+  /** The largest share of a token's life for `advisory` (`mandatory`: half of it). Default 0.5. */
   share: number
-  /** `advisory` is longer by up to this share, at random for each token. Default 0.1. */
+  /** `advisory` is lengthened by up to this share, at random for each token. Default 0.1. */
   jitter: number
 }
 
 export const DEFAULTS: Readonly<JudgeSettings>
 
-/** What is remembered of a token: when it came, and how long it lives. */
+/** When a token arrived, and how long it lives. */
 export interface HeldToken {
   /** `exp`, by the server's clock. */
   expiresAt: number
-  /** The server's wall clock less ours. */
+  /** The server's wall clock minus the browser's. */
   offset: number
-  /** Seconds left when it came. */
+  /** Seconds left on arrival. */
   life: number
-  /** When it came, by the monotonic clock. */
+  /** The monotonic clock on arrival. */
   monotonic: number
+  /** Seconds before the end at which a background refresh starts. */
   advisory: number
+  /** Seconds before the end from which requests wait for the refresh. */
   mandatory: number
 }
 
 export type Verdict = 'fresh' | 'advisory' | 'mandatory' | 'expired'
 
 /**
- * Take up a token that came at `wall` (Unix seconds) and `monotonic` (seconds).
+ * Returns the thresholds and the remaining life of a token that arrived at `wall` (Unix seconds)
+ * and `monotonic` (seconds).
  *
- * `date`: the answer's Date header; `refreshIn`: what the server said beside the token, which
- * stands for the advisory threshold; `chance`: from 0 to 1, for the jitter. Fulfils the table in
- * tests/vectors/judge.json, as every client does.
+ * `date`: the response's Date header in Unix seconds; `refreshIn`: the `refresh_in` of the token
+ * response, which replaces the advisory threshold; `chance`: a random number from 0 to 1, for the
+ * jitter. Passes the test vectors of tests/vectors/judge.json, as every client does.
  */
 export function hold(token: {
   issuedAt?: number | null
@@ -48,83 +51,86 @@ export function hold(token: {
   settings?: Partial<JudgeSettings>
 }): HeldToken
 
-/** Give the life that is left: the shorter by either clock. */
+/** Returns the remaining life in seconds: the smaller of the values by the two clocks. */
 export function secondsLeft(held: HeldToken, wall: number, monotonic: number): number
 
-/** Tell what a token is good for; at exactly a threshold it is above it. */
+/** Returns how the token may be used; with exactly a threshold left it counts as above it. */
 export function judge(held: HeldToken, wall: number, monotonic: number): Verdict
 
 export interface SessionOptions {
   /**
-   * Where the refresh cookie is redeemed. Null where the server slides sessions by itself: then
-   * only `X-Refresh-Token` renews, and an idle session ends with its token. Default '/refresh'.
+   * The refresh route. Null if the server slides sessions by itself: then only `X-Refresh-Token`
+   * renews, and an idle session ends with its token. Default '/refresh'.
    */
   refreshUrl?: string | null
-  /** Default '/login'. */
+  /** The login route. Default '/login'. */
   loginUrl?: string
-  /** Default '/logout'; without `refreshUrl`, a revocation endpoint (RFC 7009), '/revoke'. */
+  /**
+   * The logout route. Default '/logout'; without `refreshUrl` set a revocation endpoint (RFC 7009),
+   * such as '/revoke'.
+   */
   logoutUrl?: string
-  /** Default '/logout-all'. */
+  /** The route that ends all sessions of the user. Default '/logout-all'. */
   logoutAllUrl?: string
   /** Other origins whose requests carry the token, such as 'https://api.shop.example'. */
   origins?: string[]
-  /** Tabs with one name share one session. Default 'session'. */
+  /** Tabs with the same name share one session. Default 'session'. */
   name?: string
-  /** The header that quiet requests carry: the server's `quiet_header`, 'X-Quiet' say. Default none. */
+  /** The header of quiet requests: the server's `quiet_header`, for example 'X-Quiet'. Default none. */
   quietHeader?: string
   settings?: Partial<JudgeSettings>
-  /** Seconds before the session's absolute end at which `ending` is told. Default 300. */
+  /** Seconds before the session's absolute end at which `ending` is sent. Default 300. */
   ending?: number
   /** The wall clock in Unix seconds, for tests. */
   wall?: () => number
-  /** A clock that never jumps, in seconds, for tests. */
+  /** A monotonic clock in seconds, for tests. */
   monotonic?: () => number
-  /** From 0 to 1, for tests. */
+  /** A random number from 0 to 1, for tests. */
   chance?: () => number
 }
 
 export interface SessionRequest extends RequestInit {
   /**
-   * A request that a page makes by itself, such as a poll: it does not extend the session. It never
-   * refreshes, is not sent again after a 401, and takes up no successor; without a living token it
-   * rejects, before it is sent, with an Error whose `code` is 'quiet_expired'.
+   * A request that a page makes by itself, such as a poll: it does not extend the session. It
+   * causes no refresh, is not repeated after a 401, and ignores a successor. Without a valid token
+   * it is not sent and rejects with an Error whose `code` is 'quiet_expired'.
    */
   quiet?: boolean
 }
 
-/** What a session is like; there is no token in it. */
+/** The state of a session; it contains no token. */
 export interface SessionState {
   isSignedIn: boolean
   subject: string
   sessionId: string
   /** `jti` of the access token. */
   tokenId: string
-  /** Rises with every rotation; -1 where the server does not count. */
+  /** Rises with every rotation; -1 if the server does not count. */
   sequence: number
   verdict: Verdict
-  /** Seconds that the access token lives. */
+  /** The remaining life of the access token in seconds. */
   left: number
-  /** Seconds that it lived when it came. */
+  /** Its life on arrival in seconds. */
   life: number
   advisory: number
   mandatory: number
-  /** When the session ends for good, in Unix seconds by the server's clock; null if unknown. */
+  /** The session's absolute end, in Unix seconds by the server's clock; null if unknown. */
   endsAt: number | null
 }
 
-/** Who brought a token: this tab's refresh, a response's header, another tab, or a sign-in. */
+/** The source of a token: this tab's refresh, a response's header, another tab, or a sign-in. */
 export type By = 'refresh' | 'server' | 'tab' | 'login'
 
 export interface SessionEvents {
-  /** A session began, here or in another tab; the subject may be another one than before. */
+  /** A session began, here or in another tab; the subject may differ from the one before. */
   signedin: CustomEvent<SessionState & { by: By }>
-  /** A newer access token was taken up. */
+  /** A newer access token replaced the one before. */
   renewed: CustomEvent<SessionState & { by: By }>
-  /** The session ends for good in `left` seconds. Told once a session. */
+  /** The session's absolute end is in `left` seconds. Sent once in a session. */
   ending: CustomEvent<{ left: number }>
   /**
-   * There is no session any more: 'signed out', 'refused' by the server, 'expired' (only without
-   * `refreshUrl`), or 'absent': there was none. `elsewhere`: another tab said so.
+   * There is no session. `reason`: 'signed out', 'refused' by the server, 'expired' (only without
+   * `refreshUrl`), or 'absent': there was none. `elsewhere`: it ended in another tab.
    */
   signedout: CustomEvent<{ reason: string; elsewhere: boolean }>
 }
@@ -132,15 +138,15 @@ export interface SessionEvents {
 export class SignInError extends Error {
   /** The status of the response. */
   status: number
-  /** The OAuth error, such as 'invalid_grant'; '' if there was none. */
+  /** The OAuth error, such as 'invalid_grant'; '' if there is none. */
   code: string
-  /** Seconds to wait before the next attempt, where the server throttles; else 0. */
+  /** Seconds to wait before the next attempt if the server throttles sign-ins; else 0. */
   retryAfter: number
 }
 
 /**
- * A session of this browser. The access token lives in memory, the refresh token in an HttpOnly
- * cookie that no script can read; nothing is put into any storage or URL.
+ * A session of this browser. The access token is kept in memory, the refresh token in an HttpOnly
+ * cookie that no script can read; no token is put into a storage or a URL.
  */
 export class Session extends EventTarget {
   constructor(options?: SessionOptions)
@@ -148,40 +154,42 @@ export class Session extends EventTarget {
   readonly state: SessionState
 
   /**
-   * Send a request as `fetch` does, with a living access token where it goes to the page's origin
-   * or one of `origins` and has no Authorization of its own. After a 401 that says `invalid_token`
-   * the session is refreshed and the request sent once more, unless its body is a stream. Without
-   * a session the request goes without a token. TypeError, as from `fetch`, when the network fails;
-   * `init.signal` also ends the wait for a refresh, which goes on for the others.
+   * Sends a request as `fetch` does, with a valid access token if it is sent to the page's origin
+   * or one of `origins` and has no Authorization header. After a 401 with `invalid_token` the
+   * session is refreshed and the request sent once more, unless its body is a stream. Without a
+   * session the request carries no token. Rejects with TypeError, as `fetch` does, if the network
+   * fails. `init.signal` also ends the wait for a refresh, but not the refresh.
    */
   fetch(input: RequestInfo | URL, init?: SessionRequest): Promise<Response>
 
-  /** Give a living access token, for a WebSocket say; '' when nobody is signed in. */
+  /** Returns a valid access token, for example for a WebSocket; '' if there is no session. */
   token(refused?: string): Promise<string>
 
   /**
-   * Post `fields` (username, password) to `loginUrl`; SignInError when they are refused. No post
-   * of a session follows a redirect: TypeError. It waits for a refresh under way, and none starts
-   * meanwhile; of `signIn`, `start` and `signOut` in this tab the last one called decides.
+   * Posts `fields` (username, password) to `loginUrl`. Rejects with SignInError if they are
+   * refused, and with TypeError for a redirect, which no POST of a session follows. It waits for a
+   * refresh under way, and none starts meanwhile. Of concurrent calls of `signIn`, `start` and
+   * `signOut` in this tab the last one decides.
    */
   signIn(fields: Record<string, string>): Promise<void>
 
   /**
-   * Begin a session with the token response (RFC 6749, section 5.1) of a login of your own.
-   * TypeError when the token is over already: mostly a clock that is wrong, where `date` is not given.
+   * Begins a session with the token response (RFC 6749, section 5.1) of another login route. Throws
+   * TypeError if the token has already expired, often because the clock is wrong and `date`, the
+   * response's Date header, is not given.
    */
   start(answer: Record<string, unknown>, date?: string | null): void
 
   /**
-   * End the session in all tabs and at the server; `everywhere`: on all devices of the person.
-   * Rejects when the server could not be told: the session is over here, the cookie still good.
+   * Ends the session in all tabs and at the server; `everywhere`: on all devices of the user.
+   * Rejects if the server did not confirm it: the session has ended here, but the cookie is valid.
    */
   signOut(options?: { everywhere?: boolean }): Promise<void>
 
-  /** Refresh now, whatever the token's age. */
+  /** Refreshes now, whatever the token's age. */
   refresh(): Promise<void>
 
-  /** Stop listening; the session goes on in other tabs and at the server. */
+  /** Stops listening; the session goes on in other tabs and at the server. */
   close(): void
 
   addEventListener<K extends keyof SessionEvents>(
@@ -196,5 +204,5 @@ export class Session extends EventTarget {
   ): void
 }
 
-/** Give a session. */
+/** Returns a new `Session`. */
 export function createSession(options?: SessionOptions): Session

@@ -1,9 +1,9 @@
-// Keeps a browser's session signed in; linqi.d.ts says how.
+// Keeps a browser session signed in; linqi.d.ts documents the API.
 
 export const DEFAULTS = Object.freeze({ advisory: 300, mandatory: 30, share: 0.5, jitter: 0.1 })
 
 const TRIES = [0, 200, 600] // milliseconds
-const AWAY = [429, 502, 503, 504]
+const UNAVAILABLE = [429, 502, 503, 504]
 const TIMEOUT = 10_000
 const NEWS = 150 // for other tabs to answer
 const LONGEST_TIMER = 2 ** 31 - 1
@@ -12,7 +12,7 @@ export function hold({
   issuedAt = null, expiresAt, wall, monotonic, date = null, refreshIn = null, chance = 0, settings,
 }) {
   const { advisory, mandatory, share, jitter } = { ...DEFAULTS, ...settings }
-  // A Date is whole seconds; `iat` only tells that the server's clock is not behind it.
+  // A Date has whole seconds; `iat` only proves that the server's clock is not behind it.
   const offset = date !== null ? date + 0.5 - wall : Math.max(0, (issuedAt ?? wall) - wall)
   const life = Math.max(0, expiresAt - (wall + offset))
   const most = life * share
@@ -23,7 +23,7 @@ export function hold({
 }
 
 export function secondsLeft(held, wall, monotonic) {
-  // One clock jumps, the other sleeps with the machine.
+  // One clock may jump, the other stop while the machine sleeps.
   return Math.min(held.life - (monotonic - held.monotonic), held.expiresAt - (wall + held.offset))
 }
 
@@ -47,7 +47,7 @@ export class SignInError extends Error {
 
 const sleep = (milliseconds) => new Promise((done) => setTimeout(done, milliseconds))
 
-// Who aborts stops waiting; the refresh goes on.
+// An abort ends the wait, not the refresh.
 const orAborted = (promise, { signal }) => Promise.race([promise, new Promise((_, leave) => {
   signal.throwIfAborted()
   signal.onabort = () => leave(signal.reason)
@@ -72,9 +72,9 @@ export class Session extends EventTarget {
   #held = null
   #sequence = -1
   #over = '' // why there is no session
-  #overId = '' // what another tab still says of it is dropped
-  #era = 0 // answers to an earlier session are dropped
-  #login = null // the one that counts
+  #overId = '' // late messages about it are dropped
+  #era = 0 // responses to an earlier session are dropped
+  #login = null // the latest one
   #flight = null
   #failures = 0
   #retryAt = 0
@@ -129,14 +129,14 @@ export class Session extends EventTarget {
       && response.headers.get('www-authenticate')?.includes('error="invalid_token"')
     if (!again || !token || !isRefused) return response
     const next = await orAborted(this.token(token).catch(() => ''), request)
-    // Never sends what one person asked for as another.
+    // Never repeats one user's request as another user.
     return next && next !== token && era === this.#era ? this.#send(again, next) : response
   }
 
   async #quietly(request) {
     const { quietHeader } = this.#options
     if (this.#verdict() === 'expired') {
-      throw Object.assign(new Error('the access token is over'), { code: 'quiet_expired' })
+      throw Object.assign(new Error('the access token has expired'), { code: 'quiet_expired' })
     }
     if (quietHeader) request.headers.set(quietHeader, '1')
     request.headers.set('authorization', `Bearer ${this.#token}`)
@@ -156,9 +156,9 @@ export class Session extends EventTarget {
       if (mayTry) {
         await this.#renew(true)
       } else if (verdict === 'mandatory') {
-        break // it lives
+        break // still valid
       } else if (refreshUrl) {
-        throw new TypeError('the session cannot be refreshed: the server is away')
+        throw new TypeError('the session cannot be refreshed: the server is unavailable')
       } else if (!(await this.#news(this.#token))) {
         this.#end(refused ? 'refused' : 'expired', true)
       }
@@ -181,7 +181,7 @@ export class Session extends EventTarget {
   start(answer, date = null) {
     this.#login = null
     this.#era += 1
-    if (!this.#take(answer, date, 'login')) throw new TypeError('the access token is over')
+    if (!this.#take(answer, date, 'login')) throw new TypeError('the access token has expired')
   }
 
   async signOut({ everywhere = false } = {}) {
@@ -242,7 +242,7 @@ export class Session extends EventTarget {
       headers: { ...delivery, ...headers }, signal: AbortSignal.timeout(TIMEOUT),
     })
     const body = await response.json().catch((error) => {
-      if (error.name !== 'SyntaxError') throw error // the answer was cut
+      if (error.name !== 'SyntaxError') throw error // the response was cut
     })
     return { response, body }
   }
@@ -257,7 +257,7 @@ export class Session extends EventTarget {
     const before = this.#token
     const era = this.#era
     const work = async (lock) => {
-      if (lock === null) return // another tab is at it
+      if (lock === null) return // another tab refreshes
       if (this.#hasPeers || !before) await this.#news(before)
       if (era === this.#era && this.#token === before) await this.#post(era)
     }
@@ -285,7 +285,7 @@ export class Session extends EventTarget {
     for (const pause of navigator.onLine === false ? [0] : TRIES) {
       await sleep(pause)
       answer = await this.#call(refreshUrl).catch(() => ({}))
-      if (answer.response && !AWAY.includes(answer.response.status)) break
+      if (answer.response && !UNAVAILABLE.includes(answer.response.status)) break
     }
     if (era !== this.#era) return
     const { response, body } = answer
@@ -299,7 +299,7 @@ export class Session extends EventTarget {
     this.#retryAt = monotonic() + Math.max(backoff, asked)
   }
 
-  // Ask the other tabs whether `before` is out of date.
+  // Ask the other tabs for a newer token than `before`.
   async #news(before, milliseconds = NEWS) {
     if (!this.#channel) return false
     this.#say({ kind: 'ask' })
@@ -307,7 +307,7 @@ export class Session extends EventTarget {
     return this.#token !== before
   }
 
-  // False where the answer is of no use.
+  // False if the response is unusable.
   #take(answer, date, by) {
     try {
       const { access_token: token, sequence = -1, refresh_in: refreshIn } = answer
@@ -331,7 +331,7 @@ export class Session extends EventTarget {
       : sequence === this.#sequence ? claims.exp < this.#claims.exp : sequence < this.#sequence)
     if (isOlder || token === this.#token) return held.life > 0
     if (held.life <= 0 || (by === 'server' && !isSame)) return false
-    // A successor's buffer is that of the token before.
+    // A successor keeps the threshold of the token before.
     if (by === 'server') held.advisory = Math.max(held.mandatory, this.#held.advisory)
     if (!isSame) this.#era += 1
     this.#token = token
