@@ -5,7 +5,7 @@ from linqi import ANY_AUDIENCE, JWTMiddleware, RemoteKeys, Verifier
 # Auth0: the issuer ends with a slash; the audience is the API's identifier.
 auth0 = RemoteKeys("https://TENANT.eu.auth0.com/", ["RS256"]).trust("https://API-IDENTIFIER")
 
-# Keycloak: each realm is an issuer. By default aud is "account": add an audience mapper for your API.
+# Keycloak: a realm is an issuer. By default aud is "account": add an audience mapper for your API.
 keycloak = RemoteKeys("https://ID.example/realms/REALM", ["RS256"]).trust(
     "YOUR-API", required_claims={"typ": "Bearer"}
 )
