@@ -1,4 +1,4 @@
-"""One supervised task: it outlives what its work raises and ends when it is closed."""
+"""A supervised background task: it is started again when it raises, and ends when it is closed."""
 
 import asyncio
 import logging
@@ -11,28 +11,28 @@ from linqi.events import BackgroundTaskFailed, Dispatcher, Event
 
 
 class Pauses:
-    """A sleep that takes no time and writes down how long it was asked for."""
+    """A sleep that returns at once and records its durations."""
 
     def __init__(self) -> None:
-        self.asked: list[float] = []
+        self.durations: list[float] = []
 
     async def __call__(self, seconds: float) -> None:
-        """Return at once, after the other tasks had their turn."""
-        self.asked.append(seconds)
+        """Return after the other tasks have run once."""
+        self.durations.append(seconds)
         await asyncio.sleep(0)
 
 
-def task_of(work: Any, told: list[Event], pauses: Pauses) -> BackgroundTask:
-    """Return a task of `work` whose events go to `told`."""
-    events: Dispatcher[Event] = Dispatcher([told.append])
-    return BackgroundTask("test", work, events=events, sleep=pauses)
+def task_of(work: Any, events: list[Event], pauses: Pauses) -> BackgroundTask:
+    """Return a task of `work` whose events are added to `events`."""
+    dispatcher: Dispatcher[Event] = Dispatcher([events.append])
+    return BackgroundTask("test", work, events=dispatcher, sleep=pauses)
 
 
 async def test_work_that_raises_is_started_again_with_longer_pauses(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    """Each failure is logged with its traceback and told; the pauses double up to 30 s."""
-    told: list[Event] = []
+    """Each failure is logged with its traceback and sent as an event; pauses double up to 30 s."""
+    events: list[Event] = []
     pauses = Pauses()
     done = asyncio.Event()
     runs = 0
@@ -44,22 +44,22 @@ async def test_work_that_raises_is_started_again_with_longer_pauses(
             raise ValueError("broken")
         done.set()
 
-    task = task_of(work, told, pauses)
+    task = task_of(work, events, pauses)
     task.start()
     await done.wait()
     await task.close()
-    assert len(told) == 12
-    assert {event.detail for event in told if isinstance(event, BackgroundTaskFailed)} == {
+    assert len(events) == 12
+    assert {event.detail for event in events if isinstance(event, BackgroundTaskFailed)} == {
         "ValueError"
     }
-    assert all(0.05 * 2**n <= pause <= 0.1 * 2**n for n, pause in enumerate(pauses.asked[:9]))
-    assert all(15 <= pause <= 30 for pause in pauses.asked[9:])
+    assert all(0.05 * 2**n <= pause <= 0.1 * 2**n for n, pause in enumerate(pauses.durations[:9]))
+    assert all(15 <= pause <= 30 for pause in pauses.durations[9:])
     assert caplog.text.count("ValueError: broken") == 12
 
 
 async def test_a_cancellation_from_inside_is_a_failure_as_any_other() -> None:
     """Work that waits for a shared task goes on when that task is cancelled."""
-    told: list[Event] = []
+    events: list[Event] = []
     went_on = asyncio.Event()
     runs = 0
 
@@ -71,11 +71,11 @@ async def test_a_cancellation_from_inside_is_a_failure_as_any_other() -> None:
         went_on.set()
         await asyncio.Event().wait()
 
-    task = task_of(work, told, Pauses())
+    task = task_of(work, events, Pauses())
     task.start()
     await went_on.wait()
     assert task.is_running
-    assert len(told) == 1
+    assert len(events) == 1
     await task.close()
     assert not task.is_running
 
@@ -122,7 +122,7 @@ async def test_a_second_start_changes_nothing_and_a_return_ends_it() -> None:
 
 
 def test_on_another_loop_it_starts_anew() -> None:
-    """A task of a loop that ended is no reason not to start."""
+    """A task of a loop that has ended does not prevent a start."""
     runs: list[asyncio.AbstractEventLoop] = []
 
     async def work() -> None:
@@ -141,7 +141,7 @@ def test_on_another_loop_it_starts_anew() -> None:
 
 
 async def test_the_end_of_the_loop_is_no_failure(caplog: pytest.LogCaptureFixture) -> None:
-    """A loop that shuts down cancels its tasks; nothing is logged as broken."""
+    """A loop that shuts down cancels its tasks; no failure is logged."""
     task = task_of(lambda: asyncio.sleep(3600), [], Pauses())
     task.start()
     await asyncio.sleep(0)

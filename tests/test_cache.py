@@ -22,14 +22,14 @@ def entry(number: int, size: int = 100) -> Verified:
 
 
 def test_every_fault_of_the_settings_is_reported() -> None:
-    """Entries, bytes and lifetime are checked together, a lifetime that is no number as well."""
+    """Entries, bytes and lifetime are checked together, also a lifetime that is not a number."""
     with pytest.raises(ConfigurationError) as caught:
         VerifiedCache(0, 0, float("nan"))
     assert len(caught.value.faults) == 3
 
 
 def test_the_least_recently_used_entry_goes_first() -> None:
-    """A hit makes an entry young again."""
+    """A hit makes an entry the most recently used."""
     cache = VerifiedCache(2)
     for number in (1, 2):
         cache.put(entry(number), KEYS)
@@ -41,7 +41,7 @@ def test_the_least_recently_used_entry_goes_first() -> None:
 
 
 def test_k5_an_entry_larger_than_the_cache_is_not_kept() -> None:
-    """It would evict everything for nothing."""
+    """It would evict all others and not fit."""
     cache = VerifiedCache(10, 4096)
     cache.put(entry(1), KEYS)
     cache.put(entry(2, size=5000), KEYS)
@@ -49,7 +49,7 @@ def test_k5_an_entry_larger_than_the_cache_is_not_kept() -> None:
 
 
 def test_k6_an_entry_ages_by_the_monotonic_clock() -> None:
-    """After its lifetime it is gone, whatever the wall clock says."""
+    """After its lifetime it is not found, at any time of the wall clock."""
     clock = FakeClock(0)
     cache = VerifiedCache(lifetime=60, monotonic=clock)
     cache.put(entry(1), KEYS)
@@ -97,7 +97,7 @@ def test_clear_forgets_entries_and_keeps_the_counters() -> None:
 
 
 class CacheMachine(RuleBasedStateMachine):
-    """The cache against the simplest thing that could be right."""
+    """The cache against a simple model of it."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -124,7 +124,7 @@ class CacheMachine(RuleBasedStateMachine):
 
     @rule(number=st.integers(0, 6))
     def get(self, number: int) -> None:
-        """Ask both."""
+        """Look up in both."""
         found = self.cache.get(entry(number).digest)
         deadline, _ = self.model.get(number, (0.0, 0))
         if number in self.model and self.clock.now < deadline:

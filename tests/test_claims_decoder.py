@@ -1,4 +1,4 @@
-"""Claims read by the way they are written: quicker, and never other than the long way."""
+"""The fast decoder of claims: it never reads claims differently from `parse_object`."""
 
 import json
 from typing import Any
@@ -39,7 +39,7 @@ READ = ("iss", "exp", "sub", "nbf", "iat", "scope")
 
 
 def written(pairs: list[tuple[str, Any]], tight: bool, escaped: bool) -> bytes:
-    """Write an object with whatever members, doubles among them."""
+    """Write an object with any members, duplicates among them."""
     separators = (",", ":") if tight else (", ", ": ")
     inner = separators[0].join(
         json.dumps(name, ensure_ascii=escaped)
@@ -99,7 +99,7 @@ def test_tokens_written_alike_are_read_quickly() -> None:
     ],
 )
 def test_a_learned_shape_lets_nothing_through(change: Any) -> None:
-    """V11: doubles and other spellings of a signed payload meet what they met before."""
+    """V11: duplicates and other spellings of a signed payload have the same result as before."""
     verifiers = [verifier_of(KEY, cache=None), verifier_of(KEY, cache=None)]
     verifiers[0].verify(make(KEY, good_claims()))
     text = json.dumps(good_claims(), separators=(",", ":"))
@@ -116,7 +116,7 @@ def test_a_learned_shape_lets_nothing_through(change: Any) -> None:
 
 
 def test_an_issuer_that_never_writes_alike_is_not_learned_for_ever() -> None:
-    """Eight shapes are tried; then the long way stays, and declares no more types."""
+    """Eight forms are learned; after that no more types are declared."""
     shape = ClaimsShape()
     for number in range(20):
         claims = {"iss": "i", "exp": 1_900_000_000, f"claim{number}": 1}

@@ -1,4 +1,4 @@
-"""Whatever hooks raise, nothing of linqi changes."""
+"""Hooks that raise change no request, no rotation and no background task."""
 
 import asyncio
 import json
@@ -42,15 +42,15 @@ RAISED = [
 
 
 class Raising:
-    """A hook that raises on every event, and when it is asked whether it is verbose."""
+    """A hook that raises on every event, and in ``is_verbose()``."""
 
     def __init__(self, error: BaseException) -> None:
         self.error = error
-        self.heard: list[Event] = []
+        self.received: list[Event] = []
 
     def __call__(self, event: Event) -> None:
         """Raise."""
-        self.heard.append(event)
+        self.received.append(event)
         raise self.error
 
     def is_verbose(self) -> bool:
@@ -59,32 +59,32 @@ class Raising:
 
 
 @given(st.lists(st.sampled_from(RAISED), max_size=4))
-def test_every_hook_hears_every_event(errors: list[BaseException]) -> None:
-    """Hooks that raise stand between the others and change nothing."""
-    heard: list[str] = []
-    hooks: list[Any] = [heard.append]
+def test_every_hook_receives_every_event(errors: list[BaseException]) -> None:
+    """Hooks that raise are called between the others and do not affect them."""
+    received: list[str] = []
+    hooks: list[Any] = [received.append]
     for error in errors:
-        hooks += [Raising(error), lambda event, box=heard: box.append(event)]
+        hooks += [Raising(error), lambda event, box=received: box.append(event)]
     dispatcher: Dispatcher[Any] = Dispatcher(hooks)
     dispatcher("event")
     dispatcher.if_verbose(lambda: "verbose")
-    assert heard == ["event"] * (len(errors) + 1)
+    assert received == ["event"] * (len(errors) + 1)
 
 
 def test_a_hook_is_added_once() -> None:
-    """Who hands one hook to several parts hears each event once."""
-    heard: list[str] = []
-    dispatcher: Dispatcher[Any] = Dispatcher([heard.append])
-    dispatcher.add(heard.append, heard.append)
+    """A hook that is passed to several parts receives each event once."""
+    received: list[str] = []
+    dispatcher: Dispatcher[Any] = Dispatcher([received.append])
+    dispatcher.add(received.append, received.append)
     dispatcher("event")
-    assert heard == ["event"]
+    assert received == ["event"]
     logging_twice: Dispatcher[Event] = Dispatcher([LoggingHook(), LoggingHook()])
     assert len(logging_twice) == 1
     assert len(Dispatcher[Event]([LoggingHook(), LoggingHook("other")])) == 2
 
 
-def test_what_could_never_hear_is_refused() -> None:
-    """A coroutine function would be called and never awaited: a silent fault."""
+def test_a_hook_that_cannot_be_called_is_refused() -> None:
+    """A coroutine function would be called and never awaited."""
 
     async def asynchronous(event: Event) -> None:
         raise AssertionError
@@ -102,7 +102,7 @@ def test_what_could_never_hear_is_refused() -> None:
 async def test_requests_do_not_change_whatever_hooks_raise(
     error: BaseException, clock: FakeClock
 ) -> None:
-    """Refused, hit, near expiry and revocation-check-failed requests are answered as ever."""
+    """Refused, cached and near-expiry requests, and failed checks, are answered as usual."""
     hook = Raising(error)
     signer = Signer(Key.generate("ES256"), issuer="https://a.example", audience="a", clock=clock)
     renewal = SlidingRenewal(signer, clock=clock, on_issue=hook)  # type: ignore[arg-type]
@@ -124,32 +124,32 @@ async def test_requests_do_not_change_whatever_hooks_raise(
     assert (await call(app, http(token=token))).successor
     is_broken = True
     assert (await call(app, http(token=token))).status == 200
-    assert any(isinstance(event, RevocationFailed) for event in hook.heard)
-    assert not any(isinstance(event, RenewalNotDue) for event in hook.heard)
+    assert any(isinstance(event, RevocationFailed) for event in hook.received)
+    assert not any(isinstance(event, RenewalNotDue) for event in hook.received)
 
 
 async def test_the_verifiers_events_reach_the_middlewares_hooks_once(clock: FakeClock) -> None:
-    """Passing a hook to both is not needed, and harmless."""
+    """Passing a hook to both is not necessary, and has no effect."""
     signer = Signer(Key.generate("ES256"), issuer="https://a.example", audience="a", clock=clock)
-    heard: list[Event] = []
+    received: list[Event] = []
 
     def is_revoked(verified: object) -> bool:
         raise OSError
 
-    for hooks in ([], [heard.append]):
-        heard.clear()
+    for hooks in ([], [received.append]):
+        received.clear()
         verifier = Verifier.trusting(signer, clock=clock, is_revoked=is_revoked, hooks=hooks)
-        app = JWTMiddleware(App(), verifier, hooks=[heard.append], clock=clock)
+        app = JWTMiddleware(App(), verifier, hooks=[received.append], clock=clock)
         token = SlidingRenewal(signer, clock=clock).start("alice").token
         assert (await call(app, http(token=token))).status == 503
-        assert [type(event) for event in heard].count(RevocationFailed) == 1
+        assert [type(event) for event in received].count(RevocationFailed) == 1
 
 
 @pytest.mark.parametrize("error", RAISED, ids=lambda error: type(error).__name__)
 async def test_rotations_and_the_feed_do_not_change_whatever_hooks_raise(
     error: BaseException, clock: FakeClock
 ) -> None:
-    """The counter rotates once, the reply goes out, and a sign-out is heard of."""
+    """The session rotates once, the response is sent, and a sign-out reaches the feed."""
     hook = Raising(error)
     store = MemoryStore()
     signer = Signer(Key.generate("ES256"), issuer="https://a.example", audience="a", clock=clock)
@@ -182,7 +182,7 @@ async def test_rotations_and_the_feed_do_not_change_whatever_hooks_raise(
 async def test_a_withdrawn_key_is_withdrawn_whatever_hooks_raise(
     error: BaseException, tmp_path: Path
 ) -> None:
-    """The follower of a key file goes on: first a fault, then a file without the old key."""
+    """The follower of a key file runs on: first a fault, then a file without the old key."""
     path = tmp_path / "keys.json"
     old, new = Key.generate("ES256"), Key.generate("ES256")
     KeySet([old, new]).save(path)

@@ -1,4 +1,4 @@
-"""Key files: made once by whichever process comes first, read only where no one else may write."""
+"""Key files: created by one process, and read only if no other user may write them."""
 
 import json
 import stat
@@ -52,7 +52,7 @@ def test_processes_that_start_at_once_end_with_one_key(tmp_path: Path, alg: str)
 
 
 def test_a_file_that_is_there_is_never_made_anew(tmp_path: Path) -> None:
-    """Not even for another algorithm: it may have been rotated to."""
+    """Not even for another algorithm, to which it may have been rotated."""
     path = tmp_path / "keys.json"
     first = KeySet.load_or_create(path, "ES256")
     assert KeySet.load_or_create(str(path), "RS256").keys[0].is_same(first.keys[0])
@@ -63,7 +63,7 @@ def test_a_file_that_is_there_is_never_made_anew(tmp_path: Path) -> None:
 
 
 def test_a_key_is_not_made_where_it_cannot_be_kept(tmp_path: Path) -> None:
-    """No folder, a link that leads nowhere: `OSError`, and nothing is left behind."""
+    """No folder, or a link without a target: `OSError`, and no file is left."""
     with pytest.raises(FileNotFoundError):
         KeySet.load_or_create(tmp_path / "none" / "keys.json", "ES256")
     link = tmp_path / "keys.json"
@@ -87,7 +87,7 @@ def test_a_key_file_that_others_may_write_is_refused(tmp_path: Path, mode: int) 
 
 @pytest.mark.parametrize("mode", [0o400, 0o440, 0o444, 0o600, 0o640, 0o644])
 def test_a_key_file_that_others_can_only_read_is_taken(tmp_path: Path, mode: int) -> None:
-    """0440 is how a secret is mounted; what reading means is for `linqi check` to tell."""
+    """A secret is mounted with mode 0440; `linqi check` reports who can read it."""
     path = tmp_path / "keys.json"
     KeySet([Key.generate("ES256")]).save(path)
     path.chmod(mode)

@@ -1,4 +1,4 @@
-"""Keys: loading, hygiene (V16), binding to one algorithm (V2, V3), and files."""
+"""Keys: loading, strength (V16), binding to one algorithm (V2, V3), and files."""
 
 import json
 import pickle
@@ -19,7 +19,7 @@ RSA_ALGS = ("RS256", "PS256")
 
 @pytest.mark.parametrize("alg", ALGORITHMS)
 def test_a_key_survives_the_way_through_a_jwk(alg: str) -> None:
-    """What signs before signs after, with the same kid, and its public half verifies."""
+    """A key that signs before does so after, with the same kid, and its public half verifies."""
     key = Key.generate(alg)
     again = Key.from_jwk(json.dumps(key.private_jwk()))
     assert (again.alg, again.kid, again.can_sign) == (alg, key.kid, True)
@@ -236,7 +236,7 @@ def test_v16_one_kid_for_two_algorithms_is_two_keys() -> None:
 
 
 def test_v5_the_only_key_without_a_kid_fits_whatever_kid_a_token_names() -> None:
-    """A PEM or a JWK without kid cannot know what its issuer calls it; the alg still decides."""
+    """A PEM or a JWK without kid does not know its issuer's key id; the alg still decides."""
     material = RSA_KEY.public_jwk()
     bare = {name: value for name, value in material.items() if name != "kid"}
     key = Key.from_jwk(bare)

@@ -1,4 +1,4 @@
-"""Verification in threads: the same verdicts, each token once, and nothing else off the loop."""
+"""Signature checks in threads: the same results, each token once, and nothing else in a thread."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def verifier_of(keys: KeySet, clock: FakeClock | None = None) -> Verifier:
 
 
 class Watch:
-    """Notes in which threads `Key.verify` runs, and can hold it up."""
+    """Records in which threads `Key.verify` runs, and can block it."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.threads: list[str] = []
@@ -110,7 +110,7 @@ async def test_verdicts_are_those_of_the_verifier(algorithms: list[str]) -> None
 async def test_a_key_withdrawn_during_the_check_does_not_count(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """A proof by a key that is gone, or by another one of its name, is none."""
+    """A check by a removed key, or by another key with its id, is not accepted."""
     watch = Watch(monkeypatch)
     for after in ([OTHER], [OTHER, Key.generate("ES256", kid=KEY.kid)]):
         keys = KeySet([KEY, OTHER])

@@ -1,4 +1,4 @@
-"""PEM keys as files and environment variables carry them: read, or refused for what is wrong."""
+"""PEM keys from files and environment variables: read, or refused with the fault."""
 
 import base64
 import contextlib
@@ -159,7 +159,7 @@ def test_cve_2026_34950_a_pem_with_text_around_it_is_no_secret(pem: str, spelled
 
 @pytest.mark.parametrize("around", ["{}", "'{}'", '"{}"', " {} "])
 def test_v16_a_jwk_with_text_around_it_is_no_secret(around: str) -> None:
-    """In a variable it is read as what it is."""
+    """In a variable it is read as the kind of key that it is."""
     jwk = json.dumps(Key.generate("ES256").public_jwk())
     with pytest.raises(InvalidKey):
         Key.from_secret(around.replace("{}", jwk), "HS256")
@@ -169,7 +169,7 @@ def test_v16_a_jwk_with_text_around_it_is_no_secret(around: str) -> None:
 
 @given(st.binary(max_size=200), st.sampled_from([b"", PRIVATE.encode(), PUBLIC[:60].encode()]))
 def test_v17_nothing_else_is_raised(noise: bytes, pem: bytes) -> None:
-    """Whatever a file holds, it is a key or an `InvalidKey`."""
+    """Any file content gives a key or `InvalidKey`."""
     for data in (noise + pem, pem + noise):
         with contextlib.suppress(InvalidKey):
             assert key_block(data).startswith(b"-----BEGIN ")

@@ -61,7 +61,7 @@ def test_lags_are_counted_once_for_a_signature() -> None:
 
 
 def test_an_expired_token_is_a_lag_beyond_the_buffer_and_counts_once() -> None:
-    """It fell due a buffer before its expiry; presented again it tells nothing new."""
+    """It was due one buffer before its expiry; presented again it does not count again."""
     registry = CollectorRegistry()
     hook = PrometheusHook(registry)
     hook(renewed(1.0))
@@ -120,7 +120,7 @@ def test_refreshes_fetches_and_the_feed_are_counted() -> None:
 
 
 async def test_the_middleware_tells_how_long_a_token_had_been_expired() -> None:
-    """A token with a good signature whose time is over; a forged one tells nothing."""
+    """An expired token with a right signature; a forged one says nothing."""
     now = [1_000_000.0]
     signer = Signer(Key.generate("ES256"), issuer="https://i", audience="a", clock=lambda: now[0])
     renewal = SlidingRenewal(signer, clock=lambda: now[0])

@@ -1,4 +1,4 @@
-"""RSA keys whose factors can be found by their fingerprint (ROCA, CVE-2017-15361) are refused."""
+"""RSA keys with the fingerprint of ROCA (CVE-2017-15361), which can be factored, are refused."""
 
 import json
 import math
@@ -51,7 +51,7 @@ def test_published_sound_moduli_pass(name: str) -> None:
 
 
 def test_v16_a_key_with_the_fingerprint_is_refused() -> None:
-    """By whichever way it comes: PEM, JWK, or the library's own object."""
+    """From a PEM, a JWK or an object of the library."""
     key = public(FINGERPRINTED["mod03.txt"])
     pem = key.public_bytes(
         serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo

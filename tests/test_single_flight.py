@@ -8,7 +8,7 @@ from linqi._single_flight import SingleFlight
 
 
 async def test_all_who_ask_share_one_task() -> None:
-    """Ten waiters, one call, one answer; afterwards a new question is asked anew."""
+    """Ten waiters share one call and its result; a later call starts a new task."""
     flight: SingleFlight[str, int] = SingleFlight()
     calls = 0
 
@@ -24,7 +24,7 @@ async def test_all_who_ask_share_one_task() -> None:
 
 
 async def test_an_error_reaches_every_waiter_and_is_forgotten() -> None:
-    """The next question runs a new task."""
+    """The next call starts a new task."""
     flight: SingleFlight[str, int] = SingleFlight()
 
     async def fail() -> int:

@@ -1,4 +1,4 @@
-"""Verification: what a token must be (V1 to V20), and what a remembered one must still be."""
+"""Verification: the rules for tokens (V1 to V20), and for cached ones."""
 
 import base64
 import contextlib
@@ -82,7 +82,7 @@ def test_every_fault_of_an_issuer_is_reported_together() -> None:
 
 @pytest.mark.parametrize("leeway", [-1, 301, float("nan"), True, "5"])
 def test_v12_leeway_is_zero_to_300_seconds(leeway: Any) -> None:
-    """A leeway that is no finite number in the range is a fault of the set-up."""
+    """A leeway that is not a finite number in the range is a fault of the configuration."""
     with pytest.raises(ConfigurationError, match="leeway"):
         verifier_of(KEY, leeway=leeway)
 
@@ -125,7 +125,7 @@ def test_v7_leaving_the_audience_out_takes_saying_so() -> None:
 def test_v2_v4_v5_v8_v9_a_header_is_refused(
     header: dict[str, Any], error: type[TokenError]
 ) -> None:
-    """Signed by the right key, and still refused for what its header asks."""
+    """Signed by the right key, and still refused for its header."""
     with pytest.raises(error):
         verifier_of(KEY).verify(make(KEY, good_claims(), header))
 
@@ -157,7 +157,7 @@ def test_v4_an_embedded_key_is_never_used() -> None:
 
 
 def test_v2_algorithm_confusion_finds_no_key() -> None:
-    """CVE-2016-10555 and its kin: the public key as an HMAC secret is not even tried."""
+    """CVE-2016-10555 and similar: the public key is never tried as an HMAC secret."""
     import hashlib
     import hmac
 
@@ -215,7 +215,7 @@ def test_v2_algorithm_confusion_finds_no_key() -> None:
     ],
 )
 def test_v6_v7_v12_v13_a_claim_is_refused(changes: dict[str, Any], error: type[TokenError]) -> None:
-    """Correctly signed, and still refused for what it claims."""
+    """Correctly signed, and still refused for its claims."""
     with pytest.raises(error) as caught:
         verifier_of(KEY).verify(make(KEY, good_claims(**changes)))
     if issubclass(error, InvalidClaim):
@@ -240,7 +240,7 @@ def test_token_is_expired_at_the_exact_second() -> None:
 
 
 def test_required_claims_must_be_present() -> None:
-    """A claim that the issuer's profile demands is missed, also when it is null."""
+    """A required claim is missing, also if it is null."""
     verifier = verifier_of(KEY, required_claims=["client_id"])
     for claims in (good_claims(), good_claims(client_id=None)):
         with pytest.raises(MissingClaim, match="client_id"):
@@ -324,7 +324,7 @@ def test_v11_json_that_two_parsers_could_read_differently_is_refused(payload: by
 
 
 def test_v11_white_space_and_escapes_are_no_fault() -> None:
-    """JSON that is written loosely, but says each thing once, is accepted."""
+    """JSON with white space and escapes, but without duplicates, is accepted."""
     payload = json.dumps(good_claims(name='Ā \\u "q"', n=1.50), indent=2).encode()
     verified = verifier_of(KEY).verify(make(KEY, payload))
     assert verified.display_name == 'Ā \\u "q"'
@@ -363,7 +363,7 @@ def test_v10_a_second_spelling_of_a_signature_is_refused() -> None:
 
 
 def test_v14_cve_2025_30204_a_flood_of_dots_costs_nothing() -> None:
-    """golang-jwt split on every dot; here the length is looked at before anything else."""
+    """golang-jwt split at every dot; here the length is checked first."""
     with pytest.raises(MalformedToken, match="at most 16384"):
         verifier_of(KEY).verify("." * 1_000_000)
     with pytest.raises(MalformedToken):
@@ -371,7 +371,7 @@ def test_v14_cve_2025_30204_a_flood_of_dots_costs_nothing() -> None:
 
 
 def test_v14_nothing_over_the_limit_is_hashed_or_looked_up() -> None:
-    """A token of a megabyte is refused by its length alone, whatever the cache."""
+    """A token of a megabyte is refused by its length alone, with and without a cache."""
     verifier = verifier_of(KEY)
     assert verifier.cache is not None
     for ask in (verifier.verify, verifier.cached):
@@ -430,7 +430,7 @@ def test_every_changed_character_is_noticed(key: Key) -> None:
 @given(st.one_of(st.binary(max_size=300), st.text(max_size=300)))
 @settings(max_examples=300, deadline=None)
 def test_v17_garbage_raises_nothing_but_token_errors(token: bytes | str) -> None:
-    """Whatever bytes or text are presented, the refusal is a TokenError."""
+    """Any bytes or text are refused with a TokenError."""
     with pytest.raises(TokenError):
         verifier_of(KEY).verify(token)
 
@@ -463,7 +463,7 @@ def test_v17_any_header_and_claims_give_a_value_or_a_token_error(
 
 
 def test_v17_errors_hold_neither_token_nor_claim_values() -> None:
-    """What the log may show of a refusal has nothing of what was presented."""
+    """The message of a refusal contains no part of the token."""
     token = make(KEY, good_claims(sub=["very-private"], iss="https://evil.test/very-private"))
     with pytest.raises(TokenError) as caught:
         verifier_of(KEY).verify(token)
@@ -475,7 +475,7 @@ def test_v17_errors_hold_neither_token_nor_claim_values() -> None:
 
 
 def test_a_repeated_token_is_a_hit() -> None:
-    """The second verification gives the very same value, and the counters tell."""
+    """The second verification returns the same value, and the counters show the hit."""
     verifier = verifier_of(KEY)
     assert verifier.verify(GOOD) is verifier.verify(GOOD)
     verifier.verify(make(KEY, good_claims(sub="bob")))
@@ -485,7 +485,7 @@ def test_a_repeated_token_is_a_hit() -> None:
 
 
 def test_garbage_does_not_ask_the_cache() -> None:
-    """What has a header that no verified token had is not there: it gets no digest either."""
+    """A token with a header of no verified token is not cached: no digest is computed."""
     verifier = verifier_of(KEY)
     verifier.verify(GOOD)
     for garbage in ("x" * 500, GOOD.replace(".", " "), f"{GOOD.split('.')[1]}.{GOOD}", "." + GOOD):
@@ -496,7 +496,7 @@ def test_garbage_does_not_ask_the_cache() -> None:
 
 
 def test_algorithm_that_no_issuer_may_use_is_refused_by_the_header_alone() -> None:
-    """The payload is not decoded for it, whatever it holds."""
+    """The payload is not decoded for it."""
     header, _, signature = make(Key.generate("ES384"), good_claims()).split(".")
     with pytest.raises(AlgorithmNotAllowed):
         verifier_of(KEY).verify(f"{header}.!.{signature}")
@@ -513,7 +513,7 @@ def test_digest_is_that_of_the_token_with_or_without_a_cache() -> None:
 
 
 def test_k1_cve_2026_35030_a_token_that_shares_a_prefix_or_suffix_is_another_one() -> None:
-    """A forged token that agrees with a cached one but for its middle is verified by itself."""
+    """A forged token that differs from a cached one only in its middle is verified by itself."""
     verifier = verifier_of(SECRET)
     token = make(SECRET, good_claims())
     header, _, signature = token.split(".")
@@ -563,7 +563,7 @@ def test_k5_remembered_digests_are_bounded_and_garbage_is_not_among_them() -> No
 
 
 def test_two_issuers_may_trust_the_same_key() -> None:
-    """Each token keeps its own issuer, and only the issuer of our own counts as ours."""
+    """Each token keeps its issuer, and only tokens of the own issuer are own tokens."""
     keys = KeySet([SECRET])
     both = [
         TrustedIssuer(issuer=name, audience=AUDIENCE, keys=keys, algorithms=["HS256"], own=own)
@@ -589,7 +589,7 @@ def test_names_are_read_from_the_payload_when_asked_for() -> None:
 
 
 def test_k1_two_policies_never_share_a_cache() -> None:
-    """A cache belongs to one verifier: what a laxer one let through must not count here."""
+    """A cache belongs to one verifier: a token that a laxer one accepted must not be valid here."""
     cache = VerifiedCache()
     verifier_of(KEY, cache=cache)
     with pytest.raises(ConfigurationError, match="share one cache"):
@@ -597,7 +597,7 @@ def test_k1_two_policies_never_share_a_cache() -> None:
 
 
 def test_k2_a_refusal_is_not_remembered() -> None:
-    """A token that is not valid yet is verified anew, and accepted once it is."""
+    """A token that is not valid yet is verified again, and accepted once it is."""
     clock = FakeClock()
     verifier = verifier_of(KEY, clock=clock)
     token = make(KEY, good_claims(nbf=clock.now + 5))
@@ -634,7 +634,7 @@ def test_k3_k6_a_clock_that_steps_back_refuses_and_recovers() -> None:
 
 
 def test_k3_a_revoked_token_is_refused_though_cached() -> None:
-    """is_revoked is asked on every hit, by session and token id, never by the text (K7)."""
+    """is_revoked is called on every hit, with session and token id, never with the text (K7)."""
     revoked: set[str | None] = set()
     verifier = verifier_of(KEY, is_revoked=lambda verified: verified.session_id in revoked)
     verifier.verify(GOOD)
@@ -645,7 +645,7 @@ def test_k3_a_revoked_token_is_refused_though_cached() -> None:
 
 
 def test_k3_a_withdrawn_key_ends_what_was_cached() -> None:
-    """After the removal of any key, its issuer's tokens are verified anew."""
+    """After the removal of any key, the tokens of its issuer are verified again."""
     keys = KeySet([Key.generate("ES256"), KEY])
     verifier = Verifier(
         TrustedIssuer(issuer=ISSUER, audience=AUDIENCE, keys=keys, algorithms=["ES256"]),
@@ -658,7 +658,7 @@ def test_k3_a_withdrawn_key_ends_what_was_cached() -> None:
 
 
 def test_k4_claims_cannot_be_changed_for_others() -> None:
-    """The mapping is read-only, and what hangs below it is the reader's own copy."""
+    """The mapping is read-only, and the values in it are the reader's own copies."""
     verifier = verifier_of(KEY)
     token = make(KEY, good_claims(roles=["user"]))
     claims = verifier.verify(token).claims
@@ -671,17 +671,17 @@ def test_k4_claims_cannot_be_changed_for_others() -> None:
 
 
 def test_a_revocation_check_that_raises_closes_by_default() -> None:
-    """The request is refused as unavailable; "open" serves it and tells a hook."""
-    heard: list[object] = []
+    """The token is refused as unavailable; "open" accepts it; hooks are called in both cases."""
+    events: list[object] = []
 
     def broken(verified: Verified) -> bool:
         raise OSError("store down")
 
     with pytest.raises(Unavailable):
-        verifier_of(KEY, is_revoked=broken, hooks=[heard.append]).verify(GOOD)
-    lenient = verifier_of(KEY, is_revoked=broken, on_revocation_error="open", hooks=[heard.append])
+        verifier_of(KEY, is_revoked=broken, hooks=[events.append]).verify(GOOD)
+    lenient = verifier_of(KEY, is_revoked=broken, on_revocation_error="open", hooks=[events.append])
     assert lenient.verify(GOOD)
-    assert heard == [RevocationFailed(detail="OSError")] * 2
+    assert events == [RevocationFailed(detail="OSError")] * 2
 
 
 BOUND = [
@@ -694,7 +694,7 @@ BOUND = [
 
 @pytest.mark.parametrize("confirmation", BOUND)
 def test_v20_rfc_9449_a_bound_token_is_no_bearer_token(confirmation: Any) -> None:
-    """RFC 9449, 7.2; RFC 8705: a stolen one must not work where no proof is asked for."""
+    """RFC 9449, 7.2; RFC 8705: a stolen token must not work where no proof is checked."""
     token = make(KEY, good_claims(cnf=confirmation))
     verifier = verifier_of(KEY)
     for _ in range(3):
@@ -708,7 +708,7 @@ def test_v20_rfc_9449_a_bound_token_is_no_bearer_token(confirmation: Any) -> Non
 
 
 def test_a_bound_token_is_found_however_its_claims_are_read() -> None:
-    """By a shape that was learned from others, by an escape, and not by a value of that name."""
+    """Also by the fast decoder and with an escape, and not by a value of that name."""
     verifier = verifier_of(KEY)
     plain = json.dumps(good_claims(), separators=(",", ":"))
     for _ in range(3):
@@ -736,13 +736,13 @@ def test_a_primed_bound_token_is_not_remembered() -> None:
 
 
 def test_what_becomes_of_bound_tokens_is_one_of_two_words() -> None:
-    """Anything else is a fault of the set-up."""
+    """Any other value is a fault of the configuration."""
     with pytest.raises(ConfigurationError, match="bound_tokens"):
         verifier_of(KEY, bound_tokens="yes")
 
 
 def test_a_primed_token_is_a_hit_and_still_checked() -> None:
-    """What was just signed needs no second signature check, but all others."""
+    """A token that was just signed needs no signature check, but all others."""
     signer = signer_of(KEY)
     verifier = Verifier.trusting(signer, clock=lambda: NOW)
     token = signer.sign(good_claims())
@@ -765,7 +765,7 @@ def test_a_signers_verifier_follows_a_rotation_to_another_algorithm() -> None:
 
 
 def test_tokens_are_found_in_the_cache_however_many_headers_there_are() -> None:
-    """An issuer may put into each header what it likes; no more of them are remembered than 256."""
+    """An issuer may vary its headers; at most 256 of them are remembered."""
     verifier = verifier_of(SECRET)
     tokens = [
         make(SECRET, good_claims(), {"alg": "HS256", "kid": SECRET.kid, "x": number})

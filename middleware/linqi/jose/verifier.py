@@ -344,7 +344,7 @@ class Verifier:
         return profile
 
     def _keep_digest(self, tail: bytes, token: bytes, digest: bytes) -> None:
-        # Only of tokens that were verified and asked for again, so garbage cannot push them out.
+        # Only of tokens that were verified and presented again, so garbage cannot evict them.
         if len(token) > _LONGEST_SEEN:
             return
         if len(self._seen) >= _MOST_SEEN:
