@@ -1,4 +1,4 @@
-"""The table of keys in docs/guides/configuration.md; run this file to write it anew."""
+"""The table of keys in docs/guides/configuration.md; run this file to write it again."""
 
 import re
 from pathlib import Path
@@ -12,7 +12,7 @@ BLOCK = re.compile(r"(<!-- keys -->\n).*?(<!-- end -->)", re.S)
 
 
 def reference() -> str:
-    """Give the table, by the schema."""
+    """Return the table that the schema generates."""
     lines: list[str] = []
     last = ""
     for table, setting in every_setting():
@@ -25,7 +25,7 @@ def reference() -> str:
 
 
 def shown() -> str:
-    """Give the table that the page shows."""
+    """Return the table in the page."""
     found = BLOCK.search(PAGE.read_text())
     assert found
     return found[0].removeprefix("<!-- keys -->\n").removesuffix("<!-- end -->")

@@ -1,4 +1,4 @@
-"""linqi check finds what is unsafe in linqi.toml; linqi init writes one without findings."""
+"""`linqi check` finds unsafe settings; `linqi init` writes a file without findings."""
 
 import json
 import re
@@ -27,14 +27,14 @@ OUTSIDE = (
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """Give a folder with signing keys and refresh secrets."""
+    """Return a folder with signing keys and refresh secrets."""
     KeySet([Key.generate("ES256")]).save(tmp_path / "keys.json")
     KeySet([Key.generate("HS256")]).save(tmp_path / "refresh.json")
     return tmp_path
 
 
 def found(folder: Path, text: str, **environ: str) -> dict[str, str]:
-    """Give the severities of what is found, by code."""
+    """Return the severities of the findings, by code."""
     (folder / "linqi.toml").write_text(text)
     checked = check(folder / "linqi.toml", environ)
     for text in (text for f in checked.findings for text in (f.reason, f.remedy)):
@@ -77,12 +77,12 @@ def test_a_new_file_lacks_its_names_and_a_public_sign_in(
     ],
 )
 def test_a_sign_in_that_needs_a_token_is_found(folder: Path, text: str, is_found: bool) -> None:
-    """Where tokens are our own, without session routes, and no path can be reached without one."""
+    """It is reported if the application signs tokens and every path needs one."""
     assert ("login-guarded" in found(folder, text)) is is_found
 
 
 def test_a_new_file_says_the_defaults() -> None:
-    """Every default in it is the schema's; only who signs is set besides."""
+    """A new file has the defaults of the schema, and placeholders for issuer and keys."""
     config = read(tomllib.loads(template()))
     for name in ("cache", "renewal", "budget", "signing", "store", "sessions", "jwks", "client"):
         assert getattr(config, name) == getattr(Config(), name)
@@ -90,7 +90,7 @@ def test_a_new_file_says_the_defaults() -> None:
 
 
 def test_every_example_in_a_new_file_is_good() -> None:
-    """A key that is commented out can be used as it stands there."""
+    """A key that is commented out is valid as it is written."""
     lines = template().splitlines()
     for number, line in enumerate(lines):
         if line.startswith("# ") and " = " in line and line[2:].split(" = ")[0].isidentifier():
@@ -202,7 +202,7 @@ def test_every_example_in_a_new_file_is_good() -> None:
 def test_a_lint_has_its_code_and_severity(
     folder: Path, text: str, code: str, severity: str
 ) -> None:
-    """What is unsafe is found; without it nothing of the kind is."""
+    """An unsafe setting is reported, and a safe one is not."""
     (folder / "shared.json").write_bytes((folder / "keys.json").read_bytes())
     assert found(folder, text).get(code) == severity
     plain = found(folder, OUTSIDE if text.startswith("[[") else READY)
@@ -210,7 +210,7 @@ def test_a_lint_has_its_code_and_severity(
 
 
 def test_a_loopback_issuer_may_be_http(folder: Path) -> None:
-    """Development on one machine is not scolded."""
+    """Settings for development on loopback are not reported."""
     assert found(folder, READY.replace("https://id.shop.net", "http://127.0.0.1:8000")) == {}
 
 
@@ -222,7 +222,7 @@ def test_rsa_that_signs_inline_is_found(folder: Path) -> None:
 
 
 def test_a_key_withdrawn_before_its_last_token_is_found(folder: Path) -> None:
-    """The rotation's overlap must be as long as a token lives."""
+    """The overlap of a rotation must be as long as the lifetime of a token."""
     old = Key.generate("ES256")
     for lifetime, is_found in ((900, False), (60, True)):
         rotation = rotate(
@@ -243,7 +243,7 @@ def test_an_overlap_lasts_as_long_as_the_longest_token_ever_made(folder: Path) -
 
 
 def test_one_secret_for_both_kinds_of_token_is_found(folder: Path) -> None:
-    """Whoever has the signing secret must not be able to make refresh tokens."""
+    """The signing secret must not be usable for refresh tokens."""
     KeySet([Key.generate("HS256")]).save(folder / "keys.json")
     assert "secret-shared" not in found(folder, BASE + STORE)
     shared = BASE + STORE.replace("refresh.json", "keys.json")
@@ -263,14 +263,14 @@ def test_one_secret_for_both_kinds_of_token_is_found(folder: Path) -> None:
 def test_a_file_that_others_can_read_or_write_is_found(
     folder: Path, name: str, mode: int, code: str, severity: str
 ) -> None:
-    """Keys are for their owner; the configuration may be read, not written."""
+    """Only its owner may read a key file; other users may read the configuration, not write it."""
     assert code not in found(folder, BASE + STORE)
     (folder / name).chmod(mode)
     assert found(folder, BASE + STORE)[code] == severity
 
 
 def test_variables_in_force_are_told(folder: Path) -> None:
-    """Each is a note: nobody sees them in the file."""
+    """Each variable is a note, because the file does not show it."""
     severities = found(folder, READY, LINQI_RENEWAL__BUFFER_SECONDS="200")
     assert severities == {"environment": "note"}
     (folder / "linqi.toml").write_text(READY)
@@ -279,7 +279,7 @@ def test_variables_in_force_are_told(folder: Path) -> None:
 
 
 def test_a_password_in_a_variable_is_no_inline_secret(folder: Path) -> None:
-    """A URL that comes from the environment is where it belongs."""
+    """A password in a URL from the environment is not reported."""
     url = "postgresql://u:hunter2@db/x"
     assert "inline-secret" not in found(folder, BASE + STORE, LINQI_STORE__URL=url)
 
@@ -309,7 +309,7 @@ def test_nothing_secret_is_printed(
 def test_the_exit_code_tells_the_gravest(
     folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """0 with notes at most, 1 with something to mend, 2 when it is no configuration."""
+    """0 for notes at most, 1 for an error or a warning, 2 for an invalid file."""
     monkeypatch.chdir(folder)
     codes: list[int] = []
     for text in (

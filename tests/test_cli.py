@@ -66,7 +66,7 @@ def test_inspect_says_that_nothing_is_verified(capsys: pytest.CaptureFixture[str
 def test_verify_exits_by_the_verdict(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """0 with the claims, 1 with the reason's code, 2 for a call that makes no sense."""
+    """0 with the claims, 1 with the reason's code, 2 for a wrong call."""
     keys = KeySet([Key.generate("ES256")])
     jwks = tmp_path / "jwks.json"
     jwks.write_text(json.dumps(keys.public_jwks()))
@@ -157,7 +157,7 @@ def register(folder: Path, value: str) -> None:
 def test_other_distributions_add_commands(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Found by their entry point; what an extra would bring is said in the help and on a call."""
+    """Commands are found by entry points; the help and a call name a missing extra."""
     register(tmp_path, "greetings:GREET")
     monkeypatch.syspath_prepend(str(tmp_path))
     assert main(["greet", "alice"]) == 0
@@ -189,7 +189,7 @@ def test_a_command_that_cannot_be_loaded_leaves_the_others(
 
 
 def test_every_command_belongs_to_the_package_that_registers_it() -> None:
-    """The value and the module of a command are of one package, and the module has both halves."""
+    """A command and its module are of one package; the module has add_options and run."""
     for name, found in installed_commands().items():
         module = import_module(found.command.module)
         assert module.__name__.partition(".")[0] == found.package, name
@@ -198,7 +198,7 @@ def test_every_command_belongs_to_the_package_that_registers_it() -> None:
 
 
 def test_help_imports_no_command() -> None:
-    """What commands do is imported when they are called; `linqi --help` stays quick."""
+    """The module of a command is imported when it runs; `linqi --help` stays fast."""
     code = (
         "import contextlib, sys\n"
         "from linqi.cli import main\n"

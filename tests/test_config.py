@@ -1,4 +1,4 @@
-"""linqi.toml is read strictly, told of whole, overridden by typed variables, and kept in form."""
+"""linqi.toml is read strictly, reported in full, overridden by variables, and keeps its layout."""
 
 import json
 import math
@@ -43,35 +43,35 @@ OUTSIDE = (
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """Give a folder with signing keys and refresh secrets."""
+    """Return a folder with signing keys and refresh secrets."""
     KeySet([Key.generate("ES256")]).save(tmp_path / "keys.json")
     KeySet([Key.generate("HS256")]).save(tmp_path / "refresh.json")
     return tmp_path
 
 
 def pem_of() -> str:
-    """Give a private key as a PEM."""
+    """Return a private key as a PEM."""
     key = ec.generate_private_key(ec.SECP256R1())
     form = (Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
     return key.private_bytes(*form).decode()
 
 
 def written(folder: Path, text: str | bytes) -> Path:
-    """Write a configuration and give its path."""
+    """Write a configuration and return its path."""
     path = folder / "linqi.toml"
     path.write_bytes(text.encode() if isinstance(text, str) else text)
     return path
 
 
 def faults_of(folder: Path, text: str | bytes, **environ: str) -> tuple[Any, ...]:
-    """Give the faults of a configuration that must have some."""
+    """Return the faults of an invalid configuration."""
     with pytest.raises(InvalidConfig) as caught:
         load(written(folder, text), environ)
     return caught.value.details
 
 
 def read_faults(raw: dict[str, Any]) -> tuple[Any, ...]:
-    """Give the faults of parsed values; none where they are good."""
+    """Return the faults of parsed values; none if they are valid."""
     try:
         read(raw)
     except InvalidConfig as error:
@@ -80,7 +80,7 @@ def read_faults(raw: dict[str, Any]) -> tuple[Any, ...]:
 
 
 def test_an_empty_file_says_what_the_constructors_say(tmp_path: Path) -> None:
-    """Every default is the one of the class that takes the value."""
+    """Every default is that of the class that receives the value."""
     assert load(written(tmp_path, ""), {}).renewal == Config().renewal
     assert load(written(tmp_path, ""), {}).renewal.settings().lifetime == 900
 
@@ -116,7 +116,7 @@ def test_all_faults_are_reported_together_with_their_places(tmp_path: Path) -> N
 
 
 def test_a_buffer_over_half_the_lifetime_has_its_own_code(tmp_path: Path) -> None:
-    """What two keys say together is told at one of them, wherever its value came from."""
+    """A contradiction of two keys is reported at one of them, with the source of its value."""
     (fault,) = faults_of(
         tmp_path, "[renewal]\nlifetime_seconds = 600\n", LINQI_RENEWAL__BUFFER_SECONDS="400"
     )
@@ -181,7 +181,7 @@ def test_hostile_toml_is_one_clear_fault(
 
 
 def test_what_is_no_file_is_a_fault(tmp_path: Path) -> None:
-    """Absent, a folder, or not to be read."""
+    """A file that is absent, a folder, or unreadable is one fault."""
     for path, words in ((tmp_path / "no.toml", "linqi init"), (tmp_path, "cannot be read")):
         with pytest.raises(InvalidConfig, match=words):
             load(path, {})
@@ -198,7 +198,7 @@ def test_a_secret_under_an_unknown_key_is_refused_and_never_shown(
 
 
 def test_a_secret_where_a_variables_name_belongs_is_not_shown(tmp_path: Path) -> None:
-    """Whoever pastes the secret itself into ``env`` does not find it in the log."""
+    """A secret that is pasted into ``env`` does not appear in the log."""
     (fault,) = faults_of(tmp_path, '[keys]\nenv = "s3cr3t-value"\n')
     assert "s3cr3t" not in str(fault)
 
@@ -206,7 +206,7 @@ def test_a_secret_where_a_variables_name_belongs_is_not_shown(tmp_path: Path) ->
 @settings(max_examples=300, deadline=None)
 @given(st.text(max_size=60), st.sampled_from([t + "." + s.name for t, s in every_setting()]))
 def test_no_text_makes_the_reader_raise_anything_but_faults(text: str, place: str) -> None:
-    """Whatever TOML value stands at whatever key, it is taken or it is a fault."""
+    """Any TOML value at any key is accepted or is a fault."""
     try:
         raw = tomllib.loads(f"{place.replace(ISSUERS + '.', '')} = {text}")
     except (ValueError, RecursionError):
@@ -236,7 +236,7 @@ VALUES = st.recursive(
 @settings(max_examples=400, deadline=None)
 @given(st.sampled_from(every_setting()), VALUES)
 def test_no_value_makes_the_reader_raise_anything_but_faults(place: Any, value: Any) -> None:
-    """The same for values, of every type that TOML has and some that it has not."""
+    """So are values of every TOML type, and of some other types."""
     table, setting = place
     raw: dict[str, Any] = {table: {setting.name: value}}
     if table == ISSUERS:
@@ -302,7 +302,7 @@ def test_a_variable_that_does_not_parse_or_is_unknown_is_refused(
 
 
 def test_other_variables_of_the_same_prefix_are_left_alone(tmp_path: Path) -> None:
-    """``LINQI_DEMO_PASSWORD`` and the like, without two underscores, are somebody else's."""
+    """``LINQI_DEMO_PASSWORD`` and the like, without two underscores, are ignored."""
     config = load(written(tmp_path, ""), {"LINQI_DEMO_PASSWORD": "x", "LINQI_VALKEY_URL": "y"})
     assert config.overrides == ()
 
@@ -361,7 +361,7 @@ def numeric_settings() -> list[str]:
 
 @pytest.mark.parametrize("place", numeric_settings())
 def test_the_schema_reads_the_range_that_the_class_states(place: str, tmp_path: Path) -> None:
-    """A range stands once, in ``RANGES`` of the class, whose constructor checks it."""
+    """A range is stated once, in ``RANGES`` of the class, whose constructor checks it."""
     table, _, key = place.partition(".")
     setting = settings_of(TABLES[table])[key]
     target: Any = setting.target
@@ -487,7 +487,7 @@ def test_building_tells_everything_that_is_missing_at_once(folder: Path) -> None
 def test_building_refuses_what_does_not_fit_together(
     folder: Path, text: str, place: tuple[str, str], words: str
 ) -> None:
-    """One fault, at the key to mend."""
+    """Each is one fault, at the key to change."""
     key = Key.generate("ES256")
     (folder / "pem").write_bytes(b"-----BEGIN PRIVATE KEY-----\nxx\n-----END PRIVATE KEY-----\n")
     weak = {"kty": "oct", "alg": "HS256", "kid": "w", "k": "eW91ci0yNTYtYml0LXNlY3JldA"}
@@ -501,7 +501,7 @@ def test_building_refuses_what_does_not_fit_together(
 
 
 async def test_from_config_slides_a_session(folder: Path) -> None:
-    """With keys of our own a near-expiry token gets its successor, as the file says."""
+    """With signing keys, a near-expiry token receives a successor as configured."""
     text = OWN + "[renewal]\nlifetime_seconds = 600\nbuffer_seconds = 100\npolicy = 'plain'\n"
     clock = FakeClock()
     app = wrap(App(), written(folder, text), environ={}, clock=clock)
@@ -521,7 +521,7 @@ DUAL = OWN + '[store]\nurl = "sqlite:sessions.db"\nsecrets_file = "refresh.json"
 async def test_from_config_answers_the_session_routes(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """With a store and `authenticate` people sign in and refresh; paths begin at the file."""
+    """With a store and `authenticate` users sign in and refresh; paths start at the file."""
     monkeypatch.chdir("/")
     components = build(load(written(folder, DUAL), {}), environ={})
     assert components.renewal is None
@@ -555,7 +555,7 @@ async def post(app: Any, path: str, body: bytes, headers: Any) -> Answer:
 
 
 async def test_from_config_believes_an_outside_issuer_by_a_file(folder: Path) -> None:
-    """No keys of our own are needed; nothing is renewed."""
+    """Without signing keys tokens are verified and not renewed."""
     key = Key.generate("ES256")
     (folder / "issuer.json").write_text(json.dumps(KeySet([key]).public_jwks()))
     text = """
@@ -610,7 +610,7 @@ max_entries = 10_000
 
 
 def test_an_update_keeps_comments_order_and_form(tmp_path: Path) -> None:
-    """Only what changes changes; a new key goes to the end of its table."""
+    """Only changed keys change; a new key is added at the end of its table."""
     path = written(tmp_path, BEFORE)
     config = update(path, {"renewal": {"buffer_seconds": 300, "policy": "jitter"}})
     assert config.renewal.buffer_seconds == 300
@@ -648,7 +648,7 @@ def test_an_update_works_on_every_way_to_write_a_table(tmp_path: Path, text: str
 
 
 def test_an_update_makes_the_file_where_there_is_none(tmp_path: Path) -> None:
-    """And what it makes can be read."""
+    """The result can be read."""
     path = tmp_path / "linqi.toml"
     update(path, {"paths": {"public": ("/login",)}, "store": {"stale_after_seconds": math.inf}})
     config = load(path, {})
@@ -738,7 +738,7 @@ COOKIES = OWN + '[http]\naccept = ["cookie"]\n[cookies]\n'
     ],
 )
 def test_hostile_settings_are_faults_and_no_traceback(folder: Path, text: str, words: str) -> None:
-    """What no class would take is told as a fault, without any password."""
+    """A value that its class refuses is a fault, without any password."""
     (folder / "binary").write_bytes(b"\xff\xfe\x00")
     (folder / "deep").write_bytes(b'{"keys":' + b"[" * 100_000)
     (folder / "odd").write_text('{"keys": [1]}')
@@ -784,7 +784,7 @@ async def test_both_ways_to_stay_signed_in_work_together(folder: Path) -> None:
 def test_a_new_key_goes_above_the_comment_of_the_next_table(
     tmp_path: Path, before: str, after: str
 ) -> None:
-    """What stands above the next table's head is about that table."""
+    """Comments above the head of a table stay with that table."""
     path = written(tmp_path, before)
     update(path, {"renewal": {"policy": "plain"}})
     assert path.read_text() == after

@@ -1,4 +1,4 @@
-"""Every key of linqi.toml is read: another value makes another behaviour."""
+"""Every key of linqi.toml has an effect: another value changes the behaviour."""
 
 import asyncio
 import copy
@@ -69,27 +69,36 @@ REMOTE: dict[str, Any] = {
         }
     ]
 }
+REMOTE_URL = "https://id.example"
+DISCOVERY_URL = f"{REMOTE_URL}/.well-known/openid-configuration"
+NO_AUDIENCE = {"issuers": [OUTSIDE["issuers"][0] | {"audience": []}]}
+FIXED_END = OWN | {"renewal": {"cap_spread": 0}}
+NO_URL = OWN | {"store": {"secrets_file": "refresh.json"}}
+NO_SECRETS = OWN | {"store": {"url": "memory:"}}
+FIXED_DUAL_END = DUAL | {"sessions": {"cap_spread": 0, "idle_seconds": 60}}
+SUBPROTOCOL = OWN | {"http": {"accept": ["subprotocol"]}}
+PLAIN_REFRESH_COOKIE = LOGIN | {"cookies": {"refresh_name": "refresh"}}
+PER_ADDRESS = LOGIN | {"throttle": {"per_address": "5 per hour"}}
 
 
 class Trial:
-    """One configuration, and the world that it runs in."""
+    """One configuration, with its folder, its clock and its issuer."""
 
     def __init__(self, raw: dict[str, Any], folder: Path) -> None:
         self.raw = raw
         self.folder = folder
         self.clock = FakeClock(NOW)
         self.asked: list[str] = []
-        self.answer: tuple[int, dict[str, str], Any] = (
-            200, {}, {"keys": [KEYS["ES256"].keys[0].public_jwk()]},
-        )  # fmt: skip
+        keys = {"keys": [KEYS["ES256"].keys[0].public_jwk()]}
+        self.answer: tuple[int, dict[str, str], Any] = (200, {}, keys)
 
     @property
     def config(self) -> Config:
-        """What is configured."""
+        """The configuration."""
         return read(self.raw, folder=self.folder)
 
     def components(self, **options: Any) -> Components:
-        """Build it."""
+        """Build its objects."""
         client = httpx2.AsyncClient(transport=httpx2.MockTransport(self._served))
         options = {"clock": self.clock, "hooks": [id], "http_client": client} | options
         return build(self.config, environ=ENVIRON, **options)
@@ -103,22 +112,22 @@ class Trial:
         return httpx2.Response(status, headers=headers, stream=stream)
 
     def app(self, app: Any = None, **options: Any) -> JWTMiddleware:
-        """Wrap an application."""
+        """Return an application inside the middleware."""
         return wrap(app or App(), self.components(**options))
 
     async def status(self, token: str | None = None, **scope: Any) -> int:
-        """Answer one request."""
+        """Return the status of one request."""
         return (await call(self.app(), http(token=token, **scope))).status
 
     async def remote(self) -> RemoteKeys:
-        """Give the started key set of the first outside issuer."""
+        """Return the key set of the first outside issuer, started."""
         (keys,) = self.components().verifier.fetched_keys
         assert isinstance(keys, RemoteKeys)
         await keys.start()
         return keys
 
     async def near_expiry(self, left: float = 100, **options: Any) -> Answer:
-        """Answer a request whose token has `left` seconds of 900."""
+        """Return the response to a request whose token has `left` of 900 seconds."""
         headers = [(b"origin", b"https://app.example"), *options.pop("headers", ())]
         app = self.app(options.pop("app", None), **options)
         assert app.renewal is not None
@@ -132,7 +141,7 @@ Observe = Callable[[Trial], Awaitable[object]]
 
 @dataclass
 class Case:
-    """Two values of a key, and what each makes of the same world."""
+    """Two values of a key, and what is observed with each."""
 
     base: dict[str, Any]
     values: tuple[Any, Any]
@@ -156,7 +165,7 @@ def case(place: str, base: dict[str, Any], values: Any, seen: Any) -> Callable[[
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """Give a folder with the keys that the cases name."""
+    """Return a folder with the keys that the cases name."""
     KEYS["ES256"].save(tmp_path / "keys.json")
     OTHER["ES256"].save(tmp_path / "other.json")
     KEYS["HS256"].save(tmp_path / "refresh.json")
@@ -168,14 +177,14 @@ def folder(tmp_path: Path) -> Path:
 
 
 def test_every_key_has_a_case() -> None:
-    """A key that nothing reads cannot be added."""
+    """A key without an effect cannot be added."""
     assert set(CASES) == {f"{table}.{setting.name}" for table, setting in every_setting()}
 
 
 @pytest.mark.parametrize("which", [0, 1])
 @pytest.mark.parametrize("place", sorted(f"{t}.{s.name}" for t, s in every_setting()))
 async def test_a_changed_key_changes_behaviour(place: str, which: int, folder: Path) -> None:
-    """With the one value the middleware does the one thing, with the other the other."""
+    """Each of the two values has its own effect."""
     found = CASES[place]
     assert found.seen[0] != found.seen[1]
     table, _, key = place.partition(".")
@@ -189,7 +198,7 @@ async def test_a_changed_key_changes_behaviour(place: str, which: int, folder: P
 
 
 def good(**changes: Any) -> str:
-    """Give a token by the key in keys.json."""
+    """Return a token by the key in keys.json."""
     return make(KEYS["ES256"].keys[0], good_claims(**changes))
 
 
@@ -203,32 +212,32 @@ def good(**changes: Any) -> str:
 @case("issuers.types", OUTSIDE, (["at+jwt"], ["jwt"]), (200, 401))
 @case("issuers.required_claims", OUTSIDE, (["scope"], {"scope": ["admin"]}), (200, 401))
 async def a_good_token(trial: Trial) -> object:
-    """Tell the status of a request with a good token."""
+    """Return the status of a request with a good token."""
     return await trial.status(good())
 
 
 @case("verify.leeway_seconds", OWN, (0, 60), (401, 200))
 async def an_expired_token(trial: Trial) -> object:
-    """Tell the status of a request with a token that expired 30 seconds ago."""
+    """Return the status of a request with a token that expired 30 seconds ago."""
     return await trial.status(good(exp=int(NOW) - 30))
 
 
 @case("verify.token_max_bytes", SHORT_HEADER, (16_384, 300), (200, 401))
 async def a_long_token(trial: Trial) -> object:
-    """Tell the status of a request with a token of over 300 bytes."""
+    """Return the status of a request with a token of over 300 bytes."""
     return await trial.status(good(more="x" * 300))
 
 
 @case("verify.header_max_bytes", OWN, (2048, 64), (200, 401))
 async def a_long_header(trial: Trial) -> object:
-    """Tell the status of a request with a token whose header has over 64 bytes."""
+    """Return the status of a request with a token whose header has over 64 bytes."""
     header = {"alg": "ES256", "kid": "ES256", "typ": "at+jwt", "more": "x" * 60}
     return await trial.status(make(KEYS["ES256"].keys[0], good_claims(), header))
 
 
 @case("verify.off_loop", OWN, ([], ["ES256"]), (False, True))
 async def a_signature_in_a_thread(trial: Trial) -> object:
-    """Tell whether it is checked elsewhere than on the event loop."""
+    """Return whether it is checked elsewhere than on the event loop."""
     threads = []
     verify = Key.verify
 
@@ -245,19 +254,19 @@ async def a_signature_in_a_thread(trial: Trial) -> object:
 
 @case("verify.on_revocation_error", DUAL, ("closed", "open"), (503, 200))
 async def an_unknown_revocation(trial: Trial) -> object:
-    """Return the status of a verification while the store was never heard."""
+    """Return the status of a verification before the store has answered."""
     return _verified(trial.components())
 
 
 @case("verify.bound_tokens", OWN, ("refuse", "accept"), (401, 200))
 async def a_token_that_is_bound_to_a_key(trial: Trial) -> object:
-    """Tell the status of a token with ``cnf``."""
+    """Return the status of a token with ``cnf``."""
     return await trial.status(good(cnf={"jkt": "thumbprint"}))
 
 
 @case("keys.algorithm", OWN | {"keys": {"env": "SECRET"}}, ("HS256", "HS512"), ("HS256", "HS512"))
 async def the_signing_algorithm(trial: Trial) -> object:
-    """Tell the algorithm of the tokens that are issued."""
+    """Return the algorithm of the tokens that are issued."""
     components = trial.components()
     assert components.renewal is not None
     return components.verifier.verify(components.renewal.start("alice").token).algorithm
@@ -265,7 +274,7 @@ async def the_signing_algorithm(trial: Trial) -> object:
 
 @case("keys.check_seconds", OWN, (0.1, 3600), (200, 401))
 async def a_replaced_key_file(trial: Trial) -> object:
-    """Tell the status of a token by a key that came into the file half a second ago."""
+    """Return the status of a token whose key was added to the file half a second ago."""
     components = trial.components()
     (service,) = components.services
     app = wrap(App(), components)
@@ -280,12 +289,11 @@ async def a_replaced_key_file(trial: Trial) -> object:
 # -- outside issuers -----------------------------------------------------------------------------
 
 
-@case("issuers.any_audience", {"issuers": [OUTSIDE["issuers"][0] | {"audience": []}]},
-      (True, False), (200, "refused"))  # fmt: skip
+@case("issuers.any_audience", NO_AUDIENCE, (True, False), (200, "refused"))
 @case("issuers.algorithms", OUTSIDE, (["ES256"], ["RS256"]), (200, "refused"))
 async def a_token_or_a_refusal(trial: Trial) -> object:
-    """Tell the status of a good token; or that the configuration is refused."""
-    audience = "somebody-else" if "any_audience" in trial.raw["issuers"][0] else AUDIENCE
+    """Return the status of a good token; or that the configuration is refused."""
+    audience = "other-api" if "any_audience" in trial.raw["issuers"][0] else AUDIENCE
     try:
         return await trial.status(good(aud=audience))
     except ConfigurationError:
@@ -294,22 +302,21 @@ async def a_token_or_a_refusal(trial: Trial) -> object:
 
 @case("issuers.require_type", OUTSIDE, (False, True), (200, 401))
 async def a_token_without_type(trial: Trial) -> object:
-    """Tell the status of a token whose header has no typ."""
+    """Return the status of a token whose header has no typ."""
     header = {"alg": "ES256", "kid": "ES256"}
     return await trial.status(make(KEYS["ES256"].keys[0], good_claims(), header))
 
 
-@case("issuers.jwks_url", REMOTE, ("https://id.example/a", None),
-      ("https://id.example/a", "https://id.example/.well-known/openid-configuration"))  # fmt: skip
+@case("issuers.jwks_url", REMOTE, (f"{REMOTE_URL}/a", None), (f"{REMOTE_URL}/a", DISCOVERY_URL))
 async def the_first_url_asked(trial: Trial) -> object:
-    """Tell where the keys are asked for."""
+    """Return the URL from which the keys are fetched."""
     await (await trial.remote()).close()
     return trial.asked[0]
 
 
 @case("issuers.required", REMOTE, (False, True), ("started", "refused"))
 async def a_start_without_keys(trial: Trial) -> object:
-    """Tell whether the application starts while the issuer is down."""
+    """Return whether the application starts while the issuer is down."""
     trial.answer = (500, {}, {})
     try:
         await (await trial.remote()).close()
@@ -320,26 +327,26 @@ async def a_start_without_keys(trial: Trial) -> object:
 
 @case("jwks.lifetime_seconds", REMOTE, (600, 700), (4200, 4300))
 @case("jwks.stale_seconds", REMOTE, (3600, 0), (4200, 600))
-async def how_long_keys_are_believed(trial: Trial) -> object:
-    """Tell for how long, when the answer does not say."""
-    return await _believed(trial)
+async def how_long_keys_are_trusted(trial: Trial) -> object:
+    """Return how long keys are trusted when the response has no Cache-Control."""
+    return await _trusted_for(trial)
 
 
 @case("jwks.least_lifetime_seconds", REMOTE, (60, 300), (3660, 3900))
-async def how_long_keys_are_believed_at_least(trial: Trial) -> object:
-    """Tell for how long, when the answer must not be kept."""
+async def how_long_keys_are_trusted_at_least(trial: Trial) -> object:
+    """Return how long keys are trusted when the response has no-store."""
     trial.answer = (200, {"cache-control": "no-store"}, trial.answer[2])
-    return await _believed(trial)
+    return await _trusted_for(trial)
 
 
 @case("jwks.most_lifetime_seconds", REMOTE, (3600, 7200), (7200, 10_800))
-async def how_long_keys_are_believed_at_most(trial: Trial) -> object:
-    """Tell for how long, when the answer may be kept for a day."""
+async def how_long_keys_are_trusted_at_most(trial: Trial) -> object:
+    """Return how long keys are trusted when the response may be cached for a day."""
     trial.answer = (200, {"cache-control": "max-age=86400"}, trial.answer[2])
-    return await _believed(trial)
+    return await _trusted_for(trial)
 
 
-async def _believed(trial: Trial) -> object:
+async def _trusted_for(trial: Trial) -> object:
     keys = await trial.remote()
     await keys.close()
     return round(keys.state().trusted_for, -1)
@@ -347,7 +354,7 @@ async def _believed(trial: Trial) -> object:
 
 @case("jwks.refresh_ahead", REMOTE, (0.9, 0.1), (True, False))
 async def when_keys_are_fetched_anew(trial: Trial) -> object:
-    """Tell whether it takes more than half of the ten minutes."""
+    """Return whether the next fetch is later than five minutes."""
     keys = await trial.remote()
     await keys.close()
     return keys.state().next_attempt_in > 300
@@ -355,7 +362,7 @@ async def when_keys_are_fetched_anew(trial: Trial) -> object:
 
 @case("jwks.cooldown_seconds", REMOTE, (10, 60), (True, False))
 async def when_a_failure_is_tried_again(trial: Trial) -> object:
-    """Tell whether it is within half a minute."""
+    """Return whether the next attempt is within half a minute."""
     trial.answer = (500, {}, {})
     keys = await trial.remote()
     await keys.close()
@@ -364,7 +371,7 @@ async def when_a_failure_is_tried_again(trial: Trial) -> object:
 
 @case("jwks.longest_backoff_seconds", REMOTE, (30, 3600), (True, False))
 async def when_a_fourth_failure_is_tried_again(trial: Trial) -> object:
-    """Tell whether it is within a minute."""
+    """Return whether the next attempt is within a minute."""
     trial.answer = (500, {}, {})
     keys = await trial.remote()
     for _ in range(3):
@@ -375,7 +382,7 @@ async def when_a_fourth_failure_is_tried_again(trial: Trial) -> object:
 
 @case("jwks.share_folder", REMOTE, ("shared", None), (True, False))
 async def what_is_shared(trial: Trial) -> object:
-    """Tell whether the fetched keys lie in the folder for the other processes."""
+    """Return whether the fetched keys are in the folder for other processes."""
     (trial.folder / "shared").mkdir(mode=0o700)
     await (await trial.remote()).close()
     return any((trial.folder / "shared").iterdir())
@@ -383,7 +390,7 @@ async def what_is_shared(trial: Trial) -> object:
 
 @case("jwks_limits.timeout_seconds", REMOTE, (0.1, 60), ("gave up", "waits"))
 async def an_issuer_that_hangs(trial: Trial) -> object:
-    """Tell what the start does within half a second."""
+    """Return what the start does within half a second."""
     trial.answer = (0, {}, {})
     (keys,) = trial.components().verifier.fetched_keys
     try:
@@ -397,14 +404,14 @@ async def an_issuer_that_hangs(trial: Trial) -> object:
 
 @case("jwks_limits.max_bytes", REMOTE, (262_144, 1024), (True, False))
 async def a_large_answer(trial: Trial) -> object:
-    """Tell whether an answer of two kilobytes is taken."""
+    """Return whether a response of two kilobytes is accepted."""
     trial.answer[2]["more"] = "x" * 2000
     return await _is_ready(trial)
 
 
 @case("jwks_limits.max_keys", REMOTE, (64, 1), (True, False))
 async def a_large_set(trial: Trial) -> object:
-    """Tell whether a set of two keys is taken."""
+    """Return whether a set of two keys is accepted."""
     trial.answer[2]["keys"].append(OTHER["ES256"].keys[0].public_jwk())
     return await _is_ready(trial)
 
@@ -420,18 +427,18 @@ FORCED = REMOTE | {"jwks": {"cooldown_seconds": 1}}
 
 @case("jwks_limits.unknown_kids", FORCED, (10, 1), (2, 1))
 async def unknown_kids_remembered(trial: Trial) -> object:
-    """Tell how many of two are remembered."""
+    """Return how many of two unknown key ids are remembered."""
     return (await _after_unknown_kids(trial, "a", "b"))[0]
 
 
 @case("jwks_limits.unknown_seconds", FORCED, (1, 300), (3, 2))
 async def an_unknown_kid_again(trial: Trial) -> object:
-    """Tell how often the issuer was asked when the same kid came again after a second."""
+    """Return the number of fetches when the same key id is repeated after a second."""
     return (await _after_unknown_kids(trial, "a", "a"))[1]
 
 
 async def _after_unknown_kids(trial: Trial, *kids: str) -> tuple[int, int]:
-    """Give how many kids are remembered and how often the issuer was asked."""
+    """Return the number of remembered key ids and of fetches."""
     keys = await trial.remote()
     for number, kid in enumerate(kids):
         if number:
@@ -448,19 +455,19 @@ async def _after_unknown_kids(trial: Trial, *kids: str) -> tuple[int, int]:
 @case("cache.enabled", OWN, (True, False), (True, False))
 @case("cache.lifetime_seconds", OWN, (60, 1e-9), (True, False))
 async def a_hit(trial: Trial) -> object:
-    """Tell whether a token is remembered."""
+    """Return whether a token is cached."""
     return _is_hit(trial.components().verifier, 0)
 
 
 @case("cache.max_entries", OWN, (2, 1), (True, False))
 async def a_hit_after_another(trial: Trial) -> object:
-    """Tell whether it is, after one other."""
+    """Return whether a token is cached after one other."""
     return _is_hit(trial.components().verifier, 1)
 
 
 @case("cache.max_bytes", OWN, (1_000_000, 4096), (True, False))
 async def a_hit_after_nine_others(trial: Trial) -> object:
-    """Tell whether it is, after nine others."""
+    """Return whether a token is cached after nine others."""
     return _is_hit(trial.components().verifier, 9)
 
 
@@ -478,62 +485,61 @@ def _is_hit(verifier: Any, others: int) -> bool:
 @case("renewal.sliding", PLAIN, ("auto", False), (True, False))
 @case("renewal.buffer_seconds", PLAIN, (300, 60), (True, False))
 async def a_successor(trial: Trial) -> object:
-    """Tell whether a request with 100 seconds left brings one."""
+    """Return whether a request with 100 seconds left returns a successor."""
     if trial.config.renewal.sliding is False:
         return (await call(trial.app(), http(token=good(exp=int(NOW) + 100)))).successor is not None
     return (await trial.near_expiry()).successor is not None
 
 
-def _claims(trial: Trial, people: int = 20) -> list[Any]:
+def _claims(trial: Trial, users: int = 20) -> list[Any]:
     components = trial.components()
     assert components.renewal is not None
-    tokens = [components.renewal.start(f"user-{n}").token for n in range(people)]
+    tokens = [components.renewal.start(f"user-{n}").token for n in range(users)]
     return [components.verifier.verify(token).claims for token in tokens]
 
 
 @case("renewal.longest_lifetime_seconds", OWN, (3600, 1800), (200, 401))
 async def an_own_token_of_an_hour(trial: Trial) -> object:
-    """Tell the status of a token that lives longer than new ones do."""
+    """Return the status of a token that lives longer than new ones do."""
     return await trial.status(good(exp=int(NOW) - 10 + 3600))
 
 
 @case("renewal.lifetime_seconds", PLAIN, (900, 700), (900, 700))
 async def a_life(trial: Trial) -> object:
-    """Tell how long a token lives."""
+    """Return how long a token lives."""
     (claims,) = _claims(trial, 1)
     return claims["exp"] - claims["iat"]
 
 
 @case("renewal.policy", OWN, ("plain", "grid"), (True, False))
 async def whether_all_expire_together(trial: Trial) -> object:
-    """Tell whether twenty people who sign in together have one expiry."""
+    """Return whether twenty sessions that start together have one expiry."""
     return len({claims["exp"] for claims in _claims(trial)}) == 1
 
 
 @case("renewal.jitter_width", OWN | {"renewal": {"policy": "jitter"}}, (0.01, 1), (True, False))
 async def whether_all_expire_within_ten_seconds(trial: Trial) -> object:
-    """Tell whether their expiries lie within ten seconds."""
+    """Return whether their expiries lie within ten seconds."""
     expiries = [claims["exp"] for claims in _claims(trial)]
     return max(expiries) - min(expiries) <= 10
 
 
-@case("renewal.max_session_seconds", OWN | {"renewal": {"cap_spread": 0}},
-      (28_800, 3600), (28_800, 3600))  # fmt: skip
+@case("renewal.max_session_seconds", FIXED_END, (28_800, 3600), (28_800, 3600))
 async def a_sessions_end(trial: Trial) -> object:
-    """Tell how long a session may last."""
+    """Return how long a session may last."""
     (claims,) = _claims(trial, 1)
     return claims["session_end"] - claims["auth_time"]
 
 
 @case("renewal.cap_spread", OWN, (0, 0.5), (True, False))
 async def whether_all_sessions_end_together(trial: Trial) -> object:
-    """Tell whether twenty sessions have one end."""
+    """Return whether twenty sessions have one end."""
     return len({claims["session_end"] for claims in _claims(trial)}) == 1
 
 
 @case("renewal.whole_second_times", PLAIN, (True, False), (True, False))
 async def whether_times_are_whole(trial: Trial) -> object:
-    """Tell whether exp is, of a token made at a quarter past the second."""
+    """Return whether exp is whole for a token made at a quarter past the second."""
     (claims,) = _claims(trial, 1)
     return claims["exp"] % 1 == 0
 
@@ -542,7 +548,7 @@ SCARCE = PLAIN | {"budget": {"renewals_per_second": 0.001, "burst": 1}}
 
 
 async def _second_successor(trial: Trial) -> bool:
-    """Tell whether, of two sessions that renew at once, the second gets its successor."""
+    """Return whether, of two sessions that renew at once, the second receives its successor."""
     app = trial.app()
     assert app.renewal is not None
     tokens = [app.renewal.start(name).token for name in ("alice", "bob")]
@@ -556,13 +562,13 @@ async def _second_successor(trial: Trial) -> bool:
 @case("budget.renewals_per_second", SCARCE, (None, 0.001), (True, False))
 @case("budget.burst", SCARCE, (10, 1), (True, False))
 async def a_second_successor(trial: Trial) -> object:
-    """Tell whether the second of two sessions is renewed."""
+    """Return whether the second of two sessions is renewed."""
     return await _second_successor(trial)
 
 
 @case("signing.off_loop", PLAIN, (True, False), (True, False))
 async def where_a_successor_is_signed(trial: Trial) -> object:
-    """Tell whether a thread signs it."""
+    """Return whether a thread signs the successor."""
     before = {thread.name for thread in threading.enumerate()}
     app = trial.app()
     assert app.renewal is not None
@@ -576,18 +582,18 @@ async def where_a_successor_is_signed(trial: Trial) -> object:
 
 @case("signing.memo_seconds", OWN, (60, 5), (1, 2))
 async def signatures_for_a_token_that_comes_again(trial: Trial) -> object:
-    """Tell how many there are when it comes again after ten seconds."""
+    """Return the number of signatures when a token is repeated after ten seconds."""
     return await _signatures(trial, ["alice", "alice"], pause=10)
 
 
 @case("signing.memo_entries", PLAIN, (10, 1), (2, 3))
 async def signatures_for_two_tokens_by_turns(trial: Trial) -> object:
-    """Tell how many there are for one token, another, and the first again."""
+    """Return the number of signatures for a token, another, and the first again."""
     return await _signatures(trial, ["alice", "bob", "alice"], pause=0)
 
 
 async def _signatures(trial: Trial, order: list[str], pause: float) -> int:
-    """Count the signatures for tokens that come in `order`, `pause` seconds apart."""
+    """Count the signatures for tokens that arrive in `order`, `pause` seconds apart."""
     app = trial.app()
     assert app.renewal is not None
     tokens = {name: app.renewal.start(name).token for name in order}
@@ -600,7 +606,7 @@ async def _signatures(trial: Trial, order: list[str], pause: float) -> int:
 
 @case("signing.wait_seconds", PLAIN, (5, 0.05), (True, False))
 async def a_successor_that_takes_long(trial: Trial) -> object:
-    """Tell whether a response waits for one that takes a third of a second."""
+    """Return whether a response waits for one that takes a third of a second."""
 
     async def slow(verified: Verified) -> bool:
         await asyncio.sleep(0.3)
@@ -620,10 +626,9 @@ async def _started(trial: Trial) -> Any:
 
 
 @case("store.url", DUAL, ("memory:", "sqlite:by-file.db"), (False, True))
-@case("store.url_env", OWN | {"store": {"secrets_file": "refresh.json"}},
-      ("MEMORY", "SQLITE"), (False, True))  # fmt: skip
+@case("store.url_env", NO_URL, ("MEMORY", "SQLITE"), (False, True))
 async def a_database(trial: Trial) -> object:
-    """Tell whether there is one once somebody has signed in."""
+    """Return whether a database file exists after a sign-in."""
     sessions = await _started(trial)
     await sessions.sign_in("alice")
     await sessions.close()
@@ -631,10 +636,9 @@ async def a_database(trial: Trial) -> object:
 
 
 @case("store.secrets_file", DUAL, ("refresh.json", "refresh-other.json"), ("unknown", "refused"))
-@case("store.secrets_env", OWN | {"store": {"url": "memory:"}},
-      ("REFRESH_A", "REFRESH_B"), ("unknown", "refused"))  # fmt: skip
+@case("store.secrets_env", NO_SECRETS, ("REFRESH_A", "REFRESH_B"), ("unknown", "refused"))
 async def a_refresh_token_of_ours(trial: Trial) -> object:
-    """Tell whether one by the secret in refresh.json gets as far as the store."""
+    """Return whether one with the secret in refresh.json is looked up in the store."""
     tokens = RefreshTokens(KEYS["HS256"].keys, issuer=ISSUER)
     sessions = await _started(trial)
     try:
@@ -647,10 +651,10 @@ async def a_refresh_token_of_ours(trial: Trial) -> object:
 
 @case("store.stale_after_seconds", DUAL, (2, 3600), (503, 200))
 async def a_store_that_fell_silent(trial: Trial) -> object:
-    """Tell the status two seconds after it was last heard."""
+    """Return the status two seconds after the store last answered."""
     components = trial.components()
     assert components.sessions is not None
-    components.sessions.revocations._take(())
+    components.sessions.revocations._receive(())
     await asyncio.sleep(2.1)  # the monotonic clock is real
     return _verified(components)
 
@@ -663,38 +667,37 @@ def _verified(components: Components) -> int:
     return 200
 
 
-async def _pairs(trial: Trial, people: int = 1) -> list[Any]:
+async def _pairs(trial: Trial, users: int = 1) -> list[Any]:
     sessions = await _started(trial)
-    pairs = [await sessions.sign_in(f"user-{n}") for n in range(people)]
+    pairs = [await sessions.sign_in(f"user-{n}") for n in range(users)]
     await sessions.close()
     return pairs
 
 
 @case("sessions.idle_seconds", DUAL, (3600, 7200), (3600, 7200))
 async def a_refresh_tokens_life(trial: Trial) -> object:
-    """Tell how long a refresh token lives."""
+    """Return how long a refresh token lives."""
     (pair,) = await _pairs(trial)
     return pair.refresh_expires_at - int(NOW)
 
 
-@case("sessions.absolute_seconds", DUAL | {"sessions": {"cap_spread": 0, "idle_seconds": 60}},
-      (3600, 7200), (3600, 7200))  # fmt: skip
+@case("sessions.absolute_seconds", FIXED_DUAL_END, (3600, 7200), (3600, 7200))
 async def a_stored_sessions_end(trial: Trial) -> object:
-    """Tell how long a session may last."""
+    """Return how long a session may last."""
     (pair,) = await _pairs(trial)
     return pair.session_ends_at - int(NOW)
 
 
 @case("sessions.cap_spread", DUAL, (0, 0.5), (True, False))
 async def whether_stored_sessions_end_together(trial: Trial) -> object:
-    """Tell whether ten sessions have one end."""
+    """Return whether ten sessions have one end."""
     return len({pair.session_ends_at for pair in await _pairs(trial, 10)}) == 1
 
 
 @case("sessions.grace_seconds", DUAL, (10, 60), ("recovered", "replayed"))
 @case("sessions.recover_seconds", DUAL, (86_400, 15), ("recovered", "reused"))
 async def a_refresh_token_again(trial: Trial) -> object:
-    """Tell what one leads to that is presented again after twenty seconds."""
+    """Return the outcome of a refresh token presented again after twenty seconds."""
     sessions = await _started(trial)
     pair = await sessions.sign_in("alice")
     await sessions.refresh(pair.refresh_token)
@@ -709,7 +712,7 @@ async def a_refresh_token_again(trial: Trial) -> object:
 
 @case("sessions.most_sessions", DUAL, (1, 5), (1, 2))
 async def sessions_of_one_subject(trial: Trial) -> object:
-    """Tell how many live after two sign-ins."""
+    """Return how many sessions exist after two sign-ins."""
     sessions = await _started(trial)
     for _ in range(2):
         await sessions.sign_in("alice")
@@ -720,7 +723,7 @@ async def sessions_of_one_subject(trial: Trial) -> object:
 
 @case("sessions.revoke_session", DUAL, (False, True), ("rotated", "revoked"))
 async def a_refresh_after_revoking_the_access_token(trial: Trial) -> object:
-    """Tell what a refresh token leads to once POST /revoke had its access token."""
+    """Return the outcome of a refresh after POST /revoke with the access token."""
     components = trial.components()
     assert components.sessions is not None
     await components.sessions.start()
@@ -748,24 +751,24 @@ COOKIE = PLAIN | {
     "http": {"accept": ["cookie"]},
     "cookies": {"origins": ["https://app.example"]},
 }
+PLAIN_COOKIE = COOKIE | {"cookies": COOKIE["cookies"] | {"access_name": "access"}}
 
 
 @case("http.accept", COOKIE, (["header"], ["cookie"]), (200, 401))
 async def a_bearer_token(trial: Trial) -> object:
-    """Tell the status of a request with one."""
+    """Return the status of a request with a bearer token."""
     return await trial.status(good())
 
 
 @case("http.successor_header", PLAIN, ("X-Refresh-Token", "X-Next"), (False, True))
 async def the_header_of_a_successor(trial: Trial) -> object:
-    """Tell whether a successor comes in X-Next."""
+    """Return whether a successor is in X-Next."""
     return (await trial.near_expiry()).header("x-next") is not None
 
 
-@case("http.subprotocol", OWN | {"http": {"accept": ["subprotocol"]}},
-      ("bearer", "else"), (True, False))  # fmt: skip
+@case("http.subprotocol", SUBPROTOCOL, ("bearer", "else"), (True, False))
 async def a_socket_by_subprotocol(trial: Trial) -> object:
-    """Tell whether it reaches the application when it offers bearer and a token."""
+    """Return whether a WebSocket that offers bearer and a token reaches the application."""
     app = App()
     peer = Peer(subprotocols=["bearer", good()])
     await peer.run(trial.app(app))
@@ -774,19 +777,19 @@ async def a_socket_by_subprotocol(trial: Trial) -> object:
 
 @case("http.expose_to", PLAIN, (["https://app.example"], []), ("x-refresh-token", None))
 async def the_exposed_headers(trial: Trial) -> object:
-    """Tell what a script of app.example may read."""
+    """Return the header that a script of app.example may read."""
     return (await trial.near_expiry()).header("access-control-expose-headers")
 
 
 @case("http.realm", OWN, ("api", "shop"), ('Bearer realm="api"', 'Bearer realm="shop"'))
 async def the_challenge(trial: Trial) -> object:
-    """Tell what a request without a token is answered."""
+    """Return the challenge for a request without a token."""
     return (await call(trial.app(), http())).header("www-authenticate")
 
 
 @case("http.skip_cacheable", PLAIN, (False, True), (True, False))
 async def a_successor_in_a_cacheable_response(trial: Trial) -> object:
-    """Tell whether a response that may be cached brings one."""
+    """Return whether a response that may be cached has a successor."""
     app = App(headers=[(b"cache-control", b"public, max-age=60")])
     return (await trial.near_expiry(app=app)).successor is not None
 
@@ -794,13 +797,13 @@ async def a_successor_in_a_cacheable_response(trial: Trial) -> object:
 @case("http.quiet_header", PLAIN, ("X-Quiet", "X-Other"), (False, True))
 @case("paths.quiet", PLAIN, (["/me"], []), (False, True))
 async def a_successor_of_a_quiet_request(trial: Trial) -> object:
-    """Tell whether a poll near expiry brings one."""
+    """Return whether a poll near expiry returns a successor."""
     return (await trial.near_expiry(headers=[(b"x-quiet", b"1")])).successor is not None
 
 
 @case("http.socket_check_seconds", PLAIN, (0.01, 3600), ("closed", "open"))
 async def a_socket_whose_token_ends(trial: Trial) -> object:
-    """Tell whether it is closed within a third of a second, though no timer was set for it."""
+    """Return whether the socket is closed within a third of a second of its token's expiry."""
     app = trial.app(echo)
     assert app.renewal is not None
     peer = Peer(app.renewal.start("alice").token, ended=[])
@@ -818,7 +821,7 @@ async def a_socket_whose_token_ends(trial: Trial) -> object:
 @case("http.end_streams", PLAIN, (True, False), ("ended", "open"))
 @case("http.stream_grace_seconds", PLAIN, (10, 3600), ("ended", "open"))
 async def an_event_stream_whose_token_ends(trial: Trial) -> object:
-    """Tell whether it is ended within a third of a second, its token over for 100 s."""
+    """Return whether the stream ends within a third of a second, 100 s after exp."""
 
     async def stream(scope: Any, receive: Any, send: Any) -> None:
         trial.clock.now = scope["linqi"].expires_at + 100
@@ -837,12 +840,12 @@ async def an_event_stream_whose_token_ends(trial: Trial) -> object:
 @case("paths.public", OWN, (["/me"], []), (200, 401))
 @case("paths.optional", OWN, (["/me"], []), (200, 401))
 async def a_request_without_token(trial: Trial) -> object:
-    """Tell the status of one."""
+    """Return the status of a request without a token."""
     return await trial.status()
 
 
 async def _login(trial: Trial, path: str = "/login", *, times: int = 1, **form: str) -> Answer:
-    """Sign in by the routes, wrongly where a password is given; the last answer counts."""
+    """Sign in, with a wrong password if one is given; return the last response."""
 
     def authenticate(fields: Any) -> Person | None:
         return None if fields["password"] else Person(subject=fields["username"])
@@ -876,26 +879,25 @@ async def _login(trial: Trial, path: str = "/login", *, times: int = 1, **form: 
 
 @case("paths.sessions_prefix", LOGIN, ("/auth", None), (200, 401))
 async def a_login_below_a_prefix(trial: Trial) -> object:
-    """Tell the status of a POST to /auth/login."""
+    """Return the status of a POST to /auth/login."""
     return (await _login(trial, "/auth/login")).status
 
 
 def _cookies(answer: Answer) -> dict[str, str]:
-    """Give what an answer sets."""
+    """Return the cookies that a response sets."""
     parts = [v.decode().partition(";")[0] for k, v in answer.headers if k == b"set-cookie"]
     return {name: value for name, _, value in (part.partition("=") for part in parts)}
 
 
 @case("cookies.refresh_name", LOGIN, ("__Host-refresh", "__Host-r"), (False, True))
 async def the_refresh_cookie(trial: Trial) -> object:
-    """Tell whether a login sets __Host-r."""
+    """Return whether a login sets __Host-r."""
     return "__Host-r" in _cookies(await _login(trial))
 
 
-@case("cookies.refresh_secure", LOGIN | {"cookies": {"refresh_name": "refresh"}}, (False, True),
-      (400, "refused"))  # fmt: skip
+@case("cookies.refresh_secure", PLAIN_REFRESH_COOKIE, (False, True), (400, "refused"))
 async def a_refresh_cookie_without_prefix(trial: Trial) -> object:
-    """Tell the status of a login that is not on loopback, if the cookie may be made at all."""
+    """Return the status of a login that is not on loopback, or whether the cookie is refused."""
     try:
         return (await _login(trial)).status
     except ConfigurationError:
@@ -905,7 +907,7 @@ async def a_refresh_cookie_without_prefix(trial: Trial) -> object:
 @case("cookies.origins", COOKIE, (["https://app.example"], ["https://b.example"]), (200, 400))
 @case("cookies.access_name", COOKIE, ("__Host-access", "__Host-b"), (200, 401))
 async def a_cookie_of_app_example(trial: Trial) -> object:
-    """Tell the status of a POST from app.example with the token in __Host-access."""
+    """Return the status of a POST from app.example with the token in __Host-access."""
     headers = [
         (b"origin", b"https://app.example"),
         (b"cookie", b"__Host-access=" + good().encode()),
@@ -913,10 +915,9 @@ async def a_cookie_of_app_example(trial: Trial) -> object:
     return await trial.status(method="POST", headers=headers)
 
 
-@case("cookies.access_secure", COOKIE | {"cookies": COOKIE["cookies"] | {"access_name": "access"}},
-      (False, True), ("set without Secure", "refused"))  # fmt: skip
+@case("cookies.access_secure", PLAIN_COOKIE, (False, True), ("set without Secure", "refused"))
 async def a_cookie_without_prefix(trial: Trial) -> object:
-    """Tell how a cookie without __Host- is set, if it may be."""
+    """Return how a cookie without __Host- is set, or that it is refused."""
     try:
         app = trial.app()
     except ConfigurationError:
@@ -935,33 +936,31 @@ TIGHT = DUAL | {"throttle": {"per_pair": "5 per hour"}}
 @case("throttle.enabled", TIGHT, (True, False), (429, 400))
 @case("throttle.per_pair", TIGHT, ("5 per hour", "9 per hour"), (429, 400))
 async def a_seventh_wrong_password(trial: Trial) -> object:
-    """Tell the status of the seventh from one address for one name."""
+    """Return the status of the seventh failure from one address for one name."""
     return (await _login(trial, times=7, password="wrong")).status
 
 
 @case("throttle.per_address", LOGIN, ("5 per hour", "90 per hour"), (429, 400))
 async def a_seventh_name(trial: Trial) -> object:
-    """Tell the status of the seventh failure from one address, each for another name."""
+    """Return the status of the seventh failure from one address, each for another name."""
     return (await _login(trial, times=7, password="wrong", username="al{}")).status
 
 
 @case("throttle.per_name", LOGIN, ("5 per hour", "90 per hour"), (429, 400))
 async def a_seventh_address(trial: Trial) -> object:
-    """Tell the status of the seventh failure for one name, each from another address."""
+    """Return the status of the seventh failure for one name, each from another address."""
     return (await _login(trial, times=7, password="wrong", address="10.0.0.{}")).status
 
 
-@case("throttle.proxies", LOGIN | {"throttle": {"per_address": "5 per hour"}}, (
-    [], ["10.0.0.0/8", "192.0.2.1"]
-), (429, 400))  # fmt: skip
+@case("throttle.proxies", PER_ADDRESS, ([], ["10.0.0.0/8", "192.0.2.1"]), (429, 400))
 async def a_seventh_name_from_a_proxy(trial: Trial) -> object:
-    """Tell the status of the seventh failure from 10.0.0.1, each for another name."""
+    """Return the status of the seventh failure from 10.0.0.1, each for another name."""
     return (await _login(trial, times=7, password="wrong", username="al{}")).status
 
 
 @case("throttle.per_device", LOGIN, ("5 per hour", "90 per hour"), (429, 400))
 async def a_seventh_failure_on_a_device(trial: Trial) -> object:
-    """Tell the status of the seventh failure on a known device, each from another address."""
+    """Return the status of the seventh failure on a known device, each from another address."""
     device = _cookies(await _login(trial))["__Host-refresh-device"]
     more = {"password": "wrong", "address": "10.0.0.{}", "device": device}
     return (await _login(trial, times=7, **more)).status
@@ -969,7 +968,7 @@ async def a_seventh_failure_on_a_device(trial: Trial) -> object:
 
 @case("throttle.device_seconds", LOGIN, (7_776_000, 3_600), (True, False))
 async def a_device_after_two_hours(trial: Trial) -> object:
-    """Tell whether a sign-in has a cookie of a device that lives for two hours or longer."""
+    """Return whether a sign-in has a cookie of a device that lives for two hours or longer."""
     answer = await _login(trial)
     (cookie,) = [v.decode() for k, v in answer.headers if b"-device=" in v]
     return int(cookie.partition("Max-Age=")[2].partition(";")[0]) >= 7_200
@@ -978,7 +977,7 @@ async def a_device_after_two_hours(trial: Trial) -> object:
 @case("throttle.storage", LOGIN, ("memory:", UNKNOWN_STORAGE), (400, "refused"))
 @case("throttle.storage_env", LOGIN, ("COUNTED_HERE", "COUNTED_NOWHERE"), (400, "refused"))
 async def where_failures_are_counted(trial: Trial) -> object:
-    """Tell the status of a failure; or that there is no such place."""
+    """Return the status of a failure; or that the storage is refused."""
     try:
         return (await _login(trial, password="wrong")).status
     except ConfigurationError:
@@ -989,11 +988,9 @@ async def where_failures_are_counted(trial: Trial) -> object:
 
 
 def _verdict(trial: Trial, left: float, **options: Any) -> str:
-    """Give the verdict on a token of 900 seconds that has `left`."""
-    held = hold(
-        issued_at=NOW, expires_at=NOW + 900, wall=NOW, monotonic=0,
-        settings=trial.config.client.settings(), **options,
-    )  # fmt: skip
+    """Return the verdict on a token of 900 seconds that has `left`."""
+    options |= {"settings": trial.config.client.settings()}
+    held = hold(issued_at=NOW, expires_at=NOW + 900, wall=NOW, monotonic=0, **options)
     return judge(held, NOW + 900 - left, 900 - left)
 
 
@@ -1001,11 +998,11 @@ def _verdict(trial: Trial, left: float, **options: Any) -> str:
 @case("client.mandatory_seconds", {}, (30, 150), ("advisory", "mandatory"))
 @case("client.share", {}, (0.5, 0.05), ("advisory", "fresh"))
 async def a_clients_verdict(trial: Trial) -> object:
-    """Tell what a client thinks of a token with 100 seconds left."""
+    """Return the verdict on a token with 100 seconds left."""
     return _verdict(trial, 100)
 
 
 @case("client.jitter", {}, (0, 0.5), ("fresh", "advisory"))
 async def a_clients_verdict_at_its_earliest(trial: Trial) -> object:
-    """Tell what the earliest of all clients thinks of one with 400 seconds left."""
+    """Return the verdict of the earliest client on a token with 400 seconds left."""
     return _verdict(trial, 400, chance=1.0)

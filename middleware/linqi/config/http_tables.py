@@ -1,4 +1,4 @@
-"""The tables about how tokens travel over HTTP."""
+"""The tables of ``linqi.toml`` about HTTP: cookies, headers, paths, sign-in limits."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class CookiesTable:
         StringList(
             "a list of origins such as https://shop.example, without a path", pattern=_ORIGIN
         ),
-        "Whose pages may use the cookies.",
+        "The origins whose pages may use the cookies.",
         of=(CookieTransport, "origins"),
         default=(),
         example=("https://shop.example",),
@@ -67,7 +67,7 @@ class CookiesTable:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HttpTable:
-    """How tokens travel, and what the answers say."""
+    """Where requests carry tokens, and what responses contain."""
 
     accept: tuple[str, ...] = setting(
         StringList(
@@ -75,18 +75,18 @@ class HttpTable:
             ("header", "cookie", "subprotocol"),
             least=1,
         ),
-        "Where tokens may travel; a request that uses two at once is refused.",
+        "Where a request may carry its token; a request with two is refused.",
         default=("header",),
     )
     successor_header: str = setting(
         String("a header name"),
-        "The response header that carries a successor.",
+        "The response header that carries a successor token.",
         of=(HeaderTransport, "successor_header"),
         validate=HeaderTransport,
     )
     subprotocol: str = setting(
         String("a subprotocol name"),
-        "What announces a token to a WebSocket, which follows it.",
+        "The WebSocket subprotocol that stands before the token in the list that a client offers.",
         of=(SubprotocolTransport, "marker"),
         validate=SubprotocolTransport,
     )
@@ -105,13 +105,14 @@ class HttpTable:
     )
     skip_cacheable: bool = setting(
         Boolean(),
-        "Leave responses alone that the application marked as cacheable; the next one renews.",
+        "Put no successor into responses that the application marked as cacheable; the next one"
+        " carries it.",
         of=(JWTMiddleware, "skip_cacheable"),
     )
     quiet_header: str | None = setting(
         String("a header name that begins with X-"),
-        "A request header by which a client says of any request that it does not extend the"
-        " session; without it none counts.",
+        "The request header by which a client marks a request that must not extend the session. By"
+        " default there is none.",
         of=(JWTMiddleware, "quiet_header"),
         validate=lambda name: QuietRequests(header=name),
         example="X-Quiet",
@@ -122,53 +123,55 @@ class HttpTable:
     )
     end_streams: bool = setting(
         Boolean(),
-        "Whether a response of text/event-stream ends with its token; others are left alone.",
+        "Whether a text/event-stream response ends with its token; other responses do not.",
         of=(JWTMiddleware, "end_streams"),
     )
     stream_grace_seconds: float = number(
-        "How long such a stream outlives exp, so that a successor can be handed over; never past"
-        " the session's end, and not after a revocation.",
+        "How long such a stream may continue after exp, to take a successor; never past the end of"
+        " the session, and not after a revocation.",
         of=(JWTMiddleware, "stream_grace_seconds"),
     )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PathsTable:
-    """Which paths need no token; everything else does."""
+    """The paths that need no token; all others do."""
 
     public: tuple[str, ...] = setting(
         StringList("a list of paths such as /login or /static/*"),
-        "Paths that are never looked at, exact or whole segments.",
+        "Paths whose tokens are not verified: exact, or all below a segment with /*.",
         of=(JWTMiddleware, "public"),
         validate=lambda paths: PathRules(paths, ()),
         example=("/login",),
     )
     optional: tuple[str, ...] = setting(
         StringList("a list of paths such as /news or /news/*"),
-        "Paths on which a token is verified where there is one.",
+        "Paths on which a token is verified if there is one.",
         of=(JWTMiddleware, "optional"),
         validate=lambda paths: PathRules((), paths),
         example=("/news",),
     )
     quiet: tuple[str, ...] = setting(
         StringList("a list of paths such as /notifications or /events/*"),
-        "Paths whose requests never extend a session: what a page asks by itself.",
+        "Paths whose requests never extend a session, such as polls of a page.",
         of=(JWTMiddleware, "quiet"),
         validate=QuietRequests,
         example=("/notifications",),
     )
     sessions_prefix: str | None = setting(
         String("a path such as /auth", "(/[A-Za-z0-9._~-]+)+"),
-        "What stands before /login, /refresh, /logout, /sessions and /revoke.",
+        "The prefix of /login, /refresh, /logout, /sessions and /revoke.",
         example="/auth",
     )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ThrottleTable:
-    """How often somebody may fail to sign in at the session routes."""
+    """Limits of failed sign-ins at the session routes."""
 
-    enabled: bool = setting(Boolean(), "Without it everybody may guess for ever.", default=True)
+    enabled: bool = setting(
+        Boolean(), "False lets attackers guess passwords without a limit.", default=True
+    )
     per_pair: str = setting(
         String("a limit such as 5 per 5 minutes"),
         "Failures of one name from one address.",
@@ -177,7 +180,7 @@ class ThrottleTable:
     )
     per_address: str = setting(
         String("a limit such as 50 per 5 minutes"),
-        "Failures from one IPv4 address or IPv6 /64, where there is one to count by.",
+        "Failures from one IPv4 address or IPv6 /64; requests without an address do not count.",
         of=(LoginThrottle, "per_address"),
         validate=AttemptLimit.parse,
     )
@@ -194,26 +197,26 @@ class ThrottleTable:
         validate=AttemptLimit.parse,
     )
     device_seconds: float = number(
-        "For how long a device is known after a sign-in.",
+        "How long a device stays known after a sign-in.",
         of=(LoginThrottle, "device_lifetime"),
     )
     proxies: tuple[str, ...] = setting(
         StringList("a list of addresses and networks such as 10.0.0.0/8"),
-        "Proxies whose address the server does not replace by the client's: per_address does not"
-        " count them, nor loopback.",
+        "Proxies whose address the server does not replace with that of the client: per_address"
+        " does not count them. Loopback never counts.",
         of=(LoginThrottle, "proxies"),
         validate=read_networks,
         example=("10.0.0.0/8",),
     )
     storage: str | None = setting(
         String("memory:, sqlite:PATH, valkey://HOST or postgresql://HOST/DATABASE"),
-        "Where failures are counted, if not on the engine of [store].",
+        "The URL of the counters, if they are not on the engine of [store].",
         is_hidden=True,
         example="valkey://127.0.0.1:6379/0",
     )
     storage_env: str | None = setting(
         VARIABLE,
-        "The environment variable that holds that URL instead: for one with a password.",
+        "The environment variable that holds this URL instead, for a URL with a password.",
         is_hidden=True,
         example="SHOP_THROTTLE_URL",
     )

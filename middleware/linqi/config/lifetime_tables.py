@@ -1,4 +1,4 @@
-"""The tables about how long tokens and sessions live, and what renews them."""
+"""The tables of ``linqi.toml`` about lifetimes and renewal of tokens and sessions."""
 
 from __future__ import annotations
 
@@ -28,22 +28,22 @@ __all__ = [
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RenewalTable:
-    """How long access tokens live, and how a session slides forward near their expiry."""
+    """The lifetime of access tokens, and the renewal of sliding sessions near expiry."""
 
     sliding: bool | Literal["auto"] = setting(
         Choice((True, False, "auto")),
-        "Hand a successor back on a near-expiry request; auto does so unless [store] keeps"
-        " refresh tokens.",
+        "Return a successor on a near-expiry request; auto does so unless [store] keeps refresh"
+        " tokens.",
         default="auto",
     )
     lifetime_seconds: float = number(
-        "The longest life of one access token.",
+        "The longest lifetime of an access token.",
         of=(RenewalSettings, "lifetime"),
     )
     longest_lifetime_seconds: float | None = number(
-        "The longest life that a token of this deployment ever had, where that is longer: after"
-        " lifetime_seconds was lowered, or for tokens of your own making. Longer ones are refused,"
-        " and revocations are kept for so long. A store remembers it by itself.",
+        "The longest lifetime that a token of this deployment ever had, if that is longer: after"
+        " lifetime_seconds was lowered, or for tokens that you sign yourself. Longer-lived tokens"
+        " are refused, and revocations are kept for this time. A store remembers it by itself.",
         of=(Revocations, "longest_lifetime"),
         default=None,
         example=3600,
@@ -54,32 +54,32 @@ class RenewalTable:
     )
     policy: Literal["grid", "plain", "jitter"] = setting(
         Choice(("grid", "plain", "jitter")),
-        "When a successor expires: phase-locked to its session (no storm), a whole lifetime from"
-        " now, or that less a random part.",
+        "When a successor expires: at the next point of a grid with a phase of its session (no"
+        " storm), a whole lifetime from now, or that less a random part.",
         default="grid",
     )
     jitter_width: float = number(
-        "For policy jitter: the longest part, as a share of lifetime less buffer.",
+        "For policy jitter: the longest random part, as a share of lifetime less buffer.",
         of=(Jitter, "width"),
     )
     max_session_seconds: float = number(
-        "The longest life of a sliding session, whatever its activity; at least the lifetime.",
+        "The longest life of a sliding session, however active it is; at least the lifetime.",
         of=(RenewalSettings, "max_session"),
     )
     cap_spread: float = number(
-        "The share of it by which sessions may end earlier, each by its own hash, so that those"
-        " of one morning do not end together.",
+        "The share of max_session_seconds by which sessions may end earlier, each by its own hash,"
+        " so that sessions of one morning do not end together.",
         of=(RenewalSettings, "cap_spread"),
     )
     hard_margin_seconds: float | None = number(
-        "With less life than this left a renewal is never put off; below the buffer. By default"
-        " 10, or a quarter of the buffer where that is less.",
+        "If a token has less time left than this, its renewal is never postponed; below the buffer."
+        " By default 10, or a quarter of the buffer if that is less.",
         of=(RenewalSettings, "hard_margin"),
         example=10,
     )
     whole_second_times: bool = setting(
         Boolean(),
-        "Whole numbers for iat and exp. Off only where lifetimes are compressed for a load test.",
+        "Whole numbers for iat and exp. Off only for load tests with compressed lifetimes.",
         of=(RenewalSettings, "whole_seconds"),
     )
 
@@ -89,7 +89,7 @@ class RenewalTable:
         return max(self.lifetime_seconds, self.longest_lifetime_seconds or 0.0)
 
     def settings(self) -> RenewalSettings:
-        """Give the settings of the renewal and of every access token."""
+        """Return the settings of renewal and of access tokens."""
         policies: dict[str, Policy] = {
             "grid": Grid(),
             "plain": Threshold(),
@@ -100,7 +100,7 @@ class RenewalTable:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BudgetTable:
-    """How many renewals each process may pay for; the most urgent come first."""
+    """How many renewals each process may make per second; the most urgent come first."""
 
     renewals_per_second: float | None = number(
         "At least 1.5 times sessions / (lifetime - buffer) of one process, or sessions are lost."
@@ -109,10 +109,10 @@ class BudgetTable:
         default=None,
         example=50,
     )
-    burst: float = number("How many may come at once.", of=(RenewalBudget, "burst"))
+    burst: float = number("How many renewals may happen at once.", of=(RenewalBudget, "burst"))
 
     def build(self) -> RenewalBudget | None:
-        """Give a budget, if there is to be one."""
+        """Return the budget; None if it has no limit."""
         if self.renewals_per_second is None:
             return None
         return RenewalBudget(**arguments_for(RenewalBudget, self))
@@ -128,11 +128,11 @@ class SigningTable:
         default="auto",
     )
     memo_seconds: float = number(
-        "How long requests that present the same token get the same successor.",
+        "How long requests with the same token receive the same successor.",
         of=(SlidingRenewal, "memo_seconds"),
     )
     memo_entries: int = number(
-        "For how many tokens that is remembered.",
+        "How many tokens are remembered for that.",
         of=(SlidingRenewal, "memo_entries"),
     )
     wait_seconds: float = number(
@@ -146,7 +146,7 @@ class SessionsTable:
     """How long sessions with refresh tokens last, and how the tokens rotate; needs [store]."""
 
     idle_seconds: float = number(
-        "How long a refresh token lives unused; a rotation starts it anew.",
+        "How long an unused refresh token is valid; each rotation restarts the time.",
         of=(SessionSettings, "idle"),
     )
     absolute_seconds: float = number(
@@ -154,39 +154,39 @@ class SessionsTable:
         of=(SessionSettings, "absolute"),
     )
     cap_spread: float = number(
-        "The share of it by which sessions may end earlier, each by its own hash.",
+        "The share of absolute_seconds by which sessions may end earlier, each by its own hash.",
         of=(SessionSettings, "cap_spread"),
     )
     grace_seconds: float = number(
-        "How long after a rotation the token before it gets the same successor again: parallel"
-        " tabs, requests that were sent twice.",
+        "How long after a rotation the replaced token receives the same successor again: for"
+        " parallel tabs and repeated requests.",
         of=(SessionSettings, "grace"),
     )
     recover_seconds: float = number(
-        "How long after its first rotation that token gets a new successor, while the one it got"
-        " was never presented: the reply was lost. As long a stolen one may work too; 0 ends the"
-        " session instead.",
+        "How long after its first rotation a replaced token receives a new successor, if its last"
+        " successor was never presented because the reply was lost. A stolen token works as long;"
+        " 0 ends the session instead.",
         of=(SessionSettings, "recover_seconds"),
     )
     most_sessions: int = number(
-        "Sessions of one subject; one more ends the oldest.",
+        "The most sessions of one subject; one more ends the oldest.",
         of=(SessionSettings, "most_sessions"),
     )
     revoke_session: bool = setting(
         Boolean(),
         "Whether POST /revoke with an access token ends its whole session; otherwise only that"
-        " token ends, and the session's refresh token and other access tokens go on.",
+        " token ends, and the other tokens of the session stay valid.",
         of=(SessionRoutes, "revoke_session"),
     )
 
     def settings(self) -> SessionSettings:
-        """Give the settings of `Sessions`."""
+        """Return the settings of `Sessions`."""
         return SessionSettings(**arguments_for(SessionSettings, self))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StoreTable:
-    """Where sessions with refresh tokens are kept; without url or url_env there are none."""
+    """The store of sessions with refresh tokens; there are none without url or url_env."""
 
     url: str | None = setting(
         String("a store's URL"),
@@ -196,7 +196,7 @@ class StoreTable:
     )
     url_env: str | None = setting(
         VARIABLE,
-        "The environment variable that holds it instead: for a URL with a password.",
+        "The environment variable that holds the URL instead, for a URL with a password.",
         is_hidden=True,
         example="SHOP_STORE_URL",
     )
@@ -213,33 +213,33 @@ class StoreTable:
         example="SHOP_REFRESH_SECRET",
     )
     stale_after_seconds: float = number(
-        "After so much silence of the store nobody can tell what was revoked, and"
-        " on_revocation_error decides; inf serves on.",
+        "If the store is unreachable for this long, revocations are unknown and on_revocation_error"
+        " decides; inf accepts tokens all the same.",
         of=(Revocations, "stale_after"),
     )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClientTable:
-    """How early a Python client renews; for programs that make `linqi.client` from this file."""
+    """How early Python clients renew, for programs that build `linqi.client` from this file."""
 
     advisory_seconds: float = number(
-        "Near expiry begins with so much life left, unless the server said refresh_in.",
+        "A token is near expiry when it has this time left, unless the server sent refresh_in.",
         of=(JudgeSettings, "advisory"),
     )
     mandatory_seconds: float = number(
-        "With less than this left nobody sends the token; at most advisory_seconds.",
+        "With less time left than this the token is not sent; at most advisory_seconds.",
         of=(JudgeSettings, "mandatory"),
     )
     share: float = number(
-        "Neither is more than this share of the life that a token has when it arrives.",
+        "Neither threshold is more than this share of the time that a token has when it arrives.",
         of=(JudgeSettings, "share"),
     )
     jitter: float = number(
-        "The first is longer by up to this share, at random, so that clients part.",
+        "advisory_seconds is longer by up to this share, at random, to spread clients in time.",
         of=(JudgeSettings, "jitter"),
     )
 
     def settings(self) -> JudgeSettings:
-        """Give the judge's settings."""
+        """Return the renewal thresholds of clients."""
         return JudgeSettings(**arguments_for(JudgeSettings, self))
