@@ -172,7 +172,7 @@ class JWTMiddleware:
             None if renewal is None else renewal.close,
             self._events,
         )
-        self._is_alone = not self._services.is_any
+        self._is_direct = self._off_loop is None and not self._services.is_any
         self._renewer = (
             None
             if renewal is None
@@ -194,10 +194,11 @@ class JWTMiddleware:
             LinqiError: The scope is of an unknown type, which no rule guards.
 
         """
-        if scope["type"] == "lifespan":
+        kind = scope["type"]
+        if kind == "lifespan":
             await self._services.serve(self.app, scope, receive, send)
             return
-        scope, access = self._admit(scope)
+        scope, access = self._admit(scope, kind)
         if access is _PUBLIC:
             await self.app(_known(scope, ANONYMOUS), receive, send)
             return
@@ -210,7 +211,7 @@ class JWTMiddleware:
                 token = transport.read(scope, scope["headers"])
             if token is None:
                 verified = None
-            elif self._off_loop is None and (self._is_alone or self._services.is_ready):
+            elif self._is_direct or (self._off_loop is None and self._services.is_ready):
                 try:
                     verified = self.verifier.verify(token)
                 except (UnknownKey, Unavailable) as error:
@@ -220,7 +221,7 @@ class JWTMiddleware:
         except LinqiError as error:
             await self._refuse(as_request_fault(error, token), token, scope, receive, send)
             return
-        if verified is None or scope["type"] != "http":
+        if verified is None or kind != "http":
             await self._respond_otherwise(access, scope, receive, send, verified, transport)
             return
         response, stream = self._respond(scope, receive, send, verified, transport)
@@ -230,9 +231,8 @@ class JWTMiddleware:
             if stream is not None and stream.live is not None:
                 await stream.live.close()
 
-    def _admit(self, scope: Scope) -> tuple[Scope, Access]:
-        """Return a scope that can be read again, and what its path and method ask of it."""
-        kind = scope["type"]
+    def _admit(self, scope: Scope, kind: str) -> tuple[Scope, Access]:
+        """Return a scope that can be read again, and what its path and method require."""
         if kind != "http":
             if kind != "websocket":
                 raise LinqiError(f"ASGI scope type {kind!r} is not guarded: it is not let through")
@@ -279,7 +279,7 @@ class JWTMiddleware:
     ) -> tuple[Awaitable[None], StreamSession | None]:
         """Return the application's run on a verified request, and what guards an event stream.
 
-        This is a plain function, because one more coroutine takes 0.2 us in each request.
+        A plain function: another coroutine would take 0.2 us of each request (in memory).
         """
         known = dict(scope)
         known["linqi"] = known["user"] = known["auth"] = verified  # as `_known`, without the call
