@@ -73,6 +73,6 @@ def test_the_error_tree_in_the_docstring_is_the_real_one() -> None:
 def test_version_changelog_and_project_agree() -> None:
     """The first version in the changelog is the package's and the project file's."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    newest = re.search(r"^## (\S+)", (ROOT / "CHANGELOG.md").read_text(), re.MULTILINE)
+    newest = re.search(r"^## \[(\S+)\]", (ROOT / "CHANGELOG.md").read_text(), re.MULTILINE)
     assert newest
     assert newest[1] == linqi.__version__ == project["version"]
