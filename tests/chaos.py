@@ -1,4 +1,4 @@
-"""Honest clients that go on while things break, and a history to judge afterwards."""
+"""Honest clients that continue while faults occur, and a history to check afterwards."""
 
 import asyncio
 import contextlib
@@ -110,7 +110,7 @@ class Proxy:
         raise OSError("ended")
 
     def _hits(self, line: bytes) -> bool:
-        """Tell whether a fault befalls the request with this first line, and count it."""
+        """Return whether a fault hits the request with this first line, and count it."""
         if self._left <= 0 or (self._only and self._only not in line):
             return False
         self._left -= 1
@@ -208,6 +208,6 @@ def faults_of(clients: Sequence[Client]) -> list[str]:
 
 
 def p99(operations: Sequence[Operation]) -> float:
-    """Give the 99th percentile of how long answers took, in seconds."""
+    """Return the 99th percentile of the response times, in seconds."""
     took = sorted(done.ended - done.began for done in operations)
     return took[min(len(took) - 1, int(len(took) * 0.99))] if took else 0.0

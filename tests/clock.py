@@ -5,13 +5,13 @@ from typing import Any
 
 
 class FakeClock:
-    """Gives the same instant until it is moved."""
+    """Returns the same instant until it is moved."""
 
     def __init__(self, now: float = 1_800_000_000.25) -> None:
         self.now = now
 
     def __call__(self) -> float:
-        """Give the instant."""
+        """Return the instant."""
         return self.now
 
     def move(self, seconds: float) -> None:
@@ -28,7 +28,7 @@ class FakeTime:
         self._sleepers: list[tuple[float, asyncio.Future[None]]] = []
 
     def monotonic(self) -> float:
-        """Give the monotonic instant."""
+        """Return the monotonic instant."""
         return self.now
 
     async def sleep(self, seconds: float) -> None:
@@ -49,7 +49,7 @@ class FakeTime:
 
     @property
     def options(self) -> dict[str, Any]:
-        """Give the arguments of a `RemoteKeys` that lives in this time."""
+        """Return the arguments of a `RemoteKeys` that uses this time."""
         return {
             "clock": self.wall,
             "monotonic": self.monotonic,

@@ -27,20 +27,20 @@ settings.load_profile("linqi")
 
 @pytest.fixture
 def clock() -> FakeClock:
-    """Give a wall clock that stands still."""
+    """Return a wall clock that stands still."""
     return FakeClock()
 
 
 @pytest.fixture(scope="session")
 def valkey_url() -> Iterator[str]:
-    """Give a Valkey server for the whole run."""
+    """Return a Valkey server for the whole run."""
     with servers.valkey() as url:
         yield url
 
 
 @pytest.fixture(scope="session")
 def postgres_dsn() -> Iterator[str]:
-    """Give a PostgreSQL database with linqi's schema for the whole run."""
+    """Return a PostgreSQL database with linqi's schema for the whole run."""
     with servers.postgres() as dsn:
         asyncio.run(PostgresStore(dsn).initialize())
         yield dsn
@@ -48,21 +48,21 @@ def postgres_dsn() -> Iterator[str]:
 
 @pytest.fixture(scope="session")
 def dual_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """Give a server with dual tokens that no test outlives; hardly ever one is born near expiry."""
+    """Return a server with dual tokens whose access tokens outlive every test."""
     with serving_dual(tmp_path_factory.mktemp("dual"), lifetime=7200, buffer=60) as url:
         yield url
 
 
 @pytest.fixture(scope="session")
 def quick_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """Give a server with dual tokens whose access tokens live 2 to 6 s."""
+    """Return a server with dual tokens whose access tokens live 2 to 6 s."""
     with serving_dual(tmp_path_factory.mktemp("quick"), lifetime=6, buffer=2) as url:
         yield url
 
 
 @pytest.fixture(params=["memory", "sqlite", "valkey", "postgres"])
 def make_store(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[[], SessionStore]:
-    """Give a maker of stores that share what they keep, one kind after the other."""
+    """Return a factory of stores that share their data, for each kind of store."""
     if request.param == "memory":
         store = MemoryStore()
         return lambda: store
@@ -78,7 +78,7 @@ def make_store(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[[], S
 
 @pytest.fixture
 async def store(make_store: Callable[[], SessionStore]) -> AsyncIterator[SessionStore]:
-    """Give one started store."""
+    """Return one started store."""
     store = make_store()
     await store.start()
     yield store
@@ -87,14 +87,14 @@ async def store(make_store: Callable[[], SessionStore]) -> AsyncIterator[Session
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def browser() -> AsyncIterator[Browser]:
-    """Give one browser for the module."""
+    """Return one browser for the module."""
     async with browsing() as started:
         yield started
 
 
 @pytest_asyncio.fixture(loop_scope="module")
 async def context(browser: Browser) -> AsyncIterator[BrowserContext]:
-    """Give an empty browser profile."""
+    """Return an empty browser profile."""
     made = await browser.new_context()
     yield made
     await made.close()

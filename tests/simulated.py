@@ -13,12 +13,12 @@ Draw = Callable[[random.Random], float]
 
 
 def exponential(mean: float) -> Draw:
-    """Give the gaps of a Poisson process."""
+    """Return the gaps of a Poisson process."""
     return lambda rng: rng.expovariate(1 / mean)
 
 
 def clicks_and_reads(rng: random.Random) -> float:
-    """Draw a gap of somebody who clicks, reads and goes away: mean 32 s, most gaps below 5 s."""
+    """Draw a gap of a user who clicks, reads and leaves: mean 32 s, most gaps below 5 s."""
     kind = rng.random()
     if kind < 0.9:
         return rng.expovariate(1 / 5)
@@ -99,7 +99,7 @@ def play_sessions(
 
 
 def fullest_window(instants: Sequence[float], window: float) -> int:
-    """Give the most instants in any half-open window; they are sorted."""
+    """Return the largest number of the sorted instants in any half-open window."""
     return max((bisect_left(instants, at + window) - n for n, at in enumerate(instants)), default=0)
 
 
@@ -116,7 +116,7 @@ def play_cache(
     seed: int,
     gap: Draw | None = None,
 ) -> float:
-    """Give the share of hits of LRU caches with an age limit, one a worker, after `warm` seconds.
+    """Return the hit ratio of LRU caches with an age limit, one per worker, after `warm` seconds.
 
     Session n comes `rates[n]` times as often as `gap` says; its token is replaced each `period`,
     from a random instant on, by the first worker that it meets then.
@@ -162,7 +162,7 @@ def play_cache(
 def play_queue(
     *, rate: float, service: Draw, requests: int, seed: int, workers: int = 1
 ) -> list[float]:
-    """Give the waits, in seconds, of Poisson arrivals at one queue before `workers`, sorted."""
+    """Return the waits, in seconds, of Poisson arrivals at one queue before `workers`, sorted."""
     rng = random.Random(seed)
     free = [0.0] * workers
     now = 0.0
@@ -178,7 +178,7 @@ def play_queue(
 def play_signing_storm(
     *, sessions: int, page_rate: float, request: float, sign: float, seed: int, until: float
 ) -> float:
-    """Give the longest wait when all sessions fall due at once and every request of one asks.
+    """Return the longest wait if all sessions are due at once and each request of one asks.
 
     One worker; a session leaves the window when its first signature is answered.
     """

@@ -37,7 +37,7 @@ TWO_A_MINUTE = AttemptLimit(2, 60)
 
 @pytest.fixture
 async def attempts(make_store: Callable[[], SessionStore]) -> AsyncIterator[AttemptStore]:
-    """Give the counters of each kind of store; they connect when they are used."""
+    """Return the counters of each kind of store; they connect at their first use."""
     store = make_store()
     assert isinstance(store, CountsAttempts)
     counters = store.attempts()
@@ -47,12 +47,12 @@ async def attempts(make_store: Callable[[], SessionStore]) -> AsyncIterator[Atte
 
 
 def counter(limit: AttemptLimit = TWO_A_MINUTE, key: str = "") -> Counter:
-    """Give a counter that no other test has."""
+    """Return a counter that no other test uses."""
     return Counter(key or f"test-{secrets.token_hex(8)}", limit)
 
 
 def attempt() -> str:
-    """Give the id of an attempt."""
+    """Return a new id of an attempt."""
     return secrets.token_hex(8)
 
 
@@ -206,7 +206,7 @@ async def test_every_history_ends_as_the_rule_says(
         ("3 per 20 seconds", AttemptLimit(3, 20)),
     ],
 )
-def test_limits_are_written_as_people_say_them(text: str, limit: AttemptLimit) -> None:
+def test_limits_are_written_in_words(text: str, limit: AttemptLimit) -> None:
     """A number, a time, and its unit."""
     assert AttemptLimit.parse(text) == limit
 
@@ -226,7 +226,7 @@ def test_a_limit_that_is_none_says_what_was_expected(text: str) -> None:
 
 @pytest.fixture(params=["memory", "sqlite", "valkey", "postgres"])
 async def small(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Any]:
-    """Give counters that keep ten of them, or about as many entries."""
+    """Return counters that keep ten counters, or about as many entries."""
     made: Any
     if request.param == "memory":
         made = MemoryAttempts(most_counters=10)
@@ -287,7 +287,7 @@ async def test_counters_that_cannot_be_reached_are_unavailable(tmp_path: Path) -
     lost: list[Any] = [
         SQLiteAttempts(tmp_path / "no" / "such" / "folder"),
         ValkeyAttempts("redis://127.0.0.1:9/0", timeout=0.5),
-        PostgresAttempts("postgresql://nobody@127.0.0.1:9/none", timeout=0.5),
+        PostgresAttempts("postgresql://user@127.0.0.1:9/none", timeout=0.5),
     ]
     for store in lost:
         with pytest.raises(Unavailable):
@@ -349,7 +349,7 @@ async def test_a_cancelled_attempt_harms_no_later_one(attempts: AttemptStore) ->
 
 
 async def test_an_attempt_whose_reply_is_lost_stays_counted(valkey_url: str) -> None:
-    """It is refused, since nobody knows that it was counted, and it leaves its entry behind."""
+    """It is refused, because it is unknown whether it was counted, and its entry stays."""
     port = int(valkey_url.rpartition(":")[2].partition("/")[0])
     proxy, name, prefix = Proxy(("127.0.0.1", port)), counter(), f"t{secrets.token_hex(4)}"
     async with proxy.running():

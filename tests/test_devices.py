@@ -26,7 +26,7 @@ DAY = 86_400.0
 
 
 def device(**changes: object) -> PresentedDevice:
-    """Give what a token says."""
+    """Return the content of a token."""
     said = {
         "device_id": "0f" * 16,
         "owner": owner_of("alice-1"),
@@ -99,7 +99,7 @@ async def ready() -> None:
 
 @pytest.fixture
 def devices(store: SessionStore, clock: FakeClock) -> Devices:
-    """Give the devices of one store, one kind after the other."""
+    """Return the devices of one store, for each kind of store."""
     return Devices(store, SECRET, issuer=ISSUER, ready=ready, clock=clock)
 
 

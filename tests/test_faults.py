@@ -1,4 +1,4 @@
-"""Stores that die, hang and lose replies under honest clients: nobody is signed out (I1 to I7)."""
+"""Stores that die, hang and lose replies under honest clients: no sign-out (I1 to I7)."""
 
 import asyncio
 import contextlib
@@ -37,13 +37,15 @@ class Worker:
         self.process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
-        """Begin, and wait until it answers."""
+        """Start the process, and wait until it answers."""
         with self.log.open("ab") as output:
             self.process = subprocess.Popen(
                 [sys.executable, "-m", "linqi_storm.serve.dual", *self.arguments],
                 env={**os.environ, PASSWORD_VARIABLE: PASSWORD},
-                stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT,
-            )  # fmt: skip
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+            )
         for _ in range(400):
             with contextlib.suppress(httpx2.TransportError):
                 httpx2.get(f"{self.url}/healthz", timeout=2)
@@ -59,7 +61,7 @@ class Worker:
         self.process.wait()
 
     def state(self) -> dict[str, float]:
-        """Give what ``/state`` says."""
+        """Return the JSON of ``/state``."""
         return dict(httpx2.get(f"{self.url}/state", timeout=5).json())
 
 
@@ -85,7 +87,7 @@ async def workers(folder: Path, store: str) -> AsyncIterator[list[Worker]]:
 async def ordeal(
     running: list[Worker], harm: Callable[[], Awaitable[None]], name: str, seconds: float = 2
 ) -> Counter[str]:
-    """Have 50 clients refresh through `harm` and judge their history; give what was answered."""
+    """Have 50 clients refresh through `harm` check their history, and return the answers."""
     clients = [Client(n, [worker.url for worker in running]) for n in range(CLIENTS)]
     await asyncio.gather(*[client.login(PASSWORD) for client in clients])
     tasks_before = [worker.state()["tasks"] for worker in running]
@@ -143,12 +145,15 @@ class Valkey:
         self.process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
-        """Begin, with what was kept."""
+        """Start the server with the data on the disk."""
+        place = ["--port", str(self.port), "--bind", "127.0.0.1", "--dir", str(self.folder)]
+        durable = ["--appendonly", "yes", "--appendfsync", "always", "--save", ""]
         self.process = subprocess.Popen(
-            [str(get_binary_path()), "--port", str(self.port), "--bind", "127.0.0.1", "--dir",
-             str(self.folder), "--appendonly", "yes", "--appendfsync", "always", "--save", ""],
-            stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-        )  # fmt: skip
+            [str(get_binary_path()), *place, *durable],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
         for _ in range(200):
             with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", self.port)):
                 return
@@ -165,7 +170,7 @@ class Valkey:
 
 @pytest.fixture
 def own_valkey(tmp_path: Path) -> Iterator[Valkey]:
-    """Give a Valkey server of this test's own."""
+    """Return a Valkey server of this test's own."""
     server = Valkey(tmp_path)
     server.start()
     yield server
@@ -264,12 +269,12 @@ async def test_sqlite_workers_are_killed(tmp_path: Path) -> None:
                 await asyncio.sleep(1)
 
         answers = await ordeal(running, harm, "SQLite")
-    assert answers["0"] > 0, "nobody noticed"
+    assert answers["0"] > 0, "no request failed"
 
 
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """Give a file system of 16 MiB."""
+    """Return a file system of 16 MiB."""
     folder = tmp_path / "small"
     folder.mkdir()
     mount = ["/bin/mount", "-t", "tmpfs", "-o", "size=16m", "tmpfs", str(folder)]
@@ -308,7 +313,7 @@ def _fill(path: Path) -> None:
 
 
 def test_the_judge_finds_what_is_forbidden() -> None:
-    """A judge that cannot say no is none: each invariant is broken once."""
+    """A check that cannot fail proves nothing: each invariant is broken once."""
 
     def history(*operations: tuple[str, float, int, int, str]) -> list[str]:
         client = Client(0, ["a", "b"])

@@ -20,7 +20,7 @@ INSTANT = st.floats(NOW, NOW + 10**6)
 
 @st.composite
 def some_settings(draw: Any, policy: Any = POLICIES) -> RenewalSettings:
-    """Draw settings of any sense."""
+    """Draw settings in their ranges."""
     lifetime = draw(st.integers(10, 3600))
     buffer = draw(st.integers(1, math.ceil(lifetime / 2) - 1))
     return RenewalSettings(
@@ -33,13 +33,11 @@ def some_settings(draw: Any, policy: Any = POLICIES) -> RenewalSettings:
 
 
 def verified(expires_at: float, own: bool = True, **claims: Any) -> Verified:
-    """Give a verified token with a session, as `decide` reads it."""
+    """Return a verified token with a session, as `decide` reads it."""
     import json
 
-    payload = {
-        "iss": "i", "exp": expires_at, "sid": "s", "jti": "t", "auth_time": NOW,
-        "session_end": NOW + 28_800,
-    } | claims  # fmt: skip
+    session = {"sid": "s", "auth_time": NOW, "session_end": NOW + 28_800}
+    payload = {"iss": "i", "exp": expires_at, "jti": "t"} | session | claims
     kept = {name: value for name, value in payload.items() if value is not ...}
     encoded = json.dumps(kept, separators=(",", ":")).encode()
     return Verified(Origin("i", "ES256", "k", own), expires_at, NOW, NOW, (), encoded, b"")
@@ -154,11 +152,13 @@ def test_r1_at_the_cap_there_is_no_successor() -> None:
 @pytest.mark.parametrize(
     "settings",
     [
-        {"lifetime": 0}, {"lifetime": 90_000}, {"buffer": 450}, {"buffer": 0}, {"buffer": -1},
-        {"max_session": 899}, {"cap_spread": 0.6}, {"hard_margin": 300}, {"hard_margin": -1},
-        {"lifetime": float("nan")}, {"buffer": "300"}, {"lifetime": True}, {"buffer": math.inf},
+        *({"lifetime": value} for value in (0, 90_000, float("nan"), True)),
+        *({"buffer": value} for value in (450, 0, -1, "300", math.inf)),
+        *({"hard_margin": value} for value in (300, -1)),
+        {"max_session": 899},
+        {"cap_spread": 0.6},
     ],
-)  # fmt: skip
+)
 def test_settings_that_cannot_work_are_refused(settings: dict[str, Any]) -> None:
     """R8: the buffer stays under half the lifetime; nothing infinite, nothing that is no number."""
     with pytest.raises(ConfigurationError):

@@ -32,7 +32,7 @@ def simulate(
     budget: RenewalBudget | None = None,
     seed: int = 1,
 ) -> tuple[list[float], int]:
-    """Give the times of all renewals after a login within `spread` seconds, and the lost sessions.
+    """Return the times of renewals after a login within `spread` seconds, and the lost sessions.
 
     Nothing is answered during `outage`; clients try again when it ends, within a second.
     """
@@ -78,7 +78,7 @@ def _push(
 
 
 def peak(renewals: list[float], start: float, end: float, window: float = 10.0) -> float:
-    """Give the most renewals in any `window` seconds of a span, as a multiple of the steady rate.
+    """Return the most renewals in any `window` seconds of a span, as a multiple of the steady rate.
 
     The window slides: fixed bins would cut a peak in two.
     """

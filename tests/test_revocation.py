@@ -51,7 +51,7 @@ async def until(holds: Callable[[], bool], seconds: float = 5) -> None:
 
 
 def token_of(clock: FakeClock, **claims: Any) -> tuple[Signer, str]:
-    """Give a signer and a token of it."""
+    """Return a signer and a token of it."""
     signer = Signer(KEY, issuer="https://own.example", audience="api", clock=clock)
     now = int(clock.now)
     said = {"sub": "alice", "sid": "s1", "jti": "j1", "iat": now, "exp": now + 900} | claims
@@ -59,7 +59,7 @@ def token_of(clock: FakeClock, **claims: Any) -> tuple[Signer, str]:
 
 
 def revocation(kind: Any, value: str, clock: FakeClock, **changes: Any) -> Revocation:
-    """Give a revocation that lasts 20 minutes."""
+    """Return a revocation that lasts 20 minutes."""
     options = {"kind": kind, "value": value, "at": clock.now, "until": clock.now + 1200}
     return Revocation(**options | changes)
 

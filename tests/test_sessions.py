@@ -33,13 +33,13 @@ class Service:
         self.verifier = Verifier.trusting(self.signer, is_revoked=self.is_revoked, clock=clock)
 
     def told(self, kind: type[Any]) -> list[Any]:
-        """Give the events of one kind."""
+        """Return the events of one kind."""
         return [event for event in self.events if isinstance(event, kind)]
 
 
 @pytest.fixture
 async def service(clock: FakeClock) -> AsyncIterator[Service]:
-    """Give a running service on the memory store."""
+    """Return a running service on the memory store."""
     service = Service(clock)
     await service.sessions.start()
     yield service
@@ -268,7 +268,7 @@ async def test_r3_the_application_is_asked_at_every_refresh(clock: FakeClock) ->
 
 
 async def test_a_waiter_that_leaves_does_not_stop_the_others(service: Service) -> None:
-    """The flight is nobody's; the successor is not lost with the first request."""
+    """The successor is not lost when the first of several requests is cancelled."""
     pair = await service.sessions.sign_in("alice")
     tasks = [asyncio.create_task(service.sessions.refresh(pair.refresh_token)) for _ in range(4)]
     await asyncio.sleep(0)

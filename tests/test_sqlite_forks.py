@@ -85,7 +85,7 @@ async def test_an_error_names_the_file_and_the_right_of_its_folder(tmp_path: Pat
     assert f"the folder {tmp_path}/no cannot be used: No such file or directory" in str(
         caught.value
     )
-    sealed = SQLiteStore("/proc/s.db")  # nobody can make a file there
+    sealed = SQLiteStore("/proc/s.db")  # no file can be created there
     with pytest.raises(Unavailable, match=r"SQLite file /proc/s\.db: .*folder /proc has mode 0555"):
         await sealed.start()
     await sealed.close()

@@ -30,7 +30,7 @@ RULES = SessionSettings()
 
 
 def record(subject: str | None = None, **changes: Any) -> SessionRecord:
-    """Give a new session of a subject that no other test has."""
+    """Return a new session of a subject that no other test has."""
     subject = subject or f"user-{secrets.token_hex(6)}"
     started_at = changes.pop("started_at", float(int(NOW)))
     return SessionRecord(
@@ -56,8 +56,8 @@ async def test_what_is_kept_is_what_was_given(store: SessionStore) -> None:
         assert await store.create(row, 20) == []
     assert await store.get(row.session_id) == row
     assert await store.live(row.subject, NOW) == [row]
-    assert await store.get(new_session_id("nobody")) is None
-    assert await store.live("nobody", NOW) == []
+    assert await store.get(new_session_id("unknown")) is None
+    assert await store.live("unknown", NOW) == []
 
 
 async def test_a_new_session_never_overwrites_one(store: SessionStore) -> None:
@@ -198,7 +198,7 @@ async def test_d2_two_processes_agree(make_store: Callable[[], SessionStore]) ->
 
 async def test_an_unknown_session_is_unknown(store: SessionStore) -> None:
     """Nothing is made by asking for it."""
-    name = new_session_id("nobody")
+    name = new_session_id("unknown")
     assert (await store.present(name, 0, NOW, RULES)).kind == "unknown"
     assert not await store.revoke(name, NOW, "admin")
     assert await store.get(name) is None
@@ -218,7 +218,7 @@ async def test_revoking_is_for_good_and_says_who_was_first(store: SessionStore) 
 
 
 async def test_all_of_a_subject_but_one(store: SessionStore) -> None:
-    """Logout everywhere else; other people's sessions stay."""
+    """Logout everywhere else; sessions of other subjects stay."""
     rows = [record("same-" + secrets.token_hex(4)) for _ in range(1)]
     rows += [record(rows[0].subject, started_at=rows[0].started_at + n) for n in (1, 2)]
     other = record()
@@ -255,7 +255,7 @@ async def test_live_sessions_are_those_not_over(store: SessionStore) -> None:
 
 
 def revocation(kind: Any = "session", **changes: Any) -> Revocation:
-    """Give a revocation of something new."""
+    """Return a revocation of a value that no other test uses."""
     value = secrets.token_hex(8)
     return Revocation(kind=kind, **{"value": value, "at": NOW, "until": NOW + 1200} | changes)
 
@@ -315,7 +315,7 @@ async def test_a_follower_is_told_when_there_is_nothing(store: SessionStore) -> 
 
 
 async def test_what_is_over_is_forgotten_bit_by_bit(store: SessionStore) -> None:
-    """Purging is bounded, and takes nobody who lives."""
+    """A purge is bounded, and deletes no live session."""
     past = time.time() - 10  # Valkey forgets by its own clock
     old = [record(ends_at=past, expires_at=past) for _ in range(3)]
     alive = record()
