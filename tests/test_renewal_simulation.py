@@ -78,9 +78,9 @@ def _push(
 
 
 def peak(renewals: list[float], start: float, end: float, window: float = 10.0) -> float:
-    """Return the most renewals in any `window` seconds of a span, as a multiple of the steady rate.
+    """Return the storm factor of a span, by a formula of its own: an oracle.
 
-    The window slides: fixed bins would cut a peak in two.
+    The window slides, as fixed bins would divide a peak.
     """
     inside = [at for at in renewals if start <= at < end]
     most = 0
