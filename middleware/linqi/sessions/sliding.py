@@ -9,12 +9,12 @@ import time
 from collections.abc import Awaitable, Callable, Generator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any, ClassVar, Final, TypeAlias
+from typing import Any, Final, TypeAlias
 
 from cachetools import TTLCache
 
 from linqi._callbacks import invoke, unexpected_answer
-from linqi._ranges import Range, Ranges, range_faults
+from linqi._ranges import range_faults
 from linqi._single_flight import SingleFlight
 from linqi.errors import (
     ApplicationFault,
@@ -104,18 +104,28 @@ class RenewalCounts:
 class SlidingRenewal:
     """Starts sessions and makes the successors of their near-expiry tokens.
 
-    All requests that present one token within one period share one successor: a single flight
-    while it is signed, then a memo of `memo_seconds` (at most `memo_entries` tokens).
-    `sign_off_loop` signs in threads; None does so for RSA, whose signature takes longer than a
-    request. `is_revoked` is asked again before every successor is handed out, even for a token
-    whose verification was cached (R5). `on_issue` hears of every new token: pass
-    ``verifier.cache_issued`` so that its first use is a cache hit.
-    """
+    All requests that present one token share one successor: a single flight while it is signed,
+    then a memo.
 
-    RANGES: ClassVar[Ranges] = {
-        "memo_seconds": Range(0, 3600, "seconds", is_above=True),
-        "memo_entries": Range(1, 100_000_000, is_whole=True),
-    }
+    Args:
+        signer: Signs the tokens.
+        settings: How sessions slide.
+        budget: Limits renewals per second; None is no limit.
+        authorize: Called once per successor.
+        is_revoked: Called again before every successor is returned, even for a token whose
+            verification was cached (R5).
+        on_issue: Receives every new token: pass ``verifier.cache_issued`` so that its first use is
+            a cache hit.
+        sign_off_loop: Whether to sign in threads. None does so for RSA, whose signature takes
+            longer than a request.
+        memo_seconds: How long a successor is remembered; above 0 to 3,600 s.
+        memo_entries: How many successors are remembered.
+        clock: Returns Unix seconds.
+
+    Raises:
+        ConfigurationError: A number is out of range.
+
+    """
 
     def __init__(
         self,
