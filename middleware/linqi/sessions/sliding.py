@@ -9,12 +9,12 @@ import time
 from collections.abc import Awaitable, Callable, Generator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any, Final, TypeAlias
+from typing import Any, ClassVar, Final, TypeAlias
 
 from cachetools import TTLCache
 
 from linqi._callbacks import invoke, unexpected_answer
-from linqi._ranges import range_faults
+from linqi._ranges import Range, Ranges, range_faults
 from linqi._single_flight import SingleFlight
 from linqi.errors import (
     ApplicationFault,
@@ -126,6 +126,11 @@ class SlidingRenewal:
         ConfigurationError: A number is out of range.
 
     """
+
+    RANGES: ClassVar[Ranges] = {
+        "memo_seconds": Range(0, 3600, "seconds", is_above=True),
+        "memo_entries": Range(1, 100_000_000, is_whole=True),
+    }
 
     def __init__(
         self,
