@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import configparser
+import contextlib
 import json
+import os
 import re
+import socketserver
 import subprocess
 import sys
+import threading
 import tomllib
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -16,6 +22,8 @@ import pytest
 from linqi_bench.budgets import BudgetLimit, BudgetLimitKind, Budgets
 from linqi_bench.comparison import compare
 from linqi_bench.figures import Figure
+from linqi_bench.load import HttpLoad
+from linqi_bench.pytest_run import SUITES
 from linqi_bench.recorder import Recorder
 from linqi_bench.report import noise_of
 from linqi_bench.result_page import result_page
@@ -90,13 +98,14 @@ def test_quick_calls_are_timed_in_batches(took_ns: int, calls: int) -> None:
 
 def test_budget_that_is_not_met_yet_fails_above_its_own_value() -> None:
     """It reads over up to that value, and broken beyond it; others keep the clear margin."""
-    raw = {"clear_margin": 2.0, "yardstick_us": 1.0, "over": {"a.*": 10.0, "b.x": 10.0},
-           "unmet": {"a.*": 50.0}}  # fmt: skip
+    over, unmet = {"a.*": 10.0, "b.x": 10.0}, {"a.*": 50.0}
+    raw = {"clear_margin": 2.0, "yardstick_us": 1.0, "over": over, "unmet": unmet}
     budgets = Budgets(raw, 2.0)
     limits = [budgets.limit_of(name, "us") for name in ("a.x", "b.x")]
     assert limits == [
-        BudgetLimit(kind="over", most=20.0, fails_above=100.0), BudgetLimit(kind="over", most=20.0)
-    ]  # fmt: skip
+        BudgetLimit(kind="over", most=20.0, fails_above=100.0),
+        BudgetLimit(kind="over", most=20.0),
+    ]
     for level, verdict in ((15.0, "within"), (90.0, "over"), (101.0, "broken")):
         sample = _sample(level, level, level)
         figure = replace(_figure(sample, None), over=sample, limit=limits[0])
@@ -233,8 +242,8 @@ def _result(median: float, *, half: float = 0.1, **members: Any) -> Result:
     low = median - half
     value = replace(_sample(low, median, median + half), spread=0.01)
     figure = Figure(id="cache.hit", name="hit", unit="us", value=value)
-    machine = {"processor": "p", "taken_at": "t", "libraries": {}, "cpus": 2, "system": "s",
-               "load_1_minute": 0.1, "python": "py", "openssl": "o"}  # fmt: skip
+    names = ("processor", "taken_at", "system", "python", "openssl")
+    machine = dict.fromkeys(names, "s") | {"libraries": {}, "cpus": 2, "load_1_minute": 0.1}
     return Result(figures=[figure.as_json()], machine=machine, **members)
 
 
@@ -400,3 +409,76 @@ def test_soak_grows_by_no_object() -> None:
     first, last = readings[1], readings[-1]
     assert abs(last.objects - first.objects) < 200
     assert last.resident_bytes - first.resident_bytes < 8_000_000
+
+
+def test_suites_run_as_ordinary_benchmarks(tmp_path: Path) -> None:
+    """pytest-benchmark reports the figures that it takes, and leaves out those timed in pairs."""
+    command = [sys.executable, "-m", "pytest", "bench", "-q", "-p", "no:cacheprovider"]
+    options = ["--benchmark-only", "-k", "test_judge or test_refreshing_auth"]
+    quick = ["--benchmark-max-time=0.1", f"--benchmark-storage={tmp_path}", "--benchmark-autosave"]
+    file = tmp_path / "out.json"
+    first, second = (
+        subprocess.run(
+            [*command, *options, *quick, f"--benchmark-json={file}", *more],
+            cwd=ROOT,
+            env={name: value for name, value in os.environ.items() if "XDIST" not in name},
+            capture_output=True,
+            text=True,
+            timeout=60,
+        )
+        for more in ([], ["--benchmark-compare"])
+    )
+    assert "1 passed, 2 skipped" in first.stdout, first.stdout + first.stderr
+    assert "client.judge: blocks of 500 calls" in first.stdout
+    assert "test_judge (0001_" in second.stdout, second.stdout + second.stderr
+    (found,) = json.loads(file.read_text())["benchmarks"]
+    assert found["extra_info"] == {"figure": "client.judge", "calls_per_round": 500}
+    assert 0 < found["stats"]["median"] / 500 < 1e-4
+
+
+def test_pytest_collects_the_suites_that_linqi_bench_runs() -> None:
+    """The list of ``bench/pytest.ini`` is that of `SUITES`."""
+    settings = configparser.ConfigParser()
+    settings.read(ROOT / "bench" / "pytest.ini")
+    assert settings["pytest"]["python_files"].split() == [f"{name}.py" for name in SUITES]
+
+
+class _ClosingHandler(socketserver.BaseRequestHandler):
+    """Closes each connection after three requests."""
+
+    requests = 3
+
+    def handle(self) -> None:
+        for _ in range(self.requests):
+            if self.request.recv(4096):
+                self.request.sendall(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n{}")
+
+
+class _SilentHandler(_ClosingHandler):
+    """Closes each connection at once."""
+
+    requests = 0
+
+
+@contextlib.contextmanager
+def _load_of(handler: type[_ClosingHandler]) -> Iterator[Callable[[], float]]:
+    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), handler) as server:
+        server.daemon_threads = True
+        threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
+        load = HttpLoad(["token"])
+        yield lambda: load.send(server.server_address[1], 1)
+        load.close()
+        server.shutdown()
+
+
+def test_load_opens_a_connection_again_that_the_server_closed() -> None:
+    """A keep-alive that ends between two requests does not end the run."""
+    with _load_of(_ClosingHandler) as send:
+        assert all(send() > 0 for _ in range(10))
+
+
+def test_load_ends_when_a_server_never_responds() -> None:
+    """A connection is opened again three times, not for ever."""
+    closed = pytest.raises(ConnectionError, match="closed the connection before")
+    with _load_of(_SilentHandler) as send, closed:
+        send()

@@ -40,7 +40,7 @@ def test_judge(recorder: Recorder, benchmark: Any) -> None:
         for _ in range(_CALLS):
             judge(held, time.time(), time.monotonic())
 
-    sample = run_block(benchmark, look, _CALLS)
+    sample = run_block(benchmark, "client.judge", look, _CALLS)
     assert judge(held, time.time(), time.monotonic()) == "fresh"
     recorder.add(
         Figure(

@@ -27,7 +27,7 @@ _SLACK_BYTES = 8_000_000
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Declare the command's options."""
     add = parser.add_argument
-    add("--quick", action="store_true", help="fewer figures, within 60 s (10 min otherwise)")
+    add("--quick", action="store_true", help="fewer figures, within 2 min (10 min otherwise)")
     add("--only", metavar="WORDS", help="only the tests whose names match, as pytest's -k")
     add("--config", type=Path, metavar="FILE", help="default: linqi.toml, where there is one")
     add(

@@ -37,7 +37,7 @@ def test_known_kid(recorder: Recorder, benchmark: Any) -> None:
         for _ in range(_LOOKUPS):
             find("ES256", "known")
 
-    sample = run_block(benchmark, look_up, _LOOKUPS)
+    sample = run_block(benchmark, "keys.known", look_up, _LOOKUPS)
     (raw,) = time_in_turn([look_up_given], _LOOKUPS, recorder.seconds / 4)
     recorder.add(
         Figure(
@@ -63,7 +63,7 @@ def test_unknown_kid(recorder: Recorder, benchmark: Any) -> None:
             with contextlib.suppress(StopIteration):  # it waits for nothing
                 remote.fetch_for("ES256", "made-up").send(None)
 
-    sample = run_block(benchmark, look_up, _LOOKUPS)
+    sample = run_block(benchmark, "keys.unknown", look_up, _LOOKUPS)
     assert remote.state().refused_kids >= _LOOKUPS
     recorder.add(Figure(id="keys.unknown", name="unknown kid refused", unit="us", value=sample))
 
@@ -99,7 +99,7 @@ def test_reading_sets(recorder: Recorder, benchmark: Any) -> None:
         with contextlib.suppress(Exception):
             read_published(body, ["ES256"], _KEYS)
 
-    sample = run_block(benchmark, lambda: read(ordinary), 1)
+    sample = run_block(benchmark, "keys.read", lambda: read(ordinary), 1)
     (slow,) = time_in_turn([lambda: read(hostile)], 1, recorder.seconds / 4)
     for figure_id, name, found in (
         ("keys.read", "reading a set of 64 keys", sample),

@@ -31,7 +31,7 @@ def test_decision_on_fresh_token(recorder: Recorder, benchmark: Any) -> None:
         for verified in fresh:
             decide(verified, now)
 
-    sample = run_block(benchmark, block, _TOKENS)
+    sample = run_block(benchmark, "renewal.decision", block, _TOKENS)
     recorder.add(
         Figure(
             id="renewal.decision",

@@ -98,12 +98,12 @@ def _guarded(key: Key, cache_entries: int) -> Any:
 
 
 def _chosen() -> Any:
-    wish = json.loads(os.environ.get("LINQI_BENCH_APP", "{}"))
-    match wish.get("app", "bare"):
+    options = json.loads(os.environ.get("LINQI_BENCH_APP", "{}"))
+    match options.get("app", "bare"):
         case "guarded":
-            inner = _guarded(Key.from_jwk(wish["key"]), wish["cache_entries"])
+            inner = _guarded(Key.from_jwk(options["key"]), options["cache_entries"])
         case "checking":
-            inner = _checking(wish["name"])
+            inner = _checking(options["name"])
         case "hashing":
             inner = _hashing()
         case _:

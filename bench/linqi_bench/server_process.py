@@ -1,4 +1,4 @@
-"""Servers and the load generator as processes of their own, ended when the measurement is over."""
+"""Servers under test and their load generator, each a process that ends with the measurement."""
 
 from __future__ import annotations
 
@@ -18,29 +18,41 @@ __all__ = ["SERVERS", "LoadProcess", "cpu_microseconds", "is_installed", "served
 
 _APP: Final = "linqi_bench.served_app:app"
 _START_SECONDS: Final = 20.0
+_KEEP_ALIVE_SECONDS: Final = 60
+"""Longer than a busy machine takes between two blocks; the default of 5 s is not."""
 SERVERS: Final = {
-    "uvicorn": ["uvicorn", _APP, "--host", "127.0.0.1", "--port", "{port}", "--no-access-log",
-                "--log-level", "warning"],
-    "granian": ["granian", "--interface", "asgi", "--host", "127.0.0.1", "--port", "{port}",
-                "--workers", "1", "--no-log", _APP],
-    "hypercorn": ["hypercorn", "--bind", "127.0.0.1:{port}", "--worker-class", "{loop}",
-                  "--workers", "0", "--log-level", "warning", _APP],
-}  # fmt: skip
-"""How each server is started with one worker; those that are installed are measured."""
+    "uvicorn": f"uvicorn {_APP} --host 127.0.0.1 --port {{port}} --no-access-log"
+    f" --log-level warning --timeout-keep-alive {_KEEP_ALIVE_SECONDS}",
+    "granian": "granian --interface asgi --host 127.0.0.1 --port {port} --workers 1 --no-log"
+    f" {_APP}",
+    "hypercorn": "hypercorn --bind 127.0.0.1:{port} --worker-class {loop} --workers 0"
+    f" --log-level warning --keep-alive {_KEEP_ALIVE_SECONDS} {_APP}",
+}
+"""The command line of each server with one worker; those that are installed are measured."""
 
 
 def is_installed(server: str) -> bool:
-    """Tell whether `server` is installed."""
+    """Return whether `server` is installed."""
     return importlib.util.find_spec(server) is not None
 
 
 @contextmanager
-def served(server: str, wish: dict[str, Any]) -> Iterator[int]:
-    """Give the port of a server that runs the application of `wish`; an empty one is bare."""
+def served(server: str, app: dict[str, Any]) -> Iterator[int]:
+    """Run `server` with an application of `linqi_bench.served_app`, and yield its port.
+
+    Args:
+        server: A key of `SERVERS`.
+        app: The options of the application; empty for the bare one.
+
+    Raises:
+        RuntimeError: The server ended before it responded.
+        TimeoutError: It did not respond within 20 s.
+
+    """
     port = _free_port()
     loop = "uvloop" if importlib.util.find_spec("uvloop") else "asyncio"
-    command = [part.format(port=port, loop=loop) for part in SERVERS[server]]
-    environment = {**os.environ, "LINQI_BENCH_APP": json.dumps(wish)}
+    command = SERVERS[server].format(port=port, loop=loop).split()
+    environment = {**os.environ, "LINQI_BENCH_APP": json.dumps(app)}
     process = subprocess.Popen(
         [sys.executable, "-m", *command],
         env=environment,
@@ -62,7 +74,7 @@ def served(server: str, wish: dict[str, Any]) -> Iterator[int]:
 
 
 def cpu_microseconds(port: int) -> float:
-    """Give the CPU time that the server's process has used, as it says itself."""
+    """Return the CPU time in microseconds that the server's process reports for itself."""
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
     try:
         connection.request("GET", "/cpu")
@@ -72,7 +84,7 @@ def cpu_microseconds(port: int) -> float:
 
 
 class LoadProcess:
-    """A process that sends requests with `tokens`, so that it takes no CPU time of the server's."""
+    """The load generator (`linqi_bench.load`) in a process with CPU time of its own."""
 
     def __init__(self, tokens: list[bytes]) -> None:
         self._process = subprocess.Popen(
@@ -98,17 +110,17 @@ class LoadProcess:
         self._process.stdout.close()
 
     def send(self, port: int, requests: int) -> float:
-        """Send `requests` to `port`; give the seconds that it took."""
+        """Send `requests` to `port`, and return the seconds that it took."""
         self._write({"port": port, "requests": requests})
         assert self._process.stdout is not None
         line = self._process.stdout.readline()
         if not line:
-            raise RuntimeError("the load generator ended; its fault stands above")
+            raise RuntimeError("the load generator ended; its error is printed above")
         return float(json.loads(line)["seconds"])
 
-    def _write(self, order: dict[str, Any]) -> None:
+    def _write(self, command: dict[str, Any]) -> None:
         assert self._process.stdin is not None
-        self._process.stdin.write(json.dumps(order) + "\n")
+        self._process.stdin.write(json.dumps(command) + "\n")
         self._process.stdin.flush()
 
 
@@ -124,7 +136,7 @@ def _wait(process: subprocess.Popen[str], port: int) -> None:
             time.sleep(0.05)
         else:
             return
-    raise TimeoutError(f"the server did not answer within {_START_SECONDS:g} s")
+    raise TimeoutError(f"the server did not respond within {_START_SECONDS:g} s")
 
 
 def _free_port() -> int:

@@ -33,7 +33,7 @@ def test_forged_refresh_token(recorder: Recorder, benchmark: Any) -> None:
             with contextlib.suppress(RefreshRefused):
                 tokens.check(forged)
 
-    sample = run_block(benchmark, refuse, _CALLS)
+    sample = run_block(benchmark, "sessions.forged", refuse, _CALLS)
     recorder.add(
         Figure(
             id="sessions.forged",

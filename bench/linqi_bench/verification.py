@@ -38,7 +38,7 @@ def test_garbage_refused(recorder: Recorder, benchmark: Any) -> None:
     """Tokens that are wrong in form or names, so that no signature needs checking."""
     case = Case.of("ES256")
     block = refusing(case.verifier(VerifiedCache()).verify, garbage_like(case.tokens(1)[0]) * 8)
-    sample = run_block(benchmark, block, 64)
+    sample = run_block(benchmark, "verify.garbage", block, 64)
     recorder.add(
         Figure(
             id="verify.garbage",
