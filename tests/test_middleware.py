@@ -430,7 +430,7 @@ async def test_h8_everything_but_the_start_passes_as_the_same_object(clock: Fake
         {"type": "http.response.body", "body": b"a", "more_body": True},
         {"type": "http.response.trailers", "headers": [], "more_trailers": False},
         {"type": "http.response.start", "status": 200, "headers": []},
-        {"type": "somebody.elses", "x": 1},
+        {"type": "another.extension", "x": 1},
     ]
 
     async def app(scope: Any, receive: Any, send: Any) -> None:

@@ -194,8 +194,8 @@ async def test_hostile_bodies_are_refused_by_name(
 async def test_a_wrong_password_is_an_invalid_grant(site: Site) -> None:
     """RFC 6749, section 5.2; the response does not show which users exist."""
     wrong = await site.login(password="wrong")
-    nobody = await site.login(username="nobody")
-    assert (wrong.status, wrong.json) == (nobody.status, nobody.json)
+    unknown = await site.login(username="nobody")
+    assert (wrong.status, wrong.json) == (unknown.status, unknown.json)
     assert (wrong.status, wrong.json["error"]) == (400, "invalid_grant")
 
 
@@ -446,7 +446,7 @@ async def test_d6_a_token_without_jti_is_revoked_by_its_session(
 async def test_d6_a_token_that_no_revocation_can_name_is_answered_400(
     site: Site, clock: FakeClock
 ) -> None:
-    """RFC 7009, 2.2.1: the client must not believe that it was revoked."""
+    """RFC 7009, 2.2.1: the client must learn that the token was not revoked."""
     now = int(clock.now)
     token = site.sessions.signer.sign({"sub": "alice", "iat": now, "exp": now + 60})
     answer = await site.post("/revoke", {"token": token})
