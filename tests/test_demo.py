@@ -1,4 +1,4 @@
-"""The main job, run for real with a short life."""
+"""The demo, on real servers with a short lifetime."""
 
 import subprocess
 import sys
@@ -8,14 +8,19 @@ import pytest
 from linqi.cli import main
 
 
+def demo(*arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run ``linqi demo``."""
+    command = [sys.executable, "-m", "linqi", "demo", *arguments]
+    return subprocess.run(command, capture_output=True, text=True, timeout=90)
+
+
 @pytest.mark.parametrize("alg", ["ES256", "RS256"])
 def test_the_demo_renews_and_proves_it(alg: str) -> None:
-    """Eight seconds on a 4 s lifetime: renewals, one signature each, no 401, the copy refused."""
-    done = subprocess.run(
-        [sys.executable, "-m", "linqi", "demo", "--seconds", "8", "--lifetime-seconds", "4",
-         "--buffer-seconds", "1.8", "--alg", alg, "--storm-seconds", "0"],
-        capture_output=True, text=True, timeout=90,
-    )  # fmt: skip
+    """In 8 s with a lifetime of 4 s each renewal has one signature, and no request gets 401."""
+    done = demo(
+        *("--seconds", "8", "--lifetime-seconds", "4", "--buffer-seconds", "1.8"),
+        *("--alg", alg, "--storm-seconds", "0"),
+    )
     assert done.returncode == 0, done.stdout + done.stderr
     assert "successor adopted" in done.stdout
     assert "FAILED" not in done.stdout
@@ -25,11 +30,7 @@ def test_the_demo_renews_and_proves_it(alg: str) -> None:
 
 def test_a_demo_whose_server_cannot_start_says_why() -> None:
     """The end of the server's output is shown, and the exit code is 1."""
-    done = subprocess.run(
-        [sys.executable, "-m", "linqi", "demo", "--lifetime-seconds", "0.5",
-         "--buffer-seconds", "0.2"],
-        capture_output=True, text=True, timeout=60,
-    )  # fmt: skip
+    done = demo("--lifetime-seconds", "0.5", "--buffer-seconds", "0.2")
     assert done.returncode == 1
     assert "lifetime is 0.5 s" in done.stdout
 

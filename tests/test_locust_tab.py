@@ -1,4 +1,4 @@
-"""The storm's tab in Locust's own page: what it shows, where, and only on loopback."""
+"""The storm's tab in Locust's web page, which exists on loopback only."""
 
 import contextlib
 import json
@@ -26,7 +26,7 @@ EVIL = "<img src=x onerror=alert(1)>"
 
 
 def three_seconds() -> LoadTotals:
-    """Give the counts of three seconds."""
+    """Return the counts of three seconds."""
     recorder, totals = LoadRecorder(), LoadTotals()
     for intended in (0.1, 0.2, 1.5, 1.6, 1.7, 2.5):
         recorder.record(intended, "ok", 0.004, 0.005)
@@ -39,7 +39,7 @@ def three_seconds() -> LoadTotals:
 
 
 def test_live_figures_are_of_the_last_whole_second() -> None:
-    """The second that still goes on is not shown, as it would always be too low."""
+    """The incomplete second is not shown, because its counts are too low."""
     live = live_figures(three_seconds())
     assert live is not None
     assert (live.second, live.requests, live.renewals, live.unanswered) == (1, 4, 3, 1)
@@ -48,8 +48,8 @@ def test_live_figures_are_of_the_last_whole_second() -> None:
     assert live_figures(LoadTotals()) is None
 
 
-def test_a_second_is_whole_when_every_generator_has_told_of_a_later_one() -> None:
-    """Else the figures would fall whenever one generator reports late."""
+def test_a_second_is_complete_when_every_generator_has_reported_a_later_one() -> None:
+    """Otherwise the figures would drop whenever one generator reports late."""
     recorders, totals = [LoadRecorder(0), LoadRecorder(1)], LoadTotals()
     for second in range(6):
         for recorder in recorders:
@@ -64,16 +64,13 @@ def test_a_second_is_whole_when_every_generator_has_told_of_a_later_one() -> Non
 
 
 def in_a_process(program: str) -> str:
-    """Give what `program` prints: Locust changes the process that imports it."""
-    done = subprocess.run(
-        [sys.executable, "-W", "ignore", "-c", program],
-        capture_output=True, text=True, timeout=60, check=True,
-    )  # fmt: skip
-    return done.stdout
+    """Return the output of `program` in a process of its own, as Locust patches its process."""
+    command = [sys.executable, "-W", "ignore", "-c", program]
+    return subprocess.run(command, capture_output=True, text=True, timeout=60, check=True).stdout
 
 
 def test_there_is_no_tab_beyond_loopback() -> None:
-    """An unset host becomes loopback; on another one there is no tab and nothing is told."""
+    """An unset host becomes loopback; another host gets neither a tab nor its figures."""
     program = """
 from locust.env import Environment
 from locust.web import WebUI
@@ -94,7 +91,7 @@ for host in ("", "127.0.0.1", "localhost", "::1", "0.0.0.0", "192.0.2.1", "storm
 
 
 def test_the_rows_are_plain_text_of_the_run() -> None:
-    """Before, during and after a run the tab has rows of three texts each."""
+    """Before, during and after a run every row consists of three texts."""
     storm = Path(__file__).parent / "storms" / "void.json"
     program = f"""
 import json, pathlib
@@ -121,7 +118,7 @@ print(json.dumps([waiting_rows(), live_rows(three_seconds(), load), final_rows(r
 
 @contextlib.contextmanager
 def in_the_background(program: str) -> Iterator[None]:
-    """Run `program` while the context lasts."""
+    """Run `program` during the context."""
     process = subprocess.Popen([sys.executable, "-W", "ignore", "-c", program])
     try:
         yield
@@ -131,14 +128,14 @@ def in_the_background(program: str) -> Iterator[None]:
 
 
 def free_port() -> int:
-    """Give a port that nobody listens on."""
+    """Return a free port."""
     with socket.create_server(("127.0.0.1", 0)) as found:
         return int(found.getsockname()[1])
 
 
 @contextlib.contextmanager
 def locust(folder: Path, *arguments: str) -> Iterator[tuple[str, subprocess.Popen[str]]]:
-    """Run Locust with its page; give the page's address."""
+    """Run Locust with its page; yield the page's address and the process."""
     port = free_port()
     with (folder / "locust.log").open("w") as log:
         process = subprocess.Popen(
@@ -173,7 +170,7 @@ def locust(folder: Path, *arguments: str) -> Iterator[tuple[str, subprocess.Pope
 
 
 async def test_the_tab_shows_the_storm_in_chromium(tmp_path: Path) -> None:
-    """A real ``locust -f`` page: figures while the storm goes on, then its verdict."""
+    """A real ``locust -f`` page shows figures during the storm and then its verdict."""
     KeySet([Key.generate("ES256")]).save(tmp_path / "key.json")
     spec = AppSpec(kind="sliding", lifetime=8, buffer=3, jwks=str(tmp_path / "key.json"), workers=1)
     output = tmp_path / "storm.json"
@@ -202,8 +199,8 @@ async def test_the_tab_shows_the_storm_in_chromium(tmp_path: Path) -> None:
         assert process.poll() is None
         assert output.with_suffix(".html").read_text().startswith("<!doctype html>")
         run = load_run(output)
-        told = httpx2.get(f"{url}/stats/requests").json()["extended_stats"][0]["data"]
-        assert told[0] == {"what": "verdict", "seen": run.verdict, "wanted": ""}
+        rows = httpx2.get(f"{url}/stats/requests").json()["extended_stats"][0]["data"]
+        assert rows[0] == {"what": "verdict", "seen": run.verdict, "wanted": ""}
 
 
 async def test_a_hostile_text_stays_text_in_the_tab() -> None:

@@ -1,4 +1,4 @@
-"""The report of a storm: what it says, what it never does, and that it opens anywhere."""
+"""The report of a storm: its content, its safety, and that it opens offline."""
 
 import re
 from dataclasses import replace
@@ -40,7 +40,7 @@ EVIL = "</style></svg><script>alert(1)</script><img src=x onerror=alert(2)>\" on
 
 
 class Texts(HTMLParser):
-    """Collects what a reader sees, the cells of every table, and every tag."""
+    """Collects the headings, the cells of every table, and every tag."""
 
     def __init__(self, html: str) -> None:
         super().__init__()
@@ -52,7 +52,7 @@ class Texts(HTMLParser):
         self.feed(html)
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        """Note a tag, and begin a row, a cell or a heading."""
+        """Record a tag, and begin a row, a cell or a heading."""
         self.tags.add(tag)
         self.attributes |= {name for name, _ in attrs}
         if tag == "tr":
@@ -77,19 +77,19 @@ class Texts(HTMLParser):
             self.rows[-1][-1] += data
 
     def row(self, first: str) -> list[str]:
-        """Give the cells after the one that says `first`."""
+        """Return the cells after the first one, of the row that begins with `first`."""
         return next(row[1:] for row in self.rows if row and row[0] == first)
 
 
 def full() -> StormRun:
-    """Give a run of everything: the engine's, valid, beside a store and with a budget."""
+    """Return a valid run with every figure, store calls and a budget included."""
     run = load_run(STORMS / "plain.json")
     seconds = tuple(replace(s, store_calls=3, budget_queue=2) for s in run.timeline)
     return replace(run, timeline=seconds)
 
 
 def nearly_empty() -> StormRun:
-    """Give a run in which nothing was sent."""
+    """Return a run without any request."""
     run = load_run(STORMS / "grid.json")
     none = Spectrum(count=0, mean_ms=0, max_ms=0, percentiles=(), values_ms=(), hdr="")
     return replace(
@@ -113,7 +113,7 @@ def nearly_empty() -> StormRun:
 
 
 def hostile() -> StormRun:
-    """Give a run in which every text, and every key of a mapping, wants to become markup."""
+    """Return a run in which every text and every key of a mapping contains markup."""
 
     def spoil(value: Any) -> Any:
         if isinstance(value, str):
@@ -142,14 +142,14 @@ RUNS = {"full": full, "empty": nearly_empty, "hostile": hostile}
 
 @pytest.mark.parametrize("name", RUNS)
 def test_every_section_is_there_in_its_order(name: str) -> None:
-    """A run without figures has the same sections; each then says why it is empty."""
+    """A run without figures has the same sections; each says why it is empty."""
     assert tuple(Texts(render_report(RUNS[name]())).headings) == HEADINGS
     compared = Texts(render_report(RUNS[name](), full())).headings
     assert compared[0] == "Comparison with the earlier run"
 
 
 def test_a_full_run_draws_every_chart_and_an_empty_one_none() -> None:
-    """Nothing is drawn of what is not known, and nothing known is left out."""
+    """Known figures are drawn, and only those."""
     html = render_report(full())
     assert html.count("<svg") == 16
     for caption in ("Renewals", "Event-loop lag", "Store round trips", "deferred by the budget"):
@@ -179,7 +179,7 @@ def test_hostile_names_are_text() -> None:
 
 
 def test_the_tables_show_the_figures_of_the_json() -> None:
-    """What is read in the report is what the tuner reads in the file."""
+    """The report shows the same figures that the tuner reads in the file."""
     run = full()
     seen = Texts(render_report(run))
     for check in run.checks:
@@ -201,7 +201,7 @@ def test_the_tables_show_the_figures_of_the_json() -> None:
 
 
 def test_the_strip_says_the_verdict_first() -> None:
-    """Passed, failed, void and shown-to-compare cannot be mistaken for one another."""
+    """Passed, failed, void and comparison runs have different words."""
     run = full()
     judged = [check for check in run.checks if check.limit is not None]
     broken = [replace(check, seen=1, passed=False) for check in judged[:3]]
@@ -218,7 +218,7 @@ def test_the_strip_says_the_verdict_first() -> None:
 
 
 def test_a_void_run_is_neither_green_nor_red() -> None:
-    """No figure of a run that says nothing is coloured as if it had been judged."""
+    """No figure of a void run is coloured as passed or failed."""
     void = load_run(STORMS / "void.json")
     html = render_report(void)
     assert not re.search(r'class="card (ok|warn|bad)"', html)
@@ -229,7 +229,7 @@ def test_a_void_run_is_neither_green_nor_red() -> None:
 
 
 def test_every_invariant_has_a_remedy() -> None:
-    """Whatever can be red, the report says what to do about it."""
+    """The report has a recommended step for every invariant that can break."""
     facts = RunFacts(signatures=1, signed_twice=0, families_killed=0, issuer_requests=1)
     names = {
         check.name
@@ -240,12 +240,12 @@ def test_every_invariant_has_a_remedy() -> None:
 
 
 def test_the_sentence_tells_a_storm_from_chance() -> None:
-    """Below the noise floor there is no storm, whatever the factor."""
+    """A factor below the level of chance is no storm."""
     run = full()
     peak = run.peaks[0]
     assert (
-        f"{peak.factor:.1f} times the lowest possible rate: a storm, as chance alone reaches"
-        f" {peak.noise95:.1f}" in outcome_sentence(run)
+        f"{peak.factor:.1f} times the lowest possible rate, a storm (chance alone reaches"
+        f" {peak.noise95:.1f})" in outcome_sentence(run)
     )
     assert any('policy = "grid"' in step for step in next_steps(run))
     calm = replace(run, peaks=tuple(replace(peak, factor=2.0) for peak in run.peaks))
@@ -257,7 +257,7 @@ def test_the_sentence_tells_a_storm_from_chance() -> None:
 
 
 def test_lost_sessions_are_counted_with_their_cause() -> None:
-    """Sessions out by force are told apart from those that the buffer lost."""
+    """Forced logouts are distinguished from sessions that the buffer lost."""
     run = full()
     assert lost_sessions(run) == 3
     assert "no forced logout, and 3 sessions expired without a request" in outcome_sentence(run)
@@ -267,7 +267,7 @@ def test_lost_sessions_are_counted_with_their_cause() -> None:
 
 
 def test_a_run_beside_itself_has_not_changed() -> None:
-    """Equal figures are never better or worse."""
+    """Equal figures are neither better nor worse."""
     run = full()
     assert {change.verdict for change in changes(run, run)} == {"as before"}
     assert differences(run, run) == ()
@@ -306,7 +306,7 @@ def test_the_costs_are_those_of_the_timeline() -> None:
 
 
 def test_a_timeline_of_the_terminal_never_hides_its_peak() -> None:
-    """However narrow, the highest second is the highest character."""
+    """At every width the highest second is the highest character."""
     values = [0.0] * 300
     values[137] = 50.0
     line = sparkline(values, 40)
@@ -318,7 +318,7 @@ def test_a_timeline_of_the_terminal_never_hides_its_peak() -> None:
 
 
 def test_the_timeline_marks_the_window() -> None:
-    """The row below shades the seconds that the windows cover."""
+    """The last row marks the seconds inside the windows."""
     rows = list(timeline_rows(full(), 80))
     assert rows[-1].rstrip() == f"{'':<12}{' ' * 10}{'~' * 5}{' ' * 5}  expiry"
     assert all(len(row) <= 80 for row in rows)
@@ -332,16 +332,27 @@ def test_windows_without_a_second_do_not_break_the_report() -> None:
 
 
 def test_two_samples_of_one_second_both_count() -> None:
-    """A worker whose timer was late loses no signature in the timeline."""
+    """Signatures of a worker with a late timer are not lost in the timeline."""
     totals = LoadTotals()
     recorder = LoadRecorder()
     recorder.record(3.5, "ok", 0.001, 0.001)
     totals.merge(recorder.delta())
     usual = ServerSample(
-        at=1004.0, pid=7, cpu=0.5, loop_lag_ms=3, memory_mb=50, renewals=2, signatures=2,
-        signed_twice=0, failed=0, budget_queue=1, families_killed=0, cache_hits=9, cache_misses=1,
+        at=1004.0,
+        pid=7,
+        cpu=0.5,
+        loop_lag_ms=3,
+        memory_mb=50,
+        renewals=2,
+        signatures=2,
+        signed_twice=0,
+        failed=0,
+        budget_queue=1,
+        families_killed=0,
+        cache_hits=9,
+        cache_misses=1,
         store_calls=4,
-    )  # fmt: skip
+    )
     late = replace(usual, at=1004.3, cpu=0.1, loop_lag_ms=9, memory_mb=51, budget_queue=0)
     (second,) = timeline_of(totals, [usual, late], 1000.0, [7])
     assert (second.signatures, second.cache_hits, second.store_calls) == (4, 18, 8)

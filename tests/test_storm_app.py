@@ -1,4 +1,4 @@
-"""The issuing app on a real server: login, keys, limits, and what it keeps to itself."""
+"""The issuing app on a real server: login, keys, limits and secrets."""
 
 import re
 import stat
@@ -18,19 +18,19 @@ from signed_in import PASSWORD
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """Give one server for the module."""
+    """Yield one server for the module."""
     running = Server(tmp_path_factory.mktemp("app") / "data", "--timed").start()
     yield running
     running.stop()
 
 
 def bearer(token: str) -> dict[str, str]:
-    """Give the header for a token."""
+    """Return the header for a token."""
     return {"Authorization": f"Bearer {token}"}
 
 
 def test_a_login_gives_a_token_that_opens_me(server: Server) -> None:
-    """JSON and forms both sign in, and the answer is kept out of caches."""
+    """JSON and forms both sign in, and the response is not cached."""
     form = httpx2.post(
         f"{server.base}/login", data={"username": "bob", "password": PASSWORD}, timeout=20
     )
@@ -74,14 +74,14 @@ def test_a_wrong_login_does_not_tell_what_was_wrong(
 def test_an_odd_login_body_is_refused_and_never_a_500(
     server: Server, body: bytes, kind: str | None, status: int
 ) -> None:
-    """Whatever the body, the answer is a clear 4xx."""
+    """Every malformed body gets a 4xx."""
     headers = {"Content-Type": kind} if kind else {}
     answer = httpx2.post(f"{server.base}/login", content=body, headers=headers)
     assert answer.status_code == status
 
 
 def test_the_published_keys_verify_a_token_elsewhere(server: Server) -> None:
-    """Another service with the JWKS alone accepts the token."""
+    """Another service accepts the token with the JWKS alone."""
     keys = KeySet.from_jwks(httpx2.get(f"{server.base}/.well-known/jwks.json").text)
     assert not keys.keys[0].can_sign
     options = ServeOptions()
@@ -93,8 +93,8 @@ def test_the_published_keys_verify_a_token_elsewhere(server: Server) -> None:
     assert verifier.verify(server.login().json()["access_token"]).subject == "alice"
 
 
-def test_stats_are_for_who_has_the_scope(server: Server) -> None:
-    """Bob gets 403, alice the counters of the process."""
+def test_stats_need_the_scope(server: Server) -> None:
+    """A user without the scope gets 403, one with it the counters of the process."""
     tokens = {name: server.login(name).json()["access_token"] for name in ("alice", "bob")}
     refused = httpx2.get(f"{server.base}/stats", headers=bearer(tokens["bob"]))
     assert refused.status_code == 403
@@ -105,7 +105,7 @@ def test_stats_are_for_who_has_the_scope(server: Server) -> None:
 
 
 def test_unknown_paths_and_methods_are_plain_4xx(server: Server) -> None:
-    """Guarded by default: 401 before anything tells whether a path exists."""
+    """Without a token a request gets 401, whether or not the path exists."""
     assert httpx2.get(f"{server.base}/nothing").status_code == 401
     token = server.login().json()["access_token"]
     assert httpx2.get(f"{server.base}/nothing", headers=bearer(token)).status_code == 404
@@ -113,7 +113,7 @@ def test_unknown_paths_and_methods_are_plain_4xx(server: Server) -> None:
 
 
 def test_the_page_is_strict(server: Server) -> None:
-    """Its policy allows nothing but its own files, and no script or style stands in the page."""
+    """Its policy allows only its own files, and the page has no inline script or style."""
     answer = httpx2.get(f"{server.base}/")
     policy = answer.headers["content-security-policy"]
     assert "default-src 'none'" in policy
@@ -128,7 +128,7 @@ def test_the_page_is_strict(server: Server) -> None:
 
 
 def test_secrets_stay_private(server: Server) -> None:
-    """Files have mode 0600, the folder 0700, and the log knows no password and no token."""
+    """Files have mode 0600, the folder 0700, and the log has no password and no token."""
     data = server.log.with_suffix("")
     assert stat.S_IMODE(data.stat().st_mode) == 0o700
     assert {stat.S_IMODE(path.stat().st_mode) for path in data.iterdir()} == {0o600}
@@ -140,8 +140,8 @@ def test_secrets_stay_private(server: Server) -> None:
     assert "Traceback" not in log
 
 
-def test_a_password_made_up_is_shown_once_and_keys_survive(tmp_path: Path) -> None:
-    """The first start prints it, the second does not, and old tokens stay good."""
+def test_a_generated_password_is_shown_once_and_keys_survive(tmp_path: Path) -> None:
+    """The first start prints it, the second does not, and old tokens stay valid."""
     first = Server(tmp_path / "data", password=None).start()
     try:
         found = re.search(r"password (\S+) \(shown once\)", first.log.read_text())
@@ -159,7 +159,7 @@ def test_a_password_made_up_is_shown_once_and_keys_survive(tmp_path: Path) -> No
 
 
 def test_workers_that_start_together_agree_on_one_key(tmp_path: Path) -> None:
-    """Of sixteen first starts on one folder, one makes the files and all use them."""
+    """Of sixteen first starts on one folder, one creates the files and all use them."""
     data = tmp_path / "data"
     with ThreadPoolExecutor(16) as pool:
         made = [*pool.map(lambda _: open_data_folder(data, password="p"), range(16))]
@@ -168,7 +168,7 @@ def test_workers_that_start_together_agree_on_one_key(tmp_path: Path) -> None:
 
 
 def test_a_folder_of_another_algorithm_or_password_is_a_fault(tmp_path: Path) -> None:
-    """Nothing is overwritten: the message says to take another folder."""
+    """Nothing is overwritten: the message says to use another folder."""
     open_data_folder(tmp_path / "data", alg="ES256", password="p")
     with pytest.raises(ConfigurationError, match="another data folder"):
         open_data_folder(tmp_path / "data", alg="EdDSA", password="p")
@@ -181,7 +181,7 @@ def test_a_folder_of_another_algorithm_or_password_is_a_fault(tmp_path: Path) ->
 
 
 def test_serve_options_are_checked_together() -> None:
-    """Port, workers and log level in one error."""
+    """One error reports port, workers and log level."""
     with pytest.raises(ConfigurationError) as caught:
         ServeOptions(port=70_000, workers=0, log_level="loud")
     assert len(caught.value.faults) == 3

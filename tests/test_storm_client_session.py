@@ -1,4 +1,4 @@
-"""What a client has seen, and that every violation in its history is counted."""
+"""The state of a client session, and the violations that it counts."""
 
 import pytest
 
@@ -8,7 +8,7 @@ BUFFER = 10.0
 
 
 def a_session(expires_at: float = 30.0, *, refresh: str = "") -> tuple[ClientSession, Tally]:
-    """Give a session with a token that is due ten seconds before it expires."""
+    """Return a session with a token that is due ten seconds before it expires."""
     session = ClientSession(7, BUFFER)
     session.begin(b"first", expires_at, refresh)
     return session, Tally()
@@ -23,14 +23,14 @@ def ask(
     expires_at: float = 0.0,
     took: float = 0.01,
 ) -> str:
-    """Send a request at an instant and take in its answer."""
+    """Send a request at an instant and process its response."""
     session.visit(at, tally)
     sent = session.send(at)
     return session.answered(sent, status, successor, expires_at, at + took, tally)
 
 
 def test_a_successor_is_adopted_and_counted_once() -> None:
-    """Parallel answers with the same successor are one renewal."""
+    """Parallel responses with the same successor are one renewal."""
     session, tally = a_session()
     sent = [session.send(21.0) for _ in range(3)]
     verdicts = [session.answered(one, 200, b"second", 50.0, 21.1, tally) for one in sent]
@@ -40,7 +40,7 @@ def test_a_successor_is_adopted_and_counted_once() -> None:
 
 
 def test_two_successors_of_one_token_are_a_violation() -> None:
-    """The second one is counted, once, however often it comes."""
+    """Further successors count as one violation per token."""
     session, tally = a_session()
     sent = [session.send(21.0) for _ in range(4)]
     for one, successor in zip(sent, (b"second", b"other", b"other", b"third"), strict=True):
@@ -49,7 +49,7 @@ def test_two_successors_of_one_token_are_a_violation() -> None:
 
 
 def test_a_quiet_request_is_no_visit_and_brings_no_successor() -> None:
-    """It shows no lag, is no chance to renew, and a successor that comes all the same is blamed."""
+    """It counts no lag and no chance to renew; a successor in its response is a violation."""
     session, tally = a_session()
     sent = session.send(25.0)
     assert session.polled(sent, 200, None, 25.1, tally) == "ok"
@@ -58,18 +58,18 @@ def test_a_quiet_request_is_no_visit_and_brings_no_successor() -> None:
     assert (session.token, tally.renewals, tally.quiet_renewed) == (b"first", 0, 1)
     assert "quiet request" in tally.examples[0]
     assert ask(session, tally, 31.0, 401) == "lost"
-    assert (tally.lapsed, tally.forced_out) == (1, 0), "no poll is held against the server"
+    assert (tally.lapsed, tally.forced_out) == (1, 0), "a poll is no request in the buffer"
 
 
 def test_a_quiet_request_with_a_live_token_is_not_refused() -> None:
-    """A 401 before expiry forces its user out, whoever asked."""
+    """A 401 before expiry is a forced logout, also for a quiet request."""
     session, tally = a_session()
     assert session.polled(session.send(25.0), 401, None, 25.1, tally) == "lost"
     assert tally.forced_out == 1
 
 
 def test_a_late_answer_does_not_replace_a_newer_token() -> None:
-    """The token with the later expiry stays."""
+    """The token with the later expiry is kept."""
     session, tally = a_session()
     early = session.send(21.0)
     ask(session, tally, 21.0, successor=b"second", expires_at=50.0)
@@ -79,31 +79,31 @@ def test_a_late_answer_does_not_replace_a_newer_token() -> None:
 
 
 def test_a_live_token_refused_is_a_forced_logout() -> None:
-    """Nobody may be refused before his token expires."""
+    """No client may be refused before its token expires."""
     session, tally = a_session()
     assert ask(session, tally, 5.0, status=401) == "lost"
     assert (tally.forced_out, tally.lapsed) == (1, 0)
     assert tally.examples
 
 
-def test_asking_in_the_buffer_in_vain_is_a_forced_logout() -> None:
-    """Who asked in time, was answered, and got no successor, was thrown out."""
+def test_no_successor_for_a_request_in_the_buffer_is_a_forced_logout() -> None:
+    """A client that made a request in the buffer must get a successor."""
     session, tally = a_session()
     ask(session, tally, 22.0)
     assert ask(session, tally, 31.0, status=401) == "lost"
     assert (tally.forced_out, tally.lapsed) == (1, 0)
 
 
-def test_who_did_not_come_in_the_buffer_has_lapsed() -> None:
-    """That is the price of the buffer and no fault of the servers."""
+def test_a_session_without_a_request_in_the_buffer_has_lapsed() -> None:
+    """That is the cost of the buffer's length and no fault of the servers."""
     session, tally = a_session()
     ask(session, tally, 5.0)
     assert ask(session, tally, 31.0, status=401) == "lost"
     assert (tally.forced_out, tally.lapsed, tally.cycles) == (0, 1, 1)
 
 
-def test_a_session_whose_replies_were_dropped_is_told_apart() -> None:
-    """The network lost it, as the scenario wanted, not the servers."""
+def test_a_session_whose_responses_were_discarded_is_counted_apart() -> None:
+    """The scenario lost it, not the servers."""
     session, tally = a_session()
     session.dropped(session.send(22.0))
     assert ask(session, tally, 31.0, status=401) == "lost"
@@ -119,8 +119,8 @@ def test_parallel_refusals_of_one_token_lose_the_session_once() -> None:
     assert tally.lapsed == 1
 
 
-def test_an_old_token_that_expires_on_its_way_is_no_loss() -> None:
-    """The client holds a newer one meanwhile."""
+def test_an_old_token_that_expires_in_transit_is_no_loss() -> None:
+    """The client holds a newer token by then."""
     session, tally = a_session()
     slow = session.send(29.9)
     ask(session, tally, 29.95, successor=b"second", expires_at=60.0)
@@ -129,14 +129,14 @@ def test_an_old_token_that_expires_on_its_way_is_no_loss() -> None:
 
 
 def test_an_expired_token_that_is_accepted_is_a_violation() -> None:
-    """Whoever sends at the second of expiry or later must be refused."""
+    """A request sent at the instant of expiry or later must be refused."""
     session, tally = a_session()
     ask(session, tally, 30.0)
     assert tally.accepted_expired == 1
 
 
 def test_a_token_that_expires_while_it_is_answered_is_not() -> None:
-    """It was live when it was sent."""
+    """It had not expired when it was sent."""
     session, tally = a_session()
     sent = Sent(b"first", 30.0, 29.99, True)
     session.answered(sent, 200, None, 0, 30.5, tally)
@@ -144,7 +144,7 @@ def test_a_token_that_expires_while_it_is_answered_is_not() -> None:
 
 
 def test_the_lag_is_counted_once_a_token_expired_ones_included() -> None:
-    """From due to the first request after it: the survival curve of the buffer."""
+    """The lag is the time from due for renewal to the next request."""
     session, tally = a_session()
     ask(session, tally, 12.0)
     ask(session, tally, 23.0, successor=b"second", expires_at=60.0)
@@ -154,12 +154,12 @@ def test_the_lag_is_counted_once_a_token_expired_ones_included() -> None:
 
 
 def refreshed(session: ClientSession, tally: Tally, presented: str, got: str, at: float) -> None:
-    """Take in a pair."""
+    """Process a pair of tokens."""
     session.refreshed(presented, got.encode(), at + 20, got, 1e9, int(got), at, tally)
 
 
 def test_one_refresh_token_must_not_bring_two_successors() -> None:
-    """Tabs that refresh at once share one successor; another one is counted."""
+    """Tabs that refresh at the same time share one successor; another one is a violation."""
     session, tally = a_session(refresh="0")
     refreshed(session, tally, "0", "1", 31.0)
     refreshed(session, tally, "0", "1", 31.1)
@@ -168,8 +168,8 @@ def test_one_refresh_token_must_not_bring_two_successors() -> None:
     assert tally.duplicate_successors == 1
 
 
-def test_the_pair_with_the_highest_sequence_stays() -> None:
-    """A late reply does not bring an old refresh token back."""
+def test_the_pair_with_the_highest_sequence_is_kept() -> None:
+    """A late response does not restore an old refresh token."""
     session, tally = a_session(refresh="0")
     refreshed(session, tally, "1", "2", 33.0)
     refreshed(session, tally, "0", "1", 33.1)
@@ -188,8 +188,8 @@ def test_a_refresh_token_refused_before_its_end_is_a_forced_logout() -> None:
 
 
 @pytest.mark.parametrize("status", [500, 503, 302, 429])
-def test_other_answers_lose_nobody(status: int) -> None:
-    """They are counted as outcomes; the token held is as good as before."""
+def test_other_statuses_lose_no_session(status: int) -> None:
+    """They are counted as outcomes, and the token held is kept."""
     session, tally = a_session()
     assert ask(session, tally, 25.0, status=status) == "refused"
     assert (tally.forced_out, tally.lapsed) == (0, 0)

@@ -19,12 +19,12 @@ RULES = InvariantRules(workers=2, most_issuer_requests=3)
 
 
 def failed(facts: RunFacts, rules: InvariantRules) -> list[str]:
-    """Name the invariants that do not hold."""
+    """Return the names of the invariants that do not hold."""
     return [check.name for check in check_invariants(facts, rules) if not check.passed]
 
 
 def test_a_run_without_faults_passes() -> None:
-    """Nothing is wrong with what is right."""
+    """A run without violations breaks no invariant."""
     for is_sliding in (True, False):
         assert failed(GOOD, replace(RULES, is_sliding=is_sliding)) == []
 
@@ -52,27 +52,27 @@ def test_a_run_without_faults_passes() -> None:
 def test_each_violation_fails_its_invariant(
     change: dict[str, Any], name: str, is_sliding: bool
 ) -> None:
-    """One violation is enough, and no other invariant is blamed for it."""
+    """One violation is enough, and breaks no other invariant."""
     rules = replace(RULES, is_sliding=is_sliding)
     assert failed(replace(GOOD, **change), rules) == [name]
 
 
-def test_an_intended_503_is_right_and_another_5xx_never() -> None:
-    """While a store is down 503 is the answer; 500 is not."""
+def test_an_intended_503_passes_and_another_5xx_fails() -> None:
+    """While a store is unreachable 503 is the expected response; 500 is not."""
     rules = replace(RULES, may_be_unavailable=True)
     assert failed(replace(GOOD, unavailable=50), rules) == []
     assert failed(replace(GOOD, unavailable=50, failed=1), rules)
 
 
-def test_servers_that_were_not_sampled_are_not_judged_by_their_counters() -> None:
-    """An unknown figure is no passed check: it is not there."""
+def test_servers_that_were_not_sampled_have_no_counter_invariants() -> None:
+    """An unknown figure is not a passed check."""
     facts = replace(GOOD, signatures=None, signed_twice=None)
     names = {check.name for check in check_invariants(facts, RULES)}
     assert not {"signatures per renewal", "renewals signed twice by one worker"} & names
 
 
-def test_nothing_is_demanded_of_a_rival() -> None:
-    """Its figures are shown without a limit."""
+def test_a_service_for_comparison_has_no_limits() -> None:
+    """Its figures are shown without limits."""
     checks = check_invariants(
         replace(GOOD, duplicate_successors=80), replace(RULES, is_comparison=True)
     )

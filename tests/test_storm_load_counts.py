@@ -1,4 +1,4 @@
-"""What several generators count adds up to what one would have counted."""
+"""The counts of several generators add up to those of one."""
 
 import json
 import random
@@ -14,12 +14,12 @@ from linqi_storm.schema.results import Window
 
 
 def shipped(recorder: LoadRecorder) -> dict[str, object]:
-    """Give a ledger's news as they arrive on the other side."""
+    """Return a recorder's new counts as another process receives them."""
     return dict(json.loads(json.dumps(recorder.delta())))
 
 
 def test_histograms_of_several_generators_merge_into_one() -> None:
-    """Percentiles of the whole are those of all values together, not a mean of percentiles."""
+    """Merged percentiles are those of all values together, not a mean of percentiles."""
     draw = random.Random(3)
     values = [draw.expovariate(100) for _ in range(6_000)]
     alone, parts = LoadRecorder(), [LoadRecorder() for _ in range(3)]
@@ -38,8 +38,8 @@ def test_histograms_of_several_generators_merge_into_one() -> None:
     assert service.p99_ms == pytest.approx(sorted(values)[5_940] * 1_000, rel=0.02)
 
 
-def test_what_was_told_is_not_told_again() -> None:
-    """A ledger gives only what is new; the driver goes on counting in the same tally."""
+def test_counts_are_reported_once() -> None:
+    """A recorder returns only new counts; the driver keeps its reference to the tally."""
     recorder, totals = LoadRecorder(), LoadTotals()
     tally = recorder.tally
     for renewals in (2, 3):
@@ -55,7 +55,7 @@ def test_what_was_told_is_not_told_again() -> None:
 
 
 def test_hostile_requests_are_in_no_other_figure() -> None:
-    """They have their own counts, and no latency."""
+    """They have counts of their own, and no latency."""
     recorder, totals = LoadRecorder(), LoadTotals()
     recorder.record_hostile(0.1, "refused")
     totals.merge(shipped(recorder))
@@ -65,7 +65,7 @@ def test_hostile_requests_are_in_no_other_figure() -> None:
 
 
 def test_seconds_belong_to_a_window_by_their_middle() -> None:
-    """Warm-up counts to the whole only, unless the window is a rush that begins with it."""
+    """The warm-up belongs to the whole run only, unless a window begins with it."""
     recorder, totals = LoadRecorder(), LoadTotals()
     for second in range(12):
         recorder.record(second + 0.2, "ok", 0.001, 0.001)
@@ -77,13 +77,13 @@ def test_seconds_belong_to_a_window_by_their_middle() -> None:
     counts = [found.intended.count for found in (whole, inside, outside)]
     assert counts == [12, 3, 6]
     rush = Window(label="rush", begins=0, ends=5)
-    counts = [0 if found is None else found.intended.count
-              for found in latencies_by_window(totals, [rush], 12)]  # fmt: skip
+    parts = latencies_by_window(totals, [rush], 12)
+    counts = [0 if found is None else found.intended.count for found in parts]
     assert counts == [12, 5, 7]
 
 
 def lagging(milliseconds: float, cpu: float) -> LoadTotals:
-    """Give the book of a generator that was so late and so busy."""
+    """Return the totals of a generator with this delay and CPU."""
     recorder, totals = LoadRecorder(), LoadTotals()
     for _ in range(100):
         recorder.record_lag(milliseconds / 1_000)
@@ -100,7 +100,7 @@ def lagging(milliseconds: float, cpu: float) -> LoadTotals:
 def test_a_late_or_busy_generator_makes_a_run_void(
     milliseconds: float, cpu: float, is_valid: bool
 ) -> None:
-    """More than 10 ms late at p99, or more than 80 % of a core, and nothing can be concluded."""
+    """A delay above 10 ms at p99, or more than 80 % of a core, makes a run void."""
     assert generator_of(lagging(milliseconds, cpu)).is_valid is is_valid
 
 
@@ -110,24 +110,35 @@ def test_a_run_in_which_nothing_was_sent_is_void() -> None:
 
 
 def a_sample(at: float, pid: int, signatures: int) -> ServerSample:
-    """Give one second of one worker."""
+    """Return one second of one worker."""
     return ServerSample(
-        at=at, pid=pid, cpu=0.5, loop_lag_ms=1, memory_mb=50, renewals=0, signatures=signatures,
-        signed_twice=0, failed=0, budget_queue=2, families_killed=0, cache_hits=3, cache_misses=1,
+        at=at,
+        pid=pid,
+        cpu=0.5,
+        loop_lag_ms=1,
+        memory_mb=50,
+        renewals=0,
+        signatures=signatures,
+        signed_twice=0,
+        failed=0,
+        budget_queue=2,
+        families_killed=0,
+        cache_hits=3,
+        cache_misses=1,
         store_calls=0,
-    )  # fmt: skip
+    )
 
 
 @pytest.mark.parametrize(("step", "growth"), [(0.0, 0.0), (0.1, 0.21)])
-def test_memory_that_goes_on_growing_is_found(step: float, growth: float) -> None:
-    """The last fifth of a long run is held against the middle one; a short run says nothing."""
+def test_memory_that_keeps_growing_is_found(step: float, growth: float) -> None:
+    """The last fifth of a long run is compared with the middle one; a short run has no figure."""
     samples = [replace(a_sample(at, 1, 0), memory_mb=80 + at * step) for at in range(600)]
     assert memory_growth(samples) == pytest.approx(growth, abs=0.02)
     assert memory_growth(samples[:299]) is None
 
 
 def test_the_samples_of_the_workers_stand_in_their_second_and_their_column() -> None:
-    """A worker that is gone or not there yet leaves a zero in its column, and sums go on."""
+    """A worker that does not run in a second has a zero in its column."""
     recorder, totals = LoadRecorder(), LoadTotals()
     for second in range(2):
         recorder.record(second + 0.5, "ok", 0.001, 0.001)

@@ -1,4 +1,4 @@
-"""How clients of a storm sign in at a running deployment."""
+"""The login endpoint of a running deployment, as the clients of a storm use it."""
 
 import json
 
@@ -16,19 +16,19 @@ LOGIN = StormLogin(url="http://127.0.0.1:1/login", body={"username": "load-{n}",
 
 
 def token(lifetime: float = 900, buffer: float = 300) -> str:
-    """Give the first token of a session that begins now."""
+    """Return the first token of a new session."""
     signer = Signer(Key.generate("HS256"), issuer="i", audience="a", clock=lambda: NOW)
     settings = RenewalSettings(lifetime=lifetime, buffer=buffer, policy=parse_policy("plain"))
     return SlidingRenewal(signer, settings, clock=lambda: NOW).start("alice").token
 
 
 def answer(**members: object) -> bytes:
-    """Give a token response."""
+    """Return the body of a token response."""
     return json.dumps({"access_token": token(), **members}).encode()
 
 
 def test_a_login_is_described_in_full_or_refused_by_name() -> None:
-    """What is not known is named; nothing at all is no login."""
+    """An unknown member is named in the error; an empty text is no login."""
     assert read_login("") is None
     found = read_login('{"url": "http://a/login", "refresh_path": "/auth/refresh"}')
     assert found == StormLogin(url="http://a/login", refresh_path="/auth/refresh")
@@ -39,7 +39,7 @@ def test_a_login_is_described_in_full_or_refused_by_name() -> None:
 
 
 def test_each_client_has_a_name_of_its_own_in_either_encoding() -> None:
-    """The number goes into every value; a form is escaped."""
+    """Every value contains the number; a form is escaped."""
     content, media_type = login_content(LOGIN, 7, {})
     assert json.loads(content) == {"username": "load-7", "password": "p&p"}
     assert media_type == "application/json"
@@ -50,8 +50,8 @@ def test_each_client_has_a_name_of_its_own_in_either_encoding() -> None:
     )
 
 
-def test_a_token_response_is_read_with_what_it_has() -> None:
-    """What linqi adds is taken; where a plain one lacks it, what the client knows stands."""
+def test_optional_members_of_a_token_response_are_used() -> None:
+    """The members that linqi adds are used; without them the client's own values are kept."""
     full = read_credential(
         answer(refresh_token="r1", refresh_token_timeout=60, sequence=4), 10.0, "access_token"
     )
@@ -69,27 +69,28 @@ def test_a_token_response_is_read_with_what_it_has() -> None:
     [b"", b"<html>", b"[]", b"{}", b'{"access_token": "opaque"}', answer(sequence="first")],
 )
 def test_a_response_without_a_readable_token_is_refused(body: bytes) -> None:
-    """By one kind of error, whatever is wrong."""
+    """Every fault raises `ValueError`."""
     with pytest.raises(ValueError, match=r".+"):
         read_credential(body, 0.0, "access_token")
 
 
 def held(count: int, **changes: object) -> list[Credential]:
-    """Give what `count` logins gave."""
+    """Return the tokens of `count` logins."""
     made: dict[str, object] = {"token": token(), "expires_at": NOW + 900, "refresh_token": "r"}
     return [Credential(**(made | changes)) for _ in range(count)]  # type: ignore[arg-type]
 
 
-def test_clients_of_a_rush_take_their_tokens_for_expired() -> None:
-    """So a rush at a deployment whose clock is not ours is a rush all the same."""
-    scenario = find_scenario("storm-dual")(find_scenario("storm-dual").resized(
-        sessions=20, compression=1.0, lifetime=900, buffer=300, gap=40))  # fmt: skip
+def test_clients_of_a_rush_treat_their_tokens_as_expired() -> None:
+    """The rush also works if the clock of the deployment differs."""
+    kind = find_scenario("storm-dual")
+    sizes = {"sessions": 20, "compression": 1.0, "lifetime": 900, "buffer": 300, "gap": 40}
+    scenario = kind(kind.resized(**sizes))
     clients = at_barrier(held(20), scenario, NOW)
     assert {each.expires_at for each in clients} == {NOW - 1}
 
 
-def test_tokens_that_the_storm_does_not_reckon_with_end_it_before_it_begins() -> None:
-    """Another lifetime would make forced logouts out of nothing; so would no refresh token."""
+def test_tokens_with_another_lifetime_end_the_storm_before_it_begins() -> None:
+    """Another lifetime, or no refresh token, would appear as forced logouts."""
     kinds = {name: find_scenario(name) for name in ("storm-sliding", "storm-dual")}
     sizes = {"sessions": 3, "compression": 1.0, "lifetime": 900, "buffer": 300, "gap": 40}
     sliding, dual = (kind(kind.resized(**sizes)) for kind in kinds.values())

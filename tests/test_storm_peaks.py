@@ -1,4 +1,4 @@
-"""Peaks are taken over sliding windows, and chance has its own share of them."""
+"""Peaks are taken over sliding windows and compared with the level of chance."""
 
 import random
 
@@ -15,7 +15,7 @@ from linqi_storm.run.peaks import noise_floor, peak_of, sliding_peak, sliding_ra
     st.integers(1, 2_000),
 )
 def test_the_sliding_peak_is_the_fullest_window_anywhere(instants: list[int], window: int) -> None:
-    """No window, wherever it begins, holds more; the search by hand finds the same."""
+    """An exhaustive search over all windows finds the same number."""
     by_hand = max(
         (sum(begin <= one < begin + window for one in instants) for begin in instants), default=0
     )
@@ -23,7 +23,7 @@ def test_the_sliding_peak_is_the_fullest_window_anywhere(instants: list[int], wi
 
 
 def test_a_peak_across_two_bins_is_seen_whole() -> None:
-    """Ten events around a full second count ten, where bins of a second would see five."""
+    """Ten events around a full second count ten, where bins of a second would count five."""
     around = [0.95 + 0.01 * place for place in range(10)]
     assert sliding_peak(around, 1.0) == 10
 
@@ -37,7 +37,7 @@ def test_events_one_window_apart_are_not_in_one_window() -> None:
 def test_the_noise_floor_is_exceeded_by_one_perfect_population_in_twenty(
     events: int, span: float, window: float
 ) -> None:
-    """Fresh populations, spread evenly, stay below it nine times in ten and more."""
+    """At least nine in ten new populations with an even spread stay below it."""
     floor = noise_floor(events, span, window)
     draw = random.Random(99)
     factors = [
@@ -50,7 +50,7 @@ def test_the_noise_floor_is_exceeded_by_one_perfect_population_in_twenty(
 
 
 def test_the_noise_floor_falls_with_the_number_of_events() -> None:
-    """Large numbers are even; a handful never is."""
+    """The more events, the smaller their relative fluctuation."""
     assert noise_floor(100, 30, 1.5) > noise_floor(1_000, 30, 1.5) > noise_floor(10_000, 30, 1.5)
 
 
@@ -65,19 +65,19 @@ def test_the_storm_factor_of_an_even_spread_is_one_and_of_a_burst_the_ratio_of_l
     assert measured == [pytest.approx(1.0, rel=0.01), pytest.approx(10.0, rel=0.01)]
 
 
-def test_a_peak_counts_only_its_own_span() -> None:
-    """Renewals before and after the span are not its."""
+def test_a_peak_counts_only_its_own_part() -> None:
+    """Renewals before and after the part are not counted."""
     peak = peak_of("first cycle", {0: 5, 500: 7, 2_000: 9}, 0.2, 1.5, sessions=10, period=10)
     assert peak.renewals == 7
 
 
 def test_the_window_scales_with_the_period() -> None:
-    """Compression by 15 leaves the factor alone because the window shrinks with the period."""
+    """Compression does not change the factor, because the window shrinks with the period."""
     assert peak_window(600) / peak_window(40) == pytest.approx(15)
 
 
 def test_the_curve_of_rates_never_exceeds_the_peak_and_comes_near_it() -> None:
-    """Windows an eighth apart see at most the fullest window, and most of it."""
+    """Windows an eighth apart find at most the highest rate, and at least 85 % of it."""
     draw = random.Random(5)
     renewals = {int(1000 * draw.gauss(12, 0.4)): 1 for _ in range(800)}
     curve = sliding_rates(renewals, 30, 20)
@@ -88,7 +88,7 @@ def test_the_curve_of_rates_never_exceeds_the_peak_and_comes_near_it() -> None:
 
 
 def test_a_window_counts_every_renewal_in_it_once() -> None:
-    """Eight renewals within one window make eight over its length."""
+    """Eight renewals within one window give a rate of eight over its length."""
     curve = sliding_rates({5_000 + ms: 1 for ms in range(8)}, 20, 20)
     assert max(curve.per_second) == pytest.approx(8)
     assert sum(rate > 0 for rate in curve.per_second) == 8

@@ -1,4 +1,4 @@
-"""The result of a storm is read as it was written, and nothing else is taken for one."""
+"""The result file of a storm: written, read, and refused if it is anything else."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -25,7 +25,7 @@ from linqi_storm.schema.results import (
 
 
 def a_spectrum() -> Spectrum:
-    """Give a spectrum of four answers."""
+    """Return a spectrum of four responses."""
     return Spectrum(
         count=4,
         mean_ms=2.5,
@@ -47,7 +47,7 @@ def a_spectrum() -> Spectrum:
 
 
 def a_run() -> StormRun:
-    """Give a small run."""
+    """Return a small run."""
     latencies = Latencies(service=a_spectrum(), intended=a_spectrum())
     return StormRun(
         setup=Setup(
@@ -100,7 +100,7 @@ def test_a_run_is_read_as_it_was_written(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("text", ["", "[]", "{}", '{"schema": "1"}', '{"schema": 1}'])
-def test_something_else_is_not_taken_for_a_run(tmp_path: Path, text: str) -> None:
+def test_a_file_that_is_not_a_run_is_refused(tmp_path: Path, text: str) -> None:
     """A file without the fields of a run is refused with its name."""
     path = tmp_path / "run.json"
     path.write_text(text)
@@ -109,7 +109,7 @@ def test_something_else_is_not_taken_for_a_run(tmp_path: Path, text: str) -> Non
 
 
 def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
-    """A wrong path is a wrong call, not a crash."""
+    """A wrong path is a configuration error."""
     with pytest.raises(ConfigurationError, match=r"missing\.json"):
         load_run(tmp_path / "missing.json")
 
@@ -122,7 +122,7 @@ def test_a_later_schema_is_refused(tmp_path: Path) -> None:
 
 
 def test_a_void_run_is_neither_passed_nor_failed() -> None:
-    """The generator's own fault comes before every invariant."""
+    """A late generator has precedence over every invariant."""
     run = a_run()
     failed = replace(run, checks=(replace(run.checks[0], seen=1, passed=False),))
     void = replace(failed, generator=replace(run.generator, is_valid=False))
@@ -130,12 +130,12 @@ def test_a_void_run_is_neither_passed_nor_failed() -> None:
 
 
 def test_a_spectrum_gives_the_latency_at_a_percentile() -> None:
-    """The value is the first whose percentile reaches the one asked for."""
+    """The value is the first whose percentile reaches the one requested."""
     assert [a_spectrum().at(share) for share in (0, 50, 60, 99.9)] == [1, 2, 3, 4]
 
 
 def test_the_share_above_is_counted_by_buckets() -> None:
-    """The share of values above a bound is what a buffer of that length loses."""
+    """The share of values above a bound is the share that a buffer of that length loses."""
     lags = Histogram(
         values=(
             0.1,

@@ -1,4 +1,4 @@
-"""Whole storms, small ones, on real servers in processes of their own."""
+"""Complete small storms on real servers in processes of their own."""
 
 import json
 import os
@@ -28,7 +28,7 @@ TINY = [*SMALL, "--compress", "120", "--lifetime-seconds", "900", "--buffer-seco
 
 
 def run_command(folder: Path, *arguments: str, cwd: Path | None = None) -> tuple[int, StormRun]:
-    """Run ``linqi storm``; give its exit code and what it wrote."""
+    """Run ``linqi storm``; return its exit code and its result."""
     output = folder / "storm.json"
     done = subprocess.run(
         [sys.executable, "-m", "linqi", "storm", *arguments, "--output", str(output)],
@@ -43,12 +43,12 @@ def run_command(folder: Path, *arguments: str, cwd: Path | None = None) -> tuple
 
 
 def broken(run: StormRun) -> list[str]:
-    """Name the invariants that do not hold."""
+    """Return the invariants that do not hold."""
     return [f"{check.name}: {check.seen:g}" for check in run.checks if not check.passed]
 
 
-def test_a_small_storm_keeps_every_invariant_and_tells_all_of_it(tmp_path: Path) -> None:
-    """Both sides are counted, renewals happen, and the exit code is that of the verdict."""
+def test_a_small_storm_keeps_every_invariant_and_reports_every_figure(tmp_path: Path) -> None:
+    """Clients and servers are counted, and the exit code is that of the verdict."""
     junit = tmp_path / "storm.xml"
     code, run = run_command(tmp_path, *TINY, "--seconds", "9", "--junit", str(junit))
     assert broken(run) == []
@@ -68,16 +68,16 @@ def test_a_small_storm_keeps_every_invariant_and_tells_all_of_it(tmp_path: Path)
 
 
 def test_the_hand_written_renewal_shows_what_is_wrong_with_it(tmp_path: Path) -> None:
-    """Parallel requests get different successors; two generators together count them.
+    """Parallel requests get different successors, and two generators count them.
 
-    Nothing is demanded of the rival, so the run does not fail.
+    No limits apply to it, so the run does not fail.
     """
     code, run = run_command(tmp_path, "naive", *TINY, "--seconds", "7", "--processes", "2")
     seen = {check.name: check.seen for check in run.checks}
     assert seen["renewals with two different successors"] > 0
     assert seen["signatures per renewal"] > 1.2
     assert code in (0, 3)
-    # Its logins know no grid: nobody is due before one whole period is over.
+    # Its logins are not on the grid: no token is due within the first period.
     assert not any(second.renewals for second in run.timeline if second.second < 4)
     assert run.setup.generators == 2
     assert len(run.lags.by_session) > 50
@@ -85,7 +85,7 @@ def test_the_hand_written_renewal_shows_what_is_wrong_with_it(tmp_path: Path) ->
 
 
 def test_a_key_withdrawn_too_early_is_found(tmp_path: Path) -> None:
-    """The invariants can fail: tokens whose key is gone are forced logouts."""
+    """The invariants can fail: tokens whose key is withdrawn are forced logouts."""
     code, run = run_command(
         tmp_path,
         *("key-rotation", "--sessions", "40", "--alg", "ES256", "--seconds", "8"),
@@ -96,7 +96,7 @@ def test_a_key_withdrawn_too_early_is_found(tmp_path: Path) -> None:
 
 
 def test_the_users_own_app_is_stormed_under_its_own_configuration(tmp_path: Path) -> None:
-    """Sessions in the run's own store: that of the configuration is not touched."""
+    """The sessions are in a store of the run: that of the configuration is not used."""
     (tmp_path / "shop.py").write_text(
         "async def app(scope, receive, send):\n"
         "    if scope['type'] == 'lifespan':\n        return\n"
@@ -124,7 +124,7 @@ def test_the_users_own_app_is_stormed_under_its_own_configuration(tmp_path: Path
 
 @pytest.fixture
 def worker_pool(tmp_path: Path) -> Iterator[WorkerPool]:
-    """Give a running deployment with its key in ``key.json``."""
+    """Yield a running deployment with its key in ``key.json``."""
     KeySet([Key.generate("ES256")]).save(tmp_path / "key.json")
     spec = AppSpec(kind="sliding", lifetime=8, buffer=3, jwks=str(tmp_path / "key.json"), workers=1)
     with WorkerPool(spec, tmp_path).running() as running:
@@ -135,7 +135,7 @@ def worker_pool(tmp_path: Path) -> Iterator[WorkerPool]:
 def test_plain_locust_storms_a_running_deployment(
     tmp_path: Path, worker_pool: WorkerPool, processes: int
 ) -> None:
-    """``locust -f`` with the key of the deployment: nothing of it is sampled, all else holds.
+    """``locust -f`` with the key of the deployment keeps every invariant, without samples.
 
     Two processes are a master with two workers, as they would be on two machines.
     """
@@ -171,7 +171,7 @@ def test_plain_locust_storms_a_running_deployment(
 
 
 def test_a_login_endpoint_of_a_running_deployment_is_stormed(tmp_path: Path) -> None:
-    """Everybody signs in there, and renews where it says: all get tokens, nobody is lost."""
+    """All clients sign in there and renew at the given path, and no session is lost."""
     server = Server(tmp_path / "data", "--lifetime-seconds", "8", "--buffer-seconds", "3").start()
     login = {
         "url": f"{server.base}/auth/login",
@@ -195,7 +195,7 @@ def test_a_login_endpoint_of_a_running_deployment_is_stormed(tmp_path: Path) -> 
 
 
 def url_config(place: str, **changes: object) -> StormConfig:
-    """Give an order for a running deployment."""
+    """Return the settings for a running deployment."""
     scenario = find_scenario("storm-sliding")
     tokens: dict[str, object] = {
         "key": Path("k.json"),
@@ -207,14 +207,14 @@ def url_config(place: str, **changes: object) -> StormConfig:
 
 
 def refused(config: StormConfig) -> str:
-    """Give why an order is refused."""
+    """Return the reason why the settings are refused."""
     with pytest.raises(ConfigurationError) as caught:
         choose_target(config, find_scenario(config.scenario)(config.load))
     return str(caught.value)
 
 
 def test_a_foreign_host_is_not_stormed_by_mistake() -> None:
-    """Only the loopback is, unless somebody says that the host is theirs."""
+    """Only loopback is allowed, unless the user states that the host is theirs."""
     assert "--i-own-this-host" in refused(url_config("https://shop.example"))
     for own in (
         url_config("https://shop.example", is_own_host=True),
@@ -247,12 +247,12 @@ def test_a_foreign_login_is_not_stormed_either() -> None:
 def test_what_a_running_deployment_cannot_give_is_said_before_the_storm(
     changes: dict[str, object], why: str
 ) -> None:
-    """The order is refused with what is missing."""
+    """The settings are refused with what is missing."""
     assert why in refused(url_config("http://127.0.0.1:1", **changes))
 
 
 def test_the_example_results_are_real_ones() -> None:
-    """The files that the report is developed on are read by today's schema."""
+    """The recorded results can be read with the current schema."""
     folder = Path(__file__).parent / "storms"
     policies = {load_run(path).setup.target.policy for path in folder.glob("*.json")}
     assert {"grid", "plain"} <= policies
@@ -260,7 +260,7 @@ def test_the_example_results_are_real_ones() -> None:
 
 
 def test_a_storm_that_locust_cannot_begin_ends_with_its_reason(tmp_path: Path) -> None:
-    """Nobody waits for clients that never come."""
+    """Locust ends at once instead of waiting for clients."""
     locustfile = Path(sys.modules["linqi_storm"].__path__[0]) / "run" / "locustfile.py"
     done = subprocess.run(
         [
@@ -280,14 +280,14 @@ def test_a_storm_that_locust_cannot_begin_ends_with_its_reason(tmp_path: Path) -
 
 
 def test_polls_of_pages_left_open_extend_no_session(tmp_path: Path) -> None:
-    """On real servers: polls are answered with no successor, and are told apart from visits."""
+    """On real servers polls get no successor, and are counted apart from pages."""
     code, run = run_command(tmp_path, "polls", *TINY, "--seconds", "9", "--set", "every=0.5")
     assert broken(run) == []
     assert code == EXIT_CODES[run.verdict]
     outcomes = [second.outcomes for second in run.timeline]
     quiet = sum(seen.get("quiet", 0) for seen in outcomes)
     assert run.sessions.quiet == quiet > 300
-    assert run.sessions.quiet_unsent > 0, "some user stayed away, and their page fell silent"
+    assert run.sessions.quiet_unsent > 0, "some token expired, and its page stopped polling"
     assert run.sessions.lapsed > 0
     assert run.traffic.pages < run.traffic.requests - quiet + 1
     assert "sessions extended by quiet requests" in [check.name for check in run.checks]

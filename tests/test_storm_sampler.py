@@ -1,4 +1,4 @@
-"""What a worker under test counts of itself."""
+"""The counts of a worker under test."""
 
 import asyncio
 import time
@@ -9,7 +9,7 @@ from linqi_storm.apps.sampler import Sampler, read_samples
 
 
 def signed(session: str, old_expires_at: float) -> TokenRenewed:
-    """Give the event of a renewal that was signed for."""
+    """Return the event of a renewal that was signed."""
     return TokenRenewed(
         user="alice",
         session=session,
@@ -24,7 +24,7 @@ def signed(session: str, old_expires_at: float) -> TokenRenewed:
 async def test_a_second_signature_of_a_renewal_is_seen_while_the_token_lives(
     tmp_path: Path,
 ) -> None:
-    """What is over is forgotten, so that counting takes no memory that grows with the run."""
+    """Expired renewals are removed, so that the memory of counting is bounded."""
     sampler = Sampler(tmp_path / "samples.jsonl")
     inbox: asyncio.Queue[dict[str, str]] = asyncio.Queue()
 

@@ -1,4 +1,4 @@
-"""Scenarios are classes with draws for the generators and a conduct for the servers."""
+"""Scenarios: the clients' behaviour, the disturbance of the servers, and the command line."""
 
 import asyncio
 import math
@@ -19,42 +19,42 @@ from linqi_storm.schema.config import StormConfig
 
 
 class Recorder:
-    """A stage that notes what a scenario does, and waits for nothing."""
+    """A server control that records what a scenario does, without waiting."""
 
     def __init__(self) -> None:
         self.done: list[str] = []
         self.second = 0.0
 
     async def until(self, second: float) -> None:
-        """Be there."""
+        """Set the current second."""
         self.second = max(self.second, second)
 
     async def restart_workers(self) -> None:
-        """Note it."""
+        """Record the call."""
         self.done.append(f"{self.second:g} restart")
 
     async def store_down(self) -> None:
-        """Note it."""
+        """Record the call."""
         self.done.append(f"{self.second:g} down")
 
     async def store_up(self) -> None:
-        """Note it."""
+        """Record the call."""
         self.done.append(f"{self.second:g} up")
 
     async def issuer(self, **command: Any) -> Mapping[str, Any]:
-        """Note it."""
+        """Record the call."""
         self.done.append(f"{self.second:g} {command['do']} {command.get('kind', '')}".strip())
         return {"signing": "old"}
 
     def mark(self, label: str, begins: float, ends: float) -> None:
-        """Note nothing."""
+        """Do nothing."""
 
     def say(self, text: str) -> None:
-        """Note nothing."""
+        """Do nothing."""
 
 
 def made(name: str, **options: float) -> Scenario:
-    """Give a scenario in its own size."""
+    """Return a scenario with its default load."""
     scenario = find_scenario(name)
     return scenario(scenario.load, options)
 
@@ -76,7 +76,7 @@ def made(name: str, **options: float) -> Scenario:
 def test_a_scenario_does_to_the_servers_what_its_settings_say(
     name: str, options: dict[str, float], done: list[str]
 ) -> None:
-    """In this order and at these seconds."""
+    """The calls have the expected order and seconds."""
     control = Recorder()
     asyncio.run(made(name, **options).disturb(control))
     assert control.done == done
@@ -84,7 +84,7 @@ def test_a_scenario_does_to_the_servers_what_its_settings_say(
 
 @pytest.mark.parametrize("name", SCENARIOS)
 def test_every_scenario_fits_its_own_size(name: str) -> None:
-    """Its draws are usable, its windows lie inside the run, and the buffer is seen to close."""
+    """Its draws are valid, and its windows lie inside the run."""
     scenario, rng = made(name), random.Random(1)
     assert scenario.summary
     for index in range(0, scenario.load.sessions, 50):
@@ -95,7 +95,7 @@ def test_every_scenario_fits_its_own_size(name: str) -> None:
         assert 0 <= window.begins < window.ends <= scenario.load.duration
 
 
-def test_everybody_comes_within_the_rush() -> None:
+def test_all_clients_begin_within_the_rush() -> None:
     """The rush of dual tokens is as long as its setting."""
     rng, scenario = random.Random(1), made("storm-dual", rush=2)
     dues = [scenario.first_due(index, rng) for index in range(scenario.load.sessions)]
@@ -105,7 +105,7 @@ def test_everybody_comes_within_the_rush() -> None:
 
 @pytest.mark.parametrize(("spread", "floor"), [("zipf", 20), ("hot", 50)])
 def test_steady_load_may_be_uneven(spread: str, floor: float) -> None:
-    """The first session comes far oftener than the middle one."""
+    """The first session has a far higher rate than the middle one."""
     scenario, rng = made("steady", **{spread: 1}), random.Random(1)
     first, middle = (
         sum(scenario.gap(index, rng) for _ in range(200)) / 200 for index in (0, 1_000)
@@ -113,20 +113,20 @@ def test_steady_load_may_be_uneven(spread: str, floor: float) -> None:
     assert middle / first > floor
 
 
-def test_a_cold_session_comes_only_once() -> None:
-    """Every request bears a token that nobody has seen."""
+def test_a_cold_session_sends_one_page() -> None:
+    """Every request has a token that no server has verified before."""
     scenario = made("steady", cold=1)
     assert scenario.gap(3, random.Random(1)) == math.inf
 
 
 def test_a_share_of_the_replies_gets_lost() -> None:
-    """As large as the setting says."""
+    """The share is that of the setting."""
     scenario, rng = made("lost-replies", share=0.2), random.Random(1)
     assert sum(scenario.loses_reply(rng) for _ in range(5_000)) == pytest.approx(1_000, rel=0.1)
 
 
 def test_a_share_of_the_sessions_signs_out() -> None:
-    """One after the other, within the time that the settings give."""
+    """They sign out within the time of the settings."""
     scenario = made("revoke", share=0.25)
     leaves = [scenario.signs_out_at(index) for index in range(scenario.load.sessions)]
     gone = [second for second in leaves if second is not None]
@@ -135,7 +135,7 @@ def test_a_share_of_the_sessions_signs_out() -> None:
 
 
 def test_a_setting_that_a_scenario_does_not_have_is_refused_with_those_it_has() -> None:
-    """A slip of the pen must not run another storm than was meant."""
+    """A misspelled setting is an error, not ignored."""
     with pytest.raises(ConfigurationError, match="expected one of: at"):
         made("deploy", att=3)
     with pytest.raises(ConfigurationError, match="expected at most one"):
@@ -148,7 +148,7 @@ class Lunch(find_scenario("storm-sliding")):  # type: ignore[misc]
     name = "lunch"
 
 
-def test_a_scenario_of_ones_own_is_found_by_its_place() -> None:
+def test_a_scenario_of_the_user_is_found_by_module_and_class() -> None:
     """``module:Class`` names a subclass; anything else is refused."""
     assert find_scenario(f"{__name__}:Lunch") is Lunch
     for wrong in ("storm", "nowhere:Lunch", f"{__name__}:Nobody", f"{__name__}:Recorder"):
@@ -163,8 +163,8 @@ def config(*arguments: str) -> StormConfig:
     return config_of(parser.parse_args(arguments))
 
 
-def test_compression_divides_what_is_real_and_nothing_else() -> None:
-    """Lifetime, buffer, gap and spread by k; sessions and seconds as given."""
+def test_compression_divides_real_durations_only() -> None:
+    """Lifetime, buffer, gap and spread are divided by k; sessions and seconds are not."""
     given = config(
         *("--sessions", "500", "--seconds", "30", "--compress", "20", "--lifetime-seconds", "900"),
         *("--buffer-seconds", "300", "--gap-seconds", "30", "--login-spread-seconds", "60"),
@@ -175,7 +175,7 @@ def test_compression_divides_what_is_real_and_nothing_else() -> None:
 
 
 def test_the_password_of_a_login_is_not_in_results(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The command line is shown, but not what signs in."""
+    """The result contains the command line without the login."""
     login = '{"url": "http://127.0.0.1:1", "body": {"password": "hunter2"}}'
     for given in (["--login", login], [f"--login={login}"]):
         arguments = ("--url", "http://127.0.0.1:1", *given, "--seconds", "5")
@@ -186,7 +186,7 @@ def test_the_password_of_a_login_is_not_in_results(monkeypatch: pytest.MonkeyPat
 
 
 def test_a_running_deployment_is_not_compressed() -> None:
-    """Its tokens live as long as they live."""
+    """Its tokens have their real lifetime."""
     load = config("--url", "http://127.0.0.1:1", "--seconds", "5").load
     assert (load.compression, load.lifetime) == (1, 900)
 
@@ -206,14 +206,14 @@ def test_a_running_deployment_is_not_compressed() -> None:
         ("no-such-scenario",),
     ],
 )
-def test_a_command_line_that_makes_no_sense_is_refused(arguments: tuple[str, ...]) -> None:
-    """Before anything is started."""
+def test_invalid_options_are_refused(arguments: tuple[str, ...]) -> None:
+    """The error is raised before a server starts."""
     with pytest.raises(ConfigurationError):
         config(*arguments)
 
 
 def test_every_forgery_differs_from_the_token_it_is_made_of() -> None:
-    """Each kind is refused by its own fault, and none is the live token by chance."""
+    """No forged token equals the live one."""
     live = Signer(Key.generate("ES256"), issuer="https://a.example", audience="a").sign(
         {"sub": "alice", "iat": 1_000, "exp": 2_000}
     )
@@ -227,7 +227,7 @@ def test_every_forgery_differs_from_the_token_it_is_made_of() -> None:
 
 
 def test_a_store_that_is_a_server_needs_a_known_name() -> None:
-    """The stores are three."""
+    """The message names the three stores."""
     load = find_scenario("storm-dual").load
     with pytest.raises(ConfigurationError, match="sqlite, valkey or postgresql"):
         StormConfig(scenario="storm-dual", load=load, store="mysql", config=Path())

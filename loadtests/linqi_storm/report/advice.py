@@ -140,14 +140,14 @@ def _storm(run: StormRun) -> str:
         return "there was no peak of renewals"
     peak = run.peaks[0]
     if peak.factor <= peak.noise95:
-        conclusion = "no storm, as chance alone reaches"
+        conclusion = "no storm"
     elif peak.factor <= UNEVEN * peak.noise95:
-        conclusion = "hardly more than chance alone, which reaches"
+        conclusion = "hardly above chance"
     else:
-        conclusion = "a storm, as chance alone reaches"
+        conclusion = "a storm"
     return (
-        f"the peak was {peak.factor:.1f} times the lowest possible rate: {conclusion}"
-        f" {peak.noise95:.1f}"
+        f"the peak was {peak.factor:.1f} times the lowest possible rate, {conclusion}"
+        f" (chance alone reaches {peak.noise95:.1f})"
     )
 
 

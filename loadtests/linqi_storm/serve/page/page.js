@@ -1,4 +1,4 @@
-// A page that shows a session at work: two sessions, of which the chosen one is shown.
+// The demo page: it has two sessions and shows the selected one.
 import { createSession, SignInError } from '/linqi.js'
 import { drawRing, seconds } from '/ring.js'
 
@@ -54,7 +54,7 @@ for (const [name, it] of Object.entries(MODES)) {
   })
 }
 
-/** Give the seconds that the token before the one just taken up still had. */
+/** Return the seconds that the previous token still had. */
 function lastLeft({ before }) {
   return Math.max(0, before.left - (performance.now() - before.at) / 1000)
 }
@@ -117,7 +117,7 @@ async function ask(count) {
     try {
       return await it.session.fetch(it.path)
     } catch {
-      return null // the server is away; the next request tries again
+      return null // the server is unavailable; the next request tries again
     }
   }))
   const refused = answers.filter((answer) => answer?.status === 401).length
@@ -147,7 +147,7 @@ async function steal() {
   await ask(1)
 }
 
-/** Do one thing at a time; a fault is told and nothing else. */
+/** Run one action at a time, and show its error. */
 function act(id, work) {
   element(id).addEventListener('click', async () => {
     if (isBusy) return
@@ -190,7 +190,7 @@ element('form').addEventListener('submit', async (event) => {
     button.disabled = false
   }
 })
-element('form').querySelector('button').disabled = false // before this nobody would hear it
+element('form').querySelector('button').disabled = false // before this, no listener handles the form
 for (const radio of document.querySelectorAll('input[name=mode]')) {
   radio.addEventListener('change', () => {
     mode = radio.value
