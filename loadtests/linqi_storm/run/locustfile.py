@@ -45,7 +45,7 @@ from linqi_storm.run.locust_tab import (
     waiting_rows,
 )
 from linqi_storm.run.targets import plan_of, refused_tokens, sign_sliding
-from linqi_storm.run.url_target import UrlTarget, at_barrier
+from linqi_storm.run.url_target import LOGINS_AT_ONCE, UrlTarget, at_barrier
 from linqi_storm.scenarios import Scenario, find_scenario
 from linqi_storm.schema.config import StormConfig
 from linqi_storm.schema.generator_plan import Credential, GeneratorPlan, StormClients
@@ -54,7 +54,6 @@ from linqi_storm.schema.result_file import save_run
 __all__ = ["StormUser"]
 
 _logger = logging.getLogger("linqi")
-_LOGINS_AT_ONCE: Final = 16
 _LEAD_SECONDS: Final = 2.0
 _ROWS_SECONDS: Final = 1.0
 
@@ -166,7 +165,7 @@ def _clients(plan: GeneratorPlan, scenario: Scenario, begins_at: float) -> Storm
     def sign_in(_: int) -> Credential:
         return endpoint.sign_in()
 
-    signed_in = Pool(_LOGINS_AT_ONCE).map(sign_in, range(plan.load.sessions))
+    signed_in = Pool(LOGINS_AT_ONCE).map(sign_in, range(plan.load.sessions))
     # The barrier must lie in the future, however long the logins took.
     barrier = max(begins_at, time.time() + _LEAD_SECONDS)
     return StormClients(begins_at=barrier, credentials=at_barrier(signed_in, scenario, barrier))

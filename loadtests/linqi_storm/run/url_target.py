@@ -24,9 +24,10 @@ from linqi_storm.schema.config import StormConfig
 from linqi_storm.schema.generator_plan import Credential, StormLogin, TokenSource, TokenTransport
 from linqi_storm.schema.results import Target
 
-__all__ = ["UrlTarget", "at_barrier", "is_on_this_machine"]
+__all__ = ["LOGINS_AT_ONCE", "UrlTarget", "at_barrier", "is_on_this_machine"]
 
-_AT_ONCE: Final = 16
+LOGINS_AT_ONCE: Final = 4
+"""linqi's throttle counts a login until it is answered, and allows 5 of one name and address."""
 _LOGIN_SECONDS: Final = 0.1
 """Estimated time of a login, with a password hash on the server."""
 _LIFE_TOLERANCE: Final = 1.1
@@ -118,7 +119,7 @@ class UrlTarget:
         sessions = self._scenario.load.sessions
         if self._storm.key:
             return sessions * 1.5 * signing_pace(KeySet.load(self._storm.key).signing_key()) + 0.5
-        return sessions * _LOGIN_SECONDS / _AT_ONCE * 1.5 + 1
+        return sessions * _LOGIN_SECONDS / LOGINS_AT_ONCE * 1.5 + 1
 
     async def clients(
         self, scenario: Scenario, begins_at: float
@@ -128,7 +129,7 @@ class UrlTarget:
         if login is None:
             held = await sign_sliding(self.token_source, scenario, begins_at)
             return held, refused_tokens(self.token_source, begins_at)
-        gate = asyncio.Semaphore(_AT_ONCE)
+        gate = asyncio.Semaphore(LOGINS_AT_ONCE)
         async with httpx2.AsyncClient(timeout=30) as client:
 
             async def sign_in(index: int) -> Credential:
