@@ -18,7 +18,7 @@ from linqi.stores.memory import MemoryStore
 
 
 def create() -> JWTMiddleware:
-    """Give the app; everybody may sign in."""
+    """Return the app, which accepts every sign-in."""
     signer = Signer(Key.generate("ES256"), issuer="https://shop.example", audience="shop")
     sessions = Sessions(MemoryStore(), signer, b"k" * 16 + bytes(range(16)))
     verifier = Verifier.trusting(signer, is_revoked=sessions.revocations.is_revoked)

@@ -31,10 +31,20 @@ from linqi.stores.store_url import open_store
 SECRET = bytes.fromhex(os.environ["SECRET"])
 NOTES = Path(os.environ["NOTES"])
 PAUSE = float(os.environ.get("PAUSE", "0.02"))
+LOGIN_SCOPE = {
+    "type": "http",
+    "http_version": "1.1",
+    "method": "POST",
+    "path": "/login",
+    "raw_path": b"/login",
+    "root_path": "",
+    "query_string": b"",
+    "headers": [(b"content-type", b"application/json")],
+}
 
 
 def note(name: str) -> None:
-    """Write one line, whole whoever else writes."""
+    """Write one line, whole beside other writers."""
     with NOTES.open("a") as notes:
         notes.write(name + "\n")
 
@@ -62,14 +72,10 @@ app = JWTMiddleware(routes, verifier, public=[*routes.public, "/here"], services
 
 
 async def guess(number: int) -> None:
-    """Try one name from one address that nobody tried before: what costs the counters most."""
+    """Try a new name from a new address: the attempt that costs the counters most."""
     body = json.dumps({"username": secrets.token_hex(8), "password": "wrong"}).encode()
     address = f"10.{number >> 16 & 255}.{number >> 8 & 255}.{number & 255}"
-    scope = {
-        "type": "http", "method": "POST", "path": "/login", "raw_path": b"/login",
-        "root_path": "", "query_string": b"", "client": (address, 1), "http_version": "1.1",
-        "headers": [(b"content-type", b"application/json")],
-    }  # fmt: skip
+    scope = LOGIN_SCOPE | {"client": (address, 1)}
 
     async def receive() -> Any:
         return {"type": "http.request", "body": body}

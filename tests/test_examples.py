@@ -39,7 +39,7 @@ def load(name: str) -> ModuleType:
 
 
 def client_of(app: object) -> httpx2.AsyncClient:
-    """Give a client that calls `app` in this process."""
+    """Return a client that calls `app` in this process."""
     return httpx2.AsyncClient(
         transport=httpx2.ASGITransport(app=app),  # type: ignore[arg-type]
         base_url="http://shop.test",
@@ -187,7 +187,7 @@ def test_the_client_example_stays_signed_in(
 
 
 def to_be_mended(path: str) -> set[str]:
-    """Give the codes of what `linqi check` would have changed; examples name no real issuer."""
+    """Return the codes of what `linqi check` would have changed; examples name no real issuer."""
     return {finding.code for finding in check(path).findings if finding.severity != "note"}
 
 

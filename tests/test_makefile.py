@@ -9,7 +9,7 @@ MAKE = shutil.which("make") or "make"
 
 
 def plan_of(*arguments: str) -> str:
-    """Give the commands that `make lint` would run."""
+    """Return the commands that `make lint` would run."""
     done = subprocess.run(
         [MAKE, "--dry-run", "lint", *arguments],
         capture_output=True,

@@ -77,17 +77,15 @@ class World:
         """Return a token of `issuer` for its alice, with the claims of a session."""
         now = self.clock()
         return self.signers[issuer].sign(
-            {
-                "sub": "alice", "sid": "s" * 30, "jti": "j1", "iat": now, "exp": now + 200,
-                "auth_time": now - 700, "session_end": now + 9000, "scope": "read",
-            }
+            {"sub": "alice", "sid": "s" * 30, "jti": "j1", "scope": "read"}
+            | {"iat": now, "exp": now + 200, "auth_time": now - 700, "session_end": now + 9000}
             | claims
-        )  # fmt: skip
+        )
 
 
 @pytest.fixture
 async def world(clock: FakeClock) -> AsyncIterator[World]:
-    """Give a running service, to which alice signed in."""
+    """Return a running service, to which alice signed in."""
     world = World(clock)
     await world.sessions.start()
     yield world
@@ -203,7 +201,7 @@ async def test_renewal_signs_for_its_own_issuer_only(world: World, issuer: str) 
 
 
 async def test_a_socket_adopts_a_token_of_its_own_issuer_only(world: World) -> None:
-    """The same subject and session id of another issuer are somebody else's."""
+    """The same subject and session id of another issuer belong to another user."""
     for issuer in (OURS, THEIRS, SISTER):
         session = socket_of(world, world.token(issuer))
         for other in {OURS, THEIRS, SISTER} - {issuer}:

@@ -137,28 +137,28 @@ class Api:
 
 @pytest.fixture(scope="module")
 def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Api]:
-    """Give the API over TLS."""
+    """Return the API over TLS."""
     with Api(tmp_path_factory.mktemp("tls"), is_secure=True).running() as api:
         yield api
 
 
 @pytest.fixture(scope="module")
 def developed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Api]:
-    """Give the API over plain http on loopback."""
+    """Return the API over plain http on loopback."""
     with Api(tmp_path_factory.mktemp("dev"), is_secure=False).running() as api:
         yield api
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def browser() -> AsyncIterator[Browser]:
-    """Give a browser that finds the test's hosts on this machine."""
+    """Return a browser that finds the test's hosts on this machine."""
     async with browsing("--host-resolver-rules=MAP *.test 127.0.0.1") as started:
         yield started
 
 
 @pytest_asyncio.fixture(loop_scope="module")
 async def context(browser: Browser) -> AsyncIterator[BrowserContext]:
-    """Give an empty profile that takes the test's certificate."""
+    """Return an empty profile that takes the test's certificate."""
     made = await browser.new_context(ignore_https_errors=True)
     yield made
     await made.close()

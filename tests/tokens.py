@@ -12,7 +12,7 @@ NOW = 1_800_000_000.25
 
 
 def good_claims(**changes: Any) -> dict[str, Any]:
-    """Give claims that are accepted at `NOW`, with `changes`; a change to ... leaves one out."""
+    """Return claims that are accepted at `NOW`, with `changes`; a change to ... leaves one out."""
     claims = {
         "iss": ISSUER,
         "aud": AUDIENCE,
@@ -40,7 +40,7 @@ def make(
 
 
 def verifier_of(key: Key, **options: Any) -> Verifier:
-    """Give a verifier of `ISSUER` whose clock stands at `NOW` unless told otherwise."""
+    """Return a verifier of `ISSUER` whose clock stands at `NOW` unless told otherwise."""
     trusted = {
         name: options.pop(name)
         for name in ("types", "require_type", "required_claims", "audience", "own")
@@ -59,7 +59,7 @@ def verifier_of(key: Key, **options: Any) -> Verifier:
 
 
 def signer_of(key: Key) -> Signer:
-    """Give a signer in the name of `ISSUER`."""
+    """Return a signer in the name of `ISSUER`."""
     return Signer(key, issuer=ISSUER, audience=AUDIENCE)
 
 
