@@ -446,11 +446,7 @@ async def test_d6_a_token_without_jti_is_revoked_by_its_session(
 async def test_d6_a_token_that_no_revocation_can_name_is_answered_400(
     site: Site, clock: FakeClock
 ) -> None:
-<<<<<<< HEAD
     """RFC 7009, 2.2.1: the client must learn that the token was not revoked."""
-=======
-    """RFC 7009, 2.2.1: the client must not assume that it was revoked."""
->>>>>>> b481508 (Say the remaining tests and pages in plain English)
     now = int(clock.now)
     token = site.sessions.signer.sign({"sub": "alice", "iat": now, "exp": now + 60})
     answer = await site.post("/revoke", {"token": token})

@@ -190,11 +190,7 @@ element('form').addEventListener('submit', async (event) => {
     button.disabled = false
   }
 })
-<<<<<<< HEAD
 element('form').querySelector('button').disabled = false // before this, no listener handles the form
-=======
-element('form').querySelector('button').disabled = false // before this no listener would receive it
->>>>>>> b481508 (Say the remaining tests and pages in plain English)
 for (const radio of document.querySelectorAll('input[name=mode]')) {
   radio.addEventListener('change', () => {
     mode = radio.value
