@@ -27,7 +27,7 @@ from linqi import (
 )
 from linqi.asgi.sockets import SocketSession
 from linqi.errors import InvalidClaim
-from linqi.events import TokenRefused
+from linqi.events import Dispatcher, TokenRefused
 from linqi.jose.issuers import own_issuer
 from linqi.sessions.renewal import Due, NotRenewed
 from linqi.stores.memory import MemoryStore
@@ -232,6 +232,7 @@ def socket_of(world: World, token: str) -> SocketSession:
         clock=world.clock,
         check_seconds=5,
         subprotocol=None,
+        events=Dispatcher(),
     )
 
 

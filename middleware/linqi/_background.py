@@ -64,6 +64,11 @@ class BackgroundTask:
         self._loop = loop
         self._task = loop.create_task(self._supervise(), name=f"linqi {self._name}")
 
+    async def wait(self) -> None:
+        """Wait until the work has returned or the task was closed."""
+        if self._task is not None:
+            await asyncio.wait([self._task])
+
     async def close(self) -> None:
         """Cancel the task and wait for its end; a task on another loop is not touched.
 

@@ -336,6 +336,7 @@ class JWTMiddleware:
             clock=self._clock,
             check_seconds=self._check_seconds,
             subprotocol=marker,
+            events=self._events,
         )
         inner = _known(scope, verified)
         inner["linqi.socket"] = session

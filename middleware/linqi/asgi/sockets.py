@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 from collections.abc import Callable
 from typing import Any, Final
 
+from linqi._background import BackgroundTask
 from linqi.asgi._http import ASGIApp, Message, Receive, Scope, Send
 from linqi.asgi.token_hold import CLOSE_SECONDS, TokenHold
 from linqi.errors import TokenError, TokenExpired
+from linqi.events import Dispatcher, Event
 from linqi.jose.verified import Verified
 from linqi.jose.verifier import Verifier
 
@@ -44,6 +45,7 @@ class SocketSession:
         clock: Callable[[], float],
         check_seconds: float,
         subprotocol: str | None,
+        events: Dispatcher[Event],
     ) -> None:
         self._hold = TokenHold(
             verifier,
@@ -52,6 +54,7 @@ class SocketSession:
             check_seconds=check_seconds,
             clock=clock,
         )
+        self._watcher = BackgroundTask("guard of a WebSocket", self._watch, events=events)
         self._receive = receive
         self._send = send
         self._subprotocol = subprotocol
@@ -87,19 +90,17 @@ class SocketSession:
             the close could not be sent.
 
         """
-        watcher = asyncio.create_task(self._watch())
+        self._watcher.start()
         try:
             await app(scope, self.receive, self.send)
             if self._is_closing:
                 # The application saw the end first. A server drops what is not sent by now.
-                await asyncio.wait([watcher])
+                await self._watcher.wait()
         finally:
             self._is_over = True
-            watcher.cancel()
             if self._pending is not None:
                 self._pending.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await watcher
+            await self._watcher.close()
         return self._ended.result() if self._is_closed else None
 
     async def receive(self) -> Message:

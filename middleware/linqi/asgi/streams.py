@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
+import functools
 import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -11,10 +11,11 @@ from typing import Any, Final
 
 import msgspec
 
+from linqi._background import BackgroundTask
 from linqi.asgi._http import Message, Receive, Scope, Send
 from linqi.asgi.token_hold import CLOSE_SECONDS, TokenHold
 from linqi.errors import LinqiError
-from linqi.events import Event, StreamClosed
+from linqi.events import Dispatcher, Event, StreamClosed
 from linqi.jose.verified import Verified
 from linqi.jose.verifier import Verifier
 
@@ -46,7 +47,7 @@ class StreamLimits:
     grace_seconds: float
     check_seconds: float
     clock: Callable[[], float]
-    report: Callable[[Event], None]
+    report: Dispatcher[Event]
 
     def hold(self, verified: Verified) -> TokenHold:
         """Return the hold of `verified` on a stream."""
@@ -178,7 +179,7 @@ class LiveStream:
     """
 
     def __init__(
-        self, scope: Scope, receive: Receive, send: Send, report: Callable[[Event], None]
+        self, scope: Scope, receive: Receive, send: Send, report: Dispatcher[Event]
     ) -> None:
         self.hold: TokenHold | None = None
         self._scope = scope
@@ -187,7 +188,7 @@ class LiveStream:
         self._report = report
         self._over: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._lock = asyncio.Lock()
-        self._watcher: asyncio.Task[None] | None = None
+        self._watcher: BackgroundTask | None = None
         self._pending: asyncio.Future[Message] | None = None
         self._is_ending = False
         self._is_done = False
@@ -198,7 +199,9 @@ class LiveStream:
         self.hold = hold
         self._has_trailers = bool(message.get("trailers", False))
         await self._send(message)
-        self._watcher = asyncio.create_task(self._watch(hold))
+        watch = functools.partial(self._watch, hold)
+        self._watcher = BackgroundTask("guard of an event stream", watch, events=self._report)
+        self._watcher.start()
 
     async def send_event(self, message: Message) -> None:
         """Send `message` of a started stream; drop it or raise if the stream was ended."""
@@ -229,14 +232,12 @@ class LiveStream:
     async def close(self) -> None:
         """Cancel the watcher and the read; called when the application has returned."""
         if self._watcher is not None and self._is_ending:
-            await asyncio.wait([self._watcher])  # a server drops what is not sent by now
+            await self._watcher.wait()  # a server drops what is not sent by now
         self._is_done = True
-        for waiting in (self._watcher, self._pending):
-            if waiting is not None:
-                waiting.cancel()
+        if self._pending is not None:
+            self._pending.cancel()
         if self._watcher is not None:
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._watcher
+            await self._watcher.close()
 
     async def _watch(self, hold: TokenHold) -> None:
         """End the stream when its token or session ends."""
