@@ -1,4 +1,4 @@
-"""The benchmarks: how they time, how they judge, and what they leave behind."""
+"""The benchmarks: their timing, their verdicts and their result files."""
 
 from __future__ import annotations
 
@@ -128,7 +128,7 @@ def test_budget_is_broken_only_by_a_clear_margin(sample: TimedBlocks, verdict: s
 
 
 def test_a_disturbed_run_breaks_no_budget() -> None:
-    """Nine tenths of the measurements must be too dear: a neighbour disturbs many, not all."""
+    """Nine tenths of the measurements must exceed it: other processes disturb many, not all."""
     disturbed = summarize([1.0] * 3 + [5.0] * 17)
     assert disturbed.low > 2
     assert _figure(disturbed, 1.0).verdict == "over"
@@ -152,7 +152,7 @@ def test_limit_of_a_difference_or_a_ratio_judges_that() -> None:
 
 
 def test_restless_figure_calls_itself_noisy_and_widens_its_interval() -> None:
-    """Order statistics do not know that a neighbour was busy; the spread does."""
+    """The spread shows a busy machine, which order statistics do not."""
     restless = TimedBlocks(median=10, low=9, high=11, spread=0.35, rounds=9, floor=9)
     figure = _figure(restless, None)
     assert figure.is_noisy
@@ -175,11 +175,11 @@ def test_noisy_run_widens_intervals_and_says_so() -> None:
     assert counted.widened(0.2) == counted
     result = _result(10, widened_by=0.2)
     assert result.is_noisy
-    assert "A noisy run" in noise_of(result)
+    assert "Noisy run" in noise_of(result)
     assert not noise_of(_result(10))
 
 
-def test_one_burst_of_a_neighbour_does_not_make_the_machine_slow() -> None:
+def test_one_burst_of_load_does_not_make_the_machine_slow() -> None:
     """The yardstick is read three times, and the middle one counts."""
     now, speed = [0], [10_000]
 
@@ -221,7 +221,7 @@ def test_budgets_of_times_are_scaled_to_the_machine() -> None:
 
 
 def test_every_budget_names_a_figure_that_exists() -> None:
-    """A pattern that fits nothing would be a budget that nobody keeps."""
+    """A pattern that matches no figure would never be checked."""
     raw = tomllib.loads((ROOT / "bench" / "budgets.toml").read_text())
     source = "".join(path.read_text() for path in (ROOT / "bench" / "linqi_bench").glob("*.py"))
     for kind in ("over", "value", "ratio"):
@@ -313,7 +313,7 @@ def test_page_fetches_nothing_and_shows_every_figure() -> None:
     html = result_page(result, compare(_result(20), result))
     assert not re.search(r"https?://|url\(|@import|<script|<link|<img|src=", html)
     assert "&lt;script&gt;" in html
-    assert "A noisy run" in html
+    assert "Noisy run" in html
     assert "What changed" in html
 
 
@@ -381,7 +381,7 @@ def test_server_is_measured_by_its_own_cpu_time(tmp_path: Path) -> None:
 
 
 def test_a_call_is_measured_after_other_work_too(tmp_path: Path) -> None:
-    """What surroundings cost is seen on a call that is none of ours, in a full run."""
+    """A full run measures a call that is not ours after other work, too."""
     ran = _bench(tmp_path, "--only", "test_after_other_work and sha256")
     assert ran.returncode == 0, ran.stderr
     figures = Result.read(tmp_path / "linqi-bench.json").figures

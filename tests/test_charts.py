@@ -27,7 +27,7 @@ NUMBERS = st.floats(-1e9, 1e9) | st.integers(0, 10)
 
 
 def lines(svg: str, kind: str) -> list[ElementTree.Element]:
-    """Give the elements of `svg` with the class `kind`."""
+    """Return the elements of `svg` with the class `kind`."""
     found = ElementTree.fromstring(svg).iter()  # noqa: S314 - our own text
     return [element for element in found if kind in element.get("class", "").split()]
 

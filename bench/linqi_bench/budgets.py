@@ -1,4 +1,4 @@
-"""What each figure may cost: ``bench/budgets.toml``, scaled to the speed of this machine."""
+"""The limits of the figures: ``bench/budgets.toml``, scaled to the speed of this machine."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class BudgetLimit:
     kind: BudgetLimitKind
     most: float
     fails_above: float = 0.0
-    """Where the limit is not met yet: what may be reached meanwhile. 0 where it is met."""
+    """The check fails above this where the limit is not met yet; 0 where it is met."""
 
 
 class Budgets:
@@ -51,7 +51,7 @@ class Budgets:
         return cls(tomllib.loads(path.read_text("utf-8")), yardstick)
 
     def limit_of(self, figure_id: str, unit: str) -> BudgetLimit | None:
-        """Give the limit of a figure; microseconds are scaled, everything else is not.
+        """Return the limit of a figure, or None; only microseconds are scaled to the machine.
 
         A ``*`` in the file stands for one part of an id.
         """

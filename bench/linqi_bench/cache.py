@@ -1,4 +1,4 @@
-"""Suite: what a remembered token costs, and how much memory remembering takes."""
+"""Suite: the cost of a cached token, and its memory."""
 
 from __future__ import annotations
 
@@ -92,7 +92,7 @@ def test_table(recorder: Recorder) -> None:
 
 @pytest.mark.parametrize("entries", [1_000, 10_000, 100_000, 1_000_000])
 def test_memory_of_cached_tokens(recorder: Recorder, entries: int) -> None:
-    """How much a fresh process grows while it fills its cache, and what a hit costs then."""
+    """How much a fresh process grows while it fills its cache, and the cost of a hit then."""
     if entries > 100_000 and (recorder.is_quick or _free_bytes() < _NEEDED_BYTES):
         pytest.skip("a million entries take a full run and 3 GiB")
     grown = _footprint(entries)

@@ -1,4 +1,4 @@
-"""Suite: what the client's half of near expiry costs."""
+"""Suite: the cost of the client's decisions near expiry."""
 
 from __future__ import annotations
 

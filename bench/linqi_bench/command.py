@@ -1,4 +1,4 @@
-"""``linqi bench``: measures what a token costs on this machine, prints, compares and judges."""
+"""``linqi bench``: the cost of a token on this machine, compared with budgets and old runs."""
 
 from __future__ import annotations
 
@@ -30,27 +30,23 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     add("--quick", action="store_true", help="fewer figures, within 2 min (10 min otherwise)")
     add("--only", metavar="WORDS", help="only the tests whose names match, as pytest's -k")
     add("--config", type=Path, metavar="FILE", help="default: linqi.toml, where there is one")
-    add(
-        "--json", type=Path, metavar="FILE", default=Path("linqi-bench.json"),
-        help="the result file, which linqi tune reads (default: %(default)s)",
-    )  # fmt: skip
-    add(
-        "--html", type=Path, metavar="FILE", default=Path("linqi-bench.html"),
-        help="the page with charts (default: %(default)s)",
-    )  # fmt: skip
-    add("--markdown", type=Path, metavar="FILE", help="also write a table there")
-    add("--compare", type=Path, metavar="OLD", help="tell what changed since an old result file")
+    result = "the result file, which linqi tune reads (default: %(default)s)"
+    add("--json", type=Path, metavar="FILE", default=Path("linqi-bench.json"), help=result)
+    charts = "the page with charts (default: %(default)s)"
+    add("--html", type=Path, metavar="FILE", default=Path("linqi-bench.html"), help=charts)
+    add("--markdown", type=Path, metavar="FILE", help="also write the table as Markdown")
+    add("--compare", type=Path, metavar="OLD", help="print what changed since an old result file")
     add(
         "--soak",
         type=int,
         metavar="REQUESTS",
-        help="instead: serve so many requests in this process and show its memory",
+        help="serve this many requests in this process, and print its memory",
     )
-    add("--check", action="store_true", help="fail when a budget is exceeded by a clear margin")
+    add("--check", action="store_true", help="exit 1 if a budget is exceeded by a clear margin")
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Do what `arguments` ask for; 0, or 1 for a broken budget with ``--check``, or 2."""
+    """Run the command, and return 0, 1 for a broken budget with ``--check``, or 2 for an error."""
     console = Console(width=None if sys.stdout.isatty() else 200)
     if arguments.soak is not None:
         return _soak(console, arguments.soak)
@@ -82,7 +78,7 @@ def run(arguments: argparse.Namespace) -> int:
 
 
 def _measure(arguments: argparse.Namespace, settings: Settings) -> tuple[Result, list[str]]:
-    """Measure, and show how far it is on standard error."""
+    """Measure, with a progress bar on standard error."""
     columns = (
         TextColumn("measuring {task.description}"),
         BarColumn(),
@@ -99,7 +95,7 @@ def _measure(arguments: argparse.Namespace, settings: Settings) -> tuple[Result,
 
 
 def _soak(console: Console, requests: int) -> int:
-    """Show how the process stands; 1 where it grew by more than an allocator's slack."""
+    """Print the memory of the process; return 1 where it grew by more than 8 MB."""
 
     def tell(reading: MemoryReading) -> None:
         console.print(

@@ -11,7 +11,7 @@ from linqi_bench.results import Result
 __all__ = ["Comparison", "FigureChange", "compare"]
 
 _LEAST: Final = 0.03
-"""A smaller change is never told apart from noise: the layout of memory alone makes as much."""
+"""A smaller change counts as noise: the memory layout alone causes as much."""
 _OTHER_SPEED: Final = 0.05
 
 Kind = Literal["dearer", "cheaper", "same", "new", "gone"]
@@ -19,7 +19,7 @@ Kind = Literal["dearer", "cheaper", "same", "new", "gone"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FigureChange:
-    """What became of one figure; `share` is new over old, at equal speed of the machine."""
+    """The change of one figure; `share` is new over old, at equal speed of the machine."""
 
     id: str
     name: str
@@ -40,7 +40,7 @@ class Comparison:
 
     @property
     def beyond_noise(self) -> list[FigureChange]:
-        """What changed, the largest first."""
+        """The changes beyond noise, the largest first."""
         changed = [change for change in self.changes if change.kind in ("dearer", "cheaper")]
         return sorted(changed, key=lambda change: -abs((change.share or 1) - 1))
 

@@ -1,4 +1,4 @@
-"""What was measured, beside its baseline and what it may cost."""
+"""One measured quantity with its baseline and its limit."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class Figure:
 
     @property
     def is_noisy(self) -> bool:
-        """Whether the machine was too restless for the last digits to mean anything.
+        """Whether the spread is too large for the last digits to mean anything.
 
         The spread of the whole call decides, not that of a small difference.
         """
@@ -53,7 +53,7 @@ class Figure:
 
     @property
     def verdict(self) -> Verdict:
-        """How the figure stands to its limit."""
+        """The figure compared with its limit."""
         if self.limit is None:
             return "none"
         judged = self._judged()
@@ -73,20 +73,20 @@ class Figure:
         return self.value.median / self.pyjwt if self.pyjwt else None
 
     def judged(self, budgets: Budgets) -> Figure:
-        """Give the figure with its limit."""
+        """Return the figure with its limit."""
         limit = budgets.limit_of(self.id, self.unit)
         return replace(self, limit=limit, margin=budgets.clear_margin)
 
     def widened(self, share: float) -> Figure:
-        """Give the figure with intervals that reach `share` of each further to either side.
+        """Return the figure with each interval widened by `share` of its value to either side.
 
-        A figure that was restless itself gets half of what its spread is too large on top: order
-        statistics know how often something was measured, not that a neighbour was busy meanwhile.
-        A difference is widened by its own size, not by that of the two it lies between: what slows
-        the machine down slows both, and how far the pairs differ is in its interval already.
+        A noisy figure is widened further, by half of its spread above `NOISY_SPREAD`: order
+        statistics count how often something was measured, not that another process took the
+        processor meanwhile. A difference is widened by its own size, not by that of its two parts:
+        what slows the machine down slows both, and its interval holds how far the pairs differ.
         """
         if self.unit != "us":
-            return self  # what is counted or weighed does not depend on neighbours
+            return self  # counts and sizes do not depend on the load of the machine
         restless = max(0.0, self.value.spread - NOISY_SPREAD) / 2
         value = self.value.widened(share + restless)
         return replace(
@@ -96,7 +96,7 @@ class Figure:
         )
 
     def as_json(self) -> dict[str, Any]:
-        """Give all of it as members of a JSON object."""
+        """Return the members of the JSON object."""
         return {
             "id": self.id,
             "group": self.group,
@@ -116,7 +116,7 @@ class Figure:
         }
 
     def _judged(self) -> TimedBlocks:
-        """Give what the limit is compared with."""
+        """Return what is compared with the limit."""
         kind = "value" if self.limit is None else self.limit.kind
         if kind == "over" and self.over is not None:
             return self.over

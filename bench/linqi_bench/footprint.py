@@ -20,7 +20,7 @@ _PASSES = 5
 
 
 def grow(entries: int, token_bytes: int = 0, *, reads_names: bool = False) -> dict[str, float]:
-    """Cache `entries` distinct tokens; give the growth and what the cache thinks it holds.
+    """Cache `entries` distinct tokens, and return the growth with the cache's own count.
 
     Small caches are filled many times over, since a process grows in steps. `token_bytes` pads the
     tokens; `reads_names` asks each for subject, token id and session id, as revocation does.
@@ -50,7 +50,7 @@ def grow(entries: int, token_bytes: int = 0, *, reads_names: bool = False) -> di
 def _fill(
     verifier: Verifier, case: Case, entries: int, token_bytes: int, *, reads_names: bool = False
 ) -> list[bytes]:
-    """Verify distinct tokens; give a thousand of them that lie far apart."""
+    """Verify distinct tokens, and return a thousand of them that lie far apart."""
     made, kept = 0, []
     while made < entries:
         tokens = case.tokens(min(_AT_ONCE, entries - made), at_least_bytes=token_bytes)

@@ -1,4 +1,4 @@
-"""Suite: what finding a key in a fetched set costs, and reading a set that was fetched."""
+"""Suite: the cost of finding a key in a fetched set, and of reading such a set."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _ROTATED: Final = 8
 
 
 def test_known_kid(recorder: Recorder, benchmark: Any) -> None:
-    """A thousand look-ups in a warm `RemoteKeys`, beside a `KeySet` that nobody fetched."""
+    """A thousand look-ups in a warm `RemoteKeys`, against a `KeySet` that was given."""
     key = Key.generate("ES256", kid="known")
     remote, given = _remote(key), KeySet([key])
 
@@ -52,7 +52,7 @@ def test_known_kid(recorder: Recorder, benchmark: Any) -> None:
 
 
 def test_unknown_kid(recorder: Recorder, benchmark: Any) -> None:
-    """Made-up kids while no fetch is allowed: what one of a flood costs."""
+    """Unknown kids during the cooldown: the cost of each in a flood."""
     remote = _remote(Key.generate("ES256", kid="known"))
     asyncio.run(_enter_cooldown(remote))
 
@@ -69,7 +69,7 @@ def test_unknown_kid(recorder: Recorder, benchmark: Any) -> None:
 
 
 def test_rotation(recorder: Recorder) -> None:
-    """A set gets a new key and loses its oldest: nothing that a request would notice."""
+    """A set gets a new key and loses its oldest."""
     made = [Key.generate("ES256") for _ in range(_ROTATED + 2)]
     keys = KeySet(made[:2])
 
@@ -109,13 +109,13 @@ def test_reading_sets(recorder: Recorder, benchmark: Any) -> None:
 
 
 def _remote(key: Key) -> RemoteKeys:
-    """Give warm remote keys of an issuer whom nobody can reach."""
+    """Return fetched keys of an issuer that cannot be reached."""
     body = json.dumps({"keys": [key.public_jwk()]})
     snapshot = Snapshot(issuer=_ISSUER, jwks=body, fetched_at=time.time(), lifetime_seconds=3600)
     return RemoteKeys(_ISSUER, ["ES256"], initial=snapshot, refresh=RefreshSettings(cooldown=60))
 
 
 async def _enter_cooldown(remote: RemoteKeys) -> None:
-    """Bring `remote` into its cooldown, in which nothing unknown causes a fetch."""
+    """Start the cooldown of `remote`, in which an unknown kid causes no fetch."""
     assert await remote.fetch_for("ES256", "made-up")
     await remote.close()

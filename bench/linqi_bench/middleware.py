@@ -90,7 +90,7 @@ def test_middleware_on_miss(recorder: Recorder) -> None:
 
 def _measure(recorder: Recorder, way: str, guarded: JWTMiddleware, tokens: list[bytes]) -> None:
     logger = logging.getLogger("linqi")
-    before, level = logger.level, logging.ERROR  # what is logged is the user's own to pay
+    before, level = logger.level, logging.ERROR  # the cost of logging depends on the application
     logger.setLevel(level)
     scopes = [request_of(token) for token in tokens]
     with asyncio.Runner() as runner:
@@ -124,17 +124,17 @@ async def bare_app(
 
 
 async def take_nothing() -> Message:
-    """Give an empty body."""
+    """Return an empty body."""
     return {"type": "http.request", "body": b"", "more_body": False}
 
 
 async def send_nowhere(message: Message) -> None:
-    """Take what an application sends."""
+    """Discard what an application sends."""
     return
 
 
 def request_of(token: bytes) -> dict[str, Any]:
-    """Give the scope that uvicorn makes of a browser's request."""
+    """Return the scope that uvicorn makes of a browser's request."""
     headers = [*_HEADERS[:5], (b"authorization", b"Bearer " + token), *_HEADERS[5:]]
     return {
         "type": "http",

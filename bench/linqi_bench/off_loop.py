@@ -1,4 +1,4 @@
-"""Suite: above which rate of new tokens a thread pool helps or hurts the slowest requests."""
+"""Suite: p99 of requests with new tokens, with signatures checked on the loop or in threads."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _WAYS: Final = {"loop": "on the loop", "threads": "in threads"}
 
 @pytest.mark.parametrize("name", ["ES256", "Ed25519"])
 def test_off_loop(recorder: Recorder, name: str) -> None:
-    """Requests with new tokens at random instants; how long 99 of 100 take at the most."""
+    """Requests with new tokens at random instants; the 99th percentile of their times."""
     if recorder.is_quick:
         pytest.skip("a quick run leaves out verification in threads")
     case = Case.of(name)
@@ -76,7 +76,7 @@ def _add(
 
 
 async def _seconds_of_one(case: Case, tokens: Iterator[bytes]) -> float:
-    """Give what a request takes of the loop when there is always another, its task included."""
+    """Return the seconds of the loop that a request takes under load, its task included."""
     app = JWTMiddleware(bare_app, case.verifier(None))
     taken = []
     for _ in range(10):
@@ -89,10 +89,10 @@ async def _seconds_of_one(case: Case, tokens: Iterator[bytes]) -> float:
 
 
 async def _slowest(app: JWTMiddleware, tokens: list[bytes], rate: float) -> float:
-    """Send requests at random instants; give the 99th percentile in microseconds.
+    """Send requests at random instants, and return the 99th percentile in microseconds.
 
-    A request's time begins at the instant it was due, so that one that had to wait for the loop
-    pays for it. Another process tells when that is.
+    The time of a request begins at the instant it was due, so that waiting for the loop counts.
+    Another process (`linqi_bench.pacer`) sends the due instants.
     """
     loop = asyncio.get_running_loop()
     waits: list[float] = []

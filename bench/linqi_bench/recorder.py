@@ -1,4 +1,4 @@
-"""The pytest plugin that lends the suites a stopwatch and keeps what they measure."""
+"""The pytest plugin that gives suites their settings and collects their figures."""
 
 from __future__ import annotations
 
@@ -16,15 +16,19 @@ from linqi_bench.yardstick import read_yardstick
 __all__ = ["Recorder", "run_block"]
 
 _STEADY: Final = 0.05
-"""A yardstick that varies by less than this is as steady as machines with neighbours are."""
+"""A yardstick that varies by less than this is steady for a shared machine."""
 
 
 class Recorder:
     """Collects figures; suites ask for it as the fixture ``recorder``.
 
-    `seconds` is how long one figure may be measured, `is_quick` whether suites leave out what is
-    not needed in a smoke run. `tell` hears how many tests there are, and the name of each as it
-    starts.
+    Args:
+        seconds: How long one figure may be measured.
+        tell: Called as each test starts, with the number of tests and the name of this one.
+        settings: The settings whose costs are measured; the defaults where None.
+        is_quick: Whether suites leave out what a smoke run does not need.
+        measure_yardstick: Returns microseconds; see `linqi_bench.yardstick`.
+
     """
 
     def __init__(
@@ -50,11 +54,11 @@ class Recorder:
 
     @pytest.fixture
     def recorder(self) -> Recorder:
-        """Give this recorder to a suite."""
+        """Return this recorder, as a fixture."""
         return self
 
     def add(self, figure: Figure) -> None:
-        """Keep `figure`."""
+        """Add `figure` to the result."""
         self.figures.append(figure)
         self._began.append(len(self.yardsticks))
 
@@ -65,7 +69,7 @@ class Recorder:
 
     @property
     def drift(self) -> float:
-        """How far the yardstick went from its median in the middle half of the run, as a share."""
+        """The interquartile range of the yardstick over its median."""
         if len(self.yardsticks) < 2:
             return 0.0
         low, _, high = statistics.quantiles(self.yardsticks, n=4)
@@ -73,10 +77,10 @@ class Recorder:
 
     @property
     def widenings(self) -> list[float]:
-        """By which share of itself the interval of each figure is widened.
+        """The share of its value by which the interval of each figure is widened.
 
-        As much as the yardstick was slower just before or after it than in the run's better
-        quarter; nothing where that is little.
+        That is how much slower the yardstick was just before or after the figure than at the lower
+        quartile of the run; 0 where that is below 5 %.
         """
         if len(self.yardsticks) < 2:
             return [0.0] * len(self.figures)
@@ -89,23 +93,23 @@ class Recorder:
         return shares
 
     def pytest_collection_finish(self, session: pytest.Session) -> None:
-        """Learn how many tests there are."""
+        """Count the tests."""
         self._count = len(session.items)
 
     def pytest_runtest_logstart(self, nodeid: str, location: object) -> None:
-        """Tell which test runs, and see how fast the machine is before it does."""
+        """Report the test that starts, and read the yardstick before it."""
         self._tell(self._count, nodeid.rpartition("::")[2].removeprefix("test_").replace("_", " "))
         self.yardsticks.append(self._measure_yardstick())
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        """Keep why a suite failed, or was left out."""
+        """Collect the reason of a failed or skipped test."""
         if report.failed:
             self.failures.append(f"{report.nodeid} ({report.when})\n{report.longreprtext}")
         elif report.skipped and isinstance(report.longrepr, tuple):
             self.skipped.append(str(report.longrepr[2]).removeprefix("Skipped: "))
 
     def pytest_collectreport(self, report: pytest.CollectReport) -> None:
-        """Keep why a suite could not be read."""
+        """Collect the reason why a suite could not be imported."""
         if report.failed:
             self.failures.append(f"{report.nodeid}\n{report.longreprtext}")
 

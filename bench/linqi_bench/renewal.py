@@ -1,4 +1,4 @@
-"""Suite: what it costs to ask whether a token is near expiry, and to renew one for many at once."""
+"""Suite: the cost of the renewal decision, and of renewing one token for many requests."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _SETTINGS: Final = RenewalSettings()
 
 
 def test_decision_on_fresh_token(recorder: Recorder, benchmark: Any) -> None:
-    """A token with more than the buffer left: the answer that nearly every request gets."""
+    """A token with more than the buffer left: the decision for nearly every request."""
     case = Case.of("HS256")
     verifier = case.verifier(None)
     fresh = [verifier.verify(token) for token in case.tokens(_TOKENS)]
@@ -67,7 +67,7 @@ def test_coalescing(recorder: Recorder) -> None:
 
 @pytest.mark.parametrize("name", QUICK_CASES)
 def test_mint(recorder: Recorder, name: str) -> None:
-    """Near-expiry tokens become their successors: decision, claims, signature, memo."""
+    """A successor for each near-expiry token: decision, claims, signature, memo."""
     case, settings, now = Case.of(name), recorder.settings.renewal, time.time()
     starting = SlidingRenewal(case.signer, settings, clock=lambda: now)
     begun = [starting.start(f"user-{number}") for number in range(_MINTED)]
@@ -94,7 +94,7 @@ def test_mint(recorder: Recorder, name: str) -> None:
 
 
 async def _renew_for_many(rounds: int) -> tuple[list[float], float]:
-    """Give microseconds per request of each round, and signatures per round."""
+    """Return microseconds per request of each round, and signatures per round."""
     case = Case.of("ES256")
     now = time.time()
     starting = SlidingRenewal(case.signer, _SETTINGS, clock=lambda: now)
@@ -114,6 +114,6 @@ async def _renew_for_many(rounds: int) -> tuple[list[float], float]:
 
 
 def _one_of(successors: list[Issued | None]) -> Issued | None:
-    """Give the one successor that all got."""
+    """Return the one successor that all requests got."""
     assert len({issued.token if issued is not None else None for issued in successors}) == 1
     return successors[0]

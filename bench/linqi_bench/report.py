@@ -11,8 +11,15 @@ from rich.table import Table
 from linqi_bench.comparison import Comparison
 from linqi_bench.results import Result
 
-__all__ = ["COLUMNS", "as_markdown", "cells", "describe", "noise_of", "print_comparison",
-           "print_report"]  # fmt: skip
+__all__ = [
+    "COLUMNS",
+    "as_markdown",
+    "cells",
+    "describe",
+    "noise_of",
+    "print_comparison",
+    "print_report",
+]
 
 COLUMNS: Final = (
     *("figure", "median", "interval", "baseline", "over baseline", "budget", "verdict"),
@@ -77,7 +84,7 @@ def print_comparison(console: Console, comparison: Comparison) -> None:
 
 
 def as_markdown(result: Result, command: str) -> str:
-    """Give the table for a page, with machine and command."""
+    """Return the table as Markdown, with the machine and the command."""
     rows = [list(COLUMNS), ["---", *["---:"] * (len(COLUMNS) - 1)], *map(cells, result.figures)]
     table = "\n".join(f"| {' | '.join(row)} |" for row in rows)
     taken = result.machine["taken_at"]
@@ -88,7 +95,7 @@ def as_markdown(result: Result, command: str) -> str:
 
 
 def describe(machine: dict[str, Any]) -> str:
-    """Give the machine in one line."""
+    """Return the machine in one line."""
     libraries = ", ".join(f"{name} {number}" for name, number in machine["libraries"].items())
     hints = "".join(f", {hint}" for hint in machine.get("hints", ()))
     return (
@@ -98,11 +105,11 @@ def describe(machine: dict[str, Any]) -> str:
 
 
 def noise_of(result: Result) -> str:
-    """Say how restless the machine was, or nothing."""
+    """Return how noisy the run was; an empty text where it was not."""
     said = []
     if result.is_noisy:
         said.append(
-            f"A noisy run: the yardstick varied by {result.yardstick_drift:.0%}, so intervals"
+            f"Noisy run: the yardstick varied by {result.yardstick_drift:.0%}, so intervals"
             f" were widened by up to {result.widened_by:.0%} of their figures."
         )
     noisy = [figure["name"] for figure in result.figures if figure["noisy"]]
@@ -117,7 +124,7 @@ def noise_of(result: Result) -> str:
 
 
 def cells(figure: dict[str, Any]) -> list[str]:
-    """Give one row of the table."""
+    """Return one row of the table."""
     value, over, limit = figure["value"], figure["over"], figure["limit"]
     unit = figure["unit"]
     ratio = figure["ratio_to_pyjwt"]
@@ -138,7 +145,7 @@ def cells(figure: dict[str, Any]) -> list[str]:
 
 
 def number(value: float | None, unit: str = "") -> str:
-    """Give a value with two digits behind the point, or none where it is large."""
+    """Return a value with two decimals, or with none from 1,000 on."""
     if value is None:
         return ""
     return f"{value:.{2 if abs(value) < 1000 else 0}f} {_UNITS.get(unit, unit)}".strip()

@@ -1,4 +1,4 @@
-"""A run as one HTML page: the figures that matter first, charts by subject, then every figure."""
+"""A run as one HTML page: main figures first, then charts and tables by subject."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ _MICROSECONDS: Final = "µs"
 
 
 def result_page(result: Result, comparison: Comparison | None = None) -> str:
-    """Give the page of `result`, and what changed if it was compared."""
+    """Return the HTML page of `result`, with the changes if it was compared."""
     sections = [] if comparison is None else [_changes(comparison)]
     for group, heading in _HEADINGS.items():
         figures = [figure for figure in result.figures if figure["group"] == group]
@@ -139,7 +139,7 @@ def _served(figures: Figures) -> list[tuple[str, str]]:
 
 
 def _over(figures: Figures, caption: str) -> list[tuple[str, str]]:
-    """Give bars of what figures take longer than their baselines, with their limits."""
+    """Return bars of what figures take over their baselines, with their limits."""
     bars = [
         Bar(
             label=figure["name"],

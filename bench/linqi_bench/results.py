@@ -11,11 +11,11 @@ from typing import Any, Final
 __all__ = ["FORMAT", "Result", "ResultError"]
 
 FORMAT: Final = 2
-"""Rises when a member changes its meaning or goes away; new ones may come without."""
+"""Rises when a member changes its meaning or is removed, not when one is added."""
 
 
 class ResultError(ValueError):
-    """A file is no result that this version reads."""
+    """The file is not a result that this version reads."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,7 +33,7 @@ class Result:
     yardstick_drift: float = 0.0
     """The interquartile range of that over the run, as a share of it."""
     widened_by: float = 0.0
-    """By which share of themselves intervals were widened at the most: the machine was restless."""
+    """The largest share of its value by which an interval was widened for noise."""
     left_out: list[str] = field(default_factory=list)
     """Why something was not measured."""
 
@@ -48,7 +48,7 @@ class Result:
         return {figure["id"]: figure for figure in self.figures}
 
     def as_json(self) -> dict[str, Any]:
-        """Give the members of the file."""
+        """Return the members of the file."""
         return {"format": FORMAT, "kind": "linqi-bench", "noisy": self.is_noisy, **asdict(self)}
 
     def write(self, path: Path) -> None:
@@ -57,9 +57,12 @@ class Result:
 
     @classmethod
     def read(cls, path: Path) -> Result:
-        """Read a file; `ResultError` when it is none of this format, OSError when it is not there.
+        """Read a file; members that this version does not know are ignored.
 
-        Members that this version does not know are passed over.
+        Raises:
+            ResultError: The file is not JSON, not of this format or incomplete.
+            OSError: The file cannot be read.
+
         """
         try:
             raw = json.loads(path.read_bytes())
@@ -69,13 +72,13 @@ class Result:
 
     @classmethod
     def of(cls, raw: object, source: str) -> Result:
-        """Take the members of a file; `source` names it in errors."""
+        """Return the result with the members of a file; `source` names it in errors."""
         if not isinstance(raw, Mapping) or raw.get("kind") != "linqi-bench":
             raise ResultError(f"{source} is not a result of linqi bench")
         if raw.get("format") != FORMAT:
             raise ResultError(
                 f"{source} has format {raw.get('format')!r}, this version reads {FORMAT};"
-                " measure anew"
+                " run linqi bench again"
             )
         known = {name: raw[name] for name in cls.__dataclass_fields__ if name in raw}
         result = cls(**known)

@@ -40,7 +40,7 @@ async def _bare(scope: Any, receive: Any, send: Any) -> None:
 
 
 def _hashing() -> Any:
-    """Give an application that finds the token and takes its SHA-256: less than any guard does."""
+    """Return an application that takes the SHA-256 of the token: less than any guard does."""
     sha256 = hashlib.sha256
 
     async def serve(scope: Any, receive: Any, send: Any) -> None:
@@ -57,7 +57,7 @@ def _hashing() -> Any:
 
 
 def _checking(name: str) -> Any:
-    """Give an application that checks a signature, everything prepared, whatever is sent."""
+    """Return an application that checks a prepared signature in each request."""
     case = Case.of(name)
     checks = itertools.cycle([case.raw([token]) for token in case.tokens(_CHECKS)])
 
@@ -81,7 +81,7 @@ async def _live(receive: Any, send: Any) -> None:
 
 
 def _guarded(key: Key, cache_entries: int) -> Any:
-    """Give the application behind linqi: its own issuer, renewal on, the default hooks."""
+    """Return the application behind linqi: its own issuer, renewal on, the default hooks."""
     logging.getLogger("linqi").setLevel(logging.ERROR)
     signer = Signer(key, issuer=ISSUER, audience=AUDIENCE)
     issuer = TrustedIssuer(

@@ -1,4 +1,4 @@
-"""Whose settings are measured: those of a ``linqi.toml``, or the defaults."""
+"""The settings that are measured: those of a ``linqi.toml``, or the defaults."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ __all__ = ["Settings"]
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """The settings that decide what a token costs; the keys and the store are never touched."""
+    """The settings that decide what a token costs; its keys and its store are not used."""
 
     config: Config | None = None
 
@@ -26,7 +26,7 @@ class Settings:
         return cls(load("linqi.toml")) if Path("linqi.toml").exists() else cls()
 
     def cache(self, **changes: Any) -> VerifiedCache:
-        """Give a cache as the settings have it, or with `changes`."""
+        """Return a cache with these settings, except for `changes`."""
         if self.config is None:
             return VerifiedCache(**changes)
         table = self.config.cache
@@ -39,7 +39,7 @@ class Settings:
 
     @property
     def renewal(self) -> RenewalSettings:
-        """How sessions slide."""
+        """The renewal settings."""
         return RenewalSettings() if self.config is None else self.config.renewal.settings()
 
     @property
@@ -51,7 +51,7 @@ class Settings:
         return self.config.keys.algorithm or next(iter(listed), None)
 
     def as_json(self) -> dict[str, Any]:
-        """Give what was in force."""
+        """Return the settings for the result file."""
         cache = self.cache()
         return {
             "source": "defaults" if self.config is None else self.config.source,

@@ -1,6 +1,6 @@
-"""Millions of requests with tokens that come and go: the process must not grow.
+"""Millions of requests with changing tokens, in which the process must not grow.
 
-``linqi bench --soak 10000000`` prints the resident memory as it goes on.
+``linqi bench --soak 10000000`` prints the resident memory during the run.
 """
 
 from __future__ import annotations
@@ -31,12 +31,12 @@ _READINGS: Final = 20
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MemoryReading:
-    """How the process stood after so many requests."""
+    """The memory of the process after a number of requests."""
 
     requests: int
     resident_bytes: int
     objects: int
-    """Objects that the garbage collector knows."""
+    """Objects that the garbage collector tracks."""
 
 
 def soak(
@@ -45,7 +45,7 @@ def soak(
     *,
     readings: int = _READINGS,
 ) -> list[MemoryReading]:
-    """Serve `requests` in this process; give what was read, the first after a tenth.
+    """Serve `requests` in this process, and return the readings, the first after a tenth.
 
     Each round signs 2,000 new sessions (HS256), of which the cache holds half: hits, misses,
     evictions, successors near expiry, expiries and one refused token for each session. Time is

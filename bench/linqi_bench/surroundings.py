@@ -36,7 +36,7 @@ _CALLED: Final = {
 
 @pytest.mark.parametrize("what", _CALLED)
 def test_after_other_work(recorder: Recorder, what: str) -> None:
-    """One call after each kind of work, beside that work alone."""
+    """One call after each kind of work, against that work alone."""
     if recorder.is_quick:
         pytest.skip("a quick run leaves out what surroundings cost")
     case = Case.of("HS256")
@@ -68,7 +68,7 @@ def test_after_other_work(recorder: Recorder, what: str) -> None:
 
 
 def _call(case: Case, tokens: list[bytes], what: str) -> Callable[[], object]:
-    """Give a function that makes one call, with the next of `tokens` each time."""
+    """Return a function that makes one call, with the next of `tokens` each time."""
     following = itertools.cycle(tokens)
     if what == "raw":
         checks = itertools.cycle([case.raw([token]) for token in tokens])
@@ -99,7 +99,7 @@ def _copying() -> Callable[[], None]:
 
 @contextmanager
 def _loopback(request: bytes) -> Iterator[Callable[[], None]]:
-    """Give a function that sends `request` to this process and receives it."""
+    """Yield a function that sends `request` to this process and receives it."""
     with socket.create_server(("127.0.0.1", 0)) as listening:
         sending = socket.create_connection(listening.getsockname(), timeout=5)
         receiving, _ = listening.accept()

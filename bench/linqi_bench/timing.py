@@ -1,4 +1,4 @@
-"""Times calls so that the drift of a shared machine cancels out of what is compared."""
+"""Timing in turn, so that the drift of a shared machine cancels out of a comparison."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _LARGEST_BATCH: Final = 64
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TimedBlocks:
-    """What repeated measurements of one quantity say."""
+    """The summary of one quantity that was timed block by block."""
 
     median: float
     low: float
@@ -29,23 +29,23 @@ class TimedBlocks:
     high: float
     """Upper end of it."""
     spread: float
-    """Interquartile range over median: how restless the machine was."""
+    """Interquartile range over median."""
     rounds: int
     floor: float
-    """What a tenth of the measurements stayed below: neighbours only ever add to a time."""
+    """The tenth percentile: other processes only ever add to a time."""
 
     @classmethod
     def single(cls, value: float) -> TimedBlocks:
-        """Give the sample of something counted or measured once."""
+        """Return the value of something counted or measured once."""
         return cls(median=value, low=value, high=value, spread=0.0, rounds=1, floor=value)
 
     def widened(self, share: float) -> TimedBlocks:
-        """Give the sample with an interval that reaches `share` of the median further each way."""
+        """Return the same with an interval widened by `share` of the median to either side."""
         by = abs(self.median) * share
         return replace(self, low=self.low - by, high=self.high + by)
 
     def scaled(self, factor: float) -> TimedBlocks:
-        """Give the sample in another unit."""
+        """Return the same in another unit."""
         return replace(
             self,
             median=self.median * factor,
@@ -56,7 +56,7 @@ class TimedBlocks:
 
 
 def summarize(values: Sequence[float]) -> TimedBlocks:
-    """Give median, its interval and the spread of at least one value."""
+    """Return the median, its interval and the spread of at least one value."""
     ordered = sorted(values)
     count = len(ordered)
     reach = 0.98 * math.sqrt(count)
@@ -81,9 +81,18 @@ def time_in_turn(
 ) -> list[list[float]]:
     """Time `blocks` one after the other, over and over, for about `seconds`.
 
-    Each block makes `calls` calls. Given is a list for each block: microseconds per call, one
-    value a round, so that values of the same index were taken within a moment of each other.
-    Every other round goes backwards, so that no block always follows the same one.
+    Every other round runs backwards, so that no block always follows the same one.
+
+    Args:
+        blocks: Each makes `calls` calls.
+        calls: The number of calls in a block, at least 1.
+        seconds: The time in all; at least 20 rounds are made.
+        clock: Returns nanoseconds.
+
+    Returns:
+        A list for each block: microseconds per call, one value a round. Values of the same index
+        were taken within a moment of each other.
+
     """
     times: list[list[float]] = [[] for _ in blocks]
     turns = [*zip(blocks, times, strict=True)]
@@ -103,10 +112,10 @@ def time_in_turn(
 
 
 def differences(minuends: Sequence[float], subtrahends: Sequence[float]) -> TimedBlocks:
-    """Give what one block takes longer than the other, round by round.
+    """Return what one block takes longer than the other, round by round.
 
-    The floor is the difference of the floors: a round in which only the other one was disturbed
-    says nothing of either.
+    The floor is the difference of the floors, because the lowest difference is of a round in which
+    only the subtrahend was disturbed.
     """
     found = summarize([a - b for a, b in zip(minuends, subtrahends, strict=True)])
     return replace(found, floor=summarize(minuends).floor - summarize(subtrahends).floor)
@@ -115,7 +124,7 @@ def differences(minuends: Sequence[float], subtrahends: Sequence[float]) -> Time
 def batch_size(
     call: Callable[[], object], *, clock: Callable[[], int] = time.perf_counter_ns
 ) -> int:
-    """Give how many times to make `call` in one block: 1 to 64."""
+    """Return how many times to make `call` in one block: 1 to 64."""
     took = min(time_in_turn([call], 1, 0.002, clock=clock)[0])
     return max(1, min(_LARGEST_BATCH, round(_BLOCK_MICROSECONDS / took)))
 

@@ -1,4 +1,4 @@
-"""Keys and tokens of every algorithm, with the same check as linqi, PyJWT and raw calls do it."""
+"""Keys and tokens of every algorithm, and their check by linqi, PyJWT and ``cryptography``."""
 
 from __future__ import annotations
 
@@ -57,16 +57,14 @@ QUICK_CASES: Final = ("HS256", "RS256", "ES256", "Ed25519")
 
 
 def brief_claims(number: int = 0) -> dict[str, Any]:
-    """Give the fewest claims that a verifier asks for, distinct for each `number`."""
+    """Return the fewest claims that a verifier requires, distinct for each `number`."""
     now = int(time.time())
-    return {
-        "iss": ISSUER, "aud": AUDIENCE, "sub": f"user-{number:08d}",
-        "exp": now + 86_000, "iat": now,
-    }  # fmt: skip
+    names = {"iss": ISSUER, "aud": AUDIENCE, "sub": f"user-{number:08d}"}
+    return names | {"exp": now + 86_000, "iat": now}
 
 
 def typical_claims(number: int = 0, *, padding_characters: int = 0) -> dict[str, Any]:
-    """Give the claims of a session's access token, distinct for each `number`."""
+    """Return the claims of a session's access token, distinct for each `number`."""
     now = int(time.time())
     claims = {
         "iss": ISSUER,
@@ -120,7 +118,7 @@ class Case:
         return [self.signer.sign(claims).encode() for claims in made]
 
     def verifier(self, cache: VerifiedCache | None) -> Verifier:
-        """Give a verifier as an application sets it up, with `cache`."""
+        """Return a verifier as an application sets it up, with `cache`."""
         trusted = TrustedIssuer(
             issuer=ISSUER,
             audience=AUDIENCE,
@@ -133,7 +131,7 @@ class Case:
         return Verifier(trusted, cache=cache)
 
     def ours(self, tokens: list[bytes], verifier: Verifier) -> Block:
-        """Give a block that verifies each of `tokens` with linqi."""
+        """Return a block that verifies each of `tokens` with linqi."""
         verify = verifier.verify
 
         def block() -> None:
@@ -143,7 +141,7 @@ class Case:
         return block
 
     def pyjwt(self, tokens: list[bytes]) -> Block:
-        """Give a block of PyJWT's `decode`: a prepared key object, iss, aud and exp checked."""
+        """Return a block of PyJWT's `decode`: a prepared key object, iss, aud and exp checked."""
         key, algorithms, decode = self.public, [self.alg], jwt.decode
 
         def block() -> None:
@@ -153,7 +151,7 @@ class Case:
         return block
 
     def raw(self, tokens: list[bytes]) -> Block:
-        """Give a block of nothing but the signature check of ``cryptography``.
+        """Return a block that only checks the signatures, with ``cryptography``.
 
         Keys, paddings, hashes and decoded signatures are made beforehand. For HMAC the keyed
         context is prepared and copied, which is quicker than keying it anew.
@@ -175,7 +173,7 @@ class Case:
     def raw_between(
         self, tokens: list[bytes], other: Callable[[bytes], object], others: list[bytes]
     ) -> Block:
-        """Give a block that checks each signature as `raw` does, after one call of `other`."""
+        """Return a block that checks each signature as `raw` does, after one call of `other`."""
         pairs = [*zip((self.raw([token]) for token in tokens), others, strict=True)]
 
         def block() -> None:
@@ -186,7 +184,7 @@ class Case:
         return block
 
     def raw_sign(self, data: bytes, calls: int) -> Block:
-        """Give a block that makes `calls` raw signatures of `data`; ECDSA as linqi, RFC 6979."""
+        """Return a block that signs `data` `calls` times; ECDSA deterministically (RFC 6979)."""
         if self.alg.startswith("HS"):
             keyed = hmac.HMAC(self.material, _HASHES[self.alg[2:]]())
 
@@ -225,7 +223,7 @@ class Case:
         return encode_dss_signature(int.from_bytes(r, "big"), int.from_bytes(s, "big"))
 
     def _how(self, *, signs: bool = False) -> tuple[Any, ...]:
-        """Give the arguments of a raw call that name padding and hash."""
+        """Return the arguments of a raw call that name padding and hash."""
         if self.alg == "EdDSA":
             return ()
         hashing = _HASHES[self.alg[2:]]()
@@ -249,6 +247,6 @@ def _material(name: str) -> Any:
 
 
 def _halves(token: bytes) -> tuple[bytes, bytes]:
-    """Give the signed bytes and the decoded signature."""
+    """Return the signed bytes and the decoded signature."""
     data, _, signature = token.rpartition(b".")
     return data, pybase64.urlsafe_b64decode(signature + b"=" * (-len(signature) % 4))

@@ -1,4 +1,4 @@
-"""Suite: what a token costs that was never seen before, and what a refused one costs."""
+"""Suite: the cost of a token that is verified for the first time, and of a refused one."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from linqi_bench.tokens import CASES, QUICK_CASES, Block, Case
 
 @pytest.mark.parametrize("name", CASES)
 def test_cold_verification(recorder: Recorder, name: str) -> None:
-    """Every byte of the token is checked; no cache is asked and nothing is remembered."""
+    """Every byte of the token is checked; without a cache."""
     if recorder.is_quick and name not in QUICK_CASES:
         pytest.skip("a quick run leaves out the rarer algorithms")
     case = Case.of(name)
@@ -50,7 +50,7 @@ def test_garbage_refused(recorder: Recorder, benchmark: Any) -> None:
 
 
 def garbage_like(good: bytes) -> list[bytes]:
-    """Give eight tokens about as long as `good`, each wrong in another way."""
+    """Return eight tokens about as long as `good`, each wrong in another way."""
     header, payload, signature = good.split(b".")
     return [
         secrets.token_urlsafe(len(good) * 3 // 4).encode(),
@@ -65,7 +65,7 @@ def garbage_like(good: bytes) -> list[bytes]:
 
 
 def refusing(verify: Any, tokens: list[bytes]) -> Block:
-    """Give a block in which each of `tokens` is refused."""
+    """Return a block in which each of `tokens` is refused."""
 
     def block() -> None:
         for token in tokens:
@@ -88,9 +88,8 @@ def _cold(
 ) -> Figure:
     """Time the call, the bare check of the signature, and that check after other work.
 
-    In a loop of its own the check finds its code and its branches in the processor, which no
-    server grants it: what it costs more between other work is none of our doing. The other work is
-    the verification of an HS256 token.
+    Alone in a loop the check finds its code and its branches in the processor's caches. In a server
+    it does not, so the baseline is the check after other work: the verification of an HS256 token.
     """
     other = Case.of("HS256")
     others = other.tokens(len(tokens))

@@ -93,7 +93,7 @@ def as_fresh_bytes(verify: Callable[[bytes], object], tokens: list[bytes]) -> Ca
 
 
 def _in_turns(verify: Callable[[bytes], object], tokens: list[bytes]) -> Callable[[], None]:
-    """Give a block that goes on where the last one stopped."""
+    """Return a block that continues where the last one stopped."""
     values = itertools.cycle([b"Bearer " + token for token in tokens])
 
     def block() -> None:
@@ -104,7 +104,7 @@ def _in_turns(verify: Callable[[bytes], object], tokens: list[bytes]) -> Callabl
 
 
 def _zipf(count: int, skew: float) -> Callable[[int], list[int]]:
-    """Give a function that draws indexes with weights ``1 / rank ** skew``, always alike."""
+    """Return a function that draws indexes with weights ``1 / rank ** skew``, from a fixed seed."""
     source = random.Random(20)
     weights = list(itertools.accumulate((rank + 1) ** -skew for rank in range(count)))
     order = source.sample(range(count), count)

@@ -1,4 +1,4 @@
-"""A fixed piece of work of the standard library: how fast this machine runs Python just now."""
+"""A fixed piece of standard-library work, timed to learn how fast the machine runs Python."""
 
 from __future__ import annotations
 
@@ -16,9 +16,13 @@ _PAUSE_SECONDS: Final = 0.01
 _ROUNDS: Final = 15
 _CALLS: Final = 20
 _CLAIMS: Final = {
-    "iss": "https://accounts.shop.example", "aud": "https://api.shop.example",
-    "sub": "user-00000001", "exp": 1_795_717_888, "iat": 1_795_631_888, "scope": "read write",
-}  # fmt: skip
+    "iss": "https://accounts.shop.example",
+    "aud": "https://api.shop.example",
+    "sub": "user-00000001",
+    "exp": 1_795_717_888,
+    "iat": 1_795_631_888,
+    "scope": "read write",
+}
 _TEXT: Final = json.dumps(_CLAIMS)
 
 
@@ -26,10 +30,10 @@ def read_yardstick(
     clock: Callable[[], int] = time.perf_counter_ns,
     sleep: Callable[[float], object] = time.sleep,
 ) -> float:
-    """Give the microseconds that the work takes: JSON, a digest, calls and small objects.
+    """Return the microseconds that the work takes: JSON, a digest, calls and small objects.
 
-    The median of what three goes of 1.5 ms found, 10 ms apart: what others take from the processor
-    counts, as it does in the figures, but one burst of a few milliseconds says little of seconds.
+    The result is the median of three readings of 1.5 ms, 10 ms apart. The load of other processes
+    counts, as it does in the figures, but one burst of a few milliseconds does not.
     """
     found = []
     for go in range(_GOES):

@@ -1,1 +1,1 @@
-"""What every report shares: charts, a page, the machine, and servers of our own to measure."""
+"""What reports and measurements share: charts, a page, the machine, and servers to measure."""

@@ -1,4 +1,4 @@
-"""The axes of a chart: what they show, where their ticks stand, how a value becomes a pixel."""
+"""The axes of a chart: labels, ticks, and the mapping of values to pixels."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ class Scale:
         )
 
     def __call__(self, value: float) -> float:
-        """Give the pixel of `value`; what is below a logarithmic axis lies on its edge."""
+        """Return the pixel of `value`; a value below a logarithmic axis is drawn on its edge."""
         if self.is_log:
             value = max(value, self.low)
             # Differences, since the ratio of the largest to the smallest float is infinite.
@@ -68,9 +68,9 @@ class Scale:
 
 
 def percentile_axis(highest: float = 99.99) -> Axis:
-    """Give the x axis of a percentile spectrum, ``1 / (1 - p)``: each nine is as wide as another.
+    """Return the x axis of a percentile spectrum, ``1 / (1 - p)``: each nine has the same width.
 
-    `highest` is the last percentile that the data can tell: below 100.
+    `highest` is the last percentile that the data supports, below 100.
     """
     high = 100 / (100 - highest)
     shown = [p for p in (0, 50, 75, 90, 95, 99, 99.9, 99.99, 99.999) if p <= highest]
@@ -84,7 +84,7 @@ def percentile_axis(highest: float = 99.99) -> Axis:
 
 
 def number(value: float) -> str:
-    """Give a number as short as it can be read: thousands apart, three digits that count."""
+    """Return a short text: three significant digits, thousands separated."""
     size = abs(value)
     if size >= 1e6:
         return f"{value / 1e6:.3g} M"
@@ -94,7 +94,7 @@ def number(value: float) -> str:
 
 
 def _ticks(low: float, high: float, *, is_log: bool) -> list[float]:
-    """Give round values within the range: powers of ten, or steps of 1, 2 or 5."""
+    """Return round values within the range: powers of ten, or steps of 1, 2 or 5."""
     if is_log:
         first, last = math.floor(math.log10(low)), math.ceil(math.log10(high))
         powers = [10.0**power for power in range(first, last + 1)]

@@ -1,8 +1,8 @@
 """Charts as SVG text: lines over time, bars beside a limit, percentiles on a logarithmic axis.
 
 No script and nothing from outside: colours are the CSS variables of `linqi_report.page`, so one
-drawing serves light, dark and paper. Each chart has a title and a description for those who hear
-it, and series differ by dashes as well as by colour.
+drawing serves light, dark and paper. Each chart has a title and a description for screen
+readers, and series differ by dashes as well as by colour.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ _NOTE_ROW: Final = 15
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Series:
-    """A named line; a y of None is a gap. `low` and `high` draw a band around it.
+    """A named line; a y of None is a gap. `interval` draws a band around it.
 
     Colour and dash are those of its place among the others unless it names its own.
     """
@@ -49,7 +49,7 @@ class Series:
     interval: Sequence[tuple[float, float, float]] = ()
     """Points (x, low, high) of a shaded interval."""
     is_area: bool = False
-    """Whether the band is what is shown, as in stacks and histograms, and not an uncertainty."""
+    """Whether the interval is an area, as in stacks and histograms, not an uncertainty."""
     hue: str = ""
     """``1`` to ``6``, ``ok``, ``warn``, ``bad`` or ``soft``."""
     dash: int | None = None
@@ -97,7 +97,7 @@ def line_chart(
     description: str = "",
     height: int = 260,
 ) -> str:
-    """Give a chart of one or more lines, with shaded bands and marked instants behind them."""
+    """Return a chart of lines, with shaded bands and marked instants behind them."""
     xs = [at for each in series for at, _ in each.points]
     ys = [value for each in series for _, value in each.points if value is not None]
     ys += [end for each in series for _, low, high in each.interval for end in (low, high)]
@@ -122,7 +122,7 @@ def line_chart(
 
 
 def bar_chart(title: str, bars: Sequence[Bar], axis: Axis, *, description: str = "") -> str:
-    """Give horizontal bars, each with its interval and, where it has one, its limit."""
+    """Return horizontal bars, each with its interval and, where it has one, its limit."""
     left = min(330.0, 14 + _CHARACTER * max((len(bar.label) for bar in bars), default=0))
     room = 10 + _CHARACTER * max((len(_bar_text(bar, axis)) for bar in bars), default=0)
     values = [end for bar in bars for end in (bar.value, bar.high, bar.limit) if end is not None]
@@ -143,7 +143,7 @@ def percentile_chart(
     description: str = "",
     height: int = 260,
 ) -> str:
-    """Give the spectrum of each named list of (percentile below 100, value) pairs."""
+    """Return the spectrum of each named list of (percentile below 100, value) pairs."""
     highest = max((p for _, pairs in spectra for p, _ in pairs), default=99.0)
     series = [
         Series(name=name, points=[(100 / (100 - p), value) for p, value in pairs])
@@ -154,7 +154,7 @@ def percentile_chart(
 
 
 def _with_headroom(axis: Axis, values: Sequence[float]) -> Axis:
-    """Let no line touch the top edge."""
+    """Keep lines away from the top edge."""
     if axis.high is not None or not values:
         return axis
     highest = max(values)
@@ -211,7 +211,7 @@ def _hue(series: Series, index: int) -> str:
 
 
 def _dash(series: Series, index: int) -> str:
-    """Give another dash for the same colour when colours begin anew."""
+    """Return the dash pattern; it differs where colours repeat."""
     usual = index + index // _COLORS
     if series.is_area:
         usual = 0
@@ -220,7 +220,7 @@ def _dash(series: Series, index: int) -> str:
 
 
 def _runs(points: Sequence[tuple[float, float | None]]) -> list[list[tuple[float, float]]]:
-    """Give the stretches between gaps."""
+    """Return the stretches between gaps."""
     runs: list[list[tuple[float, float]]] = [[]]
     for x, y in points:
         if y is None or not math.isfinite(y):
@@ -328,7 +328,7 @@ def _legend(series: Sequence[Series]) -> list[str]:
 
 
 def _sample(series: Series, index: int, at: float, down: float) -> str:
-    """Give what a series looks like, for the legend."""
+    """Return the legend's sample of a series."""
     hue = _hue(series, index)
     if series.is_area or (series.interval and not series.points):
         kind = "area" if series.is_area else "band"
@@ -340,7 +340,7 @@ def _sample(series: Series, index: int, at: float, down: float) -> str:
 
 
 def _described(series: Sequence[Series], x: Axis, y: Axis) -> str:
-    """Say what a line shows to those who do not see it."""
+    """Return a description for readers who cannot see the chart."""
     said = []
     for each in series:
         values = [value for _, value in each.points if value is not None]

@@ -29,7 +29,7 @@ class Section:
 
 
 def page(title: str, intro: str, sections: Sequence[Section], *, style: str = "") -> str:
-    """Give the page; `intro` is HTML, `style` is CSS that comes after that of every page."""
+    """Return the page; `intro` is HTML, `style` is CSS that follows that of every page."""
     style = Path(__file__).with_name("page.css").read_text("utf-8") + style
     parts = [
         '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">',
@@ -52,7 +52,7 @@ def page(title: str, intro: str, sections: Sequence[Section], *, style: str = ""
 def table(
     columns: Sequence[str | tuple[str, str]], rows: Sequence[Sequence[str | tuple[str, str]]]
 ) -> str:
-    """Give a table; a cell is text, or text with the class that colours it (ok, warn, bad)."""
+    """Return a table; a cell is text, or text with the class that colours it (ok, warn, bad)."""
     head = "".join(_cell(column, "th") for column in columns)
     body = "".join(f"<tr>{''.join(map(_cell, row))}</tr>" for row in rows)
     return (

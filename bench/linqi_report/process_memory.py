@@ -10,7 +10,7 @@ __all__ = ["resident_bytes"]
 
 
 def resident_bytes() -> int:
-    """Give the resident size of this process; on other systems than Linux the largest so far."""
+    """Return the resident size of this process; outside Linux, its maximum so far."""
     statm = Path("/proc/self/statm")
     if statm.exists():
         return int(statm.read_text("ascii").split()[1]) * os.sysconf("SC_PAGE_SIZE")

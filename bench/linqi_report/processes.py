@@ -32,10 +32,13 @@ def running(
     health: str,
     environment: Mapping[str, str] | None = None,
 ) -> Iterator[str]:
-    """Run ``python -m`` `arguments`, its output in `log`; give the first URL it prints.
+    """Run ``python -m`` `arguments` with its output in `log`, and yield the first URL it prints.
 
-    Waits until the path `health` is answered below 500. `ServerDiedError` when that does not
-    come, or when the server is gone in the middle of its use.
+    Waits until a GET of the path `health` is answered with a status below 500.
+
+    Raises:
+        ServerDiedError: The server did not respond within 15 s, or ended during its use.
+
     """
     with log.open("wb") as output:
         server = subprocess.Popen(

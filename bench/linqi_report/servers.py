@@ -1,4 +1,4 @@
-"""Real servers to keep sessions in: the user's own by environment variable, else embedded ones."""
+"""Servers for sessions: those that environment variables name, else embedded ones."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ __all__ = ["postgres", "valkey"]
 
 @contextmanager
 def valkey() -> Iterator[str]:
-    """Give the URL of a Valkey server; ``LINQI_VALKEY_URL`` names one of your own."""
+    """Yield the URL of a Valkey server: that of ``LINQI_VALKEY_URL``, or an embedded one."""
     if url := os.environ.get("LINQI_VALKEY_URL"):
         yield url
         return
@@ -27,7 +27,7 @@ def valkey() -> Iterator[str]:
 
 @contextmanager
 def postgres() -> Iterator[str]:
-    """Give the DSN of a PostgreSQL database; ``LINQI_POSTGRES_DSN`` names one of your own."""
+    """Yield the DSN of a PostgreSQL database: ``LINQI_POSTGRES_DSN``, or an embedded one."""
     if dsn := os.environ.get("LINQI_POSTGRES_DSN"):
         yield dsn
         return

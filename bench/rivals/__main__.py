@@ -43,7 +43,7 @@ _AT_ONCE: Final = 3
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run what was asked for; give the exit status."""
+    """Run the command, and return the exit status."""
     given = sys.argv[1:] if arguments is None else list(arguments)
     chosen = _parser().parse_args(given)
     if chosen.show:
@@ -130,7 +130,7 @@ def _observe_all(
 
 
 def _command(given: Sequence[str]) -> str:
-    """Give the command line without where its output went: a report may be published."""
+    """Return the command line without its output files, since a report may be published."""
     kept = [
         word
         for before, word in pairwise(["", *given])

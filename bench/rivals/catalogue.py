@@ -29,7 +29,7 @@ class Rival:
     unsupported: Mapping[str, str] = field(default_factory=dict)
     """Algorithms it does not know, and why we say so."""
     unchecked: str = ""
-    """Checks that it cannot be told to make."""
+    """Checks that it cannot be configured to make."""
     key: str = "object"
     """How it takes the key: an object made once, or text that each call reads again."""
     renews: bool = False

@@ -34,7 +34,7 @@ print(json.dumps({"python": platform.python_version()} | {n: version(n) for n in
 
 
 class EnvironmentMissing(Exception):
-    """The environment of a rival could not be had; the message says why."""
+    """The environment of a rival could not be installed; the message says why."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,14 +46,14 @@ class Environment:
     versions: dict[str, str]
 
     def command(self, rival: Rival, script: str, *arguments: str) -> list[str]:
-        """Give the command line of `script` for `rival`: ``serve`` or ``decode``."""
+        """Return the command line of `script` for `rival`: ``serve`` or ``decode``."""
         if rival.runtime == "node":
             return [*self.program, str(HERE / "node" / f"{script}.mjs"), rival.app, *arguments]
         return [*self.program, "-m", f"rivals.apps.{script}", rival.app, *arguments]
 
 
 def installed_environment(rival: Rival, tell: Callable[[str], object]) -> Environment:
-    """Give the environment of `rival`, installed where it is missing or its pins have changed."""
+    """Return the environment of `rival`, installed where it is missing or its pins have changed."""
     if rival.runtime == "node":
         return _node(rival, tell)
     if not rival.requirements:
@@ -73,7 +73,7 @@ def installed_environment(rival: Rival, tell: Callable[[str], object]) -> Enviro
 
 
 def current_environment(rival: Rival) -> Environment:
-    """Give the running interpreter as the environment of `rival`, if all it needs is there."""
+    """Return the running interpreter as the environment of `rival`, if all it needs is there."""
     if rival.runtime == "node":
         raise EnvironmentMissing("it runs in Node.js")
     return _python(rival, sys.executable)

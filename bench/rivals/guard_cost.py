@@ -32,7 +32,7 @@ _DECODE_SECONDS: Final = 60
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MeasurementPlan:
-    """How long is measured."""
+    """How many rounds are measured, and how long each takes."""
 
     rounds: int = 15
     block_seconds: float = 0.05
@@ -58,12 +58,12 @@ class GuardCost:
     """Why something is missing."""
 
     def as_json(self) -> dict[str, Any]:
-        """Give all of it as members of a JSON object."""
+        """Return the members of a JSON object."""
         return asdict(self)
 
     @classmethod
     def of(cls, samples: Mapping[str, TimedBlocks], *, app: str, alg: str, note: str) -> GuardCost:
-        """Put together what was measured."""
+        """Return the cost with the measured blocks."""
         return cls(
             app=app,
             alg=alg,
@@ -77,7 +77,7 @@ class GuardCost:
 
     @classmethod
     def from_json(cls, members: Mapping[str, Any]) -> GuardCost:
-        """Read what `as_json` gave."""
+        """Read the members that `as_json` returned."""
         samples = {
             name: TimedBlocks(**found) for name, found in members.items() if isinstance(found, dict)
         }
@@ -107,7 +107,7 @@ def measure(
     generator: LoadGenerator,
     plan: MeasurementPlan,
 ) -> list[GuardCost]:
-    """Measure `rival` with the algorithm of each case; what fails is said in the note."""
+    """Measure `rival` with the algorithm of each case; failures are in the note."""
     costs = []
     for files in token_files:
         if reason := rival.unsupported.get(files.alg):
@@ -142,7 +142,7 @@ def _over_http(
         generator.prepare("cold", files.cold)
 
         def spend(server: Server, name: str, first: int, count: int) -> float:
-            """Give the CPU microseconds of one of `count` requests."""
+            """Return the CPU microseconds of one of `count` requests."""
             before = server.cpu_nanoseconds()
             generator.send(server.port, name, first, count)
             return (server.cpu_nanoseconds() - before) / (1000 * count)

@@ -1,7 +1,7 @@
 """Sends requests over keep-alive connections as fast as they are answered, on one core.
 
-``python -m rivals.load`` reads one JSON order a line and answers each with one JSON line. A lean
-client on sockets: what is measured is the server, and its answers are only counted.
+``python -m rivals.load`` reads one JSON command a line and answers each with one JSON line. A lean
+client on sockets: the server is measured, and its responses are only counted.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _STATUS: Final = slice(9, 12)
 
 
 def request_bytes(token: str, path: str = "/me") -> bytes:
-    """Give the whole GET request that presents `token`."""
+    """Return the whole GET request that presents `token`."""
     return (
         f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization: Bearer {token}\r\n\r\n"
     ).encode("ascii")
@@ -42,10 +42,12 @@ def send_all(
     connections: int = _CONNECTIONS,
     seconds: float = _LONGEST_SECONDS,
 ) -> Counter[str]:
-    """Send every request once over `connections`; give how often each status came.
+    """Send every request once over `connections`, and return how often each status was received.
 
-    ``TimeoutError`` when that takes longer than `seconds`; ``ConnectionError`` when a connection
-    is closed on us.
+    Raises:
+        TimeoutError: The requests took longer than `seconds`.
+        ConnectionError: The server closed a connection.
+
     """
     statuses: Counter[str] = Counter()
     waiting = iter(requests)
@@ -84,7 +86,7 @@ def send_all(
 
 
 def _is_whole(received: bytearray) -> bool:
-    """Tell whether all of one response is there, by its ``Content-Length``."""
+    """Return whether one response is whole, by its ``Content-Length``."""
     head, found, body = received.partition(b"\r\n\r\n")
     if not found:
         return False
@@ -95,7 +97,7 @@ def _is_whole(received: bytearray) -> bool:
 
 
 class LoadGenerator:
-    """A process that sends what it is told to; the requests are made before it is timed."""
+    """A process that sends requests; they are prepared before it is timed."""
 
     def __init__(self, process: subprocess.Popen[str]) -> None:
         self._process = process
@@ -142,7 +144,7 @@ def load_generator() -> Iterator[LoadGenerator]:
 
 
 def main() -> None:
-    """Follow the orders on standard input until it ends."""
+    """Run the commands of standard input until it ends."""
     kept: dict[str, list[bytes]] = {}
     for line in sys.stdin:
         order = json.loads(line)

@@ -1,4 +1,4 @@
-"""What every rival is given: one key, and whose tokens to believe."""
+"""What every rival is given: one key, and the issuer to trust."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Shows every rival the same tokens over HTTP, and writes down what it answered."""
+"""Sends every rival the same tokens over HTTP, and records its responses."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _TIMEOUT: Final = 10.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProbeOutcomes:
-    """What one rival did with each input; the keys are the names of the probes."""
+    """The responses of one rival; the keys are the names of the probes."""
 
     app: str
     answers: dict[str, str] = field(default_factory=dict)
@@ -105,7 +105,7 @@ def reply_to(port: int, tokens: list[str], path: str = "/me") -> str:
 
 
 def _accepted(response: bytes) -> str:
-    """Tell apart whom the application was told of, where the token named two."""
+    """Return which subject the application received, where the token named two."""
     if b'"first"' in response:
         return "accepted, the first"
     return "accepted, the last" if b"0000000000ff" in response else "accepted"

@@ -18,11 +18,11 @@ _PROJECTS: Final = Path(__file__).parent.parent
 
 
 class ProcessDied(Exception):
-    """A process of a rival ended or fell silent; the message is the end of what it said."""
+    """A process of a rival ended or did not respond; the message is the end of its output."""
 
 
 def cpu_nanoseconds(pid: int) -> int:
-    """Give the CPU time of process `pid` and of its living descendants, all their threads.
+    """Return the CPU time of process `pid` and of its living descendants, all their threads.
 
     Linux only: the clock of another process (clock_getcpuclockid), which counts in nanoseconds
     and keeps what ended threads used; ``/proc/PID/stat`` counts in hundredths of a second.
@@ -58,7 +58,7 @@ class Server:
         self.port = port
 
     def cpu_nanoseconds(self) -> int:
-        """Give the CPU time used so far; `ProcessDied` when it is gone."""
+        """Return the CPU time used so far; `ProcessDied` when it is gone."""
         if self._process.poll() is not None:
             raise ProcessDied(f"the server ended with {self._process.returncode}")
         return cpu_nanoseconds(self.pid)

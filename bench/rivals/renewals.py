@@ -1,4 +1,4 @@
-"""Signs in to the rivals that renew or revoke, and writes down what their sessions do."""
+"""Signs in to the rivals that renew or revoke, and records how their sessions behave."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _COOKIE: Final = "access_token_cookie"
 
 
 def observe_renewals(rival: Rival, environment: Environment, folder: Path) -> dict[str, str]:
-    """Give what `rival` did, by question; empty where it neither renews nor revokes."""
+    """Return what `rival` did, by question; empty where it neither renews nor revokes."""
     if not rival.renews:
         return {}
     path = folder / f"{rival.app}-renewing.json"
@@ -61,7 +61,7 @@ async def _ask(url: str) -> dict[str, str]:
 
 
 class _Holder:
-    """Somebody who holds an access token, and presents it the way it was handed out."""
+    """A client that holds an access token, and presents it in the way it was issued."""
 
     def __init__(self, client: httpx2.AsyncClient, token: str, *, by_cookie: bool) -> None:
         self._client = client
@@ -94,7 +94,7 @@ async def _together(
 
 
 def _successors(responses: list[httpx2.Response]) -> str:
-    """Count the successors that came in a header or a cookie."""
+    """Count the successors received in a header or a cookie."""
     found = [token for response in responses if (token := _successor(response))]
     if not found:
         return "none"

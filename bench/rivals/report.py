@@ -33,7 +33,7 @@ _LEGEND: Final = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Report:
-    """All that a run found."""
+    """The result of a run."""
 
     machine: dict[str, Any]
     command: str
@@ -41,10 +41,10 @@ class Report:
     costs: tuple[GuardCost, ...]
     observed: tuple[ProbeOutcomes, ...]
     missing: dict[str, str]
-    """The rivals whose environment could not be had, and why."""
+    """The rivals whose environment could not be installed, with the reasons."""
 
     def as_json(self) -> dict[str, Any]:
-        """Give all of it as members of a JSON object."""
+        """Return the members of a JSON object."""
         return {
             "format": 1,
             "machine": self.machine,
@@ -65,7 +65,7 @@ class Report:
 
     @classmethod
     def from_json(cls, members: Mapping[str, Any]) -> Report:
-        """Read what `as_json` gave."""
+        """Read the members that `as_json` returned."""
         return cls(
             machine=members["machine"],
             command=members["command"],
@@ -85,7 +85,7 @@ class Report:
 
     @classmethod
     def joined(cls, parts: Sequence[Report]) -> Report:
-        """Give one report of several runs; of what two of them measured, the later counts."""
+        """Return one report of several runs; where two measured the same, the later counts."""
         costs = {(cost.app, cost.alg): cost for part in parts for cost in part.costs}
         observed = {each.app: each for part in parts for each in part.observed}
         return cls(
@@ -99,7 +99,7 @@ class Report:
 
 
 def ranked(costs: Iterable[GuardCost], alg: str) -> list[GuardCost]:
-    """Give the costs of `alg`, the smallest cold figure first, what is missing last."""
+    """Return the costs of `alg`, the smallest cold figure first, missing ones last."""
     chosen = [cost for cost in costs if cost.alg == alg]
     return sorted(chosen, key=lambda cost: math.inf if cost.cold is None else cost.cold.median)
 
@@ -125,7 +125,7 @@ def print_report(console: Console, report: Report) -> None:
 
 
 def as_markdown(report: Report) -> str:
-    """Give the same for a page."""
+    """Return the same as Markdown."""
     rows = [_COLUMNS, *(row for row in _rows(report) if row is not None)]
     table = [f"| {' | '.join(row)} |" for row in rows]
     table.insert(1, "|" + "|".join(" --- " if c in _LEFT else " ---: " for c in _COLUMNS) + "|")
@@ -177,7 +177,7 @@ def _number(sample: TimedBlocks | None) -> str:
 
 
 def _ratio(rival: Rival, theirs: TimedBlocks | None, ours: TimedBlocks | None) -> str:
-    """Give theirs over ours; blank for ours, and where an interval reaches down to nothing."""
+    """Return theirs over ours; blank for ours, and where an interval includes zero."""
     if rival.is_ours or theirs is None or ours is None or min(theirs.low, ours.low) <= 0:
         return ""
     return f"{theirs.median / ours.median:.1f}"
@@ -218,7 +218,7 @@ def _observations(report: Report) -> Iterable[tuple[str, list[str]]]:
 
 
 def _by_outcome(names: Mapping[str, str], outcomes: Mapping[str, str | None]) -> str:
-    """Give who did what, the rarest first; None says that the question does not arise."""
+    """Return the rivals by behaviour, the rarest first; None means not applicable."""
     groups: dict[str, list[str]] = {}
     for app, outcome in outcomes.items():
         if outcome is not None:

@@ -26,9 +26,9 @@ TOKEN_BYTES: Final = 800
 
 
 def typical_claims(**others: Any) -> dict[str, Any]:
-    """Give the claims of a session's access token, with a subject of its own; None leaves out.
+    """Return the claims of a session's access token, with a subject of its own; None leaves out.
 
-    ``type`` is there because AuthX asks for it; nobody else looks at it.
+    ``type`` is there because AuthX requires it; no other rival reads it.
     """
     now = int(time.time())
     claims = {
@@ -79,14 +79,14 @@ class Mint:
         return f"{data}.{encoded(signature)}"
 
     def public_jwk(self) -> dict[str, Any]:
-        """Give the public key as a JWK."""
+        """Return the public key as a JWK."""
         algorithm = jwt.get_algorithm_by_name(self.material.alg)
         public = algorithm.prepare_key(self.material.public_pem)
         return dict(json.loads(algorithm.to_jwk(public)))
 
 
 def encoded(data: bytes) -> str:
-    """Give base64url without padding."""
+    """Return base64url without padding."""
     return base64.urlsafe_b64encode(data).rstrip(b"=").decode("ascii")
 
 

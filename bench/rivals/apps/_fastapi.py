@@ -15,7 +15,7 @@ Decoder = Callable[[str], Mapping[str, Any]]
 
 
 def bare() -> FastAPI:
-    """Give the application without a guard."""
+    """Return the application without a guard."""
     app = FastAPI()
 
     @app.get("/me")
@@ -26,7 +26,7 @@ def bare() -> FastAPI:
 
 
 def guarded(decode: Decoder, *refusals: type[Exception]) -> FastAPI:
-    """Give the application behind a dependency that calls `decode`."""
+    """Return the application behind a dependency that calls `decode`."""
     app = FastAPI()
     bearer = OAuth2PasswordBearer(tokenUrl="token")
 

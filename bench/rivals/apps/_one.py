@@ -4,7 +4,7 @@ from rivals.material import Material
 
 
 def only_algorithm(material: Material) -> str:
-    """Give the one algorithm; ends the process where more are to be allowed."""
+    """Return the one algorithm; exit where more are to be allowed."""
     if len(material.algorithms) > 1:
         raise SystemExit("takes one algorithm, so the question does not arise")
     return material.alg

@@ -17,7 +17,7 @@ _KINDS = {"HS": OctKey, "RS": RSAKey, "ES": ECKey, "Ed": OKPKey}
 
 
 def decoder(material: Material) -> _fastapi.Decoder:
-    """Give Authlib's `decode` followed by `validate`."""
+    """Return Authlib's `decode` followed by `validate`."""
     key = _KINDS[material.alg[:2]].import_key(material.verifies_with)
     jwt = JsonWebToken(list(material.algorithms))
     options = {
@@ -36,5 +36,5 @@ def decoder(material: Material) -> _fastapi.Decoder:
 
 
 def guarded(material: Material) -> FastAPI:
-    """Give the guarded application."""
+    """Return the guarded application."""
     return _fastapi.guarded(decoder(material), JoseError, ValueError)

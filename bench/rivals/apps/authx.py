@@ -29,7 +29,7 @@ def _auth(material: Material, **options: Any) -> AuthX[Any]:
 
 
 def decoder(material: Material):
-    """Give what AuthX calls once it has taken the token from the request."""
+    """Return the function that AuthX calls with the token of a request."""
     auth = _auth(material)
 
     def decode(token: str) -> TokenPayload:
@@ -39,7 +39,7 @@ def decoder(material: Material):
 
 
 def guarded(material: Material) -> FastAPI:
-    """Give the guarded application."""
+    """Return the guarded application."""
     app = FastAPI()
     auth = _auth(material)
     auth.handle_errors(app)
@@ -54,7 +54,7 @@ def guarded(material: Material) -> FastAPI:
 
 
 def renewing(material: Material) -> FastAPI:
-    """Give one with implicit refresh by cookie, refresh tokens and a blocklist.
+    """Return an application with implicit refresh by cookie, refresh tokens and a blocklist.
 
     Tokens live 200 s, so that the default `JWT_IMPLICIT_REFRESH_DELTATIME` of 10 min renews each.
     """

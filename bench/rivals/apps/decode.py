@@ -1,7 +1,7 @@
 """Times the decode call of one rival inside its process, and prints the times as JSON.
 
 ``python -m rivals.apps.decode NAME MATERIAL TOKENS SECONDS``; `TOKENS` has one token a line, the
-first `HOT` of which are repeated. CPU time, so that neighbours on the machine weigh less.
+first `HOT` of which are repeated. CPU time, so that other processes on the machine weigh less.
 """
 
 import json
@@ -36,7 +36,7 @@ def main() -> None:
 
 
 def _time(decode: Callable[[str], object], batch: Sequence[str]) -> float:
-    """Give the microseconds that one decode of `batch` took."""
+    """Return the microseconds that one decode of `batch` took."""
     start = time.process_time_ns()
     for token in batch:
         decode(token)

@@ -55,7 +55,7 @@ def _strategy(material: Material) -> JWTStrategy[_User, UUID]:
 
 
 def decoder(material: Material):
-    """Give the decoding of `JWTStrategy.read_token`, without its look-up of the user."""
+    """Return the decoding of `JWTStrategy.read_token`, without its look-up of the user."""
     algorithms = [only_algorithm(material)]
 
     def decode(token: str) -> dict[str, Any]:
@@ -65,12 +65,12 @@ def decoder(material: Material):
 
 
 def guarded(material: Material) -> FastAPI:
-    """Give the guarded application."""
+    """Return the guarded application."""
     return _build(material)
 
 
 def renewing(material: Material) -> FastAPI:
-    """Give one with its own logout route; JWTStrategy renews nothing."""
+    """Return an application with its own logout route; JWTStrategy renews nothing."""
     app = _build(material)
     strategy = _strategy(material)
 

@@ -13,7 +13,7 @@ _KINDS = {"HS": OctKey, "RS": RSAKey, "ES": ECKey, "Ed": OKPKey}
 
 
 def decoder(material: Material) -> _fastapi.Decoder:
-    """Give joserfc's `decode` followed by its claims registry."""
+    """Return joserfc's `decode` followed by its claims registry."""
     key = _KINDS[material.alg[:2]].import_key(material.verifies_with)
     algorithms = list(material.algorithms)
     registry = jwt.JWTClaimsRegistry(
@@ -32,5 +32,5 @@ def decoder(material: Material) -> _fastapi.Decoder:
 
 
 def guarded(material: Material) -> FastAPI:
-    """Give the guarded application."""
+    """Return the guarded application."""
     return _fastapi.guarded(decoder(material), JoseError, ValueError)

@@ -14,7 +14,7 @@ bare = _fastapi.bare
 
 
 def decoder(material: Material) -> _fastapi.Decoder:
-    """Give what checks a token and its claims; ``exp`` without the default leeway of 60 s."""
+    """Return the check of a token and its claims; ``exp`` without the default leeway of 60 s."""
     if material.secret:
         key = JWK(kty="oct", k=base64url_encode(material.secret))
     else:
@@ -32,5 +32,5 @@ def decoder(material: Material) -> _fastapi.Decoder:
 
 
 def guarded(material: Material) -> FastAPI:
-    """Give the guarded application."""
+    """Return the guarded application."""
     return _fastapi.guarded(decoder(material), JWException, ValueError)

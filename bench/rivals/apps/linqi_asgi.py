@@ -36,7 +36,7 @@ async def _me(scope, receive, send):
 
 
 def verifier(material: Material) -> Verifier:
-    """Give a verifier with the default cache."""
+    """Return a verifier with the default cache."""
     if material.secret:
         key = Key.from_secret(material.secret, material.alg, kid=KID)
     else:
@@ -52,23 +52,23 @@ def verifier(material: Material) -> Verifier:
 
 
 def decoder(material: Material):
-    """Give `Verifier.verify` with the default cache, and the claims, decoded on demand."""
+    """Return `Verifier.verify` with the default cache, and the claims, decoded on demand."""
     verify = verifier(material).verify
     return lambda token: verify(token).claims
 
 
 def bare():
-    """Give the application without a guard."""
+    """Return the application without a guard."""
     return _anyone
 
 
 def guarded(material: Material) -> JWTMiddleware:
-    """Give the guarded application."""
+    """Return the guarded application."""
     return JWTMiddleware(_me, verifier(material))
 
 
 def renewing(material: Material) -> JWTMiddleware:
-    """Give one whose sign-in hands out a token near expiry, and whose sign-out revokes."""
+    """Return an application that issues tokens near expiry at sign-in, and revokes at sign-out."""
     make = Key.from_secret if material.secret else Key.from_pem
     key = make(material.signs_with, material.alg, kid=KID)
     signer = Signer(key, issuer=material.issuer, audience=material.audience)

@@ -13,7 +13,7 @@ bare = _fastapi.bare
 
 
 def guarded(material: Material) -> FastAPI:
-    """Give the guarded application."""
+    """Return the guarded application."""
     app = FastAPI()
     app.add_middleware(JWTMiddleware, verifier=verifier(material))
 

@@ -19,6 +19,6 @@ async def _me(request: Request) -> Response:
 
 
 def guarded(material: Material) -> Starlette:
-    """Give the guarded application."""
+    """Return the guarded application."""
     guard = Middleware(JWTMiddleware, verifier=verifier(material))
     return Starlette(routes=[Route("/me", _me)], middleware=[guard])

@@ -38,7 +38,7 @@ def _auth(material: Material, **options: Any) -> JWTAuth[str]:
 
 
 def decoder(material: Material):
-    """Give `Token.decode`, which the middleware calls."""
+    """Return `Token.decode`, which the middleware calls."""
     algorithm = only_algorithm(material)
 
     def decode(token: str) -> Token:
@@ -55,17 +55,17 @@ def decoder(material: Material):
 
 
 def bare() -> Litestar:
-    """Give the application without a guard."""
+    """Return the application without a guard."""
     return Litestar([_anyone])
 
 
 def guarded(material: Material) -> Litestar:
-    """Give the guarded application."""
+    """Return the guarded application."""
     return Litestar([_me], on_app_init=[_auth(material).on_app_init])
 
 
 def renewing(material: Material) -> Litestar:
-    """Give one with sign-in, and sign-out by `revoked_token_handler`; JWTAuth renews nothing."""
+    """Return one with sign-in, and sign-out by `revoked_token_handler`; JWTAuth renews nothing."""
     revoked: set[str] = set()
 
     async def is_revoked(token: Token, connection: ASGIConnection[Any, Any, Any, Any]) -> bool:

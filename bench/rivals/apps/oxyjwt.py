@@ -16,7 +16,7 @@ _MAKERS = {
 
 
 def decoder(material: Material) -> _fastapi.Decoder:
-    """Give oxyjwt's `decode` with algorithm, issuer, audience and required claims."""
+    """Return oxyjwt's `decode` with algorithm, issuer, audience and required claims."""
     key = _MAKERS[material.alg[:2]](material.verifies_with)
     algorithms = list(material.algorithms)
     options = {"require": ["exp", "iss", "aud", "sub"]}
@@ -35,5 +35,5 @@ def decoder(material: Material) -> _fastapi.Decoder:
 
 
 def guarded(material: Material) -> FastAPI:
-    """Give the guarded application."""
+    """Return the guarded application."""
     return _fastapi.guarded(decoder(material), oxyjwt.InvalidTokenError)

@@ -10,7 +10,7 @@ bare = _fastapi.bare
 
 
 def decoder(material: Material) -> _fastapi.Decoder:
-    """Give PyJWT's `decode` with algorithm, issuer, audience and a required ``exp``."""
+    """Return PyJWT's `decode` with algorithm, issuer, audience and a required ``exp``."""
     prepared = jwt.get_algorithm_by_name(material.alg).prepare_key(material.verifies_with)
     algorithms = list(material.algorithms)
     options = {"require": ["exp", "iss", "aud", "sub"]}
@@ -29,5 +29,5 @@ def decoder(material: Material) -> _fastapi.Decoder:
 
 
 def guarded(material: Material) -> FastAPI:
-    """Give the guarded application."""
+    """Return the guarded application."""
     return _fastapi.guarded(decoder(material), jwt.InvalidTokenError)

@@ -11,7 +11,7 @@ bare = _fastapi.bare
 
 
 def decoder(material: Material) -> _fastapi.Decoder:
-    """Give python-jose's `decode` with algorithm, issuer, audience and required claims."""
+    """Return python-jose's `decode` with algorithm, issuer, audience and required claims."""
     key = jwk.construct(material.verifies_with, material.alg)
     algorithms = list(material.algorithms)
     options = {"require_exp": True, "require_iss": True, "require_aud": True, "require_sub": True}
@@ -30,5 +30,5 @@ def decoder(material: Material) -> _fastapi.Decoder:
 
 
 def guarded(material: Material) -> FastAPI:
-    """Give the guarded application."""
+    """Return the guarded application."""
     return _fastapi.guarded(decoder(material), JOSEError)

@@ -56,11 +56,11 @@ async def _anyone(request: Request) -> Response:
 
 
 def bare() -> Starlette:
-    """Give the application without a guard."""
+    """Return the application without a guard."""
     return Starlette(routes=[Route("/me", _anyone)])
 
 
 def guarded(material: Material) -> Starlette:
-    """Give the guarded application."""
+    """Return the guarded application."""
     guard = Middleware(AuthenticationMiddleware, backend=_Backend(material), on_error=_refuse)
     return Starlette(routes=[Route("/me", _me)], middleware=[guard])
