@@ -83,6 +83,19 @@ def test_a_hook_is_added_once() -> None:
     assert len(Dispatcher[Event]([LoggingHook(), LoggingHook("other")])) == 2
 
 
+def test_a_hook_that_returns_a_coroutine_is_reported(caplog: pytest.LogCaptureFixture) -> None:
+    """A plain function around a coroutine function cannot be refused: it is named in the log."""
+
+    async def asynchronous(event: str) -> None:
+        raise AssertionError
+
+    received: list[str] = []
+    dispatcher: Dispatcher[str] = Dispatcher([lambda event: asynchronous(event), received.append])
+    dispatcher("event")
+    assert received == ["event"]
+    assert "returned a coroutine on str, which nothing awaits" in caplog.text
+
+
 def test_a_hook_that_cannot_be_called_is_refused() -> None:
     """A coroutine function would be called and never awaited."""
 

@@ -99,6 +99,40 @@ async def test_a_service_that_cannot_start_fails_the_start_up() -> None:
     assert "a closes" in log
 
 
+async def test_a_service_that_does_not_close_is_logged_and_hides_nothing(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """The others are closed, and the server receives the reason of the failed start."""
+
+    class Stuck(Recorder):
+        async def close(self) -> None:
+            raise RuntimeError("close")
+
+    log: list[str] = []
+    said = await run(lifespan_app(log), verifier_of_key(KEY), Stuck("s", log), Recorder("a", log))
+    assert said[-1]["type"] == "lifespan.shutdown.complete"
+    assert log[-1] == "a closes"
+    assert "RuntimeError: close" in caplog.text
+    caplog.clear()
+    broken = Stuck("s", log, OSError("no disk"))
+    said = await run(lifespan_app(log), verifier_of_key(KEY), broken, Recorder("a", log))
+    assert said == [{"type": "lifespan.startup.failed", "message": "OSError: no disk"}]
+    assert log[-1] == "a closes"
+    assert "Traceback" in caplog.text
+    assert "OSError: no disk" in caplog.text
+
+
+async def test_sessions_run_until_the_last_middleware_closes_them() -> None:
+    """The shutdown of one middleware does not cut the revocations of another."""
+    sessions = dual(MemoryStore(), 10)
+    await sessions.start()
+    await sessions.start()
+    await sessions.close()
+    assert sessions.revocations._follower.is_running
+    await sessions.close()
+    assert not sessions.revocations._follower.is_running
+
+
 async def test_remote_keys_are_fetched_before_the_first_request() -> None:
     """The middleware finds them through its verifier: nothing else is to be wired."""
     async with Issuer() as issuer:

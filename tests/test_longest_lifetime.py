@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import math
 import secrets
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -241,9 +242,9 @@ def test_a_revocation_that_is_heard_twice_keeps_its_later_end(clock: FakeClock) 
     for kind in ("session", "token"):
         for end in (1000.0, 3000.0, 2000.0):
             known.add([revocation(kind, value="x", until=clock.now + end)])
-    known._sweep(clock.now + 2500)
+    known._sweep(clock.now + 2500, math.inf)
     assert (known.state().sessions, known.state().tokens) == (1, 1)
-    known._sweep(clock.now + 3000)
+    known._sweep(clock.now + 3000, math.inf)
     assert (known.state().sessions, known.state().tokens) == (0, 0)
 
 

@@ -117,10 +117,34 @@ async def test_what_concerns_no_living_token_is_forgotten(clock: FakeClock) -> N
     await until(lambda: known.state().sessions == 5)
     assert (known.state().subjects, known.state().tokens) == (5, 5)
     clock.move(1201)
-    moments[0] += 11
+    moments[0] += 1201
     await store.publish([revocation("session", "new", clock)])
     await until(lambda: known.state().sessions == 1)
     assert (known.state().subjects, known.state().tokens) == (0, 0)
+    await known.close()
+
+
+@pytest.mark.parametrize("kind", ["session", "subject", "token"])
+async def test_k3_a_clock_that_is_set_ahead_and_back_frees_no_revoked_token(
+    clock: FakeClock, kind: str
+) -> None:
+    """The sweep of a process whose clock was an hour ahead for 11 s keeps what it knows."""
+    moments, store = [1000.0], FlakyStore()
+    known = Revocations(store, clock=clock, monotonic=lambda: moments[0])
+    await known.start()
+    signer, token = token_of(clock)
+    verifier = Verifier.trusting(signer, is_revoked=known.is_revoked, clock=clock)
+    clock.move(2)
+    value = {"session": "s1", "subject": "alice", "token": "j1"}[kind]
+    await store.publish([revocation(kind, value, clock)])
+    await until(lambda: any((known.state().sessions, known.state().subjects, known.state().tokens)))
+    clock.move(3600)
+    moments[0] += 11
+    await store.publish([revocation("session", "other", clock)])
+    await until(lambda: known.knows("other"))
+    clock.move(-3600)
+    with pytest.raises(TokenRevoked):
+        verifier.verify(token)
     await known.close()
 
 

@@ -274,6 +274,8 @@ def raise_quoting_record(record: SessionRecord) -> bool:
         (lambda record: None, "authorize returned NoneType, expected True, False or a mapping"),
         (lambda record: 1, "authorize returned int, expected True, False or a mapping"),
         (lambda record: {"x": object()}, "not JSON"),
+        (lambda record: {"x": float("nan")}, "not JSON"),
+        (lambda record: {"x": "y" * 5_000}, "at most 4096 are kept"),
     ],
 )
 async def test_an_authorize_that_raises_or_answers_wrongly_ends_no_session(

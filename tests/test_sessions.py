@@ -332,3 +332,19 @@ async def test_what_cannot_begin_a_session_is_refused(
     with pytest.raises(ConfigurationError):
         await service.sessions.sign_in(subject, claims=claims)
     assert await service.sessions.sessions("alice") == []
+
+
+async def test_a_purge_that_fails_is_logged(caplog: pytest.LogCaptureFixture) -> None:
+    """A store that grows without end, such as one without the right to delete, is reported."""
+
+    class Undeletable(MemoryStore):
+        async def purge(self, now: float, most: int = 500) -> int:
+            raise Unavailable("permission denied for table sessions")
+
+    signer = Signer(KEY, issuer="https://shop.example", audience="shop")
+    sessions = Sessions(Undeletable(), signer, SECRET, hooks=[], sleep=lambda _: asyncio.sleep(0))
+    await sessions.start()
+    async with asyncio.timeout(5):
+        while "permission denied for table sessions" not in caplog.text:
+            await asyncio.sleep(0)
+    await sessions.close()

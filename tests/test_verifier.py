@@ -17,6 +17,7 @@ from linqi import (
     ConfigurationError,
     Key,
     KeySet,
+    SlidingRenewal,
     TokenError,
     TokenLimits,
     TrustedIssuer,
@@ -682,6 +683,23 @@ def test_a_revocation_check_that_raises_closes_by_default() -> None:
     lenient = verifier_of(KEY, is_revoked=broken, on_revocation_error="open", hooks=[events.append])
     assert lenient.verify(GOOD)
     assert events == [RevocationFailed(detail="OSError")] * 2
+
+
+def test_a_revocation_check_that_nothing_would_await_is_refused() -> None:
+    """A coroutine is true: every token would be revoked, and none renewed."""
+
+    async def asynchronous(verified: Verified) -> bool:
+        return False
+
+    class Asynchronous:
+        async def __call__(self, verified: Verified) -> bool:
+            return False
+
+    for check in (asynchronous, Asynchronous()):
+        with pytest.raises(ConfigurationError, match="is_revoked is a coroutine function"):
+            verifier_of(KEY, is_revoked=check)
+        with pytest.raises(ConfigurationError, match="is_revoked is a coroutine function"):
+            SlidingRenewal(signer_of(KEY), is_revoked=check)  # type: ignore[arg-type]
 
 
 BOUND = [

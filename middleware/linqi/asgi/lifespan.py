@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Callable, Sequence
 from typing import Protocol, runtime_checkable
 
+from linqi._callbacks import log_fault
 from linqi._start_once import StartOnce
 from linqi.asgi._http import ASGIApp, Message, Receive, Scope, Send
 from linqi.errors import LinqiError, Unavailable
@@ -111,13 +112,20 @@ class Services:
         )
         failed = [result for result in starts if isinstance(result, BaseException)]
         if failed:
+            for error in failed:
+                if not isinstance(error, LinqiError):
+                    log_fault("a service did not start", error, ())
             await self._close()
             raise Unavailable("; ".join(_said(error) for error in failed)) from failed[0]
 
     async def _close(self) -> None:
+        """Close all services; one that raises is logged, and keeps no other from closing."""
         self._once.reset()
         for service in self._services:
-            await service.close()
+            try:
+                await service.close()
+            except Exception as error:  # noqa: BLE001 - the other services must be closed too
+                log_fault("a service did not close", error, ())
         if self._on_close is not None:
             self._on_close()
 

@@ -100,7 +100,14 @@ class Dispatcher(Generic[_T]):
 
 def _call(hook: Callable[[Any], object], event: object) -> None:
     try:
-        hook(event)
+        answer = hook(event)
+        if answer is not None and inspect.iscoroutine(answer):
+            answer.close()  # or Python warns about it later, without the name of the hook
+            _logger.error(
+                "the hook %s returned a coroutine on %s, which nothing awaits: it did nothing",
+                _name_of(hook),
+                type(event).__name__,
+            )
     except (Exception, asyncio.CancelledError):
         # A task is never cancelled during a plain call: the hook itself raised CancelledError.
         _logger.exception("the hook %s raised on %s", _name_of(hook), type(event).__name__)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import math
 from collections.abc import Callable
 from typing import Final, Protocol, runtime_checkable
@@ -9,7 +10,7 @@ from typing import Final, Protocol, runtime_checkable
 from linqi.errors import LifetimeExceeded, MissingClaim
 from linqi.jose.verified import Verified
 
-__all__ = ["KnowsLifetime", "check_lifetime", "lifetime_source"]
+__all__ = ["KnowsLifetime", "check_lifetime", "lifetime_source", "source_faults"]
 
 _ROUNDING: Final = 0.001
 """Seconds by which rounding may lengthen a lifetime that was added to an instant."""
@@ -23,6 +24,18 @@ class KnowsLifetime(Protocol):
     def longest_lifetime(self) -> float:
         """The longest lifetime of an own token in seconds; infinite while it is not known."""
         ...
+
+
+def source_faults(longest: float | Callable[[], float] | None, is_revoked: object) -> list[str]:
+    """Return what is wrong with the arguments of `lifetime_source`."""
+    faults = []
+    if isinstance(longest, float | int) and not longest > 0:
+        faults.append(f"longest_lifetime is {longest!r}, expected above 0 s")
+    call = getattr(type(is_revoked), "__call__", None)  # noqa: B004 - the method itself is wanted
+    if inspect.iscoroutinefunction(is_revoked) or inspect.iscoroutinefunction(call):
+        # A coroutine is true: every token would be revoked, and none renewed.
+        faults.append("is_revoked is a coroutine function; nothing would await it")
+    return faults
 
 
 def lifetime_source(

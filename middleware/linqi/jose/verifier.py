@@ -35,7 +35,7 @@ from linqi.jose.issuers import Profile, TrustedIssuer, own_issuer, prepare
 from linqi.jose.key import Key
 from linqi.jose.keys import FetchedKeys
 from linqi.jose.limits import TokenLimits
-from linqi.jose.longest_lifetime import check_lifetime, lifetime_source
+from linqi.jose.longest_lifetime import check_lifetime, lifetime_source, source_faults
 from linqi.jose.signature_check import SignatureCheck
 from linqi.jose.signer import Signer
 from linqi.jose.verified import Verified, is_bound, verified_from
@@ -100,8 +100,7 @@ class Verifier:
     ) -> None:
         listed = (issuers,) if isinstance(issuers, TrustedIssuer) else tuple(issuers)
         faults = _faults(listed, leeway, on_revocation_error, bound_tokens)
-        if isinstance(longest_lifetime, float | int) and not longest_lifetime > 0:
-            faults.append(f"longest_lifetime is {longest_lifetime!r}, expected above 0 s")
+        faults += source_faults(longest_lifetime, is_revoked)
         if faults:
             raise ConfigurationError(faults)
         self.cache = VerifiedCache() if cache == "default" else cache

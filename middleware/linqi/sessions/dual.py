@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import json
+import logging
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, Final, TypeAlias
 
 from linqi._background import BackgroundTask
 from linqi._callbacks import invoke, unexpected_answer
+from linqi._reference_count import ReferenceCount
 from linqi._single_flight import SingleFlight
 from linqi._start_once import StartOnce
 from linqi.errors import ConfigurationError, RefreshRefused, Unavailable
@@ -49,6 +50,7 @@ claims; a mapping replaces application claims of this token. It may be a corouti
 
 _AUTHORIZE_SECONDS: Final = 5.0
 _LONGEST_DEVICE: Final = 256
+_logger = logging.getLogger("linqi")
 _PURGE_SECONDS, _PURGE_AT_ONCE = 30.0, 500
 
 
@@ -114,6 +116,7 @@ class Sessions:
         self._clock = clock
         self._sleep = sleep
         self._once = StartOnce(self._start)
+        self._starts = ReferenceCount()
         self._flight: SingleFlight[tuple[str, tuple[str, ...] | None], TokenPair] = SingleFlight()
         self._purger = BackgroundTask(
             "purge of sessions", self._purge, events=self.events, sleep=sleep
@@ -123,11 +126,19 @@ class Sessions:
         """Open the store, follow its revocations, and delete old sessions periodically.
 
         If it was not called, the first operation starts it. On another event loop it starts again.
+        Several middlewares may start one object: it runs until the last one closes it.
         """
-        await self._once.start()
+        self._starts.acquire()
+        try:
+            await self._once.start()
+        except BaseException:
+            self._starts.release()
+            raise
 
     async def close(self) -> None:
-        """Stop the background tasks and close the store."""
+        """Stop the background tasks and close the store, after as many calls as of `start`."""
+        if not self._starts.release():
+            return
         self._once.reset()
         await self._purger.close()
         await self.revocations.close()
@@ -355,6 +366,7 @@ class Sessions:
         answer = await invoke("authorize", self._authorize, record, seconds=_AUTHORIZE_SECONDS)
         if isinstance(answer, Mapping):
             claims |= replaceable(answer, scopes)
+            claims_text(claims, ())  # the same limits as at the sign-in
             return claims, split_scope(claims.get("scope", ""))
         if answer is False:
             await self.revoke(record.session_id, user=record.subject, cause="admin")
@@ -366,9 +378,11 @@ class Sessions:
     async def _purge(self) -> None:
         while True:
             await self._sleep(_PURGE_SECONDS)
-            with contextlib.suppress(Unavailable):
+            try:
                 await self.store.purge(self._clock(), _PURGE_AT_ONCE)
                 await self.revocations.agree_on_lifetime()  # a failover may have lost it
+            except Unavailable as error:
+                _logger.warning("sessions that are over were not deleted: %s", error.detail)
 
 
 def _narrowed(granted: tuple[str, ...], wanted: Sequence[str] | None) -> tuple[str, ...]:

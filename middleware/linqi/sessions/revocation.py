@@ -9,7 +9,7 @@ import random
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from typing import ClassVar, Final
+from typing import ClassVar, Final, TypeAlias, TypeVar
 
 from linqi._background import BackgroundTask
 from linqi._ranges import DAY, Range, Ranges, range_faults
@@ -23,6 +23,9 @@ __all__ = ["RevocationState", "Revocations"]
 
 _SWEEP_SECONDS: Final = 10.0
 _FIRST_RETRY, _LONGEST_RETRY = 0.1, 2.0
+_MOST_LEEWAY: Final = 300.0
+_Ends: TypeAlias = tuple[float, float]
+"""When a revocation is over: in Unix seconds, and in seconds of the monotonic clock."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,9 +100,9 @@ class Revocations:
         self._clock = clock
         self._monotonic = monotonic
         self._sleep = sleep
-        self._sessions: dict[str, float] = {}
-        self._tokens: dict[str, float] = {}
-        self._subjects: dict[str, tuple[Revocation, ...]] = {}
+        self._sessions: dict[str, _Ends] = {}
+        self._tokens: dict[str, _Ends] = {}
+        self._subjects: dict[str, dict[Revocation, _Ends]] = {}
         self._received_at = -math.inf
         self._trusted_until = -math.inf
         self._swept_at = -math.inf
@@ -179,15 +182,15 @@ class Revocations:
         """Refuse what `revocations` name from now on; one may be added more than once."""
         for revocation in revocations:
             if revocation.kind == "session":
-                _keep(self._sessions, revocation)
+                _keep(self._sessions, revocation.value, self._ends_of(revocation))
             elif revocation.kind == "token":
-                _keep(self._tokens, revocation)
+                _keep(self._tokens, revocation.value, self._ends_of(revocation))
             elif revocation.kind == "lifetime":
                 self.raise_lifetime(float(revocation.value))
             else:
-                known = self._subjects.get(revocation.value, ())
-                if revocation not in known:
-                    self._subjects[revocation.value] = (*known, revocation)
+                known = {**self._subjects.get(revocation.value, {})}
+                _keep(known, revocation, self._ends_of(revocation))
+                self._subjects[revocation.value] = known
 
     async def start(self) -> None:
         """Start to follow the store, and wait up to 5 s for the existing revocations.
@@ -256,16 +259,25 @@ class Revocations:
             self._events(RevocationFeedRestored())
         if now - self._swept_at >= _SWEEP_SECONDS:
             self._swept_at = now
-            self._sweep(self._clock())
+            self._sweep(self._clock(), now)
         self._first.set()
 
-    def _sweep(self, now: float) -> None:
-        """Delete the revocations that concern no valid token any more."""
+    def _ends_of(self, revocation: Revocation) -> _Ends:
+        left = max(0.0, revocation.until - self._clock())
+        # No token of ours lives longer, so a clock that was wrong here keeps nothing for ever.
+        return revocation.until, self._monotonic() + min(left, self.longest_lifetime + _MOST_LEEWAY)
+
+    def _sweep(self, now: float, moment: float) -> None:
+        """Delete the revocations that concern no valid token any more.
+
+        They must be over by both clocks: while the system's clock is wrong and ahead, nothing is
+        deleted that would be valid again once it is set back.
+        """
         for entries in (self._sessions, self._tokens):
-            for value in [value for value, until in entries.items() if until <= now]:
+            for value in [v for v, ends in entries.items() if _are_over(ends, now, moment)]:
                 del entries[value]
         for subject, known in [*self._subjects.items()]:
-            alive = tuple(revocation for revocation in known if revocation.until > now)
+            alive = {one: e for one, e in known.items() if not _are_over(e, now, moment)}
             if alive:
                 self._subjects[subject] = alive
             else:
@@ -296,6 +308,14 @@ class Revocations:
         return max(0.0, self._trusted_until - self._monotonic())
 
 
-def _keep(entries: dict[str, float], revocation: Revocation) -> None:
+_Name = TypeVar("_Name", str, Revocation)
+
+
+def _keep(entries: dict[_Name, _Ends], name: _Name, ends: _Ends) -> None:
     """Add a revocation; of two ends of the same one, the later stays."""
-    entries[revocation.value] = max(entries.get(revocation.value, 0.0), revocation.until)
+    until, moment = entries.get(name, ends)
+    entries[name] = max(until, ends[0]), max(moment, ends[1])
+
+
+def _are_over(ends: _Ends, now: float, moment: float) -> bool:
+    return ends[0] <= now and ends[1] <= moment

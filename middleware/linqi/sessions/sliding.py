@@ -24,6 +24,7 @@ from linqi.errors import (
     Unavailable,
 )
 from linqi.events import Dispatcher
+from linqi.jose.longest_lifetime import source_faults
 from linqi.jose.signer import Signer
 from linqi.jose.verified import Verified
 from linqi.sessions._claims import check_start, replaceable
@@ -147,7 +148,7 @@ class SlidingRenewal:
         clock: Callable[[], float] = time.time,
     ) -> None:
         values = {"memo_seconds": memo_seconds, "memo_entries": memo_entries}
-        if faults := range_faults(self.RANGES, values):
+        if faults := range_faults(self.RANGES, values) + source_faults(None, is_revoked):
             raise ConfigurationError(faults)
         self.signer = signer
         self.settings = settings or RenewalSettings()
