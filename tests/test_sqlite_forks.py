@@ -1,5 +1,6 @@
 """A SQLite store in a process that forks, and what its errors say."""
 
+import sqlite3
 import subprocess
 import sys
 from pathlib import Path
@@ -8,6 +9,7 @@ import pytest
 
 from linqi.cli import main
 from linqi.errors import Unavailable
+from linqi.stores._sqlite_file import connect
 from linqi.stores.sqlite import SQLiteStore
 
 FORKED = """
@@ -107,3 +109,31 @@ def test_the_command_line_says_it_too(tmp_path: Path, capsys: pytest.CaptureFixt
     """`linqi store init` prints one line."""
     assert main(["store", "init", f"sqlite:{tmp_path}/no/s.db"]) == 2
     assert f"SQLite file {tmp_path}/no/s.db" in capsys.readouterr().err
+
+
+def test_workers_that_start_together_with_a_new_file_wait_for_each_other(tmp_path: Path) -> None:
+    """SQLite answers the switch to its write-ahead log "database is locked" without waiting."""
+    path = tmp_path / "new.db"
+    other = sqlite3.connect(path, isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    waits: list[float] = []
+
+    def sleep(seconds: float) -> None:
+        waits.append(seconds)
+        if len(waits) == 3:
+            other.execute("COMMIT")
+
+    connection = connect(path, 5, synchronous="FULL", sleep=sleep)
+    assert len(waits) == 3
+    assert connection.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+    for one in (connection, other):
+        one.close()
+
+
+def test_a_new_file_that_stays_locked_is_an_error(tmp_path: Path) -> None:
+    """After the timeout the start fails, and says why."""
+    other = sqlite3.connect(tmp_path / "held.db", isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    with pytest.raises(sqlite3.OperationalError, match="locked"):
+        connect(tmp_path / "held.db", 0, synchronous="FULL")
+    other.close()

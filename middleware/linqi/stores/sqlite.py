@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import os
 import sqlite3
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -18,6 +16,7 @@ from linqi.sessions.refresh import SessionSettings, decide_rotation, revoked
 from linqi.sessions.store import OnRevocations
 from linqi.stores._fork_safe import ForkSafeConnection
 from linqi.stores._sqlite_faults import explained
+from linqi.stores._sqlite_file import connect
 from linqi.stores._table_rows import (
     REVOCATION_COLUMNS,
     SESSION_COLUMNS,
@@ -298,15 +297,9 @@ class SQLiteStore:
             raise Unavailable(explained(self._path, error)) from error
 
     def _open(self) -> sqlite3.Connection:
-        if not self._path.exists():
-            with contextlib.suppress(OSError):
-                os.close(os.open(self._path, os.O_CREAT | os.O_WRONLY, 0o600))
-        connection = sqlite3.connect(
-            self._path, timeout=self._timeout, isolation_level=None, check_same_thread=False
-        )
+        # A commit is on the disk.
+        connection = connect(self._path, self._timeout, synchronous="FULL")
         try:
-            connection.execute("PRAGMA journal_mode = WAL")
-            connection.execute("PRAGMA synchronous = FULL")  # a commit is on the disk
             _make_schema(connection)
             for statement in _DEVICES:
                 connection.execute(statement)

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import os
 import sqlite3
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -13,6 +11,7 @@ from typing import Any, Final
 from linqi.errors import Unavailable
 from linqi.sessions.attempts import Counter, Full, full_counter
 from linqi.stores._sqlite_faults import explained
+from linqi.stores._sqlite_file import connect
 from linqi.stores._writer import Writer
 
 __all__ = ["SQLiteAttempts"]
@@ -103,15 +102,9 @@ class SQLiteAttempts:
             raise Unavailable(explained(self._path, error)) from error
 
     def _open(self) -> sqlite3.Connection:
-        if not self._path.exists():
-            with contextlib.suppress(OSError):
-                os.close(os.open(self._path, os.O_CREAT | os.O_WRONLY, 0o600))
-        connection = sqlite3.connect(
-            self._path, timeout=self._timeout, isolation_level=None, check_same_thread=False
-        )
+        # No wait for the disk at a commit.
+        connection = connect(self._path, self._timeout, synchronous="NORMAL")
         try:
-            connection.execute("PRAGMA journal_mode = WAL")
-            connection.execute("PRAGMA synchronous = NORMAL")  # no wait for the disk at a commit
             for statement in _SCHEMA.split(";"):
                 connection.execute(statement)
         except BaseException:
