@@ -450,3 +450,21 @@ def test_no_message_that_repeats_a_secret_is_logged(secret: str, around: str) ->
             (line,) = logged(error, secret)
             assert "left out" in line
             assert "test_route_faults.py" in line
+
+
+@pytest.mark.parametrize(
+    ("seconds", "wanted"),
+    [(None, "1"), (float("nan"), "1"), ("7", "1"), (-5, "1"), (2.1, "3"), (float("inf"), "86400")],
+)
+async def test_an_unavailable_with_an_odd_wait_is_still_a_503(
+    make: Any, seconds: Any, wanted: str
+) -> None:
+    """The application raises it, with whatever it thinks stands for "unknown"."""
+
+    def away(form: Any) -> None:
+        raise Unavailable("the directory is away", retry_after=seconds)
+
+    site = await make(authenticate=away)
+    answer = await site.login()
+    assert (answer.status, answer.header("retry-after")) == (503, wanted)
+    assert [event.code for event in site.failures] == ["unavailable"]

@@ -14,6 +14,8 @@ __all__ = ["NO_STORE", "encode_json", "retry_after", "send_response"]
 NO_STORE: Final = (b"cache-control", b"no-store")
 """The header that keeps a response out of every cache (RFC 9111, section 5.2.2.5)."""
 
+_LONGEST_WAIT: Final = 86_400
+
 
 async def send_response(
     send: Send, status: int, headers: Iterable[tuple[bytes, bytes]], body: bytes = b""
@@ -32,6 +34,13 @@ def encode_json(
     return body, ((b"content-type", media_type), (b"content-length", length))
 
 
-def retry_after(seconds: float) -> tuple[bytes, bytes]:
-    """Return the header (RFC 9110, section 10.2.3), in whole seconds of at least one."""
-    return b"retry-after", str(max(1, math.ceil(seconds))).encode("ascii")
+def retry_after(seconds: object) -> tuple[bytes, bytes]:
+    """Return the header (RFC 9110, section 10.2.3), in whole seconds: one to a day.
+
+    An `Unavailable` of the application may hold anything, and must not make a 503 a 500: what is
+    no number counts as one second.
+    """
+    whole = 1
+    if isinstance(seconds, int | float) and seconds > 1:  # not so for NaN
+        whole = math.ceil(min(seconds, _LONGEST_WAIT))
+    return b"retry-after", str(whole).encode("ascii")
