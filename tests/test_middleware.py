@@ -22,7 +22,7 @@ from linqi import (
     Verified,
     Verifier,
 )
-from linqi.events import Event, TokenRefused, TokenRenewed
+from linqi.events import Event, RenewalFailed, TokenRefused, TokenRenewed
 from tokens import signer_of
 
 SIGNER = signer_of(Key.generate("HS256"))
@@ -511,6 +511,19 @@ async def test_a_hook_that_raises_is_logged_and_never_felt(
     assert (await call(middleware, http(token=near_expiry(middleware, clock)))).successor
     assert [type(event) for event in heard] == [TokenRefused, TokenRenewed]
     assert "raised on TokenRefused" in caplog.text
+
+
+async def test_a_successor_that_would_be_refused_is_not_delivered(clock: FakeClock) -> None:
+    """Claims of `authorize` made it too long: the client keeps the token that is accepted."""
+    heard: list[Event] = []
+    renewal = SlidingRenewal(SIGNER, authorize=lambda verified: {"x": "y" * 20_000}, clock=clock)
+    middleware = wrap(App(), clock, renewal=renewal, hooks=[heard.append])
+    answer = await call(middleware, http(token=near_expiry(middleware, clock)))
+    assert answer.status == 200
+    assert not answer.successor
+    (failed,) = heard
+    assert isinstance(failed, RenewalFailed)
+    assert "at most 16384 are accepted" in failed.detail
 
 
 async def test_503_names_when_to_come_back(clock: FakeClock) -> None:

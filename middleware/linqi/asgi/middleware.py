@@ -181,6 +181,7 @@ class JWTMiddleware:
                 expose_to=frozenset(origin.encode("ascii") for origin in expose_to),
                 skip_cacheable=skip_cacheable,
                 wait_seconds=wait_seconds,
+                token_bytes=verifier.token_bytes,
                 report=self._events,
                 clock=clock,
                 quiet=self._quiet,

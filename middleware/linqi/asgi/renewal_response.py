@@ -12,7 +12,7 @@ from linqi.asgi.cache_fields import is_cache_field, is_cacheable
 from linqi.asgi.conditions import Conditions
 from linqi.asgi.quiet import QuietRequests
 from linqi.asgi.transports import Transport
-from linqi.errors import LinqiError, RenewalRefused
+from linqi.errors import LinqiError, RenewalRefused, SigningError
 from linqi.events import (
     Event,
     RenewalDeferred,
@@ -64,6 +64,7 @@ class RenewalResponder:
         expose_to: Origins whose scripts may read the successor's header (CORS).
         skip_cacheable: Whether cacheable responses carry no successor.
         wait_seconds: How long a response waits for the signature of its successor.
+        token_bytes: The longest successor that the verifier accepts.
         report: Receives events.
         clock: Returns Unix seconds.
         quiet: Requests that never extend a session.
@@ -77,6 +78,7 @@ class RenewalResponder:
         expose_to: frozenset[bytes],
         skip_cacheable: bool,
         wait_seconds: float,
+        token_bytes: int,
         report: Callable[[Event], None],
         clock: Callable[[], float],
         quiet: QuietRequests | None = None,
@@ -86,6 +88,7 @@ class RenewalResponder:
         self._expose_to = expose_to
         self._skip_cacheable = skip_cacheable
         self._wait_seconds = wait_seconds
+        self._token_bytes = token_bytes
         self._report = report
         self._clock = clock
         self._conditions = Conditions(clock)
@@ -184,6 +187,10 @@ class RenewalResponder:
             if issued is None:
                 issued = await asyncio.wait_for(begun, self._wait_seconds)
             self.renewal.check_revocation(wanted.verified)
+            if len(issued.token) > self._token_bytes:
+                # The client would replace a token that is accepted by one that is not.
+                size = f"{len(issued.token)} bytes, at most {self._token_bytes} are accepted"
+                raise SigningError(f"the successor has {size}: authorize adds too much")
             if not self._deliver(wanted, issued, headers):
                 self._defer(wanted, "response")
                 return message

@@ -109,6 +109,7 @@ class Verifier:
         self.leeway = leeway
         chosen = limits or TokenLimits()
         self._most_bytes, self._most_header_bytes = chosen.token_bytes, chosen.header_bytes
+        self.token_bytes = chosen.token_bytes
         self.issuers = listed
         self._profiles = {trusted.issuer: prepare(trusted) for trusted in listed}
         self._algorithms = frozenset(name for trusted in listed for name in trusted.algorithms)
