@@ -368,14 +368,14 @@ async def test_isolation_a_hanging_issuer_does_not_slow_another(issuer: Issuer) 
     """Each issuer has its own flight, schedule and client."""
     async with Issuer() as other:
         other.fault("hang")
-        here, there = issuer.keys(), other.keys(limits=RemoteLimits(timeout=1))
+        here, there = issuer.keys(), other.keys(limits=RemoteLimits(timeout=60))
         verifier = verifier_of(here, there)
         hanging = asyncio.create_task(verified(verifier, other.token()))
         await asyncio.sleep(0.05)
         assert (await verified(verifier, issuer.token())).issuer == issuer.url
         assert not hanging.done()
-        with pytest.raises(Unavailable):
-            await hanging
+        hanging.cancel()
+        await asyncio.gather(hanging, return_exceptions=True)
         await there.close()
 
 

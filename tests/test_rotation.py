@@ -111,7 +111,7 @@ def test_keygen_rotates_the_file_and_what_is_published(
     assert keys.keys[1].signs_from - os.stat(out).st_mtime == pytest.approx(60, abs=5)
     assert keys.signing_key(os.stat(out).st_mtime).kid == "a"
     said = capsys.readouterr().err
-    assert "b (ES256) verifies from now on and signs from 20" in said
+    assert "b (ES256) is published now and signs from 20" in said
     assert "a signs until then and stays published until 20" in said
 
 
