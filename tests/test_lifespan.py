@@ -370,3 +370,18 @@ def _when_up(api: httpx2.Client, form: dict[str, str]) -> dict[str, str]:
             tokens: dict[str, str] = answer.raise_for_status().json()
             return tokens
     raise AssertionError("the server did not start")
+
+
+async def test_a_service_that_never_starts_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Requests do not wait without limit: they get 503, and hooks receive the reason."""
+    monkeypatch.setattr("linqi.asgi.lifespan._START_SECONDS", 0.01)
+    heard: list[Event] = []
+
+    class Hanging(Recorder):
+        async def start(self) -> None:
+            await asyncio.Event().wait()
+
+    app, token = started(Hanging("h", []), hooks=[heard.append])
+    assert (await call(app, http(token=token))).status == 503
+    (event,) = [event for event in heard if isinstance(event, ServicesNotStarted)]
+    assert event.detail == "Hanging.start() took more than 0.01 s"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
-from typing import Protocol, runtime_checkable
+from typing import Final, Protocol, runtime_checkable
 
 from linqi._callbacks import log_fault
 from linqi._start_once import StartOnce
@@ -13,6 +13,8 @@ from linqi.errors import LinqiError, Unavailable
 from linqi.events import Dispatcher, Event, Hook, ServicesNotStarted
 
 __all__ = ["ReportingService", "Service", "Services"]
+
+_START_SECONDS: Final = 30.0
 
 
 @runtime_checkable
@@ -108,7 +110,7 @@ class Services:
     async def _start(self) -> None:
         """Start all services; close all of them if one fails."""
         starts = await asyncio.gather(
-            *[service.start() for service in self._services], return_exceptions=True
+            *[_started(service) for service in self._services], return_exceptions=True
         )
         failed = [result for result in starts if isinstance(result, BaseException)]
         if failed:
@@ -131,6 +133,16 @@ class Services:
 
     def _report(self, detail: str, retry_in: float) -> None:
         self._events(ServicesNotStarted(detail=detail, retry_in=retry_in))
+
+
+async def _started(service: Service) -> None:
+    """Start `service`; `Unavailable` if that takes longer than requests can be left waiting."""
+    try:
+        async with asyncio.timeout(_START_SECONDS):
+            await service.start()
+    except TimeoutError:
+        name = type(service).__name__
+        raise Unavailable(f"{name}.start() took more than {_START_SECONDS:g} s") from None
 
 
 def _said(error: BaseException) -> str:
