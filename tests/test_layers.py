@@ -25,6 +25,7 @@ FLOORS = {
     "linqi.events": 1.1,
     "linqi._background": 1.2,
     "linqi._base64url": 1,
+    "linqi._http_date": 1,
     "linqi._single_flight": 1,
     "linqi._reference_count": 1,
     "linqi._ranges": 1,

@@ -10,7 +10,8 @@ from concurrent.futures import Future
 from typing import Any, Final, TypeAlias
 from urllib.parse import urlsplit
 
-from linqi.client.http_post import PostResponse, http_date, post
+from linqi._http_date import http_date
+from linqi.client.http_post import PostResponse, post
 from linqi.client.judge import JudgeSettings
 from linqi.client.renewal import RenewalPlan, TokenRenewal
 from linqi.client.tokens import ClientTokens, TokenStorage

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from email.utils import parsedate_to_datetime
 from typing import Any, Final
 
+from linqi._http_date import http_date
 from linqi.client.tokens import decode_json
 
-__all__ = ["PostResponse", "http_date", "post"]
+__all__ = ["PostResponse", "post"]
 
 _SECONDS: Final = 10.0
 _MOST_BYTES: Final = 65_536
@@ -82,14 +82,6 @@ async def post(client: Any, url: str, refresh_token: str = "", **fields: str) ->
         retry_after=_seconds(response.headers.get("retry-after", ""), date),
         detail="" if is_plain else "compressed",
     )
-
-
-def http_date(text: str) -> float | None:
-    """Return the Unix seconds of an HTTP date (RFC 9110, section 5.6.7); None if malformed."""
-    try:
-        return parsedate_to_datetime(text).timestamp() if text else None
-    except (ValueError, TypeError, OverflowError):
-        return None
 
 
 def _seconds(text: str, now: float | None) -> float:

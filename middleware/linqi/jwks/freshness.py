@@ -9,10 +9,9 @@ from __future__ import annotations
 import math
 import re
 from dataclasses import dataclass, replace
-from datetime import UTC
-from email.utils import parsedate_to_datetime
 from typing import ClassVar, Final, Literal, TypeAlias
 
+from linqi._http_date import http_date
 from linqi._ranges import DAY, Range, Ranges, range_faults
 from linqi.errors import ConfigurationError
 
@@ -223,16 +222,7 @@ def retry_after_of(retry_after: str, date: str, now: float) -> float | None:
     """
     if _SECONDS.fullmatch(retry_after) and retry_after.isdigit():
         return float(retry_after)
-    until, answered = _instant(retry_after), _instant(date)
+    until, answered = http_date(retry_after), http_date(date)
     if until is None:
         return None
     return max(0.0, until - (now if answered is None else answered))
-
-
-def _instant(date: str) -> float | None:
-    """Return an HTTP date in Unix seconds; None if malformed."""
-    try:
-        found = parsedate_to_datetime(date)
-        return found.replace(tzinfo=found.tzinfo or UTC).timestamp()
-    except (TypeError, ValueError, OverflowError, IndexError):
-        return None
