@@ -1,11 +1,14 @@
 """What `make` does with another version of Python."""
 
+import os
 import shutil
 import subprocess
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
 MAKE = shutil.which("make") or "make"
+OF_A_MAKE = {"MAKEFLAGS", "MAKELEVEL", "MAKEOVERRIDES", "MFLAGS", "PYTHON"}
+"""What a `make test PYTHON=...` around this test would pass on."""
 
 
 def plan_of(*arguments: str) -> str:
@@ -17,6 +20,7 @@ def plan_of(*arguments: str) -> str:
         check=True,
         cwd=ROOT,
         timeout=60,
+        env={name: value for name, value in os.environ.items() if name not in OF_A_MAKE},
     )
     return done.stdout
 
