@@ -56,11 +56,11 @@ class Figure:
         """The figure compared with its limit."""
         if self.limit is None:
             return "none"
-        judged = self._judged()
+        limited = self._limited()
         broken_above = max(self.limit.most * self.margin, self.limit.fails_above)
-        if min(judged.low, judged.floor) > broken_above:
+        if min(limited.low, limited.floor) > broken_above:
             return "broken"
-        return "within" if judged.median <= self.limit.most else "over"
+        return "within" if limited.median <= self.limit.most else "over"
 
     @property
     def ratio_to_raw(self) -> float | None:
@@ -72,7 +72,7 @@ class Figure:
         """The figure over PyJWT's; below 1 is faster."""
         return self.value.median / self.pyjwt if self.pyjwt else None
 
-    def judged(self, budgets: Budgets) -> Figure:
+    def with_limit(self, budgets: Budgets) -> Figure:
         """Return the figure with its limit."""
         limit = budgets.limit_of(self.id, self.unit)
         return replace(self, limit=limit, margin=budgets.clear_margin)
@@ -115,7 +115,7 @@ class Figure:
             "details": self.details,
         }
 
-    def _judged(self) -> TimedBlocks:
+    def _limited(self) -> TimedBlocks:
         """Return what is compared with the limit."""
         kind = "value" if self.limit is None else self.limit.kind
         if kind == "over" and self.over is not None:

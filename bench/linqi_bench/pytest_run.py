@@ -71,7 +71,7 @@ def measure(
     recorder.yardsticks.append(read_yardstick())
     widenings = recorder.widenings
     figures = [
-        figure.widened(share).judged(budgets)
+        figure.widened(share).with_limit(budgets)
         for figure, share in zip(recorder.figures, widenings, strict=True)
     ]
     result = Result(
