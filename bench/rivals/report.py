@@ -23,11 +23,12 @@ _COLUMNS: Final = (
     *("decode cold", "decode hot", "not checked"),
 )
 _LEGEND: Final = (
-    "Microseconds of CPU. bare: one request to the rival's own app without the guard; cold and"
-    " hot: what the guard adds to it, every token distinct or eight of them repeated; decode: one"
-    " call of the library alone, inside its process. ± is half the 95 % interval of the median."
-    " x ours: over linqi around the same framework (around bare ASGI for Litestar and Node.js);"
-    " blank where an interval reaches zero."
+    "All figures are microseconds of CPU time. bare: one request to the library's own"
+    " application without the guard. cold and hot: the CPU time that the guard adds to one"
+    " request; cold: every token is distinct; hot: eight tokens repeat. decode: one call of"
+    " the library alone, inside its process. ± is half the 95 % interval of the median. x"
+    " ours: the figure divided by that of linqi around the same framework (around bare ASGI"
+    " for Litestar and Node.js). x ours is blank where an interval reaches zero."
 )
 
 
