@@ -2,16 +2,37 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import sqlite3
 import stat
+from collections.abc import Awaitable
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeVar
 
-__all__ = ["explained"]
+from linqi.errors import Unavailable
 
+__all__ = ["explained", "in_time"]
+
+_T = TypeVar("_T")
 _OF_THE_FOLDER: Final = frozenset({"CANTOPEN", "READONLY", "PERM", "IOERR", "AUTH"})
 """Errors that the folder's permissions may cause: SQLite creates files beside the named one."""
+
+
+async def in_time(waited: Awaitable[_T], path: Path, seconds: float) -> _T:
+    """Return what `waited` gives within `seconds`.
+
+    Raises:
+        Unavailable: It took longer, or SQLite raised; the message names the file `path`.
+
+    """
+    try:
+        async with asyncio.timeout(seconds):
+            return await waited
+    except TimeoutError:
+        raise Unavailable(f"SQLite file {path} took more than {seconds:g} s") from None
+    except sqlite3.Error as error:
+        raise Unavailable(explained(path, error)) from error
 
 
 def explained(path: Path, error: sqlite3.Error) -> str:

@@ -8,14 +8,14 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
-from linqi.errors import ConfigurationError, NotStarted, Unavailable
+from linqi.errors import ConfigurationError, NotStarted
 from linqi.sessions.attempts import AttemptStore
 from linqi.sessions.device_token import LEAST_STEP, LONGEST_DEVICE_SECONDS
 from linqi.sessions.record import Revocation, RotationOutcome, SessionRecord
 from linqi.sessions.refresh import SessionSettings, decide_rotation, revoked
 from linqi.sessions.store import OnRevocations
 from linqi.stores._fork_safe import ForkSafeConnection
-from linqi.stores._sqlite_faults import explained
+from linqi.stores._sqlite_faults import in_time
 from linqi.stores._sqlite_file import connect
 from linqi.stores._table_rows import (
     REVOCATION_COLUMNS,
@@ -286,15 +286,7 @@ class SQLiteStore:
         return answer
 
     async def _in_time(self, waited: Any) -> Any:
-        try:
-            async with asyncio.timeout(self._timeout):
-                return await waited
-        except TimeoutError:
-            raise Unavailable(
-                f"SQLite file {self._path} took more than {self._timeout:g} s"
-            ) from None
-        except sqlite3.Error as error:
-            raise Unavailable(explained(self._path, error)) from error
+        return await in_time(waited, self._path, self._timeout)
 
     def _open(self) -> sqlite3.Connection:
         # A commit is on the disk.

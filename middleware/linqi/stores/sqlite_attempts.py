@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 import sqlite3
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Final
 
-from linqi.errors import Unavailable
 from linqi.sessions.attempts import Counter, Full, full_counter
-from linqi.stores._sqlite_faults import explained
+from linqi.stores._sqlite_faults import in_time
 from linqi.stores._sqlite_file import connect
 from linqi.stores._writer import Writer
 
@@ -91,15 +89,7 @@ class SQLiteAttempts:
     async def _run(self, work: Callable[[sqlite3.Connection], Any]) -> Any:
         if not self._writer.is_running:
             self._writer.start()
-        try:
-            async with asyncio.timeout(self._timeout):
-                return await self._writer.ask(work)
-        except TimeoutError:
-            raise Unavailable(
-                f"SQLite file {self._path} took more than {self._timeout:g} s"
-            ) from None
-        except sqlite3.Error as error:
-            raise Unavailable(explained(self._path, error)) from error
+        return await in_time(self._writer.ask(work), self._path, self._timeout)
 
     def _open(self) -> sqlite3.Connection:
         # No wait for the disk at a commit.
