@@ -55,10 +55,11 @@ def play_sessions(
     spread: float = 0.0,
     outage: tuple[float, float] = (0.0, 0.0),
 ) -> Played:
-    """Let sessions come by their gaps; a renewal is the first visit in a token's buffer.
+    """Let sessions come by their gaps; a renewal is the first visit while a token is near expiry.
 
-    A visit after expiry loses the session, which signs in at once. During `outage` no visit is
-    answered.
+    A visit after expiry loses the session, which signs in at once. On the grid its first token is
+    due at the next grid point, and lives the whole lifetime. With jitter a successor is due a
+    period, less the cut, after its predecessor was. During `outage` no visit is answered.
     """
     rng = random.Random(seed)
     period = lifetime - buffer
@@ -66,14 +67,17 @@ def play_sessions(
     for _ in range(sessions):
         phase = rng.random() * period
 
-        def due_after(now: float, phase: float = phase) -> float:
+        def token(now: float, old_due: float | None, phase: float = phase) -> tuple[float, float]:
+            """Return when a token made at `now` is due, and when it expires."""
             if policy == "grid":
-                return phase + period * ((now - phase) // period + 1)
+                point = phase + period * ((now - phase) // period + 1)
+                return point, now + lifetime if old_due is None else point + buffer
             cut = rng.random() * width * period if policy == "jitter" else 0.0
-            return now + period - cut
+            starts = now if old_due is None or policy == "plain" else old_due
+            return starts + period - cut, starts + lifetime - cut
 
         now = rng.random() * spread
-        due = due_after(now)
+        due, expires = token(now, None)
         gaps, lags = [], []
         while True:
             pause = gap(rng)
@@ -86,11 +90,12 @@ def play_sessions(
                 continue
             played.cycles += 1
             lags.append(now - due)
-            if now - due > buffer:
+            if now >= expires:
                 played.lost += 1
+                due, expires = token(now, None)
             else:
                 played.renewals.append(now)
-            due = due_after(now)
+                due, expires = token(now, due)
         played.gaps.append(gaps)
         played.by_session.append(lags)
         played.lags.extend(lags)

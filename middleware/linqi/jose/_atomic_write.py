@@ -13,16 +13,16 @@ __all__ = ["PRIVATE", "create_atomically", "write_atomically"]
 PRIVATE = 0o600
 
 
-def write_atomically(path: Path, data: bytes, mode: int) -> None:
+def write_atomically(path: str | Path, data: bytes, mode: int) -> None:
     """Replace the file at `path` by one with `data` and `mode`; readers see the old or the new.
 
     The owner of an existing file is kept, so that a service can read a file that root replaced.
     """
-    with _written_beside(path, data, mode, keeps_owner=True) as beside:
+    with _written_beside(Path(path), data, mode, keeps_owner=True) as beside:
         beside.replace(path)
 
 
-def create_atomically(path: Path, data: bytes, mode: int) -> bool:
+def create_atomically(path: str | Path, data: bytes, mode: int) -> bool:
     """Create a file at `path` with `data` and `mode` if there is none; return whether it did.
 
     If several processes do so at once, exactly one creates the file: a temporary file is linked to
@@ -32,7 +32,7 @@ def create_atomically(path: Path, data: bytes, mode: int) -> bool:
         OSError: The file cannot be written, or the file system has no hard links.
 
     """
-    with _written_beside(path, data, mode) as beside:
+    with _written_beside(Path(path), data, mode) as beside:
         try:
             os.link(beside, path)
         except FileExistsError:
@@ -42,7 +42,7 @@ def create_atomically(path: Path, data: bytes, mode: int) -> bool:
                 f"{path} cannot be created exclusively: create it once, with `linqi keygen`"
             )
             raise
-    _sync_folder(path.parent)
+    _sync_folder(Path(path).parent)
     return True
 
 

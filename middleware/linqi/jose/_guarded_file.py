@@ -19,7 +19,7 @@ class WritableByOthers(ConfigurationError):
     """A key file that its group or every user of the machine may write."""
 
 
-def read_guarded(path: Path) -> bytes:
+def read_guarded(path: str | Path) -> bytes:
     """Return the content of the file at `path`.
 
     The mode of the opened file counts, not that of links to it: Kubernetes mounts a secret as
@@ -30,7 +30,7 @@ def read_guarded(path: Path) -> bytes:
         OSError: It cannot be read.
 
     """
-    with path.open("rb") as file:
+    with Path(path).open("rb") as file:
         mode = stat.S_IMODE(os.fstat(file.fileno()).st_mode)
         if _HAS_MODES and mode & _OTHERS_WRITE:
             raise WritableByOthers(

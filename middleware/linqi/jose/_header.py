@@ -6,7 +6,7 @@ from typing import Final
 
 from linqi.errors import AlgorithmNotAllowed, MalformedToken, UnsupportedToken
 from linqi.jose._claims_decoder import ClaimsShape
-from linqi.jose._compact import decode_segment, parse_object
+from linqi.jose._compact import read_members
 from linqi.jose.key import ALGORITHMS
 
 __all__ = ["Header", "parse_header"]
@@ -25,16 +25,17 @@ class Header:
         self.shape = ClaimsShape()
 
 
-def parse_header(segment: bytes) -> Header:
+def parse_header(segment: bytes, most_bytes: int) -> Header:
     """Return the header in an encoded segment.
 
     Raises:
-        MalformedToken: It is not strict JSON, or a member has a wrong type.
+        MalformedToken: It is longer than `most_bytes` or not strict JSON, or a member has a wrong
+            type.
         UnsupportedToken: It has ``crit``, ``b64``, ``zip``, ``cty`` or ``enc``.
         AlgorithmNotAllowed: Its ``alg`` is not a signature algorithm of linqi.
 
     """
-    members = parse_object(decode_segment(segment), "header")
+    members = read_members(segment, most_bytes)
     if not _FORBIDDEN_MEMBERS.isdisjoint(members):
         found = ", ".join(sorted(_FORBIDDEN_MEMBERS & members.keys()))
         raise UnsupportedToken(f"the header has {found}, which is never honoured")

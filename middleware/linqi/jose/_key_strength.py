@@ -5,11 +5,11 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from functools import cache
-from importlib.resources import files
+from pkgutil import get_data
 from typing import Any
 
 from linqi.errors import InvalidKey
-from linqi.jose._jws import Algorithm, rsa_numbers
+from linqi.jose._jws import Algorithm, public_material, rsa_numbers
 from linqi.jose._pem import holds_pem
 from linqi.jose._roca import has_roca_fingerprint
 
@@ -25,6 +25,8 @@ def check_material(algorithm: Algorithm, material: Any) -> None:
         _check_secret(algorithm, material)
     elif algorithm.kty == "RSA":
         _check_rsa(material)
+    elif algorithm.kty == "OKP":
+        _check_eddsa(public_material(material).public_bytes_raw())
 
 
 def check_members(jwk: Mapping[str, Any]) -> None:
@@ -74,8 +76,18 @@ def _check_rsa(material: Any) -> None:
         )
 
 
+def _check_eddsa(public: bytes) -> None:
+    from linqi.jose._ed25519 import is_degenerate
+
+    if len(public) == 32 and is_degenerate(public):  # Ed448 keys have 57 bytes
+        raise InvalidKey(
+            "the Ed25519 key is a point of small order, for which anyone can sign, or not in the"
+            " canonical encoding (RFC 8032, section 5.1.3); make another key"
+        )
+
+
 @cache
 def _known_digests() -> frozenset[str]:
     """Return the digests in ``weak_secrets.txt``, which names its source."""
-    text = files("linqi.jose").joinpath("weak_secrets.txt").read_text("ascii")
-    return frozenset(line for line in text.splitlines() if line and not line.startswith("#"))
+    lines = (get_data("linqi.jose", "weak_secrets.txt") or b"").decode("ascii").splitlines()
+    return frozenset(line for line in lines if line and not line.startswith("#"))

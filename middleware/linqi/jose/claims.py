@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from functools import lru_cache
-from typing import Annotated, Any, Final, TypeAlias
+from typing import Annotated, Any, Final, Protocol, TypeAlias
 
 import msgspec
 from msgspec import Meta
@@ -14,7 +14,9 @@ from linqi.errors import InvalidClaim, MissingClaim, TokenExpired, TokenNotYetVa
 
 __all__ = [
     "CLAIM_TYPES",
+    "LONGEST_LEEWAY",
     "LONGEST_STRING",
+    "DecodedClaims",
     "Registered",
     "check_audience",
     "check_times",
@@ -28,6 +30,10 @@ LONGEST_STRING: Final = 1024
 """Characters in ``sub``, ``jti`` or ``sid``; OpenID Connect allows 255 for ``sub``."""
 LATEST_TIME: Final = 253_402_300_800
 """The first second of the year 10000: a later ``exp`` is a mistake or an attack on timers."""
+
+LONGEST_LEEWAY: Final = 300.0
+"""Seconds, the most that a verifier allows clocks to differ. What must outlast every token, such as
+a revocation, is kept for so much longer."""
 
 _Text: TypeAlias = Annotated[str, Meta(min_length=1, max_length=LONGEST_STRING)]
 _Time: TypeAlias = (
@@ -54,6 +60,19 @@ class Registered(msgspec.Struct, frozen=True, gc=False):
     auth_time: _Time = None  # type: ignore[assignment]
     session_end: _Time = None  # type: ignore[assignment]
     scope: str | list[str] = ""
+
+
+class DecodedClaims(Protocol):
+    """The claims that verification reads, as attributes; `aud` is any scalar."""
+
+    iss: str
+    exp: float
+    aud: object
+    sub: str | None
+    sid: str | None
+    nbf: float | None
+    iat: float | None
+    scope: str
 
 
 CLAIM_TYPES: Final[Mapping[str, Any]] = {

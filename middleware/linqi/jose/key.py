@@ -5,25 +5,19 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-import secrets
+import os
 from collections.abc import Mapping
 from typing import Any, Final, NoReturn
 
 from linqi import _base64url
 from linqi.errors import InvalidKey
-from linqi.jose import _jws, _key_strength
+from linqi.jose import _jwk, _jws, _key_strength
 from linqi.jose._jws import ALGORITHMS
 from linqi.jose._members import read_object, without_nulls
 from linqi.jose._pem import key_block
 
 __all__ = ["ALGORITHMS", "Key"]
 
-_THUMBPRINT_MEMBERS: Final = {
-    "oct": ("k", "kty"),
-    "RSA": ("e", "kty", "n"),
-    "EC": ("crv", "kty", "x", "y"),
-    "OKP": ("crv", "kty", "x"),
-}
 _LONGEST_KID: Final = 256
 
 
@@ -46,6 +40,7 @@ class Key:
 
     __slots__ = (
         "_algorithm",
+        "_arguments",
         "_check",
         "_material",
         "_public",
@@ -70,6 +65,7 @@ class Key:
     _material: Any
     _public: Any
     _check: _jws.Checker
+    _arguments: tuple[Any, ...]
     _width: int
 
     def __init__(
@@ -93,7 +89,9 @@ class Key:
         put(self, "_algorithm", found)
         put(self, "_material", material)
         put(self, "_public", _jws.public_material(material))
-        put(self, "_check", found.checker(material))
+        check, arguments = found.checker(material)
+        put(self, "_check", check)
+        put(self, "_arguments", arguments)
         put(self, "_width", _jws.signature_bytes(found, material))
         put(self, "alg", found.name)
         put(self, "kty", found.kty)
@@ -180,8 +178,7 @@ class Key:
     @property
     def thumbprint(self) -> str:
         """The JWK thumbprint: base64url of SHA-256 over the required members (RFC 7638)."""
-        jwk = self._algorithm.write_jwk(self._public)
-        members = {name: jwk[name] for name in _THUMBPRINT_MEMBERS[self.kty]}
+        members = _jwk.public_members(self._public)
         canonical = json.dumps(members, separators=(",", ":"), sort_keys=True).encode()
         digest = hashlib.sha256(canonical).digest()
         return _base64url.encode(digest).decode()
@@ -190,7 +187,7 @@ class Key:
         """Return the JWK to publish; `InvalidKey` for a secret, which has no public half."""
         if self.kty == "oct":
             raise InvalidKey("an HMAC secret has no public JWK; publish only asymmetric keys")
-        return self._labelled(self._algorithm.write_jwk(self._public))
+        return self._labelled(_jwk.public_members(self._public))
 
     def private_jwk(self) -> dict[str, Any]:
         """Return the JWK with secret members and tenure; `InvalidKey` for a public key."""
@@ -201,7 +198,7 @@ class Key:
             tenure["signs_from"] = self.signs_from
         if self.published_until is not None:
             tenure["published_until"] = self.published_until
-        return self._labelled(self._algorithm.write_jwk(self._material)) | tenure
+        return self._labelled(_jwk.write_material(self._material)) | tenure
 
     def with_tenure(self, *, signs_from: float, published_until: float | None) -> Key:
         """Return the same key with another `signs_from` and `published_until`."""
@@ -238,7 +235,7 @@ class Key:
         if len(signature) != self._width:
             return False
         try:
-            self._check(signature, data)
+            self._check(signature, data, *self._arguments)
         except Exception:  # noqa: BLE001 - any error of the library is a wrong signature (V17)
             return False
         return True
@@ -265,7 +262,7 @@ class Key:
 
 def _fresh(algorithm: _jws.Algorithm, bits: int, curve: str) -> Any:
     if algorithm.kty == "oct":
-        return secrets.token_bytes(algorithm.hash_bytes)
+        return os.urandom(algorithm.hash_bytes)
     if algorithm.kty == "OKP" and curve == "Ed448":
         return _jws.generate_ed448()
     if curve != "Ed25519":

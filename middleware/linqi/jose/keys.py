@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import json
 import math
+import os
 from collections.abc import Iterable, Mapping, Sequence
-from pathlib import Path
-from typing import Any, Final, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, Final, Protocol, runtime_checkable
 
-from linqi.errors import ConfigurationError, InvalidKey, UnknownKey
-from linqi.events import Hook
+from linqi.errors import ConfigurationError, InvalidKey, Unavailable, UnknownKey
 from linqi.jose import _jws
-from linqi.jose._atomic_write import PRIVATE, create_atomically, write_atomically
-from linqi.jose._guarded_file import read_guarded
 from linqi.jose._jws import ALGORITHMS
 from linqi.jose._members import read_object
 from linqi.jose.key import Key
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from linqi.events import Hook
 
 __all__ = ["FetchedKeys", "KeySet", "KeySource", "OnDemandKeys", "only_algorithm_for"]
 
@@ -25,7 +27,8 @@ class KeySource(Protocol):
     """The keys of one issuer, as a verifier looks them up."""
 
     generation: int
-    """Rises whenever a key is removed, so that tokens verified by it are verified again."""
+    """Rises whenever a key is removed or `trusted_until` becomes earlier, so that tokens that were
+    verified before are verified again."""
 
     @property
     def trusted_until(self) -> float:
@@ -85,6 +88,9 @@ class KeySet:
         self._alone: dict[str, Key | None] = {}
         self._nameless: Key | None = None
         self.generation = 0
+        self.awaited: frozenset[str] = frozenset()
+        """Key ids that other workers have and this set lacks: `find` raises `Unavailable` for
+        them, because the token may be valid (see `KeyAnnouncer`)."""
         self._put(tuple(keys))
 
     @classmethod
@@ -123,7 +129,9 @@ class KeySet:
             OSError: The file cannot be read.
 
         """
-        return cls.from_jwks(read_guarded(Path(path)), algorithms)
+        from linqi.jose._guarded_file import read_guarded
+
+        return cls.from_jwks(read_guarded(path), algorithms)
 
     @classmethod
     def load_or_create(cls, path: str | Path, alg: str) -> KeySet:
@@ -138,10 +146,11 @@ class KeySet:
             OSError: The file cannot be read or created; also if the file system has no hard links.
 
         """
-        place = Path(path)
-        if not place.exists():
-            create_atomically(place, cls([Key.generate(alg)])._to_text(), PRIVATE)
-        return cls.load(place)
+        from linqi.jose._atomic_write import PRIVATE, create_atomically
+
+        if not os.path.exists(path):
+            create_atomically(path, cls([Key.generate(alg)])._to_text(), PRIVATE)
+        return cls.load(path)
 
     @property
     def keys(self) -> tuple[Key, ...]:
@@ -165,6 +174,8 @@ class KeySet:
     def find(self, alg: str, kid: str | None) -> Key:
         """Return the one key for a header; `UnknownKey` if none or several fit.
 
+        `Unavailable` if the key id is one of ``awaited``.
+
         An absent ``kid`` fits only if the set holds exactly one key for `alg` (RFC 7515,
         section 4.1.4). An unknown ``kid`` fits only the single key of a set that was given without
         a ``kid``, where there is nothing to choose from.
@@ -174,6 +185,8 @@ class KeySet:
         else:
             key = self._by_name.get((kid, alg)) or self._nameless
         if key is None or key.alg != alg:
+            if kid in self.awaited:
+                raise Unavailable("other workers have the key, and this one has not read it yet")
             raise UnknownKey(
                 f"no key for alg {alg} with that kid"
                 if kid is not None
@@ -185,7 +198,7 @@ class KeySet:
         """Return whether `find` returns a key for that header."""
         try:
             self.find(alg, kid)
-        except UnknownKey:
+        except (Unavailable, UnknownKey):
             return False
         return True
 
@@ -228,7 +241,9 @@ class KeySet:
 
     def save(self, path: str | Path) -> None:
         """Write all keys, secrets included, to `path` atomically, with mode 0600."""
-        write_atomically(Path(path), self._to_text(), PRIVATE)
+        from linqi.jose._atomic_write import PRIVATE, write_atomically
+
+        write_atomically(path, self._to_text(), PRIVATE)
 
     def __repr__(self) -> str:
         return f"<KeySet {list(self._keys)}>"

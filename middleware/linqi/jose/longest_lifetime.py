@@ -7,10 +7,10 @@ import math
 from collections.abc import Callable
 from typing import Final, Protocol, runtime_checkable
 
-from linqi.errors import LifetimeExceeded, MissingClaim
+from linqi.errors import LifetimeExceeded, MissingClaim, TokenError
 from linqi.jose.verified import Verified
 
-__all__ = ["KnowsLifetime", "check_lifetime", "lifetime_source", "source_faults"]
+__all__ = ["KnowsLifetime", "LifetimeBound", "check_lifetime", "source_faults"]
 
 _ROUNDING: Final = 0.001
 """Seconds by which rounding may lengthen a lifetime that was added to an instant."""
@@ -27,7 +27,7 @@ class KnowsLifetime(Protocol):
 
 
 def source_faults(longest: float | Callable[[], float] | None, is_revoked: object) -> list[str]:
-    """Return what is wrong with the arguments of `lifetime_source`."""
+    """Return what is wrong with the arguments of `LifetimeBound`."""
     faults = []
     if isinstance(longest, float | int) and not longest > 0:
         faults.append(f"longest_lifetime is {longest!r}, expected above 0 s")
@@ -38,14 +38,56 @@ def source_faults(longest: float | Callable[[], float] | None, is_revoked: objec
     return faults
 
 
-def lifetime_source(
+class LifetimeBound:
+    """The bound on the lifetime of own tokens that is in force, if there is one.
+
+    Args:
+        longest: Seconds, or a function that returns the current number. Without it the bound is
+            that of the object whose method `is_revoked` is, if it is a `KnowsLifetime`: a
+            deployment with revocations cannot forget their bound.
+        is_revoked: The check of revocations, or None.
+        on_shrink: Called when the bound became shorter: tokens accepted earlier may exceed it.
+
+    """
+
+    __slots__ = ("_last", "_on_shrink", "_source")
+
+    def __init__(
+        self,
+        longest: float | Callable[[], float] | None,
+        is_revoked: object,
+        on_shrink: Callable[[], object],
+    ) -> None:
+        self._source = _source(longest, is_revoked)
+        self._last = math.inf
+        self._on_shrink = on_shrink
+
+    @property
+    def current(self) -> float:
+        """The longest lifetime of an own token in seconds; infinite without a bound."""
+        return math.inf if self._source is None else self._source()
+
+    def is_exceeded(self, verified: Verified, *, is_signed: bool) -> bool:
+        """Return whether an own token lives too long; raise if so, unless it was just signed."""
+        if self._source is None:
+            return False
+        longest = self._source()
+        if longest < self._last:
+            self._on_shrink()
+        self._last = longest
+        try:
+            check_lifetime(verified, longest)
+        except TokenError:
+            if not is_signed:
+                raise
+            return True
+        return False
+
+
+def _source(
     longest: float | Callable[[], float] | None, is_revoked: object
 ) -> Callable[[], float] | None:
-    """Return a function that returns the current bound in seconds; None if there is no bound.
-
-    Without `longest` the bound is that of the object whose method `is_revoked` is, if it is a
-    `KnowsLifetime`: a deployment with revocations cannot forget their bound.
-    """
+    """Return a function that returns the current bound in seconds; None if there is no bound."""
     if longest is None:
         knows = getattr(is_revoked, "__self__", None)
         return (lambda: knows.longest_lifetime) if isinstance(knows, KnowsLifetime) else None

@@ -63,6 +63,7 @@ class Signer:
         self._clock = clock
         self._counter = itertools.count(1)
         self._fixed = {"iss": issuer, "aud": audience}
+        self._header: tuple[Key, bytes] | None = None
 
     @property
     def is_slow(self) -> bool:
@@ -76,7 +77,10 @@ class Signer:
             payload = msgspec.json.encode({**claims, **self._fixed})
         except (TypeError, ValueError, RecursionError) as error:
             raise SigningError(f"the claims are not JSON: {error}") from None
-        data = _header_of(key) + b"." + _base64url.encode(payload)
+        known = self._header  # one read: another thread may replace it
+        if known is None or known[0] is not key:
+            self._header = known = key, _header_of(key)
+        data = known[1] + _base64url.encode(payload)
         signature = key.sign(data)
         self.signatures = next(self._counter)  # count is atomic under threads, += is not
         return (data + b"." + _base64url.encode(signature)).decode("ascii")
@@ -84,4 +88,4 @@ class Signer:
 
 def _header_of(key: Key) -> bytes:
     header = {"alg": key.alg, "kid": key.kid, "typ": "at+jwt"}
-    return _base64url.encode(msgspec.json.encode(header))
+    return _base64url.encode(msgspec.json.encode(header)) + b"."

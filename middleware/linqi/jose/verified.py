@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 import msgspec
 from msgspec.structs import force_setattr, replace
 
-from linqi.jose._claims_decoder import DecodedClaims
 from linqi.jose._compact import parse_object
-from linqi.jose.claims import Registered, read_registered, split_scope
+from linqi.jose.claims import DecodedClaims, Registered, read_registered, split_scope
 
-__all__ = ["ANONYMOUS", "Anonymous", "Origin", "Verified", "is_bound", "verified_from"]
+__all__ = [
+    "ANONYMOUS",
+    "Anonymous",
+    "Origin",
+    "RenewalSchedule",
+    "Verified",
+    "verified_from",
+]
 
 
 class Origin(msgspec.Struct, frozen=True, gc=False):
@@ -23,6 +30,18 @@ class Origin(msgspec.Struct, frozen=True, gc=False):
     algorithm: str
     key_id: str
     own: bool
+
+
+class RenewalSchedule(Protocol):
+    """Knows when a token is near expiry."""
+
+    def due_at(self, session: str | None, issued_at: float | None, expires_at: float) -> float:
+        """Return the instant after which a token is near expiry, in Unix seconds.
+
+        A pure function of the token's ``sid``, ``iat`` and ``exp``. A token that this deployment
+        did not issue has no `session` here.
+        """
+        ...
 
 
 class _Names(msgspec.Struct, frozen=True, gc=False):
@@ -61,9 +80,17 @@ class Verified(msgspec.Struct, frozen=True, gc=False):
     """The claims as the verified JSON bytes."""
     digest: bytes
     """SHA-256 of the encoded token."""
+    due_at: float = math.inf
+    """After this instant, in Unix seconds, the token is near expiry: the next request renews it.
+    Infinite where no middleware renews tokens of the verifier (`Verifier.schedule`)."""
     _subject: str | None = _UNREAD
     _token_id: str | None = _UNREAD
     _session_id: str | None = _UNREAD
+    # What `VerifiedCache` knows of its entry, here because a hit pays for each object it reads.
+    # Plain values alone: encoders and pickles show them.
+    _cached_until: float = 0.0
+    _generation: int = 0
+    _is_used: bool = False
 
     @property
     def issuer(self) -> str:
@@ -180,26 +207,26 @@ ANONYMOUS: Final = Anonymous()
 
 
 def verified_from(
-    claims: DecodedClaims | Registered, payload: bytes, digest: bytes, origin: Origin
+    claims: DecodedClaims | Registered,
+    payload: bytes,
+    digest: bytes,
+    origin: Origin,
+    schedule: RenewalSchedule | None = None,
 ) -> Verified:
     """Return the value of a token whose signature and `claims` were checked."""
     issued_at = valid_from = claims.iat
     if claims.nbf is not None:
         valid_from = max(claims.nbf, issued_at or 0)
+    due_at = math.inf
+    if schedule is not None:
+        due_at = schedule.due_at(claims.sid if origin.own else None, issued_at, claims.exp)
     return Verified(  # by position, in the order of its fields
         origin,
         claims.exp,
         issued_at,
         valid_from or 0,
-        split_scope(claims.scope) if claims.scope else (),
+        split_scope(claims.scope),
         payload,
         digest,
+        due_at,
     )
-
-
-def is_bound(payload: bytes, claims: Mapping[str, Any]) -> bool:
-    """Return whether the claims have ``cnf``; `claims` is empty if `ClaimsShape` read them."""
-    if claims:
-        return "cnf" in claims
-    # Claims that `ClaimsShape` read have no escapes, so a name is written in one way only.
-    return b'"cnf"' in payload and "cnf" in parse_object(payload, "payload")

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import logging
-import math
 import time
 from collections.abc import Callable, Sequence
-from typing import Any, ClassVar, Final, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal
 
+from linqi import events
 from linqi._ranges import Range, Ranges, range_faults
 from linqi.errors import (
     AlgorithmNotAllowed,
@@ -17,38 +17,37 @@ from linqi.errors import (
     InvalidSignature,
     LinqiError,
     MissingClaim,
-    TokenError,
+    TokenExpired,
     TokenRevoked,
     Unavailable,
     UnknownIssuer,
     UnknownKey,
     UnsupportedToken,
 )
-from linqi.events import Dispatcher, Event, Hook, RevocationFailed
+from linqi.events.dispatcher import Dispatcher
 from linqi.jose import claims as rules
-from linqi.jose._claims_decoder import DecodedClaims
 from linqi.jose._compact import decode_segment, parse_object, split_token, token_bytes
 from linqi.jose._header import Header, parse_header
 from linqi.jose.cache import VerifiedCache
-from linqi.jose.claims import Registered
+from linqi.jose.claims import DecodedClaims, Registered
 from linqi.jose.issuers import Profile, TrustedIssuer, own_issuer, prepare
 from linqi.jose.key import Key
 from linqi.jose.keys import FetchedKeys
 from linqi.jose.limits import TokenLimits
-from linqi.jose.longest_lifetime import check_lifetime, lifetime_source, source_faults
+from linqi.jose.longest_lifetime import LifetimeBound, source_faults
 from linqi.jose.signature_check import SignatureCheck
 from linqi.jose.signer import Signer
-from linqi.jose.verified import Verified, is_bound, verified_from
+from linqi.jose.trust_faults import trusted_faults
+from linqi.jose.verified import RenewalSchedule, Verified, verified_from
+
+if TYPE_CHECKING:
+    from linqi.events import Event, Hook
 
 __all__ = ["Verifier"]
 
 _MOST_HEADERS: Final = 256
 _ABSENT: Final = object()
-_MOST_SEEN: Final = 1_024
-_LONGEST_SEEN: Final = 4_096
-_TAIL: Final = slice(-24, None)
-"""The last characters of a token, of its signature, as the key of a dictionary: hashing 24 takes
-0.02 us, hashing 800 takes 0.2. The whole token is then compared."""
+_NONE: Final[dict[str, Any]] = {}
 _sha256 = hashlib.sha256
 
 
@@ -82,7 +81,7 @@ class Verifier:
 
     """
 
-    RANGES: ClassVar[Ranges] = {"leeway": Range(0, 300, "seconds")}
+    RANGES: ClassVar[Ranges] = {"leeway": Range(0, rules.LONGEST_LEEWAY, "seconds")}
 
     def __init__(
         self,
@@ -99,7 +98,8 @@ class Verifier:
         clock: Callable[[], float] = time.time,
     ) -> None:
         listed = (issuers,) if isinstance(issuers, TrustedIssuer) else tuple(issuers)
-        faults = _faults(listed, leeway, on_revocation_error, bound_tokens)
+        faults = trusted_faults(listed, on_revocation_error, bound_tokens)
+        faults += range_faults(self.RANGES, {"leeway": leeway})
         faults += source_faults(longest_lifetime, is_revoked)
         if faults:
             raise ConfigurationError(faults)
@@ -114,15 +114,13 @@ class Verifier:
         self._profiles = {trusted.issuer: prepare(trusted) for trusted in listed}
         self._algorithms = frozenset(name for trusted in listed for name in trusted.algorithms)
         self._headers: dict[bytes, Header] = {}
-        self._knows_all_headers = True
-        self._seen: dict[bytes, tuple[bytes, bytes]] = {}
         self._keyless: tuple[bytes, Header, Profile] | None = None  # the last token without a key
         self._is_revoked = is_revoked
         self._serves_on_error = on_revocation_error == "open"
         self._refuses_bound = bound_tokens == "refuse"
         self._events: Dispatcher[Event] = Dispatcher(hooks)
-        self._longest_lifetime = lifetime_source(longest_lifetime, is_revoked)
-        self._last_longest = math.inf
+        self._bound = LifetimeBound(longest_lifetime, is_revoked, self._forget)
+        self._schedule: RenewalSchedule | None = None
         self._clock = clock
 
     @classmethod
@@ -136,7 +134,7 @@ class Verifier:
     @property
     def longest_lifetime(self) -> float:
         """The current longest lifetime of an own token in seconds; infinite without a bound."""
-        return math.inf if self._longest_lifetime is None else self._longest_lifetime()
+        return self._bound.current
 
     @property
     def fetched_keys(self) -> tuple[FetchedKeys, ...]:
@@ -150,6 +148,21 @@ class Verifier:
         for keys in self.fetched_keys:
             keys.listen(*hooks)
 
+    def schedule(self, schedule: RenewalSchedule) -> None:
+        """Compute the `Verified.due_at` of every token by `schedule`; a middleware calls this.
+
+        Raises:
+            ConfigurationError: Another schedule is in force, of a middleware with other settings.
+
+        """
+        if self._schedule is None:
+            self._schedule = schedule
+            self._forget()  # what was cached has no due time
+        elif self._schedule != schedule:
+            raise ConfigurationError(
+                ["the verifier serves a renewal with other settings; make a verifier for each"]
+            )
+
     def verify(self, token: bytes | str) -> Verified:
         """Return the verified value of `token`.
 
@@ -160,27 +173,12 @@ class Verifier:
         """
         data = token if type(token) is bytes else token_bytes(token)
         cache = self.cache
-        if cache is None:
+        if cache is None or len(data) > self._most_bytes:
             return self._verify_cold(data)
-        tail = data[_TAIL]
-        seen = self._seen.get(tail)
-        # The whole token is compared, and the cache key is a digest of the whole token: with a key
-        # of a part of it a forged token gets the entry of a real one (LiteLLM, CVE-2026-35030).
-        # Remembering the digest of a token saves 0.6 of 1.3 us.
-        if seen is not None and seen[0] == data:
-            digest = seen[1]
-            verified = cache.get(digest)
-        else:
-            if len(data) > self._most_bytes or (
-                self._knows_all_headers and data[: data.find(b".")] not in self._headers
-            ):
-                # Too long (V14), or certainly not in the cache, while the headers of all entries
-                # are known: no digest is computed for garbage.
-                return self._verify_cold(data)
-            digest = _sha256(data).digest()
-            verified = cache.get(digest)
-            if verified is not None:
-                self._keep_digest(tail, data, digest)
+        # The cache key is a digest of the whole token: with a key of a part of it a forged token
+        # gets the entry of a real one (LiteLLM, CVE-2026-35030).
+        digest = _sha256(data).digest()
+        verified = cache.get(digest)
         if verified is None:
             return self._verify_cold(data, digest)
         self.recheck(verified)
@@ -202,7 +200,7 @@ class Verifier:
         `verify_checked`.
         """
         data = token_bytes(token)
-        signed, first, second, last = split_token(data, self._most_bytes, self._most_header_bytes)
+        signed, first, second, last = split_token(data, self._most_bytes)
         header, profile = self._header_and_profile(first, second)
         signature = decode_segment(last)
         key = profile.keys.find(header.alg, header.kid)
@@ -210,7 +208,7 @@ class Verifier:
 
     def algorithm_of(self, token: bytes | str) -> str:
         """Return the ``alg`` in the header of `token`; nothing of the token is verified."""
-        first = split_token(token_bytes(token), self._most_bytes, self._most_header_bytes)[1]
+        first = split_token(token_bytes(token), self._most_bytes)[1]
         return (self._headers.get(first) or self._read_header(first)).alg
 
     def verify_checked(self, proof: SignatureCheck, *, holds: bool) -> Verified:
@@ -237,7 +235,7 @@ class Verifier:
             # Reading it again would double what a token with a made-up key id costs.
             _, header, profile = self._keyless
         else:
-            _, first, second, _ = split_token(data, self._most_bytes, self._most_header_bytes)
+            _, first, second, _ = split_token(data, self._most_bytes)
             header, profile = self._header_and_profile(first, second)
         if profile.on_demand is None:
             return False
@@ -257,8 +255,6 @@ class Verifier:
                 self._on_revocation_error(error)
                 return
             if revoked:
-                if self.cache is not None:
-                    self.cache.discard(verified.digest)
                 raise TokenRevoked("the token or its session was revoked")
 
     def cache_issued(self, token: str) -> Verified:
@@ -272,64 +268,50 @@ class Verifier:
     def _verify_cold(
         self, data: bytes, digest: bytes = b"", *, is_signed: bool = False, by: Key | None = None
     ) -> Verified:
-        signed, first, second, last = split_token(data, self._most_bytes, self._most_header_bytes)
+        signed, first, second, last = split_token(data, self._most_bytes)
         known = self._headers.get(first)
         header = known or self._read_header(first)
-        signature = b"" if is_signed else decode_segment(last)
-        payload = decode_segment(second)
-        written = header.shape.read(payload)
-        if written is None:
+        payload, signature = decode_segment(second), decode_segment(last)
+        shape, is_refused = header.shape, False
+        read: DecodedClaims | Registered | None = shape.read(payload)
+        profile, claims = shape.profile, _NONE
+        if read is None or profile is None:
             claims = parse_object(payload, "payload")
-            issuer = claims.get("iss", _ABSENT)
-        else:
-            claims, issuer = {}, written.iss
-        profile = self._profile(issuer, header)
+            profile = self._profile(claims.get("iss", _ABSENT), header)
         try:
             key = profile.keys.find(header.alg, header.kid)
         except (UnknownKey, Unavailable):
             self._keyless = data, header, profile
             raise
-        is_proven = is_signed or key is by
-        if not is_proven and not key.verify(signed, signature):
+        if not (is_signed or key is by or key.verify(signed, signature)):
             raise InvalidSignature(f"the {header.alg} signature does not fit the issuer's key")
-        read: DecodedClaims | Registered
-        if written is not None and profile.accepts(written):
-            read = written
-        else:
-            read = profile.read(claims or parse_object(payload, "payload"), payload)
-            header.shape.learn(claims, payload)
-        is_refused = self._refuses_bound and is_bound(payload, claims)
+        if read is None:
+            read = profile.read(claims, payload)
+            if header is known:  # a header of its own for each token would declare types for ever
+                shape.learn(claims, payload, profile)
+            is_refused = self._refuses_bound and "cnf" in claims
         if is_refused and not is_signed:
             raise BoundToken("the token has the claim cnf, and no proof of possession is checked")
         origin = profile.origins.get(key) or profile.origin_of(key)
-        verified = verified_from(read, payload, digest or _sha256(data).digest(), origin)
+        digest = digest or _sha256(data).digest()
+        verified = verified_from(read, payload, digest, origin, self._schedule)
         self.recheck(verified)
-        if origin.own and self._longest_lifetime is not None and not is_refused:
+        if origin.own and not is_refused:
             # After the check of revocations, which raises `Unavailable` while the bound is unknown.
-            is_refused = self._is_too_long(verified, is_signed=is_signed)
+            is_refused = self._bound.is_exceeded(verified, is_signed=is_signed)
         if header is not known:
             self._keep_header(first, header)
         if self.cache is not None and not is_refused:
             self.cache.put(verified, profile.keys)
         return verified
 
-    def _is_too_long(self, verified: Verified, *, is_signed: bool) -> bool:
-        """Return whether an own token lives too long; raise if so, unless it was just signed."""
-        longest = self.longest_lifetime
-        if longest < self._last_longest and self.cache is not None:
-            self.cache.clear()  # it may hold longer tokens, accepted earlier
-        self._last_longest = longest
-        try:
-            check_lifetime(verified, longest)
-        except TokenError:
-            if not is_signed:
-                raise
-            return True
-        return False
+    def _forget(self) -> None:
+        if self.cache is not None:
+            self.cache.clear()
 
     def _read_header(self, segment: bytes) -> Header:
         """Return the header in `segment`; raise if no issuer may use its ``alg``."""
-        header = parse_header(segment)
+        header = parse_header(segment, self._most_header_bytes)
         if header.alg not in self._algorithms:
             raise AlgorithmNotAllowed("the header's alg is on no issuer's list")
         return header
@@ -353,28 +335,24 @@ class Verifier:
             raise UnsupportedToken("the header's typ is not an accepted one")
         return profile
 
-    def _keep_digest(self, tail: bytes, token: bytes, digest: bytes) -> None:
-        # Only of tokens that were verified and presented again, so garbage cannot evict them.
-        if len(token) > _LONGEST_SEEN:
-            return
-        if len(self._seen) >= _MOST_SEEN:
-            self._seen.clear()
-        self._seen[tail] = (token, digest)
-
     def _keep_header(self, segment: bytes, header: Header) -> None:
         # Only headers of verified tokens are kept, so garbage cannot push them out.
         if len(self._headers) >= _MOST_HEADERS:
             self._headers.clear()
-            self._knows_all_headers = False
         self._headers[segment] = header
 
     def _check_times(self, verified: Verified, now: float) -> None:
-        rules.check_times(verified.expires_at, verified.valid_from, now, self.leeway)
+        try:
+            rules.check_times(verified.expires_at, verified.valid_from, now, self.leeway)
+        except TokenExpired as error:
+            if self._schedule is not None and verified.own:
+                error.lag = now - verified.due_at
+            raise
 
     def _on_revocation_error(self, error: Exception) -> None:
         """Serve on where that is wanted, and else raise `Unavailable`."""
         detail = str(error) if isinstance(error, LinqiError) else type(error).__name__
-        self._events(RevocationFailed(detail=detail))
+        self._events(events.RevocationFailed(detail=detail))
         if not self._events:
             logging.getLogger("linqi").error("revocation check failed", exc_info=error)
         if self._serves_on_error:
@@ -382,19 +360,3 @@ class Verifier:
         if isinstance(error, Unavailable):
             raise error
         raise Unavailable(f"the revocation check raised {type(error).__name__}") from error
-
-
-def _faults(
-    issuers: Sequence[TrustedIssuer], leeway: float, on_error: str, bound_tokens: str
-) -> list[str]:
-    faults = []
-    if not issuers or not all(isinstance(trusted, TrustedIssuer) for trusted in issuers):
-        faults.append("issuers is empty or holds something else than TrustedIssuer values")
-    elif len({trusted.issuer for trusted in issuers}) < len(issuers):
-        faults.append("two trusted issuers have the same issuer; merge them")
-    faults += range_faults(Verifier.RANGES, {"leeway": leeway})
-    if on_error not in ("closed", "open"):
-        faults.append(f"on_revocation_error is {on_error!r}, expected 'closed' or 'open'")
-    if bound_tokens not in ("refuse", "accept"):
-        faults.append(f"bound_tokens is {bound_tokens!r}, expected 'refuse' or 'accept'")
-    return faults

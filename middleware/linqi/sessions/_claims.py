@@ -6,10 +6,20 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from linqi.errors import ConfigurationError, SigningError
+import msgspec
+
+from linqi.errors import ConfigurationError, RefreshRefused, SigningError
 from linqi.jose.claims import LONGEST_STRING, is_scope, split_scope
 
-__all__ = ["check_start", "claims_text", "is_unicode", "replaceable", "subject_fault"]
+__all__ = [
+    "check_start",
+    "claims_text",
+    "is_unicode",
+    "narrowed",
+    "read_claims",
+    "replaceable",
+    "subject_fault",
+]
 
 _IDENTITY_CLAIMS: Final = frozenset({"iss", "aud", "sub", "sid", "auth_time", "session_end"})
 _LIFE_CLAIMS: Final = frozenset({"iat", "exp", "nbf", "jti"})
@@ -17,6 +27,9 @@ _PROOF_CLAIMS: Final = frozenset({"acr", "amr", "cnf"})
 """Set by the application at sign-in, and never changed after it."""
 _FIXED_CLAIMS: Final = _IDENTITY_CLAIMS | _LIFE_CLAIMS | _PROOF_CLAIMS
 _LONGEST_CLAIMS: Final = 4_096
+
+read_claims: Final = msgspec.json.Decoder(dict[str, Any]).decode
+"""Returns the claims of a session from the text that `claims_text` made."""
 
 
 def replaceable(answer: Mapping[str, Any], scopes: Sequence[str]) -> dict[str, Any]:
@@ -26,6 +39,15 @@ def replaceable(answer: Mapping[str, Any], scopes: Sequence[str]) -> dict[str, A
         kept = set(split_scope(replaced["scope"]))
         replaced["scope"] = " ".join(scope for scope in scopes if scope in kept)
     return replaced
+
+
+def narrowed(granted: tuple[str, ...], wanted: Sequence[str] | None) -> tuple[str, ...]:
+    """Return the scopes of one access token: fewer than granted, never more (D7)."""
+    if wanted is None:
+        return granted
+    if not set(wanted) <= set(granted):
+        raise RefreshRefused("scope", "scopes were requested that the session does not have")
+    return tuple(scope for scope in granted if scope in set(wanted))
 
 
 def subject_fault(subject: object) -> str:

@@ -3,49 +3,85 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
+from typing import TypeAlias
 
 from linqi.errors import ConfigurationError
 from linqi.jose.key import Key
+from linqi.jose.keys import KeySet
 
-__all__ = ["DerivedSecrets"]
+__all__ = ["DerivedSecrets", "Secrets"]
+
+Secrets: TypeAlias = KeySet | Sequence[Key | bytes] | Key | bytes
+"""What refresh and device tokens are made with: the newest last. A `KeySet` may change."""
 
 
 class DerivedSecrets:
     """What `purpose` makes of `secrets`, the newest last: it signs, all check.
 
     A secret is a `Key` for an HMAC, or 32 or more random bytes. What is derived for one purpose
-    tells nothing of what is derived for another, and a MAC of one is no MAC of the other.
+    tells nothing of what is derived for another, and a MAC of one is no MAC of the other. A
+    `KeySet` may change: its newest secret that may sign at the time signs.
     """
 
-    def __init__(self, secrets: Sequence[Key | bytes] | Key | bytes, purpose: bytes) -> None:
-        listed = [secrets] if isinstance(secrets, Key | bytes) else [*secrets]
+    def __init__(
+        self,
+        secrets: Secrets,
+        purpose: bytes,
+        *,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._set = secrets if isinstance(secrets, KeySet) else None
+        self._purpose = purpose
+        self._clock = clock
+        if isinstance(secrets, KeySet):
+            listed: list[Key | bytes] = [*secrets.keys]
+        else:
+            listed = [secrets] if isinstance(secrets, Key | bytes) else [*secrets]
         if not listed:
             raise ConfigurationError(["secrets is empty; give at least one, such as a Key"])
-        self._keys: dict[int, tuple[bytes, ...]] = {}
-        for secret in listed:
-            self._add(secret if isinstance(secret, Key) else Key.from_secret(secret), purpose)
+        keys = [secret if isinstance(secret, Key) else Key.from_secret(secret) for secret in listed]
+        self._derive(tuple(keys))
+        if len({secret for _, secret in self._derived.values()}) < len(keys):
+            raise ConfigurationError(["two of the secrets are the same; remove one"])
 
     def __len__(self) -> int:
-        return sum(map(len, self._keys.values()))
+        return sum(map(len, self._by_id.values()))
 
     @property
     def newest(self) -> tuple[int, bytes]:
         """The id, 0 to 255, and the bytes of the secret that signs."""
-        return self._newest
+        if self._set is None:
+            return self._derived[self._source[-1]]
+        self._follow(self._set)
+        return self._derived[self._set.signing_key(self._clock())]
+
+    @property
+    def is_awaited(self) -> bool:
+        """Whether other workers have a secret that this one lacks."""
+        return self._set is not None and bool(self._set.awaited)
 
     def of(self, key_id: int) -> tuple[bytes, ...]:
         """Return the secrets with this id: two may well share one of the 256."""
-        return self._keys.get(key_id, ())
+        if self._set is not None:
+            self._follow(self._set)
+        return self._by_id.get(key_id, ())
 
-    def _add(self, key: Key, purpose: bytes) -> None:
-        if key.kty != "oct":
-            raise ConfigurationError(
-                [f"key {key.kid!r} is no HMAC secret; refresh tokens need one"]
-            )
-        derived = key.sign(purpose)
-        key_id = hashlib.sha256(derived).digest()[0]
-        if derived in self.of(key_id):
-            raise ConfigurationError(["two of the secrets are the same; remove one"])
-        self._keys[key_id] = (*self.of(key_id), derived)
-        self._newest = key_id, derived
+    def _follow(self, keys: KeySet) -> None:
+        if keys.keys is not self._source:
+            self._derive(keys.keys)
+
+    def _derive(self, keys: tuple[Key, ...]) -> None:
+        derived: dict[Key, tuple[int, bytes]] = {}
+        by_id: dict[int, tuple[bytes, ...]] = {}
+        for key in keys:
+            if key.kty != "oct":
+                raise ConfigurationError(
+                    [f"key {key.kid!r} is no HMAC secret; refresh tokens need one"]
+                )
+            secret = key.sign(self._purpose)
+            key_id = hashlib.sha256(secret).digest()[0]
+            derived[key] = key_id, secret
+            by_id[key_id] = (*by_id.get(key_id, ()), secret)
+        self._source, self._derived, self._by_id = keys, derived, by_id

@@ -86,9 +86,11 @@ class AttemptStore(Protocol):
         Args:
             attempt: An id that no other attempt has.
             counters: At least one, with different keys.
-            now: Unix seconds of the caller's clock. An entry counts while it is less than the
-                window away from `now`, before or after: a clock that is set back neither frees a
-                counter at once nor keeps it full for longer than two windows.
+            now: Unix seconds of a clock that all workers share, such as that of the sessions'
+                store: the entries of a worker whose clock is ahead would free the counters of the
+                others. An entry counts while it is less than the window away from `now`, before or
+                after: a clock that is set back neither frees a counter at once nor keeps it full
+                for longer than two windows.
 
         Returns:
             The counters that are full; empty if the attempt was counted.

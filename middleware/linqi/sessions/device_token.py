@@ -7,15 +7,15 @@ import hmac
 import re
 import secrets
 import struct
+import time
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Callable
 from typing import Final
 
 import msgspec
 import pybase64
 
-from linqi.jose.key import Key
-from linqi.sessions._secrets import DerivedSecrets
+from linqi.sessions._secrets import DerivedSecrets, Secrets
 
 __all__ = [
     "LEAST_STEP",
@@ -64,8 +64,15 @@ class DeviceTokens:
     that tell the two apart.
     """
 
-    def __init__(self, secrets: Sequence[Key | bytes] | Key | bytes, *, issuer: str) -> None:
-        self._secrets = DerivedSecrets(secrets, b"linqi device token v1\n" + issuer.encode())
+    def __init__(
+        self,
+        secrets: Secrets,
+        *,
+        issuer: str,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        purpose = b"linqi device token v1\n" + issuer.encode()
+        self._secrets = DerivedSecrets(secrets, purpose, clock=clock)
 
     def make(self, name: str, device: PresentedDevice) -> str:
         """Return the token of `device` for `name`; the same arguments give the same token."""

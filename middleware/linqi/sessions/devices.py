@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
 
-from linqi.jose.key import Key
+from linqi.sessions._secrets import Secrets
 from linqi.sessions.device_token import (
     LONGEST_DEVICE_SECONDS,
     DeviceTokens,
@@ -29,7 +29,7 @@ class Devices:
     def __init__(
         self,
         store: SessionStore,
-        secret: Key | bytes | Sequence[Key | bytes],
+        secret: Secrets,
         *,
         issuer: str,
         ready: Callable[[], Awaitable[None]],
@@ -37,7 +37,7 @@ class Devices:
     ) -> None:
         self._store = store
         self._ready = ready
-        self._tokens = DeviceTokens(secret, issuer=issuer)
+        self._tokens = DeviceTokens(secret, issuer=issuer, clock=clock)
         self._clock = clock
 
     async def known(self, token: str, name: str) -> str:

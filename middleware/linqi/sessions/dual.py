@@ -3,42 +3,43 @@
 from __future__ import annotations
 
 import asyncio
-import json
-import logging
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from typing import Any, Final, TypeAlias
+from typing import Any, ClassVar, Final, TypeAlias
 
-from linqi._background import BackgroundTask
 from linqi._callbacks import invoke, unexpected_answer
+from linqi._ranges import Ranges
 from linqi._reference_count import ReferenceCount
 from linqi._single_flight import SingleFlight
 from linqi._start_once import StartOnce
-from linqi.errors import ConfigurationError, RefreshRefused, Unavailable
+from linqi.errors import ConfigurationError, RefreshRefused
 from linqi.events import (
     Dispatcher,
     Event,
     Hook,
     RefreshDenied,
-    RefreshTokenReused,
     SessionRefreshed,
     SessionRevoked,
     SessionStarted,
+    StoreWarning,
 )
 from linqi.instrumentation.logging import LoggingHook
 from linqi.jose.claims import split_scope
-from linqi.jose.key import Key
 from linqi.jose.signer import Signer
-from linqi.sessions._claims import check_start, claims_text, replaceable
+from linqi.sessions._claims import check_start, claims_text, narrowed, read_claims, replaceable
+from linqi.sessions._secrets import Secrets
+from linqi.sessions.clock_check import ClockCheck
 from linqi.sessions.devices import Devices
 from linqi.sessions.pair import PairMaker, TokenPair
-from linqi.sessions.record import RevocationCause, RotationOutcome, SessionRecord
+from linqi.sessions.purger import Purger
+from linqi.sessions.record import RevocationCause, SessionRecord
+from linqi.sessions.redemption import Redemption
 from linqi.sessions.refresh import SessionSettings
 from linqi.sessions.refresh_token import RefreshTokens, new_session_id
 from linqi.sessions.renewal import RenewalSettings
 from linqi.sessions.revocation import Revocations
 from linqi.sessions.revocation_publisher import RevocationPublisher
-from linqi.sessions.store import SessionStore
+from linqi.sessions.store import SessionStore, WarnsAtStart
 
 __all__ = ["AuthorizeRefresh", "Sessions"]
 
@@ -50,8 +51,6 @@ claims; a mapping replaces application claims of this token. It may be a corouti
 
 _AUTHORIZE_SECONDS: Final = 5.0
 _LONGEST_DEVICE: Final = 256
-_logger = logging.getLogger("linqi")
-_PURGE_SECONDS, _PURGE_AT_ONCE = 30.0, 500
 
 
 class Sessions:
@@ -63,34 +62,38 @@ class Sessions:
         store: Where sessions are stored.
         signer: Signs the access tokens.
         secret: Makes and checks refresh tokens: keep it apart from the signer's keys. The last of
-            several makes; all check.
+            several makes; all check. A `KeySet` may change, such as that of a `KeyFile`.
         settings: How long sessions last, and how refresh tokens rotate.
         access: The life of access tokens. The same settings serve `SlidingRenewal`, with which a
             session can be shared.
         revocations: The feed of revocations; pass its ``is_revoked`` to the `Verifier`.
         authorize: Called at every refresh.
         on_issue: Receives every access token: pass ``verifier.cache_issued``.
+        purge_per_second: The most ended rows that this worker deletes in a second; 1 to 100,000.
         hooks: Receive the events; the default logs them.
         clock: Returns Unix seconds.
         sleep: Waits for the given seconds.
 
     Raises:
-        ConfigurationError: `store` is not a session store, a secret is unfit, or the revocations
-            belong to another issuer.
+        ConfigurationError: `store` is not a session store, a secret is unfit, a number is out of
+            range, or the revocations belong to another issuer.
 
     """
+
+    RANGES: ClassVar[Ranges] = Purger.RANGES
 
     def __init__(
         self,
         store: SessionStore,
         signer: Signer,
-        secret: Key | bytes | Sequence[Key | bytes],
+        secret: Secrets,
         *,
         settings: SessionSettings | None = None,
         access: RenewalSettings | None = None,
         revocations: Revocations | None = None,
         authorize: AuthorizeRefresh | None = None,
         on_issue: Callable[[str], object] | None = None,
+        purge_per_second: float = 2_000,
         hooks: Sequence[Hook] | None = None,
         clock: Callable[[], float] = time.time,
         sleep: Callable[[float], Awaitable[object]] = asyncio.sleep,
@@ -109,17 +112,20 @@ class Sessions:
         self.revocations.belong_to(signer.issuer)
         self.revocations.raise_lifetime(self.access.lifetime)
         self._publisher = RevocationPublisher(store, self.revocations, clock=clock)
-        self._tokens = RefreshTokens(secret, issuer=signer.issuer)
+        self._redemption = Redemption(
+            store, self.revocations, self._publisher, self.events, clock=clock
+        )
+        self._tokens = RefreshTokens(secret, issuer=signer.issuer, clock=clock)
         self.devices = Devices(store, secret, issuer=signer.issuer, ready=self._ready, clock=clock)
         self._authorize = authorize
         self._pairs = PairMaker(signer, self._tokens, self.access, on_issue=on_issue, clock=clock)
         self._clock = clock
-        self._sleep = sleep
+        self._clock_check = ClockCheck(store, self.events, clock=clock)
         self._once = StartOnce(self._start)
         self._starts = ReferenceCount()
         self._flight: SingleFlight[tuple[str, tuple[str, ...] | None], TokenPair] = SingleFlight()
-        self._purger = BackgroundTask(
-            "purge of sessions", self._purge, events=self.events, sleep=sleep
+        self._purger = Purger(
+            store, purge_per_second, check=self._check, events=self.events, clock=clock, sleep=sleep
         )
 
     async def start(self) -> None:
@@ -174,8 +180,7 @@ class Sessions:
         """
         check_start(subject, claims, scopes)
         text = claims_text(claims, scopes)
-        await self._ready()
-        now = self._clock()
+        now = await self.now()
         session_id = new_session_id(subject)
         ends_at = self.settings.end_of(session_id, now)
         record = SessionRecord(
@@ -183,7 +188,7 @@ class Sessions:
             subject=subject,
             rotated_at=now,
             first_rotated_at=now,
-            started_at=float(int(now)),
+            started_at=float(int(self._clock())),
             expires_at=self.settings.expiry(now, ends_at),
             ends_at=ends_at,
             claims=text,
@@ -191,11 +196,11 @@ class Sessions:
         )
         surplus = await self.store.create(record, self.settings.most_sessions)
         if surplus:
-            await self._publisher.revoke_sessions(surplus, now)
+            await self._publisher.revoke_surplus(surplus, session_id, self._clock())
             for name in surplus:
                 self.events(SessionRevoked(user=subject, session=name, cause="limit"))
         self.events(SessionStarted(user=subject, session=session_id, ends_at=ends_at))
-        return await self._pairs.make(record, "started", json.loads(text), tuple(scopes))
+        return await self._pairs.make(record, "started", read_claims(text), tuple(scopes))
 
     async def refresh(
         self, refresh_token: str, *, scopes: Sequence[str] | None = None
@@ -227,13 +232,13 @@ class Sessions:
         workers follow.
 
         Raises:
-            Unavailable: The store did not answer; whether the session is revoked is not known.
+            Unavailable: Only this process refuses the tokens for certain; it can be called again.
 
         """
         await self._ready()
-        now = self._clock()
-        is_known = await self.store.revoke(session_id, now, cause)
-        await self._publisher.revoke_sessions([session_id], now)
+        self._publisher.refuse_session(session_id, self._clock())
+        is_known = await self.store.revoke(session_id, self.store.now(), cause)
+        await self._publisher.revoke_sessions([session_id], self._clock())
         self.events(SessionRevoked(user=user, session=session_id, cause=cause))
         return is_known
 
@@ -247,13 +252,14 @@ class Sessions:
         are refused too, if the session began in an earlier second.
 
         Raises:
-            Unavailable: The store did not answer; the revocation may be incomplete.
+            Unavailable: The revocation may be incomplete; it can be called again.
 
         """
         await self._ready()
         now = self._clock()
+        self._publisher.refuse_subject(subject, now, kept_session)
         await self.devices.end(subject)
-        ids = await self.store.revoke_all(subject, now, cause, kept_session)
+        ids = await self.store.revoke_all(subject, self.store.now(), cause, kept_session)
         await self._publisher.revoke_subject(subject, ids, now, kept_session)
         for name in ids:
             self.events(SessionRevoked(user=subject, session=name, cause=cause))
@@ -289,8 +295,12 @@ class Sessions:
 
     async def sessions(self, subject: str) -> Sequence[SessionRecord]:
         """Return the live sessions of `subject`, oldest first."""
+        return await self.store.live(subject, await self.now())
+
+    async def now(self) -> float:
+        """Return the store's clock, by which all workers agree; it costs no round trip."""
         await self._ready()
-        return await self.store.live(subject, self._clock())
+        return self.store.now()
 
     async def _ready(self) -> None:
         """Start the service if it was not started; raise `Unavailable` if it cannot start."""
@@ -299,6 +309,10 @@ class Sessions:
 
     async def _start(self) -> None:
         await self.store.start()
+        if isinstance(self.store, WarnsAtStart):
+            for text in self.store.warnings:
+                self.events(StoreWarning(detail=text))
+        self._clock_check()
         await self._publisher.announce_lifetime()
         await self.revocations.start()
         self._purger.start()
@@ -308,58 +322,32 @@ class Sessions:
         try:
             presented = self._tokens.check(refresh_token)
             session_id = presented.session_id
-            now = self._clock()
-            if now >= presented.expires_at:
-                raise RefreshRefused("expired", f"expired {now - presented.expires_at:.0f} s ago")
-            await self._ready()
-            outcome = await self.store.present(session_id, presented.counter, now, self.settings)
-            record = await self._redeemed(outcome, session_id, presented.counter, now)
+            over = await self.now() - presented.expires_at
+            if over >= 0:
+                raise RefreshRefused("expired", f"expired {over:.0f} s ago")
+            outcome = await self.store.present(session_id, presented.counter, self.settings)
+            record = await self._redemption.redeemed(outcome, session_id, presented.counter)
             claims, granted = await self._authorized(record)
-            granted = _narrowed(granted, scopes)
+            granted = narrowed(granted, scopes)
         except RefreshRefused as refused:
             self.events(
                 RefreshDenied(reason=refused.reason, detail=refused.detail, session=session_id)
             )
             raise
-        self.events(
-            SessionRefreshed(
-                user=record.subject,
-                session=session_id,
-                outcome=outcome.kind,
-                sequence=record.counter,
-            )
-        )
-        return await self._pairs.make(record, outcome.kind, claims, granted)
-
-    async def _redeemed(
-        self, outcome: RotationOutcome, session_id: str, presented: int, now: float
-    ) -> SessionRecord:
-        """Return the row to make tokens for; report and raise if the token is not redeemed."""
-        record = outcome.record
-        if record is None:
-            raise RefreshRefused("unknown", "the store has no such session")
-        if outcome.kind == "reused":
+        if self.events:
             self.events(
-                RefreshTokenReused(
+                SessionRefreshed(
                     user=record.subject,
                     session=session_id,
-                    presented=presented,
-                    current=record.counter,
+                    outcome=outcome.kind,
+                    sequence=record.counter,
                 )
             )
-        if outcome.kind in ("reused", "revoked"):
-            await self._publisher.repeat(record, now)
-        if outcome.kind == "reused":
-            raise RefreshRefused("reused", f"token {presented} was spent; the session is revoked")
-        if outcome.kind == "revoked":
-            raise RefreshRefused("revoked", f"the session was revoked ({record.cause})")
-        if outcome.kind == "expired":
-            raise RefreshRefused("expired", "the session is at its end")
-        return record
+        return await self._pairs.make(record, outcome.kind, claims, granted)
 
     async def _authorized(self, record: SessionRecord) -> tuple[dict[str, Any], tuple[str, ...]]:
         """Return the claims and scopes of the next token, after calling `authorize`."""
-        claims: dict[str, Any] = json.loads(record.claims)
+        claims = read_claims(record.claims)
         scopes = split_scope(claims.get("scope", ""))
         if self._authorize is None:
             return claims, scopes
@@ -375,20 +363,6 @@ class Sessions:
             raise unexpected_answer("authorize", answer, "True, False or a mapping of claims")
         return claims, scopes
 
-    async def _purge(self) -> None:
-        while True:
-            await self._sleep(_PURGE_SECONDS)
-            try:
-                await self.store.purge(self._clock(), _PURGE_AT_ONCE)
-                await self.revocations.agree_on_lifetime()  # a failover may have lost it
-            except Unavailable as error:
-                _logger.warning("sessions that are over were not deleted: %s", error.detail)
-
-
-def _narrowed(granted: tuple[str, ...], wanted: Sequence[str] | None) -> tuple[str, ...]:
-    """Return the scopes of one access token: fewer than granted, never more (D7)."""
-    if wanted is None:
-        return granted
-    if not set(wanted) <= set(granted):
-        raise RefreshRefused("scope", "scopes were requested that the session does not have")
-    return tuple(scope for scope in granted if scope in set(wanted))
+    async def _check(self) -> None:
+        self._clock_check()
+        await self.revocations.agree_on_lifetime()  # a failover may have lost it

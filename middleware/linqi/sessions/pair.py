@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any
+
+import msgspec
 
 from linqi import _base64url
 from linqi.events import Dispatcher
@@ -18,16 +19,15 @@ from linqi.sessions.renewal import RenewalSettings
 __all__ = ["PairMaker", "TokenPair"]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TokenPair:
+class TokenPair(msgspec.Struct, frozen=True, kw_only=True):
     """The tokens that a sign-in or a refresh returns."""
 
-    access_token: str = field(repr=False)
+    access_token: str
     access_expires_at: float
     """``exp`` of the access token, in Unix seconds."""
     refresh_in: float
     """Seconds from now until the client should refresh."""
-    refresh_token: str = field(repr=False)
+    refresh_token: str
     refresh_expires_at: float
     """When the refresh token expires unless it is used."""
     session_id: str
@@ -38,6 +38,9 @@ class TokenPair:
     outcome: OutcomeKind | str
     """``started``, ``rotated``, ``replayed`` or ``recovered``."""
     scopes: tuple[str, ...]
+
+    def __repr__(self) -> str:
+        return f"<TokenPair number {self.sequence} of session {self.session_id}, {self.outcome}>"
 
 
 class PairMaker:
@@ -72,26 +75,28 @@ class PairMaker:
 
         """
         now, access = self._clock(), self._access
-        span = access.policy.span(record.session_id, now, access)
+        span = access.policy.access(record.session_id, now, access)
         expires_at = min(span.expires_at, record.ends_at)
-        token = await self._signed(
-            {
-                **{name: value for name, value in claims.items() if name != "scope"},
-                **({"scope": " ".join(scopes)} if scopes else {}),
-                "sub": record.subject,
-                "sid": record.session_id,
-                "auth_time": _whole(record.started_at),
-                "session_end": _whole(record.ends_at),
-                "iat": _whole(max(span.issued_at, record.started_at)),
-                "exp": _whole(expires_at),
-                "jti": _token_id(record, expires_at, scopes),
-            }
-        )
+        issued_at = max(span.issued_at, record.started_at)
+        content = {
+            **claims,
+            "scope": " ".join(scopes),
+            "sub": record.subject,
+            "sid": record.session_id,
+            "auth_time": _whole(record.started_at),
+            "session_end": _whole(record.ends_at),
+            "iat": _whole(issued_at),
+            "exp": _whole(expires_at),
+            "jti": _token_id(record, expires_at, scopes),
+        }
+        if not scopes:
+            del content["scope"]
+        token = await self._signed(content)
         self._on_issue(token)
         return TokenPair(
             access_token=token,
             access_expires_at=expires_at,
-            refresh_in=access.refresh_in(expires_at, now),
+            refresh_in=access.refresh_in(record.session_id, issued_at, expires_at, now),
             refresh_token=self._tokens.make(record.session_id, record.counter, record.expires_at),
             refresh_expires_at=record.expires_at,
             session_id=record.session_id,

@@ -2,22 +2,39 @@
 
 from __future__ import annotations
 
-from typing import Literal, TypeAlias
+from typing import Final, Literal, TypeAlias
 
 import msgspec
 
-__all__ = ["OutcomeKind", "Revocation", "RevocationCause", "RotationOutcome", "SessionRecord"]
+__all__ = [
+    "EVERY_SUBJECT",
+    "OutcomeKind",
+    "Revocation",
+    "RevocationCause",
+    "RotationOutcome",
+    "SessionRecord",
+]
 
-RevocationCause: TypeAlias = Literal["", "logout", "reuse", "limit", "admin"]
-"""Why a session was revoked; ``limit``: the subject started too many sessions."""
+RevocationCause: TypeAlias = Literal["", "logout", "reuse", "limit", "admin", "lost"]
+"""Why a session was revoked; ``limit``: the subject started too many sessions; ``lost``: the store
+lost an earlier revocation, or may have lost one."""
+
+EVERY_SUBJECT: Final = ""
+"""The value of a `Revocation` of the kind ``subject`` that concerns all of them; no subject is
+empty. Workers of an earlier release read it and refuse nothing."""
 
 OutcomeKind: TypeAlias = Literal[
-    "rotated", "replayed", "recovered", "reused", "revoked", "expired", "unknown"
+    "rotated", "replayed", "recovered", "reused", "revoked", "expired", "unknown", "late"
 ]
+"""What came of a refresh token; ``late``: its command was executed after its deadline, and changed
+nothing."""
 
 
 class SessionRecord(msgspec.Struct, frozen=True, kw_only=True):
-    """One session. Instants are Unix seconds; it contains no token and no secret."""
+    """One session. It contains no token and no secret.
+
+    Instants are Unix seconds of the store's clock, except `started_at`.
+    """
 
     session_id: str
     subject: str
@@ -31,7 +48,8 @@ class SessionRecord(msgspec.Struct, frozen=True, kw_only=True):
     """When the parent was first exchanged for another token. A recovery, which exchanges it again,
     does not change it."""
     started_at: float
-    """``auth_time``: when the user signed in."""
+    """``auth_time``: when the user signed in, by the clock of the worker, as other services judge
+    it by wall clocks."""
     expires_at: float
     """When the current token expires unless it is used (idle)."""
     ends_at: float
@@ -50,24 +68,36 @@ class SessionRecord(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class RotationOutcome(msgspec.Struct, frozen=True):
-    """The outcome of presenting a refresh token, and the row after it; None if there is no row."""
+    """The outcome of presenting a refresh token."""
 
     kind: OutcomeKind
     record: SessionRecord | None
+    """The row after it; None if there is no row, or it was not read."""
+    at: float
+    """When it was decided, by the store's clock."""
+    forgotten: int = 0
+    """How many rotations the store had lost, if the token was ahead of the row and was taken over;
+    otherwise 0."""
+    is_published: bool = True
+    """Of a revoked session: False if a failover may still undo the notice to the workers, even
+    where they know of it."""
 
 
-class Revocation(msgspec.Struct, frozen=True, kw_only=True):
+class Revocation(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """What every worker must refuse from now on.
 
     ``session``: tokens whose ``sid`` is `value`. ``subject``: tokens of the subject `value` whose
-    session began before `at`, except those of the session `kept_session`. ``token``: the token
+    session began before `at`, except those of the session `kept_session`; of all subjects if
+    `value` is empty. ``token``: the token
     whose ``jti`` is `value`. ``lifetime`` refuses nothing: it says that access tokens may live for
     `value` seconds now, so that a worker with a shorter setting knows it before it receives one.
     """
 
     kind: Literal["session", "subject", "token", "lifetime"]
+    """Another one, of a later release, is not decoded: it may revoke what is accepted here."""
     value: str
     at: float
+    """When it was published; of a subject, the second before which its sessions began."""
     until: float
     """From here on no access token that it could concern is valid."""
     kept_session: str = msgspec.field(default="", name="spared")

@@ -1,7 +1,7 @@
-"""When a session slides forward, and how far: pure decisions, without I/O.
+"""The settings of renewal, and the policies: when tokens end and when they are due.
 
-A token is near expiry after ``exp - buffer`` (`RenewalSettings.due_at`), so no claim of its own has
-to say when it is due. The policies differ only in the ``exp`` of the successor.
+A token is near expiry after `RenewalSettings.due_at`, a pure function of its ``sid``, ``iat`` and
+``exp``: no claim of its own has to say when it is due. The verifier computes it once per token.
 """
 
 from __future__ import annotations
@@ -9,29 +9,24 @@ from __future__ import annotations
 import hashlib
 import math
 from dataclasses import dataclass, field
-from typing import ClassVar, Final, Literal, Protocol
+from typing import ClassVar, Protocol
 
-from linqi import _base64url
 from linqi._ranges import DAY, Range, Ranges, range_faults
 from linqi.errors import ConfigurationError
-from linqi.jose.verified import Verified
 
 __all__ = [
-    "NOT_DUE",
-    "NOT_OURS",
-    "Decision",
-    "Due",
     "Grid",
     "Jitter",
-    "NotRenewed",
     "Policy",
     "RenewalSettings",
     "Threshold",
     "TokenSpan",
-    "decide",
     "first_span",
     "share_of",
 ]
+
+
+_sha256 = hashlib.sha256
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,10 +38,38 @@ class TokenSpan:
 
 
 class Policy(Protocol):
-    """Chooses the validity of the next token of a session."""
+    """Chooses when the tokens of a session end, and when they are due."""
 
-    def span(self, session: str, now: float, settings: RenewalSettings) -> TokenSpan:
-        """Return the validity of a token of `session` made at `now`."""
+    def first(self, session: str, now: float, settings: RenewalSettings) -> TokenSpan:
+        """Return the validity of the first token of the sliding session `session`."""
+        ...
+
+    def successor(
+        self, session: str, now: float, expires_at: float, settings: RenewalSettings
+    ) -> TokenSpan:
+        """Return the validity of the successor, made at `now`, of a token that is due.
+
+        Args:
+            session: The ``sid``.
+            now: Unix seconds.
+            expires_at: The ``exp`` of the token that is replaced.
+            settings: How sessions slide.
+
+        """
+        ...
+
+    def access(self, session: str, now: float, settings: RenewalSettings) -> TokenSpan:
+        """Return the validity of an access token of dual tokens, whose clients judge by ``exp``.
+
+        It must be due at ``exp - buffer``.
+        """
+        ...
+
+    def due_after(self, session: str, instant: float, settings: RenewalSettings) -> float:
+        """Return the first instant after `instant` at which the session is due.
+
+        Infinite where only ``exp`` decides: every token is due at ``exp - buffer`` at the latest.
+        """
         ...
 
 
@@ -55,44 +78,71 @@ class Grid:
     """Phase-locked: a session is due at ``phase + k * (lifetime - buffer)`` and at no other time.
 
     The phase is a hash of the session id, so sessions that sign in together are due apart from
-    the first cycle on, and stay apart after an outage. A life is never longer than ``lifetime``
-    and never leaves less than ``buffer``. It depends only on the session and the grid point, so
-    every worker computes the same one.
+    the first cycle on, and stay apart after an outage. The first token lives the whole lifetime
+    and is due at its first grid point. A successor made in the period that began at grid point g
+    expires at ``g + lifetime``. No life is longer than ``lifetime`` and no window is shorter than
+    ``buffer``. A successor depends only on the session and the grid point, so every worker
+    computes the same one.
     """
 
-    def span(self, session: str, now: float, settings: RenewalSettings) -> TokenSpan:
-        """Return the time from the last grid point to one buffer after the next."""
-        period = settings.lifetime - settings.buffer
-        phase = share_of(session) * period
-        if settings.is_whole:
-            phase = math.floor(phase)
-        epoch = math.floor((now - phase) / period)
-        if phase + period * (epoch + 1) <= now:  # the division rounded down past the point
-            epoch += 1
-        return TokenSpan(
-            issued_at=min(now, phase + period * epoch),
-            expires_at=phase + period * (epoch + 1) + settings.buffer,
-        )
+    def first(self, session: str, now: float, settings: RenewalSettings) -> TokenSpan:
+        """Return one whole lifetime that starts at `now`."""
+        return _whole_life(now, settings)
+
+    def successor(
+        self, session: str, now: float, expires_at: float, settings: RenewalSettings
+    ) -> TokenSpan:
+        """Return the lifetime that starts at the last grid point."""
+        return self.access(session, now, settings)
+
+    def access(self, session: str, now: float, settings: RenewalSettings) -> TokenSpan:
+        """Return the time from the last grid point to one buffer after the next.
+
+        With a whole lifetime from `now`, clients that judge by ``exp`` would refresh together.
+        """
+        last, following = _grid_points(session, now, settings)
+        return TokenSpan(issued_at=min(now, last), expires_at=following + settings.buffer)
+
+    def due_after(self, session: str, instant: float, settings: RenewalSettings) -> float:
+        """Return the next grid point."""
+        return _grid_points(session, instant, settings)[1]
 
 
 @dataclass(frozen=True, slots=True)
 class Threshold:
     """Plain: a token is valid for the whole lifetime from the instant it is made.
 
-    Sessions that sign in together stay together: every cycle repeats the storm.
+    Sessions that sign in together stay together: every cycle repeats the storm. Two workers that
+    renew one token in different seconds make two successors, both valid; only the memo of one
+    worker prevents it.
     """
 
-    def span(self, session: str, now: float, settings: RenewalSettings) -> TokenSpan:
+    def first(self, session: str, now: float, settings: RenewalSettings) -> TokenSpan:
         """Return one whole lifetime that starts at `now`."""
-        start = math.floor(now) if settings.is_whole else now
-        return TokenSpan(issued_at=start, expires_at=start + settings.lifetime)
+        return _whole_life(now, settings)
+
+    def successor(
+        self, session: str, now: float, expires_at: float, settings: RenewalSettings
+    ) -> TokenSpan:
+        """Return one whole lifetime that starts at `now`."""
+        return _whole_life(now, settings)
+
+    def access(self, session: str, now: float, settings: RenewalSettings) -> TokenSpan:
+        """Return one whole lifetime that starts at `now`."""
+        return _whole_life(now, settings)
+
+    def due_after(self, session: str, instant: float, settings: RenewalSettings) -> float:
+        """Return infinity: a token is due at ``exp - buffer``."""
+        return math.inf
 
 
 @dataclass(frozen=True, slots=True)
 class Jitter:
     """Shortens each token's lifetime by up to ``width`` of ``lifetime - buffer``.
 
-    The share is a hash of the session id and the instant, not random. ``width``: above 0 to 1.
+    The share is a hash of the session and of the token that is replaced, not random, and the
+    successor's life starts when that token was due: every worker computes the same one. ``width``:
+    above 0 to 1.
     """
 
     RANGES: ClassVar[Ranges] = {"width": Range(0, 1, is_above=True)}
@@ -103,14 +153,31 @@ class Jitter:
         if faults := range_faults(self.RANGES, self):
             raise ConfigurationError(faults)
 
-    def span(self, session: str, now: float, settings: RenewalSettings) -> TokenSpan:
-        """Return a lifetime that starts at `now`, shortened by this token's share."""
-        whole = settings.is_whole
-        longest_cut = self.width * (settings.lifetime - settings.buffer)
-        cut = share_of(f"{session} {now}") * longest_cut
-        start = math.floor(now) if whole else now
-        end = start + settings.lifetime - (math.floor(cut) if whole else cut)
-        return TokenSpan(issued_at=start, expires_at=end)
+    def first(self, session: str, now: float, settings: RenewalSettings) -> TokenSpan:
+        """Return a lifetime that starts at `now`, shortened by the session's share."""
+        return self._cut(session, now, settings)
+
+    def successor(
+        self, session: str, now: float, expires_at: float, settings: RenewalSettings
+    ) -> TokenSpan:
+        """Return a lifetime that starts when the token was due, shortened by its share."""
+        return self._cut(f"{session} {expires_at}", expires_at - settings.buffer, settings)
+
+    def access(self, session: str, now: float, settings: RenewalSettings) -> TokenSpan:
+        """Return a lifetime that starts at `now`, shortened by the share of session and instant."""
+        return self._cut(f"{session} {now}", now, settings)
+
+    def due_after(self, session: str, instant: float, settings: RenewalSettings) -> float:
+        """Return infinity: a token is due at ``exp - buffer``."""
+        return math.inf
+
+    def _cut(self, text: str, start: float, settings: RenewalSettings) -> TokenSpan:
+        whole = _whole_life(start, settings)
+        cut = share_of(text) * self.width * (settings.lifetime - settings.buffer)
+        return TokenSpan(
+            issued_at=whole.issued_at,
+            expires_at=whole.expires_at - (math.floor(cut) if settings.is_whole else cut),
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -128,9 +195,10 @@ class RenewalSettings:
     lifetime: float = 900
     """The longest life of one access token: 15 minutes, the short end of common practice."""
     buffer: float = 300
-    """How long before ``exp`` a token is near expiry; under half the lifetime (R8)."""
+    """The least time before ``exp`` in which a token is near expiry, so in which a request renews
+    it; under half the lifetime (R8)."""
     policy: Policy = field(default_factory=Grid)
-    """Which instant a successor expires at."""
+    """Which instant a token expires at, and when it is due."""
     max_session: float = 8 * 3600
     """The longest life of a session, whatever its activity: a working day (R1)."""
     cap_spread: float = 0.1
@@ -142,6 +210,8 @@ class RenewalSettings:
     whole_seconds: bool = True
     """Whether ``iat`` and ``exp`` are whole numbers, which every library reads. Turn it off when
     lifetimes are compressed for a load test: rounding would bundle renewals."""
+    is_whole: bool = field(init=False, repr=False, compare=False)
+    """Whether ``iat`` and ``exp`` are whole seconds."""
 
     def __post_init__(self) -> None:
         if faults := self._faults():
@@ -150,6 +220,8 @@ class RenewalSettings:
             value = getattr(self, name)
             if value % 1 == 0:  # 900.0 and 900 must give the same tokens
                 object.__setattr__(self, name, int(value))
+        is_whole = self.whole_seconds and self.lifetime % 1 == 0 and self.buffer % 1 == 0
+        object.__setattr__(self, "is_whole", is_whole)
 
     def _faults(self) -> list[str]:
         values = {name: getattr(self, name) for name in self.RANGES}
@@ -176,22 +248,33 @@ class RenewalSettings:
         """The hard margin in force, in seconds."""
         return min(10.0, self.buffer / 4) if self.hard_margin is None else self.hard_margin
 
-    @property
-    def is_whole(self) -> bool:
-        """Whether ``iat`` and ``exp`` are whole seconds."""
-        return self.whole_seconds and self.lifetime % 1 == 0 and self.buffer % 1 == 0
+    def due_at(self, session: str | None, issued_at: float | None, expires_at: float) -> float:
+        """Return the instant after which a token is near expiry, in Unix seconds.
 
-    def due_at(self, expires_at: float) -> float:
-        """Return the instant after which a token that expires at `expires_at` is near expiry.
+        This is the one definition of near expiry: ``now > due_at``. At that instant itself the
+        token is not near expiry yet. It is at the latest ``exp - buffer``; on the grid the first
+        token of a session is due earlier, at its first grid point.
 
-        This is the one definition of near expiry: ``now > due_at(exp)``. At that instant itself the
-        token is not near expiry yet.
+        Args:
+            session: ``sid``; without it the token is due at ``exp - buffer``.
+            issued_at: ``iat``; the same.
+            expires_at: ``exp``.
+
         """
-        return expires_at - self.buffer
+        latest = expires_at - self.buffer
+        if session is None or issued_at is None:
+            return latest
+        # A token of a longer lifetime, made before the settings changed, counts from where a whole
+        # lifetime is left: a successor made earlier would not live longer than the token.
+        start = expires_at - self.lifetime
+        due = self.policy.due_after(session, start if start > issued_at else issued_at, self)
+        return due if due < latest else latest
 
-    def refresh_in(self, expires_at: float, now: float) -> float:
+    def refresh_in(
+        self, session: str | None, issued_at: float | None, expires_at: float, now: float
+    ) -> float:
         """Return the seconds from `now` until the token is near expiry; 0 if it is."""
-        return max(0.0, self.due_at(expires_at) - now)
+        return max(0.0, self.due_at(session, issued_at, expires_at) - now)
 
     def session_end(self, session: str, auth_time: float) -> float:
         """Return the absolute end of `session`, which began at `auth_time`, in Unix seconds."""
@@ -200,90 +283,32 @@ class RenewalSettings:
         return math.floor(end) if self.is_whole else end
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Due:
-    """A successor may be made: its validity and its derived id."""
-
-    span: TokenSpan
-    token_id: str
-    due_at: float
-    """When the renewal became due; the reported lag is counted from here."""
-
-
-@dataclass(frozen=True, slots=True)
-class NotRenewed:
-    """No successor is made, and why.
-
-    ``bound``: the token is bound to a key (``cnf``, RFC 7800) whose proof was not checked here, so
-    it is not renewed (R4).
-    """
-
-    reason: Literal["not_due", "not_ours", "no_session", "bound", "at_end", "expired"]
-    session_end: float | None = None
-    """The end of the session in Unix seconds, for ``at_end``."""
-
-
-Decision = Due | NotRenewed
-NOT_DUE: Final = NotRenewed("not_due")
-NOT_OURS: Final = NotRenewed("not_ours")
-_NO_SESSION: Final = NotRenewed("no_session")
-_BOUND: Final = NotRenewed("bound")
-_EXPIRED: Final = NotRenewed("expired")
-
-
-def decide(verified: Verified, now: float, settings: RenewalSettings) -> Decision:
-    """Decide whether a verified token gets a successor at `now`.
-
-    At ``exp - now == buffer`` it is not near expiry yet. At ``now == exp`` it is expired, and an
-    expired token is never renewed, whatever the leeway of its verification was (R2).
-
-    Args:
-        verified: The token.
-        now: Unix seconds.
-        settings: How sessions slide.
-
-    """
-    due_at = settings.due_at(verified.expires_at)
-    if now <= due_at:
-        return NOT_DUE
-    if not verified.own:
-        return NOT_OURS
-    if now >= verified.expires_at:
-        return _EXPIRED
-    registered = verified.registered
-    session, auth_time, end = registered.sid, registered.auth_time, registered.session_end
-    if None in (session, auth_time, end, registered.jti):
-        return _NO_SESSION
-    # Both ends hold: the one fixed at login, and today's settings should they be stricter (R1).
-    end = min(end, settings.session_end(session, auth_time))
-    span = settings.policy.span(session, now, settings)
-    issued_at = max(span.issued_at, verified.issued_at or 0)
-    expires_at = min(span.expires_at, end)
-    if expires_at <= verified.expires_at:
-        return NotRenewed("at_end", end)
-    if "cnf" in verified.claims:
-        return _BOUND
-    return Due(
-        span=TokenSpan(issued_at=issued_at, expires_at=expires_at),
-        token_id=_derive_id(session, registered.jti, expires_at),
-        due_at=due_at,
-    )
-
-
 def first_span(session: str, now: float, settings: RenewalSettings) -> TokenSpan:
-    """Return the validity of the first token of `session`, made at login."""
-    span = settings.policy.span(session, now, settings)
-    issued_at = math.floor(now) if settings.is_whole else now
-    end = settings.session_end(session, issued_at)
-    return TokenSpan(issued_at=issued_at, expires_at=min(span.expires_at, end))
+    """Return the validity of the first token of the sliding session `session`, made at login."""
+    span = settings.policy.first(session, now, settings)
+    end = settings.session_end(session, span.issued_at)
+    return TokenSpan(issued_at=span.issued_at, expires_at=min(span.expires_at, end))
 
 
 def share_of(text: str) -> float:
     """Return a number in [0, 1), fixed for `text` and evenly distributed over texts."""
-    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:6], "big") / 2**48
+    return int.from_bytes(_sha256(text.encode()).digest()[:6], "big") / 2**48
 
 
-def _derive_id(session: str, token_id: str, expires_at: float) -> str:
-    """Return the ``jti`` of a successor: a pure function, so that all workers derive the same."""
-    digest = hashlib.sha256(f"{session}\n{token_id}\n{expires_at!r}".encode()).digest()
-    return _base64url.encode(digest[:16]).decode()
+def _whole_life(start: float, settings: RenewalSettings) -> TokenSpan:
+    """Return one whole lifetime from `start`, or from its second where seconds are whole."""
+    first = math.floor(start) if settings.is_whole else start
+    return TokenSpan(issued_at=first, expires_at=first + settings.lifetime)
+
+
+def _grid_points(session: str, instant: float, settings: RenewalSettings) -> tuple[float, float]:
+    """Return the session's last grid point at or before `instant`, and the next after it."""
+    period = settings.lifetime - settings.buffer
+    phase = share_of(session) * period
+    if settings.is_whole:
+        phase = int(phase)
+    epoch = int((instant - phase) // period)
+    following = phase + period * (epoch + 1)
+    if following <= instant:  # a difference of fractions was rounded down past the point
+        epoch, following = epoch + 1, phase + period * (epoch + 2)
+    return phase + period * epoch, following

@@ -9,23 +9,23 @@ import random
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from typing import ClassVar, Final, TypeAlias, TypeVar
+from typing import ClassVar, Final
 
 from linqi._background import BackgroundTask
 from linqi._ranges import DAY, Range, Ranges, range_faults
 from linqi.errors import ConfigurationError, NotStarted, Unavailable
 from linqi.events import Dispatcher, Event, Hook, RevocationFeedLost, RevocationFeedRestored
+from linqi.jose.claims import LONGEST_LEEWAY
 from linqi.jose.verified import Verified
-from linqi.sessions.record import Revocation
+from linqi.sessions.known_revocations import KnownRevocations
+from linqi.sessions.record import EVERY_SUBJECT, Revocation
 from linqi.sessions.store import SessionStore
 
 __all__ = ["RevocationState", "Revocations"]
 
-_SWEEP_SECONDS: Final = 10.0
+_SWEEP_SECONDS: Final = 0.5
+"""At least, from one part of the tables to the next; the whole is swept in 64 to 128 s."""
 _FIRST_RETRY, _LONGEST_RETRY = 0.1, 2.0
-_MOST_LEEWAY: Final = 300.0
-_Ends: TypeAlias = tuple[float, float]
-"""When a revocation is over: in Unix seconds, and in seconds of the monotonic clock."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,9 +47,9 @@ class Revocations:
     """The revocations that concern valid access tokens, in this process, read from a store.
 
     `is_revoked` is a plain look-up: pass it to the `Verifier` and to `SlidingRenewal`. What other
-    workers revoke arrives by `SessionStore.follow`. If the store does not answer for `stale_after`
-    seconds, it is unknown what was revoked meanwhile: `is_revoked` then raises `Unavailable`, which
-    the verifier answers with 503.
+    workers revoke arrives by `SessionStore.follow`, which reads into this object. Until all of it
+    was read, and when the store was not read to its end for `stale_after` seconds, it is unknown
+    what was revoked: `is_revoked` then raises `Unavailable`, which the verifier answers with 503.
 
     A revocation is kept for the longest lifetime that access tokens of the deployment ever had, not
     for today's setting. The store holds that number and never lowers it.
@@ -100,9 +100,16 @@ class Revocations:
         self._clock = clock
         self._monotonic = monotonic
         self._sleep = sleep
-        self._sessions: dict[str, _Ends] = {}
-        self._tokens: dict[str, _Ends] = {}
-        self._subjects: dict[str, dict[Revocation, _Ends]] = {}
+        self._known = known = KnownRevocations()
+        # Each in an attribute of its own, because `is_revoked` runs with every request.
+        self._sessions, self._tokens, self._subjects = known.sessions, known.tokens, known.subjects
+        self._found_no_session = known.sessions.not_found
+        self._found_no_token = known.tokens.not_found
+        self._has_sessions = self._has_tokens = self._has_subjects = False
+        self._has_all_subjects = False
+        self.position: object = None
+        """Where the store goes on reading after a loss; the store's own, None to begin anew."""
+        self._read_began_at = -math.inf
         self._received_at = -math.inf
         self._trusted_until = -math.inf
         self._swept_at = -math.inf
@@ -142,13 +149,15 @@ class Revocations:
             raise self._unknown()
         # Asked only where there is something to find: each name is read from the claims once, and
         # then stands in its slot, which is 0.1 us nearer than the property.
-        if self._sessions and (verified._session_id or verified.session_id) in self._sessions:
-            return self._is_ours(verified)
-        if self._tokens and verified.token_id in self._tokens:
-            return self._is_ours(verified)
-        if self._subjects and verified.subject in self._subjects and self._is_ours(verified):
-            return self._is_subject_revoked(verified)
-        return False
+        if self._has_sessions:
+            name = verified._session_id or verified.session_id
+            if name not in self._found_no_session and self._sessions.find(name) is not None:
+                return self._is_ours(verified)
+        if self._has_tokens:
+            name = verified._token_id or verified.token_id
+            if name not in self._found_no_token and self._tokens.find(name) is not None:
+                return self._is_ours(verified)
+        return self._has_subjects and self._is_subject_revoked(verified)
 
     @property
     def longest_lifetime(self) -> float:
@@ -176,21 +185,41 @@ class Revocations:
 
     def knows(self, session_id: str) -> bool:
         """Return whether this process knows that the session is revoked."""
-        return session_id in self._sessions
+        return self._sessions.has(session_id)
 
     def add(self, revocations: Sequence[Revocation]) -> None:
         """Refuse what `revocations` name from now on; one may be added more than once."""
         for revocation in revocations:
-            if revocation.kind == "session":
-                _keep(self._sessions, revocation.value, self._ends_of(revocation))
-            elif revocation.kind == "token":
-                _keep(self._tokens, revocation.value, self._ends_of(revocation))
-            elif revocation.kind == "lifetime":
+            if revocation.kind == "lifetime":
                 self.raise_lifetime(float(revocation.value))
-            else:
-                known = {**self._subjects.get(revocation.value, {})}
-                _keep(known, revocation, self._ends_of(revocation))
-                self._subjects[revocation.value] = known
+        longest = self.longest_lifetime + LONGEST_LEEWAY
+        self._known.add(
+            revocations, now=self._earliest(), moment=self._monotonic(), longest=longest
+        )
+        # Never false again: another thread may be adding.
+        self._has_sessions = self._has_sessions or self._sessions.count > 0
+        self._has_tokens = self._has_tokens or self._tokens.count > 0
+        self._has_subjects = self._has_subjects or self._subjects.count > 0
+        self._has_all_subjects = self._has_all_subjects or self._subjects.has(EVERY_SUBJECT)
+
+    def begin_read(self) -> None:
+        """Note that a read of the store begins; stores call it, see `RevocationReader`."""
+        self._read_began_at = self._monotonic()
+
+    def caught_up(self) -> None:
+        """Trust what is known, as of `begin_read`; stores call it, see `RevocationReader`."""
+        self._received_at = self._monotonic()
+        # Not from now: the answer may have waited, with a process that was suspended.
+        self._trusted_until = self._read_began_at + self._stale_after
+        if self._last_error:
+            self._last_error = ""
+            self._events(RevocationFeedRestored())
+        if self._received_at - self._swept_at >= _SWEEP_SECONDS:
+            self._swept_at = self._received_at
+            # By both clocks: while the system's clock is wrong and ahead, nothing is deleted that
+            # would be valid again once it is set back.
+            self._known.sweep(self._clock(), self._swept_at)
+        self._first.set()
 
     async def start(self) -> None:
         """Start to follow the store, and wait up to 5 s for the existing revocations.
@@ -220,22 +249,22 @@ class Revocations:
         """Return the state of the feed."""
         now = self._monotonic()
         return RevocationState(
-            sessions=len(self._sessions),
-            subjects=len(self._subjects),
-            tokens=len(self._tokens),
+            sessions=self._sessions.count,
+            subjects=self._subjects.count,
+            tokens=self._tokens.count,
             age=now - self._received_at,
             is_trusted=now < self._trusted_until,
             last_error=self._last_error,
         )
 
     async def _follow(self) -> None:
-        """Follow the store without end; after each loss read all revocations again."""
+        """Follow the store without end; after each loss go on where the store allows it."""
         retry = _FIRST_RETRY
         while True:
             received_at = self._received_at
             try:
                 await self.agree_on_lifetime()
-                await self._store.follow(self._clock(), self._receive)
+                await self._store.follow(self._earliest(), self)
                 error = "the store ended the feed"
             except Unavailable as failed:
                 error = failed.detail
@@ -249,39 +278,17 @@ class Revocations:
             await self._sleep(retry * (0.5 + random.random() / 2))  # noqa: S311 - spreads workers
             retry = min(retry * 2, _LONGEST_RETRY)
 
-    def _receive(self, revocations: Sequence[Revocation]) -> None:
-        self.add(revocations)
-        now = self._monotonic()
-        self._received_at = now
-        self._trusted_until = now + self._stale_after
-        if self._last_error:
-            self._last_error = ""
-            self._events(RevocationFeedRestored())
-        if now - self._swept_at >= _SWEEP_SECONDS:
-            self._swept_at = now
-            self._sweep(self._clock(), now)
-        self._first.set()
+    def _earliest(self) -> float:
+        """Return the earlier of this worker's clock and the store's.
 
-    def _ends_of(self, revocation: Revocation) -> _Ends:
-        left = max(0.0, revocation.until - self._clock())
-        # No token of ours lives longer, so a clock that was wrong here keeps nothing for ever.
-        return revocation.until, self._monotonic() + min(left, self.longest_lifetime + _MOST_LEEWAY)
-
-    def _sweep(self, now: float, moment: float) -> None:
-        """Delete the revocations that concern no valid token any more.
-
-        They must be over by both clocks: while the system's clock is wrong and ahead, nothing is
-        deleted that would be valid again once it is set back.
+        By the other one a revocation would end too early: not be read at the start, or be forgotten
+        while a token that it concerns is valid.
         """
-        for entries in (self._sessions, self._tokens):
-            for value in [v for v, ends in entries.items() if _are_over(ends, now, moment)]:
-                del entries[value]
-        for subject, known in [*self._subjects.items()]:
-            alive = {one: e for one, e in known.items() if not _are_over(e, now, moment)}
-            if alive:
-                self._subjects[subject] = alive
-            else:
-                del self._subjects[subject]
+        now = self._clock()
+        try:
+            return min(now, self._store.now())
+        except NotStarted:
+            return now
 
     def _unknown(self) -> Unavailable:
         if not self._is_started:
@@ -293,29 +300,23 @@ class Revocations:
         return verified.own and self._issuer in (None, verified.issuer)
 
     def _is_subject_revoked(self, verified: Verified) -> bool:
+        if self._has_all_subjects and self._is_of_subject(verified, EVERY_SUBJECT):
+            return True
+        return self._is_of_subject(verified, verified.subject)
+
+    def _is_of_subject(self, verified: Verified, name: str | None) -> bool:
+        if name in self._subjects.not_found:
+            return False
+        marks = self._subjects.find(name)
+        if marks is None or not self._is_ours(verified):
+            return False
         began = verified.auth_time
         if began is None:
             began = verified.issued_at or 0
-        return any(
-            began < revocation.at and verified.session_id != (revocation.kept_session or None)
-            for revocation in self._subjects[verified.subject or ""]
-        )
+        return marks.concern(began, verified.session_id)
 
     def _is_loop_closed(self) -> bool:
         return self._loop is None or self._loop.is_closed()
 
     def _left(self) -> float:
         return max(0.0, self._trusted_until - self._monotonic())
-
-
-_Name = TypeVar("_Name", str, Revocation)
-
-
-def _keep(entries: dict[_Name, _Ends], name: _Name, ends: _Ends) -> None:
-    """Add a revocation; of two ends of the same one, the later stays."""
-    until, moment = entries.get(name, ends)
-    entries[name] = max(until, ends[0]), max(moment, ends[1])
-
-
-def _are_over(ends: _Ends, now: float, moment: float) -> bool:
-    return ends[0] <= now and ends[1] <= moment

@@ -2,24 +2,29 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 from collections.abc import Callable, Sequence
 from typing import Final
 
+from linqi.errors import Unavailable
+from linqi.jose.claims import LONGEST_LEEWAY
 from linqi.sessions.record import Revocation, SessionRecord
 from linqi.sessions.revocation import Revocations
 from linqi.sessions.store import SessionStore
 
 __all__ = ["RevocationPublisher"]
 
-_SLACK_SECONDS: Final = 300
-"""Revocations outlive the last token they concern by the longest leeway of a verifier."""
+_SENT_AT_ONCE: Final = 500
+_MOST_UNSENT: Final = 100_000
+"""In an outage; the oldest are then repeated only by the workers that do not know them."""
 
 
 class RevocationPublisher:
     """Publishes each revocation until the last access token that it concerns is over.
 
-    Every method raises `Unavailable` if the store cannot be reached; this process then refuses the
-    tokens, and the others may not.
+    Every coroutine raises `Unavailable` if the store cannot be reached, or has too few replicas;
+    this process then refuses the tokens, and the others may not. It may be called again.
     """
 
     def __init__(
@@ -28,10 +33,33 @@ class RevocationPublisher:
         self._store = store
         self._revocations = revocations
         self._clock = clock
+        self._unsent: dict[str, None] = {}
+        """Ids of sessions that this process refuses and whose revocation it has not published."""
+
+    def refuse_session(self, session_id: str, at: float) -> None:
+        """Refuse the tokens of a session in this process, before the store is asked."""
+        self._refuse([_of_session(session_id, at)], at)
+
+    def refuse_subject(self, subject: str, at: float, kept_session: str) -> None:
+        """Refuse the tokens of `subject` in this process, before the store is asked."""
+        self._refuse([_of_subject(subject, at, kept_session)], at)
 
     async def revoke_sessions(self, session_ids: Sequence[str], at: float) -> None:
         """Refuse the tokens of sessions that were revoked at `at` (Unix seconds)."""
         await self._publish([_of_session(name, at) for name in session_ids], at)
+
+    async def revoke_surplus(self, session_ids: Sequence[str], newest: str, at: float) -> None:
+        """Refuse the tokens of sessions that gave way to the session `newest`.
+
+        If that fails, `newest` ends, as its sign-in does: it would push out another one when the
+        sign-in is repeated.
+        """
+        try:
+            await self.revoke_sessions(session_ids, at)
+        except Unavailable:
+            with contextlib.suppress(Unavailable):
+                await self._store.revoke(newest, at, "limit")
+            raise
 
     async def revoke_subject(
         self, subject: str, session_ids: Sequence[str], at: float, kept_session: str
@@ -40,13 +68,7 @@ class RevocationPublisher:
 
         The latter if their session began in a second before `at`, except those of `kept_session`.
         """
-        whole = Revocation(
-            kind="subject",
-            value=subject,
-            at=float(int(at)),
-            until=at,
-            kept_session=kept_session,
-        )
+        whole = _of_subject(subject, at, kept_session)
         await self._publish([whole, *(_of_session(name, at) for name in session_ids)], at)
 
     async def revoke_token(self, token_id: str, expires_at: float | None, at: float) -> None:
@@ -58,18 +80,21 @@ class RevocationPublisher:
         if expires_at is None:
             await self._publish([revocation], at)
         else:
-            await self._send([revocation.lasting(expires_at + _SLACK_SECONDS)])
+            await self._send([revocation.lasting(expires_at + LONGEST_LEEWAY)])
 
-    async def repeat(self, record: SessionRecord, now: float) -> None:
-        """Publish the revocation of `record` if this process does not know it.
+    async def repeat(self, record: SessionRecord, now: float, *, is_new: bool) -> None:
+        """Publish the revocation of `record` if it `is_new` or was perhaps not published.
 
-        The worker that revoked the session may have died before it published that.
+        The worker that revoked the session may have died before it published that, or its store may
+        have failed. It also counts as new while a failover may undo its publication.
         """
-        if self._revocations.knows(record.session_id):
+        name = record.session_id
+        if not is_new and name not in self._unsent and self._revocations.knows(name):
             return
         lifetime = await self._revocations.agree_on_lifetime()
-        if record.revoked_at + lifetime + _SLACK_SECONDS > now:
-            await self.revoke_sessions([record.session_id], record.revoked_at)
+        if record.revoked_at + lifetime + LONGEST_LEEWAY > now:
+            # With the time of this publication: a follower begins where no later one was.
+            await self._publish([_of_session(record.session_id, now)], record.revoked_at)
 
     async def announce_lifetime(self) -> None:
         """Send our access lifetime to workers that run with a shorter one, before its first token.
@@ -79,7 +104,7 @@ class RevocationPublisher:
         longest = await self._revocations.agree_on_lifetime()
         now = self._clock()
         notice = Revocation(
-            kind="lifetime", value=repr(longest), at=now, until=now + _SLACK_SECONDS
+            kind="lifetime", value=repr(longest), at=now, until=now + LONGEST_LEEWAY
         )
         await self._store.publish([notice])
 
@@ -87,22 +112,48 @@ class RevocationPublisher:
         """Refuse what was revoked at `at` for as long as a token that it concerns can be valid.
 
         Here at once by the longest lifetime known here. The store then says the longest of the
-        deployment, because another worker may make tokens that live longer.
+        deployment, because another worker may make tokens that live longer. From the store's clock
+        where that is later: by the clock of a worker that is behind it would end too early.
         """
-        self._revocations.add(_until(revocations, at + self._revocations.longest_lifetime))
+        slices = [
+            revocations[begin : begin + _SENT_AT_ONCE]
+            for begin in range(0, len(revocations), _SENT_AT_ONCE)
+        ]
+        for some in slices:
+            self._refuse(some, at)
+            await asyncio.sleep(0)  # other requests run between the slices of thousands
         longest = await self._revocations.agree_on_lifetime()
-        await self._send(_until(revocations, at + longest))
+        for some in slices:
+            await self._send(_until(some, max(at, self._store.now()) + longest))
+
+    def _refuse(self, revocations: Sequence[Revocation], at: float) -> None:
+        self._revocations.add(_until(revocations, at + self._revocations.longest_lifetime))
+        self._unsent |= dict.fromkeys(_sessions_of(revocations))
+        while len(self._unsent) > _MOST_UNSENT:
+            del self._unsent[next(iter(self._unsent))]
 
     async def _send(self, revocations: Sequence[Revocation]) -> None:
         self._revocations.add(revocations)
         await self._store.publish(revocations)
+        for name in _sessions_of(revocations):
+            self._unsent.pop(name, None)
 
 
 def _of_session(session_id: str, at: float) -> Revocation:
     return Revocation(kind="session", value=session_id, at=at, until=at)
 
 
+def _of_subject(subject: str, at: float, kept_session: str) -> Revocation:
+    return Revocation(
+        kind="subject", value=subject, at=float(int(at)), until=at, kept_session=kept_session
+    )
+
+
+def _sessions_of(revocations: Sequence[Revocation]) -> list[str]:
+    return [revocation.value for revocation in revocations if revocation.kind == "session"]
+
+
 def _until(revocations: Sequence[Revocation], last_expiry: float) -> list[Revocation]:
     """Return `revocations` that last until no token that expires by `last_expiry` is accepted."""
-    until = last_expiry + _SLACK_SECONDS
+    until = last_expiry + LONGEST_LEEWAY
     return [revocation.lasting(until) for revocation in revocations]

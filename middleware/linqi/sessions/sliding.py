@@ -7,9 +7,8 @@ import os
 import secrets
 import time
 from collections.abc import Awaitable, Callable, Generator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any, ClassVar, Final, TypeAlias
+from typing import TYPE_CHECKING, Any, ClassVar, Final, TypeAlias
 
 from cachetools import TTLCache
 
@@ -29,7 +28,11 @@ from linqi.jose.signer import Signer
 from linqi.jose.verified import Verified
 from linqi.sessions._claims import check_start, replaceable
 from linqi.sessions.budget import RenewalBudget
-from linqi.sessions.renewal import NOT_OURS, Decision, Due, RenewalSettings, decide, first_span
+from linqi.sessions.decision import NOT_OURS, Decision, Due, decide
+from linqi.sessions.renewal import RenewalSettings, first_span
+
+if TYPE_CHECKING:
+    from concurrent.futures import ThreadPoolExecutor
 
 __all__ = ["Authorize", "Issued", "PendingRenewal", "RenewalCounts", "SlidingRenewal"]
 
@@ -342,11 +345,13 @@ class SlidingRenewal:
         return Issued(
             token=token,
             expires_at=claims["exp"],
-            refresh_in=self.settings.refresh_in(claims["exp"], now),
+            refresh_in=self.settings.refresh_in(claims["sid"], claims["iat"], claims["exp"], now),
             session_id=claims["sid"],
         )
 
     def _pool(self) -> ThreadPoolExecutor:
         if self._threads is None:
+            from concurrent.futures import ThreadPoolExecutor
+
             self._threads = ThreadPoolExecutor(os.cpu_count() or 1, "linqi-sign")
         return self._threads

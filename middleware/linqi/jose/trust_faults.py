@@ -1,0 +1,23 @@
+"""The faults of what a verifier is told to trust, all found at construction."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from linqi.jose.issuers import TrustedIssuer
+
+__all__ = ["trusted_faults"]
+
+
+def trusted_faults(issuers: Sequence[TrustedIssuer], on_error: str, bound_tokens: str) -> list[str]:
+    """Return which of a verifier's issuers and choices are wrong."""
+    faults = []
+    if not issuers or not all(isinstance(trusted, TrustedIssuer) for trusted in issuers):
+        faults.append("issuers is empty or holds something else than TrustedIssuer values")
+    elif len({trusted.issuer for trusted in issuers}) < len(issuers):
+        faults.append("two trusted issuers have the same issuer; merge them")
+    if on_error not in ("closed", "open"):
+        faults.append(f"on_revocation_error is {on_error!r}, expected 'closed' or 'open'")
+    if bound_tokens not in ("refuse", "accept"):
+        faults.append(f"bound_tokens is {bound_tokens!r}, expected 'refuse' or 'accept'")
+    return faults

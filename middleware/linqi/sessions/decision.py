@@ -1,0 +1,93 @@
+"""Whether a verified token gets a successor, and which: pure decisions, without I/O."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from dataclasses import dataclass
+from typing import Final, Literal
+
+from linqi import _base64url
+from linqi.jose.verified import Verified
+from linqi.sessions.renewal import RenewalSettings, TokenSpan
+
+__all__ = ["NOT_DUE", "NOT_OURS", "Decision", "Due", "NotRenewed", "decide"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Due:
+    """A successor may be made: its validity and its derived id."""
+
+    span: TokenSpan
+    token_id: str
+    due_at: float
+    """When the renewal became due; the reported lag is counted from here."""
+
+
+@dataclass(frozen=True, slots=True)
+class NotRenewed:
+    """No successor is made, and why.
+
+    ``bound``: the token is bound to a key (``cnf``, RFC 7800) whose proof was not checked here, so
+    it is not renewed (R4).
+    """
+
+    reason: Literal["not_due", "not_ours", "no_session", "bound", "at_end", "expired"]
+    session_end: float | None = None
+    """The end of the session in Unix seconds, for ``at_end``."""
+
+
+Decision = Due | NotRenewed
+NOT_DUE: Final = NotRenewed("not_due")
+NOT_OURS: Final = NotRenewed("not_ours")
+_NO_SESSION: Final = NotRenewed("no_session")
+_BOUND: Final = NotRenewed("bound")
+_EXPIRED: Final = NotRenewed("expired")
+
+
+def decide(verified: Verified, now: float, settings: RenewalSettings) -> Decision:
+    """Decide whether a verified token gets a successor at `now`.
+
+    At ``now == due_at`` it is not near expiry yet. At ``now == exp`` it is expired, and an expired
+    token is never renewed, whatever the leeway of its verification was (R2).
+
+    Args:
+        verified: The token.
+        now: Unix seconds.
+        settings: How sessions slide.
+
+    """
+    due_at = verified.due_at
+    if due_at == math.inf:  # verified where no middleware renews
+        session = verified.session_id if verified.own else None
+        due_at = settings.due_at(session, verified.issued_at, verified.expires_at)
+    if now <= due_at:
+        return NOT_DUE
+    if not verified.own:
+        return NOT_OURS
+    if now >= verified.expires_at:
+        return _EXPIRED
+    registered = verified.registered
+    session, auth_time, end = registered.sid, registered.auth_time, registered.session_end
+    if None in (session, auth_time, end, registered.jti):
+        return _NO_SESSION
+    # Both ends hold: the one fixed at login, and today's settings should they be stricter (R1).
+    end = min(end, settings.session_end(session, auth_time))
+    span = settings.policy.successor(session, now, verified.expires_at, settings)
+    issued_at = max(span.issued_at, verified.issued_at or 0)
+    expires_at = min(span.expires_at, end)
+    if expires_at <= verified.expires_at:
+        return NotRenewed("at_end", end) if expires_at == end else NOT_DUE
+    if "cnf" in verified.claims:
+        return _BOUND
+    return Due(
+        span=TokenSpan(issued_at=issued_at, expires_at=expires_at),
+        token_id=_derive_id(session, registered.jti, expires_at),
+        due_at=due_at,
+    )
+
+
+def _derive_id(session: str, token_id: str, expires_at: float) -> str:
+    """Return the ``jti`` of a successor: a pure function, so that all workers derive the same."""
+    digest = hashlib.sha256(f"{session}\n{token_id}\n{expires_at!r}".encode()).digest()
+    return _base64url.encode(digest[:16]).decode()
