@@ -9,55 +9,138 @@
     token = renewal.start("alice").token  # inside /login
 """
 
-from linqi import errors, events
-from linqi.asgi.authentication import Authenticate, Person
-from linqi.asgi.guards import RequireLogin, RequireScopes, has_scopes
-from linqi.asgi.jwks_route import jwks_route
-from linqi.asgi.lifespan import Service
-from linqi.asgi.middleware import JWTMiddleware
-from linqi.asgi.routes import SessionRoutes
-from linqi.asgi.sockets import SocketClosedError, SocketSession
-from linqi.asgi.streams import StreamClosedError, StreamSession
-from linqi.asgi.throttle import LoginThrottle
-from linqi.asgi.transports import (
-    CookieTransport,
-    HeaderTransport,
-    SubprotocolTransport,
-    Transport,
-)
-from linqi.errors import ConfigurationError, LinqiError, TokenError
-from linqi.events import Event, Hook
-from linqi.instrumentation.logging import LoggingHook
-from linqi.jose.cache import CacheInfo, VerifiedCache
-from linqi.jose.issuers import ANY_AUDIENCE, AnyAudience, TrustedIssuer
-from linqi.jose.key import ALGORITHMS, Key
-from linqi.jose.keys import KeySet, KeySource
-from linqi.jose.limits import TokenLimits
-from linqi.jose.rotation import SigningKeyRotation, rotate
-from linqi.jose.signer import Signer
-from linqi.jose.verified import ANONYMOUS, Anonymous, Verified
-from linqi.jose.verifier import Verifier
-from linqi.jwks.freshness import RefreshSettings
-from linqi.jwks.http import RemoteLimits
-from linqi.jwks.key_file import KeyFile
-from linqi.jwks.published import SkippedKey
-from linqi.jwks.remote import RemoteKeys
-from linqi.jwks.snapshot import Snapshot
-from linqi.jwks.state import KeysState
-from linqi.sessions.budget import RenewalBudget
-from linqi.sessions.dual import AuthorizeRefresh, Sessions
-from linqi.sessions.pair import TokenPair
-from linqi.sessions.record import Revocation, SessionRecord
-from linqi.sessions.refresh import SessionSettings
-from linqi.sessions.renewal import Grid, Jitter, Policy, RenewalSettings, Threshold, TokenSpan
-from linqi.sessions.revocation import Revocations, RevocationState
-from linqi.sessions.sliding import Authorize, Issued, PendingRenewal, RenewalCounts, SlidingRenewal
-from linqi.sessions.store import SessionStore
-from linqi.stores.memory import MemoryStore
-from linqi.stores.postgres import PostgresStore
-from linqi.stores.sqlite import SQLiteStore
-from linqi.stores.store_url import open_attempts
-from linqi.stores.valkey import ValkeyStore
+from typing import TYPE_CHECKING
+
+from linqi._on_demand import on_demand
+
+if TYPE_CHECKING:
+    from linqi import errors, events
+    from linqi.asgi.authentication import Authenticate, Person
+    from linqi.asgi.guards import RequireLogin, RequireScopes, has_scopes
+    from linqi.asgi.jwks_route import jwks_route
+    from linqi.asgi.lifespan import Service
+    from linqi.asgi.middleware import JWTMiddleware
+    from linqi.asgi.routes import SessionRoutes
+    from linqi.asgi.sockets import SocketClosedError, SocketSession
+    from linqi.asgi.streams import StreamClosedError, StreamSession
+    from linqi.asgi.throttle import LoginThrottle
+    from linqi.asgi.transports import (
+        CookieTransport,
+        HeaderTransport,
+        SubprotocolTransport,
+        Transport,
+    )
+    from linqi.errors import ConfigurationError, LinqiError, TokenError
+    from linqi.events import Event, Hook
+    from linqi.instrumentation.logging import LoggingHook
+    from linqi.jose.cache import CacheInfo, VerifiedCache
+    from linqi.jose.issuers import ANY_AUDIENCE, AnyAudience, TrustedIssuer
+    from linqi.jose.key import ALGORITHMS, Key
+    from linqi.jose.keys import KeySet, KeySource
+    from linqi.jose.limits import TokenLimits
+    from linqi.jose.rotation import SigningKeyRotation, rotate
+    from linqi.jose.signer import Signer
+    from linqi.jose.verified import ANONYMOUS, Anonymous, Verified
+    from linqi.jose.verifier import Verifier
+    from linqi.jwks.freshness import RefreshSettings
+    from linqi.jwks.http import RemoteLimits
+    from linqi.jwks.key_file import KeyFile
+    from linqi.jwks.published import SkippedKey
+    from linqi.jwks.remote import RemoteKeys
+    from linqi.jwks.snapshot import Snapshot
+    from linqi.jwks.state import KeysState
+    from linqi.jwks.store_share import StoreShare
+    from linqi.sessions.budget import RenewalBudget
+    from linqi.sessions.dual import AuthorizeRefresh, Sessions
+    from linqi.sessions.key_announcer import KeyAnnouncer
+    from linqi.sessions.pair import TokenPair
+    from linqi.sessions.record import Revocation, SessionRecord
+    from linqi.sessions.refresh import SessionSettings
+    from linqi.sessions.renewal import Grid, Jitter, Policy, RenewalSettings, Threshold, TokenSpan
+    from linqi.sessions.revocation import Revocations, RevocationState
+    from linqi.sessions.sliding import (
+        Authorize,
+        Issued,
+        PendingRenewal,
+        RenewalCounts,
+        SlidingRenewal,
+    )
+    from linqi.sessions.store import SessionStore
+    from linqi.stores.memory import MemoryStore
+    from linqi.stores.postgres import PostgresStore
+    from linqi.stores.sqlite import SQLiteStore
+    from linqi.stores.store_url import open_attempts
+    from linqi.stores.valkey import ValkeyStore
+else:
+    __getattr__, __dir__ = on_demand(
+        globals(),
+        {
+            "linqi": ("errors", "events"),
+            "linqi.asgi.authentication": ("Authenticate", "Person"),
+            "linqi.asgi.guards": ("RequireLogin", "RequireScopes", "has_scopes"),
+            "linqi.asgi.jwks_route": ("jwks_route",),
+            "linqi.asgi.lifespan": ("Service",),
+            "linqi.asgi.middleware": ("JWTMiddleware",),
+            "linqi.asgi.routes": ("SessionRoutes",),
+            "linqi.asgi.sockets": ("SocketClosedError", "SocketSession"),
+            "linqi.asgi.streams": ("StreamClosedError", "StreamSession"),
+            "linqi.asgi.throttle": ("LoginThrottle",),
+            "linqi.asgi.transports": (
+                "CookieTransport",
+                "HeaderTransport",
+                "SubprotocolTransport",
+                "Transport",
+            ),
+            "linqi.errors": ("ConfigurationError", "LinqiError", "TokenError"),
+            "linqi.events": ("Event", "Hook"),
+            "linqi.instrumentation.logging": ("LoggingHook",),
+            "linqi.jose.cache": ("CacheInfo", "VerifiedCache"),
+            "linqi.jose.issuers": ("ANY_AUDIENCE", "AnyAudience", "TrustedIssuer"),
+            "linqi.jose.key": ("ALGORITHMS", "Key"),
+            "linqi.jose.keys": ("KeySet", "KeySource"),
+            "linqi.jose.limits": ("TokenLimits",),
+            "linqi.jose.rotation": ("SigningKeyRotation", "rotate"),
+            "linqi.jose.signer": ("Signer",),
+            "linqi.jose.verified": ("ANONYMOUS", "Anonymous", "Verified"),
+            "linqi.jose.verifier": ("Verifier",),
+            "linqi.jwks.freshness": ("RefreshSettings",),
+            "linqi.jwks.http": ("RemoteLimits",),
+            "linqi.jwks.key_file": ("KeyFile",),
+            "linqi.jwks.published": ("SkippedKey",),
+            "linqi.jwks.remote": ("RemoteKeys",),
+            "linqi.jwks.snapshot": ("Snapshot",),
+            "linqi.jwks.state": ("KeysState",),
+            "linqi.jwks.store_share": ("StoreShare",),
+            "linqi.sessions.budget": ("RenewalBudget",),
+            "linqi.sessions.dual": ("AuthorizeRefresh", "Sessions"),
+            "linqi.sessions.key_announcer": ("KeyAnnouncer",),
+            "linqi.sessions.pair": ("TokenPair",),
+            "linqi.sessions.record": ("Revocation", "SessionRecord"),
+            "linqi.sessions.refresh": ("SessionSettings",),
+            "linqi.sessions.renewal": (
+                "Grid",
+                "Jitter",
+                "Policy",
+                "RenewalSettings",
+                "Threshold",
+                "TokenSpan",
+            ),
+            "linqi.sessions.revocation": ("Revocations", "RevocationState"),
+            "linqi.sessions.sliding": (
+                "Authorize",
+                "Issued",
+                "PendingRenewal",
+                "RenewalCounts",
+                "SlidingRenewal",
+            ),
+            "linqi.sessions.store": ("SessionStore",),
+            "linqi.stores.memory": ("MemoryStore",),
+            "linqi.stores.postgres": ("PostgresStore",),
+            "linqi.stores.sqlite": ("SQLiteStore",),
+            "linqi.stores.store_url": ("open_attempts",),
+            "linqi.stores.valkey": ("ValkeyStore",),
+        },
+    )
 
 __version__ = "0.1.0"
 
@@ -81,6 +164,7 @@ __all__ = [
     "JWTMiddleware",
     "Jitter",
     "Key",
+    "KeyAnnouncer",
     "KeyFile",
     "KeySet",
     "KeySource",
@@ -118,6 +202,7 @@ __all__ = [
     "Snapshot",
     "SocketClosedError",
     "SocketSession",
+    "StoreShare",
     "StreamClosedError",
     "StreamSession",
     "SubprotocolTransport",

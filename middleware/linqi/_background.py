@@ -6,9 +6,13 @@ import asyncio
 import logging
 import random
 from collections.abc import Awaitable, Callable
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-from linqi.events import BackgroundTaskFailed, Dispatcher, Event
+from linqi import events
+from linqi.events.dispatcher import Dispatcher
+
+if TYPE_CHECKING:
+    from linqi.events import Event
 
 __all__ = ["BackgroundTask"]
 
@@ -107,7 +111,7 @@ class BackgroundTask:
             exc_info=error,
         )
         kind = type(error).__name__
-        self._events(BackgroundTaskFailed(name=self._name, detail=kind, retry_in=wait))
+        self._events(events.BackgroundTaskFailed(name=self._name, detail=kind, retry_in=wait))
 
 
 def _is_being_cancelled() -> bool:

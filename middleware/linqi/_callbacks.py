@@ -7,10 +7,8 @@ import inspect
 import logging
 import re
 import traceback
-import unicodedata
 from collections.abc import Callable, Collection, Iterator
 from typing import Any, Final
-from urllib.parse import quote
 
 from linqi.errors import ApplicationFault, Unavailable
 
@@ -127,5 +125,9 @@ def _repeats(text: str, private: Collection[str]) -> bool:
 
 def _spellings(value: str) -> set[str]:
     """Return the spellings of `value` in messages: plain, normalised, escaped, percent-encoded."""
+    # Imported by the first fault with private texts: 5 ms that no start has to pay.
+    import unicodedata
+    from urllib.parse import quote
+
     normal = unicodedata.normalize("NFKC", value)
     return {value, normal, repr(value)[1:-1], ascii(value)[1:-1], quote(value).lower()} - {""}

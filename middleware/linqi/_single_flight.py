@@ -21,6 +21,7 @@ class SingleFlight(Generic[K, V]):
 
     def __init__(self) -> None:
         self._tasks: dict[K, asyncio.Task[V]] = {}
+        self._waiters: dict[K, list[asyncio.Future[V]]] = {}
 
     def __len__(self) -> int:
         return len(self._tasks)
@@ -34,7 +35,7 @@ class SingleFlight(Generic[K, V]):
         task = self._tasks.get(key)
         if task is not None:
             return task, False
-        task = asyncio.ensure_future(_run(make))
+        task = asyncio.get_running_loop().create_task(_run(make))
         self._tasks[key] = task
         task.add_done_callback(lambda done: self._land(key, done))
         return task, True
@@ -42,7 +43,10 @@ class SingleFlight(Generic[K, V]):
     async def __call__(self, key: K, make: Callable[[], Awaitable[V]]) -> V:
         """Return the result of the task of `key`, starting it if there is none."""
         task, _ = self.start(key, make)
-        return await asyncio.shield(task)
+        # A future of this waiter's own, as of `asyncio.shield`, whose callbacks cost more.
+        waiter: asyncio.Future[V] = task.get_loop().create_future()
+        self._waiters.setdefault(key, []).append(waiter)
+        return await waiter
 
     def close(self) -> None:
         """Cancel all tasks, and with them their waiters."""
@@ -51,8 +55,18 @@ class SingleFlight(Generic[K, V]):
 
     def _land(self, key: K, task: asyncio.Task[V]) -> None:
         del self._tasks[key]
-        if not task.cancelled():
-            task.exception()  # so that asyncio does not report it where no waiter is left
+        waiters = self._waiters.pop(key, ())
+        # Asked for in any case: asyncio reports an error that no waiter is left for.
+        error = None if task.cancelled() else task.exception()
+        for waiter in waiters:
+            if waiter.done():  # its caller was cancelled
+                continue
+            if task.cancelled():
+                waiter.cancel()
+            elif error is not None:
+                waiter.set_exception(error)
+            else:
+                waiter.set_result(task.result())
 
 
 async def _run(make: Callable[[], Awaitable[V]]) -> V:

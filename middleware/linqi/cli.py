@@ -27,7 +27,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     given = sys.argv[1:] if argv is None else argv
     commands = installed_commands()
-    called = commands.get(next((word for word in given if not word.startswith("-")), ""))
+    name = next((word for word in given if not word.startswith("-")), "")
+    called = commands.get(name)
+    if name and called is None:
+        return _report_error(_unknown(name, commands))
     try:
         arguments = _parser(commands, called).parse_args(given)
         code: int = arguments.run(arguments)
@@ -47,6 +50,14 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _report_error(message: str) -> int:
     print(f"linqi: {message}", file=sys.stderr)
     return 2
+
+
+def _unknown(name: str, commands: Mapping[str, InstalledCommand]) -> str:
+    from difflib import get_close_matches
+
+    near = get_close_matches(name[:64], commands, 1)
+    advice = f"did you mean `linqi {near[0]}`?" if near else f"commands are {', '.join(commands)}"
+    return f"unknown command {name[:64]!r}; {advice}"
 
 
 def _parser(

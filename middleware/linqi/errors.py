@@ -177,7 +177,10 @@ class MissingClaim(InvalidClaim):
 
 
 class TokenExpired(TokenError):
-    """The time is ``exp`` or later (RFC 7519, section 4.1.4), by ``seconds``."""
+    """The time is ``exp`` or later (RFC 7519, section 4.1.4), by ``seconds``.
+
+    ``lag`` is the time since the token was near expiry, None where no middleware renews.
+    """
 
     code = "token_expired"
     hint = "The access token expired"
@@ -185,6 +188,7 @@ class TokenExpired(TokenError):
     def __init__(self, detail: str, *, seconds: float) -> None:
         super().__init__(detail)
         self.seconds = seconds
+        self.lag: float | None = None
 
 
 class LifetimeExceeded(TokenError):

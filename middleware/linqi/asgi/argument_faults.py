@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from linqi.asgi.transports import Transport
 from linqi.jose.verifier import Verifier
-from linqi.sessions.sliding import SlidingRenewal
+
+if TYPE_CHECKING:
+    from linqi.sessions.sliding import SlidingRenewal
 
 __all__ = ["trust_faults", "value_faults"]
 

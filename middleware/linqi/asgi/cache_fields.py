@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from email.utils import parsedate_to_datetime
 from typing import Final
 
 __all__ = ["is_cache_field", "is_cacheable"]
@@ -68,6 +67,8 @@ def _is_later(value: bytes, now: float) -> bool:
 
 def _is_date_after(value: bytes, now: float) -> bool:
     """Read an HTTP date; what is none, such as 0, is in the past (RFC 9111, section 5.3)."""
+    from email.utils import parsedate_to_datetime
+
     try:
         return parsedate_to_datetime(value.decode("ascii")).timestamp() > now
     except (ValueError, TypeError, OverflowError):

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
-from typing import Final, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Final, Protocol, runtime_checkable
 
+from linqi import events
 from linqi._callbacks import log_fault
 from linqi._start_once import StartOnce
 from linqi.asgi._http import ASGIApp, Message, Receive, Scope, Send
 from linqi.errors import LinqiError, Unavailable
-from linqi.events import Dispatcher, Event, Hook, ServicesNotStarted
+from linqi.events.dispatcher import Dispatcher
+
+if TYPE_CHECKING:
+    from linqi.events import Event, Hook
 
 __all__ = ["ReportingService", "Service", "Services"]
 
@@ -132,7 +136,7 @@ class Services:
             self._on_close()
 
     def _report(self, detail: str, retry_in: float) -> None:
-        self._events(ServicesNotStarted(detail=detail, retry_in=retry_in))
+        self._events(events.ServicesNotStarted(detail=detail, retry_in=retry_in))
 
 
 async def _started(service: Service) -> None:

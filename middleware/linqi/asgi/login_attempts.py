@@ -39,9 +39,7 @@ class LoginAttempts:
         self.cookie = cookie
         self.storage = throttle.storage_beside(sessions.store)
 
-    async def begin(
-        self, scope: Scope, form: Mapping[str, str], *, is_cookie: bool, now: float
-    ) -> Attempt:
+    async def begin(self, scope: Scope, form: Mapping[str, str], *, is_cookie: bool) -> Attempt:
         """Count an attempt before its password is checked.
 
         Raises:
@@ -54,7 +52,9 @@ class LoginAttempts:
             device_id = await self.sessions.devices.known(token, name) if token else ""
             counters = self.throttle.counters(name, client_address(scope), device_id)
             attempt = Attempt(self, secrets.token_hex(_ID_BYTES), counters, name, device_id)
-            full = await self.storage.reserve(attempt.attempt_id, counters, now)
+            full = await self.storage.reserve(
+                attempt.attempt_id, counters, await self.sessions.now()
+            )
         except Unavailable as error:
             self.sessions.events(LoginThrottleFailed(step="reserve", detail=error.detail))
             raise

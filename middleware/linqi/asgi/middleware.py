@@ -5,8 +5,9 @@ from __future__ import annotations
 import hashlib
 import time
 from collections.abc import Awaitable, Callable, Sequence
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
+from linqi import events
 from linqi._ranges import Range, Ranges, range_faults
 from linqi.asgi._http import (
     Access,
@@ -16,18 +17,14 @@ from linqi.asgi._http import (
     Receive,
     Scope,
     Send,
-    find_header,
     is_preflight,
     read_once,
 )
 from linqi.asgi.argument_faults import trust_faults, value_faults
 from linqi.asgi.drain import Drain
 from linqi.asgi.lifespan import ReportingService, Service, Services
-from linqi.asgi.off_loop import OffLoop
 from linqi.asgi.quiet import QuietRequests
 from linqi.asgi.refusals import as_request_fault, refuse
-from linqi.asgi.renewal_response import DueRequest, RenewalResponder
-from linqi.asgi.sockets import SocketSession
 from linqi.asgi.streams import StreamLimits, StreamSession
 from linqi.asgi.transports import HeaderTransport, Transport
 from linqi.errors import (
@@ -38,19 +35,15 @@ from linqi.errors import (
     Unavailable,
     UnknownKey,
 )
-from linqi.events import (
-    Dispatcher,
-    Event,
-    Hook,
-    RenewalNotDue,
-    SocketClosed,
-    TokenRefused,
-)
+from linqi.events.dispatcher import Dispatcher
 from linqi.instrumentation.logging import LoggingHook
 from linqi.jose.verified import ANONYMOUS, Anonymous, Verified
 from linqi.jose.verifier import Verifier
-from linqi.sessions.renewal import Due
-from linqi.sessions.sliding import SlidingRenewal
+
+if TYPE_CHECKING:
+    from linqi.asgi.renewal_response import RenewalResponder
+    from linqi.events import Event, Hook
+    from linqi.sessions.sliding import SlidingRenewal
 
 __all__ = ["JWTMiddleware"]
 
@@ -161,11 +154,16 @@ class JWTMiddleware:
         self._streams = limits if end_streams else None
         self._clock = clock
         verifier.listen(*chosen)
+        if renewal is not None:
+            verifier.schedule(renewal.settings)
         for service in services:
             if isinstance(service, ReportingService):
                 service.listen(*chosen)
-        self._off_loop = OffLoop(verifier, verify_off_loop) if verify_off_loop else None
-        if self._off_loop is not None:
+        self._off_loop: OffLoop | None = None
+        if verify_off_loop:
+            from linqi.asgi.off_loop import OffLoop
+
+            self._off_loop = OffLoop(verifier, verify_off_loop)
             services = [*services, self._off_loop]
         self._services = Services(
             [*verifier.fetched_keys, *services],
@@ -173,10 +171,11 @@ class JWTMiddleware:
             self._events,
         )
         self._is_direct = self._off_loop is None and not self._services.is_any
-        self._renewer = (
-            None
-            if renewal is None
-            else RenewalResponder(
+        self._renewer: RenewalResponder | None = None
+        if renewal is not None:
+            from linqi.asgi.renewal_response import RenewalResponder
+
+            self._renewer = RenewalResponder(
                 renewal,
                 expose_to=frozenset(origin.encode("ascii") for origin in expose_to),
                 skip_cacheable=skip_cacheable,
@@ -186,7 +185,6 @@ class JWTMiddleware:
                 clock=clock,
                 quiet=self._quiet,
             )
-        )
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one ASGI connection: admit it, verify its token, respond.
@@ -292,18 +290,12 @@ class JWTMiddleware:
         renewer = self._renewer
         if renewer is None:
             return self.app(known, receive, send), stream
-        now, buffer = self._clock(), renewer.buffer
-        # `RenewalSettings.due_at` written out, as most tokens are not near expiry: calling it costs
-        # 0.1 us more (`timeit`, on a machine of 2 cores), and `decide` two calls more.
-        if now <= verified.expires_at - buffer:
+        now = self._clock()
+        if now <= verified.due_at:  # most tokens: `decide` would cost two calls
             if self._events.verbose and self._events.is_verbose():
-                self._report_not_due(verified, now, buffer)
-        elif isinstance(decision := renewer.renewal.decide(verified, now), Due):
-            origin = find_header(scope["headers"], b"origin")
-            wanted = DueRequest(verified, decision, transport, origin, now)
+                self._report_not_due(verified, now, renewer.buffer)
+        elif (wanted := renewer.due(verified, transport, scope, now)) is not None:
             return renewer.serve(self.app, known, receive, send, wanted), stream
-        else:
-            renewer.keep(verified, now, decision)
         return self.app(known, receive, send), stream
 
     async def _respond_otherwise(
@@ -326,6 +318,8 @@ class JWTMiddleware:
     async def _respond_socket(
         self, scope: Scope, receive: Receive, send: Send, verified: Verified, transport: Transport
     ) -> None:
+        from linqi.asgi.sockets import SocketSession
+
         if self._renewer is not None:
             self._renewer.skip_socket(verified)
         marker = transport.subprotocol
@@ -350,7 +344,9 @@ class JWTMiddleware:
             ]
         ended = await session.run(self.app, inner)
         if ended is not None:
-            self._events(SocketClosed(user=verified.identity, code=ended.code, path=scope["path"]))
+            self._events(
+                events.SocketClosed(user=verified.identity, code=ended.code, path=scope["path"])
+            )
 
     async def _refuse(
         self,
@@ -362,13 +358,14 @@ class JWTMiddleware:
     ) -> None:
         refusal = refuse(error, self._realm)
         self._events(
-            TokenRefused(
+            events.TokenRefused(
                 status=refusal.status,
                 code="no_token" if error is None else error.code,
                 detail="no token was presented" if error is None else str(error),
                 path=scope["path"],
                 token_digest=hashlib.sha256(token).hexdigest()[:8] if token else "",
                 expired_for=error.seconds if isinstance(error, TokenExpired) else None,
+                lag=error.lag if isinstance(error, TokenExpired) else None,
                 quiet=self._quiet is not None and self._quiet.includes(scope),
             )
         )
@@ -376,11 +373,11 @@ class JWTMiddleware:
 
     def _report_not_due(self, verified: Verified, now: float, buffer: float) -> None:
         self._events.if_verbose(
-            lambda: RenewalNotDue(
+            lambda: events.RenewalNotDue(
                 user=verified.identity,
                 expires_at=verified.expires_at,
                 buffer=buffer,
-                due_in=verified.expires_at - buffer - now,
+                due_in=verified.due_at - now,
             )
         )
 

@@ -5,27 +5,21 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Final, Literal
+from typing import TYPE_CHECKING, Final, Literal
 
-from linqi.asgi._http import ASGIApp, Message, Receive, Scope, Send, merge_list
+from linqi import events
+from linqi.asgi._http import ASGIApp, Message, Receive, Scope, Send, find_header, merge_list
 from linqi.asgi.cache_fields import is_cache_field, is_cacheable
 from linqi.asgi.conditions import Conditions
 from linqi.asgi.quiet import QuietRequests
 from linqi.asgi.transports import Transport
 from linqi.errors import LinqiError, RenewalRefused, SigningError
-from linqi.events import (
-    Event,
-    RenewalDeferred,
-    RenewalDenied,
-    RenewalFailed,
-    RenewalSkipped,
-    SessionCapReached,
-    SkipReason,
-    TokenRenewed,
-)
 from linqi.jose.verified import Verified
-from linqi.sessions.renewal import Due, NotRenewed
+from linqi.sessions.decision import Due, NotRenewed
 from linqi.sessions.sliding import Issued, PendingRenewal, SlidingRenewal
+
+if TYPE_CHECKING:
+    from linqi.events import Event, SkipReason
 
 __all__ = ["DueRequest", "RenewalResponder"]
 
@@ -143,7 +137,7 @@ class RenewalResponder:
     def skip(self, verified: Verified, now: float, reason: SkipReason, status: int = 0) -> None:
         """Report why a near-expiry request gets no successor; the renewal is not asked."""
         self._report(
-            RenewalSkipped(
+            events.RenewalSkipped(
                 user=verified.identity,
                 session=verified.session_id or "",
                 reason=reason,
@@ -155,14 +149,25 @@ class RenewalResponder:
     def skip_socket(self, verified: Verified) -> None:
         """Report that a WebSocket handshake with a near-expiry token gets no successor."""
         now = self._clock()
-        if now > self.renewal.settings.due_at(verified.expires_at):
+        if now > verified.due_at:
             self.skip(verified, now, "websocket")
 
-    def keep(self, verified: Verified, now: float, kept: NotRenewed) -> None:
+    def due(
+        self, verified: Verified, transport: Transport, scope: Scope, now: float
+    ) -> DueRequest | None:
+        """Return the request if its token is due for renewal; else report why it never is."""
+        decision = self.renewal.decide(verified, now)
+        if isinstance(decision, Due):
+            origin = find_header(scope["headers"], b"origin")
+            return DueRequest(verified, decision, transport, origin, now)
+        self._keep(verified, now, decision)
+        return None
+
+    def _keep(self, verified: Verified, now: float, kept: NotRenewed) -> None:
         """Report why a near-expiry token never gets a successor."""
         if kept.session_end is not None:
             self._report(
-                SessionCapReached(
+                events.SessionCapReached(
                     user=verified.identity,
                     session=verified.session_id or "",
                     session_end=kept.session_end,
@@ -198,11 +203,11 @@ class RenewalResponder:
             self._defer(wanted, "slow")
         except RenewalRefused as error:
             user, session = _who(wanted)
-            self._report(RenewalDenied(user=user, session=session, reason=error.reason))
+            self._report(events.RenewalDenied(user=user, session=session, reason=error.reason))
         except Exception as error:  # noqa: BLE001 - a failed renewal must not cost the response
             detail = str(error) if isinstance(error, LinqiError) else type(error).__name__
             user, session = _who(wanted)
-            self._report(RenewalFailed(user=user, session=session, detail=detail))
+            self._report(events.RenewalFailed(user=user, session=session, detail=detail))
         else:
             self._report_renewed(wanted, issued, begun.is_first)
             return {**message, "headers": headers}
@@ -239,11 +244,13 @@ class RenewalResponder:
     ) -> None:
         user, session = _who(wanted)
         left = wanted.verified.expires_at - wanted.now
-        self._report(RenewalDeferred(user=user, session=session, reason=reason, seconds_left=left))
+        self._report(
+            events.RenewalDeferred(user=user, session=session, reason=reason, seconds_left=left)
+        )
 
     def _report_renewed(self, wanted: DueRequest, issued: Issued, is_first: bool) -> None:
         self._report(
-            TokenRenewed(
+            events.TokenRenewed(
                 user=wanted.verified.identity,
                 session=issued.session_id,
                 old_expires_at=wanted.verified.expires_at,

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
+
+import msgspec
 
 from linqi.asgi._http import Send
 
@@ -15,6 +16,7 @@ NO_STORE: Final = (b"cache-control", b"no-store")
 """The header that keeps a response out of every cache (RFC 9111, section 5.2.2.5)."""
 
 _LONGEST_WAIT: Final = 86_400
+_encode: Final = msgspec.json.Encoder().encode
 
 
 async def send_response(
@@ -29,7 +31,7 @@ def encode_json(
     content: Mapping[str, Any], media_type: bytes = b"application/json"
 ) -> tuple[bytes, tuple[tuple[bytes, bytes], ...]]:
     """Return `content` as a body, and the headers that describe the body."""
-    body = json.dumps(content).encode()
+    body = _encode(content)
     length = str(len(body)).encode("ascii")
     return body, ((b"content-type", media_type), (b"content-length", length))
 

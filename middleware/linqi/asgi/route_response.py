@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
+
+import msgspec
 
 from linqi.asgi._http import Send
 from linqi.asgi.forms import BodyFault
@@ -14,8 +15,7 @@ from linqi.errors import ForeignToken, InvalidRequest, InvalidSubject, NotStarte
 __all__ = ["RouteResponse", "error_body", "outcome", "refusal"]
 
 
-@dataclass(frozen=True, slots=True)
-class RouteResponse:
+class RouteResponse(msgspec.Struct, frozen=True):
     """A response that no cache may store (RFC 6749, section 5.1).
 
     Attributes:

@@ -189,8 +189,7 @@ class SessionRoutes:
             raise BodyFault(400, "username and password are needed")
         attempt = None
         if self._attempts is not None:
-            now = self._clock()
-            attempt = await self._attempts.begin(scope, form, is_cookie=is_cookie, now=now)
+            attempt = await self._attempts.begin(scope, form, is_cookie=is_cookie)
             if attempt.wait:
                 body = error_body("slow_down", "too many failed sign-ins")
                 return RouteResponse(429, body, [retry_after(attempt.wait)])
@@ -328,14 +327,15 @@ class SessionRoutes:
     def _pair(
         self, pair: TokenPair, *, is_cookie: bool, device_token: str | None = None
     ) -> RouteResponse:
-        now = self._clock()
+        now, store_now = self._clock(), self._sessions.store.now()
+        idle = pair.refresh_expires_at - store_now
         answer: dict[str, Any] = {
             "access_token": pair.access_token,
             "token_type": "Bearer",
             "expires_in": max(0, int(pair.access_expires_at - now)),
             "refresh_in": round(pair.refresh_in, 3),
-            "refresh_token_timeout": max(0, int(pair.refresh_expires_at - now)),
-            "authorization_expires_in": max(0, int(pair.session_ends_at - now)),
+            "refresh_token_timeout": max(0, int(idle)),
+            "authorization_expires_in": max(0, int(pair.session_ends_at - store_now)),
             "sequence": pair.sequence,
             "scope": " ".join(pair.scopes),
         }
@@ -344,7 +344,7 @@ class SessionRoutes:
             (b"x-refresh-sequence", str(pair.sequence).encode()),
         ]
         if is_cookie:
-            headers.append(self._cookie.set(pair.refresh_token, pair.refresh_expires_at - now))
+            headers.append(self._cookie.set(pair.refresh_token, idle))
         else:
             answer["refresh_token"] = pair.refresh_token
         if device_token is not None and self._attempts is not None:

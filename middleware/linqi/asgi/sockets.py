@@ -5,15 +5,18 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from linqi._background import BackgroundTask
 from linqi.asgi._http import ASGIApp, Message, Receive, Scope, Send
 from linqi.asgi.token_hold import CLOSE_SECONDS, TokenHold
 from linqi.errors import TokenError, TokenExpired
-from linqi.events import Dispatcher, Event
+from linqi.events.dispatcher import Dispatcher
 from linqi.jose.verified import Verified
 from linqi.jose.verifier import Verifier
+
+if TYPE_CHECKING:
+    from linqi.events import Event
 
 __all__ = ["SocketClosedError", "SocketSession"]
 

@@ -7,17 +7,21 @@ import functools
 import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
+from linqi import events
 from linqi._background import BackgroundTask
 from linqi.asgi._http import Message, Receive, Scope, Send
 from linqi.asgi.token_hold import CLOSE_SECONDS, TokenHold
 from linqi.errors import LinqiError
-from linqi.events import Dispatcher, Event, StreamClosed
+from linqi.events.dispatcher import Dispatcher
 from linqi.jose.verified import Verified
 from linqi.jose.verifier import Verifier
+
+if TYPE_CHECKING:
+    from linqi.events import Event
 
 __all__ = ["LiveStream", "StreamClosedError", "StreamLimits", "StreamSession"]
 
@@ -255,7 +259,7 @@ class LiveStream:
             _logger.debug("a stream could not be ended: %s", type(error).__name__)
         else:
             user, path = hold.verified.identity, self._scope["path"]
-            self._report(StreamClosed(user=user, code=reason.code, path=path))
+            self._report(events.StreamClosed(user=user, code=reason.code, path=path))
         finally:
             self._over.set_result(None)
 

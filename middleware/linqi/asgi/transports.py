@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from typing import Final, Protocol
+from typing import TYPE_CHECKING, Final, Protocol
 
 from linqi.asgi._http import Headers, Scope, find_single, merge_list
 from linqi.errors import ConfigurationError, InvalidRequest
-from linqi.sessions.sliding import Issued
+
+if TYPE_CHECKING:
+    from linqi.sessions.sliding import Issued
 
 __all__ = ["CookieTransport", "HeaderTransport", "SubprotocolTransport", "Transport"]
 

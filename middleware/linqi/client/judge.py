@@ -41,7 +41,8 @@ class JudgeSettings:
 
     advisory: float = 300
     """Seconds before the end at which a renewal starts in the background, unless the server sent
-    ``refresh_in``. `mandatory` to 86,400; default 300."""
+    ``refresh_in``. `mandatory` to 86,400; default 300. Without a refresh token the client renews
+    nothing: the server decides when a session slides."""
     mandatory: float = 30
     """Seconds before the end from which requests wait for the renewal. 0 to `advisory`; default
     30."""

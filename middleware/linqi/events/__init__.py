@@ -3,59 +3,116 @@
 The modules group the events by subject; import them from here.
 """
 
-from __future__ import annotations
+from typing import TYPE_CHECKING
 
-from collections.abc import Callable
-from typing import TypeAlias
+from linqi._on_demand import on_demand
 
-from linqi.events.dispatcher import (
-    Dispatcher,
-    VerboseHook,
-)
-from linqi.events.keys import (
-    KeyFileNotRead,
-    KeyFileRead,
-    KeysExpired,
-    KeySkipped,
-    KeysNotFetched,
-    KeysRefreshed,
-)
-from linqi.events.logins import (
-    LoginThrottled,
-    LoginThrottleFailed,
-)
-from linqi.events.renewal import (
-    RenewalDeferred,
-    RenewalDenied,
-    RenewalFailed,
-    RenewalNotDue,
-    RenewalSkipped,
-    SessionCapReached,
-    SkipReason,
-    TokenRenewed,
-)
-from linqi.events.requests import (
-    SocketClosed,
-    StreamClosed,
-    TokenRefused,
-)
-from linqi.events.revocation import (
-    RevocationFailed,
-    RevocationFeedLost,
-    RevocationFeedRestored,
-)
-from linqi.events.services import (
-    BackgroundTaskFailed,
-    ServicesNotStarted,
-)
-from linqi.events.sessions import (
-    RefreshDenied,
-    RefreshTokenReused,
-    SessionRefreshed,
-    SessionRevoked,
-    SessionRouteFailed,
-    SessionStarted,
-)
+if TYPE_CHECKING:
+    from linqi.events.dispatcher import (
+        Dispatcher,
+        VerboseHook,
+    )
+    from linqi.events.event import Event, Hook
+    from linqi.events.keys import (
+        KeyFileNotRead,
+        KeyFileRead,
+        KeysExpired,
+        KeySkipped,
+        KeysMissing,
+        KeysNotAnnounced,
+        KeysNotFetched,
+        KeysRefreshed,
+    )
+    from linqi.events.logins import (
+        LoginThrottled,
+        LoginThrottleFailed,
+    )
+    from linqi.events.renewal import (
+        RenewalDeferred,
+        RenewalDenied,
+        RenewalFailed,
+        RenewalNotDue,
+        RenewalSkipped,
+        SessionCapReached,
+        SkipReason,
+        TokenRenewed,
+    )
+    from linqi.events.requests import (
+        SocketClosed,
+        StreamClosed,
+        TokenRefused,
+    )
+    from linqi.events.revocation import (
+        RevocationFailed,
+        RevocationFeedLost,
+        RevocationFeedRestored,
+    )
+    from linqi.events.services import (
+        BackgroundTaskFailed,
+        ServicesNotStarted,
+    )
+    from linqi.events.sessions import (
+        PurgeFellBehind,
+        RefreshDenied,
+        RefreshTokenReused,
+        RefreshTooLate,
+        SessionRefreshed,
+        SessionRevoked,
+        SessionRouteFailed,
+        SessionStarted,
+        StoreClockDiffers,
+        StoreForgot,
+        StoreWarning,
+    )
+else:
+    __getattr__, __dir__ = on_demand(
+        globals(),
+        {
+            "linqi.events.dispatcher": ("Dispatcher", "VerboseHook"),
+            "linqi.events.event": ("Event", "Hook"),
+            "linqi.events.keys": (
+                "KeyFileNotRead",
+                "KeyFileRead",
+                "KeysExpired",
+                "KeySkipped",
+                "KeysMissing",
+                "KeysNotAnnounced",
+                "KeysNotFetched",
+                "KeysRefreshed",
+            ),
+            "linqi.events.logins": ("LoginThrottled", "LoginThrottleFailed"),
+            "linqi.events.renewal": (
+                "RenewalDeferred",
+                "RenewalDenied",
+                "RenewalFailed",
+                "RenewalNotDue",
+                "RenewalSkipped",
+                "SessionCapReached",
+                "SkipReason",
+                "TokenRenewed",
+            ),
+            "linqi.events.requests": ("SocketClosed", "StreamClosed", "TokenRefused"),
+            "linqi.events.revocation": (
+                "RevocationFailed",
+                "RevocationFeedLost",
+                "RevocationFeedRestored",
+            ),
+            "linqi.events.services": ("BackgroundTaskFailed", "ServicesNotStarted"),
+            "linqi.events.sessions": (
+                "PurgeFellBehind",
+                "RefreshDenied",
+                "RefreshTokenReused",
+                "RefreshTooLate",
+                "SessionRefreshed",
+                "SessionRevoked",
+                "SessionRouteFailed",
+                "SessionStarted",
+                "StoreClockDiffers",
+                "StoreForgot",
+                "StoreWarning",
+            ),
+        },
+    )
 
 __all__ = [
     "BackgroundTaskFailed",
@@ -66,12 +123,16 @@ __all__ = [
     "KeyFileRead",
     "KeySkipped",
     "KeysExpired",
+    "KeysMissing",
+    "KeysNotAnnounced",
     "KeysNotFetched",
     "KeysRefreshed",
     "LoginThrottleFailed",
     "LoginThrottled",
+    "PurgeFellBehind",
     "RefreshDenied",
     "RefreshTokenReused",
+    "RefreshTooLate",
     "RenewalDeferred",
     "RenewalDenied",
     "RenewalFailed",
@@ -88,48 +149,11 @@ __all__ = [
     "SessionStarted",
     "SkipReason",
     "SocketClosed",
+    "StoreClockDiffers",
+    "StoreForgot",
+    "StoreWarning",
     "StreamClosed",
     "TokenRefused",
     "TokenRenewed",
     "VerboseHook",
 ]
-
-Event: TypeAlias = (
-    TokenRefused
-    | SocketClosed
-    | StreamClosed
-    | TokenRenewed
-    | RenewalNotDue
-    | RenewalDeferred
-    | RenewalSkipped
-    | RenewalDenied
-    | RenewalFailed
-    | SessionCapReached
-    | SessionStarted
-    | SessionRefreshed
-    | SessionRevoked
-    | RefreshTokenReused
-    | RefreshDenied
-    | SessionRouteFailed
-    | LoginThrottled
-    | LoginThrottleFailed
-    | RevocationFailed
-    | RevocationFeedLost
-    | RevocationFeedRestored
-    | KeysRefreshed
-    | KeysNotFetched
-    | KeySkipped
-    | KeysExpired
-    | KeyFileRead
-    | KeyFileNotRead
-    | BackgroundTaskFailed
-    | ServicesNotStarted
-)
-"""In the order of the guide and of the sinks."""
-
-Hook: TypeAlias = Callable[[Event], None]
-"""Receives every event, on the event loop: it must return at once and copy what it needs.
-
-What it raises is logged and changes nothing else. `RenewalNotDue` would be made on nearly every
-request, so only a `VerboseHook` receives it.
-"""

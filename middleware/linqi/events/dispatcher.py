@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import inspect
 import logging
 from collections.abc import Callable, Iterable
@@ -80,7 +79,7 @@ class Dispatcher(Generic[_T]):
             try:
                 if hook.is_verbose():
                     return True
-            except (Exception, asyncio.CancelledError):
+            except _faults():
                 _logger.exception("is_verbose of the hook %s raised", _name_of(hook))
         return False
 
@@ -90,12 +89,19 @@ class Dispatcher(Generic[_T]):
         for hook in self.verbose:
             try:
                 is_wanted = hook.is_verbose()
-            except (Exception, asyncio.CancelledError):
+            except _faults():
                 _logger.exception("is_verbose of the hook %s raised", _name_of(hook))
                 continue
             if is_wanted:
                 event = event or make()
                 _call(hook, event)
+
+
+def _faults() -> tuple[type[BaseException], ...]:
+    """Return what a hook may raise without effect; asyncio is imported by the first fault only."""
+    import asyncio
+
+    return Exception, asyncio.CancelledError
 
 
 def _call(hook: Callable[[Any], object], event: object) -> None:
@@ -108,7 +114,7 @@ def _call(hook: Callable[[Any], object], event: object) -> None:
                 _name_of(hook),
                 type(event).__name__,
             )
-    except (Exception, asyncio.CancelledError):
+    except _faults():
         # A task is never cancelled during a plain call: the hook itself raised CancelledError.
         _logger.exception("the hook %s raised on %s", _name_of(hook), type(event).__name__)
 

@@ -9,6 +9,8 @@ __all__ = [
     "KeyFileRead",
     "KeySkipped",
     "KeysExpired",
+    "KeysMissing",
+    "KeysNotAnnounced",
     "KeysNotFetched",
     "KeysRefreshed",
 ]
@@ -82,4 +84,24 @@ class KeyFileNotRead:
     """A key file has changed and cannot be used; the current keys stay."""
 
     path: str
+    detail: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeysMissing:
+    """Other workers have keys that this one never had: tokens with them get 503 here.
+
+    The key file of this worker is behind, or that of the others is not meant for them.
+    """
+
+    keys: tuple[str, ...]
+    """Key ids."""
+    workers: tuple[str, ...]
+    """A worker that has each of them, as host, process id and a suffix."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeysNotAnnounced:
+    """The store did not take the key ids of this worker; a rotation may not wait for it."""
+
     detail: str

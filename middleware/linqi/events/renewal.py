@@ -26,7 +26,7 @@ class TokenRenewed:
     old_expires_at: float
     new_expires_at: float
     buffer: float
-    """Seconds before ``exp`` from which the token was due."""
+    """The least seconds before ``exp`` from which a token is due."""
     lag: float
     """Seconds from when the token was due to its renewal."""
     signed: bool

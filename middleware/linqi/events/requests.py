@@ -25,6 +25,8 @@ class TokenRefused:
     """First eight hex digits of the SHA-256 of the token; empty if there is none."""
     expired_for: float | None = None
     """Seconds since ``exp``, for a token that is expired and otherwise valid."""
+    lag: float | None = None
+    """Seconds since such a token was due; None for a token that the middleware never renews."""
     quiet: bool = False
     """Whether the request is one that never extends a session, such as a poll."""
 

@@ -5,12 +5,17 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 __all__ = [
+    "PurgeFellBehind",
     "RefreshDenied",
     "RefreshTokenReused",
+    "RefreshTooLate",
     "SessionRefreshed",
     "SessionRevoked",
     "SessionRouteFailed",
     "SessionStarted",
+    "StoreClockDiffers",
+    "StoreForgot",
+    "StoreWarning",
 ]
 
 
@@ -42,7 +47,8 @@ class SessionRevoked:
     user: str
     session: str
     cause: str
-    """``logout``, ``admin``, ``limit`` or ``denied``."""
+    """``logout``, ``admin``, ``limit`` or ``lost``: the store lost the revocation that this process
+    knew, and it was stored again."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,6 +75,65 @@ class RefreshDenied:
     detail: str
     session: str
     """Empty if the token does not name one."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RefreshTooLate:
+    """A refresh reached the store after its deadline: the store changed nothing.
+
+    The caller gets `linqi.errors.Unavailable` and can present the token again. A worker that gave
+    up before does not receive this; it raised `Unavailable` then.
+    """
+
+    session: str
+    at: float
+    """The store's clock when the command was executed, in Unix seconds."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoreClockDiffers:
+    """The clock of this worker and that of the store differ by more than a second.
+
+    The age of sessions is judged by the store's clock, so no session ends by this. Access tokens
+    are made and judged by the clocks of the workers.
+    """
+
+    ahead: float
+    """Seconds by which this worker's clock is ahead of the store's; negative if it is behind."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoreWarning:
+    """A server of the store may lose what it acknowledged, or did not tell. Sent at the start."""
+
+    detail: str
+    """The server, what is wrong, and what to set."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PurgeFellBehind:
+    """For ten minutes there were always more ended sessions or revocations than were deleted.
+
+    The store grows, or holds many from a time without a purge. No request is harmed.
+    """
+
+    deleted: int
+    """How many rows this worker deleted in that time."""
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoreForgot:
+    """A refresh token was ahead of the store and was taken over: the store had lost writes.
+
+    They were acknowledged, so others may be lost too, sign-outs among them: a failover to a lagging
+    replica, or a restored backup. The user stays signed in.
+    """
+
+    user: str
+    session: str
+    rotations: int
+    """How many rotations of this session the store had lost."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,166 +5,163 @@ from __future__ import annotations
 import logging
 import re
 from dataclasses import asdict
-from typing import Any, Final
+from typing import TYPE_CHECKING, Final
 
-from linqi.events import (
-    BackgroundTaskFailed,
-    Event,
-    KeyFileNotRead,
-    KeyFileRead,
-    KeysExpired,
-    KeySkipped,
-    KeysNotFetched,
-    KeysRefreshed,
-    LoginThrottled,
-    LoginThrottleFailed,
-    RefreshDenied,
-    RefreshTokenReused,
-    RenewalDeferred,
-    RenewalDenied,
-    RenewalFailed,
-    RenewalNotDue,
-    RenewalSkipped,
-    RevocationFailed,
-    RevocationFeedLost,
-    RevocationFeedRestored,
-    ServicesNotStarted,
-    SessionCapReached,
-    SessionRefreshed,
-    SessionRevoked,
-    SessionRouteFailed,
-    SessionStarted,
-    SocketClosed,
-    StreamClosed,
-    TokenRefused,
-    TokenRenewed,
-)
+if TYPE_CHECKING:
+    from linqi.events import Event
 
 __all__ = ["LoggingHook"]
 
 _BREAKS_OUT: Final = re.compile(r'[\s="\\]')
 
-_LINES: dict[type[Any], tuple[int, str]] = {
-    TokenRefused: (
+_LINES: dict[str, tuple[int, str]] = {
+    "TokenRefused": (
         logging.INFO,
         "token refused: status=%(status)d code=%(code)s detail=%(detail)s path=%(path)s"
         " token_digest=%(token_digest)s quiet=%(quiet)s",
     ),
-    SocketClosed: (
+    "SocketClosed": (
         logging.INFO,
         "socket closed with 4401: user=%(user)s code=%(code)s path=%(path)s",
     ),
-    StreamClosed: (
+    "StreamClosed": (
         logging.INFO,
         "event stream ended: user=%(user)s code=%(code)s path=%(path)s",
     ),
-    TokenRenewed: (
+    "TokenRenewed": (
         logging.INFO,
         "token renewed: user=%(user)s session=%(session)s old_expires_at=%(old_expires_at).3f"
         " new_expires_at=%(new_expires_at).3f buffer_seconds=%(buffer)g lag_seconds=%(lag).3f",
     ),
-    RenewalNotDue: (
+    "RenewalNotDue": (
         logging.DEBUG,
         "token not near expiry: user=%(user)s expires_at=%(expires_at).3f"
         " buffer_seconds=%(buffer)g due_in_seconds=%(due_in).3f",
     ),
-    RenewalDeferred: (
+    "RenewalDeferred": (
         logging.INFO,
         "renewal deferred: user=%(user)s session=%(session)s reason=%(reason)s"
         " seconds_left=%(seconds_left).3f",
     ),
-    RenewalSkipped: (
+    "RenewalSkipped": (
         logging.DEBUG,
         "renewal skipped: user=%(user)s session=%(session)s reason=%(reason)s status=%(status)d"
         " seconds_left=%(seconds_left).3f",
     ),
-    RenewalDenied: (
+    "RenewalDenied": (
         logging.WARNING,
         "renewal denied: user=%(user)s session=%(session)s reason=%(reason)s",
     ),
-    RenewalFailed: (
+    "RenewalFailed": (
         logging.ERROR,
         "renewal failed, the response was sent without a successor: user=%(user)s"
         " session=%(session)s detail=%(detail)s",
     ),
-    SessionCapReached: (
+    "SessionCapReached": (
         logging.INFO,
         "session at its end, not renewed: user=%(user)s session=%(session)s"
         " session_end=%(session_end).3f",
     ),
-    SessionStarted: (
+    "SessionStarted": (
         logging.INFO,
         "session started: user=%(user)s session=%(session)s ends_at=%(ends_at).0f",
     ),
-    SessionRefreshed: (
+    "SessionRefreshed": (
         logging.INFO,
         "session refreshed: user=%(user)s session=%(session)s outcome=%(outcome)s"
         " sequence=%(sequence)d",
     ),
-    SessionRevoked: (
+    "SessionRevoked": (
         logging.INFO,
         "session revoked: user=%(user)s session=%(session)s cause=%(cause)s",
     ),
-    RefreshTokenReused: (
+    "RefreshTokenReused": (
         logging.WARNING,
         "SECURITY refresh token reused, session revoked: user=%(user)s session=%(session)s"
         " presented=%(presented)d current=%(current)d",
     ),
-    RefreshDenied: (
+    "RefreshDenied": (
         logging.INFO,
         "refresh refused: reason=%(reason)s detail=%(detail)s session=%(session)s",
     ),
-    SessionRouteFailed: (
+    "RefreshTooLate": (
+        logging.WARNING,
+        "refresh reached the store after its deadline: session=%(session)s at=%(at).3f",
+    ),
+    "StoreClockDiffers": (
+        logging.WARNING,
+        "the clock differs from the store's: ahead_seconds=%(ahead).1f",
+    ),
+    "StoreWarning": (logging.WARNING, "the store: %(detail)s"),
+    "PurgeFellBehind": (
+        logging.WARNING,
+        "ended sessions are deleted too slowly: deleted=%(deleted)d seconds=%(seconds).0f",
+    ),
+    "StoreForgot": (
+        logging.ERROR,
+        "the store lost acknowledged writes, the session goes on: user=%(user)s"
+        " session=%(session)s rotations=%(rotations)d",
+    ),
+    "SessionRouteFailed": (
         logging.ERROR,
         "session route failed: status=%(status)d code=%(code)s detail=%(detail)s path=%(path)s",
     ),
-    LoginThrottled: (
+    "LoginThrottled": (
         logging.INFO,
         "sign-in refused, too many failures: limits=%(limits)s wait_seconds=%(wait)g",
     ),
-    LoginThrottleFailed: (
+    "LoginThrottleFailed": (
         logging.ERROR,
         "sign-in attempts cannot be counted: step=%(step)s detail=%(detail)s",
     ),
-    RevocationFailed: (logging.ERROR, "revocation check failed: detail=%(detail)s"),
-    RevocationFeedLost: (
+    "RevocationFailed": (logging.ERROR, "revocation check failed: detail=%(detail)s"),
+    "RevocationFeedLost": (
         logging.ERROR,
         "revocations do not arrive: detail=%(detail)s served_for_seconds=%(served_for).1f",
     ),
-    RevocationFeedRestored: (logging.WARNING, "revocations arrive again"),
-    KeysRefreshed: (
+    "RevocationFeedRestored": (logging.WARNING, "revocations arrive again"),
+    "KeysRefreshed": (
         logging.INFO,
         "key set refreshed: issuer=%(issuer)s keys=%(keys)d added=%(added)s removed=%(removed)s"
         " lifetime_seconds=%(lifetime)g",
     ),
-    KeysNotFetched: (
+    "KeysNotFetched": (
         logging.WARNING,
         "key set not fetched: issuer=%(issuer)s detail=%(detail)s failures=%(failures)d"
         " retry_in_seconds=%(retry_in).1f trusted_for_seconds=%(trusted_for).0f",
     ),
-    KeySkipped: (
+    "KeySkipped": (
         logging.WARNING,
         "published key skipped: issuer=%(issuer)s position=%(position)d kid=%(kid)s"
         " reason=%(reason)s detail=%(detail)s",
     ),
-    KeysExpired: (
+    "KeysExpired": (
         logging.ERROR,
         "key set too old to be trusted, its tokens get 503: issuer=%(issuer)s"
         " age_seconds=%(age).0f",
     ),
-    KeyFileRead: (
+    "KeyFileRead": (
         logging.INFO,
         "key file read: path=%(path)s keys=%(keys)d added=%(added)s removed=%(removed)s",
     ),
-    KeyFileNotRead: (
+    "KeyFileNotRead": (
         logging.ERROR,
         "key file not usable, the current keys stay: path=%(path)s detail=%(detail)s",
     ),
-    BackgroundTaskFailed: (
+    "KeysMissing": (
+        logging.ERROR,
+        "other workers have keys that this one lacks, their tokens get 503: keys=%(keys)s"
+        " workers=%(workers)s",
+    ),
+    "KeysNotAnnounced": (
+        logging.WARNING,
+        "key ids not announced to the other workers: detail=%(detail)s",
+    ),
+    "BackgroundTaskFailed": (
         logging.ERROR,
         "background task failed: name=%(name)s detail=%(detail)s retry_in_seconds=%(retry_in).1f",
     ),
-    ServicesNotStarted: (
+    "ServicesNotStarted": (
         logging.ERROR,
         "services not started, requests get 503: detail=%(detail)s retry_in_seconds=%(retry_in).1f",
     ),
@@ -198,7 +195,7 @@ class LoggingHook:
 
     def __call__(self, event: Event) -> None:
         """Log `event` at the level of its type."""
-        level, line = _LINES[type(event)]
+        level, line = _LINES[type(event).__name__]
         if self._logger.isEnabledFor(level):
             values = asdict(event)
             fields = {name: _printable(value) for name, value in values.items()}

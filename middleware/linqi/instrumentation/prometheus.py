@@ -16,8 +16,10 @@ from linqi.events import (
     KeysRefreshed,
     LoginThrottled,
     LoginThrottleFailed,
+    PurgeFellBehind,
     RefreshDenied,
     RefreshTokenReused,
+    RefreshTooLate,
     RenewalDeferred,
     RenewalDenied,
     RenewalFailed,
@@ -32,6 +34,8 @@ from linqi.events import (
     SessionRouteFailed,
     SessionStarted,
     SocketClosed,
+    StoreClockDiffers,
+    StoreForgot,
     StreamClosed,
     TokenRefused,
     TokenRenewed,
@@ -61,15 +65,10 @@ class PrometheusHook:
 
     Args:
         registry: Where the metrics are registered.
-        buffer: Seconds before ``exp`` from which a token is due, for expired tokens. By default
-            that of the last renewal; before the first one expired tokens do not count.
 
     """
 
-    def __init__(
-        self, registry: CollectorRegistry = REGISTRY, *, buffer: float | None = None
-    ) -> None:
-        self._buffer = buffer
+    def __init__(self, registry: CollectorRegistry = REGISTRY) -> None:
         self._expired: OrderedDict[str, None] = OrderedDict()
 
         def counter(name: str, text: str, *labels: str) -> Counter:
@@ -107,6 +106,14 @@ class PrometheusHook:
             "linqi_revocation_feed_up", "0 while no revocations arrive", registry=registry
         )
         self._feed.set(1)
+        self._clock_ahead = Gauge(
+            "linqi_store_clock_difference_seconds",
+            "How far this clock is ahead of the store's, when they last differed by over a second",
+            registry=registry,
+        )
+        self._too_late = counter("refreshes_too_late", "Refreshes after their deadline")
+        self._behind = counter("purges_behind", "Ten minutes in which the purge did not keep up")
+        self._forgot = counter("store_forgotten_rotations", "Rotations that the store had lost")
         self._fetches = counter("key_fetches", "Fetches of key sets", "issuer", "outcome")
         self._stale = counter("keys_expired", "Key sets too old to be trusted", "issuer")
         self._restarts = counter("background_failures", "Background tasks started again")
@@ -126,6 +133,10 @@ class PrometheusHook:
             SessionRevoked: lambda e: self._revoked.labels(e.cause).inc(),
             RefreshTokenReused: lambda _: self._reuses.inc(),
             RefreshDenied: lambda e: self._no_refresh.labels(e.reason).inc(),
+            RefreshTooLate: lambda _: self._too_late.inc(),
+            StoreClockDiffers: lambda e: self._clock_ahead.set(e.ahead),
+            PurgeFellBehind: lambda _: self._behind.inc(),
+            StoreForgot: lambda e: self._forgot.inc(e.rotations),
             SessionRouteFailed: lambda e: self._broken.labels(str(e.status), e.code).inc(),
             LoginThrottled: self._count_throttled,
             LoginThrottleFailed: lambda e: self._uncounted.labels(e.step).inc(),
@@ -146,7 +157,6 @@ class PrometheusHook:
             count(event)
 
     def _count_renewed(self, event: TokenRenewed) -> None:
-        self._buffer = event.buffer
         self._renewals.inc()
         if event.signed:
             self._signatures.inc()
@@ -164,5 +174,5 @@ class PrometheusHook:
         if len(self._expired) > _REMEMBERED:
             self._expired.popitem(last=False)
         self._late.inc()
-        if self._buffer is not None:
-            self._lag.observe(self._buffer + event.expired_for)
+        if event.lag is not None:
+            self._lag.observe(event.lag)

@@ -1,4 +1,4 @@
-"""A client of one issuer's key set: discovery, conditional requests, the shared file."""
+"""A client of one issuer's key set: discovery, conditional requests, the shared snapshot."""
 
 from __future__ import annotations
 
@@ -9,19 +9,18 @@ from dataclasses import dataclass
 import msgspec
 
 from linqi.errors import FetchFailed, InvalidKey
+from linqi.jose.claims import LONGEST_LEEWAY
 from linqi.jwks.discovery import discover, fetch_document
 from linqi.jwks.freshness import RefreshSettings
 from linqi.jwks.http import HttpFetch, RemoteLimits
 from linqi.jwks.published import PublishedKeys, read_published
-from linqi.jwks.shared_file import SharedFile
+from linqi.jwks.sharing import SharedSnapshot
 from linqi.jwks.snapshot import Snapshot
 
 __all__ = ["JwksClient", "KeySetResponse"]
 
 _DISCOVERED_SECONDS = 86_400
 """How long a discovered ``jwks_uri`` is used before discovery is repeated."""
-_CLOCK_SLACK = 300
-"""A snapshot from further in the future is ignored: another clock wrote it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,7 +46,7 @@ class JwksClient:
         settings: The bounds of lifetimes, cooldown and backoff.
         limits: The limits on time and size.
         fetch: Makes one GET.
-        share: The snapshot file shared with other processes, or None.
+        share: The snapshot shared with other processes, or None.
         clock: Returns Unix seconds.
 
     """
@@ -61,7 +60,7 @@ class JwksClient:
         settings: RefreshSettings,
         limits: RemoteLimits,
         fetch: HttpFetch,
-        share: SharedFile | None,
+        share: SharedSnapshot | None,
         clock: Callable[[], float],
     ) -> None:
         self.snapshot = Snapshot(issuer=issuer)
@@ -81,13 +80,13 @@ class JwksClient:
 
     @property
     def share_fault(self) -> str:
-        """Why the shared folder could not be used the last time; empty if it could."""
+        """Why sharing failed the last time; empty if it did not."""
         return "" if self._share is None else self._share.fault
 
     async def fetch(self, *, is_forced: bool) -> KeySetResponse:
         """Return the issuer's key set, or a usable response that another process has shared.
 
-        With a shared folder, all processes together send no more requests than one alone: a
+        With a shared snapshot, all processes together send no more requests than one alone: a
         failure of another process within the cooldown counts, too.
 
         Args:
@@ -129,7 +128,8 @@ class JwksClient:
         )
         if not snapshot.has_keys or snapshot.fetched_at <= self.snapshot.fetched_at:
             return None
-        if snapshot.fetched_at > now + _CLOCK_SLACK or age >= lifetime + self._settings.stale:
+        # From further in the future it is of another clock.
+        if snapshot.fetched_at > now + LONGEST_LEEWAY or age >= lifetime + self._settings.stale:
             return None
         self._published = self._parse(snapshot.jwks.encode())
         if self._url is None and snapshot.url:
@@ -164,7 +164,7 @@ class JwksClient:
             or 0 < asked_wait <= self._settings.longest_backoff
         ):
             raise FetchFailed(
-                "another process of this machine has just failed to fetch the key set",
+                "another process has just failed to fetch the key set",
                 retry_after=asked_wait if asked_wait > 0 else None,
             )
         if is_forced and self._published is not None and 0 <= now - shared.forced_at < cooldown:

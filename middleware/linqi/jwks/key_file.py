@@ -11,7 +11,7 @@ from typing import ClassVar, TypeAlias
 from linqi._background import BackgroundTask
 from linqi._ranges import Range, Ranges, range_faults
 from linqi._reference_count import ReferenceCount
-from linqi.errors import ConfigurationError, LinqiError
+from linqi.errors import ConfigurationError, InvalidKey, LinqiError
 from linqi.events import Dispatcher, Event, Hook, KeyFileNotRead, KeyFileRead
 from linqi.jose.key import ALGORITHMS
 from linqi.jose.keys import KeySet
@@ -104,6 +104,8 @@ class KeyFile:
     def _take(self, read: KeySet) -> None:
         if any(key.can_sign for key in self.keys.keys):
             read.signing_key()  # raises for a public set, with which every sign-in would fail
+        if (read.keys[0].kty == "oct") != (self.keys.keys[0].kty == "oct"):
+            raise InvalidKey("the file holds secrets in place of asymmetric keys, or the reverse")
         before = {key.kid for key in self.keys.keys}
         after = {key.kid for key in read.keys}
         self.keys.replace(read.keys)

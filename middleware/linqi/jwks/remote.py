@@ -7,7 +7,6 @@ import math
 import random
 import time
 from collections.abc import Awaitable, Callable, Sequence
-from pathlib import Path
 from typing import Any, Final
 
 from cachetools import TTLCache
@@ -32,15 +31,13 @@ from linqi.jwks.freshness import RefreshSettings, Schedule
 from linqi.jwks.http import HttpFetch, RemoteLimits, url_fault
 from linqi.jwks.jwks_client import JwksClient, KeySetResponse
 from linqi.jwks.published import SIGNATURES, SkippedKey
-from linqi.jwks.shared_file import SharedFile
+from linqi.jwks.sharing import Share, shared_snapshot
 from linqi.jwks.snapshot import Snapshot
 from linqi.jwks.state import KeysState
 
 __all__ = ["RemoteKeys"]
 
 _FLIGHT: Final = "keys"
-_WAIT_FACTOR: Final = 2.5
-"""How many timeouts to wait for the lock: one for a process whose request hangs, and a margin."""
 
 
 class RemoteKeys:
@@ -58,7 +55,8 @@ class RemoteKeys:
         refresh: How often the set is fetched, and how long it is trusted.
         limits: The limits on time, size and unknown key ids.
         client: An `httpx2.AsyncClient`, for a proxy or private certificates; it is not closed.
-        share: A private folder through which the processes of a machine share one fetch.
+        share: A private folder through which the processes of a machine share one fetch, or a
+            `StoreShare` for several machines.
         initial: An earlier `snapshot`, for a cold start without the issuer.
         required: Whether `start` raises if there are no keys.
         hooks: Receive the events; `JWTMiddleware` adds its own hooks.
@@ -81,7 +79,7 @@ class RemoteKeys:
         refresh: RefreshSettings | None = None,
         limits: RemoteLimits | None = None,
         client: Any = None,
-        share: str | Path | None = None,
+        share: Share | None = None,
         initial: Snapshot | None = None,
         required: bool = False,
         hooks: Sequence[Hook] = (),
@@ -99,22 +97,22 @@ class RemoteKeys:
         self.trusted_until = -math.inf
         self._limits = limits or RemoteLimits()
         self._http = HttpFetch(self._limits, client)
-        wait = self._limits.timeout * _WAIT_FACTOR
+        settings = refresh or RefreshSettings()
         self._jwks_client = JwksClient(
             issuer,
             self.algorithms,
             url=url,
-            settings=refresh or RefreshSettings(),
+            settings=settings,
             limits=self._limits,
             fetch=self._http,
-            share=None if share is None else SharedFile(share, issuer, wait_seconds=wait),
+            share=shared_snapshot(share, issuer, settings, self._limits, clock),
             clock=clock,
         )
         self._events: Dispatcher[Event] = Dispatcher(hooks)
         self._monotonic = monotonic
         self._sleep = sleep
         self._chance = chance
-        self._schedule = Schedule(settings=refresh or RefreshSettings())
+        self._schedule = Schedule(settings=settings)
         self._held: KeySet | None = None
         self._skipped: tuple[SkippedKey, ...] = ()
         self._unknown: TTLCache[tuple[str, str], bool] = TTLCache(
@@ -318,6 +316,8 @@ class RemoteKeys:
         self._schedule = self._schedule.succeeded(
             started - response.age, response.lifetime, self._chance()
         )
+        if self._schedule.trusted_until < self.trusted_until:
+            self.generation += 1  # cached tokens may last until the later end
         self.trusted_until = self._schedule.trusted_until
         self._last_error, self._has_expired = "", False
         self._report_refreshed(before, response)

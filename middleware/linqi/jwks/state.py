@@ -39,7 +39,7 @@ class KeysState:
     unknown_kids: int
     """Key ids remembered as unknown."""
     share_fault: str
-    """Why the shared folder cannot be used; empty if it can."""
+    """Why the keys cannot be shared with other workers; empty if they can."""
 
     @property
     def is_ready(self) -> bool:
