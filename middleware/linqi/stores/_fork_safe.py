@@ -25,6 +25,8 @@ class ForkSafeConnection:
     """A connection that is opened at its first use, from any thread.
 
     After an error it is closed, and opened again for the next use: the disk may work again by then.
+    So it is where another file took the place of its own, as one that was restored from a backup:
+    workers that started before and after that would not see what each other writes.
 
     Args:
         open_file: Opens the connection.
@@ -41,14 +43,20 @@ class ForkSafeConnection:
         self._in_child = in_child
         self._lock = threading.Lock()
         self._connection: sqlite3.Connection | None = None
+        self._path = ""
+        self._file: tuple[int, int] | None = None
         _open_here.add(self)
 
     def use(self, work: Callable[[sqlite3.Connection], _T]) -> _T:
         """Return the result of `work`; a fork waits until it has ended."""
         with self._lock:
             try:
+                if self._connection is not None and _file_at(self._path) != self._file:
+                    self._drop()
                 if self._connection is None:
                     self._connection = self._open()
+                    _, _, self._path = self._connection.execute("PRAGMA database_list").fetchone()
+                    self._file = _file_at(self._path)
                 return work(self._connection)
             except BaseException:
                 self._drop()
@@ -79,6 +87,15 @@ class ForkSafeConnection:
         if connection is not None:
             with contextlib.suppress(sqlite3.Error):
                 connection.close()
+
+
+def _file_at(path: str) -> tuple[int, int] | None:
+    """Return what tells the file at `path` from another; None if there is none."""
+    try:
+        found = os.stat(path)
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
 
 
 class _Forks:

@@ -12,7 +12,7 @@ from typing import Final, TypeVar
 
 from linqi.errors import Unavailable
 
-__all__ = ["explained", "in_time"]
+__all__ = ["explained", "in_time", "unavailable"]
 
 _T = TypeVar("_T")
 _OF_THE_FOLDER: Final = frozenset({"CANTOPEN", "READONLY", "PERM", "IOERR", "AUTH"})
@@ -29,10 +29,15 @@ async def in_time(waited: Awaitable[_T], path: Path, seconds: float) -> _T:
     try:
         async with asyncio.timeout(seconds):
             return await waited
-    except TimeoutError:
-        raise Unavailable(f"SQLite file {path} took more than {seconds:g} s") from None
-    except sqlite3.Error as error:
-        raise Unavailable(explained(path, error)) from error
+    except (TimeoutError, sqlite3.Error) as error:
+        raise unavailable(path, seconds, error) from error
+
+
+def unavailable(path: Path, seconds: float, error: TimeoutError | sqlite3.Error) -> Unavailable:
+    """Return the error of an operation on the file `path` that failed, or took `seconds`."""
+    if isinstance(error, sqlite3.Error):
+        return Unavailable(explained(path, error))
+    return Unavailable(f"SQLite file {path} took more than {seconds:g} s")
 
 
 def explained(path: Path, error: sqlite3.Error) -> str:

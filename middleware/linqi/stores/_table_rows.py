@@ -45,7 +45,23 @@ def session_row(record: SessionRecord) -> tuple[Any, ...]:
 
 def session_of(row: Sequence[Any]) -> SessionRecord:
     """Return the session in `row`, which has the values of `SESSION_COLUMNS` in their order."""
-    return SessionRecord(**dict(zip(SESSION_COLUMNS, row, strict=True)))
+    (session_id, subject, counter, parent, rotated_at, started_at, *rest) = row
+    expires_at, ends_at, revoked_at, cause, claims, device, first_rotated_at = rest
+    return SessionRecord(
+        session_id=session_id,
+        subject=subject,
+        counter=counter,
+        parent=parent,
+        rotated_at=rotated_at,
+        first_rotated_at=first_rotated_at,
+        started_at=started_at,
+        expires_at=expires_at,
+        ends_at=ends_at,
+        revoked_at=revoked_at,
+        cause=cause,
+        claims=claims,
+        device=device,
+    )
 
 
 def revocation_row(revocation: Revocation) -> tuple[Any, ...]:

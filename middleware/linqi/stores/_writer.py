@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
+from linqi.errors import NotStarted
 from linqi.stores._fork_safe import ForkSafeConnection
 
 __all__ = ["Writer"]
@@ -42,7 +43,9 @@ class Writer:
         self.is_running = True
         with self._starting:
             if self._thread is None:
-                thread = threading.Thread(target=self._work, name="linqi-sqlite", daemon=True)
+                thread = threading.Thread(
+                    target=self._work, args=(self._jobs,), name="linqi-sqlite", daemon=True
+                )
                 thread.start()
                 self._thread = thread
 
@@ -50,12 +53,21 @@ class Writer:
         """Finish the waiting jobs, then end the thread."""
         thread, self._thread = self._thread, None
         self.is_running = False
+        # A thread that starts meanwhile takes jobs of its own, and not the end of this one.
+        jobs, self._jobs = self._jobs, queue.SimpleQueue()
         if thread is not None:
-            self._jobs.put(None)
+            jobs.put(None)
             await asyncio.to_thread(thread.join)
 
     def ask(self, work: Callable[[sqlite3.Connection], Any]) -> asyncio.Future[Any]:
-        """Return a future of the result of `work`, set after the commit of its transaction."""
+        """Return a future of the result of `work`, set after the commit of its transaction.
+
+        Raises:
+            NotStarted: The writer was closed.
+
+        """
+        if not self.is_running:
+            raise NotStarted("the SQLite store")
         if self._thread is None:
             self.start()  # the first job after a fork
         job = Job(work, asyncio.get_running_loop())
@@ -67,11 +79,11 @@ class Writer:
         self._thread = None
         self._starting = threading.Lock()
 
-    def _work(self) -> None:
-        """Run jobs until one is None."""
+    def _work(self, waiting: queue.SimpleQueue[Job | None]) -> None:
+        """Run the jobs that are `waiting` until one is None."""
         is_open = True
         while is_open:
-            jobs = self._taken()
+            jobs = self._taken(waiting)
             is_open = None not in jobs
             wanted = [job for job in jobs if job is not None and job.is_wanted()]
             try:
@@ -83,11 +95,11 @@ class Writer:
             _land(wanted)
         self._held.close()
 
-    def _taken(self) -> list[Job | None]:
-        jobs = [self._jobs.get()]
+    def _taken(self, waiting: queue.SimpleQueue[Job | None]) -> list[Job | None]:
+        jobs = [waiting.get()]
         while len(jobs) < self._most_at_once and jobs[-1] is not None:
             try:
-                jobs.append(self._jobs.get_nowait())
+                jobs.append(waiting.get_nowait())
             except queue.Empty:
                 break
         return jobs

@@ -1,36 +1,27 @@
--- Stores a new session, and revokes the oldest of its subject beyond a number.
--- KEYS[1]: the session, as in present.lua; KEYS[2]: the subject's sorted set of session ids.
--- ARGV: the prefix of sessions, the session id, the most sessions, now, when the session expires
--- and when it ends, then the session. Returns the ids of those that it revoked.
-local prefix, session_id, now, ends_at = ARGV[1], ARGV[2], tonumber(ARGV[4]), tonumber(ARGV[6])
-local function milliseconds(seconds)
-  return string.format('%.0f', tonumber(seconds) * 1000)
+-- Puts a session into the index of its subject, unless that has as many as it may have.
+-- KEYS[1]: the index, a sorted set of session ids. The score of one that is not revoked is this
+-- server's instant at its sign-in, which only rises; that of a revoked one is negative.
+-- ARGV: the session id, the most sessions, when the session ends; for how many seconds after its
+-- revocation a session is kept until it was published, 0 for ever; how many of those to return.
+-- Returns whether the session is in the index now (0: others must leave it first), then their ids.
+local index, session_id, kept = KEYS[1], ARGV[1], tonumber(ARGV[4])
+local time = redis.call('TIME')
+local now = tonumber(string.format('%s.%06d', time[1], time[2]))
+if kept > 0 then
+  redis.call('ZREMRANGEBYSCORE', index, string.format('(%.17g', kept - now), '(0')
 end
-if redis.call('SET', KEYS[1], ARGV[7], 'NX', 'PXAT', milliseconds(ARGV[5])) then
-  redis.call('ZADD', KEYS[2], ARGV[4], session_id)
+local revoked = redis.call('ZRANGEBYSCORE', index, '-inf', '(0', 'LIMIT', 0, ARGV[5])
+if redis.call('ZSCORE', index, session_id) then
+  return {1, unpack(revoked)}
 end
-if redis.call('PTTL', KEYS[2]) < (ends_at - now) * 1000 then
-  redis.call('PEXPIREAT', KEYS[2], milliseconds(ends_at))
+if redis.call('ZCOUNT', index, 0, '+inf') >= tonumber(ARGV[2]) then
+  return {0}
 end
-local live = {}
-for _, name in ipairs(redis.call('ZRANGE', KEYS[2], 0, -1)) do
-  local row = redis.call('GET', prefix .. name)
-  if not row then
-    redis.call('ZREM', KEYS[2], name)
-  elseif string.match(row, '^%S+ %S+ %S+ %S+ %S+ (%S+)') == '0.0' then
-    live[#live + 1] = {name, row}
-  end
+-- A worker of an earlier release may have put one in by a clock that was ahead.
+local last = redis.call('ZREVRANGE', index, 0, 0, 'WITHSCORES')[2] or '0'
+local score = math.max(now, tonumber(last) + 0.000001)
+redis.call('ZADD', index, string.format('%.17g', score), session_id)
+if redis.call('PTTL', index) < (tonumber(ARGV[3]) - now) * 1000 then
+  redis.call('PEXPIREAT', index, string.format('%.0f', tonumber(ARGV[3]) * 1000))
 end
-local over, surplus = {}, #live - tonumber(ARGV[3])
-for _, found in ipairs(live) do
-  if #over >= surplus then
-    break
-  end
-  local name, row = found[1], found[2]
-  if name ~= session_id then
-    local head, rest = string.match(row, '^(%S+ %S+ %S+ %S+ %S+ )%S+ %S+ (.*)$')
-    redis.call('SET', prefix .. name, head .. ARGV[4] .. ' limit ' .. rest, 'KEEPTTL')
-    over[#over + 1] = name
-  end
-end
-return over
+return {1, unpack(revoked)}

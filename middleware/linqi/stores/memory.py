@@ -3,35 +3,56 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+import contextlib
+import time
+from collections.abc import Callable, Sequence
+from itertools import islice
 
+from linqi._notes import NoteStore
 from linqi.sessions.attempts import AttemptStore
 from linqi.sessions.device_token import LEAST_STEP, LONGEST_DEVICE_SECONDS
 from linqi.sessions.record import Revocation, RotationOutcome, SessionRecord
 from linqi.sessions.refresh import SessionSettings, decide_rotation, revoked
-from linqi.sessions.store import OnRevocations
+from linqi.sessions.store import REPEATED_SECONDS, RevocationReader
 from linqi.stores.memory_attempts import MemoryAttempts
+from linqi.stores.memory_notes import MemoryNotes
 
 __all__ = ["MemoryStore"]
 
 _BEAT_SECONDS = 1.0
+_AT_ONCE = 500
 
 
 class MemoryStore:
-    """A `SessionStore` in a dict; atomic, as no check is separated from its write by an await."""
+    """A `SessionStore` in a dict; atomic, as no check is separated from its write by an await.
 
-    def __init__(self) -> None:
+    Args:
+        clock: Returns Unix seconds.
+
+    """
+
+    def __init__(self, *, clock: Callable[[], float] = time.time) -> None:
+        self._clock = clock
         self._rows: dict[str, SessionRecord] = {}
         self._by_subject: dict[str, dict[str, None]] = {}
         self._revocations: dict[tuple[str, str, str], Revocation] = {}
         self._longest_lifetime = 0.0
         self._followers: dict[asyncio.Queue[Sequence[Revocation]], asyncio.AbstractEventLoop] = {}
         self._attempts = MemoryAttempts()
+        self._notes = MemoryNotes(clock)
         self._devices: dict[str, float] = {}
 
     def attempts(self) -> AttemptStore:
         """Return the counters of sign-ins in this process; see `CountsAttempts`."""
         return self._attempts
+
+    def notes(self) -> NoteStore:
+        """Return the notes in this process; see `KeepsNotes`."""
+        return self._notes
+
+    def now(self) -> float:
+        """Return the clock's instant."""
+        return self._clock()
 
     async def start(self) -> None:
         """Do nothing."""
@@ -51,10 +72,10 @@ class MemoryStore:
         return surplus
 
     async def present(
-        self, session_id: str, counter: int, now: float, settings: SessionSettings
+        self, session_id: str, counter: int, settings: SessionSettings
     ) -> RotationOutcome:
-        """Redeem a refresh token; see `SessionStore`."""
-        outcome = decide_rotation(self._rows.get(session_id), counter, now, settings)
+        """Redeem a refresh token; it is never late, as the call itself executes it."""
+        outcome = decide_rotation(self._rows.get(session_id), counter, self._clock(), settings)
         if outcome.record is not None:
             self._rows[session_id] = outcome.record
         return outcome
@@ -75,7 +96,13 @@ class MemoryStore:
         self, subject: str, now: float, cause: str, kept_session: str = ""
     ) -> Sequence[str]:
         """Revoke the sessions of `subject`; see `SessionStore`."""
-        ids = [name for name in self._by_subject.get(subject, ()) if name != kept_session]
+        rows = [self._rows[name] for name in self._by_subject.get(subject, ())]
+        ids = [
+            row.session_id
+            for row in rows
+            if row.session_id != kept_session
+            and (not row.revoked_at or row.revoked_at > now - REPEATED_SECONDS)
+        ]
         for session_id in ids:
             self._revoke(session_id, now, cause)
         return ids
@@ -104,37 +131,46 @@ class MemoryStore:
             else:
                 follower.put_nowait(revocations)
 
-    async def follow(self, since: float, on_revocations: OnRevocations) -> None:
+    async def follow(self, since: float, reader: RevocationReader) -> None:
         """Pass on what is stored, then what is published; see `SessionStore`."""
         queue: asyncio.Queue[Sequence[Revocation]] = asyncio.Queue()
         self._followers[queue] = asyncio.get_running_loop()
         try:
-            on_revocations([known for known in self._revocations.values() if known.until > since])
+            reader.begin_read()
+            known = [*self._revocations.values()]
+            for begin in range(0, len(known), _AT_ONCE):
+                page = known[begin : begin + _AT_ONCE]
+                reader.add([revocation for revocation in page if revocation.until > since])
+                await asyncio.sleep(0)
             while True:
-                try:
+                reader.caught_up()
+                with contextlib.suppress(TimeoutError):
                     async with asyncio.timeout(_BEAT_SECONDS):
-                        found = await queue.get()
-                except TimeoutError:
-                    found = ()
-                on_revocations(found)
+                        reader.add(await queue.get())
+                if queue.empty():
+                    reader.begin_read()
         finally:
             self._followers.pop(queue, None)
 
     async def purge(self, now: float, most: int) -> int:
         """Delete what is over; see `SessionStore`."""
-        over = [row for row in self._rows.values() if now >= min(row.expires_at, row.ends_at)]
-        for row in over[:most]:
+        over = (row for row in self._rows.values() if now >= min(row.expires_at, row.ends_at))
+        sessions = [*islice(over, most)]
+        for row in sessions:
             del self._rows[row.session_id]
             names = self._by_subject[row.subject]
             del names[row.session_id]
             if not names:
                 del self._by_subject[row.subject]
-        for key in [key for key, known in self._revocations.items() if known.until <= now]:
+        known = self._revocations.items()
+        revocations = [*islice((key for key, one in known if one.until <= now), most)]
+        for key in revocations:
             del self._revocations[key]
         oldest = now - LONGEST_DEVICE_SECONDS
-        for owner in [owner for owner, at in self._devices.items() if at <= oldest]:
+        owners = [*islice((one for one, at in self._devices.items() if at <= oldest), most)]
+        for owner in owners:
             del self._devices[owner]
-        return len(over[:most])
+        return len(sessions) + len(revocations) + len(owners)
 
     def _live(self, subject: str, now: float) -> list[SessionRecord]:
         rows = [self._rows[name] for name in self._by_subject.get(subject, ())]

@@ -3,41 +3,62 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from importlib.resources import files
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, ClassVar, Final
 
-import msgspec
-
-from linqi.errors import ConfigurationError, NotStarted
+from linqi._notes import NoteStore
+from linqi._ranges import Range, Ranges, range_faults
+from linqi.errors import ConfigurationError, Unavailable
 from linqi.sessions.attempts import AttemptStore
 from linqi.sessions.device_token import LEAST_STEP, LONGEST_DEVICE_SECONDS
 from linqi.sessions.record import Revocation, RotationOutcome, SessionRecord
 from linqi.sessions.refresh import SessionSettings
-from linqi.sessions.store import OnRevocations
-from linqi.stores._asyncpg import as_unavailable, driver
+from linqi.sessions.restored import RestoredSessions
+from linqi.sessions.store import REPEATED_SECONDS, RevocationReader
+from linqi.stores._asyncpg import as_unavailable
+from linqi.stores._postgres_address import read_postgres_url
+from linqi.stores._postgres_connections import PostgresConnections
+from linqi.stores._postgres_feed import CHANNEL, follow_table, notices
+from linqi.stores._postgres_indexes import build_indexes
+from linqi.stores._postgres_rotations import PostgresRotations
+from linqi.stores._postgres_schema import SCHEMA_LOCK, create_schema, read_schema
+from linqi.stores._postgres_server import (
+    PostgresServer,
+    durability_fault,
+    durability_warnings,
+    read_server,
+)
+from linqi.stores._postgres_start import start_faults
 from linqi.stores._table_rows import (
     SESSION_COLUMNS,
-    revocation_of,
     revocation_row,
     session_of,
     session_row,
 )
-from linqi.stores.postgres_attempts import ATTEMPTS_SQL, PostgresAttempts
+from linqi.stores.postgres_attempts import PostgresAttempts
+from linqi.stores.postgres_notes import PostgresNotes
+from linqi.stores.postgres_restored import PostgresRestored
+from linqi.stores.schema_state import SchemaState
 
 if TYPE_CHECKING:
     import asyncpg
 
 __all__ = ["PostgresStore"]
 
-_VERSION: Final = 2
-_CHANNEL: Final = "linqi_revocations"
-_BEAT_SECONDS: Final = 1.0
-_MOST_IN_NOTICE: Final = 7_000
-"""Bytes; PostgreSQL allows 8,000 a notification."""
-_LOCK: Final = 0x6C696E7169
+_MIGRATION_SECONDS: Final = 600.0
+_PURGE_LOCK: Final = SCHEMA_LOCK + 1
 _INSERTED: Final = ", ".join(f"${n + 1}" for n in range(len(SESSION_COLUMNS)))
+
+_REVOKED_AT_ONCE: Final = 500
+"""Sessions of one subject that a statement revokes."""
+_REVOKE_SOME: Final = (
+    "WITH found AS (SELECT session_id FROM linqi_sessions WHERE subject = $1 AND session_id <> $2"  # noqa: S608
+    f" AND revoked_at = 0 ORDER BY started_at LIMIT {_REVOKED_AT_ONCE:d} FOR UPDATE)"
+    " UPDATE linqi_sessions AS s SET revoked_at = $3, cause = $4 FROM found"
+    " WHERE s.session_id = found.session_id RETURNING s.session_id"
+)
 
 
 class PostgresStore:
@@ -47,16 +68,31 @@ class PostgresStore:
     it.
 
     Args:
-        dsn: The database, such as ``postgresql://user@host/db``.
-        pool: An asyncpg pool of the caller's instead of `dsn`; it is not closed.
+        dsn: The database, such as ``postgresql://user@host/db``; several hosts and their ports are
+            separated by commas. Connections are to the one that can be written.
+        pool: An asyncpg pool of the caller's instead of `dsn`; it is not closed. Two of its
+            connections are in use for the feed of revocations.
         timeout: Seconds for each operation, waiting for a connection included; 0.05 to 60.
-        most_connections: The largest size of the own pool.
+        most_connections: The largest size of the own pool; the feed has two more.
+        listen_dsn: The database for the feed of revocations, where `dsn` or `pool` goes through a
+            pooler in transaction mode: that passes on no notifications.
+        statement_cache_size: How many prepared statements a connection keeps, 0 to 10,000; 0 behind
+            a pooler in transaction mode, which gives the next statement another connection.
+        min_replicas: For how many standbys every commit must wait, 0 to 100. The server does that;
+            it is checked at the start, and whenever another server answers.
 
     Raises:
-        ConfigurationError: Not exactly one of `dsn` and `pool` is given, or `timeout` is out of
-            range.
+        ConfigurationError: Not exactly one of `dsn` and `pool` is given, a URL cannot be read, or a
+            number is out of range.
 
     """
+
+    RANGES: ClassVar[Ranges] = {
+        "timeout": Range(0.05, 60, "seconds"),
+        "most_connections": Range(1, 10_000, is_whole=True),
+        "statement_cache_size": Range(0, 10_000, is_whole=True),
+        "min_replicas": Range(0, 100, is_whole=True),
+    }
 
     def __init__(
         self,
@@ -65,76 +101,118 @@ class PostgresStore:
         pool: asyncpg.Pool | Any = None,
         timeout: float = 3.0,
         most_connections: int = 10,
+        listen_dsn: str | None = None,
+        statement_cache_size: int = 100,
+        min_replicas: int = 0,
     ) -> None:
         faults = []
         if (dsn is None) == (pool is None):
             faults.append("give either dsn, such as 'postgresql://user@host/db', or pool")
-        if not 0.05 <= timeout <= 60:
-            faults.append(f"timeout is {timeout!r}, expected 0.05 to 60 seconds")
+        values = {
+            "timeout": timeout,
+            "most_connections": most_connections,
+            "statement_cache_size": statement_cache_size,
+            "min_replicas": min_replicas,
+        }
+        faults += range_faults(self.RANGES, values)
         if faults:
             raise ConfigurationError(faults)
-        self._dsn = dsn
-        self._pool: Any = pool
-        self._is_own = pool is None
-        self._loop: asyncio.AbstractEventLoop | None = None
+        self._address = read_postgres_url(dsn or "postgresql://")
+        self._listen = None if listen_dsn is None else read_postgres_url(listen_dsn)
+        self._min_replicas = min_replicas
+        self._is_started = False
+        self.warnings: Sequence[str] = ()
+        """What the server may lose after it was acknowledged, as of `start`; see `WarnsAtStart`."""
         self._timeout = timeout
-        self._most_connections = most_connections
-        self._attempts = PostgresAttempts(dsn, pool=pool, timeout=timeout)
+        self._connections = PostgresConnections(
+            self._address,
+            pool=pool,
+            timeout=timeout,
+            most=most_connections,
+            statement_cache_size=statement_cache_size,
+            is_confirmed=min_replicas > 0,
+            check=self._check,
+        )
+        self._fetch = self._connections.fetch
+        self._purge = files("linqi.stores").joinpath("purge.sql").read_text()
+        self._rotations = PostgresRotations(self._fetch, timeout=timeout)
+        self._attempts = PostgresAttempts(
+            dsn, pool=pool, timeout=timeout, statement_cache_size=statement_cache_size
+        )
 
     def attempts(self) -> AttemptStore:
         """Return the counters of sign-ins in this database; see `CountsAttempts`."""
         return self._attempts
 
-    async def initialize(self) -> int:
+    def notes(self) -> NoteStore:
+        """Return the notes in this database; see `KeepsNotes`."""
+        return PostgresNotes(self._fetch)
+
+    def restored(self) -> RestoredSessions:
+        """Return the sessions of a restored backup; see `Restorable`."""
+        return PostgresRestored(self._fetch, self.now)
+
+    def now(self) -> float:
+        """Return the server's clock as its answers tell it; see `SessionStore`."""
+        return self._rotations.clock.now()
+
+    async def initialize(self, tell: Callable[[str], object] = lambda _: None) -> int:
         """Create or migrate the schema, and return its version; several processes may call it.
 
+        Args:
+            tell: Receives each step that may take long, before it begins.
+
         Raises:
+            ConfigurationError: A later release made the schema; nothing was changed.
             Unavailable: The database cannot be reached, or refuses.
 
         """
-        connection = await self._connect()
-        try:
-            async with self._in_time(), connection.transaction():
-                await connection.execute("SELECT pg_advisory_xact_lock($1)", _LOCK)
-                version = await _version(connection)
-                if version < _VERSION:
-                    name = "postgres.sql" if version == 0 else "postgres_1_to_2.sql"
-                    await connection.execute(files("linqi.stores").joinpath(name).read_text())
-                    functions = files("linqi.stores").joinpath("postgres_functions.sql")
-                    await connection.execute(functions.read_text())
-                await connection.execute(ATTEMPTS_SQL.read_text())
-        finally:
-            await self._leave(connection)
-        return _VERSION
+        await self._connections.open()
+        async with self._connections.single(for_schema=True) as connection:
+            try:
+                async with asyncio.timeout(_MIGRATION_SECONDS):
+                    version = await create_schema(connection)
+                await build_indexes(connection, tell)
+            except Exception as error:
+                raise as_unavailable(error, _MIGRATION_SECONDS) from error
+        return version
+
+    async def schema_state(self) -> SchemaState:
+        """Return what the schema is, and what `initialize` would change; see `HasSchema`."""
+        await self._connections.open()
+        async with self._connections.single(for_schema=True) as connection:
+            try:
+                async with asyncio.timeout(self._timeout):
+                    return await read_schema(connection)
+            except Exception as error:
+                raise as_unavailable(error, self._timeout) from error
 
     async def start(self) -> None:
-        """Connect; raise `ConfigurationError` if the schema is absent or of another release."""
-        loop = asyncio.get_running_loop()
-        if self._loop is not loop:
-            # Connections belong to the loop that opened them; those of a loop that ended are lost.
-            self._loop = loop
-            self._pool = None if self._is_own else self._pool
-        if self._pool is None:
-            self._pool = await self._make_pool()
-        async with self._in_time():
-            version = await _version(self._pool)
-        if version != _VERSION:
-            raise ConfigurationError(
-                [f"the database has schema {version}, expected {_VERSION}; run linqi store init"]
-            )
+        """Connect, and check that the database is fit.
+
+        Raises:
+            ConfigurationError: The schema is absent or of another release, the role lacks a grant,
+                or commits do not wait as they should.
+            Unavailable: No server that can be written answers.
+
+        """
+        async with self._connections.in_time():
+            await self._connections.open()
+            if faults := await start_faults(self._fetch, self._address.settings):
+                raise ConfigurationError(faults)
+            server = await read_server(self._connections)
+            self._check(server)  # of a caller's pool, too
+            self.warnings = durability_warnings(server, len(self._address.hosts))
+            await self._rotations.read_clock()
+        self._is_started = True
 
     async def close(self) -> None:
         """Close the connections, unless they belong to the caller's pool."""
-        await self._attempts.close()
-        if self._is_own and self._pool is not None:
-            pool, self._pool = self._pool, None
-            if self._loop is not asyncio.get_running_loop():
-                return  # its connections ended with their loop
-            try:
-                async with asyncio.timeout(self._timeout):
-                    await pool.close()
-            except TimeoutError:
-                pool.terminate()
+        with suppress(TimeoutError):  # what still waits ends with the connections
+            async with asyncio.timeout(self._timeout):
+                await self._attempts.close()
+                await self._rotations.finish()
+        await self._connections.close()
 
     async def create(self, record: SessionRecord, most_sessions: int) -> Sequence[str]:
         """Store a new session; see `SessionStore`."""
@@ -145,20 +223,10 @@ class PostgresStore:
         return [row[0] for row in rows]
 
     async def present(
-        self, session_id: str, counter: int, now: float, settings: SessionSettings
+        self, session_id: str, counter: int, settings: SessionSettings
     ) -> RotationOutcome:
         """Redeem a refresh token; see `SessionStore`."""
-        (row,) = await self._fetch(
-            "SELECT kind, (after).* FROM linqi_present($1, $2, $3, $4, $5, $6)",
-            session_id,
-            counter,
-            now,
-            float(settings.grace),
-            float(settings.recover_seconds),
-            float(settings.idle),
-        )
-        kind, *after = row
-        return RotationOutcome(kind, None if kind == "unknown" else session_of(after))
+        return await self._rotations.present(session_id, counter, settings)
 
     async def get(self, session_id: str) -> SessionRecord | None:
         """Return a session; see `SessionStore`."""
@@ -192,15 +260,19 @@ class PostgresStore:
     ) -> Sequence[str]:
         """Revoke the sessions of `subject`; see `SessionStore`."""
         rows = await self._fetch(
-            "WITH changed AS (UPDATE linqi_sessions SET revoked_at = $2, cause = $3"
-            " WHERE subject = $1 AND session_id <> $4 AND revoked_at = 0)"
-            " SELECT session_id FROM linqi_sessions WHERE subject = $1 AND session_id <> $4",
+            "SELECT session_id FROM linqi_sessions"
+            " WHERE subject = $1 AND session_id <> $2 AND revoked_at > $3",
             subject,
-            now,
-            cause,
             kept_session,
+            now - REPEATED_SECONDS,
         )
-        return [row[0] for row in rows]
+        ids = [row[0] for row in rows]
+        is_over = False
+        while not is_over:
+            rows = await self._fetch(_REVOKE_SOME, subject, kept_session, now, cause)
+            ids += [row[0] for row in rows]
+            is_over = len(rows) < _REVOKED_AT_ONCE
+        return ids
 
     async def raise_lifetime(self, seconds: float) -> float:
         """Store the longest access lifetime; see `SessionStore`."""
@@ -231,9 +303,11 @@ class PostgresStore:
         return float(rows[0][0]) if rows else 0.0
 
     async def publish(self, revocations: Sequence[Revocation]) -> None:
-        """Store `revocations` and notify every worker, in one transaction."""
-        if not revocations:
-            return
+        """Store `revocations` and notify every worker, many of them in several transactions."""
+        for begin in range(0, len(revocations), _REVOKED_AT_ONCE):
+            await self._publish(revocations[begin : begin + _REVOKED_AT_ONCE])
+
+    async def _publish(self, revocations: Sequence[Revocation]) -> None:
         # One statement may not touch one row twice.
         once = {(r.kind, r.value, r.at, r.kept_session): r for r in revocations}
         rows = [revocation_row(revocation) for revocation in once.values()]
@@ -244,111 +318,55 @@ class PostgresStore:
             " SET until = greatest(linqi_revocations.until, excluded.until))"
             " SELECT pg_notify($6, notice) FROM unnest($7::text[]) AS notice",
             *map(list, zip(*rows, strict=True)),
-            _CHANNEL,
-            _notices(revocations),
+            CHANNEL,
+            notices(revocations),
         )
 
-    async def follow(self, since: float, on_revocations: OnRevocations) -> None:
+    async def follow(self, since: float, reader: RevocationReader) -> None:
         """Listen, pass on what is stored, then each notification; see `SessionStore`."""
-        notices: asyncio.Queue[str] = asyncio.Queue()
-        connection = await self._connect()
-        try:
-            async with self._in_time():
-                await connection.add_listener(
-                    _CHANNEL, lambda _connection, _pid, _channel, text: notices.put_nowait(text)
-                )
-                # After the listener: what is revoked between the two arrives in both ways.
-                rows = await connection.fetch(
-                    "SELECT * FROM linqi_revocations WHERE until > $1", since
-                )
-            on_revocations([revocation_of(row) for row in rows])
-            while True:
-                try:
-                    async with asyncio.timeout(_BEAT_SECONDS):
-                        text = await notices.get()
-                except TimeoutError:
-                    async with self._in_time():
-                        await connection.execute("SELECT 1")  # is the connection alive?
-                    on_revocations(())
-                else:
-                    on_revocations(msgspec.json.decode(text, type=list[Revocation]))
-        finally:
-            await self._leave(connection)
+        connections = self._connections
+        async with connections.single(self._listen) as listener, connections.single() as sender:
+            if self._listen is not None:
+                await self._compare(listener, sender)
+            await follow_table(
+                sender,
+                listener,
+                since,
+                reader,
+                in_time=connections.in_time,
+                verify=connections.verify if self._min_replicas else None,
+                seconds=self._timeout,
+            )
+
+    async def count_ended(self, now: float, most: int) -> int:
+        """Count what is over; see `CountsEnded`."""
+        rows = await self._fetch(
+            "SELECT count(*) FROM ("  # noqa: S608
+            "(SELECT FROM linqi_sessions WHERE ends_at <= $1)"
+            " UNION ALL (SELECT FROM linqi_revocations WHERE until <= $1)"
+            " UNION ALL (SELECT FROM linqi_devices WHERE ended_at <= $2)"
+            f" LIMIT {most:d}) AS ended",
+            now,
+            now - LONGEST_DEVICE_SECONDS,
+        )
+        return int(rows[0][0])
 
     async def purge(self, now: float, most: int) -> int:
         """Delete what is over; see `SessionStore`."""
-        await self._fetch("DELETE FROM linqi_revocations WHERE until <= $1", now)
-        await self._fetch(
-            "DELETE FROM linqi_devices WHERE ended_at <= $1", now - LONGEST_DEVICE_SECONDS
-        )
+        await self._rotations.read_clock()
         rows = await self._fetch(
-            "DELETE FROM linqi_sessions WHERE session_id IN (SELECT session_id FROM linqi_sessions"
-            " WHERE ends_at <= $1 LIMIT $2 FOR UPDATE SKIP LOCKED) RETURNING 1",
-            now,
-            most,
+            self._purge.format(most=int(most)), now, now - LONGEST_DEVICE_SECONDS, _PURGE_LOCK
         )
-        return len(rows)
+        return int(rows[0][0])
 
-    async def _fetch(self, sql: str, *arguments: Any) -> list[Any]:
-        if self._pool is None:
-            raise NotStarted("the PostgreSQL store")
-        # asyncpg itself: a request that is cancelled cancels its statement on the server, and a
-        # connection whose state is unknown is closed instead of used again.
-        try:  # `_in_time` without its generator, as every rotation passes here
-            async with asyncio.timeout(self._timeout), self._pool.acquire() as connection:
-                rows: list[Any] = await connection.fetch(sql, *arguments)
-                return rows
-        except Exception as error:
-            raise as_unavailable(error, self._timeout) from error
+    async def _compare(self, listener: Any, sender: Any) -> None:
+        """Raise if the two connections are to different servers, as after a failover of one."""
+        async with self._connections.in_time():
+            servers = [await read_server(connection) for connection in (listener, sender)]
+        if servers[0].started_at != servers[1].started_at:
+            raise Unavailable("listen_url leads to another server of PostgreSQL than url")
 
-    async def _make_pool(self) -> Any:
-        async with self._in_time():
-            return await driver().create_pool(
-                self._dsn,
-                min_size=1,
-                max_size=self._most_connections,
-                timeout=self._timeout,
-                command_timeout=self._timeout,
-            )
-
-    async def _connect(self) -> Any:
-        async with self._in_time():
-            if self._dsn is None:
-                return await self._pool.acquire()
-            return await driver().connect(self._dsn, timeout=self._timeout)
-
-    async def _leave(self, connection: Any) -> None:
-        """End a connection of `_connect`, without waiting for a server that may be down."""
-        connection.terminate()
-        if self._dsn is None:
-            await self._pool.release(connection)
-
-    @asynccontextmanager
-    async def _in_time(self) -> AsyncIterator[None]:
-        try:
-            async with asyncio.timeout(self._timeout):
-                yield
-        except Exception as error:
-            raise as_unavailable(error, self._timeout) from error
-
-
-async def _version(connection: Any) -> int:
-    """Return the schema's version; 0 if there is none."""
-    if await connection.fetchval("SELECT to_regclass('linqi_schema')") is None:
-        return 0
-    return int(await connection.fetchval("SELECT max(version) FROM linqi_schema"))
-
-
-def _notices(revocations: Sequence[Revocation]) -> list[str]:
-    """Return the revocations as JSON arrays, each short enough for one notification."""
-    notices: list[str] = []
-    waiting: list[Revocation] = []
-    for revocation in revocations:
-        text = msgspec.json.encode([*waiting, revocation]).decode()
-        if len(text.encode()) > _MOST_IN_NOTICE and waiting:
-            notices.append(msgspec.json.encode(waiting).decode())
-            waiting = []
-        waiting.append(revocation)
-    if waiting:
-        notices.append(msgspec.json.encode(waiting).decode())
-    return notices
+    def _check(self, server: PostgresServer) -> None:
+        """Raise if commits on `server` do not wait for as many standbys as they should."""
+        if fault := durability_fault(server, self._min_replicas):
+            raise Unavailable(fault) if self._is_started else ConfigurationError([fault])

@@ -14,7 +14,8 @@ CREATE TABLE linqi_sessions (
     device text NOT NULL,
     first_rotated_at double precision NOT NULL
 ) WITH (fillfactor = 80);  -- room for the next version of a row beside it
-CREATE INDEX linqi_sessions_by_subject ON linqi_sessions (subject, started_at);
+-- A session that ended is found by no operation on the live ones of its subject.
+CREATE INDEX linqi_sessions_by_state ON linqi_sessions (subject, revoked_at, started_at);
 -- Not on expires_at, which every rotation changes: the new version of a row would need new entries
 -- in all indexes.
 CREATE INDEX linqi_sessions_by_end ON linqi_sessions (ends_at);
@@ -27,6 +28,7 @@ CREATE TABLE linqi_revocations (
     spared text NOT NULL,
     PRIMARY KEY (kind, value, at, spared)
 );
+CREATE INDEX linqi_revocations_by_end ON linqi_revocations (until);
 
 -- Numbers that are only raised, such as the longest life of an access token.
 CREATE TABLE linqi_marks (name text PRIMARY KEY, value double precision NOT NULL);

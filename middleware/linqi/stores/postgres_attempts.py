@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Sequence
-from importlib.resources import files
 from typing import TYPE_CHECKING, Any, Final
 
-from linqi._single_flight import SingleFlight
-from linqi.errors import ConfigurationError
+from linqi.errors import ConfigurationError, Unavailable
 from linqi.sessions.attempts import Counter, Full
-from linqi.stores._asyncpg import as_unavailable, driver
+from linqi.stores._postgres_address import read_postgres_url
+from linqi.stores._postgres_connections import PostgresConnections
 
 if TYPE_CHECKING:
     import asyncpg
 
-__all__ = ["ATTEMPTS_SQL", "PostgresAttempts"]
+__all__ = ["PostgresAttempts"]
 
-ATTEMPTS_SQL: Final = files("linqi.stores").joinpath("attempts.sql")
-"""The table and the functions, which ``linqi store init`` creates."""
 _MOST_ENTRIES: Final = 1_000_000
 
 
@@ -34,6 +30,7 @@ class PostgresAttempts:
         timeout: Seconds for each operation, waiting for a connection included.
         most_connections: The largest size of the own pool.
         most_entries: How many attempts are kept; the oldest are deleted beyond that.
+        statement_cache_size: As of `PostgresStore`.
 
     """
 
@@ -45,15 +42,16 @@ class PostgresAttempts:
         timeout: float = 3.0,
         most_connections: int = 4,
         most_entries: int = _MOST_ENTRIES,
+        statement_cache_size: int = 100,
     ) -> None:
-        self._dsn = dsn
-        self._pool: Any = pool
-        self._is_own = pool is None
-        self._timeout = timeout
-        self._most_connections = most_connections
         self._most_entries = most_entries
-        self._loop: asyncio.AbstractEventLoop | None = None
-        self._opening: SingleFlight[str, None] = SingleFlight()
+        self._connections = PostgresConnections(
+            read_postgres_url(dsn or "postgresql://"),
+            pool=pool,
+            timeout=timeout,
+            most=most_connections,
+            statement_cache_size=statement_cache_size,
+        )
 
     async def reserve(
         self, attempt: str, counters: Sequence[Counter], now: float
@@ -80,47 +78,18 @@ class PostgresAttempts:
 
     async def close(self) -> None:
         """Close the connections, unless they belong to the caller's pool."""
-        if self._is_own and self._pool is not None:
-            pool, self._pool = self._pool, None
-            if self._loop is not asyncio.get_running_loop():
-                return
-            try:
-                async with asyncio.timeout(self._timeout):
-                    await pool.close()
-            except TimeoutError:
-                pool.terminate()
+        await self._connections.close()
 
     async def _fetch(self, sql: str, *arguments: Any) -> list[Any]:
+        await self._connections.open()
         try:
-            async with asyncio.timeout(self._timeout):
-                await self._connect()
-                async with self._pool.acquire() as connection:
-                    rows: list[Any] = await connection.fetch(sql, *arguments)
-                    return rows
-        except Exception as error:
-            if type(error).__name__ in ("UndefinedFunctionError", "UndefinedTableError"):
+            return await self._connections.fetch(sql, *arguments)
+        except Unavailable as error:
+            if type(error.__cause__).__name__ in ("UndefinedFunctionError", "UndefinedTableError"):
                 raise ConfigurationError(
                     ["the database has no counters of attempts; run linqi store init"]
                 ) from None
-            raise as_unavailable(error, self._timeout) from error
-
-    async def _connect(self) -> None:
-        loop = asyncio.get_running_loop()
-        if self._loop is not loop:
-            # Connections belong to the loop that opened them; those of a loop that ended are lost.
-            self._loop, self._opening = loop, SingleFlight()
-            self._pool = None if self._is_own else self._pool
-        if self._pool is None:
-            await self._opening("", self._open)
-
-    async def _open(self) -> None:
-        self._pool = await driver().create_pool(
-            self._dsn,
-            min_size=0,
-            max_size=self._most_connections,
-            timeout=self._timeout,
-            command_timeout=self._timeout,
-        )
+            raise
 
 
 def _full(counter: Counter, leaves: float, now: float) -> Full:

@@ -1,57 +1,19 @@
--- The functions of schema 2; its tables are in postgres.sql.
+-- Functions that may be created again, beside every schema: workers of an earlier release call them too.
 
--- Applies linqi.sessions.refresh.decide_rotation to one session. The row lock makes it one step; the
--- row is written only if it changes.
-CREATE FUNCTION linqi_present(
-    p_session text, p_counter bigint, p_now double precision, p_grace double precision,
-    p_recover double precision, p_idle double precision, OUT kind text, OUT after linqi_sessions
-) LANGUAGE plpgsql AS $$
-BEGIN
-    -- The usual case in one statement.
-    UPDATE linqi_sessions SET counter = counter + 1, parent = p_counter, rotated_at = p_now,
-        first_rotated_at = p_now, expires_at = least(floor(p_now + p_idle), ends_at)
-        WHERE session_id = p_session AND counter = p_counter AND revoked_at = 0
-            AND p_now < expires_at AND p_now < ends_at
-        RETURNING * INTO after;
-    IF FOUND THEN
-        kind := 'rotated';
-        RETURN;
-    END IF;
-    SELECT * INTO after FROM linqi_sessions WHERE session_id = p_session FOR UPDATE;
-    IF NOT FOUND THEN
-        kind := 'unknown';
-    ELSIF after.revoked_at <> 0 THEN
-        kind := 'revoked';
-    ELSIF p_now >= after.expires_at OR p_now >= after.ends_at THEN
-        kind := 'expired';
-    ELSIF p_counter = after.counter THEN
-        kind := 'rotated';
-    ELSIF p_counter = after.parent AND p_now - after.rotated_at <= p_grace
-            AND p_now - after.first_rotated_at <= greatest(p_grace, p_recover) THEN
-        kind := 'replayed';
-    ELSIF p_counter = after.parent AND p_now - after.first_rotated_at <= p_recover THEN
-        kind := 'recovered';
-    ELSE
-        kind := 'reused';
-    END IF;
-    IF kind IN ('rotated', 'recovered') THEN
-        UPDATE linqi_sessions SET counter = counter + 1, parent = p_counter, rotated_at = p_now,
-            first_rotated_at = CASE WHEN kind = 'rotated' THEN p_now ELSE first_rotated_at END,
-            expires_at = least(floor(p_now + p_idle), ends_at)
-            WHERE session_id = p_session RETURNING * INTO after;
-    ELSIF kind = 'reused' THEN
-        UPDATE linqi_sessions SET revoked_at = p_now, cause = 'reuse'
-            WHERE session_id = p_session RETURNING * INTO after;
-    END IF;
-END $$;
-
--- Stores a new session and revokes the oldest of its subject beyond p_most. The advisory lock makes
--- sign-ins of one subject wait for each other, so that none of them miscounts.
-CREATE FUNCTION linqi_create(p_row linqi_sessions, p_most integer) RETURNS SETOF text
+-- Stores a new session, deletes some expired ones of its subject, more than it adds, and revokes the
+-- oldest beyond p_most. The advisory lock makes sign-ins of one subject wait for each other, so that
+-- none of them miscounts.
+CREATE OR REPLACE FUNCTION linqi_create(p_row linqi_sessions, p_most integer) RETURNS SETOF text
 LANGUAGE plpgsql AS $$
 BEGIN
     PERFORM pg_advisory_xact_lock(hashtextextended('linqi ' || p_row.subject, 0));
     INSERT INTO linqi_sessions SELECT p_row.* ON CONFLICT DO NOTHING;
+    DELETE FROM linqi_sessions WHERE session_id IN (
+        SELECT session_id FROM linqi_sessions
+        WHERE subject = p_row.subject AND revoked_at = 0 AND expires_at <= p_row.rotated_at
+            AND session_id <> p_row.session_id
+        LIMIT 20 FOR UPDATE SKIP LOCKED
+    );
     RETURN QUERY UPDATE linqi_sessions SET revoked_at = p_row.started_at, cause = 'limit'
         WHERE session_id IN (
             SELECT session_id FROM linqi_sessions

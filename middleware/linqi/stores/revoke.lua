@@ -1,22 +1,29 @@
--- Revokes sessions of one subject: the one of KEYS[2], or all of the sorted set KEYS[1].
--- ARGV: the prefix of sessions, now, the cause, the session to keep. Returns the ids of
--- the existing ones, those revoked before included.
-local names
-if KEYS[2] then
-  names = {string.sub(KEYS[2], #ARGV[1] + 1)}
-else
-  names = redis.call('ZRANGE', KEYS[1], 0, -1)
-end
+-- Revokes sessions of one subject.
+-- KEYS: the sessions, as in present.lua; then the subject's index of create.lua, if its last key
+-- is not a session. ARGV: how many sessions there are, now, the cause.
+-- Returns 1 for each session that exists, revoked before or not, and 0 for each that does not.
+-- All that exist are written, so that a WAIT behind the script concerns them.
+local count, index = tonumber(ARGV[1]), KEYS[tonumber(ARGV[1]) + 1]
+local time = redis.call('TIME')
+local score = string.format('-%s.%06d', time[1], time[2])
 local found = {}
-for _, name in ipairs(names) do
-  local key = ARGV[1] .. name
-  local row = redis.call('GET', key)
-  if row and name ~= ARGV[4] then
+for place = 1, count do
+  local row = redis.call('GET', KEYS[place])
+  found[place] = row and 1 or 0
+  if row then
     local head, revoked_at, rest = string.match(row, '^(%S+ %S+ %S+ %S+ %S+ )(%S+) %S+ (.*)$')
     if revoked_at == '0.0' then
-      redis.call('SET', key, head .. ARGV[2] .. ' ' .. ARGV[3] .. ' ' .. rest, 'KEEPTTL')
+      row = head .. ARGV[2] .. ' ' .. ARGV[3] .. ' ' .. rest
     end
-    found[#found + 1] = name
+    redis.call('SET', KEYS[place], row, 'KEEPTTL')
+  end
+  if index then
+    local name = string.sub(KEYS[place], #index + 2)
+    if row then
+      redis.call('ZADD', index, 'XX', score, name)
+    else
+      redis.call('ZREM', index, name)
+    end
   end
 end
 return found

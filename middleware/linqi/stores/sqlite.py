@@ -3,36 +3,48 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import sqlite3
+import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
-from typing import Any, Final, TypeVar
+from typing import Any, ClassVar, Final, TypeAlias, TypeVar
 
-from linqi.errors import ConfigurationError, NotStarted
+from linqi._notes import NoteStore
+from linqi._ranges import Range, Ranges, range_faults
+from linqi.errors import ConfigurationError, NotStarted, Unavailable
 from linqi.sessions.attempts import AttemptStore
-from linqi.sessions.device_token import LEAST_STEP, LONGEST_DEVICE_SECONDS
+from linqi.sessions.device_token import LEAST_STEP
 from linqi.sessions.record import Revocation, RotationOutcome, SessionRecord
 from linqi.sessions.refresh import SessionSettings, decide_rotation, revoked
-from linqi.sessions.store import OnRevocations
-from linqi.stores._fork_safe import ForkSafeConnection
-from linqi.stores._sqlite_faults import in_time
+from linqi.sessions.restored import RestoredSessions
+from linqi.sessions.store import REPEATED_SECONDS, RevocationReader
+from linqi.stores._batches import Batches
+from linqi.stores._sqlite_faults import in_time, unavailable
+from linqi.stores._sqlite_feed import follow_file
 from linqi.stores._sqlite_file import connect
+from linqi.stores._sqlite_purge import count_ended_rows, purge_rows
+from linqi.stores._sqlite_schema import make_schema, read_sqlite_schema
 from linqi.stores._table_rows import (
     REVOCATION_COLUMNS,
     SESSION_COLUMNS,
-    revocation_of,
     revocation_row,
     session_of,
     session_row,
 )
 from linqi.stores._writer import Writer
+from linqi.stores.schema_state import SchemaState
 from linqi.stores.sqlite_attempts import SQLiteAttempts
+from linqi.stores.sqlite_notes import NOTES_SCHEMA, SQLiteNotes
+from linqi.stores.sqlite_restored import SQLiteRestored, most_forgotten_in
 
 __all__ = ["SQLiteStore"]
 
 _T = TypeVar("_T")
+_Presented: TypeAlias = tuple[str, int, float, SessionSettings]
+"""Session id and counter of a refresh token, the deadline, and the rules."""
 
-_VERSION: Final = 2
 _MOST_AT_ONCE: Final = 256
 _SESSION: Final = ", ".join(SESSION_COLUMNS)
 _REVOCATION: Final = ", ".join(REVOCATION_COLUMNS)
@@ -40,36 +52,11 @@ _INSERT_SESSION: Final = (
     f"INSERT OR IGNORE INTO sessions ({_SESSION})"  # noqa: S608
     f" VALUES ({', '.join('?' * len(SESSION_COLUMNS))})"
 )
-_SCHEMA: Final = """
-CREATE TABLE sessions (
-    session_id TEXT PRIMARY KEY, subject TEXT NOT NULL, counter INTEGER NOT NULL,
-    parent INTEGER NOT NULL, rotated_at REAL NOT NULL, started_at REAL NOT NULL,
-    expires_at REAL NOT NULL, ends_at REAL NOT NULL, revoked_at REAL NOT NULL, cause TEXT NOT NULL,
-    claims TEXT NOT NULL, device TEXT NOT NULL, first_rotated_at REAL NOT NULL
-) WITHOUT ROWID;
-CREATE INDEX sessions_by_subject ON sessions (subject, started_at);
-CREATE INDEX sessions_by_expiry ON sessions (expires_at);
-CREATE TABLE revocations (
-    number INTEGER PRIMARY KEY AUTOINCREMENT, kind TEXT NOT NULL, value TEXT NOT NULL,
-    at REAL NOT NULL, until REAL NOT NULL, spared TEXT NOT NULL
-);
-CREATE INDEX revocations_by_end ON revocations (until);
-CREATE TABLE marks (name TEXT PRIMARY KEY, value REAL NOT NULL) WITHOUT ROWID;
-"""
-_TO_2: Final = """
-ALTER TABLE sessions ADD COLUMN first_rotated_at REAL NOT NULL DEFAULT 0;
-UPDATE sessions SET first_rotated_at = rotated_at;
-CREATE TABLE marks (name TEXT PRIMARY KEY, value REAL NOT NULL) WITHOUT ROWID;
-"""
-"""From schema 1, whose rows lack the time of the parent's first rotation. That of the last rotation
-takes its place: such a row can be recovered for longer, once."""
 
-_DEVICES: Final = (
-    "CREATE TABLE IF NOT EXISTS devices (owner TEXT PRIMARY KEY, ended_at REAL NOT NULL)"
-    " WITHOUT ROWID",
-    "CREATE INDEX IF NOT EXISTS devices_by_end ON devices (ended_at)",
-)
-"""Created beside every schema; earlier releases do not read it."""
+_REVOKED_AT_ONCE: Final = 500
+"""Sessions of one subject that a transaction revokes: about 5 ms."""
+_DELETED_AT_ONCE: Final = 20
+"""Expired sessions that a sign-in of their subject deletes: more than it adds."""
 
 
 class SQLiteStore:
@@ -81,14 +68,20 @@ class SQLiteStore:
 
     Args:
         path: The file; created with mode 0600 if absent. It must not be on a network file system.
-        timeout: Seconds for each operation, waiting included; 0.1 to 60.
+        timeout: Seconds for each operation, waiting included; 0.05 to 60.
         poll_seconds: How often revocations of other processes are read; 0.005 to 10 s.
         is_grouped: Whether waiting operations share a transaction.
+        clock: Returns Unix seconds: the clock of the machine, which all processes share.
 
     Raises:
         ConfigurationError: A number is out of range.
 
     """
+
+    RANGES: ClassVar[Ranges] = {
+        "timeout": Range(0.05, 60, "seconds"),
+        "poll_seconds": Range(0.005, 10, "seconds"),
+    }
 
     def __init__(
         self,
@@ -97,23 +90,56 @@ class SQLiteStore:
         timeout: float = 5.0,
         poll_seconds: float = 0.05,
         is_grouped: bool = True,
+        clock: Callable[[], float] = time.time,
     ) -> None:
-        faults = []
-        if not 0.1 <= timeout <= 60:
-            faults.append(f"timeout is {timeout!r}, expected 0.1 to 60 seconds")
-        if not 0.005 <= poll_seconds <= 10:
-            faults.append(f"poll_seconds is {poll_seconds!r}, expected 0.005 to 10")
-        if faults:
+        values = {"timeout": timeout, "poll_seconds": poll_seconds}
+        if faults := range_faults(self.RANGES, values):
             raise ConfigurationError(faults)
-        self._path = Path(path)
+        self.path = Path(path)
+        """The file."""
         self._timeout = timeout
         self._poll_seconds = poll_seconds
+        self._clock = clock
         self._writer = Writer(self._open, _MOST_AT_ONCE if is_grouped else 1)
+        # One job for all that wait: the writing thread is woken once for them, and wakes us once.
+        self._rotations: Batches[_Presented, RotationOutcome] = Batches(
+            lambda presented: self._writer.ask(
+                lambda connection: _present(connection, presented, clock)
+            ),
+            timeout=timeout,
+            most_at_once=_MOST_AT_ONCE if is_grouped else 1,
+            most_under_way=1,
+        )
         self._attempts = SQLiteAttempts(f"{path}-attempts", timeout=timeout)
 
     def attempts(self) -> AttemptStore:
         """Return the counters of sign-ins in a file beside this one; see `CountsAttempts`."""
         return self._attempts
+
+    def notes(self) -> NoteStore:
+        """Return the notes in this file; see `KeepsNotes`."""
+        return SQLiteNotes(self._run, self._clock)
+
+    def restored(self) -> RestoredSessions:
+        """Return the sessions of a restored backup; see `Restorable`."""
+        return SQLiteRestored(self._run, self.now)
+
+    def now(self) -> float:
+        """Return the clock's instant."""
+        return self._clock()
+
+    async def schema_state(self) -> SchemaState:
+        """Return what the file's schema is, and what `start` would change; see `HasSchema`."""
+
+        def read() -> SchemaState:
+            if not self.path.exists():
+                return SchemaState(version=0, steps=("create the file",))
+            connection = sqlite3.connect(self.path, timeout=self._timeout)
+            with contextlib.closing(connection):
+                return read_sqlite_schema(connection)
+
+        state: SchemaState = await self._in_time(asyncio.to_thread(read))
+        return state
 
     async def start(self) -> None:
         """Open the file and create its tables; raise `Unavailable` if that fails."""
@@ -124,6 +150,7 @@ class SQLiteStore:
     async def close(self) -> None:
         """Finish the waiting operations and close the file."""
         await self._attempts.close()
+        await self._rotations.finish()
         await self._writer.close()
 
     async def create(self, record: SessionRecord, most_sessions: int) -> Sequence[str]:
@@ -131,8 +158,9 @@ class SQLiteStore:
 
         def create(connection: sqlite3.Connection) -> list[str]:
             connection.execute(_INSERT_SESSION, session_row(record))
-            live = _live(connection, record.subject, record.started_at)
-            surplus = [row.session_id for row in live if row.session_id != record.session_id]
+            live, over = _unrevoked(connection, record)
+            connection.executemany("DELETE FROM sessions WHERE session_id = ?", over)
+            surplus = [name for name in live if name != record.session_id]
             surplus = surplus[: max(0, len(live) - most_sessions)]
             for session_id in surplus:
                 _revoke(connection, session_id, record.started_at, "limit")
@@ -141,18 +169,15 @@ class SQLiteStore:
         return await self._run(create)
 
     async def present(
-        self, session_id: str, counter: int, now: float, settings: SessionSettings
+        self, session_id: str, counter: int, settings: SessionSettings
     ) -> RotationOutcome:
         """Redeem a refresh token; see `SessionStore`."""
-
-        def present(connection: sqlite3.Connection) -> RotationOutcome:
-            before = _get(connection, session_id)
-            outcome = decide_rotation(before, counter, now, settings)
-            if outcome.record is not None and outcome.record is not before:
-                _put(connection, outcome.record)
-            return outcome
-
-        return await self._run(present)
+        self._started()
+        deadline = self._clock() + self._timeout
+        try:
+            return await self._rotations((session_id, counter, deadline, settings))
+        except (TimeoutError, sqlite3.Error) as error:
+            raise unavailable(self.path, self._timeout, error) from error
 
     async def get(self, session_id: str) -> SessionRecord | None:
         """Return a session; see `SessionStore`."""
@@ -170,20 +195,32 @@ class SQLiteStore:
         self, subject: str, now: float, cause: str, kept_session: str = ""
     ) -> Sequence[str]:
         """Revoke the sessions of `subject`; see `SessionStore`."""
+        others = "subject = ? AND session_id != ? AND revoked_at"
 
-        def revoke_all(connection: sqlite3.Connection) -> list[str]:
-            connection.execute(
-                "UPDATE sessions SET revoked_at = ?, cause = ?"
-                " WHERE subject = ? AND session_id != ? AND revoked_at = 0",
-                (now, cause, subject, kept_session),
-            )
+        def recent(connection: sqlite3.Connection) -> list[str]:
             found = connection.execute(
-                "SELECT session_id FROM sessions WHERE subject = ? AND session_id != ?",
-                (subject, kept_session),
+                f"SELECT session_id FROM sessions WHERE {others} > ?",  # noqa: S608
+                (subject, kept_session, now - REPEATED_SECONDS),
             )
             return [row[0] for row in found]
 
-        return await self._run(revoke_all)
+        def revoke_some(connection: sqlite3.Connection) -> list[str]:
+            found = connection.execute(
+                f"SELECT session_id FROM sessions WHERE {others} = 0 LIMIT ?",  # noqa: S608
+                (subject, kept_session, _REVOKED_AT_ONCE),
+            ).fetchall()
+            connection.executemany(
+                "UPDATE sessions SET revoked_at = ?, cause = ? WHERE session_id = ?",
+                [(now, cause, *row) for row in found],
+            )
+            return [row[0] for row in found]
+
+        ids = await self._run(recent)
+        while some := await self._run(revoke_some):
+            ids += some
+            if len(some) < _REVOKED_AT_ONCE:
+                break
+        return ids
 
     async def raise_lifetime(self, seconds: float) -> float:
         """Store the longest access lifetime; see `SessionStore`."""
@@ -223,100 +260,56 @@ class SQLiteStore:
         return await self._run(ended_at)
 
     async def publish(self, revocations: Sequence[Revocation]) -> None:
-        """Store `revocations`; other processes find them at their next read."""
+        """Store `revocations` in short steps; other processes find them at their next read."""
         rows = [revocation_row(revocation) for revocation in revocations]
+        for begin in range(0, len(rows), _REVOKED_AT_ONCE):
+            piece = rows[begin : begin + _REVOKED_AT_ONCE]
+            await self._run(partial(_publish, rows=piece))
 
-        def publish(connection: sqlite3.Connection) -> None:
-            connection.executemany(
-                f"INSERT INTO revocations ({_REVOCATION}) VALUES (?, ?, ?, ?, ?)",  # noqa: S608
-                rows,
-            )
-
-        await self._run(publish)
-
-    async def follow(self, since: float, on_revocations: OnRevocations) -> None:
+    async def follow(self, since: float, reader: RevocationReader) -> None:
         """Read what is alive at `since`, then what is new every `poll_seconds`."""
-        number, is_over = -1, False
+        await follow_file(
+            self._open, since, reader, in_time=self._in_time, poll_seconds=self._poll_seconds
+        )
 
-        def look(connection: sqlite3.Connection) -> list[tuple[Any, ...]]:
-            if is_over:  # a thread that began after the end: what it opened is closed again
-                raise sqlite3.ProgrammingError("the follower has ended")
-            return connection.execute(
-                f"SELECT number, {_REVOCATION} FROM revocations"  # noqa: S608
-                " WHERE number > ? AND until > ? ORDER BY number",
-                (number, since),
-            ).fetchall()
+    async def count_ended(self, now: float, most: int) -> int:
+        """Count what is over, on a connection that does not write; see `CountsEnded`."""
 
-        reader = ForkSafeConnection(self._open)
-        try:
-            while True:
-                found = await self._in_time(asyncio.to_thread(reader.use, look))
-                if found:
-                    number = found[-1][0]
-                on_revocations([revocation_of(row[1:]) for row in found])
-                await asyncio.sleep(self._poll_seconds)
-        finally:
-            is_over = True
-            reader.close()
+        def count() -> int:
+            with contextlib.closing(self._open()) as connection:
+                return count_ended_rows(connection, now, most)
+
+        self._started()
+        counted: int = await self._in_time(asyncio.to_thread(count))
+        return counted
 
     async def purge(self, now: float, most: int) -> int:
         """Delete what is over; see `SessionStore`."""
-
-        def purge(connection: sqlite3.Connection) -> int:
-            connection.execute("DELETE FROM revocations WHERE until <= ?", (now,))
-            connection.execute(
-                "DELETE FROM devices WHERE owner IN"
-                " (SELECT owner FROM devices WHERE ended_at <= ? LIMIT ?)",
-                (now - LONGEST_DEVICE_SECONDS, most),
-            )
-            done = connection.execute(
-                "DELETE FROM sessions WHERE session_id IN"
-                " (SELECT session_id FROM sessions WHERE expires_at <= ? LIMIT ?)",
-                (now, most),
-            )
-            return done.rowcount
-
-        return await self._run(purge)
+        return await self._run(lambda connection: purge_rows(connection, now, most))
 
     async def _run(self, work: Callable[[sqlite3.Connection], _T]) -> _T:
         """Return the result of `work` in the thread's next transaction, after its commit."""
-        if not self._writer.is_running:
-            raise NotStarted("the SQLite store")
+        self._started()
         answer: _T = await self._in_time(self._writer.ask(work))
         return answer
 
+    def _started(self) -> None:
+        if not self._writer.is_running:
+            raise NotStarted("the SQLite store")
+
     async def _in_time(self, waited: Any) -> Any:
-        return await in_time(waited, self._path, self._timeout)
+        return await in_time(waited, self.path, self._timeout)
 
     def _open(self) -> sqlite3.Connection:
         # A commit is on the disk.
-        connection = connect(self._path, self._timeout, synchronous="FULL")
+        connection = connect(self.path, self._timeout, synchronous="FULL")
         try:
-            _make_schema(connection)
-            for statement in _DEVICES:
-                connection.execute(statement)
+            make_schema(connection)
+            connection.execute(NOTES_SCHEMA)
         except BaseException:
             connection.close()
             raise
         return connection
-
-
-def _make_schema(connection: sqlite3.Connection) -> None:
-    """Create the tables, or migrate those of an earlier release, in one transaction."""
-    if _version(connection) < _VERSION:
-        connection.execute("BEGIN IMMEDIATE")
-        before = _version(connection)  # another process may have been quicker
-        if before < _VERSION:
-            for statement in (_SCHEMA if before == 0 else _TO_2).split(";"):
-                connection.execute(statement)
-            connection.execute(f"PRAGMA user_version = {_VERSION}")
-        connection.execute("COMMIT")
-    if (version := _version(connection)) > _VERSION:
-        raise sqlite3.DatabaseError(f"the file has schema {version}, this release knows {_VERSION}")
-
-
-def _version(connection: sqlite3.Connection) -> int:
-    return int(connection.execute("PRAGMA user_version").fetchone()[0])
 
 
 def _get(connection: sqlite3.Connection, session_id: str) -> SessionRecord | None:
@@ -325,6 +318,27 @@ def _get(connection: sqlite3.Connection, session_id: str) -> SessionRecord | Non
         (session_id,),
     ).fetchone()
     return None if row is None else session_of(row)
+
+
+def _present(
+    connection: sqlite3.Connection, presented: Sequence[_Presented], clock: Callable[[], float]
+) -> list[RotationOutcome | Exception]:
+    """Redeem refresh tokens one after the other; this transaction has the file's lock by now."""
+    outcomes: list[RotationOutcome | Exception] = []
+    for session_id, counter, deadline, settings in presented:
+        before = _get(connection, session_id)
+        try:
+            now = clock()
+            if before is not None and counter - before.counter > settings.most_forgotten:
+                settings = settings.allowing(most_forgotten_in(connection, now))
+            outcome = decide_rotation(before, counter, now, settings, deadline)
+        except (TypeError, ValueError):  # a row that another program changed fails alone
+            outcomes.append(Unavailable(f"the row of session {session_id} is damaged"))
+            continue
+        if outcome.record is not None and outcome.record is not before:
+            _put(connection, outcome.record)
+        outcomes.append(outcome)
+    return outcomes
 
 
 def _put(connection: sqlite3.Connection, record: SessionRecord) -> None:
@@ -351,6 +365,31 @@ def _live(connection: sqlite3.Connection, subject: str, now: float) -> list[Sess
         (subject, now, now),
     )
     return [session_of(row) for row in rows]
+
+
+def _unrevoked(
+    connection: sqlite3.Connection, new: SessionRecord
+) -> tuple[list[str], list[tuple[str]]]:
+    """Return the ids of the live sessions of a subject, oldest first, and of some expired ones."""
+    live: list[str] = []
+    over: list[tuple[str]] = []
+    for session_id, end in connection.execute(
+        "SELECT session_id, min(expires_at, ends_at) FROM sessions"
+        " WHERE subject = ? AND revoked_at = 0 ORDER BY started_at, session_id",
+        (new.subject,),
+    ):
+        if end > new.started_at:
+            live.append(session_id)
+        elif end <= new.rotated_at and session_id != new.session_id:
+            over.append((session_id,))
+    return live, over[:_DELETED_AT_ONCE]
+
+
+def _publish(connection: sqlite3.Connection, rows: Sequence[tuple[Any, ...]]) -> None:
+    connection.executemany(
+        f"INSERT INTO revocations ({_REVOCATION}) VALUES (?, ?, ?, ?, ?)",  # noqa: S608
+        rows,
+    )
 
 
 def _revoke(connection: sqlite3.Connection, session_id: str, now: float, cause: str) -> bool:

@@ -7,7 +7,10 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 from linqi.sessions.attempts import Counter, Full
-from linqi.stores._redis import Script, as_unavailable, connect
+from linqi.stores._redis import Call, Script, as_unavailable, is_half_moved
+from linqi.stores._valkey_clients import connect, disconnect
+from linqi.stores._valkey_nodes import Nodes
+from linqi.stores._valkey_url import read_valkey_url
 
 if TYPE_CHECKING:
     from redis.asyncio import Redis
@@ -16,6 +19,10 @@ __all__ = ["ValkeyAttempts"]
 
 _MOST_COUNTERS: Final = 200_000
 """At most about 40 MB."""
+
+
+_HALF_MOVED_SECONDS: Final = 0.05
+"""Until an attempt is made again while its counters are moved to another node of a cluster."""
 
 
 class ValkeyAttempts:
@@ -44,7 +51,7 @@ class ValkeyAttempts:
         prefix: str = "linqi",
         most_counters: int = _MOST_COUNTERS,
     ) -> None:
-        self._url = url
+        self._place = None if url is None else read_valkey_url(url)
         self._is_own = client is None
         self._client: Any = client
         self._timeout = timeout
@@ -54,6 +61,7 @@ class ValkeyAttempts:
         self._prefix = f"{prefix}:{{attempts}}"
         self._most_counters = most_counters
         self._script = Script("reserve")
+        self._nodes = Nodes(self._connected)
 
     async def reserve(
         self, attempt: str, counters: Sequence[Counter], now: float
@@ -63,7 +71,7 @@ class ValkeyAttempts:
         arguments: list[Any] = [attempt, repr(float(now)), self._most_counters]
         for counter in counters:
             arguments += [counter.limit.most, repr(float(counter.limit.seconds))]
-        answer = await self._in_time(self._script.run(self._connected(), keys, arguments))
+        (answer,) = await self._run([self._script.call(keys, arguments)])
         return [
             _full(counters[int(place) - 1], float(at), now)
             for place, at in zip(answer[::2], answer[1::2], strict=True)
@@ -71,18 +79,15 @@ class ValkeyAttempts:
 
     async def release(self, attempt: str, counters: Sequence[Counter]) -> None:
         """Remove the entries of `attempt`; see `AttemptStore`."""
-        pipe = self._connected().pipeline(transaction=False)
-        for counter in counters:
-            pipe.zrem(self._key(counter), attempt)
-        await self._in_time(pipe.execute())
+        keys = [self._key(counter) for counter in counters]
+        await self._run([Call(key, ("ZREM", key, attempt)) for key in keys])
 
     async def close(self) -> None:
         """Close the connections, unless they belong to the caller's client."""
         if self._is_own and self._client is not None:
             client, self._client = self._client, None
             if self._loop is asyncio.get_running_loop():
-                await client.aclose()
-                await client.connection_pool.disconnect()
+                await disconnect(client)
 
     def _connected(self) -> Any:
         loop = asyncio.get_running_loop()
@@ -90,18 +95,23 @@ class ValkeyAttempts:
             # Connections belong to the loop that opened them; those of a loop that ended are lost.
             self._loop, self._gate = loop, asyncio.Semaphore(self._most_connections)
             self._client = None if self._is_own else self._client
-        if self._client is None:
-            self._client = connect(str(self._url), self._timeout, self._most_connections)
+        if self._client is None and self._place is not None:
+            self._client = connect(self._place, self._timeout, self._most_connections)
         return self._client
 
-    async def _in_time(self, asked: Any) -> Any:
+    async def _run(self, calls: Sequence[Call]) -> list[Any]:
+        self._connected()
         try:
             async with asyncio.timeout(self._timeout), self._gate:
-                return await asked
+                while True:
+                    try:
+                        return await self._nodes.run(calls)
+                    except Exception as error:
+                        if not is_half_moved(error):
+                            raise
+                    await asyncio.sleep(_HALF_MOVED_SECONDS)
         except Exception as error:
             raise as_unavailable(error, self._timeout) from error
-        finally:
-            asked.close()
 
     def _key(self, counter: Counter) -> str:
         return f"{self._prefix}:{counter.key}"
