@@ -331,8 +331,10 @@ export class Session extends EventTarget {
       : sequence === this.#sequence ? claims.exp < this.#claims.exp : sequence < this.#sequence)
     if (isOlder || token === this.#token) return held.life > 0
     if (held.life <= 0 || (by === 'server' && !isSame)) return false
-    // A successor keeps the threshold of the token before.
-    if (by === 'server') held.advisory = Math.max(held.mandatory, this.#held.advisory)
+    // A successor keeps the threshold.
+    if (by === 'server' && this.#options.refreshUrl) {
+      held.advisory = Math.max(held.mandatory, this.#held.advisory)
+    }
     if (!isSame) this.#era += 1
     this.#token = token
     this.#claims = claims

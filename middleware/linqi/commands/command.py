@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 __all__ = ["Command"]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Command:
+class Command(NamedTuple):
     """A command: its line of help, and the module that runs it.
+
+    It is a named tuple because ``dataclasses`` takes a fifteenth of the time of ``linqi --help``.
 
     A package registers it under the entry-point group ``linqi.commands``. The extras of the entry
     point are the extras of the distribution that the command needs.

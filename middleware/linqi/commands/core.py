@@ -6,7 +6,7 @@ from typing import Final
 
 from linqi.commands.command import Command
 
-__all__ = ["CHECK", "INIT", "INSPECT", "JWKS", "KEYGEN", "STORE", "VERIFY"]
+__all__ = ["CHECK", "INIT", "INSPECT", "JWKS", "KEYGEN", "SCHEMA", "STORE", "VERIFY"]
 
 INIT: Final = Command(
     summary="write a new linqi.toml: every key, its meaning and its default",
@@ -22,7 +22,11 @@ JWKS: Final = Command(
     summary="show a published key set and check it for faults", module="linqi.commands.jwks"
 )
 STORE: Final = Command(
-    summary="create a session store, or delete its ended sessions", module="linqi.commands.store"
+    summary="create, clean and keep a session store", module="linqi.commands.store"
+)
+SCHEMA: Final = Command(
+    summary="print the JSON Schema of linqi.toml, for editors",
+    module="linqi.commands.schema_file",
 )
 INSPECT: Final = Command(
     summary="print the header and the claims of a token, unverified",

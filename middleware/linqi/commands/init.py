@@ -1,4 +1,4 @@
-"""``linqi init``: writes a linqi.toml with every key, its meaning and its default."""
+"""``linqi init``: writes a linqi.toml with all keys and their defaults, and its schema."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ import argparse
 import sys
 from pathlib import Path
 
+from linqi.config.json_schema import schema_text
+from linqi.config.schema import SCHEMA_FILE
 from linqi.config.template import template
 
 __all__ = ["add_options", "run"]
@@ -19,7 +21,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Write the file and return 0; raise `FileExistsError` rather than overwrite one."""
+    """Write the file and its schema; raise `FileExistsError` rather than overwrite the file."""
     if arguments.file == "-":
         sys.stdout.write(template())
         return 0
@@ -29,9 +31,11 @@ def run(arguments: argparse.Namespace) -> int:
             file.write(template())
     except FileExistsError:
         raise FileExistsError(f"{path} exists already; `linqi init -` prints a new one") from None
+    schema = path.with_name(SCHEMA_FILE)
+    schema.write_text(schema_text(), encoding="utf-8")
     print(
-        f"wrote {path}; set issuer, audience and public paths, make a key with `linqi keygen`,"
-        " then run `linqi check`",
+        f"wrote {path}, and {schema} for editors; set issuer, audience and public paths,"
+        " make a key with `linqi keygen`, then run `linqi check`",
         file=sys.stderr,
     )
     return 0

@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 from linqi.commands.token_argument import add_token, report_refusal, token_of
 from linqi.errors import TokenError
-from linqi.jose._compact import decode_segment, parse_object, split_token
+from linqi.jose._compact import decode_segment, parse_object, read_members, split_token
 from linqi.jose.limits import TokenLimits
 
 __all__ = ["add_options", "run"]
@@ -25,10 +25,8 @@ def run(arguments: argparse.Namespace, clock: Callable[[], float] = time.time) -
     """Print header and claims as JSON; return 0, or 1 for a token that cannot be decoded."""
     limits = TokenLimits()
     try:
-        _, first, second, _ = split_token(
-            token_of(arguments), limits.token_bytes, limits.header_bytes
-        )
-        header = parse_object(decode_segment(first), "header")
+        _, first, second, _ = split_token(token_of(arguments), limits.token_bytes)
+        header = read_members(first, limits.header_bytes)
         claims = parse_object(decode_segment(second), "payload")
     except TokenError as error:
         return report_refusal(error)

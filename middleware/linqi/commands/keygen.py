@@ -1,4 +1,4 @@
-"""``linqi keygen``: makes a key file, adds a key to it (rotation), removes a key from it."""
+"""``linqi keygen``: makes a key file, adds a key to it (rotation), activates or removes a key."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import argparse
 import json
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
@@ -15,7 +15,7 @@ from linqi.errors import InvalidKey
 from linqi.jose._atomic_write import write_atomically
 from linqi.jose.key import ALGORITHMS, Key
 from linqi.jose.keys import KeySet
-from linqi.jose.rotation import USUAL_LEAD, rotate
+from linqi.jose.rotation import NOT_YET, USUAL_LEAD, activate, publish, rotate
 
 __all__ = ["add_options", "run"]
 
@@ -30,6 +30,11 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         "--rotate",
         action="store_true",
         help="add a new key to --out: it is published now and signs later",
+    )
+    change.add_argument(
+        "--activate",
+        action="store_true",
+        help="let the key sign that --rotate --store has published, once all workers have it",
     )
     change.add_argument(
         "--remove", metavar="KID", help="remove the key with this key id from --out at once"
@@ -54,14 +59,34 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         "--lead-seconds",
         type=float,
         default=USUAL_LEAD,
-        help="with --rotate: how long verifiers may cache the key set without the new key"
-        f" (default: {USUAL_LEAD:g})",
+        help="with --rotate or --activate: how long verifiers may cache the key set without the new"
+        f" key (default: {USUAL_LEAD:g})",
+    )
+    parser.add_argument(
+        "--store",
+        metavar="URL",
+        help="with --rotate or --activate: the store of the running workers; the key signs only"
+        " after all of them have announced it there, and --lead-seconds later",
+    )
+    parser.add_argument(
+        "--prefix", help="with --store: of Valkey's keys, if [store] names another than linqi"
+    )
+    parser.add_argument(
+        "--wait-seconds",
+        type=float,
+        default=60,
+        help="with --store: how long to wait for the workers (default: 60)",
+    )
+    parser.add_argument(
+        "--force",
+        action="store_true",
+        help="with --activate: do not ask whether all workers have the key",
     )
     parser.add_argument(
         "--token-lifetime-seconds",
         type=float,
         default=900,
-        help="with --rotate: the longest token lifetime (default: 900)",
+        help="with --rotate or --activate: the longest token lifetime (default: 900)",
     )
 
 
@@ -73,11 +98,31 @@ def run(arguments: argparse.Namespace, clock: Callable[[], float] = time.time) -
             f"--public-out {arguments.public_out} and --out {arguments.out} are the same file, and"
             " the private keys would be overwritten; name another file for the public set"
         )
+    _check_options(arguments)
+    if arguments.rotate and arguments.store is not None:
+        return _publish_new(arguments, clock)
     if arguments.rotate:
         return _rotate(arguments, now)
+    if arguments.activate:
+        return _activate(arguments, clock)
     if arguments.remove is not None:
         return _remove(arguments, now)
     return _make(arguments, now)
+
+
+def _check_options(arguments: argparse.Namespace) -> None:
+    """Raise for options that would have no effect, or mean two things."""
+    if arguments.store is not None and not (arguments.rotate or arguments.activate):
+        raise InvalidKey("--store is for --rotate and --activate")
+    if arguments.prefix is not None and arguments.store is None:
+        raise InvalidKey("--prefix is for --store")
+    if arguments.force and not arguments.activate:
+        raise InvalidKey("--force is for --activate")
+    if arguments.activate and (arguments.store is None) is not arguments.force:
+        raise InvalidKey(
+            "--activate needs either --store URL, to ask the workers whether they have the key, or"
+            " --force, not to ask"
+        )
 
 
 def _make(arguments: argparse.Namespace, now: float) -> int:
@@ -104,15 +149,70 @@ def _rotate(arguments: argparse.Namespace, now: float) -> int:
         lead=arguments.lead_seconds,
         token_lifetime=arguments.token_lifetime_seconds,
     )
-    after = KeySet(rotation.keys)
-    after.save(arguments.out)
-    _say(f"wrote {arguments.out} (private, mode 0600)")
+    after = _written(rotation.keys, arguments.out)
     _say(f"{new.kid} ({new.alg}) is published now and signs from {_at(rotation.signs_from)}")
     _say(f"{old.kid} signs until then and stays published until {_at(rotation.published_until)}")
     for kid in rotation.dropped:
         _say(f"removed {kid}, which was published for long enough")
     _publish(after, arguments.public_out, now)
     return 0
+
+
+def _publish_new(arguments: argparse.Namespace, clock: Callable[[], float]) -> int:
+    """Publish a new key, and activate it when all workers have it."""
+    from linqi.commands.key_holders import announced, of_file  # with the stores: few need it
+
+    before = KeySet.load(arguments.out)
+    _check_public_out(before, arguments.public_out)
+    workers = announced(arguments.store, arguments.prefix)
+    if not of_file(workers, {key.kid for key in before.keys}):
+        raise InvalidKey(
+            "no worker has announced a key of this file in this store, so nothing is changed: name"
+            " the store of the running workers, or rotate without --store"
+        )
+    now = clock()
+    new = _generated(arguments, arguments.alg or before.signing_key(now).alg)
+    after = _written(publish(before.keys, new, now), arguments.out)
+    _say(f"{new.kid} ({new.alg}) is published now and does not sign yet")
+    if arguments.public_out is not None:
+        _publish(after, arguments.public_out, now)
+    return _activate(arguments, clock)
+
+
+def _activate(arguments: argparse.Namespace, clock: Callable[[], float]) -> int:
+    keys = KeySet.load(arguments.out)
+    _check_public_out(keys, arguments.public_out)
+    kid = _waiting(keys)
+    if kid and arguments.store is not None:
+        from linqi.commands.key_holders import wait_for_holders
+
+        others = [key.kid for key in keys.keys if key.kid != kid]
+        where = (arguments.store, arguments.prefix)
+        wait_for_holders(*where, kid, others, arguments.wait_seconds, _say)
+        # Again: a stolen key that was removed during the wait must not come back.
+        keys = KeySet.load(arguments.out)
+        if _waiting(keys) != kid:
+            raise InvalidKey(
+                f"{kid} was removed from {arguments.out} or activated while this command waited for"
+                " the workers; nothing is changed"
+            )
+    now = clock()
+    rotation = activate(
+        keys.keys,
+        now,
+        lead=arguments.lead_seconds,
+        token_lifetime=arguments.token_lifetime_seconds,
+    )
+    after = _written(rotation.keys, arguments.out)
+    _say(f"{kid} signs from {_at(rotation.signs_from)}; bring the file to every host before then")
+    _say(f"the keys before it stay published until {_at(rotation.published_until)}")
+    _publish(after, arguments.public_out, now)
+    return 0
+
+
+def _waiting(keys: KeySet) -> str:
+    """Return the id of the key that is published and does not sign yet; empty if there is none."""
+    return next((key.kid for key in keys.keys if key.signs_from == NOT_YET), "")
 
 
 def _remove(arguments: argparse.Namespace, now: float) -> int:
@@ -152,6 +252,14 @@ def _is_one_file(one: Path, other: Path) -> bool:
 def _check_public_out(keys: KeySet, public_out: Path | None) -> None:
     if public_out is not None and _is_secret(keys):
         raise InvalidKey("an HMAC secret has no public JWKS; remove --public-out")
+
+
+def _written(keys: Sequence[Key], out: Path) -> KeySet:
+    """Write private keys, say so, and return them as a set."""
+    found = KeySet(keys)
+    found.save(out)
+    _say(f"wrote {out} (private, mode 0600)")
+    return found
 
 
 def _publish(keys: KeySet, public_out: Path | None, now: float) -> None:

@@ -1,50 +1,47 @@
-"""``linqi store``: creates the schema of a session store, and deletes ended sessions."""
+"""``linqi store``: creates, cleans and keeps the session store that a URL names."""
 
 from __future__ import annotations
 
 import argparse
-import asyncio
-import time
-from collections.abc import Callable
+from types import ModuleType
+from typing import Final
 
-from linqi.sessions.store import SessionStore
-from linqi.stores.postgres import PostgresStore
-from linqi.stores.store_url import open_store
+from linqi.commands import (
+    store_backup,
+    store_init,
+    store_purge,
+    store_restored,
+    store_workers,
+)
 
 __all__ = ["add_options", "run"]
 
-_AT_ONCE = 1_000
+_ACTIONS: Final[dict[str, tuple[str, ModuleType]]] = {
+    "init": ("create or update the store's tables, or check that it is usable", store_init),
+    "purge": ("delete ended sessions", store_purge),
+    "backup": ("copy a SQLite file while workers write to it", store_backup),
+    "restored": ("end the sessions of a restored backup, or trust them", store_restored),
+    "workers": ("list the running workers with the ids of their keys", store_workers),
+}
+_URL: Final = (
+    "sqlite:PATH, valkey[+cluster|+sentinel]://HOST:PORT or postgresql://USER@HOST/DATABASE"
+)
+
+_PREFIX: Final = "of Valkey's keys, if [store] names another than linqi"
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
-    """Declare the command's options."""
-    parser.add_argument(
-        "what", choices=("init", "purge"), help="create the store, or delete its ended sessions"
-    )
-    parser.add_argument(
-        "url", help="sqlite:PATH, valkey://HOST:PORT/0 or postgresql://USER@HOST/DATABASE"
-    )
+    """Declare the actions, each with the URL of a store and options of its own."""
+    actions = parser.add_subparsers(required=True, metavar="action")
+    for name, (summary, module) in _ACTIONS.items():
+        action = actions.add_parser(name, help=summary, description=summary)
+        action.add_argument("url", help=_URL)
+        action.add_argument("--prefix", help=_PREFIX)
+        module.add_options(action)
+        action.set_defaults(act=module.run)
 
 
-def run(arguments: argparse.Namespace, clock: Callable[[], float] = time.time) -> int:
-    """Create or purge the store and return 0; raise `LinqiError` if it is unreachable."""
-    store = open_store(arguments.url)
-    print(asyncio.run(_run(store, arguments.what, clock)))
-    return 0
-
-
-async def _run(store: SessionStore, what: str, clock: Callable[[], float]) -> str:
-    if isinstance(store, PostgresStore):
-        version = await store.initialize()
-        if what == "init":
-            return f"the database has schema {version}"
-    await store.start()  # SQLite creates its file, Valkey checks that it is usable
-    try:
-        if what == "init":
-            return "the store is ready"
-        gone = 0
-        while some := await store.purge(clock(), _AT_ONCE):
-            gone += some
-        return f"deleted {gone} ended sessions"
-    finally:
-        await store.close()
+def run(arguments: argparse.Namespace) -> int:
+    """Run the action and return its exit code; raise `LinqiError` if the store is unreachable."""
+    code: int = arguments.act(arguments)
+    return code

@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from linqi._notes import KeepsNotes
 from linqi.asgi._http import ASGIApp
 from linqi.asgi.authentication import Authenticate
 from linqi.asgi.lifespan import Service
@@ -25,14 +26,17 @@ from linqi.asgi.transports import (
 from linqi.config.faults import Faults
 from linqi.config.issuers import ConfiguredIssuers, IssuersBuilder
 from linqi.config.schema import Config
-from linqi.config.session_store import attempts_of, refresh_secrets, store_of
+from linqi.config.session_store import attempts_of, key_set_share, refresh_secrets, store_of
 from linqi.config.setting import arguments_for
 from linqi.errors import ConfigurationError, Unavailable
 from linqi.events import Hook
 from linqi.instrumentation.logging import LoggingHook
+from linqi.jose.keys import KeySet
 from linqi.jose.signer import Signer
 from linqi.jose.verifier import Verifier
+from linqi.jwks.key_file import KeyFile
 from linqi.sessions.dual import AuthorizeRefresh, Sessions
+from linqi.sessions.key_announcer import KeyAnnouncer
 from linqi.sessions.revocation import Revocations
 from linqi.sessions.sliding import Authorize, SlidingRenewal
 
@@ -125,16 +129,17 @@ def build(
     chosen = (LoggingHook(),) if hooks is None else tuple(hooks)
     variables = os.environ if environ is None else environ
     faults = Faults(config.source)
+    store = store_of(config, faults, variables, clock)
+    secrets = refresh_secrets(config, faults, variables, chosen)
     trust = IssuersBuilder(
         config,
         faults,
         environ=variables,
         hooks=chosen,
         http_client=http_client,
+        share=key_set_share(config, faults, store, secrets),
         clock=clock,
     ).build()
-    store = store_of(config, faults, variables)
-    secrets = refresh_secrets(config, faults, variables)
     transports = _transports(config, faults)
     cookies = config.cookies
     with faults.at("cookies", "refresh_name"):
@@ -154,13 +159,16 @@ def build(
         )
     verifier = _verifier(config, trust, revocations, chosen, clock)
     renewal = sessions = None
+    followers: list[Service] = []
     if trust.signer is not None and config.slides:
         renewal = _sliding(config, trust.signer, verifier, revocations, authorize, clock)
-    if trust.signer is not None and store is not None:
+    if trust.signer is not None and store is not None and secrets is not None:
+        held = secrets if isinstance(secrets, KeySet) else secrets.keys
         sessions = Sessions(
             store,
             trust.signer,
-            secrets,
+            held,
+            **arguments_for(Sessions, config.store),
             settings=config.sessions.settings(),
             access=config.renewal.settings(),
             revocations=revocations,
@@ -169,13 +177,21 @@ def build(
             hooks=chosen,
             clock=clock,
         )
+        followers = [secrets] if isinstance(secrets, KeyFile) else []
+        if isinstance(store, KeepsNotes):
+            announced = arguments_for(KeyAnnouncer, config.keys)
+            followers.append(KeyAnnouncer(sessions, held, **announced, hooks=chosen, clock=clock))
     return Components(
         config=config,
         verifier=verifier,
         signer=trust.signer,
         renewal=renewal,
         sessions=sessions,
-        services=(*trust.services, *(own for own in (throttle, sessions) if own is not None)),
+        services=(
+            *trust.services,
+            *(own for own in (throttle, sessions) if own is not None),
+            *followers,
+        ),
         transports=transports,
         throttle=throttle,
         hooks=chosen,
@@ -246,9 +262,11 @@ def _sliding(
     clock: Callable[[], float],
 ) -> SlidingRenewal:
     off_loop = config.signing.off_loop
+    settings = config.renewal.settings()
+    verifier.schedule(settings)
     return SlidingRenewal(
         signer,
-        config.renewal.settings(),
+        settings,
         **arguments_for(SlidingRenewal, config.signing),
         budget=config.budget.build(),
         authorize=authorize,

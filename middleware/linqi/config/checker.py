@@ -110,9 +110,10 @@ def _as_findings(faults: Sequence[Fault]) -> tuple[Finding, ...]:
 
 
 def _sentence(text: str) -> str:
-    """Return `text` with a capital letter and one mark at its end."""
+    """Return `text` with a capital letter, unless it begins with a key, and one mark at its end."""
     end = "" if text.endswith((".", "?", "!")) else "."
-    return f"{text[:1].upper()}{text[1:]}{end}"
+    is_key = "_" in text.partition(" ")[0]
+    return f"{text[:1] if is_key else text[:1].upper()}{text[1:]}{end}"
 
 
 def _unshared(config: Config) -> Config:

@@ -18,6 +18,7 @@ from linqi.jose.keys import KeySet
 from linqi.jose.signer import Signer
 from linqi.jwks.key_file import KeyFile
 from linqi.jwks.remote import RemoteKeys
+from linqi.jwks.store_share import StoreShare
 
 __all__ = ["ConfiguredIssuers", "IssuersBuilder"]
 
@@ -44,6 +45,7 @@ class IssuersBuilder:
         environ: Mapping[str, str],
         hooks: Sequence[Hook],
         http_client: Any,
+        share: StoreShare | None,
         clock: Any,
     ) -> None:
         self._config = config
@@ -51,6 +53,7 @@ class IssuersBuilder:
         self._environ = environ
         self._hooks = hooks
         self._http_client = http_client
+        self._share = share
         self._clock = clock
         self._services: list[Service] = []
         self._files: dict[tuple[str, tuple[tuple[str, Any], ...]], KeyFile] = {}
@@ -147,14 +150,14 @@ class IssuersBuilder:
         )
 
     def _remote(self, table: IssuerTable) -> RemoteKeys:
-        share = self._config.jwks.share_folder
+        folder = self._config.jwks.share_folder
         return RemoteKeys(
             str(table.issuer),
             table.algorithms,
             **arguments_for(RemoteKeys, table),
             refresh=self._config.jwks.settings(),
             limits=self._config.jwks_limits.settings(),
-            share=None if share is None else self._config.folder / share,
+            share=self._share if folder is None else self._config.folder / folder,
             client=self._http_client,
             clock=self._clock,
         )

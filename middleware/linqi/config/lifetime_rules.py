@@ -16,6 +16,7 @@ __all__ = ["LIFETIME_RULES", "first_storm_factor"]
 
 _LONGEST_ACCESS: Final = 900
 _DAY: Final = 86_400
+_MOST_FORGOTTEN: Final = 10
 _PAGES_PER_SECOND: Final = 0.1
 """Visits of the session that storm factors are stated for: a page every 10 seconds."""
 _LEAST_BUFFER_SHARE: Final = 0.1
@@ -89,7 +90,7 @@ def _buffer(checked: CheckedSettings) -> Iterator[Finding]:
             table="renewal",
             key="buffer_seconds",
             reason=f"A user who sends no request in the last {renewal.buffer_seconds:g} s of a"
-            " token is signed out.",
+            " token, which is all the time that some tokens are near expiry, is signed out.",
             remedy="Raise it towards a third of the lifetime; `linqi tune` recommends a value.",
         )
 
@@ -272,6 +273,22 @@ def _recover(checked: CheckedSettings) -> Iterator[Finding]:
     )
 
 
+def _forgotten(checked: CheckedSettings) -> Iterator[Finding]:
+    """Report a `most_forgotten` that no failover needs."""
+    most = checked.config.sessions.most_forgotten
+    if checked.config.has_store and most > _MOST_FORGOTTEN:
+        yield Finding(
+            code="forgotten-many",
+            severity="warning",
+            table="sessions",
+            key="most_forgotten",
+            reason=f"After a loss of the store, up to {most} spent tokens of a session work once"
+            " more.",
+            remedy=f"Lower it to {_MOST_FORGOTTEN} or less; after a restored backup use"
+            " `linqi store restored`, whose number ends by itself.",
+        )
+
+
 def _client(checked: CheckedSettings) -> Iterator[Finding]:
     client, lifetime = checked.config.client, checked.config.renewal.lifetime_seconds
     if checked.config.has_keys and client.advisory_seconds > client.share * lifetime:
@@ -324,6 +341,7 @@ LIFETIME_RULES: Final[tuple[Callable[[CheckedSettings], Iterator[Finding]], ...]
     _cache,
     _grace,
     _recover,
+    _forgotten,
     _client,
     _jwks,
 )

@@ -8,8 +8,8 @@ from typing import Literal
 from linqi.asgi.middleware import JWTMiddleware
 from linqi.asgi.routes import SessionRoutes
 from linqi.client.judge import JudgeSettings
-from linqi.config.setting import PATH, VARIABLE, arguments_for, number, setting
-from linqi.config.value_types import Boolean, Choice, String
+from linqi.config.setting import arguments_for, number, setting
+from linqi.config.value_types import Boolean, Choice
 from linqi.sessions.budget import RenewalBudget
 from linqi.sessions.refresh import SessionSettings
 from linqi.sessions.renewal import Grid, Jitter, Policy, RenewalSettings, Threshold
@@ -22,7 +22,6 @@ __all__ = [
     "RenewalTable",
     "SessionsTable",
     "SigningTable",
-    "StoreTable",
 ]
 
 
@@ -49,13 +48,14 @@ class RenewalTable:
         example=3600,
     )
     buffer_seconds: float = number(
-        "How long before its expiry a token is near expiry; under half the lifetime.",
+        "The least time before its expiry in which a token is near expiry, so that a request renews"
+        " it; under half the lifetime.",
         of=(RenewalSettings, "buffer"),
     )
     policy: Literal["grid", "plain", "jitter"] = setting(
         Choice(("grid", "plain", "jitter")),
-        "When a successor expires: at the next point of a grid with a phase of its session (no"
-        " storm), a whole lifetime from now, or that less a random part.",
+        "When a session renews: at the points of a grid with a phase of its own (no storm), one"
+        " buffer before the end of a whole lifetime, or earlier by a random part.",
         default="grid",
     )
     jitter_width: float = number(
@@ -172,6 +172,12 @@ class SessionsTable:
         "The most sessions of one subject; one more ends the oldest.",
         of=(SessionSettings, "most_sessions"),
     )
+    most_forgotten: int = number(
+        "How many rotations of a session the store may have lost, as in a failover: a refresh"
+        " token that is ahead of the store by so many is taken over. Until its newest token is"
+        " presented, that many spent ones work once more; 0 ends the session instead.",
+        of=(SessionSettings, "most_forgotten"),
+    )
     revoke_session: bool = setting(
         Boolean(),
         "Whether POST /revoke with an access token ends its whole session; otherwise only that"
@@ -182,41 +188,6 @@ class SessionsTable:
     def settings(self) -> SessionSettings:
         """Return the settings of `Sessions`."""
         return SessionSettings(**arguments_for(SessionSettings, self))
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StoreTable:
-    """The store of sessions with refresh tokens; there are none without url or url_env."""
-
-    url: str | None = setting(
-        String("a store's URL"),
-        "memory:, sqlite:PATH, valkey://HOST:PORT/0 or postgresql://USER@HOST/DATABASE.",
-        is_hidden=True,
-        example="sqlite:sessions.db",
-    )
-    url_env: str | None = setting(
-        VARIABLE,
-        "The environment variable that holds the URL instead, for a URL with a password.",
-        is_hidden=True,
-        example="SHOP_STORE_URL",
-    )
-    secrets_file: str | None = setting(
-        PATH,
-        "A key set of HMAC secrets for refresh tokens, kept apart from the signing keys;"
-        " `linqi keygen --alg HS256 --out refresh.json` makes one.",
-        example="refresh.json",
-    )
-    secrets_env: str | None = setting(
-        VARIABLE,
-        "The environment variable that holds the secret instead, as a JWKS or as text.",
-        is_hidden=True,
-        example="SHOP_REFRESH_SECRET",
-    )
-    stale_after_seconds: float = number(
-        "If the store is unreachable for this long, revocations are unknown and on_revocation_error"
-        " decides; inf accepts tokens all the same.",
-        of=(Revocations, "stale_after"),
-    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from linqi.config.faults import Fault, Faults, InvalidConfig
-from linqi.config.schema import ISSUERS, TABLES, Config, every_setting
+from linqi.config.schema import ISSUERS, MOST_ISSUERS, TABLES, Config, every_setting
 from linqi.config.setting import Setting, settings_of
 from linqi.config.value_types import display_value
 from linqi.config.verification_tables import IssuerTable
@@ -21,7 +21,6 @@ __all__ = ["PREFIX", "load", "read", "read_text", "variable_of"]
 
 PREFIX: Final = "LINQI_"
 _MOST_BYTES: Final = 1_048_576
-_MOST_ISSUERS: Final = 100
 _SECRET: Final = re.compile(r"secret|passw|private|pem|token|credential|^k$|^d$|^jwks?$", re.I)
 _PLAIN: Final = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 
@@ -180,8 +179,8 @@ class _Reading:
             expected = "expected an array of tables: [[issuers]] on a line of its own for each"
             self.faults.add("wrong-value", ISSUERS, "", expected, seen=display_value(entries))
             return ()
-        if len(entries) > _MOST_ISSUERS:
-            expected = f"expected at most {_MOST_ISSUERS}"
+        if len(entries) > MOST_ISSUERS:
+            expected = f"expected at most {MOST_ISSUERS}"
             self.faults.add("wrong-value", ISSUERS, "", expected, seen=display_value(entries))
             return ()
         known = settings_of(IssuerTable)

@@ -14,9 +14,10 @@ from linqi.config.lifetime_tables import (
     RenewalTable,
     SessionsTable,
     SigningTable,
-    StoreTable,
 )
 from linqi.config.setting import Setting, settings_of
+from linqi.config.store_table import StoreTable
+from linqi.config.storm_table import StormTable
 from linqi.config.verification_tables import (
     CacheTable,
     IssuerTable,
@@ -26,7 +27,7 @@ from linqi.config.verification_tables import (
     VerifyTable,
 )
 
-__all__ = ["ISSUERS", "TABLES", "Config", "every_setting"]
+__all__ = ["ISSUERS", "MOST_ISSUERS", "SCHEMA_FILE", "TABLES", "Config", "every_setting"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,6 +53,7 @@ class Config:
     jwks: JwksTable = JwksTable()
     jwks_limits: JwksLimitsTable = JwksLimitsTable()
     client: ClientTable = ClientTable()
+    storm: StormTable = StormTable()
     issuers: tuple[IssuerTable, ...] = ()
     source: str = "linqi.toml"
     """The path of the file, for messages."""
@@ -78,6 +80,9 @@ class Config:
 
 
 ISSUERS: Final = "issuers"
+MOST_ISSUERS: Final = 100
+SCHEMA_FILE: Final = "linqi.schema.json"
+"""The JSON Schema, as the first line of a new ``linqi.toml`` names it for editors."""
 TABLES: Final[Mapping[str, type]] = {
     declared.name: type(declared.default)
     for declared in fields(Config)

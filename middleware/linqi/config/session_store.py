@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
+from linqi._notes import KeepsNotes
 from linqi.config import key_material
 from linqi.config.faults import Faults
 from linqi.config.schema import Config
 from linqi.errors import InvalidKey
-from linqi.jose.key import Key
+from linqi.events import Hook
 from linqi.jose.keys import KeySet
+from linqi.jwks.key_file import KeyFile
+from linqi.jwks.store_share import StoreShare
 from linqi.sessions.attempts import AttemptStore
 from linqi.sessions.store import SessionStore
-from linqi.stores.store_url import open_attempts, open_store
+from linqi.stores.store_url import open_attempts, open_store, option_faults, sqlite_path
 
-__all__ = ["attempts_of", "refresh_secrets", "store_of"]
+__all__ = ["attempts_of", "key_set_share", "refresh_secrets", "store_of"]
 
 
-def store_of(config: Config, faults: Faults, environ: Mapping[str, str]) -> SessionStore | None:
+def store_of(
+    config: Config, faults: Faults, environ: Mapping[str, str], clock: Callable[[], float]
+) -> SessionStore | None:
     """Return the store, not connected yet; None without one, or with faults added to `faults`."""
     table = config.store
     if not config.has_store:
@@ -27,10 +32,21 @@ def store_of(config: Config, faults: Faults, environ: Mapping[str, str]) -> Sess
     if table.url and table.url_env:
         faults.add("contradiction", "store", "url_env", "url is set too; remove one of the two")
         return None
+    if table.listen_url and table.listen_url_env:
+        text = "listen_url is set too; remove one of the two"
+        faults.add("contradiction", "store", "listen_url_env", text)
+        return None
+    options = table.options()
+    with faults.at("store", "listen_url_env"):
+        if table.listen_url_env:
+            options["listen_url"] = key_material.text_of(table.listen_url_env, environ)
     with faults.at("store", "url" if table.url else "url_env"):
-        return open_store(
-            _url(config, table.url or key_material.text_of(str(table.url_env), environ))
-        )
+        url = _url(config, table.url or key_material.text_of(str(table.url_env), environ))
+        for name, text in option_faults(url, options).items():
+            key = "listen_url_env" if name == "listen_url" and table.listen_url_env else name
+            faults.add("contradiction", "store", key, text)
+            del options[name]
+        return open_store(url, clock=clock, **options)
     return None
 
 
@@ -49,22 +65,33 @@ def attempts_of(config: Config, faults: Faults, environ: Mapping[str, str]) -> A
 
 def _url(config: Config, url: str) -> str:
     """Return `url`; a relative SQLite path starts at the folder of the configuration."""
-    scheme, _, path = url.partition(":")
-    return f"sqlite:{config.folder / path}" if scheme == "sqlite" and path else url
+    if not url.startswith("sqlite:") or url == "sqlite:":
+        return url
+    return f"sqlite:{config.folder / sqlite_path(url)}"
 
 
-def refresh_secrets(config: Config, faults: Faults, environ: Mapping[str, str]) -> Sequence[Key]:
-    """Return the secrets, the newest last; empty if there are faults, added to `faults`."""
+def refresh_secrets(
+    config: Config, faults: Faults, environ: Mapping[str, str], hooks: Sequence[Hook]
+) -> KeyFile | KeySet | None:
+    """Return the secrets, the newest last; None without a store, or with faults added to `faults`.
+
+    A JWKS file is followed by the returned `KeyFile`.
+    """
     table = config.store
     if not config.has_store:
-        return ()
+        return None
     if table.secrets_file and table.secrets_env:
         text = "secrets_file is set too; remove one of the two"
         faults.add("contradiction", "store", "secrets_env", text)
     elif table.secrets_file:
         with faults.at("store", "secrets_file", f'"{table.secrets_file}"'):
-            found = key_material.keys_of_file(config.folder / table.secrets_file)
-            return _secrets(found if isinstance(found, KeySet) else found.keys)
+            return _secrets(
+                key_material.keys_of_file(
+                    config.folder / table.secrets_file,
+                    check_seconds=config.keys.check_seconds,
+                    hooks=hooks,
+                )
+            )
     elif table.secrets_env:
         with faults.at("store", "secrets_env"):
             return _secrets(
@@ -76,10 +103,27 @@ def refresh_secrets(config: Config, faults: Faults, environ: Mapping[str, str]) 
             "secrets_file",
             "refresh tokens need a secret: name a file here, or a variable in secrets_env",
         )
-    return ()
+    return None
 
 
-def _secrets(keys: KeySet) -> Sequence[Key]:
+def key_set_share(
+    config: Config, faults: Faults, store: SessionStore | None, secrets: KeyFile | KeySet | None
+) -> StoreShare | None:
+    """Return how key sets of outside issuers are shared through `store`; None if they are not."""
+    if not config.jwks.share_in_store:
+        return None
+    if config.jwks.share_folder:
+        text = "share_folder is set too; remove one of the two"
+        faults.add("contradiction", "jwks", "share_in_store", text)
+    elif not config.has_store:
+        faults.missing("store", "url", "share_in_store of [jwks] needs a store: set url or url_env")
+    elif isinstance(store, KeepsNotes) and secrets is not None:
+        return StoreShare(store.notes(), secrets if isinstance(secrets, KeySet) else secrets.keys)
+    return None
+
+
+def _secrets(found: KeyFile | KeySet) -> KeyFile | KeySet:
+    keys = found if isinstance(found, KeySet) else found.keys
     if any(key.kty != "oct" for key in keys.keys):
         raise InvalidKey("a key is not an HMAC secret; make one with `linqi keygen --alg HS256`")
-    return keys.keys
+    return found

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from typing import Any, Final
 
 from linqi.config.reader import variable_of
-from linqi.config.schema import ISSUERS, TABLES
+from linqi.config.schema import ISSUERS, SCHEMA_FILE, TABLES
 from linqi.config.setting import Setting, settings_of
 from linqi.config.value_types import Choice, Number, StringList
 from linqi.config.verification_tables import IssuerTable
@@ -48,10 +48,12 @@ def toml_of(value: Any) -> str:
 
 
 def _lines() -> Iterator[str]:
+    yield f"#:schema ./{SCHEMA_FILE}"
     example = variable_of("renewal", "buffer_seconds")
     yield from _comment(
         "The settings of linqi; `linqi check` finds faults and unsafe settings. An environment"
         f" variable overrides a key: {example}=120. Relative paths start at this file's folder."
+        f" Editors complete its keys by {SCHEMA_FILE}, which `linqi schema` prints."
     )
     for name, table in TABLES.items():
         yield ""

@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 from linqi._ranges import Range
 
 __all__ = [
+    "LONGEST_STRING",
     "Boolean",
     "Choice",
     "Number",
@@ -25,7 +26,7 @@ __all__ = [
 
 _WHOLE: Final = re.compile(r"[+-]?[0-9]{1,18}")
 _NUMBER: Final = re.compile(r"[+-]?(?:[0-9]{1,18}(?:\.[0-9]{1,18})?(?:[eE][+-]?[0-9]{1,2})?|inf)")
-_LONGEST_TEXT: Final = 4096
+LONGEST_STRING: Final = 4096
 _LONGEST_SHOWN: Final = 60
 _WIDEST_INTEGER: Final = 64
 
@@ -119,7 +120,7 @@ class String:
         """Return whether `value` is such a string."""
         return (
             isinstance(value, str)
-            and 0 < len(value) <= _LONGEST_TEXT
+            and 0 < len(value) <= LONGEST_STRING
             and value.isprintable()
             and (not self.pattern or re.fullmatch(self.pattern, value) is not None)
         )

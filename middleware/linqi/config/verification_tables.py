@@ -17,6 +17,7 @@ from linqi.jwks.freshness import RefreshSettings
 from linqi.jwks.http import RemoteLimits
 from linqi.jwks.key_file import KeyFile
 from linqi.jwks.remote import RemoteKeys
+from linqi.sessions.key_announcer import KeyAnnouncer
 
 __all__ = [
     "CacheTable",
@@ -101,6 +102,10 @@ class KeysTable:
     check_seconds: float = number(
         "How often the file is checked for changes.",
         of=(KeyFile, "check_seconds"),
+    )
+    announce_seconds: float = number(
+        "How often a worker announces its key ids in the store; they last four times as long.",
+        of=(KeyAnnouncer, "beat_seconds"),
     )
 
 
@@ -189,6 +194,11 @@ class JwksTable:
         "A private folder by which the processes of a machine share fetched keys.",
         of=(RemoteKeys, "share"),
         example="/run/shop/jwks",
+    )
+    share_in_store: bool = setting(
+        Boolean(),
+        "Whether the workers of all machines share fetched keys through the store of [store].",
+        default=False,
     )
 
     def settings(self) -> RefreshSettings:

@@ -7,8 +7,10 @@ import sys
 from typing import Final
 
 from linqi.client.judge import JudgeSettings
+from linqi.client.renewal import TokenRenewal
+from linqi.client.tokens import TokenStorage
 from linqi.errors import SignedOut
-from linqi.login.saved_logins import SavedLogins, base_url
+from linqi.login.saved_logins import SavedLogin, SavedLogins, base_url
 
 __all__ = ["add_options", "run"]
 
@@ -31,20 +33,24 @@ def run(arguments: argparse.Namespace) -> int:
         Unavailable: The token must be renewed and the server is unavailable.
 
     """
-    from linqi.client.httpx2 import RefreshingAuth
-
     logins = SavedLogins()
     url = base_url(arguments.url, is_plain_allowed=True)
     login = logins.find(url)
     if login is None:
         print(f"there is no login at {url}; run: linqi login {url}", file=sys.stderr)
         return 1
-    auth = RefreshingAuth(
-        login.beside("refresh"), storage=logins.storage(login), settings=_SETTINGS
-    )
+    storage = logins.storage(login)
     try:
-        print(auth.token())
+        held = TokenRenewal(storage=storage, settings=_SETTINGS)
+        print(held.fresh_token() or _renewed_token(login, storage))
     except SignedOut as error:
         print(f"refused: {error}; run: linqi login {url}", file=sys.stderr)
         return 1
     return 0
+
+
+def _renewed_token(login: SavedLogin, storage: TokenStorage) -> str:
+    """Return the access token after a renewal, which alone needs an HTTP client."""
+    from linqi.client.httpx2 import RefreshingAuth
+
+    return RefreshingAuth(login.beside("refresh"), storage=storage, settings=_SETTINGS).token()

@@ -1,0 +1,78 @@
+"""``linqi store init``: creates or updates what a session store needs."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import sys
+
+from linqi.commands.named_store import open_named
+from linqi.sessions.revocation import Revocations
+from linqi.sessions.store import SessionStore, WarnsAtStart
+from linqi.stores.postgres import PostgresStore
+from linqi.stores.schema_state import HasSchema
+
+__all__ = ["add_options", "run"]
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Declare the options."""
+    parser.add_argument(
+        "--check",
+        action="store_true",
+        help="change nothing: print what is to be done, and return 1 if there is anything",
+    )
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Create or update the store and return 0; with --check 1 if that is needed.
+
+    Raises:
+        ConfigurationError: The store has tables of a later release; nothing was changed.
+
+    """
+    store = open_named(arguments.url, arguments.prefix, may_be_new=True)
+    return asyncio.run(_initialize(store, is_check=arguments.check))
+
+
+async def _initialize(store: SessionStore, *, is_check: bool) -> int:
+    if not isinstance(store, HasSchema):
+        await _try(store)  # Valkey has no tables; it is checked whether it is usable
+        print("the store is ready")
+        return 0
+    state = await store.schema_state()
+    for step in state.steps:
+        print(f"to do: {step}", flush=True)
+    if not state.steps:
+        print(f"nothing to do: the store has schema {state.version}")
+    if is_check:
+        return int(bool(state.steps))
+    if isinstance(store, PostgresStore):
+        if not state.steps:
+            return 0  # also for the role of the workers, which may not create anything
+        await store.initialize(lambda step: print(f"now: {step}", flush=True))
+    else:
+        await _try(store)
+    if state.steps:
+        state = await store.schema_state()
+        print(f"done: the store has schema {state.version}")
+    return 0
+
+
+async def _try(store: SessionStore) -> None:
+    await store.start()
+    fault = await _fault_of_feed(store)
+    await store.close()
+    if fault:
+        print(f"warning: workers will answer 503: {fault}", file=sys.stderr)
+    if isinstance(store, WarnsAtStart):
+        for text in store.warnings:
+            print(f"warning: {text}", file=sys.stderr)
+
+
+async def _fault_of_feed(store: SessionStore) -> str:
+    """Return why revocations cannot be read, or an empty string."""
+    revocations = Revocations(store)
+    await revocations.start()
+    await revocations.close()
+    return revocations.state().last_error

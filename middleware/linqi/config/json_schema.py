@@ -1,0 +1,110 @@
+"""The JSON Schema of ``linqi.toml``, for editors that complete and check the file."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+from linqi.config.schema import ISSUERS, MOST_ISSUERS, TABLES
+from linqi.config.setting import Setting, settings_of
+from linqi.config.template import expectation
+from linqi.config.value_types import (
+    LONGEST_STRING,
+    Boolean,
+    Choice,
+    Number,
+    RequiredClaims,
+    String,
+    StringList,
+    ValueType,
+)
+from linqi.config.verification_tables import IssuerTable
+
+__all__ = ["json_schema", "schema_text"]
+
+
+def json_schema() -> dict[str, Any]:
+    """Return the schema, of draft 7, which editors of TOML read.
+
+    It allows every file that `linqi.config.read` accepts. What depends on several settings, on
+    other files or on the characters of a text, only ``linqi check`` finds.
+    """
+    tables = {name: _table(table) for name, table in TABLES.items()}
+    issuers = {"type": "array", "description": _first_line(IssuerTable), "maxItems": MOST_ISSUERS}
+    return {
+        "$schema": "http://json-schema.org/draft-07/schema#",
+        "title": "linqi.toml",
+        "description": "The settings of linqi.",
+        "type": "object",
+        "additionalProperties": False,
+        "properties": {**tables, ISSUERS: {**issuers, "items": _table(IssuerTable)}},
+    }
+
+
+def schema_text() -> str:
+    """Return the schema as the text of a file."""
+    return json.dumps(json_schema(), indent=2) + "\n"
+
+
+def _table(table: type[Any]) -> dict[str, Any]:
+    return {
+        "type": "object",
+        "description": _first_line(table),
+        "additionalProperties": False,
+        "properties": {name: _key(setting) for name, setting in settings_of(table).items()},
+    }
+
+
+def _key(setting: Setting) -> dict[str, Any]:
+    described: dict[str, Any] = {
+        "description": f"{setting.meaning} {expectation(setting)}".strip(),
+        **_FORMS[type(setting.value_type)](setting.value_type),
+    }
+    if setting.default is not None and setting.default != math.inf:  # JSON has no infinity
+        described["default"] = setting.default
+    if setting.example is not None:
+        described["examples"] = [setting.example]
+    return described
+
+
+def _first_line(table: type[Any]) -> str:
+    return (table.__doc__ or "").partition("\n")[0]
+
+
+def _number(kind: Number) -> dict[str, Any]:
+    span = kind.range
+    least = "exclusiveMinimum" if span.is_above else "minimum"
+    found: dict[str, Any] = {"type": "integer" if span.is_whole else "number", least: span.least}
+    return found if span.most == math.inf else {**found, "maximum": span.most}
+
+
+def _choice(kind: Choice) -> dict[str, Any]:
+    return {"enum": list(kind.values)}
+
+
+def _string(kind: String) -> dict[str, Any]:
+    found: dict[str, Any] = {"type": "string", "minLength": 1, "maxLength": LONGEST_STRING}
+    return {**found, "pattern": f"^(?:{kind.pattern})$"} if kind.pattern else found
+
+
+def _strings(kind: StringList) -> dict[str, Any]:
+    item = {"enum": list(kind.choices)} if kind.choices else _string(String(pattern=kind.pattern))
+    return {"type": "array", "items": item, "uniqueItems": True, "minItems": kind.least}
+
+
+def _required_claims(_: RequiredClaims) -> dict[str, Any]:
+    allowed = [_string(String()), _strings(StringList(least=1))]
+    table = {"type": "object", "additionalProperties": {"anyOf": allowed}}
+    return {"anyOf": [_strings(StringList()), table]}
+
+
+_FORMS: Final[Mapping[type[ValueType], Callable[[Any], dict[str, Any]]]] = {
+    Boolean: lambda _: {"type": "boolean"},
+    Choice: _choice,
+    Number: _number,
+    RequiredClaims: _required_claims,
+    String: _string,
+    StringList: _strings,
+}
