@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -14,6 +16,7 @@ from linqi import ConfigurationError
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from linqi_storm.run.pacing import PacedStorm
     from linqi_storm.schema.config import StormConfig
     from linqi_storm.schema.results import StormRun
 
@@ -29,24 +32,33 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("scenario", nargs="?", default="storm-sliding", help=scenario)
     parser.add_argument("result", nargs="?", type=Path, help="result file, after report")
     parser.add_argument("--list", action="store_true", help="list the scenarios")
+    figures = "list the figures that --require can limit"
+    parser.add_argument("--figures", action="store_true", help=figures)
     _add_target(parser.add_argument_group("service under test (default: an embedded application)"))
     _add_load(parser.add_argument_group("load (defaults: those of the scenario)"))
+    _add_required(parser.add_argument_group("requirements, in the exit code"))
     _add_output(parser.add_argument_group("result"))
 
 
 def _add_target(target: argparse._ArgumentGroup) -> None:
     add = target.add_argument
     add("--app", default="", help="module:app, your own ASGI application")
-    add("--config", type=Path, help="the linqi.toml of --app")
+    add("--config", type=Path, help="the linqi.toml of --app; its [storm] require holds for any")
     add("--url", default="", help="a running deployment")
     add("--i-own-this-host", action="store_true", help="allow a --url beyond this machine")
-    add("--path", default="", help="path of the page that clients request; default /me")
+    path = "path of the page that clients request; default /me, or those of --workload"
+    add("--path", default="", help=path)
     add("--key", type=Path, help="JWKS file with the signing key of --url")
     add("--issuer", default="", help="iss of the tokens for --url")
     add("--audience", default="", help="aud of the tokens for --url")
+    scope = "scope of the tokens that the storm signs; repeat for several"
+    add("--scope", action="append", default=[], help=scope)
     add("--login", default="", help='instead of --key: {"url": ..., "body": {...}, ...}')
     add("--workers", type=int, default=2, help="server processes, 1 to 64; default 2")
-    add("--store", choices=("sqlite", "valkey", "postgresql"), default="sqlite")
+    store = "default: sqlite, or valkey where the scenario needs a network"
+    add("--store", choices=("sqlite", "valkey", "postgresql"), help=store)
+    command = "lets a replica of your own store take over, for failover"
+    add("--failover-command", default="", metavar="COMMAND", help=command)
     policy = "grid, plain or 'jitter .25'; default: that of --config, else grid"
     add("--policy", default="", help=policy)
     add("--alg", default="RS256", help="signature algorithm; default RS256")
@@ -61,16 +73,32 @@ def _add_load(load: argparse._ArgumentGroup) -> None:
     add("--seconds", type=float, help="duration of the load, not compressed")
     add("--lifetime-seconds", type=float, help="of access tokens, before compression")
     add("--buffer-seconds", type=float, help="renewal buffer, before compression")
-    add("--gap-seconds", type=float, help="mean pause between pages, before compression")
-    gaps = "distribution of the pauses: exponential, reading or measured:FILE"
+    add(
+        "--gap-seconds",
+        type=float,
+        help="mean pause between pages, before compression; for measured pauses, to rescale them",
+    )
+    gaps = "distribution of the pauses: exponential, reading, measured:FILE, or log:FILE for"
+    gaps += " the pages, pauses and visits of an access log"
     add("--gaps", metavar="LAW", help=gaps)
+    workload = "pages, pauses and visits of users as a file, such as linqi tune writes it"
+    add("--workload", type=Path, metavar="FILE.json", help=workload)
     spread = "time within which all sessions sign in, before compression"
     add("--login-spread-seconds", type=float, help=spread)
     add("--compress", type=float, metavar="K", help="divide lifetime, buffer and pauses by K")
     add("--seed", type=int, help="of all random draws")
     setting = "a setting of the scenario, see --list"
     add("--set", action="append", default=[], metavar="NAME=NUMBER", help=setting)
-    add("--processes", type=int, default=1, help="load generator processes, 1 to 64; default 1")
+    processes = "load generator processes, 1 to 64; default: as many as the load needs"
+    add("--processes", type=int, help=processes)
+
+
+def _add_required(required: argparse._ArgumentGroup) -> None:
+    add = required.add_argument
+    limit = "limits on figures, after the scenario: 'storm_factor <= 1.5' 'p99_in_ms <= 200'"
+    add("--require", nargs="+", action="extend", default=[], metavar="LIMIT", help=limit)
+    worse = "an earlier result: no figure may be worse than there, beyond noise"
+    add("--baseline", type=Path, metavar="FILE.json", help=worse)
 
 
 def _add_output(output: argparse._ArgumentGroup) -> None:
@@ -80,7 +108,7 @@ def _add_output(output: argparse._ArgumentGroup) -> None:
     add("-o", "--report", type=Path, metavar="FILE.html", help=report)
     against = "an earlier result to compare with in the report"
     add("--against", type=Path, metavar="OTHER.json", help=against)
-    add("--junit", type=Path, help="invariants as JUnit XML")
+    add("--junit", type=Path, help="invariants and requirements as JUnit XML")
     add("--json", action="store_true", help="print the result on standard output")
 
 
@@ -88,7 +116,7 @@ def run(options: argparse.Namespace) -> int:
     """Run a storm, or show an earlier result after ``report``.
 
     Returns:
-        The exit code: 0 if every invariant held, 1 if not, 3 if the run is void.
+        The exit code: 0 if every invariant and requirement held, 1 if not, 3 if the run is void.
 
     Raises:
         ConfigurationError: If the options are invalid or contradict each other.
@@ -98,30 +126,61 @@ def run(options: argparse.Namespace) -> int:
 
     from linqi_report.processes import ServerDiedError
     from linqi_storm.run.progress import shown_progress
+    from linqi_storm.run.required import read_required
     from linqi_storm.run.runner import StormError, run_storm
+    from linqi_storm.scenarios import find_scenario
     from linqi_storm.schema.result_file import load_run, save_run
 
     console = Console(stderr=options.json)
-    if options.list:
-        _list(console)
+    if options.list or options.figures:
+        (_list if options.list else _list_figures)(console)
         return 0
-    against = _earlier(options.against)
+    against = _earlier(options.against or options.baseline)
+    required = read_required(options.require, file=options.config, baseline=options.baseline)
     if options.scenario == "report":
         if options.result is None:
             raise ConfigurationError(["report needs a result file: linqi storm report FILE"])
-        return _show(console, options, load_run(options.result), options.result, against)
+        result = required.judge(load_run(options.result))
+        return _show(console, options, result, options.result, against)
     if options.result is not None:
         raise ConfigurationError([f"{options.result} is a result file, which only report takes"])
     _require(*_GENERATOR)
     storm = config_of(options)
+    required.check(find_scenario(storm.scenario)(storm.load, storm.options))
+    paced = _paced(console, options, storm)
     try:
         with shown_progress(console, storm.load.duration) as progress:
-            result = run_storm(storm, progress)
+            result = run_storm(paced.storm, progress)
     except (ServerDiedError, StormError) as error:
         print(f"linqi storm: {error}", file=sys.stderr)
         return 1
+    chosen = (*paced.chosen, *paced.warnings)
+    result = replace(result, generator=replace(result.generator, chosen=chosen))
+    result = required.judge(result)
     save_run(result, options.output)
     return _show(console, options, result, options.output, against)
+
+
+def _paced(console: Console, options: argparse.Namespace, storm: StormConfig) -> PacedStorm:
+    """Fit the storm to the machine, and say what was chosen; options that were given stay."""
+    from linqi_storm.clients.calibration import calibrate
+    from linqi_storm.run.pacing import pace_storm
+    from linqi_storm.scenarios import find_scenario
+
+    cores = os.cpu_count() or 1
+    paced = pace_storm(
+        storm,
+        find_scenario(storm.scenario)(storm.load, storm.options),
+        calibrate(),
+        cores=cores if storm.url else cores // 2,  # the servers need the others
+        is_size_fixed=options.sessions is not None or options.baseline is not None,
+        are_processes_fixed=options.processes is not None,
+    )
+    for text in paced.chosen:
+        console.print(text, markup=False, highlight=False, soft_wrap=True)
+    for text in paced.warnings:
+        console.print(f"warning: {text}", style="yellow", markup=False, soft_wrap=True)
+    return paced
 
 
 def _require(*names: str) -> None:
@@ -170,7 +229,9 @@ def config_of(options: argparse.Namespace) -> StormConfig:
     """
     from linqi.config import load as load_config
     from linqi_storm.clients.login_endpoint import read_login
+    from linqi_storm.run.workload_options import workload_of
     from linqi_storm.scenarios import find_scenario
+    from linqi_storm.scenarios.traffic import measured_mean
     from linqi_storm.schema.config import StormConfig
 
     scenario = find_scenario(options.scenario)
@@ -187,6 +248,13 @@ def config_of(options: argparse.Namespace) -> StormConfig:
         return (usual * scenario.load.compression if seconds is None else seconds) / k
 
     usual = scenario.load
+    gap, spread, workload = options.gap_seconds, options.login_spread_seconds, None
+    found = workload_of(options.workload, options.gaps, path=options.path, mean=gap)
+    if found is not None:
+        spread = found.login_spread_seconds if spread is None else spread
+        gap, workload = found.pauses.mean, found.scaled(1 / k)
+    elif gap is None:
+        gap = measured_mean(options.gaps or "")
     load = scenario.resized(
         sessions=options.sessions,
         duration=usual.duration * usual.compression / k
@@ -194,9 +262,10 @@ def config_of(options: argparse.Namespace) -> StormConfig:
         else options.seconds,
         lifetime=real(lifetime, usual.lifetime),
         buffer=real(buffer, usual.buffer),
-        gap=real(options.gap_seconds, usual.gap),
-        login_spread=real(options.login_spread_seconds, usual.login_spread),
-        law=options.gaps,
+        gap=real(gap, usual.gap),
+        login_spread=real(spread, usual.login_spread),
+        law=None if workload else options.gaps,
+        workload=workload,
         compression=k,
         seed=options.seed,
     )
@@ -208,8 +277,9 @@ def config_of(options: argparse.Namespace) -> StormConfig:
         alg=options.alg,
         bits=options.bits,
         workers=options.workers,
-        generators=options.processes,
-        store=options.store,
+        generators=1 if options.processes is None else options.processes,
+        store=options.store or scenario.stores[0],
+        failover_command=options.failover_command,
         budget_per_second=options.budget_per_second,
         app=options.app,
         config=options.config,
@@ -218,6 +288,7 @@ def config_of(options: argparse.Namespace) -> StormConfig:
         key=options.key,
         issuer=options.issuer,
         audience=options.audience,
+        scopes=tuple(options.scope),
         login=read_login(options.login),
         is_own_host=options.i_own_this_host,
         command=("linqi", *_without_secrets(sys.argv[1:])),
@@ -263,4 +334,21 @@ def _list(console: Any) -> None:
     for scenario in SCENARIOS.values():
         settings = ", ".join(f"{name}={value:g}" for name, value in scenario.options.items())
         table.add_row(scenario.name, scenario.summary, settings)
+    console.print(table)
+
+
+def _list_figures(console: Console) -> None:
+    from rich.table import Table
+
+    from linqi_storm.run.invariants import every_invariant
+    from linqi_storm.schema.figures import figures_with
+
+    figures = figures_with(every_invariant())
+    table = Table(title="Figures for --require", title_justify="left")
+    table.add_column("Name", min_width=max(map(len, figures)))
+    for column in ("Unit", "Valid in a void run", "Meaning"):
+        table.add_column(column)
+    for figure in figures.values():
+        is_valid = "yes" if figure.kind == "safety" else "no"
+        table.add_row(figure.name, figure.unit, is_valid, figure.meaning)
     console.print(table)

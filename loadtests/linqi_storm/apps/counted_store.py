@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from linqi import SessionSettings, SessionStore
 from linqi.sessions.record import Revocation, RotationOutcome, SessionRecord
-from linqi.sessions.store import OnRevocations
+from linqi.sessions.store import RevocationReader
 
 __all__ = ["CountedStore"]
 
@@ -17,6 +17,10 @@ class CountedStore:
     def __init__(self, store: SessionStore) -> None:
         self._store = store
         self.calls = 0
+
+    def now(self) -> float:
+        """Return the store's clock."""
+        return self._store.now()
 
     async def start(self) -> None:
         """Start the store."""
@@ -32,11 +36,11 @@ class CountedStore:
         return await self._store.create(record, most_sessions)
 
     async def present(
-        self, session_id: str, counter: int, now: float, settings: SessionSettings
+        self, session_id: str, counter: int, settings: SessionSettings
     ) -> RotationOutcome:
         """Redeem a refresh token."""
         self.calls += 1
-        return await self._store.present(session_id, counter, now, settings)
+        return await self._store.present(session_id, counter, settings)
 
     async def get(self, session_id: str) -> SessionRecord | None:
         """Return a session."""
@@ -80,9 +84,9 @@ class CountedStore:
         self.calls += 1
         await self._store.publish(revocations)
 
-    async def follow(self, since: float, on_revocations: OnRevocations) -> None:
+    async def follow(self, since: float, reader: RevocationReader) -> None:
         """Receive revocations; one long call, which is not counted."""
-        await self._store.follow(since, on_revocations)
+        await self._store.follow(since, reader)
 
     async def purge(self, now: float, most: int) -> int:
         """Delete what has expired."""

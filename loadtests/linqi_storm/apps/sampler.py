@@ -16,7 +16,7 @@ import psutil
 from cachetools import TLRUCache
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from linqi import VerifiedCache
+from linqi import CacheInfo, VerifiedCache
 from linqi.events import (
     Event,
     RefreshTokenReused,
@@ -25,6 +25,7 @@ from linqi.events import (
     TokenRenewed,
 )
 from linqi_storm.apps.counted_store import CountedStore
+from linqi_storm.apps.resource_use import CoreWait, open_files, waited_by_all_threads
 
 __all__ = ["Sampler", "ServerSample", "read_samples"]
 
@@ -63,6 +64,18 @@ class ServerSample:
     cache_hits: int
     cache_misses: int
     store_calls: int
+    blocked_ms: float = 0.0
+    """Time in which the event loop was due to run and something made it wait, other than a core:
+    a call that blocks. Its own work is not included."""
+    starved_ms: float = 0.0
+    """Time in which threads of this worker were ready to run and waited for a core."""
+    stalled_ms: float = 0.0
+    """Longest delay of the event loop that waiting for a core explains."""
+    threads: int = 0
+    files: int = 0
+    """Open descriptors other than sockets."""
+    cached_above_limit: int = 0
+    """Entries, or else bytes, that the cache of verified tokens holds above its limit."""
 
     def joined(self, later: ServerSample) -> ServerSample:
         """Return one sample for this one and a `later` one of the same worker and second."""
@@ -70,13 +83,15 @@ class ServerSample:
             later,
             cpu=max(self.cpu, later.cpu),
             loop_lag_ms=max(self.loop_lag_ms, later.loop_lag_ms),
+            stalled_ms=max(self.stalled_ms, later.stalled_ms),
+            cached_above_limit=max(self.cached_above_limit, later.cached_above_limit),
             **{name: getattr(self, name) + getattr(later, name) for name in _COUNTS},
         )
 
 
 _COUNTS: Final = (
     *("renewals", "signatures", "signed_twice", "failed", "families_killed"),
-    *("cache_hits", "cache_misses", "store_calls"),
+    *("cache_hits", "cache_misses", "store_calls", "blocked_ms", "starved_ms"),
 )
 
 
@@ -93,7 +108,7 @@ class Sampler:
         self._waiting: set[str] = set()
         self._counts: dict[str, int] = {}
         self._totals: tuple[int, int, int] = (0, 0, 0)
-        self._longest_lag = 0.0
+        self._longest_lag = self._longest_stall = self._blocked = self._starved = 0.0
         self._tasks: list[asyncio.Task[None]] = []
 
     def watch(
@@ -167,10 +182,24 @@ class Sampler:
             task.cancel()
 
     async def _probe(self) -> None:
-        while True:
-            due = time.perf_counter() + _PROBE_SECONDS
-            await asyncio.sleep(_PROBE_SECONDS)
-            self._longest_lag = max(self._longest_lag, time.perf_counter() - due)
+        wait = CoreWait()
+        waited, used = wait.seconds(), time.thread_time()
+        try:
+            while True:
+                due = time.perf_counter() + _PROBE_SECONDS
+                await asyncio.sleep(_PROBE_SECONDS)
+                lag = time.perf_counter() - due
+                waited_before, used_before = waited, used
+                waited, used = wait.seconds(), time.thread_time()
+                self._note_lag(lag, waited - waited_before, used - used_before)
+        finally:
+            wait.close()
+
+    def _note_lag(self, lag: float, waited: float, used: float) -> None:
+        """Count one delay of the loop; `waited` for a core and `used` are of the same time."""
+        self._longest_lag = max(self._longest_lag, lag)
+        self._longest_stall = max(self._longest_stall, min(lag, waited))
+        self._blocked += max(0.0, lag - waited - used)
 
     async def _write(self) -> None:
         with self._path.open("ab") as file:
@@ -189,6 +218,9 @@ class Sampler:
     def _append(self, file: BinaryIO, cpu: float) -> None:
         counts, self._counts = self._counts, {}
         lag, self._longest_lag = self._longest_lag, 0.0
+        stalled, self._longest_stall = self._longest_stall, 0.0
+        blocked, self._blocked = self._blocked, 0.0
+        starved_before, self._starved = self._starved, waited_by_all_threads()
         info = None if self._cache is None else self._cache.info()
         totals = (
             0 if info is None else info.hits,
@@ -212,9 +244,19 @@ class Sampler:
             cache_hits=hits,
             cache_misses=misses,
             store_calls=calls,
+            blocked_ms=blocked * 1000,
+            starved_ms=max(0.0, self._starved - starved_before) * 1000,
+            stalled_ms=stalled * 1000,
+            threads=psutil.Process().num_threads(),
+            files=open_files(),
+            cached_above_limit=0 if info is None else _above_limit(info),
         )
         file.write(msgspec.json.encode(sample) + b"\n")
         file.flush()
+
+
+def _above_limit(info: CacheInfo) -> int:
+    return max(0, info.entries - info.max_entries, info.bytes - info.max_bytes)
 
 
 def read_samples(paths: Sequence[Path]) -> list[ServerSample]:

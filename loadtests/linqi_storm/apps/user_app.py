@@ -4,19 +4,24 @@ from __future__ import annotations
 
 import dataclasses
 import importlib
+import inspect
 import os
 import sys
 from typing import Any
 
-from linqi import ConfigurationError, JWTMiddleware
-from linqi.config import Config, load
-from linqi.config.lifetime_tables import StoreTable
+from starlette.types import ASGIApp
+
+from linqi import ConfigurationError
+from linqi.asgi.authentication import Authenticate
+from linqi.config import Components, Config, load, wrap
+from linqi.config.store_table import StoreTable
 from linqi.config.verification_tables import KeysTable
+from linqi_storm.apps.app_wiring import replace_middleware
 from linqi_storm.scenarios.base import Scenario
 from linqi_storm.schema.config import StormConfig
 from linqi_storm.schema.generator_plan import TokenTransport
 
-__all__ = ["config_for_run", "import_app", "transport_of", "user_config"]
+__all__ = ["config_for_run", "import_app", "transport_of", "user_config", "wrap_for_run"]
 
 
 def user_config(storm: StormConfig, scenario: Scenario) -> Config:
@@ -27,7 +32,14 @@ def user_config(storm: StormConfig, scenario: Scenario) -> Config:
 
     """
     if storm.config is None:
-        raise ConfigurationError(["--app needs --config, the path of its linqi.toml"])
+        raise ConfigurationError(
+            [
+                "--app needs --config, the path of a linqi.toml with the issuer, the audience and"
+                " the renewal of the application. linqi init writes one; an application that does"
+                " not load it is given its settings for the run. Or start the application yourself"
+                " and use --url with --key"
+            ]
+        )
     config = load(storm.config)
     faults = []
     if scenario.embedded not in ("sliding", "dual"):
@@ -49,7 +61,7 @@ def transport_of(config: Config | None, path: str) -> TokenTransport:
         return TokenTransport(path=path or "/me")
     prefix = config.paths.sessions_prefix or ""
     return TokenTransport(
-        path=path or "/",
+        path=path or "/me",
         cookie="" if "header" in config.http.accept else config.cookies.access_name,
         successor_header=config.http.successor_header,
         refresh_path=f"{prefix}/refresh",
@@ -59,7 +71,14 @@ def transport_of(config: Config | None, path: str) -> TokenTransport:
 
 
 def config_for_run(
-    config: Config, *, jwks: str, secret: str, store: str, lifetime: float, buffer: float
+    config: Config,
+    *,
+    jwks: str,
+    secret: str,
+    store: str,
+    lifetime: float,
+    buffer: float,
+    whole_seconds: bool,
 ) -> Config:
     """Return `config` with the keys, the store and the compressed times of one run.
 
@@ -73,7 +92,7 @@ def config_for_run(
         lifetime_seconds=lifetime,
         buffer_seconds=buffer,
         hard_margin_seconds=None if margin is None else margin / compression,
-        whole_second_times=config.renewal.whole_second_times and lifetime >= 60,
+        whole_second_times=config.renewal.whole_second_times and whole_seconds,
     )
     kept = config.store
     if config.has_store:
@@ -92,10 +111,10 @@ def config_for_run(
 
 
 def import_app(place: str) -> Any:
-    """Return the application at ``module:app``, without a `JWTMiddleware` around it.
+    """Return the application at ``module:app``, or what the factory at ``module:create_app`` makes.
 
     Raises:
-        ConfigurationError: If it cannot be imported.
+        ConfigurationError: If it cannot be imported, or is no ASGI application.
 
     """
     module, colon, member = place.partition(":")
@@ -104,8 +123,29 @@ def import_app(place: str) -> Any:
     sys.path.insert(0, os.getcwd())
     try:
         found: Any = importlib.import_module(module)
-        for name in member.split("."):
+        for name in member.removesuffix("()").split("."):
             found = getattr(found, name)
     except (ImportError, AttributeError) as error:
         raise ConfigurationError([f"{place} cannot be imported: {error}"]) from error
-    return found.app if isinstance(found, JWTMiddleware) else found
+    if inspect.isfunction(found) and not inspect.signature(found).parameters:
+        found = found()
+    if not callable(found):
+        raise ConfigurationError([f"{place} is {found!r}, expected an ASGI application"])
+    return found
+
+
+def wrap_for_run(
+    app: Any, components: Components, *, authenticate: Authenticate | None = None
+) -> ASGIApp:
+    """Return `app` with the middleware of `components` in place of its own, wherever that is.
+
+    If `app` has no middleware, or it cannot be found, the application is wrapped as a whole; the
+    preflight of the storm refuses an application that verifies with other keys then.
+    """
+
+    def rewrap(inner: Any) -> Any:
+        return wrap(inner, components, authenticate=authenticate)
+
+    found, replaced = replace_middleware(app, rewrap)
+    wrapped: ASGIApp = found if replaced else rewrap(found)
+    return wrapped

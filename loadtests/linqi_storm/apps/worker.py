@@ -44,6 +44,7 @@ def main() -> None:
         ws="none",
         log_level="warning",
         access_log=False,
+        backlog=4_096,  # uvicorn sets that of the listener anew; the default is 2,048
         server_header=False,
         date_header=False,
         proxy_headers=False,

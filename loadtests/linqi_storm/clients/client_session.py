@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from dataclasses import dataclass, field
 from typing import Final, Literal
+
+from linqi_storm.clients.identity import Identity
+from linqi_storm.clients.recent_pairs import RecentPairs
+from linqi_storm.schema.expectations import Expectations
+from linqi_storm.schema.violations import EXPIRED, UNANSWERED_DUE
 
 __all__ = ["ClientSession", "Sent", "Tally", "Verdict"]
 
@@ -12,6 +18,10 @@ Verdict = Literal["ok", "renewed", "refused", "lost"]
 
 _REMEMBERED: Final = 4
 """Renewals that a client remembers, to detect a second successor of one token."""
+_COUNTED: Final = b"counted"
+"""In place of a successor: a violation counts once per token."""
+_EXAMPLES_OF_A_RULE: Final = 3
+_NOTHING_EXPECTED: Final = Expectations()
 
 
 @dataclass(slots=True)
@@ -25,9 +35,6 @@ class Tally:
     forced_out: int = 0
     by_lost_reply: int = 0
     duplicate_successors: int = 0
-    accepted_expired: int = 0
-    accepted_revoked: int = 0
-    accepted_forged: int = 0
     expired_presented: int = 0
     reconnects: int = 0
     silent: int = 0
@@ -37,13 +44,41 @@ class Tally:
     """Quiet requests not sent, because the token held had expired."""
     quiet_renewed: int = 0
     """Quiet requests answered with a successor: a violation."""
+    probe_renewals: int = 0
+    """Distinct successors of tokens that no honest client holds."""
+    thefts: int = 0
+    """Refresh tokens presented by a thief so that the service should notice."""
     renewed_at: Counter[int] = field(default_factory=Counter)
     """Distinct successors by millisecond since the barrier."""
+    asked_at: Counter[int] = field(default_factory=Counter)
+    """The same by the millisecond of the request, which no slow service delays."""
+    violations: Counter[str] = field(default_factory=Counter)
+    """Violations by the name of the rule."""
+    checked: Counter[str] = field(default_factory=Counter)
+    """How often each rule was checked."""
+    overdue_accepts: list[tuple[str, float, float, str]] = field(default_factory=list)
+    """Tokens accepted after a bound: rule, instant, seconds past the bound, description. Whether
+    they are violations depends on what delayed the workers."""
     lags: list[tuple[int, float]] = field(default_factory=list)
     """Session index and lag in seconds."""
     refused_seconds: list[float] = field(default_factory=list)
     examples: list[str] = field(default_factory=list)
     """Descriptions of the first violations."""
+
+    def count_reconnect(self) -> None:
+        """Count a request that was sent once more, on a new connection."""
+        self.reconnects += 1
+
+    def violate(self, rule: str, what: str) -> None:
+        """Count a violation of `rule`, and keep the description of its first ones."""
+        self.violations[rule] += 1
+        if self.violations[rule] <= _EXAMPLES_OF_A_RULE:
+            self.note_violation(f"{rule}: {what}")
+
+    def overdue(self, rule: str, at: float, late: float, what: str) -> None:
+        """Count a token that was accepted `late` seconds past the bound of `rule`."""
+        self.checked[rule] += 1
+        self.overdue_accepts.append((rule, at, late, what))
 
     def note_violation(self, what: str) -> None:
         """Keep the description of a violation; only the first 10 are kept."""
@@ -51,15 +86,24 @@ class Tally:
             self.examples.append(what)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, eq=False)
 class Sent:
-    """A request that was sent, with its token at that instant."""
+    """A request that was sent, with its token at that instant.
+
+    Not frozen: one is made for each request, and `object.__setattr__` for each field takes twice as
+    long as the request's place in the heap.
+    """
 
     token: bytes
     expires_at: float
     at: float
     is_due: bool
     """Whether the token was due for renewal, so that the response should carry a successor."""
+    due_at: float = float("inf")
+    identity: Identity | None = None
+    """Of the session at that instant: another login has another one."""
+    logins: int = 0
+    """`ClientSession.logins` at that instant."""
 
 
 class ClientSession:
@@ -67,22 +111,34 @@ class ClientSession:
 
     Args:
         index: The number of the session.
-        buffer: Seconds before expiry at which the token is due for renewal.
+        buffer: Seconds before expiry at which a token is due for renewal at the latest.
+        expected: What is known of the service.
+
+    Attributes:
+        renew_at: When the token held is due for renewal.
+        identity: What its tokens must say of it; None if that is not checked.
+        logins: How often its client signed in: a response to a request of an earlier login says
+            nothing of the tokens held.
 
     """
 
     __slots__ = (
         "_asked",
         "_dropped",
+        "_expected",
+        "_first_asked",
         "_is_lag_noted",
         "_lost",
         "_successors",
         "buffer",
         "expires_at",
+        "identity",
         "index",
         "last_accepted",
+        "logins",
         "refresh_expires_at",
         "refresh_token",
+        "renew_at",
         "retries",
         "retry_at",
         "revoked_at",
@@ -90,11 +146,15 @@ class ClientSession:
         "token",
     )
 
-    def __init__(self, index: int, buffer: float) -> None:
+    def __init__(
+        self, index: int, buffer: float, expected: Expectations = _NOTHING_EXPECTED
+    ) -> None:
         self.index = index
         self.buffer = buffer
+        self._expected = expected
+        self.identity: Identity | None = None
         self.token = b""
-        self.expires_at = float("-inf")
+        self.expires_at = self.renew_at = float("-inf")
         self.refresh_token = ""
         self.refresh_expires_at = float("inf")
         self.sequence = -1
@@ -102,15 +162,11 @@ class ClientSession:
         self.last_accepted: float | None = None
         self.retry_at = float("-inf")
         self.retries = 0
-        self._successors: dict[bytes, bytes | None] = {}
-        self._asked = self._dropped = 0
+        self._successors = RecentPairs(_REMEMBERED)
+        self._asked = self._dropped = self.logins = 0
+        self._first_asked: dict[str, float] | None = None
         self._is_lag_noted = False
         self._lost = b""
-
-    @property
-    def renew_at(self) -> float:
-        """The instant at which the token held is due for renewal."""
-        return self.expires_at - self.buffer
 
     @property
     def is_silent(self) -> bool:
@@ -124,15 +180,19 @@ class ClientSession:
         refresh_token: str = "",
         sequence: int = 0,
         refresh_expires_at: float = float("inf"),
+        due_at: float | None = None,
     ) -> None:
-        """Replace all tokens by those of a new login."""
+        """Replace all tokens by those of a new login; without `due_at` only expiry decides."""
         self._successors.clear()
+        self._first_asked = None
+        self.logins += 1
         self.refresh_token, self.sequence = refresh_token, sequence
         self.refresh_expires_at = refresh_expires_at
-        self._hold(token, expires_at)
+        self._hold(token, expires_at, due_at)
 
-    def _hold(self, token: bytes, expires_at: float) -> None:
+    def _hold(self, token: bytes, expires_at: float, due_at: float | None) -> None:
         self.token, self.expires_at = token, expires_at
+        self.renew_at = expires_at - self.buffer if due_at is None else due_at
         self._asked = self._dropped = 0
         self._is_lag_noted = False
 
@@ -145,7 +205,10 @@ class ClientSession:
 
     def send(self, now: float) -> Sent:
         """Return a record of a request sent at `now` with the token held."""
-        return Sent(self.token, self.expires_at, now, self.renew_at <= now < self.expires_at)
+        is_due = self.renew_at <= now < self.expires_at
+        return Sent(
+            self.token, self.expires_at, now, is_due, self.renew_at, self.identity, self.logins
+        )
 
     def answered(
         self,
@@ -155,24 +218,31 @@ class ClientSession:
         successor_expires_at: float,
         now: float,
         tally: Tally,
+        *,
+        successor_due_at: float | None = None,
     ) -> Verdict:
         """Process a response; return ``lost`` if the client has to sign in again."""
+        is_over = sent.at >= sent.expires_at + self._expected.leeway + self._expected.clock_error
+        tally.checked[EXPIRED] += is_over
         if status == 401:
             return self._refused(sent, now, tally)
         if not 200 <= status < 300:
             return "refused"
-        if sent.at >= sent.expires_at:
-            tally.accepted_expired += 1
-            tally.note_violation(
-                f"a token was accepted {sent.at - sent.expires_at:.3f} s after expiry"
-            )
+        if is_over:
+            tally.violate(EXPIRED, f"accepted {sent.at - sent.expires_at:.3f} s after expiry")
+        if sent.is_due and sent.at > sent.due_at + self._expected.clock_error:
+            tally.checked[UNANSWERED_DUE] += 1
+            tally.violations[UNANSWERED_DUE] += successor is None
         if successor is None:
             self._asked += sent.is_due and sent.token == self.token
             return "ok"
-        self._succeed(sent.token, successor, now, tally)
+        agreed_until = sent.due_at + self._expected.period - self._expected.clock_error
+        self._succeed(
+            sent.token, successor, now, tally, asked_at=sent.at, agreed_until=agreed_until
+        )
         # A late response does not overwrite a newer token.
         if successor_expires_at > self.expires_at:
-            self._hold(successor, successor_expires_at)
+            self._hold(successor, successor_expires_at, successor_due_at)
         return "renewed"
 
     def polled(
@@ -195,6 +265,18 @@ class ClientSession:
         """Record that the scenario discarded the response."""
         self._dropped += sent.is_due and sent.token == self.token
 
+    def first_asked(self, presented: str, now: float) -> float:
+        """Return when the client first presented a refresh token; it does so at `now`.
+
+        Within the grace all presentations bring the tokens that the first one made.
+        """
+        if self._first_asked is None:
+            self._first_asked = {}
+        asked = self._first_asked
+        if len(asked) >= _REMEMBERED and presented not in asked:
+            del asked[next(iter(asked))]
+        return asked.setdefault(presented, now)
+
     def refreshed(
         self,
         presented: str,
@@ -205,24 +287,37 @@ class ClientSession:
         sequence: int,
         now: float,
         tally: Tally,
+        *,
+        asked_at: float | None = None,
     ) -> None:
         """Process a pair of tokens; the pair with the highest sequence is kept."""
-        self._succeed(presented.encode(), refresh_token.encode(), now, tally)
+        grace, first = self._expected.grace, (self._first_asked or {}).get(presented)
+        agreed_until = first + grace if grace and first is not None else math.inf
+        self._succeed(
+            presented.encode(),
+            refresh_token.encode(),
+            now,
+            tally,
+            asked_at=asked_at,
+            agreed_until=agreed_until,
+        )
         self.retries = 0
         if sequence > self.sequence:
             self.sequence = sequence
             self.refresh_token, self.refresh_expires_at = refresh_token, refresh_expires_at
-            self._hold(token, expires_at)
+            self._hold(token, expires_at, None)
 
     def fetched(self, token: bytes, expires_at: float, now: float, tally: Tally) -> None:
         """Process a token fetched from an outside issuer."""
         self._succeed(self.token, token, now, tally)
-        self._hold(token, expires_at)
+        self._hold(token, expires_at, None)
 
     def refresh_refused(self, presented: str, now: float, reason: str, tally: Tally) -> Verdict:
         """Process a refused refresh token; return ``lost`` if it is the one held."""
-        if presented != self.refresh_token or self.revoked_at is not None:
+        is_counted = presented.encode() == self._lost  # by another tab, which signs in
+        if presented != self.refresh_token or self.revoked_at is not None or is_counted:
             return "refused"
+        self._lost = presented.encode()
         tally.cycles += 1
         if now >= self.refresh_expires_at:
             tally.lapsed += 1
@@ -231,17 +326,25 @@ class ClientSession:
             tally.note_violation(f"session {self.index} could not refresh at {now:.3f} s: {reason}")
         return "lost"
 
-    def _succeed(self, presented: bytes, successor: bytes, now: float, tally: Tally) -> None:
-        known = self._successors.get(presented, b"")
-        if known == b"":
-            if len(self._successors) >= _REMEMBERED:
-                del self._successors[next(iter(self._successors))]
-            self._successors[presented] = successor
+    def _succeed(
+        self,
+        presented: bytes,
+        successor: bytes,
+        now: float,
+        tally: Tally,
+        *,
+        asked_at: float | None = None,
+        agreed_until: float = math.inf,
+    ) -> None:
+        known = self._successors.get(presented)
+        if known is None:
+            self._successors.put(presented, successor)
             tally.renewals += 1
             tally.cycles += 1
             tally.renewed_at[int(now * 1000)] += 1
-        elif known is not None and known != successor:
-            self._successors[presented] = None  # a violation counts once per token
+            tally.asked_at[int((now if asked_at is None else asked_at) * 1000)] += 1
+        elif known not in (hash(successor), hash(_COUNTED)) and now < agreed_until:
+            self._successors.put(presented, _COUNTED)
             tally.duplicate_successors += 1
             tally.note_violation(
                 f"session {self.index} got two successors of one token at {now:.3f} s"

@@ -2,39 +2,48 @@
 
 from __future__ import annotations
 
+import gc
 import random
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Final
 
 import gevent
 from gevent.event import Event
 
+from linqi_storm.clients.client_renewals import ClientRenewals
 from linqi_storm.clients.client_session import ClientSession, Sent
 from linqi_storm.clients.due_times import DueTimes
+from linqi_storm.clients.exchange import Exchange
+from linqi_storm.clients.generator_watch import watch_generator
 from linqi_storm.clients.hostile_load import HostileLoad
-from linqi_storm.clients.http_connections import ConnectionPool, NoResponseError, WireResponse
+from linqi_storm.clients.http_connections import ConnectionPool
 from linqi_storm.clients.http_requests import RequestBuilder
+from linqi_storm.clients.inspector import Inspector
 from linqi_storm.clients.load_counts import LoadRecorder
-from linqi_storm.clients.login_endpoint import read_credential, refusal_of
-from linqi_storm.clients.outcomes import outcome_of
-from linqi_storm.clients.sign_in import SignIn
-from linqi_storm.clients.unverified_claims import expiry_of
+from linqi_storm.clients.probe_requests import ProbeRequests
+from linqi_storm.clients.prober import Prober
+from linqi_storm.clients.request_statistics import Reporter, RequestStatistics
+from linqi_storm.clients.sign_in import ReportedSignIn, SignIn
+from linqi_storm.clients.sign_outs import SignOuts
 from linqi_storm.clients.wall_clock import WallClock
+from linqi_storm.clients.wire_responses import WireResponse
 from linqi_storm.scenarios.base import Scenario
 from linqi_storm.scenarios.forged_tokens import Forger
+from linqi_storm.scenarios.workload_traffic import OpenedPage
 from linqi_storm.schema.generator_plan import Credential, GeneratorPlan
+from linqi_storm.schema.probes import Probe
 
-__all__ = ["Driver", "Reporter"]
+__all__ = ["Driver"]
 
-Reporter = Callable[[str, str, float, int, Exception | None], None]
-"""Receives every request: method, name, milliseconds since it was due, bytes, exception."""
-
-_SOONEST_RETRY, _LATEST_RETRY = 0.25, 5.0
-_WATCH_SECONDS, _WATCH_EVERY = 3.0, 0.02
-_ACCEPTED_AFTER_REVOKE: Final = 1.0
-"""Documented bound in seconds: until then other workers may accept a revoked session."""
+_NO_PAGE: Final = OpenedPage(())
+_COLLECT_AFTER: Final = (5_000, 1_000_000, 1_000_000)
+_LONGEST_WAIT: Final = 0.004
+"""Seconds after which responses that are read in one piece wait for what is due to be sent."""
+_TICK: Final = 0.001
+"""Seconds between two looks at what is due: what is due together costs one wake-up. The event
+loop's own timers are no finer, and the delay is part of every latency."""
 
 
 @dataclass(slots=True, eq=False)
@@ -42,6 +51,8 @@ class _Tab:
     """One browser tab of a session, with at most one refresh in progress."""
 
     session: ClientSession
+    page: OpenedPage = _NO_PAGE
+    """The page that is due."""
     refreshing: Event | None = None
     is_over: bool = False
 
@@ -57,7 +68,7 @@ class Driver:
         forger: Makes the tokens of hostile requests.
         share: This generator's share of the hostile load, 0 to 1.
         seed: For all draws.
-        report: Receives every honest request.
+        report: Receives every request, for Locust's statistics.
 
     """
 
@@ -75,47 +86,86 @@ class Driver:
     ) -> None:
         self._plan = plan
         self._scenario = scenario
-        self._sign_in = sign_in
         self._recorder = recorder
         self._tally = recorder.tally
         self._share = share
-        self._report = report
+        statistics = RequestStatistics(report)
         self._now = WallClock(plan.begins_at)
         self._rng = random.Random(seed)  # noqa: S311 - not for a secret
-        self._requests = RequestBuilder(plan.url, plan.transport)
+        self._requests = RequestBuilder(plan.url, plan.transport, plan.load.workload)
         self._pool = ConnectionPool(
-            plan.url, timeout=plan.timeout, seed=seed, on_reconnect=self._count_reconnect
+            plan.url, timeout=plan.timeout, seed=seed, on_reconnect=self._tally.count_reconnect
         )
         self._hostile_pool = ConnectionPool(plan.url, timeout=plan.timeout, seed=seed)
+        self._inspector = Inspector(plan, self._tally)
+        self._exchange = Exchange(
+            self._pool,
+            self._requests,
+            recorder,
+            scenario,
+            statistics=statistics,
+            rng=self._rng,
+            now=self._now,
+            between=self._send_between,
+        )
+        self._renewals = ClientRenewals(
+            plan,
+            self._exchange,
+            self._requests,
+            ReportedSignIn(sign_in, statistics, self._now),
+            self._inspector,
+            self._tally,
+            rng=self._rng,
+            now=self._now,
+        )
+        self._prober = self._make_prober()
+        self._sign_outs = SignOuts(
+            self._exchange,
+            self._hostile_pool,
+            self._requests,
+            self._tally,
+            path=plan.transport.logout_path,
+            bound=plan.expected.revocation_bound,
+            now=self._now,
+        )
         self._hostile_load = HostileLoad(
             forger,
             self._hostile_pool,
             self._requests,
             recorder,
+            self._inspector,
             rng=self._rng,
             now=self._now,
-            spawn=self._spawn,
+            statistics=statistics,
         )
         self._tabs: DueTimes[_Tab] = DueTimes(self._next_gap)
         every = scenario.polls_every()
         self._polls_every = float("inf") if every is None else every
         self._polls: DueTimes[_Tab] = DueTimes(lambda _: self._polls_every)
         self._sessions: list[ClientSession] = []
-        self._in_flight = 0
+        self._probes: list[Probe] = []
+        self._question = self._requests.question
         self._running: set[gevent.Greenlet] = set()
+        self._sent_at = float("inf")
+        """When what is due was last sent; infinite while that must not be done, or is being."""
+
+    def _make_prober(self) -> Prober:
+        requests = ProbeRequests(
+            self._pool,
+            self._requests,
+            self._inspector,
+            self._tally,
+            now=self._now,
+            ends=self._plan.load.duration,
+        )
+        return Prober(self._plan, requests, self._inspector, self._tally, spawn=self._spawn)
 
     def add_clients(self, first_index: int, credentials: Sequence[Credential]) -> None:
         """Add clients, numbered from `first_index`, with their tokens at the barrier."""
         for index, held in enumerate(credentials, first_index):
-            session = ClientSession(index, self._plan.load.buffer)
+            session = ClientSession(index, self._plan.load.buffer, self._plan.expected)
             zero = self._plan.begins_at
-            session.begin(
-                held.token.encode(),
-                held.expires_at - zero,
-                held.refresh_token,
-                held.sequence,
-                held.refresh_expires_at - zero if held.refresh_token else float("inf"),
-            )
+            self._renewals.begin(session, held)
             self._sessions.append(session)
             for _ in range(self._scenario.tabs):
                 due = max(self._scenario.first_due(index, self._rng), held.begins_at - zero)
@@ -124,31 +174,44 @@ class Driver:
                 if self._polls_every < float("inf"):
                     self._polls.add(tab, due + self._rng.random() * self._polls_every)
 
+    def settle(self) -> None:
+        """Keep the clients out of garbage collection, and keep each collection short.
+
+        A request leaves no cycle behind. With Python's own thresholds each session's next due time,
+        a tuple made since, would be walked again and again: 8 % of the CPU time, and 40 to 80 ms at
+        once. So only young objects are walked, 1 ms for 5,000 of them.
+        """
+        gc.collect()
+        gc.freeze()
+        gc.set_threshold(*_COLLECT_AFTER)
+
+    def add_probes(self, probes: Sequence[Probe]) -> None:
+        """Add tokens to present beside the clients."""
+        self._probes.extend(probes)
+
     def drive(self) -> None:
         """Run for the plan's duration, and until every response has arrived or timed out."""
         ends = self._plan.load.duration
         self._pool.warm(max(1, int(self._scenario.connections * self._share)))
         rate = self._scenario.hostile_per_second * self._share
         beside = [
-            gevent.spawn(self._watch_self),
+            gevent.spawn(
+                watch_generator, self._recorder, self._now, lambda: self._exchange.in_flight
+            ),
             gevent.spawn(self._hostile_load.run, self._sessions, rate, ends),
+            gevent.spawn(self._prober.run, self._probes),
+            gevent.spawn(self._prober.ask_without_token),
         ]
         for session in self._sessions:
             leaves = self._scenario.signs_out_at(session.index)
             if leaves is not None:
-                self._spawn(self._revoke, session, leaves)
+                self._spawn(self._sign_outs.run, session, leaves)
         while (soonest := min(self._tabs.next_due, self._polls.next_due)) < ends:
-            wait = soonest - self._now()
-            if wait > 0:
-                gevent.sleep(wait)
-            for due, tab in self._polls.pop(min(self._now(), ends)):
-                self._spawn(self._poll, tab, due)
-            for due, tab in self._tabs.pop(min(self._now(), ends)):
-                parallel = self._scenario.parallel(self._rng)
-                self._recorder.parallel[parallel] += 1
-                self._spawn(self._visit, tab, due, parallel)
+            gevent.sleep(max(_TICK, soonest - self._now()))
+            self._send_due()
+        self._sent_at = float("inf")
         gevent.sleep(max(0.0, ends - self._now()))
-        gevent.joinall(list(self._running), timeout=2 * self._plan.timeout)
+        self._await_responses()
         gevent.killall(beside)
         for session in self._sessions:
             if session.is_silent and session.renew_at < ends and session.revoked_at is None:
@@ -156,245 +219,174 @@ class Driver:
         self._pool.close()
         self._hostile_pool.close()
 
+    def _send_due(self) -> None:
+        """Send what is due now."""
+        now = min(self._now(), self._plan.load.duration)
+        self._sent_at = float("inf")
+        for due, tab in self._polls.pop(now):
+            self._poll(tab, due)
+        for due, tab in self._tabs.pop(now):
+            self._recorder.parallel[tab.page.size] += 1
+            self._visit(tab, due, tab.page)
+        self._sent_at = now
+
+    def _send_between(self, now: float) -> None:
+        """Send what is due before more responses are read.
+
+        The event loop reads what has arrived in one piece: after a server stood still, thousands of
+        responses, which take 100 ms.
+        """
+        if now - self._sent_at > _LONGEST_WAIT:
+            self._send_due()
+
+    def _await_responses(self) -> None:
+        latest = self._now() + 2 * self._plan.timeout
+        while (self._exchange.in_flight or self._running) and self._now() < latest:
+            gevent.sleep(10 * _TICK)
+
     def _spawn(self, work: Callable[..., None], *arguments: Any) -> None:
         made = gevent.spawn(work, *arguments)
         self._running.add(made)
         made.rawlink(self._running.discard)
 
     def _next_gap(self, tab: _Tab) -> float:
-        gap = self._scenario.gap(tab.session.index, self._rng)
+        # Called when a page is due: the pause after it may depend on the page.
+        tab.page = self._scenario.open_page(self._rng)
+        gap = self._scenario.pause_after(tab.page, tab.session.index, self._rng)
         self._recorder.record_gap(gap)
         return gap
 
-    def _visit(self, tab: _Tab, due: float, parallel: int) -> None:
+    def _visit(self, tab: _Tab, due: float, page: OpenedPage) -> None:
         """Open one page: renew first if the client does that, then send all its requests."""
         session, mode = tab.session, self._plan.mode
         if tab.is_over or session.revoked_at is not None:
             return
         now = self._now()
-        self._recorder.record_lag(max(0.0, now - due))
+        self._recorder.record_lag(due, max(0.0, now - due))
+        for number in page.public:
+            self._ask_publicly(session, due, number)
+        if not page.requests:
+            return
         session.visit(now, self._tally)
         if mode != "sliding" and now >= session.renew_at:
-            self._renew_first(tab, due)
-            if self._now() >= session.expires_at:
-                return  # the run has ended, or the session
-        for _ in range(parallel - 1):
-            self._spawn(self._page, tab, due)
-        self._page(tab, due)
+            self._spawn(self._renew_and_open, tab, due, page)
+        else:
+            self._open(tab, due, page)
 
-    def _page(self, tab: _Tab, due: float) -> None:
+    def _renew_and_open(self, tab: _Tab, due: float, page: OpenedPage) -> None:
+        self._renew_first(tab, due)
+        if self._now() < tab.session.expires_at:  # else the run has ended, or the session
+            self._open(tab, due, page)
+
+    def _open(self, tab: _Tab, due: float, page: OpenedPage) -> None:
+        for number in page.requests:
+            self._ask(tab, due, number)
+
+    def _ask_publicly(self, session: ClientSession, due: float, number: int) -> None:
+        """Send a request without a token: its response says nothing of the session."""
+        kind, request = self._requests.kinds[number], self._requests.page(b"", number)
+        self._exchange.send(kind, request, due, lambda _: None, session=session)
+
+    def _ask(self, tab: _Tab, due: float, number: int) -> None:
         session = tab.session
         sent = session.send(self._now())
-        response = self._ask(
-            "GET", self._requests.page(sent.token), due, sent=sent, session=session
+        self._exchange.send(
+            self._requests.kinds[number],
+            self._requests.page(sent.token, number),
+            due,
+            partial(self._answered, tab, sent),
+            sent=sent,
+            session=session,
         )
+
+    def _answered(self, tab: _Tab, sent: Sent, response: WireResponse | None) -> None:
+        """Check the response to the request of a page, and keep its successor."""
         if response is None:
             return
-        successor = self._requests.successor(response) if self._plan.mode == "sliding" else None
-        expires_at = 0.0
+        session, now = tab.session, self._now()
+        self._inspect(sent, response)
+        if sent.logins != session.logins:
+            return  # its client has signed in since: the tokens are of another session
+        is_carrier = self._plan.mode == "sliding" and 200 <= response.status < 300
+        successor = self._requests.successor(response) if is_carrier else None
+        expires_at, due_at = session.expires_at, session.renew_at
+        is_new = successor is not None and successor != session.token
         if successor is not None:
-            expires_at = expiry_of(successor) - self._plan.begins_at
+            self._inspector.renewed(session, response, due_at=sent.due_at, now=now)
+            if is_new:
+                # A client that waited a whole period may get a successor of the period before.
+                is_prompt = sent.at < sent.due_at + self._plan.load.period
+                expires_at, due_at = self._inspector.received(
+                    session, successor, sent_at=sent.at if is_prompt else None, now=now
+                )
         verdict = session.answered(
-            sent, response.status, successor, expires_at, self._now(), self._tally
+            sent,
+            response.status,
+            successor,
+            expires_at,
+            now,
+            self._tally,
+            successor_due_at=due_at,
         )
         if verdict == "lost":
-            self._login(session)
+            self._spawn(self._renewals.login, session)
+        elif is_new and session.token == successor:
+            self._prober.superseded(sent.token, sent.expires_at)
+            if self._question is not None and now < self._plan.load.duration:
+                self._ask(tab, now, self._question)  # who am I now?
+
+    def _inspect(self, sent: Sent, response: WireResponse) -> None:
+        """Check the response to the request of a page."""
+        if 200 <= response.status < 300:
+            self._inspector.answered(sent.identity, response)
+        else:
+            self._inspector.refused(response)
 
     def _poll(self, tab: _Tab, due: float) -> None:
         """Send a quiet request unless the token held has expired, as the clients of linqi do."""
         session, now = tab.session, self._now()
         if tab.is_over or session.revoked_at is not None:
             return
-        self._recorder.record_lag(max(0.0, now - due))
+        self._recorder.record_lag(due, max(0.0, now - due))
         if now >= session.expires_at:
             self._tally.quiet_unsent += 1
             return
         sent = session.send(now)
-        response = self._ask(
-            "GET", self._requests.poll(sent.token), due, session=session, success="quiet"
+        kind = ("QUIET", self._requests.pages[0].path)
+        request = self._requests.poll(sent.token)
+        self._exchange.send(
+            kind,
+            request,
+            due,
+            partial(self._poll_answered, session, sent),
+            session=session,
+            success="quiet",
         )
+
+    def _poll_answered(
+        self, session: ClientSession, sent: Sent, response: WireResponse | None
+    ) -> None:
         if response is None:
+            return
+        self._inspect(sent, response)
+        if sent.logins != session.logins:
             return
         brought = self._requests.successor(response)
         if session.polled(sent, response.status, brought, self._now(), self._tally) == "lost":
-            self._login(session)
-
-    def _ask(
-        self,
-        method: str,
-        request: bytes,
-        due: float,
-        *,
-        sent: Sent | None = None,
-        session: ClientSession,
-        success: str = "ok",
-    ) -> WireResponse | None:
-        """Send a request and record the outcome; return None if no response reached the client."""
-        began = self._now()
-        self._in_flight += 1
-        fault: Exception | None = None
-        response: WireResponse | None = None
-        try:
-            response = self._pool.exchange(request)
-        except TimeoutError as error:
-            fault, outcome = error, "timeout"
-        except NoResponseError as error:
-            fault, outcome = error, "broken"
-        ended = self._now()
-        if response is not None:
-            outcome = outcome_of(response.status, success)
-            if outcome == "ok" and self._requests.successor(response) is not None:
-                outcome = "renewed"
-            if self._scenario.loses_reply(self._rng):
-                outcome, response = "dropped", None
-                if sent is not None:
-                    session.dropped(sent)
-        self._recorder.record(due, outcome, ended - began, ended - due)
-        self._recorder.note(int(due), in_flight=self._in_flight)
-        self._in_flight -= 1
-        size = 0 if response is None else len(response.body)
-        self._report(method, success, (ended - due) * 1000, size, fault)
-        return response
+            self._spawn(self._renewals.login, session)
 
     def _renew_first(self, tab: _Tab, due: float) -> None:
         """Renew on behalf of the client; all requests of one tab wait for the same renewal."""
         if tab.refreshing is not None:
             tab.refreshing.wait()
             return
+        session = tab.session
+        replaced, expired_at = session.token, session.expires_at
         tab.refreshing = Event()
         try:
-            while not self._renew_once(tab.session, due):
-                now = self._now()
-                wait = tab.session.retry_at - now
-                is_live = now < tab.session.expires_at
-                if is_live or now + wait > self._plan.load.duration + self._plan.timeout:
-                    return  # the token held is still valid, or the run ends first
-                gevent.sleep(max(0.0, wait))
-                due = self._now()
+            self._renewals.renew(session, due)
         finally:
             tab.refreshing.set()
             tab.refreshing = None
-
-    def _renew_once(self, session: ClientSession, due: float) -> bool:
-        """Try to renew once; return False if another try after ``retry_at`` may succeed."""
-        if self._plan.mode == "outside":
-            return self._fetch(session)
-        presented = session.refresh_token
-        response = self._ask(
-            "POST", self._requests.refresh(presented), due, session=session, success="refreshed"
-        )
-        now = self._now()
-        received = self._pair_in(response, presented, session.sequence + 1)
-        if received is not None:
-            session.refreshed(
-                presented,
-                received.token.encode(),
-                received.expires_at - self._plan.begins_at,
-                received.refresh_token,
-                received.refresh_expires_at,
-                received.sequence,
-                now,
-                self._tally,
-            )
-            return True
-        if response is not None and response.status in (400, 401):
-            reason = refusal_of(response)
-            if session.refresh_refused(presented, now, reason, self._tally) == "lost":
-                self._login(session)
-            return True
-        # Full jitter, after the time that the server demands.
-        session.retries += 1
-        least = 0.0 if response is None else float(response.headers.get(b"retry-after", b"0"))
-        longest = min(_LATEST_RETRY, _SOONEST_RETRY * 2 ** min(session.retries, 8))
-        session.retry_at = now + least + self._rng.random() * longest
-        return False
-
-    def _pair_in(
-        self, response: WireResponse | None, presented: str, sequence: int
-    ) -> Credential | None:
-        """Return the tokens in the response to a refresh; None if it has none."""
-        if response is None or response.status != 200:
-            return None
-        try:
-            return read_credential(
-                response.body,
-                self._now(),
-                "access_token",
-                sequence=sequence,
-                refresh_token=presented,
-            )
-        except ValueError as error:
-            self._tally.note_violation(f"a refresh was answered 200 without a token: {error}")
-            return None
-
-    def _fetch(self, session: ClientSession) -> bool:
-        try:
-            received = self._sign_in.sign_in()
-        except (NoResponseError, TimeoutError):
-            session.retry_at = self._now() + self._rng.random() * _SOONEST_RETRY * 2
-            return False
-        zero = self._plan.begins_at
-        session.fetched(
-            received.token.encode(), received.expires_at - zero, self._now(), self._tally
-        )
-        return True
-
-    def _login(self, session: ClientSession) -> None:
-        """Sign in again after a session was lost; retry until the run ends."""
-        while self._now() < self._plan.load.duration:
-            try:
-                received = self._sign_in.sign_in()
-            except (NoResponseError, TimeoutError):
-                gevent.sleep(self._rng.random())
-                continue
-            zero = self._plan.begins_at
-            until = received.refresh_expires_at - zero if received.refresh_token else float("inf")
-            session.begin(
-                received.token.encode(),
-                received.expires_at - zero,
-                received.refresh_token,
-                received.sequence,
-                until,
-            )
-            self._tally.logins += 1
-            return
-
-    def _revoke(self, session: ClientSession, leaves: float) -> None:
-        """Sign a session out, then measure how long its access token is still accepted."""
-        gevent.sleep(max(0.0, leaves - self._now()))
-        request = self._requests.logout(session.refresh_token)
-        session.revoked_at = self._now()  # from now on a refusal is expected
-        response = self._ask("POST", request, leaves, session=session, success="ok")
-        if response is None or not 200 <= response.status < 300:
-            session.revoked_at = None
-            return
-        since = self._now()
-        request, last = self._requests.page(session.token), since
-        while (now := self._now()) < min(since + _WATCH_SECONDS, session.expires_at):
-            try:
-                status = self._hostile_pool.exchange(request).status
-            except (NoResponseError, TimeoutError):
-                status = 0
-            if 200 <= status < 300:
-                last = now
-                if now - since > _ACCEPTED_AFTER_REVOKE:
-                    self._tally.accepted_revoked += 1
-                    self._tally.note_violation(
-                        f"a token was accepted {now - since:.3f} s after its session was revoked"
-                    )
-            gevent.sleep(_WATCH_EVERY)
-        self._tally.refused_seconds.append(last - since)
-
-    def _watch_self(self) -> None:
-        """Record the CPU time of this process every second."""
-        before, at = time.process_time(), self._now()
-        while True:
-            gevent.sleep(1 - self._now() % 1)
-            used, now = time.process_time(), self._now()
-            self._recorder.note(
-                int(at), in_flight=self._in_flight, cpu=(used - before) / max(now - at, 1e-3)
-            )
-            before, at = used, now
-
-    def _count_reconnect(self) -> None:
-        self._tally.reconnects += 1
+        if session.token != replaced:
+            self._prober.superseded(replaced, expired_at)

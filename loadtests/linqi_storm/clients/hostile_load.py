@@ -4,17 +4,26 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Final
 
 import gevent
 
 from linqi_storm.clients.client_session import ClientSession
-from linqi_storm.clients.http_connections import ConnectionPool, NoResponseError
+from linqi_storm.clients.http_connections import ConnectionPool
 from linqi_storm.clients.http_requests import RequestBuilder
+from linqi_storm.clients.inspector import Inspector
 from linqi_storm.clients.load_counts import LoadRecorder
 from linqi_storm.clients.outcomes import outcome_of
+from linqi_storm.clients.request_statistics import RequestStatistics
+from linqi_storm.clients.wire_responses import WireResponse
 from linqi_storm.scenarios.forged_tokens import Forger
+from linqi_storm.schema.violations import FORGED
 
 __all__ = ["HostileLoad"]
+
+_MALFORMED: Final = (400, 413, 414, 431)
+"""Statuses for what is no token, or is too long for a header."""
 
 
 class HostileLoad:
@@ -25,9 +34,10 @@ class HostileLoad:
         pool: Connections of its own, so that honest requests do not wait for these.
         requests: Builds the requests.
         recorder: Counts the outcomes, and tokens that were accepted.
+        inspector: Checks the refusals.
         rng: Draws the pauses and the tokens.
         now: Returns the seconds since the barrier.
-        spawn: Runs a function with its arguments in a greenlet.
+        statistics: Receives the requests.
 
     """
 
@@ -37,18 +47,20 @@ class HostileLoad:
         pool: ConnectionPool,
         requests: RequestBuilder,
         recorder: LoadRecorder,
+        inspector: Inspector,
         *,
         rng: random.Random,
         now: Callable[[], float],
-        spawn: Callable[..., None],
+        statistics: RequestStatistics,
     ) -> None:
         self._forger = forger
         self._pool = pool
         self._requests = requests
         self._recorder = recorder
+        self._inspector = inspector
         self._rng = rng
         self._now = now
-        self._spawn = spawn
+        self._statistics = statistics
 
     def run(self, sessions: Sequence[ClientSession], rate: float, duration: float) -> None:
         """Send `rate` requests per second for `duration` seconds, forged from `sessions`."""
@@ -59,19 +71,25 @@ class HostileLoad:
                 return
             gevent.sleep(max(0.0, due - self._now()))
             live = self._rng.choice(sessions).token if sessions else b""
-            self._spawn(self._send, due, self._forger.forge(self._rng, live))
+            self._send(due, self._forger.forge(self._rng, live))
 
     def _send(self, due: float, token: bytes) -> None:
+        self._pool.send(self._requests.page(token), partial(self._answered, due, token))
+
+    def _answered(
+        self, due: float, token: bytes, response: WireResponse | None, fault: Exception | None
+    ) -> None:
         status = 0
-        try:
-            status = self._pool.exchange(self._requests.page(token)).status
+        if response is None:
+            outcome = "timeout" if isinstance(fault, TimeoutError) else "broken"
+        else:
+            status = response.status
             outcome = outcome_of(status, "ok")
-        except TimeoutError:
-            outcome = "timeout"
-        except NoResponseError:
-            outcome = "broken"
+            if not 200 <= status < 300:
+                self._inspector.refused(response)
         self._recorder.record_hostile(due, outcome)
-        if 200 <= status < 300:
-            tally = self._recorder.tally
-            tally.accepted_forged += 1
-            tally.note_violation(f"a token that must be refused was accepted at {due:.3f} s")
+        path = self._requests.kinds[0][1]
+        self._statistics.count_hostile(path, self._now() - due, status)
+        if response is not None:
+            tolerated = () if token.count(b".") == 2 else _MALFORMED
+            self._inspector.worthless(FORGED, response, f"at {due:.3f} s", tolerated=tolerated)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, field, fields
-from typing import Any, Final
+from dataclasses import dataclass, field, fields
+from typing import Any, Final, TypeAlias
 
 from hdrh.histogram import HdrHistogram
 
@@ -22,6 +22,11 @@ __all__ = [
 ]
 
 _LONGEST_US: Final = 120_000_000
+_RENEWING: Final = frozenset({"renewed", "refreshed"})
+_MOST_KEPT: Final = 200
+_EVERY_OTHER: Final = 8
+"""Of the requests that renew nothing, one in eight is kept for the comparison."""
+_LEAST_KEPT: Final = 20
 _DIGITS: Final = 3
 
 
@@ -72,6 +77,19 @@ def sparse(histogram: HdrHistogram, unit: float) -> Histogram:
     )
 
 
+Counts: TypeAlias = defaultdict[int, int]
+"""How often each integer was seen. A generator has no time to fill histograms, nor to count a whole
+second at once: 10 ms for 10,000 requests, which would make the next ones late."""
+
+Flat: TypeAlias = tuple[list[int], list[int]]
+"""The integers, and how often each was seen. A pair for each would be an object for the garbage
+collection: 10 ms a second."""
+
+
+def _no_counts() -> Counts:
+    return defaultdict(int)
+
+
 @dataclass(slots=True)
 class SecondSums:
     """Counts of the requests planned for one second."""
@@ -80,8 +98,13 @@ class SecondSums:
     hostile: Counter[str] = field(default_factory=Counter)
     in_flight: int = 0
     cpu: float = 0.0
-    service: HdrHistogram = field(default_factory=new_histogram)
-    intended: HdrHistogram = field(default_factory=new_histogram)
+    service_us: Counts = field(default_factory=_no_counts)
+    intended_us: Counts = field(default_factory=_no_counts)
+    lag_us: Counts = field(default_factory=_no_counts)
+    renewed_us: list[int] = field(default_factory=list)
+    """Service latencies of requests that renewed, at most 200, in microseconds."""
+    other_us: list[int] = field(default_factory=list)
+    """The same of other successful requests: a sample."""
 
 
 class LoadRecorder:
@@ -93,32 +116,52 @@ class LoadRecorder:
     def __init__(self, number: int = 0) -> None:
         self.tally = Tally()
         self._number = number
+        self._others = 0
         self._clear()
 
     def _clear(self) -> None:
         self.seconds: defaultdict[int, SecondSums] = defaultdict(SecondSums)
-        self.lag = new_histogram()
-        self.gaps = new_histogram()
+        self.gaps_ms = _no_counts()
         self.parallel: Counter[int] = Counter()
 
-    def record(self, intended: float, outcome: str, service_s: float, intended_s: float) -> None:
-        """Record one honest request, planned for `intended`, with both latencies in seconds."""
+    def record(
+        self,
+        intended: float,
+        outcome: str,
+        service_s: float,
+        intended_s: float,
+        *,
+        in_flight: int = 0,
+    ) -> None:
+        """Record one honest request, planned for `intended`, with both latencies in seconds.
+
+        `in_flight` is the number of requests that had no response just before this one had.
+        """
         sums = self.seconds[int(intended)]
         sums.outcomes[outcome] += 1
-        sums.service.record_value(max(1, int(service_s * 1e6)))
-        sums.intended.record_value(max(1, int(intended_s * 1e6)))
+        service_us = int(service_s * 1e6)
+        sums.service_us[service_us] += 1
+        sums.intended_us[int(intended_s * 1e6)] += 1
+        if in_flight > sums.in_flight:
+            sums.in_flight = in_flight
+        if outcome == "ok":
+            self._others += 1
+            if not self._others % _EVERY_OTHER or len(sums.other_us) < _LEAST_KEPT:
+                sums.other_us.append(service_us)
+        elif outcome in _RENEWING and len(sums.renewed_us) < _MOST_KEPT:
+            sums.renewed_us.append(service_us)
 
     def record_hostile(self, intended: float, outcome: str) -> None:
         """Record one hostile request: its planned instant and its outcome."""
         self.seconds[int(intended)].hostile[outcome] += 1
 
-    def record_lag(self, seconds: float) -> None:
-        """Record how late a request was sent."""
-        self.lag.record_value(max(1, int(seconds * 1e6)))
+    def record_lag(self, intended: float, seconds: float) -> None:
+        """Record how late a request was sent that was planned for `intended`."""
+        self.seconds[int(intended)].lag_us[int(seconds * 1e6)] += 1
 
     def record_gap(self, seconds: float) -> None:
         """Record the pause between two pages, in seconds."""
-        self.gaps.record_value(max(1, int(min(seconds, 1e5) * 1000)))
+        self.gaps_ms[int(min(seconds, 1e5) * 1000)] += 1
 
     def note(self, second: int, *, in_flight: int, cpu: float | None = None) -> None:
         """Record the state of the generator in a second; the highest values are kept."""
@@ -129,8 +172,7 @@ class LoadRecorder:
 
     def delta(self) -> dict[str, Any]:
         """Return all counts since the last call as plain values, and reset them."""
-        tally = asdict(self.tally)
-        tally["renewed_at"] = list(self.tally.renewed_at.items())
+        tally = {item.name: _plain(getattr(self.tally, item.name)) for item in fields(Tally)}
         news = {
             "generator": self._number,
             "seconds": [
@@ -140,21 +182,44 @@ class LoadRecorder:
                     "hostile": dict(sums.hostile),
                     "in_flight": sums.in_flight,
                     "cpu": sums.cpu,
-                    "service": sums.service.encode().decode("ascii"),
-                    "intended": sums.intended.encode().decode("ascii"),
+                    "service": _flat(sums.service_us),
+                    "intended": _flat(sums.intended_us),
+                    "lag": _flat(sums.lag_us),
+                    "renewed_us": sums.renewed_us,
+                    "other_us": sums.other_us,
                 }
                 for second, sums in self.seconds.items()
             ],
-            "lag": self.lag.encode().decode("ascii"),
-            "gaps": self.gaps.encode().decode("ascii"),
+            "gaps": _flat(self.gaps_ms),
             "parallel": list(self.parallel.items()),
             "tally": tally,
         }
         self._clear()
-        for name, value in asdict(Tally()).items():
-            setattr(self.tally, name, value)  # in place: the driver holds a reference
-        self.tally.renewed_at = Counter()
+        fresh = Tally()
+        for item in fields(Tally):  # in place: the driver holds a reference
+            setattr(self.tally, item.name, getattr(fresh, item.name))
         return news
+
+
+def _flat(counts: Counts) -> Flat:
+    return [*counts], [*counts.values()]
+
+
+def _add(histogram: HdrHistogram, counted: Flat) -> None:
+    for value, count in zip(*counted, strict=True):
+        histogram.record_value(max(1, value), count)
+
+
+def _encoded(counted: Flat) -> str:
+    """Return a histogram in a hundredth of the memory of the counts."""
+    histogram = new_histogram()
+    _add(histogram, counted)
+    return histogram.encode().decode("ascii")  # type: ignore[no-any-return]
+
+
+def _plain(value: Any) -> Any:
+    """Return a value as JSON can hold it: the keys of a counter may be numbers."""
+    return list(value.items()) if isinstance(value, Counter) else value
 
 
 @dataclass(slots=True)
@@ -167,6 +232,9 @@ class _SecondTotals:
     cpu: float = 0.0
     service: list[str] = field(default_factory=list)
     intended: list[str] = field(default_factory=list)
+    lag: list[str] = field(default_factory=list)
+    renewed_us: list[int] = field(default_factory=list)
+    other_us: list[int] = field(default_factory=list)
 
 
 class LoadTotals:
@@ -188,12 +256,15 @@ class LoadTotals:
             kept.hostile.update(row["hostile"])
             kept.in_flight = max(kept.in_flight, row["in_flight"])
             kept.cpu = max(kept.cpu, row["cpu"])
-            kept.service.append(row["service"])
-            kept.intended.append(row["intended"])
+            kept.service.append(_encoded(row["service"]))
+            kept.intended.append(_encoded(row["intended"]))
+            kept.lag.append(_encoded(row["lag"]))
+            self.lag.decode_and_add(kept.lag[-1])
+            kept.renewed_us += row["renewed_us"]
+            kept.other_us += row["other_us"]
             reported = self._latest.get(news["generator"], -1)
             self._latest[news["generator"]] = max(reported, row["second"])
-        self.lag.decode_and_add(news["lag"])
-        self.gaps.decode_and_add(news["gaps"])
+        _add(self.gaps, news["gaps"])
         self.parallel.update(dict(news["parallel"]))
         _add_tally(self.tally, news["tally"])
 
@@ -221,15 +292,22 @@ class LoadTotals:
                 intended.decode_and_add(encoded)
         return service, intended
 
+    def lags(self, seconds: Iterable[int]) -> HdrHistogram:
+        """Return how late the requests planned for `seconds` were sent."""
+        lags = new_histogram()
+        for second in seconds:
+            for encoded in self._seconds[second].lag:
+                lags.decode_and_add(encoded)
+        return lags
+
 
 def _add_tally(tally: Tally, news: Mapping[str, Any]) -> None:
     for item in fields(Tally):
         value = news[item.name]
-        if item.name == "renewed_at":
-            tally.renewed_at.update(dict(value))
+        kept = getattr(tally, item.name)
+        if isinstance(kept, Counter):
+            kept.update(dict(value))
         elif isinstance(value, list):
-            getattr(tally, item.name).extend(
-                tuple(one) if isinstance(one, list) else one for one in value
-            )
+            kept.extend(tuple(one) if isinstance(one, list) else one for one in value)
         else:
-            setattr(tally, item.name, getattr(tally, item.name) + value)
+            setattr(tally, item.name, kept + value)

@@ -14,7 +14,7 @@ from linqi_storm.clients.unverified_claims import expiry_of
 from linqi_storm.schema.generator_plan import Credential, StormLogin
 
 if TYPE_CHECKING:
-    from linqi_storm.clients.http_connections import WireResponse
+    from linqi_storm.clients.wire_responses import WireResponse
 
 __all__ = ["login_content", "read_credential", "read_login", "refusal_of"]
 

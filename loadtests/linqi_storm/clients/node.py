@@ -18,12 +18,14 @@ from locust.env import Environment
 from locust.exception import StopUser
 from locust.runners import MasterRunner, WorkerRunner
 
+from linqi_report.process_memory import return_freed_memory
 from linqi_storm.clients.driver import Driver
 from linqi_storm.clients.load_counts import LoadRecorder
+from linqi_storm.clients.locust_statistics import LocustStatistics
 from linqi_storm.clients.sign_in import sign_in_of
 from linqi_storm.scenarios import find_scenario
 from linqi_storm.scenarios.forged_tokens import Forger
-from linqi_storm.schema.generator_plan import Credential, GeneratorPlan, StormClients
+from linqi_storm.schema.generator_plan import GeneratorPlan, StormClients
 
 __all__ = ["Node", "StormUser"]
 
@@ -46,6 +48,7 @@ class Node:
         self._environment = environment
         self._sink = sink
         self._recorder = LoadRecorder()
+        self._statistics = LocustStatistics(environment)
         self._ready = Event()
         self._driver: Driver | None = None
         self._is_driven = False
@@ -67,19 +70,22 @@ class Node:
         self._done_by.clear()
         self.is_done.clear()
         if not isinstance(runner, MasterRunner):
-            self._prepare(plan, clients.begins_at, 0, clients.credentials, clients.refused, 1, 0)
+            self._prepare(plan, clients, 0, 1, 0)
             return
         workers = sorted(worker.id for worker in runner.clients.ready + runner.clients.running)
         self._expected = len(workers)
         for number, worker in enumerate(workers):
             first = number * len(clients.credentials) // len(workers)
             last = (number + 1) * len(clients.credentials) // len(workers)
+            part = dataclasses.replace(
+                clients,
+                credentials=clients.credentials[first:last],
+                probes=clients.probes[number :: len(workers)],
+            )
             share = {
                 "plan": msgspec.to_builtins(plan),
-                "begins_at": clients.begins_at,
+                "clients": msgspec.to_builtins(part),
                 "first": first,
-                "credentials": msgspec.to_builtins(clients.credentials[first:last]),
-                "refused": list(clients.refused),
                 "generators": len(workers),
                 "number": number,
             }
@@ -91,11 +97,13 @@ class Node:
         if self._driver is None or self._is_driven:
             return  # another user of this process runs it
         self._is_driven = True
+        return_freed_memory()  # 0.5 KB for each client: what its token was read from
         reporter = None
         runner = self._environment.runner
         if not isinstance(runner, WorkerRunner):
             reporter = gevent.spawn(self._report_locally)
         self._driver.drive()
+        self._statistics.flush()
         news = self._recorder.delta()
         if isinstance(runner, WorkerRunner):
             runner.send_message(_DONE, news)
@@ -108,14 +116,12 @@ class Node:
     def _prepare(
         self,
         plan: GeneratorPlan,
-        begins_at: float,
+        clients: StormClients,
         first: int,
-        credentials: tuple[Credential, ...],
-        refused: tuple[str, ...],
         generators: int,
         number: int,
     ) -> None:
-        plan = dataclasses.replace(plan, begins_at=begins_at)
+        plan = dataclasses.replace(plan, begins_at=clients.begins_at)
         scenario = find_scenario(plan.scenario)(plan.load, plan.options)
         self._recorder, self._is_driven = LoadRecorder(number), False
         driver = Driver(
@@ -123,33 +129,25 @@ class Node:
             scenario,
             sign_in_of(plan),
             self._recorder,
-            forger=Forger(scenario.forgeries, [token.encode() for token in refused]),
+            forger=Forger(scenario.forgeries, [token.encode() for token in clients.refused]),
             share=1 / generators,
             seed=plan.load.seed * 1_000 + number,
-            report=self._report_to_locust,
+            report=self._statistics,
         )
-        driver.add_clients(first, credentials)
+        driver.add_clients(first, clients.credentials)
+        driver.add_probes(clients.probes)
+        driver.settle()
         self._driver = driver
         self._ready.set()
-
-    def _report_to_locust(
-        self, method: str, name: str, milliseconds: float, size: int, fault: Exception | None
-    ) -> None:
-        self._environment.events.request.fire(  # type: ignore[no-untyped-call]
-            request_type=method,
-            name=name,
-            response_time=milliseconds,
-            response_length=size,
-            exception=fault,
-            context={},
-        )
 
     def _report_locally(self) -> None:
         while True:
             gevent.sleep(_REPORT_SECONDS)
+            self._statistics.flush()
             self._sink(self._recorder.delta())
 
     def _report(self, client_id: str, data: dict[str, Any]) -> None:
+        self._statistics.flush()
         data["linqi_storm"] = self._recorder.delta()
 
     def _on_report(self, client_id: str, data: dict[str, Any]) -> None:
@@ -160,10 +158,8 @@ class Node:
         share = msg.data
         self._prepare(
             msgspec.convert(share["plan"], GeneratorPlan),
-            share["begins_at"],
+            msgspec.convert(share["clients"], StormClients),
             share["first"],
-            msgspec.convert(share["credentials"], tuple[Credential, ...]),
-            tuple(share["refused"]),
             share["generators"],
             share["number"],
         )

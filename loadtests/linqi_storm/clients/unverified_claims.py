@@ -1,13 +1,13 @@
-"""Times in a token as its client reads them, without verification."""
+"""The claims of a token as its client reads them, without verification."""
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 import pybase64
 
-__all__ = ["expiry_of", "lifetime_of"]
+__all__ = ["claims_in", "expiry_of", "lifetime_of"]
 
 
 class _Times(msgspec.Struct):
@@ -16,6 +16,7 @@ class _Times(msgspec.Struct):
 
 
 _decode: Final = msgspec.json.Decoder(_Times).decode
+_decode_all: Final = msgspec.json.Decoder(dict[str, Any]).decode
 
 
 def expiry_of(token: bytes) -> float:
@@ -29,9 +30,21 @@ def lifetime_of(token: bytes, now: float) -> float:
     return times.exp - (now if times.iat is None else times.iat)
 
 
+def claims_in(token: bytes) -> dict[str, Any]:
+    """Return all claims; empty if they cannot be read."""
+    try:
+        return _decode_all(_payload_of(token))
+    except (IndexError, ValueError, msgspec.MsgspecError):
+        return {}
+
+
 def _times_of(token: bytes) -> _Times:
     try:
-        payload = token.split(b".", 2)[1]
-        return _decode(pybase64.urlsafe_b64decode(payload + b"=" * (-len(payload) % 4)))
+        return _decode(_payload_of(token))
     except (IndexError, ValueError, msgspec.MsgspecError):
         return _Times()
+
+
+def _payload_of(token: bytes) -> bytes:
+    payload = token.split(b".", 2)[1]
+    return pybase64.urlsafe_b64decode(payload + b"=" * (-len(payload) % 4))

@@ -108,7 +108,7 @@ def renewal_figures(run: StormRun, against: StormRun | None = None) -> Iterator[
     if peak.at is not None:
         marks.append(Mark(at=peak.at, label=f"peak {peak.peak_per_second:.0f}/s"))
     caption = (
-        f"Renewals per second, in a sliding window of {window:g} s"
+        f"Renewals per second, in a sliding window of {window:.3g} s"
         if run.rates is not None
         else "Renewals in each second (the peak is taken in a sliding window and may be higher)"
     )
@@ -339,9 +339,14 @@ def _pairs(latencies: Latencies | None, *, is_intended: bool) -> list[tuple[floa
 
 
 def generator_figures(run: StormRun) -> Iterator[Figure]:
-    """Draw the generator's CPU and its unanswered requests."""
+    """Draw how late the generator was, its CPU and its unanswered requests."""
     if not run.timeline:
         return
+    if any(second.generator_lag_ms for second in run.timeline):
+        lag = Series(name="delay", points=_curve(run, lambda s: s.generator_lag_ms))
+        late = [Band(start=s, end=s + 1, label="left out") for s in run.generator.late_seconds]
+        title, axis = "Delay of requests, p99 in each second", Axis(label="delay", unit="ms", low=0)
+        yield title, line_chart(title, [lag], _time(run), axis, bands=late, height=_SMALL)
     busy = Series(name="CPU", points=_curve(run, lambda s: 100 * s.generator_cpu))
     title, axis = "CPU of the busiest generator process", Axis(label="CPU", unit="%", low=0)
     yield _over_time(run, title, [busy], axis, height=_SMALL)

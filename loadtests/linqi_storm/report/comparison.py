@@ -3,27 +3,42 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, TypeAlias
 
-from linqi_storm.schema.results import Latencies, Spectrum, StormRun
+from linqi import ConfigurationError
+from linqi_storm.schema.figures import StormFigure, figures_with, hit_ratio, lost_sessions
+from linqi_storm.schema.results import (
+    Latencies,
+    RequestLoad,
+    RequirementCheck,
+    Spectrum,
+    StormRun,
+)
 
-__all__ = ["SAME_MACHINE", "ResultChange", "changes", "differences"]
+__all__ = [
+    "SAME_MACHINE",
+    "ResultChange",
+    "changes",
+    "check_baseline",
+    "differences",
+    "no_worse_than",
+]
 
 SAME_MACHINE: Final = 0.2
-"""Assumed largest difference in latency and CPU between two equal runs on one machine."""
-_SIGNATURES: Final = "signatures per renewal"
+"""Assumed largest difference in latency, CPU and memory between two equal runs on one machine."""
 _DEVIATIONS: Final = 1.96
 """95 % of a normal distribution."""
+_Noise: TypeAlias = Callable[[StormFigure, StormRun, StormRun], bool]
+"""Returns whether a figure, which both runs have, differs by more than noise."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ResultChange:
     """One figure of two runs."""
 
-    what: str
-    unit: str
+    figure: StormFigure
     before: float | None
     now: float | None
     less_is_better: bool
@@ -43,7 +58,55 @@ class ResultChange:
 
 def changes(before: StormRun, now: StormRun) -> tuple[ResultChange, ...]:
     """Return the main figures of both runs."""
-    return tuple(_changes(before, now))
+    figures = figures_with([*before.checks, *now.checks])
+    return tuple(
+        _change(figures[name], before, now, rule)
+        for name, rule in _COMPARED.items()
+        if name in figures
+    )
+
+
+def no_worse_than(baseline: StormRun, now: StormRun) -> tuple[RequirementCheck, ...]:
+    """Return, for each figure that `baseline` has, whether `now` is no worse beyond noise."""
+    return tuple(
+        RequirementCheck(
+            name=f"{change.figure.name} no worse than the baseline",
+            figure=change.figure.name,
+            kind=change.figure.kind,
+            expected=f"{'at most' if change.less_is_better else 'at least'} {change.before:.4g}"
+            f" {change.figure.unit}".rstrip()
+            + ", or within noise",
+            seen=change.now,
+            unit=change.figure.unit,
+            passed=change.now is not None and change.verdict != "worse",
+            detail=f"{change.figure.meaning}; noise: {change.rule}",
+        )
+        for change in changes(baseline, now)
+        if change.before is not None
+    )
+
+
+def check_baseline(baseline: StormRun, scenario: str, load: RequestLoad) -> None:
+    """Refuse a baseline that a run of `scenario` under `load` cannot be compared with.
+
+    Policy, seed, target and versions may differ: their effect is what a baseline shows.
+
+    Raises:
+        ConfigurationError: If the baseline is void, or its scenario or load was another one.
+
+    """
+    pairs = [("scenario", baseline.setup.scenario, scenario)] + [
+        (name, getattr(baseline.setup.load, name), getattr(load, name)) for name in _SAME_LOAD
+    ]
+    faults = [
+        f"the baseline cannot be compared: its {name} is {old}, that of this run is {new}"
+        for name, old, new in pairs
+        if old != new
+    ]
+    if not baseline.generator.is_valid:
+        faults.append("the baseline is void: repeat it, or name a valid one")
+    if faults:
+        raise ConfigurationError(faults)
 
 
 def differences(before: StormRun, now: StormRun) -> tuple[tuple[str, str, str], ...]:
@@ -54,6 +117,12 @@ def differences(before: StormRun, now: StormRun) -> tuple[tuple[str, str, str], 
         for name in dict.fromkeys([*old, *new])
         if old.get(name, "") != new.get(name, "")
     )
+
+
+_SAME_LOAD: Final = (
+    *("sessions", "duration_seconds", "lifetime_seconds", "buffer_seconds", "compression"),
+    *("gaps", "mean_parallel", "login_spread_seconds", "hostile_per_second", "options"),
+)
 
 
 def _settings(run: StormRun) -> dict[str, str]:
@@ -85,83 +154,54 @@ def _settings(run: StormRun) -> dict[str, str]:
     return {name: "" if value is None else str(value) for name, value in found.items()}
 
 
-def _changes(before: StormRun, now: StormRun) -> Iterator[ResultChange]:
-    yield _factor(before, now)
-    yield _shares(
-        "forced logouts",
-        (before.sessions.forced_out, before.sessions.cycles),
-        (now.sessions.forced_out, now.sessions.cycles),
-    )
-    yield _shares(
-        "sessions expired without a request in the buffer",
-        (before.sessions.lapsed, before.sessions.cycles),
-        (now.sessions.lapsed, now.sessions.cycles),
-    )
-    yield _latency("p99 latency inside the windows", before.inside, now.inside)
-    yield _latency("p99 latency outside the windows", before.outside, now.outside)
-    yield _cpu(before, now)
-    yield _hits(before, now)
-    yield _signatures(before, now)
-
-
-def _factor(before: StormRun, now: StormRun) -> ResultChange:
-    """Compare the storm factors: each is a count, and the highest of many windows."""
-    old = before.peaks[0] if before.peaks else None
-    new = now.peaks[0] if now.peaks else None
-    is_beyond = False
-    if old is not None and new is not None:
-        spread = _DEVIATIONS * math.hypot(
-            *(math.sqrt(p.factor / (p.floor_per_second * p.window_seconds)) for p in (old, new))
-        )
-        is_chance = max(old.factor, new.factor) <= min(old.noise95, new.noise95)
-        is_beyond = abs(new.factor - old.factor) > spread and not is_chance
+def _change(figure: StormFigure, before: StormRun, now: StormRun, rule: _Rule) -> ResultChange:
+    old, new = figure.get(before), figure.get(now)
     return ResultChange(
-        what="storm factor",
-        unit="",
-        before=None if old is None else old.factor,
-        now=None if new is None else new.factor,
-        less_is_better=True,
-        is_beyond_noise=is_beyond,
-        rule="the 95 % interval of the two peak counts; or both at the level of chance",
-    )
-
-
-def _shares(what: str, before: tuple[int, int], now: tuple[int, int]) -> ResultChange:
-    shares = [100 * lost / cycles if cycles else None for lost, cycles in (before, now)]
-    is_beyond = False
-    if before[1] and now[1]:
-        pooled = (before[0] + now[0]) / (before[1] + now[1])
-        spread = math.sqrt(pooled * (1 - pooled) * (1 / before[1] + 1 / now[1]))
-        apart = abs(before[0] / before[1] - now[0] / now[1])
-        is_beyond = apart > _DEVIATIONS * spread
-    return ResultChange(
-        what=what,
-        unit="% of tokens",
-        before=shares[0],
-        now=shares[1],
-        less_is_better=True,
-        is_beyond_noise=is_beyond,
-        rule="the 95 % interval of the two shares, if tokens are independent",
-    )
-
-
-def _latency(what: str, before: Latencies | None, now: Latencies | None) -> ResultChange:
-    old = None if before is None else before.intended.at(99)
-    new = None if now is None else now.intended.at(99)
-    is_beyond = False
-    if before is not None and now is not None and old and new:
-        apart = _interval(before.intended), _interval(now.intended)
-        do_overlap = apart[0][0] <= apart[1][1] and apart[1][0] <= apart[0][1]
-        is_beyond = not do_overlap and _is_far(old, new)
-    return ResultChange(
-        what=what,
-        unit="ms",
+        figure=figure,
         before=old,
         now=new,
-        less_is_better=True,
-        is_beyond_noise=is_beyond,
-        rule=f"overlapping 95 % intervals, or a difference of up to {SAME_MACHINE:.0%}",
+        less_is_better=rule.less_is_better,
+        is_beyond_noise=old is not None
+        and new is not None
+        and old != new
+        and rule.exceeds(figure, before, now),
+        rule=rule.words,
     )
+
+
+def _peaks_apart(figure: StormFigure, before: StormRun, now: StormRun) -> bool:
+    """Compare storm factors: each is a count, and the highest of many windows."""
+    place = 0 if figure.name == "storm_factor" else -1
+    old, new = before.peaks[place], now.peaks[place]
+    spread = _DEVIATIONS * math.hypot(
+        *(math.sqrt(p.factor / (p.floor_per_second * p.window_seconds)) for p in (old, new))
+    )
+    is_chance = max(old.factor, new.factor) <= min(old.noise95, new.noise95)
+    return abs(new.factor - old.factor) > spread and not is_chance
+
+
+def _shares_apart(counted: Callable[[StormRun], int]) -> _Noise:
+    def exceeds(figure: StormFigure, before: StormRun, now: StormRun) -> bool:
+        old, new = before.sessions.cycles, now.sessions.cycles
+        if not old or not new:
+            return False
+        pooled = (counted(before) + counted(now)) / (old + new)
+        spread = math.sqrt(pooled * abs(1 - pooled) * (1 / old + 1 / new))
+        return abs(counted(before) / old - counted(now) / new) > _DEVIATIONS * spread
+
+    return exceeds
+
+
+def _latencies_apart(of: Callable[[StormRun], Latencies | None]) -> _Noise:
+    def exceeds(figure: StormFigure, before: StormRun, now: StormRun) -> bool:
+        old, new = of(before), of(now)
+        if old is None or new is None:
+            return False
+        first, second = _interval(old.intended), _interval(new.intended)
+        do_overlap = first[0] <= second[1] and second[0] <= first[1]
+        return not do_overlap and _ratios_apart(figure, before, now)
+
+    return exceeds
 
 
 def _interval(spectrum: Spectrum) -> tuple[float, float]:
@@ -172,68 +212,48 @@ def _interval(spectrum: Spectrum) -> tuple[float, float]:
     return spectrum.at(max(0.0, 99 - half)), spectrum.at(min(100.0, 99 + half))
 
 
-def _cpu(before: StormRun, now: StormRun) -> ResultChange:
-    old, new = cpu_per_request_us(before), cpu_per_request_us(now)
-    return ResultChange(
-        what="CPU of the servers per request",
-        unit="us",
-        before=old,
-        now=new,
-        less_is_better=True,
-        is_beyond_noise=bool(old and new and _is_far(old, new)),
-        rule=f"a difference of up to {SAME_MACHINE:.0%}",
-    )
-
-
-def cpu_per_request_us(run: StormRun) -> float | None:
-    """Return the servers' CPU time per request in microseconds; None if not sampled."""
-    sampled = [second for second in run.timeline if second.cpu and sum(second.memory_mb) > 0]
-    requests = sum(s.requests + sum(s.hostile.values()) for s in sampled)
-    return 1e6 * sum(sum(s.cpu) for s in sampled) / requests if requests else None
-
-
-def hit_ratio(run: StormRun) -> tuple[int, int]:
-    """Return the hits and the look-ups of the cache of verified tokens."""
-    hits = sum(second.cache_hits or 0 for second in run.timeline)
-    return hits, hits + sum(second.cache_misses or 0 for second in run.timeline)
-
-
-def _hits(before: StormRun, now: StormRun) -> ResultChange:
-    (old_hits, old_asked), (new_hits, new_asked) = hit_ratio(before), hit_ratio(now)
-    old = 100 * old_hits / old_asked if old_asked else None
-    new = 100 * new_hits / new_asked if new_asked else None
-    return ResultChange(
-        what="hits of the cache of verified tokens",
-        unit="%",
-        before=old,
-        now=new,
-        less_is_better=False,
-        is_beyond_noise=old is not None and new is not None and abs(old - new) > 1,
-        rule="a difference of up to one percentage point",
-    )
-
-
-def signatures_per_renewal(run: StormRun) -> float | None:
-    """Return the signatures per renewal; None if they were not counted."""
-    return next((check.seen for check in run.checks if check.name == _SIGNATURES), None)
-
-
-def _signatures(before: StormRun, now: StormRun) -> ResultChange:
-    old, new = signatures_per_renewal(before), signatures_per_renewal(now)
-    is_beyond = False
-    renewals = min(before.sessions.renewals, now.sessions.renewals)
-    if old is not None and new is not None and renewals:
-        is_beyond = abs(old - new) > _DEVIATIONS * math.sqrt((old + new) / renewals)
-    return ResultChange(
-        what=_SIGNATURES,
-        unit="",
-        before=old,
-        now=new,
-        less_is_better=True,
-        is_beyond_noise=is_beyond,
-        rule="the 95 % interval of the two counts",
-    )
-
-
-def _is_far(old: float, new: float) -> bool:
+def _ratios_apart(figure: StormFigure, before: StormRun, now: StormRun) -> bool:
+    old, new = figure.get(before) or 0.0, figure.get(now) or 0.0
     return max(old, new) > min(old, new) * (1 + SAME_MACHINE)
+
+
+def _points_apart(figure: StormFigure, before: StormRun, now: StormRun) -> bool:
+    hits, looked = hit_ratio(before), hit_ratio(now)
+    return abs(hits[0] / hits[1] - looked[0] / looked[1]) > 0.01
+
+
+def _signatures_apart(figure: StormFigure, before: StormRun, now: StormRun) -> bool:
+    old, new = figure.get(before) or 0.0, figure.get(now) or 0.0
+    renewals = min(before.sessions.renewals, now.sessions.renewals)
+    return bool(renewals) and abs(old - new) > _DEVIATIONS * math.sqrt((old + new) / renewals)
+
+
+@dataclass(frozen=True, slots=True)
+class _Rule:
+    exceeds: _Noise
+    words: str
+    less_is_better: bool = True
+
+
+_OF_COUNTS: Final = "the 95 % interval of the two counts"
+_OF_PEAKS: Final = "the 95 % interval of the two peak counts; or both at the level of chance"
+_OF_SHARES: Final = "the 95 % interval of the two shares, if tokens are independent"
+_OF_RATIOS: Final = f"a difference of up to {SAME_MACHINE:.0%}"
+_OF_LATENCIES: Final = f"overlapping 95 % intervals, or {_OF_RATIOS}"
+_COMPARED: Final[dict[str, _Rule]] = {
+    "storm_factor": _Rule(_peaks_apart, _OF_PEAKS),
+    "storm_factor_whole": _Rule(_peaks_apart, _OF_PEAKS),
+    "forced_logouts_percent": _Rule(_shares_apart(lambda r: r.sessions.forced_out), _OF_SHARES),
+    "lapsed_percent": _Rule(_shares_apart(lambda r: r.sessions.lapsed), _OF_SHARES),
+    "forced_sign_ins_per_1000_sessions": _Rule(_shares_apart(lost_sessions), _OF_SHARES),
+    "p99_ms": _Rule(_latencies_apart(lambda r: r.latencies), _OF_LATENCIES),
+    "p99_in_ms": _Rule(_latencies_apart(lambda r: r.inside), _OF_LATENCIES),
+    "p99_out_ms": _Rule(_latencies_apart(lambda r: r.outside), _OF_LATENCIES),
+    "cpu_us_per_request": _Rule(_ratios_apart, _OF_RATIOS),
+    "memory_mb": _Rule(_ratios_apart, _OF_RATIOS),
+    "cache_hit_percent": _Rule(
+        _points_apart, "a difference of up to one percentage point", less_is_better=False
+    ),
+    "signatures_per_renewal": _Rule(_signatures_apart, _OF_COUNTS),
+}
+"""The figures that a comparison shows and a baseline limits, each with its noise."""

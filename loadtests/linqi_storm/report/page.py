@@ -12,12 +12,11 @@ from linqi_report.page import Section, page
 from linqi_storm.report import charts
 from linqi_storm.report.advice import (
     SLOWED,
-    UNEVEN,
-    lost_sessions,
     next_steps,
     outcome_sentence,
     slowdown,
 )
+from linqi_storm.report.headline import headline, is_comparison, is_storm
 from linqi_storm.report.tables import (
     changes_table,
     checks_table,
@@ -29,6 +28,7 @@ from linqi_storm.report.tables import (
     sessions_table,
     setup_tables,
 )
+from linqi_storm.schema.figures import lost_sessions
 from linqi_storm.schema.results import StormRun
 
 __all__ = ["render_report", "write_report"]
@@ -73,12 +73,12 @@ def _description(run: StormRun) -> str:
 
 def _strip(run: StormRun) -> str:
     """Return the top of the page: verdict, conclusion, steps, main figures, invariants."""
-    kind, word = _word(run)
+    kind = "SHOWN" if run.verdict == "PASS" and is_comparison(run) else run.verdict
     faults = "".join(f"<li>{escape(fault)}</li>" for fault in run.generator.faults)
     steps = "".join(f"<li>{escape(step)}</li>" for step in next_steps(run))
     health = "VALID" if run.generator.is_valid else "VOID"
     return (
-        f'<div class="strip {kind}"><div class="word">{escape(word)}</div>'
+        f'<div class="strip {kind}"><div class="word">{escape(headline(run))}</div>'
         f"<p>{escape(outcome_sentence(run))}</p>{f'<ul>{faults}</ul>' if faults else ''}"
         f"<b>What to do</b><ul>{steps}</ul>"
         f'<p class="soft">Load generator {health}: it sent requests'
@@ -88,24 +88,11 @@ def _strip(run: StormRun) -> str:
     )
 
 
-def _word(run: StormRun) -> tuple[str, str]:
-    if run.verdict != "VOID" and run.setup.target.mode == "naive":
-        return "SHOWN", "FOR COMPARISON ONLY"
-    broken = sum(not check.passed for check in run.checks)
-    words = {
-        "PASS": f"PASS: all {len(run.checks)} invariants held",
-        "FAIL": f"FAIL: {broken} of {len(run.checks)} invariants did not hold",
-        "VOID": "VOID: this run allows no conclusion",
-    }
-    return run.verdict, words[run.verdict]
-
-
 def _cards(run: StormRun) -> str:
     cards: list[tuple[str, str, str]] = []
     if run.peaks:
         peak = run.peaks[0]
-        is_storm = peak.factor > UNEVEN * peak.noise95
-        kind = "bad" if is_storm else "ok"
+        kind = "bad" if is_storm(run) else "ok"
         cards += [
             (f"{peak.factor:.2f}", f"storm factor, {peak.label}", kind),
             ("1.00", f"lowest possible: {peak.floor_per_second:.3g} renewals/s", ""),
@@ -123,7 +110,7 @@ def _cards(run: StormRun) -> str:
         )
     elif run.latencies.intended.count:
         cards.append((f"{run.latencies.intended.at(99):.1f} ms", "p99 latency", ""))
-    judged = run.verdict != "VOID"  # figures of a void run have no colour
+    judged = run.generator.is_valid  # figures of a void run have no colour
     shown = "".join(
         f'<div class="card {kind if judged else ""}"><b>{escape(value)}</b>'
         f"<span>{escape(label)}</span></div>"
@@ -202,7 +189,7 @@ def _comparison(run: StormRun, against: StormRun) -> Section:
     void = [
         name
         for name, each in (("the earlier run", against), ("this run", run))
-        if each.verdict == "VOID"
+        if not each.generator.is_valid
     ]
     warning = (
         f'<p class="warning">{escape(" and ".join(void).capitalize())} is void:'

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from html import escape
 from typing import TypeAlias
 
 from linqi_report.axes import number
 from linqi_report.page import Cell, table
-from linqi_storm.report.comparison import (
-    changes,
-    cpu_per_request_us,
-    differences,
-    hit_ratio,
-)
+from linqi_storm.report.comparison import changes, differences
+from linqi_storm.schema.checks import Check, RequirementCheck
+from linqi_storm.schema.figures import cpu_per_request_us, hit_ratio
 from linqi_storm.schema.results import Spectrum, StormRun
 from linqi_storm.schema.validity import CPU_LIMIT, LAG_LIMIT_MS
 
@@ -32,28 +30,29 @@ _Row: TypeAlias = Sequence[Cell]
 
 
 def checks_table(run: StormRun) -> str:
-    """Return every invariant with its limit and value; a void run gives no verdict."""
-    is_void = run.verdict == "VOID"
-
-    def verdict(limit: float | None, passed: bool) -> tuple[str, str]:
-        if limit is None:
-            return "shown", "soft"
-        if is_void:
-            return "void", "warn"
-        return ("ok", "ok") if passed else ("BROKEN", "bad")
-
+    """Return every invariant and requirement with its limit, its value and its result."""
     rows: list[_Row] = [
         (
             (check.name, "long"),
-            "" if check.limit is None else f"at most {check.limit:g}",
-            f"{check.seen:g}",
-            verdict(check.limit, check.passed),
+            check.expected,
+            check.measured,
+            _result(run, check),
             (check.detail, "long"),
         )
-        for check in run.checks
+        for check in run.every_check
     ]
-    columns = ("Invariant", "Limit", "Measured", "Result", ("Details", "long"))
+    name = "Requirement or invariant" if run.requirements else "Invariant"
+    columns = (name, "Limit", "Measured", "Result", ("Details", "long"))
     return table(columns, rows)
+
+
+def _result(run: StormRun, check: Check | RequirementCheck) -> tuple[str, str]:
+    """Return the word for a check; a void run gives none for rates and latencies."""
+    if not check.expected:
+        return "shown", "soft"
+    if not run.is_judged(check):
+        return "void", "warn"
+    return ("ok", "ok") if check.passed else ("BROKEN", "bad")
 
 
 def peaks_table(run: StormRun) -> str:
@@ -64,7 +63,7 @@ def peaks_table(run: StormRun) -> str:
         (
             peak.label,
             f"{peak.begins:g} to {peak.ends:g} s",
-            f"{peak.window_seconds:g} s",
+            f"{peak.window_seconds:.3g} s",
             str(peak.renewals),
             f"{peak.peak_per_second:.4g}/s",
             f"{peak.floor_per_second:.4g}/s",
@@ -110,6 +109,9 @@ def _spread(spectrum: Spectrum) -> tuple[str, ...]:
 def sessions_table(run: StormRun) -> str:
     """Return the counts over all sessions."""
     counts, lags = run.sessions, run.lags
+    lapsed = str(counts.lapsed)
+    if counts.cycles:
+        lapsed += f" ({counts.lapsed / counts.cycles:.2%} of the tokens)"
     rows: list[_Row] = [
         ("sessions at the start of the load", str(counts.total)),
         ("distinct renewals", str(counts.renewals)),
@@ -118,7 +120,7 @@ def sessions_table(run: StormRun) -> str:
             "forced logouts: refused although the client did nothing wrong",
             (str(counts.forced_out), "bad" if counts.forced_out else "ok"),
         ),
-        ("expired without a request in the buffer", str(counts.lapsed)),
+        ("expired without a request in the buffer", lapsed),
         ("lost because the scenario discarded the responses", str(counts.by_lost_reply)),
         ("logins after a loss", str(counts.logins)),
         ("tokens due for renewal, first used after expiry", str(lags.expired_presented)),
@@ -130,10 +132,6 @@ def sessions_table(run: StormRun) -> str:
         rows.append(
             ("quiet requests not sent, because the token had expired", str(counts.quiet_unsent))
         )
-    if lags.lags.total:
-        buffer = run.setup.load.buffer_seconds
-        share = f"{lags.lags.share_above(buffer):.3%} of {lags.lags.total}"
-        rows.append((f"renewals lost with the buffer of {buffer:g} s", share))
     if counts.refused_seconds.total:
         longest = max(counts.refused_seconds.values)
         rows.append(("longest time until all workers refused a revoked token", f"{longest:.3f} s"))
@@ -175,9 +173,16 @@ def generator_table(run: StormRun) -> str:
         _limited("CPU of the busiest process, p95", 100 * health.cpu_p95, 100 * CPU_LIMIT, "%"),
         ("delay of requests, p50", "", f"{health.lag_p50_ms:.2f} ms", ""),
         ("delay of requests, longest", "", f"{health.lag_max_ms:.2f} ms", ""),
+        ("seconds left out of the latencies", "", _listed(health.late_seconds), ""),
         ("processes", "", str(run.setup.generators), ""),
     ]
-    return table(("Load generator", "Limit", "Measured", "Result"), rows)
+    chosen = "".join(f"<li>{escape(text)}</li>" for text in health.chosen)
+    before = f"<h3>Before the run</h3><ul>{chosen}</ul>" if chosen else ""
+    return table(("Load generator", "Limit", "Measured", "Result"), rows) + before
+
+
+def _listed(seconds: Sequence[int]) -> str:
+    return ", ".join(map(str, seconds)) or "none"
 
 
 def _limited(name: str, seen: float, limit: float, unit: str) -> _Row:
@@ -190,9 +195,9 @@ def changes_table(before: StormRun, now: StormRun) -> str:
     kinds = {"better": "ok", "worse": "bad", "as before": "soft", "": "soft"}
     rows: list[_Row] = [
         (
-            change.what,
-            _figure(change.before, change.unit),
-            _figure(change.now, change.unit),
+            (change.figure.meaning, "long"),
+            _figure(change.before, change.figure.unit),
+            _figure(change.now, change.figure.unit),
             _ratio(change.before, change.now),
             (change.verdict or "not in both", kinds[change.verdict]),
             (change.rule, "long"),

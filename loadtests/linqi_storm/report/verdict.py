@@ -6,10 +6,13 @@ from collections.abc import Iterator
 from typing import Final
 
 from rich.console import Console
+from rich.markup import escape
 
 from linqi_storm.report.advice import next_steps, outcome_sentence
+from linqi_storm.report.headline import headline
 from linqi_storm.report.sparklines import timeline_rows
 from linqi_storm.report.summary import Row, summarize
+from linqi_storm.schema.checks import Check
 from linqi_storm.schema.results import Latencies, StormRun
 
 __all__ = ["EXIT_CODES", "show_verdict"]
@@ -17,6 +20,7 @@ __all__ = ["EXIT_CODES", "show_verdict"]
 _MOST_NOTES: Final = 10
 EXIT_CODES: Final = {"PASS": 0, "FAIL": 1, "VOID": 3}
 """By verdict; 2 stands for invalid options."""
+_STYLES: Final = {"PASS": "green", "FAIL": "bold red", "VOID": "bold yellow"}
 
 
 def show_verdict(console: Console, run: StormRun) -> None:
@@ -33,14 +37,10 @@ def show_verdict(console: Console, run: StormRun) -> None:
         console.print(f"  {note}", markup=False, highlight=False)
     if len(run.notes) > _MOST_NOTES:
         console.print(f"  and {len(run.notes) - _MOST_NOTES} more notes, in the JSON")
-    if run.verdict == "VOID":
-        console.print("[bold red]VOID[/bold red]: the load generator was too slow:")
-        for fault in run.generator.faults:
-            console.print(f"  {fault}", markup=False)
-    elif target.mode == "naive":
-        console.print("for comparison only: no limits apply")
-    else:
-        console.print("[green]PASS[/green]" if run.has_passed else "[bold red]FAIL[/bold red]")
+    word, _, rest = headline(run).partition(":")
+    console.print(f"[{_STYLES.get(word, 'bold')}]{word}[/]:{escape(rest)}", highlight=False)
+    for fault in run.generator.faults:
+        console.print(f"  {fault}", markup=False)
     for line in (outcome_sentence(run), *next_steps(run)):
         console.print(f"  {line}", markup=False, highlight=False)
 
@@ -56,7 +56,7 @@ def _facts(run: StormRun) -> Iterator[Row]:
     yield "requests; renewals", f"{run.traffic.requests}; {run.sessions.renewals}", None
     for peak in run.peaks:
         yield (
-            f"storm factor, {peak.label} (window of {peak.window_seconds:g} s)",
+            f"storm factor, {peak.label} (window of {peak.window_seconds:.3g} s)",
             f"{peak.factor:.2f}: {peak.peak_per_second:.0f}/s, lowest possible"
             f" {peak.floor_per_second:.1f}/s; level of chance {peak.noise95:.2f}",
             None,
@@ -96,7 +96,11 @@ def _spread(latencies: Latencies) -> str:
 
 
 def _checks(run: StormRun) -> Iterator[Row]:
-    for check in run.checks:
-        seen = f"{check.seen:g}" + (f" ({check.detail})" if check.detail else "")
-        limit = "" if check.limit is None else f", at most {check.limit:g}"
-        yield f"{check.name}{limit}", seen, None if check.limit is None else check.passed
+    for check in run.every_check:
+        is_shown = not check.expected or not run.is_judged(check)
+        detail = check.detail if isinstance(check, Check) or check.seen is None else ""
+        seen = check.measured + (f" ({detail})" if detail else "")
+        if check.expected and not run.is_judged(check):
+            seen += ", void"
+        limit = f", {check.expected}" if isinstance(check, Check) and check.expected else ""
+        yield f"{check.name}{limit}", seen, None if is_shown else check.passed

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-import statistics
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 from typing import Final
@@ -15,14 +13,25 @@ from linqi_storm.clients.load_counts import (
     new_histogram,
     sparse,
 )
-from linqi_storm.run.invariants import InvariantRules, RunFacts, check_invariants
+from linqi_storm.run.evenness import chance_of
+from linqi_storm.run.facts import InvariantRules, RunFacts
+from linqi_storm.run.generator_health import generator_of
+from linqi_storm.run.invariants import check_invariants
+from linqi_storm.run.kept_resources import kept_per_renewal
+from linqi_storm.run.memory import kept_per_request, memory_growth
+from linqi_storm.run.paired_latency import renewal_delay
 from linqi_storm.run.peaks import peak_of, sliding_rates
 from linqi_storm.run.timeline import latencies_by_window, timeline_of
+from linqi_storm.run.worker_stalls import (
+    blocked_percent,
+    overdue_notes,
+    overdue_of,
+    stalled_seconds,
+)
 from linqi_storm.scenarios.base import Scenario
 from linqi_storm.schema.config import StormConfig
 from linqi_storm.schema.load import StormLoad
 from linqi_storm.schema.results import (
-    Generator,
     Histogram,
     Lags,
     Peak,
@@ -35,14 +44,12 @@ from linqi_storm.schema.results import (
     Traffic,
     Window,
 )
-from linqi_storm.schema.validity import CPU_LIMIT, LAG_LIMIT_MS
 
 __all__ = [
     "assemble",
     "facts_of",
-    "generator_of",
-    "memory_growth",
     "rates_of",
+    "request_load",
 ]
 
 _LIBRARIES: Final = (
@@ -50,7 +57,6 @@ _LIBRARIES: Final = (
     *("locust", "gevent", "hdrhistogram", "starlette", "redis", "asyncpg"),
 )
 _MOST_SESSIONS: Final = 2_000
-_SOAK_SECONDS: Final = 300
 
 
 def peaks_of(totals: LoadTotals, load: StormLoad) -> tuple[Peak, ...]:
@@ -93,7 +99,7 @@ def sessions_of(
         duplicate_successors=tally.duplicate_successors,
         quiet=tally.quiet,
         quiet_unsent=tally.quiet_unsent,
-        families_killed=sum(sample.families_killed for sample in samples),
+        families_killed=max(0, sum(one.families_killed for one in samples) - tally.thefts),
         refused_seconds=sparse(refused, 0.001),
     )
 
@@ -128,46 +134,32 @@ def traffic_of(totals: LoadTotals) -> Traffic:
     )
 
 
-def generator_of(totals: LoadTotals) -> Generator:
-    """Return the health of the generators, with the reasons if the run is void."""
-    at = totals.lag.get_value_at_percentile
-    cpu = sorted(totals.counts(second).cpu for second in totals.seconds if second >= 0)
-    cpu_p95 = cpu[math.ceil(0.95 * len(cpu)) - 1] if cpu else 0.0
-    lag_p99 = at(99) / 1000
-    faults = []
-    if lag_p99 > LAG_LIMIT_MS:
-        faults.append(
-            f"the generator sent requests {lag_p99:.1f} ms late (p99),"
-            f" expected at most {LAG_LIMIT_MS:g} ms"
-        )
-    if cpu_p95 > CPU_LIMIT:
-        faults.append(
-            f"the generator used {cpu_p95:.0%} of a core, expected at most {CPU_LIMIT:.0%}"
-        )
-    if not totals.lag.get_total_count():
-        faults.append("no request was sent")
-    return Generator(
-        lag_p50_ms=at(50) / 1000,
-        lag_p99_ms=lag_p99,
-        lag_max_ms=totals.lag.get_max_value() / 1000,
-        cpu_p95=round(cpu_p95, 4),
-        is_valid=not faults,
-        faults=tuple(faults),
-    )
-
-
 def facts_of(
-    totals: LoadTotals, samples: Sequence[ServerSample], issuer_requests: int | None
+    totals: LoadTotals,
+    samples: Sequence[ServerSample],
+    issuer_requests: int | None,
+    scenario: Scenario,
+    target: Target,
+    begins_at: float,
 ) -> RunFacts:
     """Return the counts that the invariants are checked against."""
-    outcomes, hostile = Counter[str](), Counter[str]()
+    outcomes = Counter[str]()
     for second in totals.seconds:
         outcomes.update(totals.counts(second).outcomes)
-        hostile.update(totals.counts(second).hostile)
     tally = totals.tally
+    wrong, unknown, _ = overdue_of(tally, samples, begins_at, scenario.revocation_bound)
 
     def total(name: str) -> int | None:
         return sum(getattr(sample, name) for sample in samples) if samples else None
+
+    def kept(name: str) -> float | None:
+        return kept_per_renewal(
+            samples,
+            name,
+            renewals=tally.renewals,
+            workers=max(1, target.workers),
+            is_embedded=target.kind == "embedded",
+        )
 
     return RunFacts(
         forced_out=tally.forced_out,
@@ -180,34 +172,30 @@ def facts_of(
         signatures=total("signatures"),
         signed_twice=total("signed_twice"),
         families_killed=total("families_killed"),
-        accepted_expired=tally.accepted_expired,
-        accepted_revoked=tally.accepted_revoked,
-        accepted_forged=tally.accepted_forged,
+        violations=tally.violations + wrong,
+        checked=tally.checked - unknown,
+        probe_renewals=tally.probe_renewals,
+        thefts=tally.thefts,
         quiet=tally.quiet,
         quiet_renewed=tally.quiet_renewed,
-        hostile=sum(hostile.values()),
+        chance=chance_of(totals, scenario),
+        renewal_delay=renewal_delay(totals),
+        cached_above_limit=max((one.cached_above_limit for one in samples), default=None),
+        kept_per_request=kept_per_request(
+            samples,
+            requests=sum(outcomes.values()),
+            renewals=tally.renewals,
+            workers=max(1, target.workers),
+            is_embedded=target.kind == "embedded",
+        ),
+        threads_per_renewal=kept("threads"),
+        files_per_renewal=kept("files"),
+        blocked_percent=blocked_percent(samples),
+        is_waiting_counted=any(sample.starved_ms for sample in samples),
         memory_growth=memory_growth(samples),
         issuer_requests=issuer_requests,
+        stalled_seconds=max(totals.lag.get_max_value() / 1e6, stalled_seconds(samples)),
     )
-
-
-def memory_growth(samples: Sequence[ServerSample]) -> float | None:
-    """Return the largest growth of a worker's memory in the second half of its life, as a share.
-
-    That is the median of its last fifth over that of its middle fifth, minus 1. None if no worker
-    lived for five minutes, because caches fill up at first.
-    """
-    by_worker: defaultdict[int, list[float]] = defaultdict(list)
-    for sample in samples:
-        by_worker[sample.pid].append(sample.memory_mb)
-    growths = [
-        statistics.median(seen[-len(seen) // 5 :])
-        / statistics.median(seen[2 * len(seen) // 5 : 3 * len(seen) // 5])
-        - 1
-        for seen in by_worker.values()
-        if len(seen) >= _SOAK_SECONDS
-    ]
-    return max(growths, default=None)
 
 
 def not_kept(load: StormLoad) -> tuple[str, ...]:
@@ -218,11 +206,7 @@ def not_kept(load: StormLoad) -> tuple[str, ...]:
         "noise: a window has fewer renewals than in the real system",
         "cache sizes: memory is not compressed",
         "latency and network delay: they are longer relative to a compressed lifetime",
-        *(
-            ()
-            if load.lifetime >= 60
-            else ("whole-second exp: tokens have fractions, as rounding would bundle renewals",)
-        ),
+        "whole-second exp: tokens have fractions, as rounding would bundle renewals",
     )
 
 
@@ -256,20 +240,26 @@ def assemble(
     samples = [sample for sample in samples if sample.at >= begins_at]
     pids = list(dict.fromkeys(sample.pid for sample in samples))
     every = [*scenario.windows(), *windows]
-    overall, inside, outside = latencies_by_window(totals, every, load.duration)
+    peaks = peaks_of(totals, load)
+    generator = generator_of(totals, load.duration, every, peaks)
+    overall, inside, outside = latencies_by_window(
+        totals, every, load.duration, generator.late_seconds
+    )
     rules = InvariantRules(
         workers=max(1, target.workers),
         may_be_unavailable=scenario.may_be_unavailable,
         most_issuer_requests=scenario.most_issuer_requests(target.workers),
         is_sliding=scenario.mode == "sliding",
-        is_agreed=scenario.mode != "sliding" or target.policy in ("", "grid"),
+        is_agreed=scenario.mode != "sliding" or target.policy != "plain",
+        is_even=target.policy == "grid" and scenario.mode != "outside",
+        answers_every_due=target.kind == "embedded" and target.budget_per_second is None,
         is_comparison=target.mode == "naive",
     )
     return StormRun(
         setup=Setup(
             scenario=scenario.name,
             summary=scenario.summary,
-            load=_load(scenario),
+            load=request_load(scenario),
             target=target,
             generators=storm.generators,
             began_at=begins_at,
@@ -279,7 +269,7 @@ def assemble(
         ),
         timeline=timeline_of(totals, samples, begins_at, pids),
         windows=tuple(every),
-        peaks=peaks_of(totals, load),
+        peaks=peaks,
         rates=rates_of(totals, load),
         sessions=sessions_of(totals, load, samples),
         latencies=overall,
@@ -288,13 +278,20 @@ def assemble(
         lags=lags_of(totals),
         traffic=traffic_of(totals),
         workers=tuple(f"worker {number}" for number, _ in enumerate(pids, 1)),
-        checks=check_invariants(facts_of(totals, samples, issuer_requests), rules),
-        generator=generator_of(totals),
-        notes=(*notes, *totals.tally.examples),
+        checks=check_invariants(
+            facts_of(totals, samples, issuer_requests, scenario, target, begins_at), rules
+        ),
+        generator=generator,
+        notes=(
+            *notes,
+            *totals.tally.examples,
+            *overdue_notes(totals.tally, samples, begins_at, scenario.revocation_bound),
+        ),
     )
 
 
-def _load(scenario: Scenario) -> RequestLoad:
+def request_load(scenario: Scenario) -> RequestLoad:
+    """Return the load of `scenario` as it is configured."""
     load = scenario.load
     return RequestLoad(
         sessions=load.sessions,

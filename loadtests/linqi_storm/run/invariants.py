@@ -3,100 +3,161 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from typing import Final, TypeAlias
 
-from linqi_storm.schema.results import Check
+from linqi_storm.run.facts import InvariantRules, RunFacts
+from linqi_storm.schema.results import Check, CheckKind
+from linqi_storm.schema.violations import CLIENT_RULES, EXPIRED, FORGED, REVOKED, UNANSWERED_DUE
 
-__all__ = ["InvariantRules", "RunFacts", "check_invariants"]
+__all__ = ["InvariantRules", "RunFacts", "check_invariants", "every_invariant"]
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RunFacts:
-    """Counts of one run, from clients and servers."""
-
-    forced_out: int = 0
-    failed: int = 0
-    """Honest requests answered 5xx other than 503."""
-    unavailable: int = 0
-    """Honest requests answered 503."""
-    unanswered: int = 0
-    """Honest requests that timed out or whose connection broke."""
-    limited: int = 0
-    """Honest requests answered 429."""
-    duplicate_successors: int = 0
-    renewals: int = 0
-    """Distinct (session, renewal) pairs."""
-    signatures: int | None = None
-    """None if the servers were not sampled."""
-    signed_twice: int | None = None
-    families_killed: int | None = None
-    accepted_expired: int = 0
-    accepted_revoked: int = 0
-    accepted_forged: int = 0
-    quiet: int = 0
-    """Quiet requests answered 2xx."""
-    quiet_renewed: int = 0
-    """Quiet requests answered with a successor."""
-    hostile: int = 0
-    """Requests that had to be refused."""
-    memory_growth: float | None = None
-    """Largest growth of a worker's memory, as a share; None in short runs."""
-    issuer_requests: int | None = None
-    """Fetches of the outside issuer's documents; None without an issuer."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class InvariantRules:
-    """What one scenario allows."""
-
-    workers: int = 1
-    may_be_unavailable: bool = False
-    """Whether 503 is an expected response."""
-    most_issuer_requests: int = 0
-    is_sliding: bool = True
-    is_agreed: bool = True
-    """Whether all workers sign equal successors, as under the grid policy."""
-    is_comparison: bool = False
-    """Whether the service is shown for comparison only, without limits."""
+_PATIENCE_SECONDS: Final = 1.0
+"""Every span that a service grants a client (grace, memo, the timeout of a request) is longer."""
+_MOST_UNANSWERED_DUE: Final = 5.0
+"""Per cent: a signature that takes longer than a second is left to the next request."""
+_MOST_KEPT_BYTES: Final = 256.0
+"""Per request, beyond what caches of known size may take."""
+_MOST_KEPT_THINGS: Final = 0.1
+"""Threads or files per renewal, beyond pools of known size."""
+_MOST_BLOCKED: Final = 5.0
+"""Per cent of the time: a correct service has no call that blocks its event loop."""
+_WITH_ALL: Final = RunFacts(
+    checked=dict.fromkeys((EXPIRED, FORGED, REVOKED, UNANSWERED_DUE, *CLIENT_RULES), 1),
+    signatures=1,
+    signed_twice=1,
+    families_killed=1,
+    quiet=1,
+    chance=(1, 1, ""),
+    renewal_delay=(1, 1, ""),
+    cached_above_limit=1,
+    kept_per_request=1,
+    threads_per_renewal=1,
+    files_per_renewal=1,
+    blocked_percent=1,
+    memory_growth=1,
+    issuer_requests=1,
+)
+"""Facts of which every invariant is judged."""
+_Counted: TypeAlias = tuple[str, CheckKind, float | None, float, str]
+"""Name, kind, limit, value, details."""
 
 
 def check_invariants(facts: RunFacts, rules: InvariantRules) -> tuple[Check, ...]:
     """Return every invariant that applies, with the value measured."""
     return tuple(
-        Check(name=name, limit=None, seen=seen, passed=True, detail=detail)
+        Check(name=name, kind=kind, limit=None, seen=seen, passed=True, detail=detail)
         if rules.is_comparison or limit is None
-        else Check(name=name, limit=limit, seen=seen, passed=seen <= limit, detail=detail)
-        for name, limit, seen, detail in _counted(facts, rules)
+        else Check(
+            name=name, kind=kind, limit=limit, seen=seen, passed=seen <= limit, detail=detail
+        )
+        for name, kind, limit, seen, detail in _counted(facts, rules)
     )
 
 
-def _counted(
-    facts: RunFacts, rules: InvariantRules
-) -> Iterator[tuple[str, float | None, float, str]]:
+def every_invariant() -> tuple[Check, ...]:
+    """Return each invariant that a run of any scenario may have, once."""
+    found = {
+        check.name: check
+        for is_sliding in (True, False)
+        for check in check_invariants(_WITH_ALL, InvariantRules(is_sliding=is_sliding))
+    }
+    return tuple(found.values())
+
+
+def _counted(facts: RunFacts, rules: InvariantRules) -> Iterator[_Counted]:
     # Result files and comparisons identify invariants by these names: do not change them.
-    yield "forced logouts of honest users", 0, facts.forced_out, ""
+    yield from _of_honest_clients(facts, rules)
+    yield from _of_renewals(facts, rules)
+    yield from _of_responses(facts)
+    yield from _of_sessions(facts, rules)
+    yield from _of_servers(facts, rules)
+
+
+def _timed(facts: RunFacts) -> CheckKind:
+    # A client or a worker that got no core for longer than a service waits may be the cause.
+    return "safety" if facts.stalled_seconds < _PATIENCE_SECONDS else "load"
+
+
+def _of_honest_clients(facts: RunFacts, rules: InvariantRules) -> Iterator[_Counted]:
+    yield "forced logouts of honest users", "safety", 0, facts.forced_out, ""
+    # 503: the service waited for a store.
+    refused: CheckKind = "safety" if facts.failed else _timed(facts)
     unexpected = 0 if rules.may_be_unavailable else facts.unavailable
     expected = f"{facts.unavailable} intended 503" if rules.may_be_unavailable else ""
-    yield "5xx other than an intended 503", 0, facts.failed + unexpected, expected
-    yield "honest requests without an answer", 0, facts.unanswered, ""
-    yield "honest requests told to slow down", 0, facts.limited, ""
+    yield "5xx other than an intended 503", refused, 0, facts.failed + unexpected, expected
+    yield "honest requests without an answer", _timed(facts), 0, facts.unanswered, ""
+    yield "honest requests told to slow down", "load", 0, facts.limited, ""
+
+
+def _of_renewals(facts: RunFacts, rules: InvariantRules) -> Iterator[_Counted]:
     same = 0 if rules.is_agreed else None
-    yield "renewals with two different successors", same, facts.duplicate_successors, ""
+    # A first token whose client stood still for a whole period may meet two grid points.
+    name = "renewals with two different successors"
+    yield name, _timed(facts), same, facts.duplicate_successors, ""
     if rules.is_sliding and facts.signatures is not None:
-        ratio = facts.signatures / facts.renewals if facts.renewals else 0.0
-        detail = f"{facts.signatures} for {facts.renewals} renewals, {rules.workers} workers"
-        yield "signatures per renewal", rules.workers, round(ratio, 4), detail
+        renewals = facts.renewals + facts.probe_renewals
+        ratio = facts.signatures / renewals if renewals else 0.0
+        detail = f"{facts.signatures} for {renewals} renewals, {rules.workers} workers"
+        yield "signatures per renewal", "load", rules.workers, round(ratio, 4), detail
     if rules.is_sliding and facts.signed_twice is not None:
-        yield "renewals signed twice by one worker", 0, facts.signed_twice, ""
-    yield "expired tokens accepted", 0, facts.accepted_expired, ""
-    yield "forged tokens accepted", 0, facts.accepted_forged, f"of {facts.hostile} presented"
+        yield "renewals signed twice by one worker", _timed(facts), 0, facts.signed_twice, ""
+    if rules.is_sliding and (asked := facts.checked.get(UNANSWERED_DUE, 0)):
+        missed = facts.violations.get(UNANSWERED_DUE, 0)
+        limit = _MOST_UNANSWERED_DUE if rules.answers_every_due else None
+        seen = round(100 * missed / asked, 3)
+        yield UNANSWERED_DUE, "load", limit, seen, f"{missed} of {asked}"
+    if facts.chance is not None and rules.is_even:
+        factor, limit, detail = facts.chance
+        yield "storm factor above chance", "load", round(limit, 3), round(factor, 3), detail
+    if facts.renewal_delay is not None:
+        delay, limit, detail = facts.renewal_delay
+        name = "delay of renewals beside other requests, milliseconds"
+        yield name, "load", round(limit, 1), round(delay, 1), detail
+
+
+def _of_responses(facts: RunFacts) -> Iterator[_Counted]:
+    for rule in (EXPIRED, FORGED, *CLIENT_RULES):
+        wrong, checked = facts.violations.get(rule, 0), facts.checked.get(rule, 0)
+        if wrong or checked:  # what was never checked did not pass
+            yield rule, "safety", 0, wrong, f"of {checked} checked"
     if facts.quiet:
-        yield "sessions extended by quiet requests", 0, facts.quiet_renewed, f"of {facts.quiet}"
-    if facts.accepted_revoked or not rules.is_sliding:
-        yield "revoked tokens accepted past the bound", 0, facts.accepted_revoked, ""
-    if not rules.is_sliding and facts.families_killed is not None:
-        yield "refresh families killed without theft", 0, facts.families_killed, ""
+        detail = f"of {facts.quiet}"
+        yield "sessions extended by quiet requests", "safety", 0, facts.quiet_renewed, detail
+
+
+def _of_sessions(facts: RunFacts, rules: InvariantRules) -> Iterator[_Counted]:
+    if rules.is_sliding:
+        return
+    wrong, checked = facts.violations.get(REVOKED, 0), facts.checked.get(REVOKED, 0)
+    if wrong or checked:
+        yield REVOKED, "safety", 0, wrong, f"of {checked} checked"
+    if facts.families_killed is not None:
+        killed = max(0, facts.families_killed - facts.thefts)
+        name, detail = "refresh families killed without theft", f"besides {facts.thefts} thefts"
+        yield name, _timed(facts), 0, killed, detail
+
+
+def _of_servers(facts: RunFacts, rules: InvariantRules) -> Iterator[_Counted]:
+    if facts.cached_above_limit is not None:
+        name = "verified tokens cached above the limit"
+        yield name, "safety", 0, facts.cached_above_limit, ""
+    if facts.kept_per_request is not None:
+        name, kept = "memory kept per request, bytes", round(facts.kept_per_request, 1)
+        yield name, "load", _MOST_KEPT_BYTES, kept, ""
+    for name, seen in (
+        ("threads kept per renewal", facts.threads_per_renewal),
+        ("files kept per renewal", facts.files_per_renewal),
+    ):
+        if seen is not None:
+            yield name, "safety", _MOST_KEPT_THINGS, round(seen, 3), ""
+    if facts.blocked_percent is not None:
+        name = "event loops blocked, per cent of the time"
+        # Otherwise a busy machine looks like a call that blocks.
+        kind: CheckKind = "safety" if facts.is_waiting_counted else "load"
+        yield name, kind, _MOST_BLOCKED, round(facts.blocked_percent, 2), ""
     if facts.memory_growth is not None:
-        yield "growth of a worker's memory, per cent", 5, round(facts.memory_growth * 100, 2), ""
+        name = "growth of a worker's memory, per cent"
+        yield name, "load", 5, round(facts.memory_growth * 100, 2), ""
     if facts.issuer_requests is not None:
-        yield "requests to the issuer", rules.most_issuer_requests, facts.issuer_requests, ""
+        name, limit = "requests to the issuer", rules.most_issuer_requests
+        yield name, _timed(facts), limit, facts.issuer_requests, ""

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from linqi_storm.clients.load_counts import LoadTotals
 from linqi_storm.run.peaks import sliding_rates
 from linqi_storm.schema.load import StormLoad
+from linqi_storm.schema.violations import EXPIRED, FORGED, REVOKED
 
 __all__ = ["LiveFigures", "live_figures", "peak_so_far"]
 
@@ -50,7 +51,7 @@ def live_figures(totals: LoadTotals) -> LiveFigures | None:
         lapsed=tally.lapsed,
         forced_out=tally.forced_out,
         wrong=len(tally.examples),
-        accepted=tally.accepted_expired + tally.accepted_revoked + tally.accepted_forged,
+        accepted=sum(tally.violations[rule] for rule in (EXPIRED, REVOKED, FORGED)),
         generator_lag_p99_ms=totals.lag.get_value_at_percentile(99) / 1000,
     )
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import dataclasses
+import math
 import secrets
-import sqlite3
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -14,26 +14,36 @@ from typing import Any, Final
 
 import httpx2
 
-from linqi import ConfigurationError, Key, KeySet
-from linqi.stores.postgres import PostgresStore
-from linqi.stores.store_url import open_store
+from linqi import ConfigurationError, Key, KeySet, SessionSettings
 from linqi_report.processes import running
-from linqi_report.servers import postgres, valkey
 from linqi_storm.apps.embedded import AppSpec, build_sessions
+from linqi_storm.apps.offset_clock import set_offset
 from linqi_storm.apps.sampler import ServerSample
 from linqi_storm.apps.user_app import transport_of, user_config
 from linqi_storm.outside.issuer import AUDIENCE
-from linqi_storm.run.relay import Relay
-from linqi_storm.run.targets import refused_tokens, sign_sliding, signing_pace
+from linqi_storm.run.local_store import LocalStore
+from linqi_storm.run.probe_sessions import (
+    clients_by_key,
+    dated,
+    planned_probes,
+    probe_claims,
+    signed_probes,
+    stored_probes,
+)
+from linqi_storm.run.targets import refused_tokens, signing_pace
 from linqi_storm.run.worker_pool import WorkerPool
 from linqi_storm.scenarios.base import Scenario
 from linqi_storm.schema.config import StormConfig
-from linqi_storm.schema.generator_plan import Credential, StormLogin, TokenSource
+from linqi_storm.schema.expectations import SAME_CLOCK, Expectations
+from linqi_storm.schema.generator_plan import Credential, StormClients, StormLogin, TokenSource
+from linqi_storm.schema.identity import claims_of, identity_claims, scopes_of, subject_of
+from linqi_storm.schema.probes import Probe
 from linqi_storm.schema.results import Target
 
 __all__ = ["LocalTarget"]
 
 _AT_ONCE: Final = 20
+_MOST_LEEWAY: Final = 300.0
 _SIGN_IN_SECONDS: Final = 0.0006
 """Estimated time of a sign-in at a store without its signature."""
 
@@ -46,15 +56,36 @@ class LocalTarget:
         self._scenario = scenario
         self._key = Key.generate(storm.alg, bits=storm.bits)
         self._worker_pool: WorkerPool | None = None
-        self._relay: Relay | None = None
-        self._lock: sqlite3.Connection | None = None
-        self._database = Path()
+        self._store = LocalStore(storm.store, scenario, storm.failover_command)
+        self._clock = ""
         self._issuer_url = ""
         self._spec = AppSpec(kind=scenario.embedded, lifetime=1, buffer=0.1)
         self._config = user_config(storm, scenario) if storm.app else None
         self.url = ""
         self.transport = transport_of(self._config, storm.path)
         self.token_source = TokenSource()
+        self.expected = self._expectations()
+
+    def _expectations(self) -> Expectations:
+        config = self._config
+        kind = self._scenario.embedded
+        policy = self._storm.policy
+        return Expectations(
+            run=secrets.token_hex(4),
+            is_embedded=config is None,
+            has_grid=kind not in ("naive", "outside") and policy in ("grid", "plain"),
+            clock_error=self._scenario.clock_error(),
+            period=self._scenario.load.period,
+            leeway=self._leeway if config is None else config.verify.leeway_seconds,
+            revocation_bound=self._scenario.revocation_bound,
+            idle=SessionSettings().idle if config is None else config.sessions.idle_seconds,
+            absolute=(
+                SessionSettings().absolute if config is None else config.sessions.absolute_seconds
+            ),
+            may_be_unavailable=self._scenario.may_be_unavailable
+            or self._scenario.mode == "outside",
+            grace=self._spec.grace if config is None else config.sessions.grace_seconds,
+        )
 
     @contextlib.contextmanager
     def running(self, folder: Path) -> Iterator[LocalTarget]:
@@ -63,21 +94,27 @@ class LocalTarget:
         KeySet([self._key]).save(folder / "key.json")
         KeySet([Key.generate("HS256")]).save(folder / "secret.json")
         with contextlib.ExitStack() as stack:
-            store = stack.enter_context(self._store(folder)) if mode == "dual" else ""
+            store = stack.enter_context(self._store.running(folder)).url if mode == "dual" else ""
             issuer = stack.enter_context(self._issuer(folder)) if mode == "outside" else ""
             self._issuer_url = issuer
             spec = AppSpec(
                 kind=kind,
                 lifetime=load.lifetime,
                 buffer=load.buffer,
+                whole_seconds=load.whole_seconds,
                 policy="plain" if kind == "naive" else self._storm.policy,
                 jwks=str(folder / "key.json"),
                 secret=str(folder / "secret.json"),
+                scopes=self._storm.scopes,
                 password=secrets.token_urlsafe(16),
                 store=store,
                 workers=self._storm.workers,
                 budget_per_second=self._storm.budget_per_second,
                 algorithms=(self._storm.alg,),
+                run=self.expected.run,
+                sessions=load.sessions,
+                leeway=self._leeway,
+                stale_after=self._scenario.stale_after,
             )
             if issuer:
                 spec = dataclasses.replace(spec, issuer=issuer, audience=AUDIENCE)
@@ -91,15 +128,37 @@ class LocalTarget:
                     audience=self._config.verify.audience or "",
                 )
             self._spec = spec
-            self._worker_pool = stack.enter_context(WorkerPool(self._spec, folder).running())
+            self._worker_pool = stack.enter_context(
+                WorkerPool(self._specs(folder), folder).running()
+            )
             self.url = self._worker_pool.url
             self.token_source = self._source_of_tokens(folder)
             yield self
 
+    @property
+    def _leeway(self) -> float:
+        """What the embedded application allows for clocks that differ, in whole seconds."""
+        error = self._scenario.clock_error()
+        return 0.0 if error <= SAME_CLOCK else min(_MOST_LEEWAY, math.ceil(error) + 1.0)
+
+    def _specs(self, folder: Path) -> list[AppSpec]:
+        """Return the settings of each worker: they differ by clock and by the way to the store."""
+        specs = [
+            dataclasses.replace(self._spec, store=self._store.url_of(number, self._storm.workers))
+            if self._spec.store
+            else self._spec
+            for number in range(self._storm.workers)
+        ]
+        if self._scenario.steps_clock:
+            self._clock = str(folder / "clock")
+            set_offset(Path(self._clock), 0)
+            specs[0] = dataclasses.replace(specs[0], clock=self._clock)
+        return specs
+
     def _source_of_tokens(self, folder: Path) -> TokenSource:
         spec = self._spec
         if self._scenario.mode == "dual":
-            body = {"username": "again-{n}", "password": spec.password}
+            body = {"username": "user-{n}", "password": spec.password}
             headers = {"x-token-delivery": "body"}
             path = self.transport.refresh_path.removesuffix("refresh") + "login"
             return TokenSource(
@@ -113,25 +172,8 @@ class LocalTarget:
             issuer=spec.issuer,
             audience=spec.audience,
             policy=spec.policy,
+            scopes=self._storm.scopes,
         )
-
-    @contextlib.contextmanager
-    def _store(self, folder: Path) -> Iterator[str]:
-        """Start the store and yield its URL, through a relay if the scenario needs one."""
-        if self._storm.store == "sqlite":
-            self._database = folder / "sessions.db"
-            yield f"sqlite:{self._database}"
-            return
-        server = valkey if self._storm.store == "valkey" else postgres
-        with contextlib.ExitStack() as stack:
-            url = stack.enter_context(server())
-            if self._scenario.shuts_store:
-                self._relay = stack.enter_context(Relay(url))
-                url = self._relay.url
-            made = open_store(url)
-            if isinstance(made, PostgresStore):
-                asyncio.run(made.initialize())  # the workers do not create its schema
-            yield url
 
     @contextlib.contextmanager
     def _issuer(self, folder: Path) -> Iterator[str]:
@@ -163,32 +205,50 @@ class LocalTarget:
             each += 0.002
         return self._scenario.load.sessions * (each + 0.00005) * 1.5 + 0.5
 
-    async def clients(
-        self, scenario: Scenario, begins_at: float
-    ) -> tuple[Sequence[Credential], Sequence[str]]:
-        """Return the tokens of all clients at the barrier, and tokens that must be refused."""
+    async def clients(self, scenario: Scenario, begins_at: float) -> StormClients:
+        """Return the tokens of all clients at the barrier, and those that must be refused."""
+        run = self.expected.run
+        if self._scenario.mode == "sliding":
+            return await clients_by_key(self.token_source, scenario, begins_at, run)
         if self._scenario.mode == "outside":
-            return await self._fetch_all(scenario.load.sessions), ()
-        if self._scenario.mode == "dual":
-            held = await self._sign_in_all(scenario, begins_at)
-        else:
-            held = await sign_sliding(self.token_source, scenario, begins_at)
+            held = await self._fetch_all(scenario.load.sessions)
+            probes = await self._fetch_probes(scenario, begins_at)
+            return StormClients(begins_at=begins_at, credentials=tuple(held), probes=tuple(probes))
         by_key = TokenSource(
             jwks=self._spec.jwks, issuer=self._spec.issuer, audience=self._spec.audience
         )
-        return held, refused_tokens(by_key, begins_at)
+        signed = signed_probes(by_key, scenario, begins_at, run)
+        held, stored = await self._sign_in_all(scenario, begins_at)
+        return StormClients(
+            begins_at=begins_at,
+            credentials=tuple(held),
+            refused=tuple(refused_tokens(by_key, begins_at)),
+            probes=(*signed, *stored),
+        )
 
-    async def _sign_in_all(self, scenario: Scenario, begins_at: float) -> list[Credential]:
+    async def _sign_in_all(
+        self, scenario: Scenario, begins_at: float
+    ) -> tuple[list[Credential], Sequence[Probe]]:
         """Create the sessions in the store, with expired tokens if the scenario needs them."""
         age = self._spec.lifetime + 1 if scenario.is_expired_at_start() else 0.0
         now = begins_at - age
         sessions = build_sessions(self._spec, clock=lambda: now)
+
+        def set_clock(instant: float) -> None:
+            nonlocal now
+            now = instant
+
         await sessions.store.start()
         held = []
         try:
             for index in range(scenario.load.sessions):
                 now = begins_at - age + scenario.login_at(index)
-                pair = await sessions.sign_in(f"user-{index}")
+                subject = subject_of(index)
+                pair = await sessions.sign_in(
+                    subject,
+                    claims=claims_of(self.expected.run, subject),
+                    scopes=(*self._storm.scopes, *scopes_of(subject)),
+                )
                 held.append(
                     Credential(
                         token=pair.access_token,
@@ -199,9 +259,11 @@ class LocalTarget:
                         begins_at=begins_at + scenario.login_at(index),
                     )
                 )
+            run = self.expected.run
+            probes = await stored_probes(scenario, sessions, set_clock, begins_at, run)
         finally:
             await sessions.store.close()
-        return held
+        return held, probes
 
     async def _fetch_all(self, sessions: int) -> list[Credential]:
         gate = asyncio.Semaphore(_AT_ONCE)
@@ -209,17 +271,35 @@ class LocalTarget:
 
             async def fetch(index: int) -> Credential:
                 async with gate:
-                    until = time.time() + self._spec.lifetime * (1 + index / sessions) / 2
-                    body = {"claims": {"sub": f"user-{index}", "exp": until}}
-                    answer = await client.post("/token", json=body)
-                    token = answer.raise_for_status().json()["token"]
-                    return Credential(token=token, expires_at=until)
+                    now = time.time()
+                    until = now + self._spec.lifetime * (1 + index / sessions) / 2
+                    times = {"iat": now, "exp": until}
+                    claims = {**identity_claims(self.expected.run, index), **times}
+                    return Credential(token=await self._fetch(client, claims), expires_at=until)
 
             return list(await asyncio.gather(*map(fetch, range(sessions))))
+
+    async def _fetch_probes(self, scenario: Scenario, begins_at: float) -> list[Probe]:
+        planned = planned_probes(scenario, "expiring", "premature")
+        async with httpx2.AsyncClient(base_url=self._issuer_url, timeout=10) as client:
+            return [
+                dataclasses.replace(probe, token=await self._fetch(client, claims))
+                for probe in (dated(one, begins_at) for one in planned)
+                for claims in [probe_claims(probe, scenario, self.expected.run)]
+            ]
+
+    async def _fetch(self, client: httpx2.AsyncClient, claims: Mapping[str, Any]) -> str:
+        answer = await client.post("/token", json={"claims": claims})
+        token: str = answer.raise_for_status().json()["token"]
+        return token
 
     def samples(self) -> Sequence[ServerSample]:
         """Return the samples of the workers."""
         return [] if self._worker_pool is None else self._worker_pool.samples()
+
+    def pids(self) -> Sequence[int]:
+        """Return the processes of the workers."""
+        return [] if self._worker_pool is None else self._worker_pool.pids
 
     def check(self) -> None:
         """Raise `ServerDiedError` if a worker has ended unexpectedly."""
@@ -232,32 +312,24 @@ class LocalTarget:
         await asyncio.to_thread(self._worker_pool.replace_all)
 
     async def store_down(self) -> None:
-        """Close the relay, or lock the SQLite database exclusively."""
-        if not self._scenario.shuts_store:
-            raise ConfigurationError(
-                [f"{self._scenario.name} makes the store unreachable, expected shuts_store = True"]
-            )
-        if self._relay is not None:
-            self._relay.shut()
-            return
-
-        def lock() -> sqlite3.Connection:
-            made = sqlite3.connect(
-                self._database, timeout=10, isolation_level=None, check_same_thread=False
-            )
-            made.execute("BEGIN EXCLUSIVE")
-            return made
-
-        self._lock = await asyncio.to_thread(lock)
+        """Make the store unreachable."""
+        await self._store.shut()
 
     async def store_up(self) -> None:
         """Make the store reachable again."""
-        if self._relay is not None:
-            self._relay.open()
-        if self._lock is not None:
-            self._lock.rollback()
-            self._lock.close()
-            self._lock = None
+        await self._store.open()
+
+    async def fail_over(self) -> None:
+        """Let a replica take over from the store's server."""
+        await self._store.fail_over()
+
+    async def set_clock(self, ahead: float) -> None:
+        """Set the clock of the first worker."""
+        if not self._clock:
+            raise ConfigurationError(
+                [f"{self._scenario.name} sets a worker's clock, expected steps_clock = True"]
+            )
+        set_offset(Path(self._clock), ahead)
 
     async def issuer(self, **command: Any) -> Mapping[str, Any]:
         """Send a command to the outside issuer; return its response."""

@@ -17,6 +17,7 @@ from locust.web import WebUI
 
 from linqi.sessions.storm_factor import steady_rate, storm_factor
 from linqi_storm.clients.load_counts import LoadTotals
+from linqi_storm.report.headline import headline
 from linqi_storm.run.live_figures import live_figures, peak_so_far
 from linqi_storm.schema.load import StormLoad
 from linqi_storm.schema.results import StormRun
@@ -110,14 +111,12 @@ def live_rows(totals: LoadTotals, load: StormLoad) -> list[Row]:
 
 def final_rows(run: StormRun) -> list[Row]:
     """Return the rows of a finished run: its verdict and its invariants."""
-    rows = [_row("verdict", run.verdict)]
+    rows = [_row("verdict", headline(run))]
     rows += [_row("reason", fault) for fault in run.generator.faults]
     for peak in run.peaks:
         wanted = f"chance alone: up to {peak.noise95:.2f}"
         rows.append(_row(f"storm factor, {peak.label}", f"{peak.factor:.2f}", wanted))
-    for check in run.checks:
-        limit = "" if check.limit is None else f"at most {check.limit:g}"
-        rows.append(_row(check.name, f"{check.seen:g}", limit))
+    rows += [_row(check.name, check.measured, check.expected) for check in run.every_check]
     return rows
 
 

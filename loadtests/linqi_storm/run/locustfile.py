@@ -26,13 +26,14 @@ from gevent.pool import Pool
 from locust import events
 from locust.env import Environment
 from locust.runners import LocalRunner, MasterRunner, WorkerRunner
+from locust.stats import CSV_STATS_INTERVAL_SEC
 
 from linqi import ConfigurationError
-from linqi_storm.clients.http_connections import NoResponseError
 from linqi_storm.clients.load_counts import LoadTotals
 from linqi_storm.clients.login_endpoint import read_login
 from linqi_storm.clients.node import Node, StormUser
 from linqi_storm.clients.sign_in import sign_in_of
+from linqi_storm.clients.wire_responses import NoResponseError
 from linqi_storm.report.page import write_report
 from linqi_storm.report.verdict import EXIT_CODES, show_verdict
 from linqi_storm.run.assembly import assemble
@@ -44,8 +45,12 @@ from linqi_storm.run.locust_tab import (
     refused_rows,
     waiting_rows,
 )
-from linqi_storm.run.targets import plan_of, refused_tokens, sign_sliding
+from linqi_storm.run.preflight import run_preflight
+from linqi_storm.run.probe_sessions import clients_by_key
+from linqi_storm.run.required import Required, read_required
+from linqi_storm.run.targets import plan_of
 from linqi_storm.run.url_target import LOGINS_AT_ONCE, UrlTarget, at_barrier
+from linqi_storm.run.workload_options import workload_of
 from linqi_storm.scenarios import Scenario, find_scenario
 from linqi_storm.schema.config import StormConfig
 from linqi_storm.schema.generator_plan import Credential, GeneratorPlan, StormClients
@@ -67,14 +72,18 @@ def _add_options(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--linqi-seconds", type=float)
     group.add_argument("--linqi-lifetime-seconds", type=float, default=900)
     group.add_argument("--linqi-buffer-seconds", type=float, default=300)
-    group.add_argument("--linqi-gap-seconds", type=float, default=40)
+    group.add_argument("--linqi-gap-seconds", type=float, help="default 40, or as measured")
+    group.add_argument("--linqi-gaps", help="as --gaps of linqi storm")
+    group.add_argument("--linqi-workload", default="", help="as --workload of linqi storm")
     group.add_argument("--linqi-policy", default="grid")
-    group.add_argument("--linqi-path", default="/me")
+    group.add_argument("--linqi-path", default="")
     group.add_argument("--linqi-key", default="")
     group.add_argument("--linqi-issuer", default="")
     group.add_argument("--linqi-audience", default="")
     group.add_argument("--linqi-login", default="", help="JSON, as --login of linqi storm")
     group.add_argument("--linqi-i-own-this-host", action="store_true")
+    limits = "separated by commas, as --require of linqi storm"
+    group.add_argument("--linqi-require", default="", help=limits)
     group.add_argument("--linqi-output", default="storm.json")
 
 
@@ -98,6 +107,7 @@ class _Storm:
         self._node = Node(environment, lambda news: self._totals.merge(news))
         self._rows: Callable[[], list[Row]] = waiting_rows
         self._cached_rows: tuple[float, list[Row]] = (0.0, [])
+        self._required = Required()
 
     def rows(self) -> list[Row]:
         """Return the rows of the tab, computed at most once a second."""
@@ -122,10 +132,15 @@ class _Storm:
         self._totals = LoadTotals()
         self._rows = waiting_rows
         storm = _config(self._environment)
+        options: Any = self._environment.parsed_options
+        limits = [text for text in options.linqi_require.split(",") if text.strip()]
+        self._required = read_required(limits)
         scenario = find_scenario(storm.scenario)(storm.load, storm.options)
         target = UrlTarget(storm, scenario)
         plan = plan_of(storm, scenario, target)
-        begins_at = time.time() + target.sign_in_seconds() + _LEAD_SECONDS
+        found = run_preflight(plan, target.describe())
+        plan = plan.with_public(found.public).with_guests(found.guests)
+        begins_at = time.time() + target.sign_in_seconds() + _lead(plan)
         clients = _clients(plan, scenario, begins_at)
         self._node.begin(plan, clients)
         self._rows = lambda: live_rows(self._totals, storm.load)
@@ -138,6 +153,7 @@ class _Storm:
 
         self._node.is_done.wait()
         run = assemble(storm, scenario, target.describe(), self._totals, begins_at=begins_at)
+        run = self._required.judge(run)
         options: Any = self._environment.parsed_options
         self._rows = lambda: final_rows(run)
         output = Path(options.linqi_output)
@@ -152,28 +168,38 @@ class _Storm:
         options: Any = self._environment.parsed_options
         runner = self._environment.runner
         if options.headless and isinstance(runner, LocalRunner | MasterRunner):
+            if options.csv_prefix:
+                # Locust writes its CSV files at intervals, and not once more at its end.
+                gevent.sleep(2 * CSV_STATS_INTERVAL_SEC)
             runner.quit()
 
 
 def _clients(plan: GeneratorPlan, scenario: Scenario, begins_at: float) -> StormClients:
     if plan.token_source.login is None:
-        held = asyncio.run(sign_sliding(plan.token_source, scenario, begins_at))
-        refused = tuple(refused_tokens(plan.token_source, begins_at))
-        return StormClients(begins_at=begins_at, credentials=tuple(held), refused=refused)
+        run = plan.expected.run
+        return asyncio.run(clients_by_key(plan.token_source, scenario, begins_at, run))
     endpoint = sign_in_of(plan)
 
-    def sign_in(_: int) -> Credential:
-        return endpoint.sign_in()
+    def sign_in(number: int) -> Credential:
+        return endpoint.sign_in(number)
 
     signed_in = Pool(LOGINS_AT_ONCE).map(sign_in, range(plan.load.sessions))
     # The barrier must lie in the future, however long the logins took.
-    barrier = max(begins_at, time.time() + _LEAD_SECONDS)
+    barrier = max(begins_at, time.time() + _lead(plan))
     return StormClients(begins_at=barrier, credentials=at_barrier(signed_in, scenario, barrier))
+
+
+def _lead(plan: GeneratorPlan) -> float:
+    """Return the seconds from when all tokens are at hand until the barrier."""
+    return _LEAD_SECONDS + plan.load.preparation
 
 
 def _config(environment: Environment) -> StormConfig:
     options: Any = environment.parsed_options
     scenario = find_scenario(options.linqi_scenario)
+    gap, path = options.linqi_gap_seconds, options.linqi_path
+    file = Path(options.linqi_workload) if options.linqi_workload else None
+    workload = workload_of(file, options.linqi_gaps, path=path, mean=gap)
     runner = environment.runner
     return StormConfig(
         scenario=options.linqi_scenario,
@@ -182,13 +208,16 @@ def _config(environment: Environment) -> StormConfig:
             duration=options.linqi_seconds,
             lifetime=options.linqi_lifetime_seconds,
             buffer=options.linqi_buffer_seconds,
-            gap=options.linqi_gap_seconds,
+            gap=workload.pauses.mean if workload else gap or 40,
+            law=None if workload else options.linqi_gaps,
+            login_spread=workload.login_spread_seconds if workload else None,
+            workload=workload,
             compression=1.0,
         ),
         policy=options.linqi_policy,
         generators=max(1, len(runner.clients.ready)) if isinstance(runner, MasterRunner) else 1,
         url=environment.host or "",
-        path=options.linqi_path,
+        path=path,
         key=Path(options.linqi_key) if options.linqi_key else None,
         issuer=options.linqi_issuer,
         audience=options.linqi_audience,

@@ -11,7 +11,7 @@ from typing import Final
 from linqi.sessions.storm_factor import peak_window, steady_rate, storm_factor
 from linqi_storm.schema.results import Peak, Rates
 
-__all__ = ["busiest", "noise_floor", "peak_of", "sliding_peak", "sliding_rates"]
+__all__ = ["busiest", "chance_limit", "noise_floor", "peak_of", "sliding_peak", "sliding_rates"]
 
 _ROUNDS: Final = 200
 _STEPS_A_WINDOW: Final = 8
@@ -73,6 +73,34 @@ def noise_floor(events: float, span: float, window: float, *, seed: int = 1) -> 
         peaks.append(sliding_peak(instants, window))
     peaks.sort()
     return peaks[math.ceil(0.95 * _ROUNDS) - 1] / (events / span * window)
+
+
+def chance_limit(events: float, span: float, window: float, *, false_alarms: float) -> float:
+    """Return the storm factor that even renewals exceed with at most a given probability.
+
+    A window with k events begins at one of them, with k - 1 others after it. In a Poisson process
+    the expected number of such windows is ``events * P(Poisson(mean) >= k - 1)`` (Mecke's formula),
+    and the probability of one is at most that. Renewals that keep their distance, as those of one
+    session do, are more even.
+
+    Args:
+        events: Expected number of renewals.
+        span: In seconds.
+        window: In seconds, at most `span`.
+        false_alarms: The probability, above 0 to 1.
+
+    """
+    if events <= 0 or span <= 0:
+        return math.inf
+    mean = events / span * window
+    others = math.floor(mean)
+    while True:
+        others += 1
+        logarithm = others * math.log(mean) - mean - math.lgamma(others + 1)
+        # The terms after this one fall at least as fast as a geometric series.
+        tail = math.exp(logarithm) * (others + 1) / (others + 1 - mean)
+        if events * tail <= false_alarms:
+            return (others + 1) / mean
 
 
 def peak_of(

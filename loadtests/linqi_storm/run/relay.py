@@ -62,6 +62,13 @@ class Relay:
             with contextlib.suppress(OSError):
                 one.shutdown(socket.SHUT_RDWR)
 
+    def move(self, url: str) -> None:
+        """Cut every connection, and relay to the server in `url` from now on."""
+        self.shut()
+        parts = urlsplit(url)
+        self._target = (parts.hostname or "127.0.0.1", parts.port or 6379)
+        self.open()
+
     def open(self) -> None:
         """Relay again."""
         with self._lock:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import dataclasses
 import math
 import subprocess
 import sys
@@ -20,11 +21,13 @@ from linqi import LinqiError
 from linqi_storm.clients.load_counts import LoadTotals
 from linqi_storm.run.assembly import assemble
 from linqi_storm.run.local_target import LocalTarget
+from linqi_storm.run.preflight import run_preflight
+from linqi_storm.run.server_pace import overload_of, server_request_us
 from linqi_storm.run.targets import StormTarget, plan_of
 from linqi_storm.run.url_target import UrlTarget
 from linqi_storm.scenarios import Scenario, find_scenario
 from linqi_storm.schema.config import StormConfig
-from linqi_storm.schema.generator_plan import StormClients, write_clients, write_plan
+from linqi_storm.schema.generator_plan import GeneratorPlan, write_clients, write_plan
 from linqi_storm.schema.results import StormRun, Window
 
 __all__ = ["Progress", "StormError", "run_storm"]
@@ -70,6 +73,12 @@ class _RunControl:
     async def store_up(self) -> None:
         await self.target.store_up()
 
+    async def fail_over(self) -> None:
+        await self.target.fail_over()
+
+    async def set_clock(self, ahead: float) -> None:
+        await self.target.set_clock(ahead)
+
     async def issuer(self, **command: Any) -> Mapping[str, Any]:
         return await self.target.issuer(**command)
 
@@ -101,9 +110,26 @@ def run_storm(storm: StormConfig, progress: Progress = lambda *_: None) -> Storm
         progress("starting the servers", -1, LoadTotals())
         with target.running(folder):
             plan = plan_of(storm, scenario, target)
+            found = run_preflight(plan, target.describe())
+            plan = plan.with_public(found.public).with_guests(found.guests)
+            notes = [*found.notes, *_overload(storm, scenario, target, plan)]
+            for note in notes:
+                progress(note, -1, LoadTotals())
             write_plan(plan, folder / "plan.json")
             with _generator(folder, storm.generators) as generator:
-                return asyncio.run(_run(storm, scenario, target, folder, generator, progress))
+                run = asyncio.run(_run(storm, scenario, target, folder, generator, progress))
+                return dataclasses.replace(run, notes=(*notes, *run.notes))
+
+
+def _overload(
+    storm: StormConfig, scenario: Scenario, target: StormTarget, plan: GeneratorPlan
+) -> list[str]:
+    """Return a note if the workers cannot carry the load on this machine."""
+    request_us = server_request_us(plan, scenario, target.pids())
+    if request_us is None:
+        return []
+    note = overload_of(scenario, request_us, storm.workers, generators=storm.generators)
+    return [note] if note else []
 
 
 def choose_target(storm: StormConfig, scenario: Scenario) -> StormTarget:
@@ -144,17 +170,15 @@ async def _run(
 ) -> StormRun:
     progress(f"signing in {storm.load.sessions} sessions", -1, LoadTotals())
     await _wait_until_ready(folder, generator)
+    lead = _LEAD_SECONDS + storm.load.preparation
     for patience in (1, 3, 9):
         # On a whole second, like the samples of the workers: one sample is one second of the run.
-        begins_at = math.ceil(time.time() + patience * target.sign_in_seconds() + _LEAD_SECONDS)
-        credentials, refused = await target.clients(scenario, begins_at)
-        if time.time() < begins_at - _LEAD_SECONDS / 2:
+        begins_at = math.ceil(time.time() + patience * target.sign_in_seconds() + lead)
+        clients = await target.clients(scenario, begins_at)
+        if time.time() < begins_at - lead / 2:
             break
     else:
         raise StormError("the machine is too busy to sign all sessions in before the load begins")
-    clients = StormClients(
-        begins_at=begins_at, credentials=tuple(credentials), refused=tuple(refused)
-    )
     write_clients(clients, folder / "clients.json")
     fetches_before = await target.issuer_requests()
     follower = _Follower(folder / "counts.jsonl")

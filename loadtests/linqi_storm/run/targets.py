@@ -13,7 +13,15 @@ from linqi import Key, KeySet, RenewalSettings, Signer, SlidingRenewal
 from linqi_storm.apps.sampler import ServerSample
 from linqi_storm.scenarios.base import Scenario
 from linqi_storm.schema.config import StormConfig
-from linqi_storm.schema.generator_plan import Credential, GeneratorPlan, TokenSource, TokenTransport
+from linqi_storm.schema.expectations import Expectations
+from linqi_storm.schema.generator_plan import (
+    Credential,
+    GeneratorPlan,
+    StormClients,
+    TokenSource,
+    TokenTransport,
+)
+from linqi_storm.schema.identity import claims_of, scopes_of, subject_of
 from linqi_storm.schema.policies import parse_policy
 from linqi_storm.schema.results import Target
 
@@ -26,6 +34,7 @@ class StormTarget(Protocol):
     url: str
     transport: TokenTransport
     token_source: TokenSource
+    expected: Expectations
 
     def running(self, folder: Path) -> AbstractContextManager[StormTarget]:
         """Return a context manager in which the service runs, with files in `folder`."""
@@ -39,14 +48,16 @@ class StormTarget(Protocol):
         """Return an estimate of the seconds that `clients` takes."""
         ...
 
-    async def clients(
-        self, scenario: Scenario, begins_at: float
-    ) -> tuple[Sequence[Credential], Sequence[str]]:
-        """Return the tokens of all clients at the barrier, and tokens that must be refused."""
+    async def clients(self, scenario: Scenario, begins_at: float) -> StormClients:
+        """Return the tokens of all clients at the barrier, and those that must be refused."""
         ...
 
     def samples(self) -> Sequence[ServerSample]:
         """Return the samples of the workers; empty if there are none."""
+        ...
+
+    def pids(self) -> Sequence[int]:
+        """Return the processes of the workers; empty if they are not those of this storm."""
         ...
 
     def check(self) -> None:
@@ -63,6 +74,14 @@ class StormTarget(Protocol):
 
     async def store_up(self) -> None:
         """Make the store reachable again."""
+        ...
+
+    async def fail_over(self) -> None:
+        """Let a replica take over from the store's server."""
+        ...
+
+    async def set_clock(self, ahead: float) -> None:
+        """Set the clock of one worker."""
         ...
 
     async def issuer(self, **command: Any) -> Mapping[str, Any]:
@@ -83,6 +102,7 @@ def plan_of(storm: StormConfig, scenario: Scenario, target: StormTarget) -> Gene
         mode=scenario.mode,
         transport=target.transport,
         token_source=target.token_source,
+        expected=target.expected,
         load=storm.load,
     )
 
@@ -96,7 +116,7 @@ def signing_pace(key: Key) -> float:
 
 
 async def sign_sliding(
-    source: TokenSource, scenario: Scenario, begins_at: float
+    source: TokenSource, scenario: Scenario, begins_at: float, run: str
 ) -> list[Credential]:
     """Return the first token of every session, signed as a login would at its instant."""
     load = scenario.load
@@ -111,13 +131,18 @@ async def sign_sliding(
         lifetime=load.lifetime,
         buffer=load.buffer,
         policy=parse_policy(source.policy),
-        whole_seconds=load.lifetime >= 60,
+        whole_seconds=load.whole_seconds,
     )
     renewal = SlidingRenewal(signer, settings, clock=lambda: now)
     held = []
     for index in range(load.sessions):
         now = begins_at + scenario.login_at(index)
-        issued = renewal.start(f"user-{index}")
+        subject = subject_of(index)
+        issued = renewal.start(
+            subject,
+            claims=claims_of(run, subject),
+            scopes=(*source.scopes, *scopes_of(subject)),
+        )
         held.append(Credential(token=issued.token, expires_at=issued.expires_at, begins_at=now))
         if index % 100 == 0:
             await asyncio.sleep(0)
@@ -135,7 +160,7 @@ def refused_tokens(source: TokenSource, begins_at: float) -> list[str]:
     stranger = Signer(Key.generate("ES256"), issuer=source.issuer, audience=source.audience)
     live = {"sub": "mallory", "iat": begins_at - 60, "exp": begins_at + 3_600}
     return [
-        signer.sign({**live, "exp": begins_at - 5}),
+        signer.sign({**live, "iat": begins_at - 900, "exp": begins_at - 400}),
         signer.sign({**live, "nbf": begins_at + 3_000}),
         elsewhere.sign(live),
         stranger.sign(live),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Final
 
 from linqi_storm.apps.sampler import ServerSample
@@ -61,6 +61,7 @@ def _second(
         intended=percentiles_of(intended),
         in_flight=counts.in_flight,
         generator_cpu=round(counts.cpu, 4),
+        generator_lag_ms=totals.lags([second]).get_value_at_percentile(99) / 1000,
         cpu=tuple(0.0 if one is None else round(one.cpu, 4) for one in by_worker),
         loop_lag_ms=tuple(0.0 if one is None else round(one.loop_lag_ms, 3) for one in by_worker),
         memory_mb=tuple(0.0 if one is None else round(one.memory_mb, 2) for one in by_worker),
@@ -74,14 +75,21 @@ def _second(
 
 
 def latencies_by_window(
-    totals: LoadTotals, windows: Sequence[Window], duration: float
+    totals: LoadTotals,
+    windows: Sequence[Window],
+    duration: float,
+    late: Collection[int] = (),
 ) -> tuple[Latencies, Latencies | None, Latencies | None]:
-    """Return the latencies of the whole run, inside `windows`, and outside them.
+    """Return the latencies of the whole run, inside `windows`, and outside them, without `late`.
 
     A second belongs to a window if its middle does. The first seconds, with cold caches and new
     connections, count neither inside nor outside, unless a window begins with them.
     """
-    seconds = [second for second in totals.seconds if 0 <= second < math.ceil(duration)]
+    seconds = [
+        second
+        for second in totals.seconds
+        if 0 <= second < math.ceil(duration) and second not in late
+    ]
     rushes = [window for window in windows if window.begins < _WARM_UP]
     inside = [
         second

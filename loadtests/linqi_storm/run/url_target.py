@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import ipaddress
+import secrets
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -18,10 +19,19 @@ from linqi import ConfigurationError, KeySet
 from linqi_storm.apps.sampler import ServerSample
 from linqi_storm.clients.login_endpoint import login_content, read_credential
 from linqi_storm.clients.unverified_claims import lifetime_of
-from linqi_storm.run.targets import refused_tokens, sign_sliding, signing_pace
+from linqi_storm.run.local_store import run_failover
+from linqi_storm.run.probe_sessions import clients_by_key, has_own_users, online_probes
+from linqi_storm.run.targets import signing_pace
 from linqi_storm.scenarios.base import Scenario
 from linqi_storm.schema.config import StormConfig
-from linqi_storm.schema.generator_plan import Credential, StormLogin, TokenSource, TokenTransport
+from linqi_storm.schema.expectations import SAME_CLOCK, Expectations
+from linqi_storm.schema.generator_plan import (
+    Credential,
+    StormClients,
+    StormLogin,
+    TokenSource,
+    TokenTransport,
+)
 from linqi_storm.schema.results import Target
 
 __all__ = ["LOGINS_AT_ONCE", "UrlTarget", "at_barrier", "is_on_this_machine"]
@@ -31,6 +41,8 @@ LOGINS_AT_ONCE: Final = 4
 _LOGIN_SECONDS: Final = 0.1
 """Estimated time of a login, with a password hash on the server."""
 _LIFE_TOLERANCE: Final = 1.1
+_CLOCK_SECONDS: Final = 1.0
+"""How far the clocks of two machines may differ."""
 _MANY: Final = 20
 _LEAST_OF_MANY: Final = 2 / 3
 """Share of the lifetime. Under the grid policy the longest first token of 20 sessions is shorter
@@ -95,6 +107,15 @@ class UrlTarget:
         self.url = storm.url.rstrip("/")
         self.transport = _transport(storm)
         self.token_source = _token_source(storm)
+        self.expected = Expectations(
+            # With a login endpoint the claims of the sessions are the service's own.
+            run=secrets.token_hex(4) if storm.key else "",
+            has_grid=bool(storm.key) and storm.policy in ("grid", "plain"),
+            period=scenario.load.period,
+            revocation_bound=scenario.revocation_bound,
+            may_be_unavailable=scenario.may_be_unavailable,
+            clock_error=SAME_CLOCK if is_on_this_machine(storm.url) else _CLOCK_SECONDS,
+        )
 
     @contextlib.contextmanager
     def running(self, folder: Path) -> Iterator[UrlTarget]:
@@ -121,14 +142,11 @@ class UrlTarget:
             return sessions * 1.5 * signing_pace(KeySet.load(self._storm.key).signing_key()) + 0.5
         return sessions * _LOGIN_SECONDS / LOGINS_AT_ONCE * 1.5 + 1
 
-    async def clients(
-        self, scenario: Scenario, begins_at: float
-    ) -> tuple[Sequence[Credential], Sequence[str]]:
+    async def clients(self, scenario: Scenario, begins_at: float) -> StormClients:
         """Sign the tokens, or sign all clients in at the login endpoint."""
         login = self.token_source.login
         if login is None:
-            held = await sign_sliding(self.token_source, scenario, begins_at)
-            return held, refused_tokens(self.token_source, begins_at)
+            return await clients_by_key(self.token_source, scenario, begins_at, self.expected.run)
         gate = asyncio.Semaphore(LOGINS_AT_ONCE)
         async with httpx2.AsyncClient(timeout=30) as client:
 
@@ -136,8 +154,19 @@ class UrlTarget:
                 async with gate:
                     return await self._sign_in(client, login, index)
 
-            held = await asyncio.gather(*map(sign_in, range(scenario.load.sessions)))
-        return at_barrier(held, scenario, begins_at), ()
+            sessions = scenario.load.sessions
+            held = await asyncio.gather(*map(sign_in, range(sessions)))
+            planned = online_probes(scenario) if has_own_users(login) else ()
+            others = await asyncio.gather(*(sign_in(n % sessions) for n in range(len(planned))))
+        probes = [
+            replace(probe, refresh_token=held.refresh_token)
+            for probe, held in zip(planned, others, strict=True)
+        ]
+        return StormClients(
+            begins_at=begins_at,
+            credentials=at_barrier(held, scenario, begins_at),
+            probes=tuple(probes),
+        )
 
     async def _sign_in(
         self, client: httpx2.AsyncClient, login: StormLogin, index: int
@@ -158,6 +187,10 @@ class UrlTarget:
         """Return none: its workers are not sampled."""
         return ()
 
+    def pids(self) -> Sequence[int]:
+        """Return no process: they are not known."""
+        return ()
+
     def check(self) -> None:
         """Do nothing: no server was started."""
 
@@ -172,6 +205,21 @@ class UrlTarget:
     async def store_up(self) -> None:
         """Raise `ConfigurationError`."""
         _refuse("open its store")
+
+    async def fail_over(self) -> None:
+        """Run the command of the storm.
+
+        Raises:
+            ConfigurationError: There is none, or it failed.
+
+        """
+        if not self._storm.failover_command:
+            _refuse("let a replica take over: add --failover-command")
+        await run_failover(self._storm.failover_command)
+
+    async def set_clock(self, ahead: float) -> None:
+        """Raise `ConfigurationError`."""
+        _refuse("set the clock of a worker")
 
     async def issuer(self, **command: Any) -> Mapping[str, Any]:
         """Raise `ConfigurationError`."""
@@ -208,6 +256,7 @@ def _token_source(storm: StormConfig) -> TokenSource:
             issuer=storm.issuer,
             audience=storm.audience,
             policy=storm.policy,
+            scopes=storm.scopes,
         )
     return TokenSource(login=storm.login)
 

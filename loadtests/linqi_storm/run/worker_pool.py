@@ -9,7 +9,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -36,18 +36,19 @@ class _Worker:
     listener: socket.socket
     log: Path
     samples: Path
+    spec: Path
 
 
 class WorkerPool:
-    """Starts `spec.workers` workers on one free loopback port, and can replace them.
+    """Starts one worker for each of `specs` on one free loopback port, and can replace them.
 
     Each has its own listening socket with SO_REUSEPORT, so that the system spreads connections
     evenly. This process keeps the sockets open: connections that wait while a worker is replaced
     are served by the new worker.
     """
 
-    def __init__(self, spec: AppSpec, folder: Path) -> None:
-        self._spec = spec
+    def __init__(self, specs: Sequence[AppSpec], folder: Path) -> None:
+        self._specs = specs
         self._folder = folder
         self._workers: list[_Worker] = []
         self._made = 0
@@ -57,16 +58,16 @@ class WorkerPool:
     @contextlib.contextmanager
     def running(self) -> Iterator[WorkerPool]:
         """Return a context manager in which the workers serve."""
-        spec_path = self._folder / "app.json"
-        spec_path.write_bytes(msgspec.json.encode(self._spec))
-        spec_path.chmod(0o600)
         port = 0
         try:
-            for _ in range(self._spec.workers):
+            for number, spec in enumerate(self._specs, 1):
+                path = self._folder / f"app-{number}.json"
+                path.touch(mode=0o600)
+                path.write_bytes(msgspec.json.encode(spec))
                 listener = _listen(port)
                 port = listener.getsockname()[1]
                 self.url = f"http://127.0.0.1:{port}"
-                self._workers.append(self._start(listener))
+                self._workers.append(self._start(listener, path))
             for worker in self._workers:
                 self._wait(worker)
             yield self
@@ -85,7 +86,7 @@ class WorkerPool:
     def replace_all(self) -> None:
         """Replace the workers one by one: each new one serves before the old one ends."""
         for place, old in enumerate(self._workers):
-            new = self._start(old.listener)
+            new = self._start(old.listener, old.spec)
             self._wait(new)
             self._workers[place] = new
             old.process.send_signal(signal.SIGTERM)
@@ -101,7 +102,7 @@ class WorkerPool:
             if worker.process.poll() is not None:
                 raise ServerDiedError(f"a worker ended: {_tail(worker.log)}")
 
-    def _start(self, listener: socket.socket) -> _Worker:
+    def _start(self, listener: socket.socket, spec: Path) -> _Worker:
         self._made += 1
         log = self._folder / f"worker-{self._made}.log"
         samples = self._folder / f"worker-{self._made}.jsonl"
@@ -109,7 +110,7 @@ class WorkerPool:
             process = subprocess.Popen(  # noqa: S603 - our own command line
                 [
                     *(sys.executable, "-m", "linqi_storm.apps.worker"),
-                    str(self._folder / "app.json"),
+                    str(spec),
                     *("--fd", str(listener.fileno()), "--samples", str(samples)),
                 ],
                 pass_fds=[listener.fileno()],
@@ -119,7 +120,7 @@ class WorkerPool:
                 env={**os.environ, "PYTHONUNBUFFERED": "1"},
             )
         self._pids.append(process.pid)
-        return _Worker(process, listener, log, samples)
+        return _Worker(process, listener, log, samples, spec)
 
     def _wait(self, worker: _Worker) -> None:
         """Wait until the worker writes samples: its application has started then."""

@@ -5,16 +5,30 @@ from __future__ import annotations
 import dataclasses
 import random
 from collections.abc import Mapping
+from functools import cache
 from typing import Any, ClassVar, Protocol
 
 from linqi import ConfigurationError
 from linqi_storm.scenarios.forged_tokens import ForgeryKind
-from linqi_storm.scenarios.traffic import PauseModel, parse_gaps, parse_pages
+from linqi_storm.scenarios.traffic import PageSizes, PauseModel, parse_gaps, parse_pages
+from linqi_storm.scenarios.workload_traffic import (
+    LoggedPauses,
+    OpenedPage,
+    VisitModel,
+    WorkloadPages,
+)
+from linqi_storm.schema.expectations import REVOCATION_BOUND, SAME_CLOCK
 from linqi_storm.schema.generator_plan import Mode
 from linqi_storm.schema.load import StormLoad
 from linqi_storm.schema.results import Window
 
 __all__ = ["Scenario", "ServerControl", "StormLoad"]
+
+
+@cache
+def _page_of(requests: int) -> OpenedPage:
+    """Return the page of so many requests of the first path: one object for all clients."""
+    return OpenedPage((0,) * requests)
 
 
 class ServerControl(Protocol):
@@ -34,6 +48,14 @@ class ServerControl(Protocol):
 
     async def store_up(self) -> None:
         """Make the store reachable again."""
+        ...
+
+    async def fail_over(self) -> None:
+        """Let a replica take over from the store's server; return when it has."""
+        ...
+
+    async def set_clock(self, ahead: float) -> None:
+        """Set the clock of one worker to be `ahead` seconds ahead, negative for behind."""
         ...
 
     async def issuer(self, **command: Any) -> Mapping[str, Any]:
@@ -89,6 +111,18 @@ class Scenario:
     """Whether 503 is an expected response, because the scenario makes a dependency unavailable."""
     shuts_store: ClassVar[bool] = False
     """Whether `disturb` makes the store unreachable: a store server is then behind a TCP relay."""
+    shuts_half: ClassVar[bool] = False
+    """Whether only half of the workers, rounded up, reach the store through that relay."""
+    fails_over: ClassVar[bool] = False
+    """Whether `disturb` lets a replica take over: the store then has one."""
+    steps_clock: ClassVar[bool] = False
+    """Whether `disturb` sets the clock of one worker."""
+    stores: ClassVar[tuple[str, ...]] = ("sqlite", "valkey", "postgresql")
+    """The kinds of stores that it can be run on; the first is the default."""
+    revocation_bound: ClassVar[float] = REVOCATION_BOUND
+    """Seconds after a revocation until every worker refuses the session."""
+    stale_after: ClassVar[float] = 10.0
+    """Seconds for which an embedded worker trusts what it knows of revocations without a store."""
     options: ClassVar[Mapping[str, float]] = {}
     """The scenario's own settings and their defaults."""
 
@@ -104,8 +138,17 @@ class Scenario:
             )
         self.load = load
         self.settings = {**self.options, **(options or {})}
-        self.gaps: PauseModel = parse_gaps(load.law, load.gap)
-        self.pages = parse_pages(load.law, has_pages=load.pages)
+        workload = load.workload
+        self._visits: VisitModel | None = None
+        self._workload_pages: WorkloadPages | None = None
+        if workload is None:
+            self.gaps: PauseModel = parse_gaps(load.law, load.gap)
+            self.pages: PageSizes = parse_pages(load.law, has_pages=load.pages)
+            return
+        self.gaps = LoggedPauses(workload.pauses, workload.source)
+        self.pages = self._workload_pages = WorkloadPages(workload)
+        if workload.visits is not None:
+            self._visits = VisitModel(workload.visits)
 
     # Behaviour of the clients
 
@@ -125,9 +168,26 @@ class Scenario:
         """Return the number of parallel requests of a page."""
         return self.pages.draw(rng)
 
+    def open_page(self, rng: random.Random) -> OpenedPage:
+        """Return the next page of a client: of the workload, or parallel requests of one path."""
+        if self._workload_pages is not None:
+            return self._workload_pages.open_page(rng)
+        return _page_of(self.parallel(rng))
+
+    def pause_after(self, page: OpenedPage, index: int, rng: random.Random) -> float:
+        """Return the seconds from `page` of session `index` to its next page."""
+        away = None if self._visits is None else self._visits.absence(index, rng)
+        if away is not None:
+            return away
+        return self.gap(index, rng) if page.think is None else page.think.draw(rng)
+
     def polls_every(self) -> float | None:
         """Return the seconds between quiet requests of a page; None if it sends none."""
         return None
+
+    def clock_error(self) -> float:
+        """Return how far the clocks of the workers differ at most, in seconds."""
+        return SAME_CLOCK
 
     def loses_reply(self, rng: random.Random) -> bool:
         """Return whether the client discards a response, as if it were lost on the network."""
@@ -140,6 +200,10 @@ class Scenario:
     def is_expired_at_start(self) -> bool:
         """Return whether all access tokens have expired when the load begins."""
         return False
+
+    def even_from(self) -> float | None:
+        """Return from which second on the grid keeps renewals even; None if it cannot."""
+        return 0.0
 
     def most_issuer_requests(self, workers: int) -> int:
         """Return how many requests `workers` may send to the outside issuer during the load."""

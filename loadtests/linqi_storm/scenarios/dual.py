@@ -13,6 +13,7 @@ from linqi_storm.schema.results import Window
 
 __all__ = ["LostReplies", "Revoke", "StoreOutage", "StormDual", "Tabs"]
 
+_RUSH_TAIL_SECONDS = 5.0
 _LOAD = StormLoad(sessions=2_000, lifetime=60, buffer=20, duration=40, gap=5, pages=False)
 _SHORT = replace(_LOAD, sessions=500, lifetime=20, buffer=8, gap=2, compression=45)
 
@@ -35,6 +36,10 @@ class StormDual(Scenario):
     def is_expired_at_start(self) -> bool:
         """Return True."""
         return True
+
+    def even_from(self) -> float | None:
+        """Return the end of the rush, when all refreshes have been answered."""
+        return self.settings["rush"] + _RUSH_TAIL_SECONDS
 
     def windows(self) -> list[Window]:
         """Return the seconds of the rush."""
@@ -88,6 +93,10 @@ class StoreOutage(Scenario):
         await control.until(ends)
         await control.store_up()
         control.say("the store is reachable again")
+
+    def even_from(self) -> float | None:
+        """Return None: what waited for the store is refreshed at once."""
+        return None
 
     def windows(self) -> list[Window]:
         """Return none: `disturb` marks the outage."""

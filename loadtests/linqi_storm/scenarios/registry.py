@@ -9,6 +9,7 @@ from typing import Final
 from linqi import ConfigurationError
 from linqi_storm.scenarios.base import Scenario
 from linqi_storm.scenarios.dual import LostReplies, Revoke, StoreOutage, StormDual, Tabs
+from linqi_storm.scenarios.hosts import ClockStep, Failover, Partition
 from linqi_storm.scenarios.outside import IssuerKeyRotation, IssuerOutage, KidFlood
 from linqi_storm.scenarios.sliding import (
     Deploy,
@@ -30,6 +31,9 @@ SCENARIOS: Final[Mapping[str, type[Scenario]]] = {
         *(
             IssuerOutage,
             StoreOutage,
+            Failover,
+            Partition,
+            ClockStep,
             KidFlood,
             GarbageFlood,
             Revoke,

@@ -20,9 +20,11 @@ __all__ = [
     "Exponential",
     "Measured",
     "MeasuredPages",
+    "PageSizes",
     "Pages",
     "PauseModel",
     "Single",
+    "measured_mean",
     "parse_gaps",
     "parse_pages",
 ]
@@ -40,6 +42,19 @@ class PauseModel(Protocol):
 
     def draw(self, rng: random.Random) -> float:
         """Return one pause, in seconds."""
+        ...
+
+
+class PageSizes(Protocol):
+    """A distribution of the requests per page."""
+
+    @property
+    def mean(self) -> float:
+        """The mean number of requests."""
+        ...
+
+    def draw(self, rng: random.Random) -> int:
+        """Return the number of requests of one page."""
         ...
 
 
@@ -108,8 +123,7 @@ class Measured:
 
     def __init__(self, path: Path, mean: float) -> None:
         measured = _read_measured(path)
-        weight = sum(measured.gap_counts)
-        real = sum(map(operator.mul, measured.gaps_seconds, measured.gap_counts)) / weight
+        real = _mean_of(measured)
         self.mean = mean
         self._path = path
         self._values = [gap * mean / real for gap in measured.gaps_seconds]
@@ -149,6 +163,22 @@ def _read_measured(path: Path) -> _MeasuredFile:
             [f"{path}: expected no count below 0, and some count of pauses above 0"]
         )
     return measured
+
+
+def measured_mean(law: str) -> float | None:
+    """Return the mean pause in seconds in the file of ``measured:PATH``; None for another law.
+
+    Raises:
+        ConfigurationError: If the file holds no pauses.
+
+    """
+    kind, _, path = law.partition(":")
+    return _mean_of(_read_measured(Path(path))) if kind == "measured" and path else None
+
+
+def _mean_of(measured: _MeasuredFile) -> float:
+    products = map(operator.mul, measured.gaps_seconds, measured.gap_counts)
+    return float(sum(products) / sum(measured.gap_counts))
 
 
 def parse_gaps(law: str, mean: float) -> PauseModel:
@@ -212,7 +242,7 @@ class MeasuredPages:
         return int(rng.choices(self._sizes, cum_weights=self._weights)[0])
 
 
-def parse_pages(law: str, *, has_pages: bool) -> Pages | Single | MeasuredPages:
+def parse_pages(law: str, *, has_pages: bool) -> PageSizes:
     """Return the requests per page that belong to `law`: measured ones if its file has some."""
     kind, _, path = law.partition(":")
     if kind == "measured" and has_pages:

@@ -38,6 +38,8 @@ class StormConfig:
     """Processes that send the load, 1 to 64, at most one per session."""
     store: str = "sqlite"
     """``sqlite``, ``valkey`` or ``postgresql``; only used where sessions are stored."""
+    failover_command: str = ""
+    """Lets a replica of the store take over, in scenarios that do so."""
     budget_per_second: float | None = None
     """Renewals per second, all workers together; None for no limit."""
     app: str = ""
@@ -52,6 +54,8 @@ class StormConfig:
     """JWKS file with the signing key of `url`."""
     issuer: str = ""
     audience: str = ""
+    scopes: tuple[str, ...] = ()
+    """Of the tokens that the storm signs."""
     login: StormLogin | None = None
     """The login endpoint of `url`."""
     is_own_host: bool = False

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final, Literal
 
 import msgspec
 
+from linqi_storm.schema.expectations import Expectations
 from linqi_storm.schema.load import StormLoad
+from linqi_storm.schema.probes import Probe
 
 __all__ = [
     "Credential",
@@ -69,6 +71,8 @@ class TokenSource:
     issuer: str = ""
     audience: str = ""
     policy: str = "grid"
+    scopes: tuple[str, ...] = ()
+    """Of the tokens signed with `jwks`."""
     login: StormLogin | None = None
     claims_lifetime: float | None = None
     """Lifetime in seconds to request by a member ``claims``, as the outside issuer expects it."""
@@ -100,11 +104,23 @@ class GeneratorPlan:
     mode: Mode
     transport: TokenTransport = field(default_factory=TokenTransport)
     token_source: TokenSource = field(default_factory=TokenSource)
+    expected: Expectations = field(default_factory=Expectations)
     load: StormLoad
     timeout: float = _TIMEOUT_SECONDS
     """For a whole response."""
     begins_at: float = 0.0
     """The barrier, at which the load begins, in Unix seconds."""
+
+    def with_public(self, kinds: Collection[tuple[str, str]]) -> GeneratorPlan:
+        """Return the same plan, in which requests of these kinds are sent without a token."""
+        workload = self.load.workload
+        if workload is None or not kinds:
+            return self
+        return replace(self, load=replace(self.load, workload=workload.with_public(kinds)))
+
+    def with_guests(self, kinds: Collection[tuple[str, str]]) -> GeneratorPlan:
+        """Return the same plan, in which requests of these kinds may be served without a token."""
+        return replace(self, expected=replace(self.expected, guests=tuple(sorted(kinds))))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -116,6 +132,8 @@ class StormClients:
     credentials: tuple[Credential, ...]
     refused: tuple[str, ...] = ()
     """Tokens signed with the keys of the run that must still be refused, such as expired ones."""
+    probes: tuple[Probe, ...] = ()
+    """Tokens that no honest client holds, and that are presented at their instants."""
 
 
 def write_plan(plan: GeneratorPlan, path: Path) -> None:

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Final
 
 from linqi import ConfigurationError
+from linqi_storm.schema.workload import Workload
 
 __all__ = ["StormLoad"]
+
+_PREPARATION_OF_A_SESSION: Final = 1.5e-4
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,6 +40,8 @@ class StormLoad:
     compression: float = 15.0
     """Real durations are this many times longer; at least 1."""
     seed: int = 1
+    workload: Workload | None = None
+    """Pages, pauses and visits of real users, compressed; `law` and `pages` are not used then."""
 
     def __post_init__(self) -> None:
         faults = []
@@ -60,3 +66,20 @@ class StormLoad:
     def period(self) -> float:
         """``lifetime - buffer`` in seconds: how long a token is not yet due for renewal."""
         return self.lifetime - self.buffer
+
+    @property
+    def preparation(self) -> float:
+        """Seconds that a generator may take to hand their tokens to all sessions.
+
+        It takes 50 us each on a quiet machine, three times that on a busy one.
+        """
+        return self.sessions * _PREPARATION_OF_A_SESSION
+
+    @property
+    def whole_seconds(self) -> bool:
+        """Whether tokens have whole-second times, as in the real system.
+
+        Under compression they have fractions. A second is a larger share of a compressed lifetime,
+        so whole seconds would bundle renewals that are apart in the real system.
+        """
+        return self.compression == 1

@@ -10,9 +10,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from linqi_storm.schema.checks import Check, CheckKind, RequirementCheck
+from linqi_storm.schema.distributions import Histogram, Latencies, Percentiles, Spectrum
+
 __all__ = [
+    "OUTCOMES",
     "SCHEMA",
     "Check",
+    "CheckKind",
     "Generator",
     "Histogram",
     "Lags",
@@ -21,6 +26,7 @@ __all__ = [
     "Percentiles",
     "Rates",
     "RequestLoad",
+    "RequirementCheck",
     "Second",
     "SessionCounts",
     "Setup",
@@ -33,71 +39,6 @@ __all__ = [
 
 SCHEMA: Final = 1
 """Raised when a field changes its meaning or is removed, not for a new field with a default."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Percentiles:
-    """Percentiles of the latencies of one second, in milliseconds."""
-
-    count: int
-    p50_ms: float
-    p99_ms: float
-    p999_ms: float
-    max_ms: float
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Spectrum:
-    """All percentiles of a set of latencies, in milliseconds, at three significant digits."""
-
-    count: int
-    mean_ms: float
-    max_ms: float
-    percentiles: tuple[float, ...]
-    """In ascending order, from 0 to 100; denser towards 100."""
-    values_ms: tuple[float, ...]
-    """The latency at each of `percentiles`."""
-    hdr: str
-    """The histogram itself, in microseconds, in HdrHistogram's compressed encoding (V2)."""
-
-    def at(self, percentile: float) -> float:
-        """Return the latency in milliseconds that `percentile` per cent do not exceed."""
-        pairs = zip(self.percentiles, self.values_ms, strict=True)
-        return next((value for reached, value in pairs if reached >= percentile), self.max_ms)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Latencies:
-    """Latencies of the same requests, measured from two instants.
-
-    ``service`` is measured from when a request was sent. ``intended`` is measured from when it
-    should have been sent, so that it includes the wait behind a stalled server or generator: it
-    is the latency that a user sees.
-    """
-
-    service: Spectrum
-    intended: Spectrum
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Histogram:
-    """Sparse counts of values at three significant digits, in seconds unless stated otherwise."""
-
-    values: tuple[float, ...] = ()
-    """In ascending order: the upper end of each bucket."""
-    counts: tuple[int, ...] = ()
-
-    @property
-    def total(self) -> int:
-        """The number of values counted."""
-        return sum(self.counts)
-
-    def share_above(self, value: float) -> float:
-        """Return the share of the values above `value`, 0 to 1; 0 if nothing was counted."""
-        above = sum(
-            count for upper, count in zip(self.values, self.counts, strict=True) if upper > value
-        )
-        return above / self.total if self.total else 0.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -167,6 +108,13 @@ class Setup:
     command: tuple[str, ...] = ()
 
 
+OUTCOMES: Final = (
+    *("ok", "renewed", "refreshed", "quiet", "refused", "limited", "unavailable", "failed"),
+    *("strange", "timeout", "broken", "dropped"),
+)
+"""The kinds of outcomes of a request; `Second.outcomes` says what each means."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Second:
     """One second of the run, as clients and servers saw it.
@@ -193,6 +141,8 @@ class Second:
     """The most requests that were unanswered at the same time."""
     generator_cpu: float = 0.0
     """Share of one core that the busiest generator process used."""
+    generator_lag_ms: float = 0.0
+    """How late the generator sent requests: the 99th percentile."""
     cpu: tuple[float, ...] = ()
     """Share of one core by server worker, in the order of `StormRun.workers`."""
     loop_lag_ms: tuple[float, ...] = ()
@@ -287,9 +237,10 @@ class SessionCounts:
 class Lags:
     """From when a token is due for renewal to the first request at or after that instant.
 
-    Expired tokens are included. The share above B is the share of sessions that a buffer of B
-    seconds loses; see ``Histogram.share_above``. The values are those of the run: multiply by the
-    compression k for real ones.
+    Expired tokens are included. The share above B is the share of renewals that a buffer of B
+    seconds loses, where B is all the time from due to expiry: first tokens of the grid have longer,
+    so `SessionCounts.lapsed` says what was lost. See ``Histogram.share_above``. The values are
+    those of the run: multiply by the compression k for real ones.
     """
 
     lags: Histogram
@@ -314,18 +265,6 @@ class Traffic:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Check:
-    """An invariant: the value measured and the limit."""
-
-    name: str
-    limit: float | None
-    """The highest value that passes; None for a figure that is shown without a limit."""
-    seen: float
-    passed: bool
-    detail: str = ""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Generator:
     """Whether the load generator kept up with its plan; if not, the run is void."""
 
@@ -336,8 +275,12 @@ class Generator:
     cpu_p95: float
     """Share of one core that the busiest process used in a second, 95th percentile."""
     is_valid: bool
+    late_seconds: tuple[int, ...] = ()
+    """Seconds of the run that are in no latency, because the generator was late in them."""
     faults: tuple[str, ...] = ()
     """Why the run is void."""
+    chosen: tuple[str, ...] = ()
+    """What was measured of the machine before the run, and chosen for it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -361,18 +304,39 @@ class StormRun:
     workers: tuple[str, ...] = ()
     """Server processes in the order of the columns in `timeline`; empty where not sampled."""
     checks: tuple[Check, ...]
+    requirements: tuple[RequirementCheck, ...] = ()
     generator: Generator
     notes: tuple[str, ...] = ()
     """Remarks that qualify the figures, and the first violations."""
 
+    def is_judged(self, check: Check | RequirementCheck) -> bool:
+        """Return whether the outcome of `check` is true: of a void run that of safety only."""
+        return check.kind == "safety" or self.generator.is_valid
+
     @property
-    def has_passed(self) -> bool:
-        """Whether every invariant held; without meaning unless ``generator.is_valid``."""
-        return all(check.passed for check in self.checks)
+    def every_check(self) -> tuple[Check | RequirementCheck, ...]:
+        """The requirements, then the invariants."""
+        return (*self.requirements, *self.checks)
+
+    @property
+    def judged(self) -> tuple[Check | RequirementCheck, ...]:
+        """The invariants with a limit and the requirements, without what the run leaves open."""
+        return tuple(
+            check for check in self.every_check if check.expected and self.is_judged(check)
+        )
+
+    @property
+    def broken(self) -> tuple[Check | RequirementCheck, ...]:
+        """Those of `judged` that failed."""
+        return tuple(check for check in self.judged if not check.passed)
 
     @property
     def verdict(self) -> str:
-        """``VOID``, ``PASS`` or ``FAIL``."""
-        if not self.generator.is_valid:
-            return "VOID"
-        return "PASS" if self.has_passed else "FAIL"
+        """``FAIL`` if a judged check failed, else ``VOID`` if the generator was late, or ``PASS``.
+
+        What was accepted, leaked or lost was so however late the generator was: safety is judged
+        first, and a void run can fail but not pass.
+        """
+        if self.broken:
+            return "FAIL"
+        return "PASS" if self.generator.is_valid else "VOID"

@@ -91,7 +91,7 @@ def create_app(
     timer = VerificationTimer()
     dual = _dual(sessions, verifier, prepared.users, clock)
     shown = _Api(prepared.users, verifier, renewal, sessions, timer, clock)
-    api: ASGIApp = shown.routed([*page_routes(), Mount(_DUAL, dual)])
+    api: ASGIApp = shown.routed([*page_routes(settings), Mount(_DUAL, dual)])
     if is_timed:
         api = timer.inside(api)
     guarded = JWTMiddleware(

@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import Final
 
 from starlette.requests import Request
-from starlette.responses import Response
+from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from linqi import RenewalSettings
 from linqi.browser import FOLDER
 
 __all__ = ["PAGE_PATHS", "page_routes"]
@@ -23,7 +24,8 @@ _FILES: Final = {
     "/icon.svg": (_HERE / "icon.svg", "image/svg+xml"),
     "/linqi.js": (FOLDER / "linqi.js", "text/javascript; charset=utf-8"),
 }
-PAGE_PATHS: Final = tuple(_FILES)
+_SETTINGS: Final = "/settings.json"
+PAGE_PATHS: Final = (*_FILES, _SETTINGS)
 """Paths that need no token."""
 _POLICY: Final = "; ".join(
     [
@@ -47,9 +49,17 @@ _HEADERS: Final = {
 }
 
 
-def page_routes() -> list[Route]:
-    """Return the routes of the page's files, each with a strict Content-Security-Policy."""
-    return [Route(path, _file, methods=["GET"]) for path in _FILES]
+def page_routes(settings: RenewalSettings) -> list[Route]:
+    """Return the routes of the page's files, each with a strict Content-Security-Policy.
+
+    A successor in a header does not say when it is due: the page is told the buffer.
+    """
+
+    async def buffer(request: Request) -> Response:
+        return JSONResponse({"buffer_seconds": settings.buffer}, headers=_HEADERS)
+
+    files = [Route(path, _file, methods=["GET"]) for path in _FILES]
+    return [*files, Route(_SETTINGS, buffer, methods=["GET"])]
 
 
 async def _file(request: Request) -> Response:

@@ -3,6 +3,7 @@ import { createSession, SignInError } from '/linqi.js'
 import { drawRing, seconds } from '/ring.js'
 
 const element = (id) => document.getElementById(id)
+const { buffer_seconds: buffer } = await (await fetch('/settings.json')).json()
 const MODES = {
   dual: {
     path: '/auth/me',
@@ -16,6 +17,7 @@ const MODES = {
     session: createSession({
       name: 'sliding', refreshUrl: null, loginUrl: '/login',
       logoutUrl: '/logout', logoutAllUrl: '/auth/logout-all',
+      settings: { advisory: buffer, mandatory: 0, share: 0.9, jitter: 0 },
     }),
   },
 }

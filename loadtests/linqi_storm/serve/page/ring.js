@@ -1,4 +1,4 @@
-// Draws the life of an access token: what is left of it, and the buffer at its end.
+// Draws the life of an access token: what is left of it, and from when on it is near expiry.
 
 const ROUND = 2 * Math.PI * 52
 const element = (id) => document.getElementById(id)

@@ -1,0 +1,1 @@
+"""What a request costs the load generator of `linqi storm`, beside other load generators."""
