@@ -8,6 +8,8 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any, Final, TypeAlias
 
+from linqi_tune.evidence.log_formats import FORMATS
+from linqi_tune.evidence.log_selection import FIELDS, KINDS
 from linqi_tune.evidence.sources import Sources
 from linqi_tune.model.measurements import TARGET_OPTIONS, Targets
 from linqi_tune.proof.proof_run import ProofConfig
@@ -22,19 +24,32 @@ _SOURCES: Final[_Options] = {
     "--bench": ("a result of linqi bench", _FILE),
     "--storm": ("a result of linqi storm", _FILE),
     "--log": (
-        "an access log, .gz too; repeat for several, oldest first",
-        {**_FILE, "action": "append", "default": []},
+        "an access log, or a pattern such as 'access.log*'; .gz, .zst, CSV and Parquet too; repeat"
+        " for several, in any order",
+        {"metavar": "FILE", "action": "append", "default": []},
     ),
     "--log-format": (
-        "the format of the logs (default: %(default)s)",
-        {"choices": ("combined", "json"), "default": "combined"},
+        f"{', '.join(FORMATS)}, or a format string of nginx or Apache; detected if not given",
+        {"metavar": "FORMAT", "default": ""},
     ),
     "--log-session": (
-        "the field that identifies a session: user, host, or the number or name of a field after"
-        " the user agent; for json a member",
+        "the field that tells persons apart: user, address, cookie:NAME, the number or name of a"
+        " field after the user agent, or the name of a field, a column or a member (a.b)",
         {"metavar": "FIELD", "default": ""},
     ),
-    "--log-time": ("for json: the member with the time", {"metavar": "FIELD", "default": ""}),
+    "--log-time": (
+        "the field with the time, if it has no usual name",
+        {"metavar": "FIELD", "default": ""},
+    ),
+    "--exclude": (
+        "leave requests out of the log: FIELD=PATTERN or a kind; see --only",
+        {"metavar": "WHAT", "action": "append", "default": []},
+    ),
+    "--only": (
+        f"keep only these requests of the log: FIELD=PATTERN (fields: {', '.join(FIELDS)}; * stands"
+        f" for any text), or a kind ({', '.join(KINDS)}); repeat for several",
+        {"metavar": "WHAT", "action": "append", "default": []},
+    ),
     "--quiet-path": (
         "a path that pages request by themselves, such as /polls or /events/*; repeat for several;"
         " added to [paths] quiet",
@@ -47,7 +62,8 @@ _TARGETS: Final[Mapping[str, str]] = {
     "peak_rps": "requests in the busiest second",
     "workers": "server processes; recommended if not given",
     "memory_mb": "memory for cached tokens in each worker, in MB",
-    "max_lost": "largest share of renewals that may be lost",
+    "max_sign_ins": "forced sign-ins per person and day, at most; without it as few as the allowed"
+    " lifetimes permit",
     "cpu_share": "highest utilisation of a worker",
     "revocation": "time after which a revoked session must be refused",
     "session_cap": "longest session",
@@ -69,6 +85,10 @@ _OUTPUT: Final[_Options] = {
     "--yes": ("write without a question", {"action": "store_true"}),
     "--json": ("print the advice as JSON on standard output", {"action": "store_true"}),
     "--html": ("write a page with the curves", _FILE),
+    "--workload": (
+        "write the pages, pauses and visits of --log as a workload for linqi storm",
+        {**_FILE, "metavar": "FILE.json"},
+    ),
     "--check": (
         "exit with 1 if targets contradict each other or the proof does not hold",
         {"action": "store_true"},
@@ -100,6 +120,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     for field in fields(Targets):
         if field.name in _TARGETS:
             _add_target(group, field.name, field.default)
+    group.add_argument("--max-lost", action=_Removed, help=argparse.SUPPRESS)
     _add(parser.add_argument_group("output"), _OUTPUT)
     _add(parser.add_argument_group("proof, by storms before and after the change"), _PROOF)
 
@@ -115,9 +136,19 @@ def _add_target(group: Any, name: str, default: Any) -> None:
         dest=name,
         type=int if name in ("sessions", "workers") else float,
         default=default,
-        metavar="SHARE" if name in ("max_lost", "cpu_share") else "N",
+        metavar="SHARE" if name == "cpu_share" else "N",
         help=_TARGETS[name] + ("" if default is None else " (default: %(default)g)"),
     )
+
+
+class _Removed(argparse.Action):
+    """Refuses ``--max-lost``, which counted only the renewals that a longer buffer saves."""
+
+    def __call__(self, parser: argparse.ArgumentParser, *_: Any) -> None:
+        parser.error(
+            "--max-lost was removed: it left out sign-ins that no buffer saves; use"
+            " --max-sign-ins-per-day, the forced sign-ins per person and day, whatever their cause"
+        )
 
 
 def sources_of(arguments: argparse.Namespace) -> Sources:
@@ -130,6 +161,9 @@ def sources_of(arguments: argparse.Namespace) -> Sources:
         log_format=arguments.log_format,
         log_session=arguments.log_session,
         log_time=arguments.log_time,
+        exclude=arguments.exclude,
+        only=arguments.only,
+        with_traffic=arguments.workload is not None,
         quiet_paths=arguments.quiet_path,
         metrics=arguments.metrics,
     )

@@ -16,6 +16,7 @@ from linqi.errors import ConfigurationError
 from linqi_tune.arguments import add_options, proof_config_of, sources_of, targets_of
 from linqi_tune.evidence.sources import Evidence, collect_evidence
 from linqi_tune.model.advice import Advice, Option
+from linqi_tune.model.log_workload import workload_of_log, workload_remarks
 from linqi_tune.model.options import advise
 from linqi_tune.proof.proof import Proof
 from linqi_tune.proof.proof_run import run_proof, with_training_storm
@@ -35,8 +36,8 @@ def run(arguments: argparse.Namespace) -> int:
     """Run the command; return the exit code.
 
     Returns:
-        0 on success, 3 if a storm was void; with ``--check`` 1 if targets contradict each other or
-        the proof does not hold.
+        0 on success, 3 if a storm was void, 1 if safety broke in such a storm; with ``--check`` 1
+        if targets contradict each other or the proof does not hold.
 
     Raises:
         LinqiError: A source cannot be read, or a target is out of its range; the exit code is 2.
@@ -46,7 +47,7 @@ def run(arguments: argparse.Namespace) -> int:
         return _tune(arguments)
     except VoidStorm as error:
         print(f"linqi tune: {error}", file=sys.stderr)
-        return _VOID
+        return 1 if error.has_failed else _VOID
 
 
 def _tune(arguments: argparse.Namespace) -> int:
@@ -67,6 +68,8 @@ def _tune(arguments: argparse.Namespace) -> int:
         )
     advice = advise(evidence.measurements)
     option = advice.option(arguments.choose)
+    if arguments.workload is not None:
+        _write_workload(arguments.workload, evidence, console)
     show_advice(console, advice, option.name, evidence.remarks)
     document = as_json(advice, evidence, option.name)
     proof = None
@@ -84,7 +87,7 @@ def _tune(arguments: argparse.Namespace) -> int:
         console.print(f"page: {arguments.html}", markup=False, highlight=False)
     if arguments.json:
         print(json.dumps(document, indent=1))
-    is_off = bool(advice.contradictions) or (proof is not None and not proof.holds)
+    is_off = bool(option.contradictions) or (proof is not None and not proof.holds)
     return 1 if arguments.check and is_off else 0
 
 
@@ -93,7 +96,9 @@ def _check_folders(arguments: argparse.Namespace) -> None:
 
     A written file replaces the old one, so its folder must be writable.
     """
-    wanted = [arguments.html] if arguments.html is not None else []
+    if arguments.workload is not None and not arguments.log:
+        raise ConfigurationError(["--workload is written from a log, expected --log beside it"])
+    wanted = [path for path in (arguments.html, arguments.workload) if path is not None]
     may_write = not arguments.dry_run and (arguments.yes or _can_ask())
     wanted += [arguments.config] if may_write else []
     folders = [(path, path.resolve().parent) for path in wanted]
@@ -118,6 +123,17 @@ def _write_page(
 
     more = [] if proof is None else [proof_section(proof)]
     path.write_text(tuning_page(advice, evidence, option.name, more), "utf-8")
+
+
+def _write_workload(path: Path, evidence: Evidence, console: Any) -> None:
+    """Write what the log requested, and show what of it is left out."""
+    from linqi_storm.schema.workload import write_workload
+
+    log = evidence.log
+    assert log is not None and log.traffic is not None  # noqa: S101, PT018 - checked at the start
+    write_workload(workload_of_log(log.histories, log.traffic), path)
+    for line in (f"workload: {path}", *workload_remarks(log.traffic)):
+        console.print(line, markup=False, highlight=False)
 
 
 def _write(arguments: argparse.Namespace, console: Any, changes: dict[str, dict[str, Any]]) -> bool:

@@ -2,8 +2,8 @@
 
 ``python -m linqi_tune.smoke linqi-bench.json results`` gives `linqi tune` a result of
 `linqi bench`, the first storm in the folder that is not void, and an access log of simulated
-sessions. It fails if the tuner does, if a recommendation lacks a reason, and if the predicted loss
-differs from the loss of the same sessions in a simulation of every visit.
+sessions. It fails if the tuner does, if a recommendation lacks a reason, and if the predicted
+sign-ins differ from those of the same sessions in a simulation of every visit.
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ from linqi.cli import main as linqi
 from linqi_storm.scenarios.traffic import ClicksAndReads
 from linqi_storm.schema.result_file import load_run
 
-__all__ = ["main", "simulated_loss", "simulated_visits", "write_access_log"]
+__all__ = ["main", "simulated_sign_ins", "simulated_visits", "write_access_log"]
 
 _SESSIONS, _SECONDS, _MEAN_GAP = 150, 7_200.0, 40.0
 _BEGINS: Final = 1_795_600_000.0
-_ARGUMENTS: Final = ("--log-session", "sid", "--max-lost", "0.1", "--dry-run", "--json")
+_ARGUMENTS: Final = ("--log-session", "sid", "--dry-run", "--json")
 _LIFETIME, _BUFFER = 900, 60
 _CONFIG: Final = f"""\
 [renewal]
@@ -41,7 +41,7 @@ _NEAR: Final = 1.3
 
 
 def main(arguments: list[str]) -> int:
-    """Run the tuner; return 0 if its document is complete and its loss is right."""
+    """Run the tuner; return 0 if its document is complete and its sign-ins are right."""
     bench, results = map(Path, arguments)
     storm = _valid_storm(results)
     with tempfile.TemporaryDirectory(prefix="linqi-tune-") as name:
@@ -59,7 +59,7 @@ def main(arguments: list[str]) -> int:
         if not faults:
             document = json.loads(printed.getvalue())
             faults += _faults_of(document, bench, storm)
-            faults += _off(document, simulated_loss(sessions))
+            faults += _off(document, simulated_sign_ins(sessions))
         if config.read_text("utf-8") != _CONFIG:
             faults.append("a dry run has written")
     for fault in faults:
@@ -100,20 +100,21 @@ def write_access_log(path: Path, sessions: Sequence[Sequence[float]]) -> None:
             )
 
 
-def simulated_loss(sessions: Sequence[Sequence[float]]) -> float:
-    """Return the share of renewals that come too late, in a simulation of every visit."""
-    renewed = lost = 0
+def simulated_sign_ins(sessions: Sequence[Sequence[float]]) -> int:
+    """Return the sign-ins that a plain threshold forces, in a simulation of every visit.
+
+    The first visit of a session is a sign-in of its own accord.
+    """
+    forced = 0
     for pages in sessions:
         expires = float("-inf")
         for at in pages:
             if at >= expires:
-                lost += expires > 0
+                forced += expires > 0
             elif at < expires - _BUFFER:
                 continue
-            else:
-                renewed += 1
             expires = at + _LIFETIME
-    return lost / (renewed + lost)
+    return forced
 
 
 def _faults_of(document: dict[str, Any], bench: Path, storm: Path | None) -> Iterator[str]:
@@ -133,12 +134,11 @@ def _faults_of(document: dict[str, Any], bench: Path, storm: Path | None) -> Ite
                 yield f"{option['name']}: {table}.{key} lacks its reason, inputs or changes"
 
 
-def _off(document: dict[str, Any], played: float) -> Iterator[str]:
-    outcome = document["current"]["outcome"]
-    predicted = outcome["lost_share"]["value"] + outcome["lost_beyond_lifetime_share"]
-    print(f"lost at a buffer of {_BUFFER} s: {predicted:.1%} predicted, {played:.1%} simulated")
+def _off(document: dict[str, Any], played: int) -> Iterator[str]:
+    predicted = document["current"]["outcome"]["forced_sign_ins"]["seen"]
+    print(f"sign-ins forced at a buffer of {_BUFFER} s: {predicted:.0f} predicted, {played} played")
     if not 1 / _NEAR < predicted / played < _NEAR:
-        yield f"{predicted:.1%} of renewals are predicted to be lost, where {played:.1%} are"
+        yield f"{predicted:.0f} sign-ins are predicted to be forced, where {played} are"
 
 
 if __name__ == "__main__":

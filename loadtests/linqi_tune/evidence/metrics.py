@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Final
 
 from linqi.errors import ConfigurationError
-from linqi_tune.model.losses import LagCounts
+from linqi_tune.model.lag_counts import LagCounts
 
 __all__ = ["LAG", "MetricMeasurements", "read_metrics"]
 

@@ -9,9 +9,10 @@ from pathlib import Path
 from linqi.config.reader import load
 from linqi.config.schema import Config
 from linqi.errors import ConfigurationError
-from linqi_tune.evidence.access_log import LogMeasurements, read_logs
+from linqi_tune.evidence.access_log import LogMeasurements, LogSource, read_logs
 from linqi_tune.evidence.bench_result import read_bench
-from linqi_tune.evidence.log_lines import parser_of
+from linqi_tune.evidence.log_remarks import remarks_on_log
+from linqi_tune.evidence.log_selection import LogSelection
 from linqi_tune.evidence.metrics import MetricMeasurements, read_metrics
 from linqi_tune.evidence.storm_result import StormMeasurements, read_storm
 from linqi_tune.model.measurements import REFERENCE_COSTS, CurrentSettings, Measurements, Targets
@@ -24,7 +25,13 @@ class Sources:
     """The files that the evidence is read from.
 
     Attributes:
-        logs: Access logs, oldest first.
+        logs: Access logs by name or by pattern, in any order.
+        log_format: A format by name, a format string, or empty to detect it.
+        log_session: The field that names the person.
+        log_time: The field with the time, if it has no usual name.
+        exclude: What to leave out of the logs; see `LogSelection`.
+        only: What alone to keep of the logs.
+        with_traffic: Whether to read from the logs what was requested, for a workload.
         quiet_paths: Paths whose requests extend no session, beside those of the configuration.
         metrics: Metrics in the text format of Prometheus.
 
@@ -33,10 +40,13 @@ class Sources:
     config: Path | None = None
     bench: Path | None = None
     storm: Path | None = None
-    logs: Sequence[Path] = ()
-    log_format: str = "combined"
+    logs: Sequence[str | Path] = ()
+    log_format: str = ""
     log_session: str = ""
     log_time: str = ""
+    exclude: Sequence[str] = ()
+    only: Sequence[str] = ()
+    with_traffic: bool = False
     quiet_paths: Sequence[str] = ()
     metrics: Path | None = None
 
@@ -48,6 +58,7 @@ class Evidence:
     measurements: Measurements
     config: Config | None
     storm: StormMeasurements | None
+    log: LogMeasurements | None = None
     remarks: tuple[str, ...] = field(default=())
 
 
@@ -63,7 +74,8 @@ def collect_evidence(
     read, and with all.
 
     Raises:
-        ConfigurationError: A file is of another kind, has no figures, or is a void storm.
+        ConfigurationError: A file is of another kind, has no figures, or is a void storm; an option
+            of the logs is none.
         UnreadableLog: Most lines of the logs are malformed, or none names a session.
 
     """
@@ -76,14 +88,18 @@ def collect_evidence(
     current = _current(config, storm, targets)
     log = None
     if sources.logs:
-        quiet = (*sources.quiet_paths, *(() if config is None else config.paths.quiet))
-        parse = parser_of(sources.log_format, sources.log_session, sources.log_time, quiet)
-        log = read_logs(sources.logs, parse, lifetime=current.lifetime, progress=progress)
+        log = read_logs(
+            _log_source(sources, () if config is None else config.paths.quiet),
+            lifetime=current.lifetime,
+            buffer=current.buffer,
+            progress=progress,
+        )
     metrics = read_metrics(sources.metrics) if sources.metrics is not None else None
     measurements = Measurements(
         costs=REFERENCE_COSTS if sources.bench is None else read_bench(sources.bench),
         served=storm.served if storm else None,
         visitors=log.visitors if log else storm.visitors if storm else None,
+        histories=log.histories if log else None,
         current=current,
         targets=targets,
     )
@@ -100,7 +116,23 @@ def collect_evidence(
         measurements=measurements,
         config=config,
         storm=storm,
-        remarks=(*_of_log(log), *_of_metrics(metrics)),
+        log=log,
+        remarks=(
+            *(() if log is None else remarks_on_log(log, (*sources.exclude, *sources.only))),
+            *_of_metrics(metrics),
+        ),
+    )
+
+
+def _log_source(sources: Sources, quiet: Sequence[str]) -> LogSource:
+    return LogSource(
+        paths=sources.logs,
+        format=sources.log_format,
+        session=sources.log_session,
+        time=sources.log_time,
+        quiet=(*sources.quiet_paths, *quiet),
+        selection=LogSelection(sources.exclude, sources.only),
+        with_traffic=sources.with_traffic,
     )
 
 
@@ -153,35 +185,6 @@ def current_settings(config: Config) -> CurrentSettings:
         stale_after=float(config.store.stale_after_seconds),
         grace=float(config.sessions.grace_seconds),
     )
-
-
-def _of_log(log: LogMeasurements | None) -> Iterator[str]:
-    if log is None:
-        return
-    summary = log.summary
-    days = (summary.ended - summary.began) / 86_400
-    yield (
-        f"{log.lines:,} lines over {days:.1f} days: {summary.visits:,} visits of"
-        f" {summary.sessions:,} sessions, {log.visitors.sessions:,} active at once;"
-        f" {log.malformed:,} malformed lines and {log.nameless:,} without a session were skipped."
-    )
-    if summary.quiet:
-        yield (
-            f"{summary.quiet:,} requests to quiet paths extend no session: they count in the peak"
-            " rate, but not in the pauses."
-        )
-    if summary.left:
-        yield (
-            f"{summary.left:,} sessions sent no request for a day or until the end; whether they"
-            " would have returned is unknown, so their last gap is not counted."
-        )
-    if summary.sessions and summary.refused > summary.visits * 0.01:
-        yield (
-            f"{summary.refused / summary.visits:.1%} of the visits were refused (401). If a refused"
-            " session gets another name, its gap is missing, and losses read too low."
-        )
-    if summary.out_of_order > summary.visits * 0.001:
-        yield f"{summary.out_of_order:,} visits were logged out of order."
 
 
 def _of_metrics(metrics: MetricMeasurements | None) -> Iterator[str]:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 from linqi.sessions.storm_factor import peak_window
 from linqi_tune.model.gaps import GapDistribution
-from linqi_tune.model.losses import LagCounts
+from linqi_tune.model.lag_counts import LagCounts
 from linqi_tune.model.measurements import ServerMeasurements, Visitors
 
 if TYPE_CHECKING:

@@ -8,6 +8,9 @@ from typing import Any, Final, Literal, TypeAlias
 
 from linqi_tune.model.intervals import Interval
 from linqi_tune.model.plans import PlanOutcome, SettingsPlan
+from linqi_tune.model.policy_trade import PolicyTrade
+from linqi_tune.model.quantities import days_text, factor_text
+from linqi_tune.model.refresh_option import RefreshOption
 
 __all__ = [
     "Advice",
@@ -80,10 +83,11 @@ def policy_recommendation(
         key="policy",
         value="grid",
         unit="",
-        reason=f"{effect}: the highest rate is {factor:.2f} times the steady rate, against"
-        f" {plain_factor:.0f} times under a plain threshold.",
+        reason=f"{effect}: the highest rate over the steady rate is"
+        f" {factor_text(factor, noise95)}; under a plain threshold it is"
+        f" {factor_text(plain_factor, noise95)}.",
         inputs=inputs,
-        interval=Interval(value=factor, low=1.0, high=noise95),
+        interval=Interval(value=max(1.0, factor), low=1.0, high=max(1.0, factor, noise95)),
         interval_of="storm factor, up to the level of chance",
         would_change="nothing: no policy is flatter at the same lifetime and buffer",
     )
@@ -96,8 +100,8 @@ def cap_spread_recommendation(table: str, cap: float) -> Recommendation:
         key="cap_spread",
         value=_CAP_SPREAD,
         unit="share",
-        reason=f"Sessions that began together end over {_CAP_SPREAD * cap:g} s and not in the same"
-        " second.",
+        reason=f"Sessions that began together end over {days_text(_CAP_SPREAD * cap)} and not in"
+        " the same second.",
         inputs=("session cap",),
         would_change="many sign-ins at once where the caps end",
     )
@@ -108,7 +112,7 @@ class Relaxation:
     """A target, and the value at which it could be met.
 
     Attributes:
-        target: The option of the command line, such as ``--max-lost``.
+        target: The option of the command line, such as ``--max-sign-ins-per-day``.
         wanted: The value that cannot be met.
         eased: The value that can.
         unit: The unit of both.
@@ -132,7 +136,7 @@ class Contradiction:
     """Targets that cannot be met together, or a target that the measurements rule out.
 
     Attributes:
-        code: A stable name for programs, such as ``losses``.
+        code: A stable name for programs, such as ``sign-ins``.
         what: One sentence.
         ways: The targets to relax, smallest change first; empty if none would help.
 
@@ -156,6 +160,7 @@ class Option:
     plan: SettingsPlan
     outcome: PlanOutcome
     recommendations: tuple[Recommendation, ...]
+    contradictions: tuple[Contradiction, ...]
 
     def changes(self) -> Mapping[str, Mapping[str, Any]]:
         """Return the keys to write, by table, as `linqi.config.update` takes them."""
@@ -174,7 +179,9 @@ class Advice:
         plan: The settings in force.
         outcome: What they are predicted to lead to.
         options: Safer, balanced and leaner, in this order.
-        contradictions: Of the balanced option.
+        refreshed: Refresh tokens in place of sliding sessions; None where these have them already,
+            or where no pauses are known.
+        policies: What each renewal policy would lead to, at the lifetime and buffer of balanced.
         notes: The limits of the figures, one sentence or two each.
 
     """
@@ -182,7 +189,8 @@ class Advice:
     plan: SettingsPlan
     outcome: PlanOutcome
     options: tuple[Option, ...]
-    contradictions: tuple[Contradiction, ...]
+    refreshed: RefreshOption | None
+    policies: tuple[PolicyTrade, ...]
     notes: Sequence[str]
 
     def option(self, name: str) -> Option:

@@ -4,31 +4,51 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from dataclasses import replace
+from typing import Final
 
 from linqi_tune.model.advice import Contradiction, Relaxation
-from linqi_tune.model.intervals import rule_of_three, trials_needed
 from linqi_tune.model.lifetimes import (
     LifetimeChoice,
-    choose_lifetime,
+    fewest_sign_ins,
     lifetimes_for,
     longest_lifetime,
 )
 from linqi_tune.model.plans import PlanOutcome, SettingsPlan
 from linqi_tune.model.predictor import Predictor
+from linqi_tune.model.quantities import (
+    causes_text,
+    count_text,
+    days_text,
+    given_text,
+    number_text,
+    share_text,
+    sign_ins_text,
+)
+from linqi_tune.model.refresh_option import RefreshOption
 from linqi_tune.model.time_limits import revocation_lag
 
 __all__ = ["contradictions_of"]
 
-_DAY = 86_400.0
+_DAY: Final = 86_400.0
+_LENGTHS: Final = tuple(hours * 3_600.0 for hours in (10, 12, 16, 24, 48, 168, 720))
+"""Lengths of sessions that are tried where their end forces sign-ins."""
 
 
 def contradictions_of(
-    predictor: Predictor, life: LifetimeChoice, plan: SettingsPlan, outcome: PlanOutcome
+    predictor: Predictor,
+    life: LifetimeChoice,
+    plan: SettingsPlan,
+    outcome: PlanOutcome,
+    refreshed: RefreshOption | None = None,
 ) -> tuple[Contradiction, ...]:
-    """Return the targets that the balanced plan cannot meet, each with the ways to relax them."""
+    """Return the targets that a plan cannot meet, each with the ways to relax them.
+
+    `refreshed`: refresh tokens in place of the sliding sessions of the plan.
+    """
     found = [
         *_outage(predictor, life),
-        *_losses(predictor, life),
+        *_sign_ins(predictor, life, plan, refreshed),
         *_evidence(predictor, life),
         *_revocation(predictor, plan),
         *_memory(predictor, plan, outcome),
@@ -42,48 +62,92 @@ def _sorted(ways: list[Relaxation]) -> tuple[Relaxation, ...]:
     return tuple(sorted(ways, key=lambda way: way.factor))
 
 
-def _losses(predictor: Predictor, life: LifetimeChoice) -> Iterator[Contradiction]:
-    """Check the target for lost renewals against the longest allowed lifetime."""
-    if life.is_met or life.loss is None or not predictor.measurements.current.slides:
+def _sign_ins(
+    predictor: Predictor,
+    life: LifetimeChoice,
+    plan: SettingsPlan,
+    refreshed: RefreshOption | None,
+) -> Iterator[Contradiction]:
+    """Check the target for forced sign-ins against what the plan forces."""
+    target = predictor.measurements.targets.max_sign_ins
+    if target is None or life.is_met or life.sign_ins is None:
         return
-    targets = predictor.measurements.targets
+    forced = life.sign_ins
     ways = [
         Relaxation(
-            target="--max-lost", wanted=targets.max_lost, eased=life.loss.savable.high, unit="share"
-        )
-    ]
-    longer = choose_lifetime(predictor, lifetimes_for(life.lifetime, _DAY), targets.max_lost)
-    if longer.is_met:
-        ways.append(
-            Relaxation(
-                target=longest_lifetime(predictor.measurements)[1],
-                wanted=life.lifetime,
-                eased=longer.lifetime,
-                unit="seconds",
-            )
-        )
-    yield Contradiction(
-        code="losses",
-        what=(
-            f"No buffer of a lifetime up to {life.lifetime:g} s loses at most"
-            f" {targets.max_lost:.2g} of renewals: a buffer of {life.buffer:g} s loses"
-            f" {life.loss.savable.value:.2g} ({life.loss.savable.low:.2g} to"
-            f" {life.loss.savable.high:.2g}); refresh tokens (dual tokens) lose none."
+            target="--max-sign-ins-per-day",
+            wanted=target,
+            eased=forced.total.high,
+            unit="per person and day",
         ),
+        *_longer_life(predictor, life, target),
+        *_longer_session(predictor, plan, target),
+    ]
+    yield Contradiction(
+        code="sign-ins",
+        what=f"{_settings(predictor, plan)} force {sign_ins_text(forced.total.value)} sign-ins per"
+        f" person and day, in bad times {sign_ins_text(forced.total.high)}, where at most"
+        f" {given_text(target)} are wanted: {causes_text(forced)}{_by_refresh_tokens(refreshed)}.",
         ways=_sorted(ways),
     )
+
+
+def _settings(predictor: Predictor, plan: SettingsPlan) -> str:
+    if not predictor.measurements.current.slides:
+        return "Sessions with refresh tokens"
+    return (
+        f"A lifetime of {given_text(plan.lifetime)} s and a buffer of {given_text(plan.buffer)} s"
+    )
+
+
+def _longer_life(predictor: Predictor, life: LifetimeChoice, target: float) -> Iterator[Relaxation]:
+    if not predictor.measurements.current.slides:
+        return
+    longer = fewest_sign_ins(predictor, lifetimes_for(life.lifetime, _DAY), target=target)
+    if longer.is_met and longer.lifetime > life.lifetime:
+        yield Relaxation(
+            target=longest_lifetime(predictor.measurements)[1],
+            wanted=life.lifetime,
+            eased=longer.lifetime,
+            unit="seconds",
+        )
+
+
+def _longer_session(
+    predictor: Predictor, plan: SettingsPlan, target: float
+) -> Iterator[Relaxation]:
+    """Yield the shortest longer session that meets the target, if the end of sessions misses it."""
+    for length in _LENGTHS:
+        if length > plan.max_session:
+            rate = predictor.sign_in_rate(replace(plan, max_session=length))
+            if rate is not None and rate <= target:
+                yield Relaxation(
+                    target="--session-cap-seconds",
+                    wanted=plan.max_session,
+                    eased=length,
+                    unit="seconds",
+                )
+                return
+
+
+def _by_refresh_tokens(refreshed: RefreshOption | None) -> str:
+    if refreshed is None or refreshed.outcome.sign_ins is None:
+        return ""
+    left = sign_ins_text(refreshed.outcome.sign_ins.total.value)
+    return f"; refresh tokens (dual tokens) would force {left}"
 
 
 def _outage(predictor: Predictor, life: LifetimeChoice) -> Iterator[Contradiction]:
     """Check that the buffer is as long as the outage in which no session may be lost."""
     outage = predictor.measurements.targets.outage
-    if life.buffer >= outage or life.loss is None:
+    if life.buffer >= outage or life.sign_ins is None:
         return
     yield Contradiction(
         code="outage",
         what=(
-            f"No buffer under half a lifetime of {life.lifetime:g} s outlasts an outage of"
-            f" {outage:g} s: with {life.buffer:g} s, tokens due at its beginning expire during it."
+            f"No buffer under half a lifetime of {given_text(life.lifetime)} s outlasts an outage"
+            f" of {given_text(outage)} s: with {given_text(life.buffer)} s, tokens due at its"
+            " beginning expire during it."
         ),
         ways=(
             Relaxation(target="--outage-seconds", wanted=outage, eased=life.buffer, unit="seconds"),
@@ -92,21 +156,25 @@ def _outage(predictor: Predictor, life: LifetimeChoice) -> Iterator[Contradictio
 
 
 def _evidence(predictor: Predictor, life: LifetimeChoice) -> Iterator[Contradiction]:
-    """Check that the evidence can show a loss as low as the target."""
-    targets = predictor.measurements.targets
-    if life.loss is None or not life.is_met:
-        return
-    shown = rule_of_three(life.loss.cycles)
-    if shown <= targets.max_lost:
+    """Check that the evidence can show as few sign-ins as the target."""
+    target, forced = predictor.measurements.targets.max_sign_ins, life.sign_ins
+    if target is None or forced is None or not life.is_met or forced.total.high <= target:
         return
     yield Contradiction(
         code="evidence",
         what=(
-            f"The evidence amounts to {life.loss.cycles:,.0f} cycles, which can show losses below"
-            f" {shown:.2g} at best (3/n); {targets.max_lost:.2g} needs"
-            f" {trials_needed(targets.max_lost):,.0f}."
+            f"The evidence amounts to {count_text(forced.person_days)} days of a person, which can"
+            f" rule out {sign_ins_text(forced.total.high)} forced sign-ins per person and day at"
+            f" best, not {given_text(target)}."
         ),
-        ways=(Relaxation(target="--max-lost", wanted=targets.max_lost, eased=shown, unit="share"),),
+        ways=(
+            Relaxation(
+                target="--max-sign-ins-per-day",
+                wanted=target,
+                eased=forced.total.high,
+                unit="per person and day",
+            ),
+        ),
     )
 
 
@@ -126,8 +194,9 @@ def _revocation(predictor: Predictor, plan: SettingsPlan) -> Iterator[Contradict
     yield Contradiction(
         code="revocation",
         what=(
-            f"A revoked session's token is accepted for up to {lag:g} s, not"
-            f" {targets.revocation:g} s; with a store ([store]) every worker receives revocations."
+            f"A revoked session's token is accepted for up to {given_text(lag)} s, not"
+            f" {given_text(targets.revocation)} s; with a store ([store]) every worker receives"
+            " revocations."
         ),
         ways=(
             Relaxation(
@@ -150,8 +219,9 @@ def _memory(
     yield Contradiction(
         code="memory",
         what=(
-            f"The tokens in use need {wanted:.3g} MB in each worker; with {memory:g} MB the cache"
-            f" answers {outcome.hit_ratio:.0%} of verifications."
+            f"The tokens in use need {number_text(wanted)} MB in each worker; with"
+            f" {given_text(memory)} MB the cache answers {share_text(outcome.hit_ratio)} of"
+            " verifications."
         ),
         ways=(Relaxation(target="--memory-mb", wanted=memory, eased=wanted, unit="MB"),),
     )
@@ -182,8 +252,8 @@ def _workers(
     yield Contradiction(
         code="workers",
         what=(
-            f"{predictor.peak_rps:,.0f} requests per second keep {targets.workers} workers"
-            f" {outcome.cpu_share:.0%} busy, not {targets.cpu_share:.0%}."
+            f"{count_text(predictor.peak_rps)} requests per second keep {targets.workers} workers"
+            f" {share_text(outcome.cpu_share)} busy, not {share_text(targets.cpu_share)}."
         ),
         ways=_sorted(ways),
     )
@@ -197,12 +267,12 @@ def _storm(
     if outcome.storm.is_safe(timeout):
         return
     is_endless = math.isinf(outcome.storm.backlog)
-    backlog = "without end" if is_endless else f"of {outcome.storm.backlog:.2g} s"
+    backlog = "without end" if is_endless else f"of {days_text(outcome.storm.backlog)}"
     yield Contradiction(
         code="backlog",
         what=(
             f"An expiry window causes a backlog {backlog}; above a third of the clients' timeout of"
-            f" {timeout:g} s it grows by itself, as clients repeat their requests."
+            f" {given_text(timeout)} s it grows by itself, as clients repeat their requests."
         ),
         ways=(
             Relaxation(

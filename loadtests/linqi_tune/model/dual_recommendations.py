@@ -15,6 +15,7 @@ from linqi_tune.model.intervals import Interval
 from linqi_tune.model.lifetimes import LifetimeChoice
 from linqi_tune.model.plans import PlanOutcome, SettingsPlan
 from linqi_tune.model.predictor import Predictor
+from linqi_tune.model.quantities import given_text, number_text, rate_text
 from linqi_tune.model.time_limits import client_thresholds, grace
 
 __all__ = ["refresh_recommendations", "store_recommendations"]
@@ -48,17 +49,19 @@ def _lifetime(predictor: Predictor, plan: SettingsPlan, outcome: PlanOutcome) ->
         reason="The lifetime in force is kept: a refresh token outlives every pause, so a longer"
         " lifetime saves no session."
         if is_kept
-        else f"A stolen or revoked token may stay valid for at most {plan.lifetime:g} s.",
+        else f"A stolen or revoked token may stay valid for at most {given_text(plan.lifetime)} s.",
         inputs=("--max-lifetime-seconds", "--revocation-seconds"),
         would_change="another value of these, or a store that cannot take"
-        f" {outcome.renewals_per_second:.3g} refreshes per second",
+        f" {rate_text(outcome.renewals_per_second, 'refreshes')}",
     )
 
 
 def _buffer(predictor: Predictor, outcome: PlanOutcome, choice: LifetimeChoice) -> Recommendation:
-    rate = outcome.renewals_per_second
+    rate, outage = outcome.renewals_per_second, predictor.measurements.targets.outage
     outlasts = (
-        "outlasts" if choice.is_met else "is the longest under half a lifetime, but is shorter than"
+        "outlasts"
+        if choice.buffer >= outage
+        else "is the longest under half a lifetime, but is shorter than"
     )
     return Recommendation(
         table="renewal",
@@ -66,7 +69,7 @@ def _buffer(predictor: Predictor, outcome: PlanOutcome, choice: LifetimeChoice) 
         value=toml_number(choice.buffer),
         unit="seconds",
         reason=f"Clients refresh with this much time left. It {outlasts} an outage of the store of"
-        f" {predictor.measurements.targets.outage:g} s, during which they use the token they have.",
+        f" {given_text(outage)} s, during which they use the token they have.",
         inputs=("--outage-seconds", "lifetime"),
         interval=Interval(value=rate, low=rate, high=rate * outcome.noise95),
         interval_of="refreshes per second, up to the peak that chance alone makes",
@@ -130,8 +133,8 @@ def store_recommendations(predictor: Predictor, plan: SettingsPlan) -> Iterator[
         key="grace_seconds",
         value=toml_number(grace(predictor.p999)),
         unit="seconds",
-        reason=f"It is three times the slowest refresh ({predictor.p999:.2g} s at p99.9), at least"
-        " 10 s: a first try, a timeout and a second try get the same successor.",
+        reason=f"It is three times the slowest refresh ({number_text(predictor.p999, 2)} s at"
+        " p99.9), at least 10 s: a first try, a timeout and a second try get the same successor.",
         inputs=("p99.9 of responses",),
         would_change="slower refreshes; 60 s is the most",
     )

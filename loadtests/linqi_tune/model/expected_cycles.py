@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
 from dataclasses import dataclass, replace
-from typing import Final
 
 from linqi_tune.model.gaps import GapDistribution
 from linqi_tune.model.measurements import Measurements
 from linqi_tune.model.plans import SettingsPlan
+from linqi_tune.model.replay import replay_tokens
+from linqi_tune.model.session_rule import SessionRule, policy_of
+from linqi_tune.model.sign_in_sources import drawn_pages
 
 __all__ = [
     "ExpectedCycles",
@@ -17,8 +19,6 @@ __all__ = [
     "expected_cycles",
     "expected_refreshes",
 ]
-
-_STEPS: Final = 400
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,27 +50,18 @@ def expected_cycles(
 ) -> ExpectedCycles:
     """Return the cycles of one session that a run of `duration` seconds contains.
 
-    A loss shows only when its session returns, a buffer or more after the token was due; a renewal
-    shows at once. So the end of a run hides more losses than renewals. The policy decides when
-    tokens fall due: at an even rate with the grid, else one period after the previous token. The
-    lags follow the capped residual distribution ``P(lag > x) = (M(A + x) - M(x)) / M(A)`` with
-    ``M(x) = E[min(g, x)]``.
+    Sessions drawn from `gaps` are replayed under the rule of `plan`, from their sign-in to the end
+    of the run: a loss shows only when its session returns, so the end hides more losses than
+    renewals.
     """
-    period, step = plan.period, duration / _STEPS
-    whole = gaps.restricted_mean(period)
-
-    def late(x: float) -> float:
-        return (gaps.restricted_mean(period + x) - gaps.restricted_mean(x)) / whole
-
-    by_step = [1 - late(n * step) for n in range(_STEPS + 1)]
-    within = 1 - late(plan.buffer)
-    renewed = lost = 0.0
-    for n, dues in enumerate(_dues(plan, by_step, step, login_spread, whole / gaps.mean)):
-        left = duration - (n + 0.5) * step
-        seen = 1 - late(left)
-        renewed += dues * min(seen, within)
-        lost += dues * max(0.0, seen - within)
-    return ExpectedCycles(renewed=renewed, lost=lost)
+    rule = SessionRule(
+        lifetime=plan.lifetime,
+        buffer=plan.buffer,
+        policy=policy_of(plan.policy),
+        jitter_width=plan.jitter_width,
+        max_session=math.inf,
+    )
+    return _replayed(gaps, rule, duration, login_spread)
 
 
 def expected_refreshes(
@@ -81,49 +72,18 @@ def expected_refreshes(
     It refreshes once when it returns, within the first `rush` seconds, and then for each due token
     after which it sends a request before the end: a refresh token outlives every pause.
     """
-    return 1.0 + expected_cycles(gaps, plan, duration, rush).cycles
+    endless = duration + plan.period + plan.lifetime
+    rule = SessionRule.for_refresh_tokens(plan.lifetime, plan.buffer, endless, math.inf)
+    return 1.0 + _replayed(gaps, rule, duration, rush).renewed
 
 
-def _dues(
-    plan: SettingsPlan, lags: Sequence[float], step: float, login_spread: float, share: float
-) -> list[float]:
-    """Return the expected number of tokens that fall due in each step.
-
-    `lags`: the distribution of the lags by step; `share`: the share of grid points at which the
-    session's token is alive, as a gap longer than the period contains several points.
-    """
-    period = plan.period / step
-    if plan.policy == "grid":
-        return [share / period] * _STEPS
-    width = plan.jitter_width * period if plan.policy == "jitter" else 0.0
-    first = _spread([(0, 1.0)], max(login_spread / step, 0.0))
-    dues = [0.0] * _STEPS
-    ahead = _spread(first, width, period - width)
-    while ahead:
-        for n, mass in ahead:
-            dues[n] += mass
-        back = [0.0] * _STEPS
-        for n, mass in ahead:
-            for lag in range(_STEPS - n):
-                back[n + lag] += mass * (lags[lag + 1] - lags[lag])
-        renewed = [(n, mass) for n, mass in enumerate(back) if mass > 1e-9]
-        ahead = _spread(renewed, width, period - width)
-    return dues
-
-
-def _spread(
-    masses: Sequence[tuple[int, float]], width: float, after: float = 0.0
-) -> list[tuple[int, float]]:
-    """Return `masses`, `after` steps later and spread over `width` steps, cut at the end."""
-    found = [0.0] * _STEPS
-    parts = max(1, round(width))
-    for n, mass in masses:
-        for part in range(parts):
-            at = round(n + after) + part
-            if at >= _STEPS:
-                break
-            found[at] += mass / parts
-    return [(n, mass) for n, mass in enumerate(found) if mass > 0]
+def _replayed(
+    gaps: GapDistribution, rule: SessionRule, duration: float, login_spread: float
+) -> ExpectedCycles:
+    pages = drawn_pages(gaps, duration, spread=min(login_spread, duration))
+    forced, renewals = replay_tokens(pages, rule, 0.5)
+    sessions = max(1, len(pages))
+    return ExpectedCycles(renewed=renewals / sessions, lost=len(forced) / sessions)
 
 
 def compressed_plan(plan: SettingsPlan, k: float, scale: float = 1.0) -> SettingsPlan:
@@ -156,6 +116,7 @@ def compressed_measurements(measurements: Measurements, k: float, sessions: int)
             login_spread=visitors.login_spread / k,
             peak_rps=0.0,
         ),
+        histories=None,  # a storm runs the pauses of no person in particular
         lags=None,
         lags_by_session=(),
         current=replace(

@@ -27,7 +27,8 @@ class GapDistribution:
     __slots__ = ("_counts", "_moments", "_thin", "_values", "mean", "total")
 
     def __init__(self, values: Sequence[float], counts: Sequence[float] | None = None) -> None:
-        pairs = sorted(zip(values, counts or itertools.repeat(1.0), strict=counts is not None))
+        weights = itertools.repeat(1.0) if counts is None else counts
+        pairs = sorted(zip(values, weights, strict=counts is not None))
         if any(not math.isfinite(value) or value < 0 or count < 0 for value, count in pairs):
             raise ConfigurationError(
                 ["a gap must be a finite number of seconds, and its count at least 0"]
@@ -93,12 +94,6 @@ class GapDistribution:
         above = self.total - self._counts[below]
         # No subtraction of the tail: x may be infinite.
         return (self._moments[below] + (x * above if above else 0.0)) / self.total
-
-    def share_above(self, x: float) -> float:
-        """Return the share of gaps longer than `x` seconds."""
-        if not self.total:
-            return 0.0
-        return 1 - self._counts[bisect.bisect_right(self._values, x)] / self.total
 
     def residual_below(self, x: float) -> float:
         """Return the chance that, at a random instant, the next visit comes within `x` seconds.

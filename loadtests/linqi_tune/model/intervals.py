@@ -15,7 +15,6 @@ __all__ = [
     "bootstrap_interval",
     "exact_interval",
     "rule_of_three",
-    "trials_needed",
     "wilson_interval",
 ]
 
@@ -89,11 +88,6 @@ def rule_of_three(trials: float) -> float:
     ``1 - 0.05**(1/n)``, about ``3/n`` (Hanley and Lippman-Hand, JAMA 249, 1983).
     """
     return 1.0 if trials <= 0 else -math.expm1(math.log(0.05) / trials)
-
-
-def trials_needed(share: float) -> float:
-    """Return the trials that, without one event, show at 95 % that it is rarer than `share`."""
-    return math.inf if share <= 0 else math.log(0.05) / math.log1p(-min(share, 1 - 1e-12))
 
 
 def bootstrap_interval(

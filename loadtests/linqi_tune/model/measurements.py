@@ -9,7 +9,9 @@ from typing import Final
 
 from linqi.errors import ConfigurationError
 from linqi_tune.model.gaps import GapDistribution
-from linqi_tune.model.losses import LagCounts
+from linqi_tune.model.histories import Histories
+from linqi_tune.model.lag_counts import LagCounts
+from linqi_tune.model.person_days import DAY
 
 __all__ = [
     "REFERENCE_COSTS",
@@ -175,8 +177,7 @@ class Targets:
         peak_rps: Requests in the busiest second.
         workers: Server processes.
         memory_mb: Memory for cached tokens in each worker, in megabytes of 1,000,000 bytes.
-        max_lost: The largest share of renewals lost; a session renews once per ``lifetime -
-            buffer``.
+        max_sign_ins: Forced sign-ins per person and day, at most, whatever their cause.
         cpu_share: The highest utilisation of a worker.
         revocation: Seconds until a revoked session must be refused.
         session_cap: Seconds after which a session must end.
@@ -194,7 +195,7 @@ class Targets:
     peak_rps: float | None = None
     workers: int | None = None
     memory_mb: float | None = None
-    max_lost: float = 1e-4
+    max_sign_ins: float | None = None
     cpu_share: float = 0.6
     revocation: float | None = None
     session_cap: float | None = None
@@ -209,7 +210,7 @@ class Targets:
         for name, (option, expected, holds) in _TARGETS.items():
             value = getattr(self, name)
             if value is not None and not (math.isfinite(value) and holds(value)):
-                faults.append(f"{option} is {value:g}, expected {expected}")
+                faults.append(f"{option} is {value!r}, expected {expected}")
         if faults:
             raise ConfigurationError(faults)
 
@@ -222,11 +223,19 @@ _TARGETS: Final[Mapping[str, tuple[str, str, Callable[[float], bool]]]] = {
     "peak_rps": ("--peak-rps", *_ABOVE_0),
     "workers": ("--workers", *_AT_LEAST_1),
     "memory_mb": ("--memory-mb", *_ABOVE_0),
-    "max_lost": ("--max-lost", "above 0 and below 1", lambda value: 0 < value < 1),
+    "max_sign_ins": ("--max-sign-ins-per-day", *_ABOVE_0),
     "cpu_share": ("--cpu-share", "above 0 and at most 1", lambda value: 0 < value <= 1),
     "revocation": ("--revocation-seconds", *_ABOVE_0),
-    "session_cap": ("--session-cap-seconds", "at least 60", lambda value: value >= 60),
-    "most_lifetime": ("--max-lifetime-seconds", *_AT_LEAST_1),
+    "session_cap": (
+        "--session-cap-seconds",
+        "60 to 31622400 (366 days)",
+        lambda value: 60 <= value <= 366 * DAY,
+    ),
+    "most_lifetime": (
+        "--max-lifetime-seconds",
+        "1 to 86400 (a day)",
+        lambda value: 1 <= value <= DAY,
+    ),
     "timeout": ("--timeout-seconds", *_ABOVE_0),
     "outage": ("--outage-seconds", *_AT_LEAST_0),
     "published_ahead": ("--key-overlap-seconds", *_AT_LEAST_0),
@@ -241,6 +250,7 @@ class Measurements:
     """All measurements, the settings in force and the targets; None or empty where unknown."""
 
     visitors: Visitors | None = None
+    histories: Histories | None = None
     lags: LagCounts | None = None
     lags_by_session: Sequence[Sequence[float]] = ()
     lags_source: str = ""

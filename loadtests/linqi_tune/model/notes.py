@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from linqi_tune.model.losses import loss_by_lags, loss_by_rate
 from linqi_tune.model.measurements import Measurements
 from linqi_tune.model.plans import PlanOutcome
 from linqi_tune.model.predictor import Predictor
+from linqi_tune.model.quantities import days_text, given_text, number_text, share_text
+from linqi_tune.model.sign_in_sources import USE_SECONDS
 
 __all__ = ["notes_of"]
 
-_FEW_GROUPS = 10
 _FEW_SESSIONS = 10
-_NOTABLE = 1e-3
-_FAR = 2.0
+_NOTABLE = 0.1
+"""The share of forced sign-ins after pauses longer than the lifetime that is worth a note."""
 
 
 def notes_of(predictor: Predictor, outcome: PlanOutcome) -> tuple[str, ...]:
@@ -22,8 +22,7 @@ def notes_of(predictor: Predictor, outcome: PlanOutcome) -> tuple[str, ...]:
     return (
         *_missing(predictor),
         *_evidence(predictor),
-        *_losses(predictor, outcome),
-        *_disagreement(predictor),
+        *_sign_ins(outcome),
         *_servers(predictor.measurements),
     )
 
@@ -43,8 +42,8 @@ def _missing(predictor: Predictor) -> Iterator[str]:
         )
     elif not predictor.is_gap_known:
         yield (
-            f"A mean pause of {predictor.gaps.mean:g} s is assumed for cache hits and waits;"
-            " provide an access log or a storm."
+            f"A mean pause of {number_text(predictor.gaps.mean)} s is assumed for cache hits and"
+            " waits; provide an access log or a storm."
         )
 
 
@@ -56,22 +55,21 @@ def _evidence(predictor: Predictor) -> Iterator[str]:
             f"Only {visitors.sessions:,} sessions were active at once: does the log contain all of"
             " them, and does --log-session name the field that identifies a session?"
         )
-    if visitors is not None and predictor.is_gap_known:
-        if len(visitors.groups) < _FEW_GROUPS:
-            yield (
-                "The intervals treat all cycles as independent. The gaps of one session resemble"
-                " each other, so the intervals are too narrow. An access log is drawn by session."
-            )
-        if visitors.open_share > 0.05:
-            yield (
-                f"{visitors.open_share:.0%} of the gaps had not ended when the log did; they count"
-                " as at least that long. A longer log is more accurate."
-            )
+    if visitors is not None and predictor.is_gap_known and visitors.open_share > 0.05:
+        yield (
+            f"{share_text(visitors.open_share)} of the gaps had not ended when the log did; they"
+            " count as at least that long. A longer log is more accurate."
+        )
+    if measured.histories is None and predictor.sign_in_source is not None:
+        yield (
+            f"A day of a person is {days_text(USE_SECONDS)} of use without a longer break than a"
+            " storm or lags contain; an access log shows real days."
+        )
     if visitors is None and measured.lags is not None:
         yield (
-            "Losses are estimated from the renewal lags, which are valid for the lifetime at which"
-            " they were measured: far from it the losses read too high. Measure again after the"
-            " change."
+            "Forced sign-ins are estimated from the renewal lags, which are valid for the lifetime"
+            " at which they were measured: far from it the estimate is too high. Measure again"
+            " after the change."
         )
     if measured.lags is not None and measured.lags.silent:
         yield (
@@ -80,39 +78,22 @@ def _evidence(predictor: Predictor) -> Iterator[str]:
         )
 
 
-def _losses(predictor: Predictor, outcome: PlanOutcome) -> Iterator[str]:
-    if outcome.loss is None:
+def _sign_ins(outcome: PlanOutcome) -> Iterator[str]:
+    """Yield which sign-ins no buffer saves, and what a short log cannot show."""
+    forced = outcome.sign_ins
+    if forced is None:
         return
-    if outcome.loss.beyond > _NOTABLE:
+    if forced.beyond > _NOTABLE * forced.total.value:
         yield (
-            f"{outcome.loss.beyond:.2g} of renewals are lost to gaps longer than the lifetime: no"
-            " buffer saves them; a longer lifetime or a refresh token does."
+            f"{share_text(forced.beyond / forced.total.value)} of the forced sign-ins come after"
+            " pauses longer than the lifetime: no buffer saves them; a longer lifetime or refresh"
+            " tokens (dual tokens) do."
         )
-    if not predictor.is_gap_known:
-        return
-    current = predictor.measurements.current
-    naive = loss_by_rate(1 / predictor.gaps.mean, current.buffer)
-    real = predictor.loss(current.lifetime, current.buffer)
-    if real is not None and real.total > max(_FAR * naive, 1e-6):
+    if not forced.is_resolved:
         yield (
-            f"The mean rate alone would predict a loss of {naive:.2g} at a buffer of"
-            f" {current.buffer:g} s; with the measured pauses it is {real.total:.2g}."
-        )
-
-
-def _disagreement(predictor: Predictor) -> Iterator[str]:
-    """Yield a question where lags and gaps lead to different losses."""
-    measured, current = predictor.measurements, predictor.measurements.current
-    if not predictor.is_gap_known or measured.lags is None or not measured.lags.total:
-        return
-    by_lags = loss_by_lags(measured.lags, current.buffer).value
-    by_gaps = predictor.loss(current.lifetime, current.buffer)
-    if by_gaps is None or not by_lags or not by_gaps.total:
-        return
-    if not 1 / _FAR < by_lags / by_gaps.total < _FAR:
-        yield (
-            f"Lags and gaps lead to different losses at a buffer of {current.buffer:g} s:"
-            f" {by_lags:.2g} and {by_gaps.total:.2g}. Do both come from the same sessions?"
+            "The pauses were measured for fewer than two days or 10 lifetimes, too short to show"
+            " how many sign-ins long pauses force: the interval is wide for that reason. Use a"
+            " longer log."
         )
 
 
@@ -132,6 +113,6 @@ def _servers(measured: Measurements) -> Iterator[str]:
         yield "The costs were measured on another machine; run `linqi bench` on yours."
     if served is not None and served.compression > 1:
         yield (
-            f"The storm was compressed {served.compression:g} times: chance and caches do not"
-            " shrink with time."
+            f"The storm was compressed {given_text(served.compression)} times: chance and caches"
+            " do not shrink with time."
         )

@@ -13,7 +13,8 @@ from linqi_tune.model.budgets import budget_rate, burst_for
 from linqi_tune.model.contradictions import contradictions_of
 from linqi_tune.model.lifetimes import (
     LifetimeChoice,
-    choose_lifetime,
+    fewest_renewals,
+    fewest_sign_ins,
     lifetime_for_outage,
     lifetimes_for,
     longest_lifetime,
@@ -21,22 +22,21 @@ from linqi_tune.model.lifetimes import (
 from linqi_tune.model.measurements import Measurements
 from linqi_tune.model.notes import notes_of
 from linqi_tune.model.plans import SettingsPlan
+from linqi_tune.model.policy_trade import policy_trades
 from linqi_tune.model.predictor import Predictor, costs_of
 from linqi_tune.model.recommendations import recommendations_of
+from linqi_tune.model.refresh_option import refresh_option
 
 __all__ = ["advise"]
 
-_SAFER_LOSS: Final = 0.2
-"""As a share of the target, to allow for other traffic."""
 _CACHE_LIFETIMES: Final = (10.0, 30.0, 60.0, 120.0, 300.0, 600.0, 900.0, 1_800.0, 3_600.0)
 _ENTRIES: Final = {"safer": 1.5, "balanced": 1.1, "leaner": 0.6}
 """Multiples of the entries with which none is evicted before it expires."""
 _OUTAGES: Final[Mapping[OptionName, float]] = {"safer": 2.0, "balanced": 1.0, "leaner": 0.5}
 """Multiples of the store's outage that clients must survive."""
 _BUDGETS: Final = {"safer": 2.0, "balanced": 1.5, "leaner": 1.5}
-_SHARE_OF_TARGET: Final = 0.1
-"""The share of the allowed loss that the budget may cause: a deferred renewal may be lost."""
-_MOST_DEFERRED: Final = 1e-3
+_MOST_DEFERRED: Final = 1e-4
+"""The share of renewals that chance may defer outside storms: a deferred one may come too late."""
 _LEAST_ENTRIES: Final = 1_000
 _LEAST_BUDGET: Final = 10.0
 """Entries and signatures per second of a process that cost very little: a log of only some of the
@@ -53,26 +53,29 @@ def advise(measurements: Measurements) -> Advice:
     now = predictor.outcome(current)
     choices = _lifetimes_of(predictor)
     plans = {name: _plan(predictor, name, choice) for name, choice in choices.items()}
+    outcomes = {name: predictor.outcome(plan) for name, plan in plans.items()}
+    refreshed = refresh_option(predictor, outcomes["balanced"])
     options = []
     for name, plan in plans.items():
-        outcome = predictor.outcome(plan)
+        outcome = outcomes[name]
         options.append(
             Option(
                 name=name,
                 plan=plan,
                 outcome=outcome,
                 recommendations=recommendations_of(predictor, plan, outcome, choices[name]),
+                contradictions=contradictions_of(
+                    predictor, choices[name], plan, outcome, refreshed
+                ),
             )
         )
-    balanced = options[1]
     return Advice(
         plan=current,
         outcome=now,
         options=tuple(options),
-        contradictions=contradictions_of(
-            predictor, choices["balanced"], balanced.plan, balanced.outcome
-        ),
-        notes=notes_of(predictor, balanced.outcome),
+        refreshed=refreshed,
+        policies=policy_trades(predictor, plans["balanced"]),
+        notes=notes_of(predictor, outcomes["balanced"]),
     )
 
 
@@ -84,34 +87,28 @@ def _lifetimes_of(predictor: Predictor) -> dict[OptionName, LifetimeChoice]:
     if not measurements.current.slides:
         lifetime = min(measurements.current.lifetime, most)
         return {
-            name: lifetime_for_outage(lifetime, outage * share) for name, share in _OUTAGES.items()
+            name: lifetime_for_outage(predictor, lifetime, outage * share)
+            for name, share in _OUTAGES.items()
         }
     lifetimes = lifetimes_for(measurements.current.lifetime, most)
-    target = measurements.targets.max_lost
-    balanced = choose_lifetime(predictor, lifetimes, target, least=outage)
-    safer = choose_lifetime(predictor, lifetimes, target * _SAFER_LOSS, least=outage)
-    if not safer.is_met:
-        # The best that the evidence allows, at the lifetime of the balanced option.
-        at = [lifetime for lifetime in lifetimes if lifetime <= balanced.lifetime][-1:]
-        safer = choose_lifetime(predictor, at, target * _SAFER_LOSS, least=outage)
-    leaner = choose_lifetime(predictor, lifetimes, target, least=outage, by_upper=False)
-    if not leaner.is_met:
-        leaner = choose_lifetime(predictor, lifetimes[:1], target, least=outage, by_upper=False)
-    return {"safer": safer, "balanced": balanced, "leaner": leaner}
+    target = measurements.targets.max_sign_ins
+    return {
+        "safer": fewest_sign_ins(predictor, lifetimes[:1], target=target, least=outage),
+        "balanced": fewest_sign_ins(predictor, lifetimes, target=target, least=outage),
+        "leaner": fewest_renewals(predictor, lifetimes, target=target, least=outage),
+    }
 
 
 def _plan(predictor: Predictor, name: OptionName, choice: LifetimeChoice) -> SettingsPlan:
     """Return the plan of an option."""
     measurements, targets = predictor.measurements, predictor.measurements.targets
-    current = predictor.current_plan()
-    algorithm = targets.algorithm or current.algorithm
-    _, sign = costs_of(measurements.costs, algorithm)
+    current, advised = predictor.current_plan(), predictor.advised_plan()
+    _, sign = costs_of(measurements.costs, advised.algorithm)
     plan = replace(
-        current,
+        advised,
         lifetime=choice.lifetime,
         buffer=choice.buffer,
-        policy="grid",
-        algorithm=algorithm,
+        max_session=max(advised.max_session, choice.lifetime),
         off_loop=sign > _OFF_LOOP_SECONDS,
         cache_entries=10**9,
     )
@@ -128,8 +125,7 @@ def _plan(predictor: Predictor, name: OptionName, choice: LifetimeChoice) -> Set
     rate = steady_rate(predictor.sessions, plan.period)
     signed = rate * predictor.signatures_per_renewal(plan)
     budget = max(budget_rate(signed, _BUDGETS[name]), _LEAST_BUDGET * plan.workers)
-    chance = min(_MOST_DEFERRED, targets.max_lost * _SHARE_OF_TARGET)
-    return replace(plan, budget=budget, burst=float(burst_for(signed / budget, chance)))
+    return replace(plan, budget=budget, burst=float(burst_for(signed / budget, _MOST_DEFERRED)))
 
 
 def _cache_lifetime(predictor: Predictor, plan: SettingsPlan) -> float:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from linqi_tune.model.losses import Loss
+from linqi_tune.model.measurements import CurrentSettings
+from linqi_tune.model.session_rule import SessionRule, policy_of
+from linqi_tune.model.sign_ins import ForcedSignIns
 from linqi_tune.model.worker_queue import SigningStorm
 
 __all__ = ["PlanOutcome", "SettingsPlan"]
@@ -21,6 +23,7 @@ class SettingsPlan:
         budget: Signatures of successors per second, all workers together; None for no budget.
         burst: Signatures at once, in the budget of each worker.
         off_loop: Whether successors are signed in a thread.
+        max_session: Seconds after which a session ends, whatever its use.
         caches_issued: Whether the worker that signs a token puts it into its cache.
 
     """
@@ -36,6 +39,7 @@ class SettingsPlan:
     burst: float = 10.0
     workers: int = 1
     off_loop: bool = False
+    max_session: float = 28_800.0
     caches_issued: bool = True
 
     @property
@@ -43,13 +47,29 @@ class SettingsPlan:
         """``lifetime - buffer``, in seconds."""
         return self.lifetime - self.buffer
 
+    def session_rule(self, current: CurrentSettings) -> SessionRule:
+        """Return when these settings force a sign-in, for the kind of sessions of `current`."""
+        if not current.slides:
+            idle = min(current.idle, self.max_session)
+            return SessionRule.for_refresh_tokens(
+                self.lifetime, self.buffer, idle, self.max_session
+            )
+        return SessionRule(
+            lifetime=self.lifetime,
+            buffer=self.buffer,
+            policy=policy_of(self.policy),
+            jitter_width=self.jitter_width,
+            max_session=self.max_session,
+        )
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PlanOutcome:
     """What a plan is predicted to lead to.
 
     Attributes:
-        loss: Renewals lost; None where no pauses between requests are known.
+        sign_ins: Forced sign-ins per person and day; None where no pauses between requests are
+            known.
         renewals_per_second: The steady rate.
         storm_factor: The highest renewal rate of the first cycle over the steady rate.
         noise95: The storm factor that chance alone stays below in 95 of 100 runs.
@@ -65,7 +85,7 @@ class PlanOutcome:
 
     """
 
-    loss: Loss | None
+    sign_ins: ForcedSignIns | None
     renewals_per_second: float
     storm_factor: float
     noise95: float

@@ -9,11 +9,12 @@ from typing import Final
 from linqi.sessions.storm_factor import peak_window, steady_rate
 from linqi_tune.model.cache_hits import CacheSize, TokenTraffic, entries_needed, hit_ratio
 from linqi_tune.model.gaps import GapDistribution
-from linqi_tune.model.intervals import Interval
-from linqi_tune.model.losses import Loss, loss_by_lags, losses
 from linqi_tune.model.measurements import Costs, Measurements
 from linqi_tune.model.plans import PlanOutcome, SettingsPlan
 from linqi_tune.model.scan_statistic import noise95
+from linqi_tune.model.session_rule import SessionRule
+from linqi_tune.model.sign_in_sources import SignInSource, sign_in_source
+from linqi_tune.model.sign_ins import ForcedSignIns
 from linqi_tune.model.storm_peaks import (
     LoginCohort,
     duplicate_signatures,
@@ -58,10 +59,12 @@ class Predictor:
         is_session_count_known: Whether `sessions` was measured or given.
         peak_rps: Requests in the busiest second.
         base_seconds: Processor time of a request without verification and renewal.
+        sign_in_source: Predicts forced sign-ins; None where no pauses are known. It takes long to
+            build, so predictors of the same histories share one.
 
     """
 
-    def __init__(self, measurements: Measurements) -> None:
+    def __init__(self, measurements: Measurements, source: SignInSource | None = None) -> None:
         self.measurements = measurements
         visitors = measurements.visitors
         measured_gaps = visitors.gaps if visitors is not None and visitors.gaps.total else None
@@ -76,7 +79,10 @@ class Predictor:
         self.per_page = sum(size * share for size, share in self.parallel) / weight
         mean_rps = self.sessions / self.gaps.mean * self.per_page
         self.peak_rps = targets.peak_rps or max(visitors.peak_rps if visitors else 0.0, mean_rps)
-        self._losses: dict[tuple[float, float], Loss | None] = {}
+        self.sign_in_source = source or sign_in_source(measurements)
+        self._sign_ins: dict[SessionRule, ForcedSignIns] = {}
+        self._rates: dict[SessionRule, float] = {}
+        self._factors: dict[tuple[object, ...], float] = {}
         self._hits: dict[tuple[float, int, bool, int, float], tuple[float, float]] = {}
         self.base_seconds = self._base()
 
@@ -94,44 +100,27 @@ class Predictor:
         hits = self._hit(then)[0] if served.hit_ratio is None else served.hit_ratio
         return max(0.0, served.request_seconds - self._authentication(then, hits))
 
-    def loss(self, lifetime: float, buffer: float) -> Loss | None:
-        """Return the loss with its interval, from the gaps if known, else from the lags.
+    def rule_of(self, plan: SettingsPlan) -> SessionRule:
+        """Return when the sessions of `plan` end."""
+        return plan.session_rule(self.measurements.current)
 
-        None where neither is known.
-        """
-        key = (lifetime, buffer)
-        if key not in self._losses:
-            self._losses[key] = self._loss(lifetime, buffer)
-        return self._losses[key]
-
-    def quick_loss(self, lifetime: float, buffer: float) -> float | None:
-        """Return the savable loss without its interval; None without gaps and lags."""
-        measurements = self.measurements
-        if not measurements.current.slides:
-            return 0.0
-        if measurements.visitors is not None and self.is_gap_known:
-            return losses(
-                measurements.visitors.groups, lifetime, buffer, with_interval=False
-            ).savable.value
-        loss = self.loss(lifetime, buffer)
-        return None if loss is None else loss.savable.value
-
-    def _loss(self, lifetime: float, buffer: float) -> Loss | None:
-        measurements = self.measurements
-        if not measurements.current.slides:
-            return Loss.none()
-        if measurements.visitors is not None and self.is_gap_known:
-            return losses(measurements.visitors.groups, lifetime, buffer)
-        if measurements.lags is None or not measurements.lags.total:
+    def sign_ins(self, plan: SettingsPlan) -> ForcedSignIns | None:
+        """Return the forced sign-ins with their interval; None where no pauses are known."""
+        if self.sign_in_source is None:
             return None
-        found = loss_by_lags(measurements.lags, buffer, measurements.lags_by_session)
-        beyond = loss_by_lags(measurements.lags, lifetime).value
-        savable = Interval(
-            value=found.value - beyond,
-            low=max(0.0, found.low - beyond),
-            high=max(found.high - beyond, 0.0),
-        )
-        return Loss(savable=savable, beyond=beyond, cycles=measurements.lags.total)
+        rule = self.rule_of(plan)
+        if rule not in self._sign_ins:
+            self._sign_ins[rule] = self.sign_in_source.figure(rule)
+        return self._sign_ins[rule]
+
+    def sign_in_rate(self, plan: SettingsPlan) -> float | None:
+        """Return forced sign-ins per person and day, quickly; None where no pauses are known."""
+        if self.sign_in_source is None:
+            return None
+        rule = self.rule_of(plan)
+        if rule not in self._rates:
+            self._rates[rule] = self.sign_in_source.rate(rule)
+        return self._rates[rule]
 
     def token_traffic(self, plan: SettingsPlan, *, sessions: int | None = None) -> TokenTraffic:
         """Return the tokens of a plan as a cache receives them."""
@@ -199,29 +188,41 @@ class Predictor:
         return LoginCohort(sessions=self.sessions, gaps=self.gaps, login_spread=spread)
 
     def storm_factor(self, plan: SettingsPlan, cohort: LoginCohort | None = None) -> float:
-        """Return the expected storm factor of the first cycle."""
-        return predicted_storm_factor(cohort or self.cohort(), plan, peak_window(plan.period))
+        """Return the expected storm factor of the first cycle, at least 1.
+
+        Sessions that lapse renew less often than the steady rate; that is not a flatter policy.
+        """
+        key = (cohort, plan.lifetime, plan.buffer, plan.policy, plan.jitter_width)
+        if key not in self._factors:
+            window = peak_window(plan.period)
+            factor = predicted_storm_factor(cohort or self.cohort(), plan, window)
+            self._factors[key] = max(1.0, factor)
+        return self._factors[key]
 
     def plain_factor(self, plan: SettingsPlan) -> float:
         """Return the storm factor of `plan` with a plain threshold in place of its policy."""
         return self.storm_factor(replace(plan, policy="plain"))
 
+    def noise95(self, plan: SettingsPlan) -> float:
+        """Return the storm factor that chance alone stays below in 95 of 100 runs."""
+        steady = steady_rate(self.sessions, plan.period)
+        return noise95(steady, plan.lifetime, peak_window(plan.period))
+
     def outcome(self, plan: SettingsPlan) -> PlanOutcome:
         """Return what `plan` leads to."""
         hits, needed = self._hit(plan)
         steady = steady_rate(self.sessions, plan.period)
-        window = peak_window(plan.period)
         _, sign = costs_of(self.measurements.costs, plan.algorithm)
         request = self.base_seconds + self._authentication(plan, hits)
         signed = min(1.0, steady * self.signatures_per_renewal(plan) / self.peak_rps)
         service = mixed_service([(1 - signed, request), (signed, request + sign)])
         held = min(needed, float(plan.cache_entries))
         return PlanOutcome(
-            loss=self.loss(plan.lifetime, plan.buffer),
+            sign_ins=self.sign_ins(plan),
             renewals_per_second=steady,
             storm_factor=self.storm_factor(plan),
-            noise95=noise95(steady, plan.lifetime, window),
-            window=window,
+            noise95=self.noise95(plan),
+            window=peak_window(plan.period),
             hit_ratio=hits,
             entries_needed=needed,
             memory_mb=held * self.measurements.costs.entry_bytes / 1e6,
@@ -300,6 +301,17 @@ class Predictor:
             budget=None if now.budget is None else now.budget * workers,
             burst=now.burst,
             off_loop=is_rsa if now.off_loop is None else now.off_loop,
+            max_session=now.max_session if now.slides else now.absolute,
+        )
+
+    def advised_plan(self) -> SettingsPlan:
+        """Return the settings in force with what is advised at any lifetime and buffer."""
+        plan, targets = self.current_plan(), self.measurements.targets
+        return replace(
+            plan,
+            policy="grid",
+            algorithm=targets.algorithm or plan.algorithm,
+            max_session=targets.session_cap or plan.max_session,
         )
 
     @property

@@ -26,7 +26,7 @@ def scan_quantile(share: float, rate: float, span: float, window: float) -> floa
             high = middle
     reached = _scan_below(high, rate, span, window)
     before = _scan_below(low, rate, span, window) if low >= 0 else 0.0
-    return low + (share - before) / (reached - before)
+    return max(0.0, low + (share - before) / (reached - before))
 
 
 def _scan_below(count: int, rate: float, span: float, window: float) -> float:

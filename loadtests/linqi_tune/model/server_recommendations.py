@@ -9,12 +9,21 @@ from linqi_tune.model.advice import Recommendation, toml_number
 from linqi_tune.model.intervals import Interval
 from linqi_tune.model.plans import PlanOutcome, SettingsPlan
 from linqi_tune.model.predictor import Predictor, costs_of
+from linqi_tune.model.quantities import (
+    count_text,
+    days_text,
+    number_text,
+    rate_text,
+    share_text,
+)
 from linqi_tune.model.worker_queue import SigningStorm
 
 __all__ = ["cache_recommendations", "signing_recommendations", "worker_recommendation"]
 
 _HIT_RATIO = "cache hit ratio, within the 15 % error of the model"
 _MIB = 2**20
+_LEAST_WAIT_MS = 0.01
+"""Shorter waits are not worth a number."""
 
 
 def signing_recommendations(
@@ -42,7 +51,7 @@ def _off_loop(predictor: Predictor, plan: SettingsPlan) -> Recommendation:
         key="off_loop",
         value="auto" if is_auto else plan.off_loop,
         unit="",
-        reason=f"A signature of {plan.algorithm} takes {sign * 1e6:.0f} us: {effect}",
+        reason=f"A signature of {plan.algorithm} takes {number_text(sign * 1e6)} us: {effect}",
         inputs=(predictor.cost_source,),
         interval=between and Interval(value=sign * 1e6, low=between[0], high=between[1]),
         interval_of="us per signature",
@@ -68,7 +77,7 @@ def _algorithm(predictor: Predictor, plan: SettingsPlan, outcome: PlanOutcome) -
     compared = (
         "and no other takes less"
         if cheapest == plan.algorithm
-        else f"{cheapest} {choices[cheapest]:.2%}"
+        else f"{cheapest} {share_text(choices[cheapest])}"
     )
     memo = ""
     if predictor.measurements.current.slides:
@@ -78,7 +87,7 @@ def _algorithm(predictor: Predictor, plan: SettingsPlan, outcome: PlanOutcome) -
         key="algorithm",
         value=cheapest if is_dear else plan.algorithm,
         unit="",
-        reason=f"In the busiest second {plan.algorithm} takes {own:.2%} of a core,"
+        reason=f"In the busiest second {plan.algorithm} takes {share_text(own)} of a core,"
         f" {compared}{memo}.",
         inputs=(predictor.cost_source, "requests", "renewals", "cache hit ratio"),
         interval=Interval(
@@ -95,7 +104,7 @@ def _without_memo(storm: SigningStorm, timeout: float) -> str:
     if math.isinf(storm.backlog):
         piled = "a backlog without end"
     elif storm.backlog > 0:
-        piled = f"a backlog of {storm.backlog:.2g} s"
+        piled = f"a backlog of {days_text(storm.backlog)}"
     collapse = "" if storm.is_safe(timeout) else ", which would collapse the service"
     return f"; without the memo of successors an expiry window would cause {piled}{collapse}"
 
@@ -115,8 +124,8 @@ def cache_recommendations(
         key="max_entries",
         value=plan.cache_entries,
         unit="tokens in each process",
-        reason=f"{outcome.entries_needed:,.0f} tokens are in use within a cache lifetime, replaced"
-        f" ones included; {outcome.hit_ratio:.1%} of verifications are hits.",
+        reason=f"{count_text(outcome.entries_needed)} tokens are in use within a cache lifetime,"
+        f" replaced ones included; {share_text(outcome.hit_ratio)} of verifications are hits.",
         inputs=("sessions", predictor.pause_source, "workers", "--memory-mb"),
         interval=hits,
         interval_of=_HIT_RATIO,
@@ -127,8 +136,8 @@ def cache_recommendations(
         key="max_bytes",
         value=max(1, math.ceil(plan.cache_entries * entry_bytes * 1.5 / _MIB)) * _MIB,
         unit="bytes in each process",
-        reason=f"A token takes {entry_bytes:,.0f} bytes; half as much again leaves room for larger"
-        " tokens.",
+        reason=f"A token takes {count_text(entry_bytes)} bytes; half as much again leaves room for"
+        " larger tokens.",
         inputs=(predictor.cost_source,),
         would_change="larger tokens",
     )
@@ -156,9 +165,10 @@ def worker_recommendation(
         key="workers",
         value=plan.workers,
         unit="process" if plan.workers == 1 else "processes",
-        reason=f"{predictor.peak_rps:,.0f} requests and {outcome.renewals_per_second:.3g} renewals"
-        f" per second keep each {outcome.cpu_share:.0%} busy; 99 of 100 requests wait at most"
-        f" {outcome.p99_wait * 1e3:.2g} ms{spare}",
+        reason=f"{rate_text(predictor.peak_rps, 'requests')} and"
+        f" {rate_text(outcome.renewals_per_second, 'renewals')} keep each"
+        f" {share_text(outcome.cpu_share)} busy; 99 of 100 requests wait at most"
+        f" {number_text(max(_LEAST_WAIT_MS, outcome.p99_wait * 1e3), 2)} ms{spare}",
         inputs=("requests", "processor time of a request", "--cpu-share"),
         interval=Interval(
             value=outcome.cpu_share, low=outcome.cpu_share * 0.8, high=outcome.cpu_share * 1.2

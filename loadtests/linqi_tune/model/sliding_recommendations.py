@@ -12,15 +12,25 @@ from linqi_tune.model.advice import (
     toml_number,
 )
 from linqi_tune.model.budgets import deferred_share, recovery
-from linqi_tune.model.intervals import Interval, rule_of_three
+from linqi_tune.model.intervals import Interval
 from linqi_tune.model.lifetimes import LifetimeChoice
 from linqi_tune.model.plans import PlanOutcome, SettingsPlan
 from linqi_tune.model.predictor import Predictor
+from linqi_tune.model.quantities import (
+    causes_text,
+    count_text,
+    days_text,
+    given_text,
+    rate_text,
+    share_text,
+    sign_ins_text,
+)
 
 __all__ = ["sliding_recommendations"]
 
+_RARE = 1e-5
 _NO_PAUSES = "No pauses between requests were measured, so it stays as it is."
-_SAVABLE = "share of renewals lost that a longer buffer would have saved"
+_FIGURE = "forced sign-ins per person and day"
 
 
 def sliding_recommendations(
@@ -52,41 +62,52 @@ def sliding_recommendations(
 
 
 def _lifetime(predictor: Predictor, plan: SettingsPlan, choice: LifetimeChoice) -> Recommendation:
-    current = predictor.measurements.current
-    if choice.loss is None:
-        reason = _NO_PAUSES
-    elif not choice.is_met:
-        reason = "No allowed lifetime meets the target for lost renewals; this one loses the least."
-    elif plan.lifetime == current.lifetime:
-        reason = "The lifetime in force is kept: it allows a buffer that meets the target."
-    elif plan.lifetime < current.lifetime:
-        reason = f"A stolen or revoked token may stay valid for at most {plan.lifetime:g} s."
-    else:
-        reason = (
-            f"It is the shortest lifetime that allows a buffer of {plan.buffer:g} s,"
-            " which must be under half of it."
-        )
     return Recommendation(
         table="renewal",
         key="lifetime_seconds",
         value=toml_number(plan.lifetime),
         unit="seconds",
-        reason=reason,
-        inputs=(predictor.pause_source, "--max-lost", "--max-lifetime-seconds"),
-        interval=choice.loss.savable if choice.loss else None,
-        interval_of=_SAVABLE,
-        would_change="another --max-lifetime-seconds or --revocation-seconds, or longer pauses",
+        reason=_why_lifetime(predictor, choice),
+        inputs=(predictor.pause_source, *_target_option(predictor), "--max-lifetime-seconds"),
+        interval=choice.sign_ins.total if choice.sign_ins else None,
+        interval_of=_FIGURE,
+        would_change="another --max-lifetime-seconds, --revocation-seconds or"
+        " --max-sign-ins-per-day, or longer pauses",
+    )
+
+
+def _why_lifetime(predictor: Predictor, choice: LifetimeChoice) -> str:
+    """Return the reason of the lifetime as a sentence."""
+    current, target = predictor.measurements.current, predictor.measurements.targets.max_sign_ins
+    if choice.sign_ins is None:
+        return _NO_PAUSES
+    if choice.lifetime < current.lifetime:
+        return (
+            f"A stolen or revoked token may stay valid for at most {given_text(choice.lifetime)} s."
+        )
+    if choice.aim == "token life":
+        return "The lifetime in force is kept: a stolen token is valid for no longer than today."
+    if not choice.is_met:
+        return "No allowed lifetime meets the target; this one forces as few sign-ins as any."
+    if choice.aim == "renewals":
+        return "It is the lifetime with the fewest renewals that forces few enough sign-ins."
+    if target is not None:
+        return "It is the shortest lifetime with a buffer that meets the target."
+    if choice.lifetime == current.lifetime:
+        return "The lifetime in force is kept: no longer one that is allowed forces fewer sign-ins."
+    return (
+        "It is the shortest lifetime that forces no more sign-ins than the longest one allowed,"
+        " within 3 % and the chance of the measurement."
     )
 
 
 def _buffer(predictor: Predictor, choice: LifetimeChoice) -> Recommendation:
     reason = _NO_PAUSES
-    if choice.loss is not None:
-        met = "at most the target of" if choice.is_met else "more than the target of"
+    if choice.sign_ins is not None:
+        forced = choice.sign_ins
         reason = (
-            f"{_percent(choice.loss.savable.value)} of renewals would arrive after the end of the"
-            f" buffer and be lost, {met} {_percent(predictor.measurements.targets.max_lost)}"
-            f"{_limit_of_evidence(predictor, choice)}."
+            f"{sign_ins_text(forced.total.value)} sign-ins per person and day are forced"
+            f"{_against_target(predictor, choice)}: {causes_text(forced)}."
         )
     return Recommendation(
         table="renewal",
@@ -94,28 +115,31 @@ def _buffer(predictor: Predictor, choice: LifetimeChoice) -> Recommendation:
         value=toml_number(choice.buffer),
         unit="seconds",
         reason=reason,
-        inputs=(predictor.pause_source, "--max-lost", "--outage-seconds"),
-        interval=choice.loss.savable if choice.loss else None,
-        interval_of=_SAVABLE,
-        would_change="another --max-lost, another --outage-seconds (the buffer is at least as long"
-        " where the lifetime allows it), or other pauses between requests",
+        inputs=(predictor.pause_source, *_target_option(predictor), "--outage-seconds"),
+        interval=choice.sign_ins.total if choice.sign_ins else None,
+        interval_of=_FIGURE,
+        would_change="another --max-sign-ins-per-day, another --outage-seconds (the buffer is at"
+        " least as long where the lifetime allows it), or other pauses between requests",
     )
 
 
-def _percent(share: float) -> str:
-    return f"{share * 100:.2g} %"
+def _target_option(predictor: Predictor) -> tuple[str, ...]:
+    has_target = predictor.measurements.targets.max_sign_ins is not None
+    return ("--max-sign-ins-per-day",) if has_target else ()
 
 
-def _limit_of_evidence(predictor: Predictor, choice: LifetimeChoice) -> str:
-    """Return the loss that the cycles cannot rule out, where the target is below it."""
-    if choice.loss is None or not choice.is_met:
+def _against_target(predictor: Predictor, choice: LifetimeChoice) -> str:
+    """Return how the forced sign-ins compare with the target, as a clause; empty without one."""
+    target = predictor.measurements.targets.max_sign_ins
+    if target is None or choice.sign_ins is None:
         return ""
-    shown = rule_of_three(choice.loss.cycles)
-    if shown <= predictor.measurements.targets.max_lost:
-        return ""
+    if not choice.is_met:
+        return f", more than the target of {given_text(target)}"
+    if choice.sign_ins.total.high <= target:
+        return f", at most the target of {given_text(target)}"
     return (
-        f", as far as {choice.loss.cycles:,.0f} cycles can tell, which cannot rule out a loss of"
-        f" {_percent(shown)}"
+        f", at most the target of {given_text(target)} as far as"
+        f" {count_text(choice.sign_ins.person_days)} days of a person can show"
     )
 
 
@@ -134,8 +158,7 @@ def _hard_margin(predictor: Predictor, plan: SettingsPlan) -> Recommendation:
 
 
 def _session_cap(predictor: Predictor, plan: SettingsPlan) -> Iterator[Recommendation]:
-    targets, current = predictor.measurements.targets, predictor.measurements.current
-    cap = max(targets.session_cap or current.max_session, plan.lifetime)
+    targets, cap = predictor.measurements.targets, plan.max_session
     yield Recommendation(
         table="renewal",
         key="max_session_seconds",
@@ -159,8 +182,9 @@ def _budget(
         table="budget",
         key="renewals_per_second",
         value=toml_number(each),
-        unit="signatures per second of each process",
-        reason=f"It is {total / signed:.2g} times the steady rate"
+        unit="renewals per second of each process",
+        reason=f"A process signs {rate_text(signed / plan.workers, 'renewals')} on average; the"
+        " limit leaves room for chance and keeps a storm from taking all of its time"
         f"{_after_outage(predictor, plan, outcome, total)}.",
         inputs=("sessions", "lifetime", "buffer", "workers", "--outage-seconds"),
         interval=Interval(value=signed / plan.workers, low=0.0, high=each),
@@ -171,13 +195,18 @@ def _budget(
         table="budget",
         key="burst",
         value=toml_number(plan.burst),
-        unit="signatures at once",
-        reason="Outside storms, chance defers at most"
-        f" {deferred_share(load, plan.burst):.1g} of the renewals; a deferred renewal is lost if"
-        " its session sends no further request in time.",
-        inputs=("budget", "--max-lost"),
-        would_change="another --max-lost, or a budget nearer to the steady rate",
+        unit="renewals at once",
+        reason=f"So many are signed without delay. On ordinary days {_deferred(load, plan.burst)}"
+        " for a later request of their session.",
+        inputs=("budget",),
+        would_change="a budget nearer to the steady rate",
     )
+
+
+def _deferred(load: float, burst: float) -> str:
+    """Return how many renewals wait, with the verb."""
+    share = deferred_share(load, burst)
+    return f"{share_text(share)} of the renewals wait" if share >= _RARE else "hardly any wait"
 
 
 def _after_outage(
@@ -189,17 +218,9 @@ def _after_outage(
     found = recovery(
         predictor.cohort(), plan.lifetime, plan.buffer, outage, outcome.window, allowed
     )
-    done = (
-        "are never done"
-        if math.isinf(found.drained_after)
-        else f"are done after {found.drained_after:.0f} s"
-    )
-    lost = (
-        "no session that keeps sending requests is lost"
-        if found.is_lossless
-        else "sessions with tokens due at its beginning are lost"
-    )
-    return (
-        f"; after an outage of {outage:g} s the overdue renewals are made at {found.peak:.3g} per"
-        f" second at most, {done}, and {lost}"
-    )
+    if math.isinf(found.drained_after):
+        done = "would never all be made"
+    else:
+        done = f"are made within {days_text(found.drained_after)}"
+    lost = "" if found.is_lossless else ", too late for some sessions"
+    return f". After an outage of {given_text(outage)} s the overdue renewals {done}{lost}"

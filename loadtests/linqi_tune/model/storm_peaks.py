@@ -101,10 +101,18 @@ def _renewals(cohort: LoginCohort, plan: SettingsPlan, step: float) -> list[floa
     """Return the expected renewals of one session until each step of a lifetime."""
     spread = {"grid": plan.period, "jitter": plan.jitter_width * plan.period}.get(plan.policy, 0.0)
     back = [cohort.gaps.residual_below(step * n) for n in range(_STEPS + 1)]
-    # From a token to its renewal: the latest due instant, less a share of the spread, and a gap.
-    cycle = _shifted(_averaged(back, spread / step), (plan.period - spread) / step)
-    first = _averaged(cycle, cohort.login_spread / step)
-    return _repeated(first, cycle) if plan.policy == "jitter" else first
+    # From a sign-in to a renewal: the latest due instant, less a share of the spread, and a gap.
+    first = _cycle(back, spread / step, plan.period / step)
+    first = _averaged(first, cohort.login_spread / step)
+    if plan.policy != "jitter":
+        return first
+    # A successor is due a period after its predecessor was, whenever that was renewed.
+    return _repeated(first, _cycle([1.0] * len(back), spread / step, plan.period / step))
+
+
+def _cycle(lags: Sequence[float], spread: float, period: float) -> list[float]:
+    """Return the distribution of a due instant, up to `spread` before the period, and a lag."""
+    return _shifted(_averaged(lags, spread), period - spread)
 
 
 def _averaged(shares: Sequence[float], width: float) -> list[float]:

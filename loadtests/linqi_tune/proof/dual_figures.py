@@ -19,6 +19,7 @@ from linqi_tune.proof.proof_figures import (
     forced_figure,
     hits_figure,
     shown_figure,
+    sign_ins_figure,
     storm_factor_figure,
 )
 from linqi_tune.proof.trial import RUSH_SECONDS
@@ -67,12 +68,10 @@ def dual_figures(
     """
     refreshes = expected_refreshes(predictor.gaps, plan, duration, RUSH_SECONDS)
     expected = ExpectedCycles(renewed=refreshes, lost=0.0)
-    cycles = sum(run.sessions.cycles for run in runs)
-    lapsed = exact_interval(sum(run.sessions.lapsed for run in runs), cycles)
     per_session = [run.sessions.renewals / run.sessions.total for run in runs]
     return (
         _echo_figure(predictor, plan, runs),
-        figure_that_must_be_zero("sessions lost", lapsed),
+        sign_ins_figure(expected, runs),
         forced_figure(runs),
         figure_within("refreshes of a session", "", refreshes, per_session, _REFRESHES),
         hits_figure(predictor, plan, runs, expected, duration),

@@ -11,19 +11,23 @@ from linqi_tune.model.expected_cycles import (
     compressed_plan,
     expected_cycles,
 )
-from linqi_tune.model.intervals import Interval, exact_interval, rule_of_three
+from linqi_tune.model.intervals import Interval, rule_of_three
 from linqi_tune.model.measurements import Measurements
 from linqi_tune.model.plans import SettingsPlan
 from linqi_tune.model.predictor import Predictor
+from linqi_tune.model.quantities import count_text, days_text, number_text
+from linqi_tune.model.sign_in_sources import USE_SECONDS
 from linqi_tune.proof.dual_figures import TABS_SECONDS, dual_figures
 from linqi_tune.proof.proof_figures import (
+    SIGN_INS,
     ProofFigure,
     cpu_figure,
     factor_figure,
     forced_figure,
+    forced_sign_ins_of,
     hits_figure,
-    lost_figure,
     p99_figures,
+    sign_ins_figure,
 )
 from linqi_tune.proof.trial import NO_CHANGES, SettingChanges, Trial, TrialLoad, fresh_seeds
 
@@ -44,8 +48,9 @@ class ProofSide:
 
     Attributes:
         name: ``before`` or ``after``.
-        cycles: Tokens that were renewed or found expired, all runs together.
-        lost: Cycles that were lost because no request came in time.
+        sessions: Sessions of all runs together.
+        cycles: Tokens that were renewed or found expired.
+        sign_ins: Forced sign-ins, whatever their cause.
         forced_out: Sessions that were signed out although they had sent a request in time.
         noise95: The storm factor that chance alone stays below in 95 of 100 runs of this size.
         broken: The invariants that did not hold, each with the value seen.
@@ -55,8 +60,9 @@ class ProofSide:
     name: str
     plan: SettingsPlan
     figures: tuple[ProofFigure, ...]
+    sessions: int
     cycles: int
-    lost: int
+    sign_ins: int
     forced_out: int
     noise95: float
     broken: tuple[str, ...]
@@ -94,22 +100,29 @@ class Proof:
 
     @property
     def shows(self) -> str:
-        """What this number of cycles can show about lost sessions, as a sentence."""
-        side = self.after
-        if side.lost:
-            return (
-                f"{side.lost} of {side.cycles:,} cycles"
-                f" {'was' if side.lost == 1 else 'were'} lost after the change:"
-                f" {_percent(exact_interval(side.lost, side.cycles))} at 95 %."
-            )
-        return (
-            f"None of {side.cycles:,} cycles was lost after the change, which shows a loss below"
-            f" {rule_of_three(side.cycles):.2g} (3/n at 95 %), and no more."
+        """What these runs show about forced sign-ins, as sentences."""
+        before, after = self.before, self.after
+        seen = (
+            f"{count_text(before.sign_ins)} sign-ins were forced in {count_text(before.sessions)}"
+            f" sessions before the change, {count_text(after.sign_ins)} in"
+            f" {count_text(after.sessions)} after it."
         )
+        if not after.sign_ins and after.cycles:
+            most = rule_of_three(after.cycles) * after.cycles / after.sessions * 1_000
+            seen += (
+                f" None in {count_text(after.cycles)} tokens shows fewer than {number_text(most)}"
+                " per 1,000 sessions (3/n at 95 %), and no more."
+            )
+        return f"{seen} {self.conversion}"
 
-
-def _percent(interval: Interval) -> str:
-    return f"{interval.low:.2%} to {interval.high:.2%}"
+    @property
+    def conversion(self) -> str:
+        """How the figure of a run compares with a day of use, as a sentence."""
+        real = self.duration * self.load.compression
+        return (
+            f"A run stands for {days_text(real)} of use by every session; a day of"
+            f" {days_text(USE_SECONDS)} is {number_text(USE_SECONDS / real)} times as long."
+        )
 
 
 def prove(
@@ -194,8 +207,6 @@ def _side(
 ) -> ProofSide:
     small = compressed_plan(plan, load.compression, load.scale)
     small = replace(small, workers=load.workers)
-    cycles = sum(run.sessions.cycles for run in runs)
-    lost = sum(run.sessions.lapsed for run in runs)
     if load.mode == "dual":
         figures = dual_figures(predictor, small, runs, tabs, duration)
     else:
@@ -203,22 +214,23 @@ def _side(
         expected = expected_cycles(predictor.gaps, small, duration, spread)
         figures = (
             factor_figure(predictor, small, runs),
-            lost_figure(expected, cycles, lost),
+            sign_ins_figure(expected, runs),
             forced_figure(runs),
             hits_figure(predictor, small, runs, expected, duration),
             cpu_figure(predictor, small, runs, expected, duration),
             *p99_figures(predictor, small, runs),
         )
-    failed = [check for run in (*runs, *tabs) for check in run.checks if not check.passed]
+    failed = [check for run in (*runs, *tabs) for check in run.broken]
     return ProofSide(
         name=name,
         plan=plan,
         figures=figures,
-        cycles=cycles,
-        lost=lost,
+        sessions=sum(run.sessions.total for run in runs),
+        cycles=sum(run.sessions.cycles for run in runs),
+        sign_ins=sum(map(forced_sign_ins_of, runs)),
         forced_out=sum(run.sessions.forced_out for run in runs),
         noise95=max((run.peaks[0].noise95 for run in runs if run.peaks), default=1.0),
-        broken=tuple(f"{check.name}: {check.seen:g}" for check in failed),
+        broken=tuple(f"{check.name}: {check.measured}" for check in failed),
     )
 
 
@@ -234,14 +246,14 @@ def _calm_figure(after: ProofSide) -> ProofFigure:
 
 
 def _changes(before: ProofSide, after: ProofSide) -> tuple[ProofFigure, ...]:
-    """Return what the change must bring: the predicted fall of losses, and a level p99."""
+    """Return what the change must bring: the predicted fall of sign-ins, and a level p99."""
     inside, outside = (
         after.figure(what).measured for what in ("p99 in the expiry window", "p99 outside it")
     )
     level = _ratio(inside, outside)
     return (
         _calm_figure(after),
-        _losses_figure(before.figure("sessions lost"), after.figure("sessions lost")),
+        _fall_figure(before.figure(SIGN_INS), after.figure(SIGN_INS)),
         ProofFigure(
             what="p99 in the expiry window over outside it, after",
             unit="",
@@ -253,7 +265,7 @@ def _changes(before: ProofSide, after: ProofSide) -> tuple[ProofFigure, ...]:
     )
 
 
-def _losses_figure(old: ProofFigure, new: ProofFigure) -> ProofFigure:
+def _fall_figure(old: ProofFigure, new: ProofFigure) -> ProofFigure:
     expected = _ratio(new.predicted, old.predicted)
     measured = _ratio(new.measured, old.measured)
     low = _ratio(new.interval.low, old.interval.high) if new.interval and old.interval else None
@@ -262,7 +274,7 @@ def _losses_figure(old: ProofFigure, new: ProofFigure) -> ProofFigure:
     if measured is not None and low is not None and high is not None:
         interval = Interval(value=measured, low=low, high=high)
     return ProofFigure(
-        what="sessions lost, after over before",
+        what=f"{SIGN_INS}, after over before",
         unit="",
         predicted=expected,
         measured=measured,

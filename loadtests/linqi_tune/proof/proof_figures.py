@@ -22,25 +22,28 @@ if TYPE_CHECKING:
     from linqi_storm.schema.results import StormRun
 
 __all__ = [
+    "SIGN_INS",
     "ProofFigure",
     "cpu_figure",
     "factor_figure",
     "figure_that_must_be_zero",
     "figure_within",
     "forced_figure",
+    "forced_sign_ins_of",
     "hits_figure",
     "is_within",
-    "lost_figure",
     "p99_figures",
     "range_of",
     "shown_figure",
+    "sign_ins_figure",
     "storm_factor_figure",
 ]
 
 _FACTOR, _HITS, _CPU = 0.15, 0.15, 0.20
 """The largest error of a prediction, as a share of what was measured."""
-_LOST: Final = 2.0
-"""The largest error for lost sessions, as a factor, unless the interval holds the prediction."""
+_OFF: Final = 2.0
+"""The largest error for forced sign-ins, as a factor, unless the interval holds the prediction."""
+SIGN_INS: Final = "forced sign-ins"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,7 +52,7 @@ class ProofFigure:
 
     Attributes:
         what: Its name, the same in every proof and in the JSON document.
-        unit: ``share``, ``us``, ``ms``, or empty for a ratio.
+        unit: ``share``, ``per 1,000 sessions``, ``us``, ``ms``, or empty for a ratio.
         interval: An interval of what was measured; for the storm factor the range that chance
             alone gives a run.
         rule: The criterion, as a text.
@@ -157,20 +160,30 @@ def forced_figure(runs: list[StormRun]) -> ProofFigure:
     return figure_that_must_be_zero("signed out though they asked", forced)
 
 
-def lost_figure(expected: ExpectedCycles, cycles: int, lost: int) -> ProofFigure:
-    """Return the share of cycles that were lost because no request came in time."""
-    measured = exact_interval(lost, cycles)
-    is_inside = measured.contains(expected.share)
-    is_near = lost > 0 and 1 / _LOST <= expected.share / measured.value <= _LOST
+def sign_ins_figure(expected: ExpectedCycles, runs: list[StormRun]) -> ProofFigure:
+    """Return the forced sign-ins per 1,000 sessions of a run, whatever their cause."""
+    sessions = sum(run.sessions.total for run in runs)
+    cycles = sum(run.sessions.cycles for run in runs)
+    share = exact_interval(min(sum(map(forced_sign_ins_of, runs)), cycles), cycles)
+    each = cycles / sessions * 1_000
+    measured = Interval(value=share.value * each, low=share.low * each, high=share.high * each)
+    predicted = expected.lost * 1_000
+    is_near = measured.value > 0 and 1 / _OFF <= predicted / measured.value <= _OFF
     return ProofFigure(
-        what="sessions lost",
-        unit="share",
-        predicted=expected.share,
+        what=SIGN_INS,
+        unit="per 1,000 sessions",
+        predicted=predicted,
         measured=measured.value,
         interval=measured,
         rule="within a factor of 2, or inside the interval",
-        holds=is_inside or is_near,
+        holds=is_near or measured.contains(predicted),
     )
+
+
+def forced_sign_ins_of(run: StormRun) -> int:
+    """Return the sign-ins that a run forced: expired tokens, refused ones and lost replies."""
+    counts = run.sessions
+    return counts.lapsed + counts.forced_out + counts.by_lost_reply
 
 
 def _hits(

@@ -6,9 +6,11 @@ from collections.abc import Iterator
 from html import escape
 from typing import TYPE_CHECKING, Any, Final
 
+from linqi_tune.model.quantities import given_text, number_text, share_text
+from linqi_tune.model.sign_in_sources import USE_SECONDS
 from linqi_tune.proof.dual_figures import NOT_SHOWN
 from linqi_tune.proof.proof import Proof, ProofSide
-from linqi_tune.proof.proof_figures import ProofFigure
+from linqi_tune.proof.proof_figures import SIGN_INS, ProofFigure
 
 if TYPE_CHECKING:
     from linqi_report.page import Section
@@ -21,8 +23,8 @@ _PAGE_COLUMNS: Final = ("settings: figure", *_FIGURES, "met?", "criterion")
 _LABELS: Final = {
     "storm factor": "storm factor (highest renewal rate / steady rate)",
     "storm factor, after": "storm factor after the change",
-    "sessions lost": "renewals lost: no request before expiry",
-    "sessions lost, after over before": "renewals lost, after / before",
+    SIGN_INS: "forced sign-ins per 1,000 sessions of the run",
+    f"{SIGN_INS}, after over before": "forced sign-ins, after / before",
     "signed out though they asked": "signed out although a request came in time",
     "signed out by their own tabs": "signed out by parallel tabs of the same user",
     "tabs given different successors": "parallel tabs that got different tokens",
@@ -106,8 +108,9 @@ def _shown(value: float | None, unit: str) -> str:
     if value is None:
         return ""
     if unit == "share":
-        return f"{value:.2%}"
-    return f"{value:.3g} {unit}".strip()
+        return share_text(value)
+    # The heading says per how many sessions.
+    return f"{number_text(value)} {'' if unit.startswith('per') else unit}".strip()
 
 
 def _texts(proof: Proof) -> Iterator[str]:
@@ -115,9 +118,9 @@ def _texts(proof: Proof) -> Iterator[str]:
     yield proof.shows
     yield f"The predictions are for runs of this length on {load.workers} workers."
     yield (
-        f"{load.sessions:,} sessions, compressed {load.compression:g} times, {proof.duration:.0f} s"
-        f" a run, seeds {', '.join(map(str, proof.seeds))}; tuned on"
-        f" {', '.join(map(str, proof.tuned_on)) or 'no storm'}."
+        f"{load.sessions:,} sessions, compressed {given_text(load.compression)} times,"
+        f" {number_text(proof.duration)} s a run, seeds {', '.join(map(str, proof.seeds))};"
+        f" tuned on {', '.join(map(str, proof.tuned_on)) or 'no storm'}."
     )
     if load.mode == "dual":
         yield NOT_SHOWN
@@ -151,7 +154,7 @@ def _charts(proof: Proof) -> list[tuple[str, str]]:
     drawn = []
     for what, label in (
         ("storm factor", "highest renewal rate / steady rate"),
-        ("sessions lost", "share of renewals"),
+        (SIGN_INS, "per 1,000 sessions"),
         ("cache hits", "share of verifications"),
     ):
         title = _LABELS[what]
@@ -186,6 +189,7 @@ def proof_as_json(proof: Proof) -> dict[str, Any]:
         "sessions": proof.load.sessions,
         "compression": proof.load.compression,
         "duration_seconds": proof.duration,
+        "day_of_use_seconds": USE_SECONDS,
         "before": _side(proof.before),
         "after": _side(proof.after),
         "changes": [_figure(figure) for figure in proof.changes],
@@ -195,8 +199,9 @@ def proof_as_json(proof: Proof) -> dict[str, Any]:
 def _side(side: ProofSide) -> dict[str, Any]:
     return {
         "lines": [_figure(figure) for figure in side.figures],
+        "sessions": side.sessions,
         "cycles": side.cycles,
-        "lost": side.lost,
+        "forced_sign_ins": side.sign_ins,
         "forced_out": side.forced_out,
         "broken": list(side.broken),
     }

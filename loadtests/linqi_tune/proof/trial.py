@@ -146,9 +146,18 @@ def fresh_seeds(count: int, taken: Sequence[int]) -> list[int]:
 
 
 class VoidStorm(LinqiError):
-    """The generator of a storm did not keep up, so its figures mean nothing."""
+    """The generator of a storm did not keep up, so its rates and latencies mean nothing.
+
+    Attributes:
+        has_failed: Whether an invariant of safety broke, which is true of a void storm too.
+
+    """
 
     code = "void_storm"
+
+    def __init__(self, message: str, *, has_failed: bool = False) -> None:
+        super().__init__(message)
+        self.has_failed = has_failed
 
 
 class Trial:
@@ -191,7 +200,8 @@ class Trial:
     ) -> StormRun:
         """Run a storm of `plan`; write its result and report as `name`; return the result.
 
-        A run in which the generator did not keep up is repeated, up to three runs in all.
+        A run in which the generator did not keep up is repeated, up to three runs in all, unless
+        an invariant of safety broke in it.
 
         Args:
             name: The name of the files, without a suffix.
@@ -203,7 +213,8 @@ class Trial:
                 one request a page.
 
         Raises:
-            VoidStorm: The generator kept up in none of the three runs.
+            VoidStorm: The generator kept up in none of the three runs, or safety broke in one in
+                which it did not.
 
         """
         from linqi_storm.report.page import write_report
@@ -215,10 +226,12 @@ class Trial:
         save_run(run, self._folder / f"{name}.json")
         write_report(run, self._folder / f"{name}.html")
         if not run.generator.is_valid:
+            broken = "; ".join(f"{check.name}: {check.measured}" for check in run.broken)
+            what = f"broke {broken}, and is void" if broken else "is void, so nothing is proved"
             raise VoidStorm(
-                f"the storm {name} is void, so nothing is proved:"
-                f" {'; '.join(run.generator.faults)}; use a machine with fewer other processes, or"
-                " fewer --prove-sessions"
+                f"the storm {name} {what}: {'; '.join(run.generator.faults)}; use a machine with"
+                " fewer other processes, or fewer --prove-sessions",
+                has_failed=bool(broken),
             )
         return run
 
@@ -255,12 +268,12 @@ class Trial:
         )
 
     def _run_until_valid(self, name: str, config: StormConfig) -> StormRun:
-        """Run a storm up to three times; the generator alone decides whether a run is void."""
+        """Run a storm up to three times, until it is not void or safety broke in it."""
         for attempt in range(_ATTEMPTS):
             title = f"{name}, repeated, as the last run was void" if attempt else name
             with self._shown(title, config.load.duration) as progress:
                 run = self._storm(config, progress)
-            if run.generator.is_valid:
+            if run.verdict != "VOID":
                 break
         return run
 

@@ -9,13 +9,19 @@ from typing import TYPE_CHECKING, Any
 
 from linqi_tune.evidence.sources import Evidence
 from linqi_tune.model.advice import Advice, Option
-from linqi_tune.model.lifetimes import buffers_for
-from linqi_tune.model.losses import loss_by_rate
 from linqi_tune.model.predictor import Predictor
-from linqi_tune.report.tables import explained, format_value, option_table, relaxation_of
+from linqi_tune.model.quantities import count_text, given_text, number_text
+from linqi_tune.report.sign_in_charts import sign_in_curves
+from linqi_tune.report.tables import (
+    explained,
+    format_value,
+    option_table,
+    policy_table,
+    refresh_texts,
+    relaxation_of,
+)
 
 if TYPE_CHECKING:
-    from linqi_report.charts import Series
     from linqi_report.page import Section
 
 __all__ = ["tuning_page"]
@@ -48,17 +54,18 @@ def tuning_page(
         ),
         Section(heading=f"Recommended settings ({chosen})", body=_settings(option)),
     ]
-    if advice.contradictions:
+    if option.contradictions:
         heading = "Targets that cannot be met together"
-        sections.append(Section(heading=heading, body=_contradictions(advice, table)))
+        sections.append(Section(heading=heading, body=_contradictions(option, table)))
     sections += more
-    if losses := _losses(predictor, option):
-        sections.append(Section(heading="Renewals lost, by buffer", figures=losses))
+    if curves := sign_in_curves(predictor, option):
+        sections.append(Section(heading="Forced sign-ins per person and day", figures=curves))
     factors, hits = _storms(predictor, advice, option), _hits(predictor, option)
+    policies = table(*policy_table(advice)) if advice.policies else ""
     sections += [
-        Section(heading="Storm factor, by renewal policy", figures=factors),
+        Section(heading="Renewal policies", body=policies, figures=factors),
         Section(heading="Cache hits, by size of the cache", figures=hits),
-        Section(heading="Limits of these figures", body=_notes(advice)),
+        Section(heading="Limits of these figures", body=_notes(advice, option)),
     ]
     return page("Tuning", intro, sections)
 
@@ -75,62 +82,18 @@ def _settings(option: Option) -> str:
     return f"<dl>{''.join(parts)}</dl>"
 
 
-def _contradictions(advice: Advice, table: Any) -> str:
-    rows = [[(one.what, "warn"), relaxation_of(one) or "none"] for one in advice.contradictions]
+def _contradictions(option: Option, table: Any) -> str:
+    rows = [
+        [(one.what, "warn long"), (relaxation_of(one) or "none", "long")]
+        for one in option.contradictions
+    ]
     return str(table(["contradiction", "smallest change that resolves it"], rows))
 
 
-def _notes(advice: Advice) -> str:
-    items = "".join(f"<li>{escape(note)}</li>" for note in advice.notes)
+def _notes(advice: Advice, option: Option) -> str:
+    notes = (*refresh_texts(advice, option), *advice.notes)
+    items = "".join(f"<li>{escape(note)}</li>" for note in notes)
     return f"<ul>{items}</ul>" if items else "<p>None.</p>"
-
-
-def _losses(predictor: Predictor, option: Option) -> list[tuple[str, str]]:
-    from linqi_report.charts import Axis, Mark, line_chart
-
-    plan = option.plan
-    series = _loss_series(predictor, plan.lifetime)
-    if not series or not predictor.measurements.current.slides:
-        return []
-    target = predictor.measurements.targets.max_lost
-    seen = [share for _, share in series[0].points if share]
-    low = min(max(1e-6, min(seen, default=1e-4) / 3), target / 2)
-    svg = line_chart(
-        "Renewals lost, by buffer",
-        series,
-        Axis(label="buffer", unit="s"),
-        Axis(label="share of renewals lost", is_log=True, low=low, high=1.0),
-        marks=[
-            Mark(at=plan.buffer, label=f"chosen: {plan.buffer:g} s"),
-            Mark(at=predictor.measurements.current.buffer, label="in force"),
-        ],
-    )
-    return [(f"At a lifetime of {plan.lifetime:g} s; the band is the interval at 95 %.", svg)]
-
-
-def _loss_series(predictor: Predictor, lifetime: float) -> list[Series]:
-    """Return the curves of the loss by buffer; none where it is unknown."""
-    from linqi_report.charts import Series
-
-    buffers = buffers_for(lifetime)
-    losses = [(b, loss) for b in buffers if (loss := predictor.loss(lifetime, b)) is not None]
-    if not losses:
-        return []
-    series = [
-        Series(
-            name="a longer buffer would have saved",
-            points=[(b, loss.savable.value) for b, loss in losses],
-            interval=[(b, loss.savable.low, loss.savable.high) for b, loss in losses],
-        ),
-        Series(name="all, with longer pauses", points=[(b, loss.total) for b, loss in losses]),
-    ]
-    if predictor.is_gap_known:
-        rate = 1 / predictor.gaps.mean
-        naive = [(b, loss_by_rate(rate, b)) for b, _ in losses]
-        series.append(Series(name="from the mean rate alone", points=naive))
-    target = predictor.measurements.targets.max_lost
-    ends = (losses[0][0], losses[-1][0])
-    return [*series, Series(name="target", points=[(b, target) for b in ends])]
 
 
 def _storms(predictor: Predictor, advice: Advice, option: Option) -> list[tuple[str, str]]:
@@ -143,7 +106,10 @@ def _storms(predictor: Predictor, advice: Advice, option: Option) -> list[tuple[
     plain = "plain threshold (in force)" if now.policy == "plain" else "plain threshold"
     plans = [(plain, replace(option.plan, policy="plain"))]
     plans += [
-        (f"jitter {width:.2g}{mark}", replace(option.plan, policy="jitter", jitter_width=width))
+        (
+            f"jitter {number_text(width, 2)}{mark}",
+            replace(option.plan, policy="jitter", jitter_width=width),
+        )
         for width, mark in widths
     ]
     plans.append(("grid (chosen)", replace(option.plan, policy="grid")))
@@ -155,8 +121,8 @@ def _storms(predictor: Predictor, advice: Advice, option: Option) -> list[tuple[
     window = option.outcome.window
     return [
         (
-            f"The highest renewal rate over {window:.3g} s after a common sign-in, over the steady"
-            " rate; the line is the level of chance for sessions that are spread evenly.",
+            f"The highest renewal rate over {number_text(window)} s after a common sign-in, over"
+            " the steady rate; the line is the level of chance for sessions spread evenly.",
             svg,
         )
     ]
@@ -176,8 +142,8 @@ def _hits(predictor: Predictor, option: Option) -> list[tuple[str, str]]:
         Axis(label="cache entries of each worker", is_log=True, low=sizes[0], high=sizes[-1]),
         Axis(label="share of verifications", low=0.0, high=1.0),
         marks=[
-            Mark(at=plan.cache_entries, label=f"chosen: {plan.cache_entries:,}"),
-            Mark(at=now, label=f"in force: {now:,}"),
+            Mark(at=plan.cache_entries, label=f"chosen: {count_text(plan.cache_entries)}"),
+            Mark(at=now, label=f"in force: {count_text(now)}"),
         ],
     )
-    return [(f"With a cache lifetime of {plan.cache_lifetime:g} s.", svg)]
+    return [(f"With a cache lifetime of {given_text(plan.cache_lifetime)} s.", svg)]
