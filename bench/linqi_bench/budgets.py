@@ -32,7 +32,9 @@ class Budgets:
     """The limits of one file, for a machine where the yardstick takes `yardstick` microseconds."""
 
     def __init__(self, raw: Mapping[str, Any], yardstick: float) -> None:
-        self.clear_margin: float = raw["clear_margin"]
+        self._clear_margin: float = raw["clear_margin"]
+        self._margins: Mapping[str, float] = raw.get("margin", {})
+        self.unresolved_share: float = raw["unresolved_share"]
         self.scale = yardstick / raw["yardstick_us"]
         """How much slower this machine is than the one the limits count for."""
         unmet: Mapping[str, float] = raw.get("unmet", {})
@@ -50,13 +52,15 @@ class Budgets:
         path = installed if installed.exists() else here.parent.with_name("budgets.toml")
         return cls(tomllib.loads(path.read_text("utf-8")), yardstick)
 
-    def limit_of(self, figure_id: str, unit: str) -> BudgetLimit | None:
-        """Return the limit of a figure, or None; only microseconds are scaled to the machine.
+    def margin_of(self, figure_id: str) -> float:
+        """Return how many times its limit a figure must be to break it."""
+        found = (margin for pattern, margin in self._margins.items() if _fits(figure_id, pattern))
+        return next(found, self._clear_margin)
 
-        A ``*`` in the file stands for one part of an id.
-        """
+    def limit_of(self, figure_id: str, unit: str) -> BudgetLimit | None:
+        """Return the limit of a figure, or None; only microseconds are scaled to the machine."""
         for pattern, limit in self._limits:
-            if figure_id.count(".") == pattern.count(".") and fnmatchcase(figure_id, pattern):
+            if _fits(figure_id, pattern):
                 if unit == "us" and limit.kind != "ratio":
                     return replace(
                         limit,
@@ -65,3 +69,8 @@ class Budgets:
                     )
                 return limit
         return None
+
+
+def _fits(figure_id: str, pattern: str) -> bool:
+    """Return whether an id fits a pattern, in which ``*`` stands for one part of it."""
+    return figure_id.count(".") == pattern.count(".") and fnmatchcase(figure_id, pattern)

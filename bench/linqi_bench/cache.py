@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Final
 
 import pytest
+from msgspec.structs import replace
 
 from linqi import KeySet, Verified, VerifiedCache
 from linqi_bench.figures import Figure
@@ -56,26 +57,30 @@ def test_hit(recorder: Recorder) -> None:
 
 
 def test_table(recorder: Recorder) -> None:
-    """The table by itself: look-ups, entries into a full one, and entries found expired."""
+    """The table by itself: look-ups, entries into a full one, and entries found expired.
+
+    Each table has values of its own: one in two tables would have the deadline of the later.
+    """
     keys, entries = _entries(_FULL)
     warm, full = VerifiedCache(max_entries=_FULL), VerifiedCache(max_entries=_FULL // 2)
     now = [0.0]
     churning = VerifiedCache(max_entries=_FULL, lifetime=60, monotonic=lambda: now[0])
-    for verified in entries:
+    in_full, in_churning = ([replace(verified) for verified in entries] for _ in range(2))
+    for verified, other in zip(entries, in_full, strict=True):
         warm.put(verified, keys)
-        full.put(verified, keys)
+        full.put(other, keys)
 
     def get() -> None:
         for verified in entries:
             warm.get(verified.digest)
 
     def put() -> None:
-        for verified in entries:
+        for verified in in_full:
             full.put(verified, keys)
 
     def churn() -> None:
         now[0] += 60
-        for verified in entries:
+        for verified in in_churning:
             assert churning.get(verified.digest) is None
             churning.put(verified, keys)
 

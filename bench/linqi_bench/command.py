@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from pathlib import Path
 
@@ -27,7 +28,7 @@ _SLACK_BYTES = 8_000_000
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Declare the command's options."""
     add = parser.add_argument
-    add("--quick", action="store_true", help="fewer figures, within 2 min (10 min otherwise)")
+    add("--quick", action="store_true", help="fewer figures, within 2 min (20 min otherwise)")
     add("--only", metavar="WORDS", help="only the tests whose names match, as pytest's -k")
     add("--config", type=Path, metavar="FILE", help="default: linqi.toml, where there is one")
     result = "the result file, which linqi tune reads (default: %(default)s)"
@@ -36,6 +37,8 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     add("--html", type=Path, metavar="FILE", default=Path("linqi-bench.html"), help=charts)
     add("--markdown", type=Path, metavar="FILE", help="also write the table as Markdown")
     add("--compare", type=Path, metavar="OLD", help="print what changed since an old result file")
+    other = "a served test also serves the linqi of this other environment's interpreter, in turn"
+    add("--against", type=Path, metavar="PYTHON", help=other)
     add(
         "--soak",
         type=int,
@@ -50,6 +53,9 @@ def run(arguments: argparse.Namespace) -> int:
     console = Console(width=None if sys.stdout.isatty() else 200)
     if arguments.soak is not None:
         return _soak(console, arguments.soak)
+    if arguments.against is not None and not os.access(arguments.against, os.X_OK):
+        sys.stderr.write(f"--against {arguments.against} is not an interpreter\n")
+        return _FAILED
     try:
         settings = Settings.find(arguments.config)
         old = None if arguments.compare is None else Result.read(arguments.compare)
@@ -91,7 +97,9 @@ def _measure(arguments: argparse.Namespace, settings: Settings) -> tuple[Result,
         def tell(count: int, name: str) -> None:
             progress.update(task, total=count, description=name, advance=1)
 
-        return measure(settings, is_quick=arguments.quick, only=arguments.only, tell=tell)
+        against = None if arguments.against is None else str(arguments.against)
+        options = {"is_quick": arguments.quick, "only": arguments.only, "against": against}
+        return measure(settings, **options, tell=tell)
 
 
 def _soak(console: Console, requests: int) -> int:

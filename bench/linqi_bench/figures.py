@@ -22,7 +22,7 @@ class Figure:
 
     `raw` is the baseline named by `raw_is`, `pyjwt` PyJWT's call on the same token, both in the
     unit of the figure and taken in the same run. `over` is what the figure takes longer than its
-    baseline, measured in pairs where it was.
+    baseline, and `ratio` how many times as long, measured in pairs where they were.
     """
 
     id: str
@@ -32,11 +32,14 @@ class Figure:
     over: TimedBlocks | None = None
     raw: float | None = None
     raw_is: str = ""
+    ratio: TimedBlocks | None = None
     pyjwt: float | None = None
     details: dict[str, float] = field(default_factory=dict)
     limit: BudgetLimit | None = None
     margin: float = 2.0
     """The limit is broken when the whole interval, and the floor, lie above it times this."""
+    unresolved_share: float = 0.0
+    """The limit of a difference is broken only above this share of the baseline more."""
 
     @property
     def group(self) -> str:
@@ -58,6 +61,8 @@ class Figure:
             return "none"
         limited = self._limited()
         broken_above = max(self.limit.most * self.margin, self.limit.fails_above)
+        if self.limit.kind == "over":
+            broken_above += self.unresolved_share * (self.raw or 0.0)
         if min(limited.low, limited.floor) > broken_above:
             return "broken"
         return "within" if limited.median <= self.limit.most else "over"
@@ -65,6 +70,8 @@ class Figure:
     @property
     def ratio_to_raw(self) -> float | None:
         """The figure over its baseline."""
+        if self.ratio is not None:
+            return self.ratio.median
         return self.value.median / self.raw if self.raw else None
 
     @property
@@ -75,7 +82,12 @@ class Figure:
     def with_limit(self, budgets: Budgets) -> Figure:
         """Return the figure with its limit."""
         limit = budgets.limit_of(self.id, self.unit)
-        return replace(self, limit=limit, margin=budgets.clear_margin)
+        return replace(
+            self,
+            limit=limit,
+            margin=budgets.margin_of(self.id),
+            unresolved_share=budgets.unresolved_share,
+        )
 
     def widened(self, share: float) -> Figure:
         """Return the figure with each interval widened by `share` of its value to either side.
@@ -120,6 +132,8 @@ class Figure:
         kind = "value" if self.limit is None else self.limit.kind
         if kind == "over" and self.over is not None:
             return self.over
+        if kind == "ratio" and self.ratio is not None:
+            return self.ratio
         if kind == "ratio" and self.raw:
             return self.value.scaled(1 / self.raw)
         return self.value

@@ -1,59 +1,47 @@
-"""Suite: what a process pays before its first request, to import the library."""
+"""Suite: what a process pays until it has answered its first request."""
 
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from typing import Final
 
-from linqi_bench.figures import Figure
+import pytest
+
+from linqi import Key, Signer
+from linqi_bench.fresh_process import add_figures
 from linqi_bench.recorder import Recorder
-from linqi_bench.timing import summarize
+from linqi_bench.tokens import AUDIENCE, ISSUER, Case, brief_claims
 
-_ROUNDS, _QUICK_ROUNDS = 15, 5
-_IMPORT: Final = """
-import gc, json, sys, time
-from linqi_report.process_memory import resident_bytes
-before, memory, began = len(sys.modules), resident_bytes(), time.process_time()
-import {module}
-took = time.process_time() - began
-gc.collect()
-grown = resident_bytes() - memory
-print(json.dumps([took * 1e3, grown / 1e6, len(sys.modules) - before]))
-"""
+__all__ = ["CASES", "arguments_of"]
+
+_SECRET: Final = "Zp3fVvLQm1Xc8tKwR5yHn2JdBs7uGe0a9TqWxNzM4rE"
+CASES: Final = {
+    "HS256": ("request", "first request, HS256 by a secret"),
+    "ES256": ("request", "first request, ES256 by a PEM"),
+    "JWK": ("request", "first request, ES256 by a JWK"),
+    "renewing": ("renewing", "first request of a new session, HS256"),
+}
 
 
-def test_import_of_the_library(recorder: Recorder) -> None:
-    """CPU time and memory of ``import linqi``, each in a fresh process, beside ``import jwt``."""
-    rounds = _QUICK_ROUNDS if recorder.is_quick else _ROUNDS
-    for module in ("linqi", "jwt"):
-        _import(module)  # the first one writes or reads what the next ones find in memory
-    ours, pyjwt = [], []
-    for _ in range(rounds):
-        ours.append(_import("linqi"))
-        pyjwt.append(_import("jwt"))
-    modules = {"modules": ours[0][2], "modules_of_pyjwt": pyjwt[0][2]}
-    for figure_id, name, unit, index in (
-        ("import.linqi.time", "import linqi, CPU time", "ms", 0),
-        ("import.linqi.memory", "import linqi, memory", "MB", 1),
-    ):
-        recorder.add(
-            Figure(
-                id=figure_id,
-                name=name,
-                unit=unit,
-                value=summarize([one[index] for one in ours]),
-                raw=summarize([one[index] for one in pyjwt]).median,
-                raw_is="import jwt",
-                details=modules,
-            )
-        )
+@pytest.mark.parametrize("case", CASES)
+def test_the_first_request_of_a_process(recorder: Recorder, case: str) -> None:
+    """CPU time and memory of a fresh process, in turn with one that calls PyJWT's ``decode``."""
+    name = CASES[case][1]
+    add_figures(recorder, f"import.{case}", name, arguments_of(case), "import jwt and one decode")
 
 
-def _import(module: str) -> list[float]:
-    """Return milliseconds, megabytes and modules of one import."""
-    command = [sys.executable, "-c", _IMPORT.format(module=module)]
-    ran = subprocess.run(command, check=True, capture_output=True, text=True)
-    found: list[float] = json.loads(ran.stdout)
-    return found
+def arguments_of(case: str) -> tuple[list[str], list[str]]:
+    """Return the arguments of a process of linqi, and of one of PyJWT.
+
+    They are the kind of process, issuer, audience, key, algorithm and token.
+    """
+    if case in ("ES256", "JWK"):
+        made = Case.of("ES256")
+        algorithm, signer, theirs = "ES256", made.signer, made.public_pem
+    else:
+        key = Key.from_secret(_SECRET)
+        algorithm, signer, theirs = "HS256", Signer(key, issuer=ISSUER, audience=AUDIENCE), _SECRET
+    jwk = json.dumps(signer.keys.public_jwks()["keys"][0]) if case == "JWK" else None
+    rest = [algorithm, signer.sign(brief_claims())]
+    given = [CASES[case][0], ISSUER, AUDIENCE, jwk or theirs, *rest]
+    return given, ["decode", ISSUER, AUDIENCE, theirs, *rest]

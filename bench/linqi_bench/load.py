@@ -1,7 +1,7 @@
 """A process that sends requests over kept-alive connections, one at a time on each.
 
-Reads JSON lines: first the tokens, then commands, ``{"port": .., "requests": ..}``, each answered
-with the seconds it took. A response other than 200 ends it.
+``python -m linqi_bench.load PORT FILE`` with one token a line; reads JSON lines,
+``{"seconds": ..}``, each answered with the number of requests. A response other than 200 ends it.
 
 It never sleeps while it waits for responses: the kernel would charge the server with waking it up,
 and the more so the longer the server takes, 5 to 20 us for a request.
@@ -18,6 +18,7 @@ import socket
 import sys
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Final
 
 __all__ = ["HttpLoad"]
@@ -27,6 +28,8 @@ _TIMEOUT: Final = 10.0
 _PATIENCE: Final = 0 if (os.cpu_count() or 1) > 1 else _TIMEOUT
 """Seconds to sleep for a response: none where the server has another processor."""
 _MOST_REOPENED: Final = 3
+_BLOCK: Final = 200
+"""Requests between two looks at the clock."""
 
 
 class _Connection:
@@ -153,14 +156,17 @@ def _is_answered(selector: selectors.BaseSelector, connection: _Connection) -> b
         return False
 
 
-def _serve() -> None:
-    load = HttpLoad(json.loads(sys.stdin.readline())["tokens"])
+def _serve(port: int, tokens: list[str]) -> None:
+    load = HttpLoad(tokens)
     for line in sys.stdin:
-        command = json.loads(line)
-        took = load.send(command["port"], command["requests"])
-        sys.stdout.write(json.dumps({"seconds": took}) + "\n")
+        end = time.perf_counter() + json.loads(line)["seconds"]
+        sent = 0
+        while time.perf_counter() < end:
+            load.send(port, _BLOCK)
+            sent += _BLOCK
+        sys.stdout.write(f"{sent}\n")
         sys.stdout.flush()
 
 
 if __name__ == "__main__":
-    _serve()
+    _serve(int(sys.argv[1]), Path(sys.argv[2]).read_text("ascii").split())

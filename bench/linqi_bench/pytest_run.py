@@ -21,12 +21,31 @@ __all__ = ["SUITES", "measure"]
 
 SUITES: Final = (
     *("verification", "workloads", "cache", "keys", "middleware", "renewal", "signing"),
-    *("sessions", "stores", "client", "surroundings", "off_loop", "served", "imports"),
+    *(
+        "sessions",
+        "stores",
+        "client",
+        "surroundings",
+        "off_loop",
+        "served",
+        "refreshes",
+        "imports",
+        "starts",
+    ),
 )
 """The modules that hold the figures, in the order in which they run."""
 _LIBRARIES: Final = (
     *("linqi", "PyJWT", "cryptography", "cachetools", "msgspec", "pybase64"),
-    *("pytest", "pytest-benchmark", "uvicorn", "uvloop", "httptools", "granian", "hypercorn"),
+    *(
+        "pytest",
+        "pytest-benchmark",
+        "uvicorn",
+        "uvloop",
+        "httptools",
+        "granian",
+        "fastapi",
+        "starlette",
+    ),
 )
 FULL_SECONDS: Final = 1.8
 QUICK_SECONDS: Final = 0.2
@@ -37,6 +56,7 @@ def measure(
     *,
     is_quick: bool = False,
     only: str | None = None,
+    against: str | None = None,
     tell: Callable[[int, str], object] = lambda count, name: None,
 ) -> tuple[Result, list[str]]:
     """Run the suites, and return the result with the failures.
@@ -47,6 +67,7 @@ def measure(
         settings: The settings whose costs are measured.
         is_quick: Measure each figure for 0.2 s, not 1.8, and leave figures out.
         only: A ``-k`` expression of pytest; all tests where it is None.
+        against: The interpreter of another environment, whose linqi is served beside this one.
         tell: Called as each test starts, with the number of tests and the name of this one.
 
     Returns:
@@ -58,7 +79,7 @@ def measure(
     machine = {**describe_machine(), "libraries": versions_of(_LIBRARIES)}
     started = time.monotonic()
     seconds = QUICK_SECONDS if is_quick else FULL_SECONDS
-    recorder = Recorder(seconds, tell, settings=settings, is_quick=is_quick)
+    recorder = Recorder(seconds, tell, settings=settings, is_quick=is_quick, against=against)
     options = [
         *("-c", os.devnull, "--rootdir", str(home), "--disable-plugin-autoload"),
         *("-p", "pytest_benchmark.plugin", "-p", "no:cacheprovider", "-p", "no:logging"),

@@ -27,6 +27,7 @@ class Recorder:
         tell: Called as each test starts, with the number of tests and the name of this one.
         settings: The settings whose costs are measured; the defaults where None.
         is_quick: Whether suites leave out what a smoke run does not need.
+        against: The interpreter of another environment, whose linqi is served beside this one.
         measure_yardstick: Returns microseconds; see `linqi_bench.yardstick`.
 
     """
@@ -38,11 +39,13 @@ class Recorder:
         *,
         settings: Settings | None = None,
         is_quick: bool = False,
+        against: str | None = None,
         measure_yardstick: Callable[[], float] = read_yardstick,
     ) -> None:
         self.seconds = seconds
         self.settings = settings or Settings()
         self.is_quick = is_quick
+        self.against = against
         self.figures: list[Figure] = []
         self.failures: list[str] = []
         self.skipped: list[str] = []

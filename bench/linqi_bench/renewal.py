@@ -24,6 +24,7 @@ def test_decision_on_fresh_token(recorder: Recorder, benchmark: Any) -> None:
     """A token with more than the buffer left: the decision for nearly every request."""
     case = Case.of("HS256")
     verifier = case.verifier(None)
+    verifier.schedule(_SETTINGS)
     fresh = [verifier.verify(token) for token in case.tokens(_TOKENS)]
     decide, now = SlidingRenewal(case.signer).decide, time.time()
 
@@ -72,6 +73,7 @@ def test_mint(recorder: Recorder, name: str) -> None:
     starting = SlidingRenewal(case.signer, settings, clock=lambda: now)
     begun = [starting.start(f"user-{number}") for number in range(_MINTED)]
     verifier = case.verifier(None)
+    verifier.schedule(settings)
     verified = [verifier.verify(issued.token) for issued in begun]
     near = min(issued.expires_at for issued in begun) - settings.buffer / 2
 
@@ -100,6 +102,7 @@ async def _renew_for_many(rounds: int) -> tuple[list[float], float]:
     starting = SlidingRenewal(case.signer, _SETTINGS, clock=lambda: now)
     begun = [starting.start(f"user-{number}") for number in range(rounds)]
     verifier = case.verifier(VerifiedCache())
+    verifier.schedule(_SETTINGS)
     verified = [verifier.verify(issued.token) for issued in begun]
     taken = []
     signed = case.signer.signatures

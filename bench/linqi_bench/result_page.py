@@ -135,7 +135,12 @@ def _stores(figures: Figures) -> list[tuple[str, str]]:
 
 
 def _served(figures: Figures) -> list[tuple[str, str]]:
-    return _over(figures, "CPU time added to a request, in the server's process")
+    beside = [figure for figure in figures if figure["id"].endswith(".against")]
+    charts = []
+    for kind, what in (("hit", "whose token is cached"), ("cold", "with a new token")):
+        some = [f for f in figures if f["id"].startswith(f"served.{kind}.") and f not in beside]
+        charts += _over(some, f"CPU time added to a request {what}, in the server's process")
+    return charts + _over(beside, "CPU time of a request, over the linqi of the other environment")
 
 
 def _over(figures: Figures, caption: str) -> list[tuple[str, str]]:

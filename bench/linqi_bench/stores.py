@@ -167,7 +167,7 @@ def _rotating(store: SessionStore, sessions: list[str]) -> Call:
     counters = [0] * len(sessions)
 
     async def rotate(number: int) -> None:
-        outcome = await store.present(sessions[number], counters[number], time.time(), _SETTINGS)
+        outcome = await store.present(sessions[number], counters[number], _SETTINGS)
         assert outcome.kind == "rotated"
         counters[number] += 1
 

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Final
 
-__all__ = ["TimedBlocks", "batch_size", "differences", "summarize", "time_in_turn"]
+__all__ = ["TimedBlocks", "batch_size", "differences", "ratios", "summarize", "time_in_turn"]
 
 _LEAST_ROUNDS: Final = 20
 _BLOCK_MICROSECONDS: Final = 200.0
@@ -119,6 +119,16 @@ def differences(minuends: Sequence[float], subtrahends: Sequence[float]) -> Time
     """
     found = summarize([a - b for a, b in zip(minuends, subtrahends, strict=True)])
     return replace(found, floor=summarize(minuends).floor - summarize(subtrahends).floor)
+
+
+def ratios(dividends: Sequence[float], divisors: Sequence[float]) -> TimedBlocks:
+    """Return how many times as long one takes as the other, pair by pair.
+
+    The floor is the ratio of the floors, since the lowest ratio is of a pair in which only the
+    divisor was disturbed.
+    """
+    found = summarize([a / b for a, b in zip(dividends, divisors, strict=True)])
+    return replace(found, floor=summarize(dividends).floor / summarize(divisors).floor)
 
 
 def batch_size(

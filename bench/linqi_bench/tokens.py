@@ -13,6 +13,7 @@ import pybase64
 from cryptography.hazmat.primitives import hashes, hmac
 from cryptography.hazmat.primitives.asymmetric import ec, ed448, ed25519, padding, rsa
 from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from linqi import Key, Signer, TrustedIssuer, VerifiedCache, Verifier
 
@@ -102,6 +103,12 @@ class Case:
     def public(self) -> Any:
         """The key object that verifies: the public key, or the secret."""
         return self.material if self.alg.startswith("HS") else self.material.public_key()
+
+    @property
+    def public_pem(self) -> str:
+        """The public key as a PEM."""
+        pem: bytes = self.public.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
+        return pem.decode("ascii")
 
     def tokens(self, count: int, *, at_least_bytes: int = 0) -> list[bytes]:
         """Sign `count` distinct tokens, each padded to `at_least_bytes` or up to 2 more.

@@ -1,4 +1,4 @@
-"""Charts as SVG text: lines over time, bars beside a limit, percentiles on a logarithmic axis.
+"""Charts as SVG text: lines over time, percentiles on a logarithmic axis, and bars.
 
 No script and nothing from outside: colours are the CSS variables of `linqi_report.page`, so one
 drawing serves light, dark and paper. Each chart has a title and a description for screen
@@ -14,6 +14,17 @@ from html import escape
 from typing import Final
 
 from linqi_report.axes import Axis, Scale, number, percentile_axis
+from linqi_report.bars import Bar, bar_chart
+from linqi_report.svg import (
+    CHARACTER,
+    RIGHT,
+    TOP,
+    drawing,
+    in_both_widths,
+    stroke,
+    text_at,
+    vertical_grid,
+)
 
 __all__ = [
     "Axis",
@@ -27,13 +38,9 @@ __all__ = [
     "percentile_chart",
 ]
 
-_WIDTH: Final = 760
-_LEFT, _RIGHT, _TOP, _BOTTOM = 64, 28, 12, 46
+_LEFT: Final = 64
 _COLORS: Final = 6
 _DASHES: Final = ("", "6 3", "2 3", "9 3 2 3", "1 3", "12 4")
-_CHARACTER: Final = 6.3
-"""Pixels of an average character at 11 px; only legends and labels are laid out by it."""
-_ROW: Final = 24
 _NOTE_ROW: Final = 15
 
 
@@ -73,19 +80,6 @@ class Mark:
     label: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Bar:
-    """One bar: its value, the ends of its interval, its limit, and a note behind it."""
-
-    label: str
-    value: float
-    low: float | None = None
-    high: float | None = None
-    limit: float | None = None
-    note: str = ""
-    is_bad: bool = False
-
-
 def line_chart(
     title: str,
     series: Sequence[Series],
@@ -98,41 +92,42 @@ def line_chart(
     height: int = 260,
 ) -> str:
     """Return a chart of lines, with shaded bands and marked instants behind them."""
+    said = description or _described(series, x, y)
+    return in_both_widths(
+        lambda width: drawing(title, said, width, *_plot(series, x, y, bands, marks, height, width))
+    )
+
+
+def _plot(
+    series: Sequence[Series],
+    x: Axis,
+    y: Axis,
+    bands: Sequence[Band],
+    marks: Sequence[Mark],
+    height: int,
+    width: int,
+) -> tuple[float, list[str]]:
+    """Return the bottom of the plot and its parts."""
     xs = [at for each in series for at, _ in each.points]
     ys = [value for each in series for _, value in each.points if value is not None]
     ys += [end for each in series for _, low, high in each.interval for end in (low, high)]
-    across = Scale(x, xs, _LEFT, _WIDTH - _RIGHT)
-    notes = _notes(bands, marks, across)
-    head = _TOP + _legend_height(series)
+    across = Scale(x, xs, _LEFT, width - RIGHT)
+    notes = _notes(bands, marks, across, width)
+    head = TOP + _legend_height(series, width)
     top = head + _NOTE_ROW * len({row for _, _, _, row in notes})
     bottom = top + height
     up = Scale(_with_headroom(y, ys), ys, bottom, top)
-    parts = [*_legend(series), *_bands(bands, across, top, bottom)]
-    parts += _grid(across, up, top, bottom, x, y)
+    parts = [*_legend(series, width), *_bands(bands, across, top, bottom)]
+    parts += _grid(across, up, top, bottom, x, y, width)
     styles = [(_hue(each, index), _dash(each, index)) for index, each in enumerate(series)]
     for each, (hue, dash) in zip(series, styles, strict=True):
         parts += _line(each, hue, dash, across, up)
-    parts += [_stroke("mark", across(m.at), top, across(m.at), bottom) for m in marks]
+    parts += [stroke("mark", across(m.at), top, across(m.at), bottom) for m in marks]
     parts += [
-        _text(at, head + 11 + _NOTE_ROW * row, text, "note", anchor)
+        text_at(at, head + 11 + _NOTE_ROW * row, text, "note", anchor)
         for at, text, anchor, row in notes
     ]
-    said = description or _described(series, x, y)
-    return _svg(title, said, bottom + _BOTTOM, parts)
-
-
-def bar_chart(title: str, bars: Sequence[Bar], axis: Axis, *, description: str = "") -> str:
-    """Return horizontal bars, each with its interval and, where it has one, its limit."""
-    left = min(330.0, 14 + _CHARACTER * max((len(bar.label) for bar in bars), default=0))
-    room = 10 + _CHARACTER * max((len(_bar_text(bar, axis)) for bar in bars), default=0)
-    values = [end for bar in bars for end in (bar.value, bar.high, bar.limit) if end is not None]
-    across = Scale(axis, [*values, *_zero(axis)], left, _WIDTH - _RIGHT - room)
-    bottom = _TOP + _ROW * len(bars)
-    parts = _vertical_grid(across, _TOP, bottom, axis, (left, _WIDTH - _RIGHT - room))
-    for index, bar in enumerate(bars):
-        parts += _bar(bar, axis, across, left, _TOP + _ROW * index)
-    said = description or "; ".join(f"{bar.label}: {_bar_text(bar, axis)}" for bar in bars)
-    return _svg(title, said, bottom + _BOTTOM, parts)
+    return bottom, parts
 
 
 def percentile_chart(
@@ -161,30 +156,19 @@ def _with_headroom(axis: Axis, values: Sequence[float]) -> Axis:
     return replace(axis, high=highest * (1.3 if axis.is_log else 1.05) if highest > 0 else None)
 
 
-def _grid(across: Scale, up: Scale, top: float, bottom: float, x: Axis, y: Axis) -> list[str]:
-    parts = _vertical_grid(across, top, bottom, x, (_LEFT, _WIDTH - _RIGHT))
+def _grid(
+    across: Scale, up: Scale, top: float, bottom: float, x: Axis, y: Axis, width: int
+) -> list[str]:
+    parts = vertical_grid(across, top, bottom, x, (_LEFT, width - RIGHT))
     for value, text in up.ticks:
         at = up(value)
-        parts.append(_stroke("grid", _LEFT, at, _WIDTH - _RIGHT, at))
-        parts.append(_text(_LEFT - 7, at + 4, text, "tick", "end"))
+        parts.append(stroke("grid", _LEFT, at, width - RIGHT, at))
+        parts.append(text_at(_LEFT - 7, at + 4, text, "tick", "end"))
     middle = (top + bottom) / 2
     parts.append(
         f'<text class="axis" text-anchor="middle" transform="translate(14 {middle:.0f})'
         f' rotate(-90)">{escape(y.title)}</text>'
     )
-    return parts
-
-
-def _vertical_grid(
-    across: Scale, top: float, bottom: float, axis: Axis, ends: tuple[float, float]
-) -> list[str]:
-    parts = []
-    for value, text in across.ticks:
-        at = across(value)
-        parts.append(_stroke("grid", at, top, at, bottom))
-        parts.append(_text(at, bottom + 16, text, "tick", "middle"))
-    parts.append(_stroke("edge", ends[0], bottom, ends[1], bottom))
-    parts.append(_text(sum(ends) / 2, bottom + 36, axis.title, "axis", "middle"))
     return parts
 
 
@@ -243,7 +227,7 @@ def _bands(bands: Sequence[Band], across: Scale, top: float, bottom: float) -> l
 
 
 def _notes(
-    bands: Sequence[Band], marks: Sequence[Mark], across: Scale
+    bands: Sequence[Band], marks: Sequence[Mark], across: Scale, page: int
 ) -> list[tuple[float, str, str, int]]:
     """Lay the labels of bands and marks out above the plot, in rows where none meets another."""
     wanted = [(max(band.start, across.low), band.label) for band in bands if band.label]
@@ -251,8 +235,8 @@ def _notes(
     notes: list[tuple[float, str, str, int]] = []
     ends: list[float] = []
     for value, text in sorted(wanted):
-        at, width = across(value), _CHARACTER * len(text) + 10
-        is_last = at + width > _WIDTH
+        at, width = across(value), CHARACTER * len(text) + 10
+        is_last = at + width > page
         start = at - width if is_last else at
         row = next((i for i, end in enumerate(ends) if end <= start), len(ends))
         ends[row : row + 1] = [start + width]
@@ -260,49 +244,12 @@ def _notes(
     return notes
 
 
-def _bar(bar: Bar, axis: Axis, across: Scale, left: float, top: float) -> list[str]:
-    middle = top + _ROW / 2
-    end = across(bar.value)
-    start, width = min(left, end), max(1.0, abs(end - left))
-    kind = "bad" if bar.is_bad else "f1"
-    parts = [
-        _text(left - 8, middle + 4, _cut(bar.label, left), "label", "end"),
-        f'<rect class="{kind}" x="{start:.1f}" y="{top + 5}" width="{width:.1f}"'
-        f' height="{_ROW - 10}"/>',
-    ]
-    if bar.low is not None and bar.high is not None and bar.high > bar.low:
-        parts.append(_stroke("whisker", across(bar.low), middle, across(bar.high), middle))
-    right = end
-    if bar.limit is not None:
-        at = across(bar.limit)
-        parts.append(_stroke("limit", at, top + 2, at, top + _ROW - 2))
-        right = max(right, at)
-    if bar.high is not None:
-        right = max(right, across(bar.high))
-    parts.append(_text(right + 6, middle + 4, _bar_text(bar, axis), "value"))
-    return parts
-
-
-def _bar_text(bar: Bar, axis: Axis) -> str:
-    text = f"{number(bar.value)} {axis.unit}".strip()
-    return f"{text} {bar.note}" if bar.note else text
-
-
-def _cut(text: str, left: float) -> str:
-    most = int((left - 14) / _CHARACTER) + 1
-    return text if len(text) <= most else text[: most - 1] + "…"
-
-
-def _zero(axis: Axis) -> tuple[float, ...]:
-    return () if axis.is_log else (0.0,)
-
-
-def _legend_rows(series: Sequence[Series]) -> list[list[tuple[int, str]]]:
+def _legend_rows(series: Sequence[Series], width: int) -> list[list[tuple[int, str]]]:
     rows: list[list[tuple[int, str]]] = [[]]
     used = 0.0
     for index, each in enumerate(series):
-        needed = 44 + _CHARACTER * len(each.name)
-        if used + needed > _WIDTH - _LEFT - _RIGHT and rows[-1]:
+        needed = 44 + CHARACTER * len(each.name)
+        if used + needed > width - _LEFT - RIGHT and rows[-1]:
             rows.append([])
             used = 0.0
         rows[-1].append((index, each.name))
@@ -310,20 +257,20 @@ def _legend_rows(series: Sequence[Series]) -> list[list[tuple[int, str]]]:
     return rows
 
 
-def _legend_height(series: Sequence[Series]) -> int:
-    return 20 * len(_legend_rows(series)) if len(series) > 1 else 0
+def _legend_height(series: Sequence[Series], width: int) -> int:
+    return 20 * len(_legend_rows(series, width)) if len(series) > 1 else 0
 
 
-def _legend(series: Sequence[Series]) -> list[str]:
+def _legend(series: Sequence[Series], width: int) -> list[str]:
     if len(series) < 2:
         return []
     parts = []
-    for row, entries in enumerate(_legend_rows(series)):
-        at, down = float(_LEFT), _TOP + 6 + 20 * row
+    for row, entries in enumerate(_legend_rows(series, width)):
+        at, down = float(_LEFT), TOP + 6 + 20 * row
         for index, name in entries:
             parts.append(_sample(series[index], index, at, down))
-            parts.append(_text(at + 30, down + 4, name, "label"))
-            at += 44 + _CHARACTER * len(name)
+            parts.append(text_at(at + 30, down + 4, name, "label"))
+            at += 44 + CHARACTER * len(name)
     return parts
 
 
@@ -349,20 +296,3 @@ def _described(series: Sequence[Series], x: Axis, y: Axis) -> str:
                 f"{each.name}: {number(min(values))} to {number(max(values))} {y.unit}".strip()
             )
     return f"{y.title} over {x.title}. " + "; ".join(said)
-
-
-def _stroke(kind: str, x1: float, y1: float, x2: float, y2: float) -> str:
-    return f'<line class="{kind}" x1="{x1:.1f}" y1="{y1:.1f}" x2="{x2:.1f}" y2="{y2:.1f}"/>'
-
-
-def _text(x: float, y: float, text: str, kind: str, anchor: str = "start") -> str:
-    where = "" if anchor == "start" else f' text-anchor="{anchor}"'
-    return f'<text class="{kind}"{where} x="{x:.1f}" y="{y:.1f}">{escape(text)}</text>'
-
-
-def _svg(title: str, description: str, height: float, parts: Sequence[str]) -> str:
-    return (
-        f'<svg class="chart" role="img" viewBox="0 0 {_WIDTH} {height:.0f}"'
-        f' aria-label="{escape(title, quote=True)}"><title>{escape(title)}</title>'
-        f"<desc>{escape(description)}</desc>{''.join(parts)}</svg>"
-    )

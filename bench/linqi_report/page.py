@@ -6,10 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
 from pathlib import Path
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 __all__ = ["Cell", "Section", "page", "table"]
 
+_MOST_COLUMNS: Final = 2
 Cell: TypeAlias = "str | tuple[str, str]"
 """Text, or text with a class, such as ok, warn and bad."""
 
@@ -49,20 +50,31 @@ def page(title: str, intro: str, sections: Sequence[Section], *, style: str = ""
     return "".join([*parts, "</main></body></html>\n"])
 
 
-def table(
-    columns: Sequence[str | tuple[str, str]], rows: Sequence[Sequence[str | tuple[str, str]]]
-) -> str:
-    """Return a table; a cell is text, or text with the class that colours it (ok, warn, bad)."""
+def table(columns: Sequence[Cell], rows: Sequence[Sequence[Cell]]) -> str:
+    """Return a table; a cell is text, or text with the class that colours it (ok, warn, bad).
+
+    On a narrow page each row of a table with more than `_MOST_COLUMNS` is shown as a list, with the
+    names of the columns, so that no column is out of sight.
+    """
+    is_stacked = len(columns) > _MOST_COLUMNS
+    names = [column if isinstance(column, str) else column[0] for column in columns]
     head = "".join(_cell(column, "th") for column in columns)
-    body = "".join(f"<tr>{''.join(map(_cell, row))}</tr>" for row in rows)
+    body = "".join(_row(row, names if is_stacked else []) for row in rows)
+    kind = ' class="stacked"' if is_stacked else ""
     return (
-        f'<div class="wide"><table><thead><tr>{head}</tr></thead>'
+        f'<div class="wide"><table{kind}><thead><tr>{head}</tr></thead>'
         f"<tbody>{body}</tbody></table></div>"
     )
 
 
-def _cell(cell: Cell, tag: str = "td") -> str:
+def _row(row: Sequence[Cell], names: Sequence[str]) -> str:
+    named = [f' data-column="{escape(name, quote=True)}"' for name in names] or [""] * len(row)
+    cells = (_cell(cell, "td", name) for cell, name in zip(row, named, strict=True))
+    return f"<tr>{''.join(cells)}</tr>"
+
+
+def _cell(cell: Cell, tag: str, attributes: str = "") -> str:
     if isinstance(cell, str):
-        return f"<{tag}>{escape(cell)}</{tag}>"
+        return f"<{tag}{attributes}>{escape(cell)}</{tag}>"
     text, kind = cell
-    return f'<{tag} class="{escape(kind, quote=True)}">{escape(text)}</{tag}>'
+    return f'<{tag} class="{escape(kind, quote=True)}"{attributes}>{escape(text)}</{tag}>'

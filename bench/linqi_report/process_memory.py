@@ -1,12 +1,13 @@
-"""How much memory this process holds."""
+"""The memory that this process holds."""
 
 from __future__ import annotations
 
+import ctypes
 import os
 import sys
 from pathlib import Path
 
-__all__ = ["resident_bytes"]
+__all__ = ["resident_bytes", "return_freed_memory"]
 
 
 def resident_bytes() -> int:
@@ -18,3 +19,14 @@ def resident_bytes() -> int:
 
     unit = 1 if sys.platform == "darwin" else 1024
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
+
+
+def return_freed_memory() -> None:
+    """Return to the system what was freed but is kept for later, where the C library can (glibc).
+
+    Otherwise what was freed below something that is still in use stays resident.
+    """
+    if sys.platform == "linux":
+        trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
+        if trim is not None:
+            trim(0)

@@ -1,4 +1,4 @@
-"""Server processes of our own, on free loopback ports."""
+"""Server processes of our own, on free loopback ports, and the core that they run on."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from typing import Final
 
 import httpx2
 
-__all__ = ["ServerDiedError", "running"]
+__all__ = ["ServerDiedError", "on_core", "running"]
 
 _START_SECONDS: Final = 15.0
 _URL: Final = re.compile(r"https?://[^\s\"]+")
@@ -22,6 +22,26 @@ _URL: Final = re.compile(r"https?://[^\s\"]+")
 
 class ServerDiedError(Exception):
     """The server process ended by itself; the message is the end of what it printed."""
+
+
+@contextlib.contextmanager
+def on_core(number: int) -> Iterator[None]:
+    """Keep what is started within on one of the cores at hand, where the system can.
+
+    Args:
+        number: From 0; -1 is the last. Where there are fewer cores, they are counted round.
+
+    """
+    if not hasattr(os, "sched_setaffinity"):
+        yield
+        return
+    ours = os.sched_getaffinity(0)
+    cores = sorted(ours)
+    os.sched_setaffinity(0, {cores[number % len(cores)]})
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, ours)
 
 
 @contextlib.contextmanager

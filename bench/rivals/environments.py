@@ -26,6 +26,7 @@ HERE: Final = Path(__file__).parent
 _CHECKOUT: Final = HERE.parent.parent
 _PYTHONS: Final = _CHECKOUT / ".venv-rivals"
 _INSTALL_SECONDS: Final = 600
+_LONGEST_REASON: Final = 400
 _VERSIONS: Final = """
 import json, platform, sys
 from importlib.metadata import version
@@ -58,7 +59,7 @@ def installed_environment(rival: Rival, tell: Callable[[str], object]) -> Enviro
         return _node(rival, tell)
     if not rival.requirements:
         return current_environment(rival)
-    home = _PYTHONS / rival.requirements
+    home = _PYTHONS / "{}.{}".format(*sys.version_info) / rival.requirements
     pins = HERE / "requirements" / f"{rival.requirements}.txt"
     _install(
         home / "installed.txt",
@@ -121,5 +122,12 @@ def _install(
             env={**os.environ, "PIP_DISABLE_PIP_VERSION_CHECK": "1"},
         )
         if ran.returncode:
-            raise EnvironmentMissing(f"{' '.join(command[:4])} failed: {ran.stderr.strip()[-400:]}")
+            raise EnvironmentMissing(_reason(ran.stderr))
     stamp.write_text(wanted, "utf-8")
+
+
+def _reason(stderr: str) -> str:
+    """Return the errors that an installer printed, without its warnings: they name the machine."""
+    lines = [line.strip() for line in stderr.splitlines() if line.strip()]
+    errors = [line.partition(":")[2].strip() for line in lines if line.startswith("ERROR:")]
+    return "; ".join(errors or lines[-1:])[-_LONGEST_REASON:]

@@ -11,20 +11,23 @@ from pathlib import Path
 from typing import Any, Final
 
 from linqi_bench.timing import TimedBlocks, differences, summarize
+from linqi_report.processes import on_core
 from rivals.catalogue import Rival
 from rivals.environments import HERE, Environment
 from rivals.load import LoadGenerator
-from rivals.processes import ProcessDied, Server, on_core, running_servers
+from rivals.processes import ProcessDied, Server, running_servers
 from rivals.tokens import Mint
 
 __all__ = ["GuardCost", "MeasurementPlan", "TokenFiles", "measure"]
 
 _HOT_TOKENS: Final = 8
+_CROWD_TOKENS: Final = 10_000
+_COLUMNS: Final = ("bare", "cold", "claims", "crowd", "hot", "decode_cold", "decode_hot")
 _WARM_UP: Final = 500
 """Requests with fresh tokens before the first round."""
 _WARM_UP_HOT: Final = {"python": 1000, "node": 12_000}
 """Requests with repeated tokens before that: the compiler of Node.js needs many."""
-_MOST_REQUESTS: Final = 700
+_MOST_REQUESTS: Final = 400
 _LEAST_REQUESTS: Final = 100
 _DECODE_TOKENS: Final = 3200
 _DECODE_SECONDS: Final = 60
@@ -50,6 +53,10 @@ class GuardCost:
     """One request to the rival's own application without the guard."""
     cold: TimedBlocks | None = None
     """What the guard adds to a request, every token distinct."""
+    claims: TimedBlocks | None = None
+    """The same, and the application reads another claim besides the subject."""
+    crowd: TimedBlocks | None = None
+    """The same as cold with 10,000 tokens in turn, each presented before where there is a cache."""
     hot: TimedBlocks | None = None
     """The same, with eight tokens repeated."""
     decode_cold: TimedBlocks | None = None
@@ -64,16 +71,8 @@ class GuardCost:
     @classmethod
     def of(cls, samples: Mapping[str, TimedBlocks], *, app: str, alg: str, note: str) -> GuardCost:
         """Return the cost with the measured blocks."""
-        return cls(
-            app=app,
-            alg=alg,
-            bare=samples.get("bare"),
-            cold=samples.get("cold"),
-            hot=samples.get("hot"),
-            decode_cold=samples.get("decode_cold"),
-            decode_hot=samples.get("decode_hot"),
-            note=note,
-        )
+        found = {name: samples.get(name) for name in _COLUMNS}
+        return cls(app=app, alg=alg, note=note, **found)
 
     @classmethod
     def from_json(cls, members: Mapping[str, Any]) -> GuardCost:
@@ -92,12 +91,15 @@ class TokenFiles:
         self.mint = Mint(alg)
         self.material = folder / f"{alg}.json"
         self.mint.material.write(self.material)
-        self.hot = folder / f"{alg}-hot.txt"
-        self.cold = folder / f"{alg}-cold.txt"
-        self.fresh = _WARM_UP + plan.rounds * _MOST_REQUESTS
-        cold = [self.mint.token() for _ in range(max(self.fresh, _DECODE_TOKENS))]
-        self.cold.write_text("\n".join(cold), "ascii")
-        self.hot.write_text("\n".join(self.mint.token() for _ in range(_HOT_TOKENS)), "ascii")
+        fresh = _WARM_UP + 2 * plan.rounds * _MOST_REQUESTS
+        self.hot = self._write(folder, "hot", _HOT_TOKENS)
+        self.cold = self._write(folder, "cold", max(fresh, _DECODE_TOKENS))
+        self.crowd = self._write(folder, "crowd", _CROWD_TOKENS)
+
+    def _write(self, folder: Path, name: str, count: int) -> Path:
+        path = folder / f"{self.alg}-{name}.txt"
+        path.write_text("\n".join(self.mint.token() for _ in range(count)), "ascii")
+        return path
 
 
 def measure(
@@ -140,6 +142,8 @@ def _over_http(
     with running_servers(commands, log, core=0) as (bare, guarded):
         generator.prepare("hot", files.hot)
         generator.prepare("cold", files.cold)
+        generator.prepare("claims", files.cold, "/tenant")
+        generator.prepare("crowd", files.crowd)
 
         def spend(server: Server, name: str, first: int, count: int) -> float:
             """Return the CPU microseconds of one of `count` requests."""
@@ -149,23 +153,27 @@ def _over_http(
 
         spend(bare, "hot", 0, _WARM_UP_HOT[rival.runtime])
         spend(guarded, "hot", 0, _WARM_UP_HOT[rival.runtime])
+        if rival.caches:
+            for first in range(0, _CROWD_TOKENS, _WARM_UP):
+                spend(guarded, "crowd", first, _WARM_UP)
         cost = spend(guarded, "cold", 0, _WARM_UP)
         count = round(plan.block_seconds * 1e6 / cost)
         count = max(_LEAST_REQUESTS, min(_MOST_REQUESTS, count))
-        first = _WARM_UP
-        bares: list[float] = []
-        colds: list[float] = []
-        hots: list[float] = []
+        blocks = [(bare, "hot"), *((guarded, name) for name in _guarded_columns(rival))]
+        times: list[list[float]] = [[] for _ in blocks]
         for number in range(plan.rounds):
-            blocks = [(bare, "hot", bares), (guarded, "cold", colds), (guarded, "hot", hots)]
-            for server, name, times in blocks if number % 2 else reversed(blocks):
-                times.append(spend(server, name, first if name == "cold" else 0, count))
-            first += count
-    return {
-        "bare": summarize(bares),
-        "cold": differences(colds, bares),
-        "hot": differences(hots, bares),
-    }
+            fresh = _WARM_UP + 2 * count * number
+            starts = {"cold": fresh, "claims": fresh + count, "crowd": count * number, "hot": 0}
+            turns = [*zip(blocks, times, strict=True)]
+            for (server, name), taken in turns if number % 2 else reversed(turns):
+                taken.append(spend(server, name, starts[name], count))
+    bares, *guardeds = times
+    added = (differences(taken, bares) for taken in guardeds)
+    return {"bare": summarize(bares), **dict(zip(_guarded_columns(rival), added, strict=True))}
+
+
+def _guarded_columns(rival: Rival) -> tuple[str, ...]:
+    return ("cold", "claims", "crowd", "hot") if rival.reads_claims else ("cold", "crowd", "hot")
 
 
 def _in_process(

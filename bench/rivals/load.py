@@ -18,7 +18,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
-from rivals.processes import ProcessDied, on_core
+from linqi_report.processes import on_core
+from rivals.processes import ProcessDied
 
 __all__ = ["LoadGenerator", "load_generator", "request_bytes", "send_all"]
 
@@ -102,9 +103,9 @@ class LoadGenerator:
     def __init__(self, process: subprocess.Popen[str]) -> None:
         self._process = process
 
-    def prepare(self, name: str, tokens: Path) -> None:
-        """Read one token a line from `tokens`, and keep the requests as `name`."""
-        self._order(prepare=name, path=str(tokens))
+    def prepare(self, name: str, tokens: Path, route: str = "/me") -> None:
+        """Read one token a line from `tokens`, and keep the requests of `route` as `name`."""
+        self._order(prepare=name, tokens=str(tokens), route=route)
 
     def send(self, port: int, name: str, first: int, count: int) -> None:
         """Send `count` requests of those kept as `name`, from `first` on, over and over.
@@ -149,8 +150,8 @@ def main() -> None:
     for line in sys.stdin:
         order = json.loads(line)
         if "prepare" in order:
-            tokens = Path(order["path"]).read_text("ascii").split()
-            kept[order["prepare"]] = [*map(request_bytes, tokens)]
+            tokens = Path(order["tokens"]).read_text("ascii").split()
+            kept[order["prepare"]] = [request_bytes(token, order["route"]) for token in tokens]
             answer: dict[str, Any] = {}
         else:
             known, first = kept[order["send"]], order["first"]

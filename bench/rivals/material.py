@@ -7,13 +7,17 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Final
 
-__all__ = ["AUDIENCE", "ISSUER", "KID", "USER", "Material"]
+__all__ = ["AUDIENCE", "CACHED", "ISSUER", "KID", "TENANT", "USER", "Material"]
 
 ISSUER: Final = "https://accounts.shop.example"
 AUDIENCE: Final = "https://api.shop.example"
 KID: Final = "key-1"
 USER: Final = "00000000-0000-4000-8000-000000000001"
 """What the bare apps answer: as long as the subjects of the tokens."""
+TENANT: Final = "shop-1"
+"""A claim that the guarded apps read besides the subject on the path ``/tenant``."""
+CACHED: Final = 25_000
+"""Entries of every cache: all tokens of one measurement fit."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import BinaryIO, Final
 
-__all__ = ["ProcessDied", "Server", "cpu_nanoseconds", "on_core", "running_servers"]
+__all__ = ["ProcessDied", "Server", "cpu_nanoseconds", "running_servers"]
 
 _START_SECONDS: Final = 30.0
 _PROJECTS: Final = Path(__file__).parent.parent
@@ -35,18 +35,6 @@ def _children(pid: int) -> Iterator[int]:
     for listed in Path(f"/proc/{pid}/task").glob("*/children"):
         with contextlib.suppress(FileNotFoundError, ProcessLookupError):
             yield from map(int, listed.read_text("ascii").split())
-
-
-@contextlib.contextmanager
-def on_core(number: int) -> Iterator[None]:
-    """Let what is started within run on the given of the cores at hand, alone where it can."""
-    ours = os.sched_getaffinity(0)
-    cores = sorted(ours)
-    os.sched_setaffinity(0, {cores[number % len(cores)]})
-    try:
-        yield
-    finally:
-        os.sched_setaffinity(0, ours)
 
 
 class Server:

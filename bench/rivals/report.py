@@ -19,14 +19,16 @@ from rivals.probes import OVERSIZED, PROBES
 __all__ = ["Report", "as_markdown", "print_report", "ranked"]
 
 _COLUMNS: Final = (
-    *("", "rival", "version", "bare", "cold", "x ours", "hot", "x ours"),
-    *("decode cold", "decode hot", "not checked"),
+    *("", "rival", "version", "bare", "cold", "x ours", "claims", "x ours"),
+    *("crowd", "x ours", "hot", "x ours", "decode cold", "decode hot", "not checked"),
 )
 _LEGEND: Final = (
     "All figures are microseconds of CPU time. bare: one request to the library's own"
     " application without the guard. cold and hot: the CPU time that the guard adds to one"
-    " request; cold: every token is distinct; hot: eight tokens repeat. decode: one call of"
-    " the library alone, inside its process. ± is half the 95 % interval of the median. x"
+    " request; cold: every token is distinct; claims: the same, and the application reads another"
+    " claim besides the subject; crowd: 10,000 tokens in turn, all of them in the cache where the"
+    " library has one; hot: eight tokens repeat. decode: one call of the library alone, inside"
+    " its process. ± is half the 95 % interval of the median. x"
     " ours: the figure divided by that of linqi around the same framework (around bare ASGI"
     " for Litestar and Node.js). x ours is blank where an interval reaches zero."
 )
@@ -155,16 +157,17 @@ def _row(
 ) -> tuple[str, ...]:
     version = versions.get(rival.app, {}).get(rival.packages[0], "")
     if cost.note and cost.cold is None:
-        return (cost.alg, rival.name, version, *[""] * 7, cost.note)
+        return (cost.alg, rival.name, version, *[""] * (len(_COLUMNS) - 4), cost.note)
+    compared = []
+    for column in ("cold", "claims", "crowd", "hot"):
+        theirs, our = getattr(cost, column), getattr(ours, column, None)
+        compared += [_number(theirs), _ratio(rival, theirs, our)]
     return (
         cost.alg,
         rival.name,
         version,
         _number(cost.bare),
-        _number(cost.cold),
-        _ratio(rival, cost.cold, ours.cold if ours else None),
-        _number(cost.hot),
-        _ratio(rival, cost.hot, ours.hot if ours else None),
+        *compared,
         _number(cost.decode_cold),
         _number(cost.decode_hot),
         "; ".join(filter(None, (rival.unchecked, cost.note))),

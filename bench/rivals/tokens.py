@@ -18,7 +18,7 @@ from cryptography.hazmat.primitives.serialization import (
     PublicFormat,
 )
 
-from rivals.material import AUDIENCE, ISSUER, KID, Material
+from rivals.material import AUDIENCE, ISSUER, KID, TENANT, Material
 
 __all__ = ["TOKEN_BYTES", "Mint", "typical_claims"]
 
@@ -40,6 +40,7 @@ def typical_claims(**others: Any) -> dict[str, Any]:
         "jti": secrets.token_urlsafe(16),
         "sid": secrets.token_urlsafe(16),
         "type": "access",
+        "tenant": TENANT,
         "scope": "openid profile email orders:read orders:write",
         **others,
     }

@@ -4,11 +4,11 @@ from datetime import timedelta
 from typing import Annotated, Any
 
 from authx import AuthX, AuthXConfig, RequestToken, TokenPayload
-from fastapi import Depends, FastAPI, Request, Response
+from fastapi import Depends, FastAPI, HTTPException, Request, Response
 
 from rivals.apps import _fastapi
 from rivals.apps._one import only_algorithm
-from rivals.material import USER, Material
+from rivals.material import TENANT, USER, Material
 
 bare = _fastapi.bare
 
@@ -48,6 +48,14 @@ def guarded(material: Material) -> FastAPI:
     async def me(
         payload: Annotated[TokenPayload, Depends(auth.access_token_required)],
     ) -> dict[str, str]:
+        return {"sub": payload.sub}
+
+    @app.get("/tenant")
+    async def in_tenant(
+        payload: Annotated[TokenPayload, Depends(auth.access_token_required)],
+    ) -> dict[str, str]:
+        if payload.tenant != TENANT:
+            raise HTTPException(403)
         return {"sub": payload.sub}
 
     return app

@@ -1,6 +1,5 @@
 """linqi around a bare ASGI callable."""
 
-import json
 import time
 
 from linqi import (
@@ -11,32 +10,28 @@ from linqi import (
     SlidingRenewal,
     TrustedIssuer,
     Verified,
+    VerifiedCache,
     Verifier,
 )
-from rivals.material import KID, USER, Material
+from rivals.apps import _asgi
+from rivals.apps._asgi import answer
+from rivals.material import CACHED, KID, TENANT, USER, Material
 
-_HEADERS = [(b"content-type", b"application/json")]
-
-
-async def _serve(send, answer):
-    body = json.dumps(answer).encode()
-    length = (b"content-length", str(len(body)).encode())
-    await send({"type": "http.response.start", "status": 200, "headers": [*_HEADERS, length]})
-    await send({"type": "http.response.body", "body": body})
-
-
-async def _anyone(scope, receive, send):
-    if scope["type"] == "http":
-        await _serve(send, {"sub": USER})
+bare = _asgi.bare
 
 
 async def _me(scope, receive, send):
-    if scope["type"] == "http":
-        await _serve(send, {"sub": scope["user"].identity})
+    if scope["type"] != "http":
+        return
+    user = scope["user"]
+    if scope["path"] == "/tenant" and user.claims["tenant"] != TENANT:
+        await answer(send, {}, 403)
+        return
+    await answer(send, {"sub": user.identity})
 
 
 def verifier(material: Material) -> Verifier:
-    """Return a verifier with the default cache."""
+    """Return a verifier whose cache keeps every token of a measurement until it ends."""
     if material.secret:
         key = Key.from_secret(material.secret, material.alg, kid=KID)
     else:
@@ -48,18 +43,13 @@ def verifier(material: Material) -> Verifier:
         algorithms=material.algorithms,
         required_claims=["sub"],
     )
-    return Verifier(trusted)
+    return Verifier(trusted, cache=VerifiedCache(CACHED, lifetime=600))
 
 
 def decoder(material: Material):
-    """Return `Verifier.verify` with the default cache, and the claims, decoded on demand."""
+    """Return `Verifier.verify` with its cache, and the claims, decoded on demand."""
     verify = verifier(material).verify
     return lambda token: verify(token).claims
-
-
-def bare():
-    """Return the application without a guard."""
-    return _anyone
 
 
 def guarded(material: Material) -> JWTMiddleware:
@@ -84,11 +74,11 @@ def renewing(material: Material) -> JWTMiddleware:
             now = int(time.time())
             session = {"sid": "one", "jti": "one", "auth_time": now, "session_end": now + 3600}
             token = signer.sign({"sub": USER, "iat": now, "exp": now + 200, **session})
-            await _serve(send, {"access_token": token})
+            await answer(send, {"access_token": token})
             return
         if scope["path"] == "/revoke":
             revoked.add(scope["user"].session_id)
-        await _serve(send, {"sub": scope["user"].identity})
+        await answer(send, {"sub": scope["user"].identity})
 
     verifier = Verifier.trusting(signer, is_revoked=is_revoked)
     renewal = SlidingRenewal(signer, is_revoked=is_revoked)

@@ -1,11 +1,11 @@
 """linqi around a FastAPI application, which reads ``request.user``."""
 
-from fastapi import FastAPI, Request
+from fastapi import FastAPI, HTTPException, Request
 
 from linqi import JWTMiddleware
 from rivals.apps import _fastapi
 from rivals.apps.linqi_asgi import decoder, verifier
-from rivals.material import Material
+from rivals.material import TENANT, Material
 
 __all__ = ["bare", "decoder", "guarded"]
 
@@ -19,6 +19,12 @@ def guarded(material: Material) -> FastAPI:
 
     @app.get("/me")
     async def me(request: Request) -> dict[str, str]:
+        return {"sub": request.user.identity}
+
+    @app.get("/tenant")
+    async def in_tenant(request: Request) -> dict[str, str]:
+        if request.user.claims["tenant"] != TENANT:
+            raise HTTPException(403)
         return {"sub": request.user.identity}
 
     return app

@@ -5,10 +5,11 @@ from typing import Any
 
 from litestar import Litestar, Request, Response, get, post
 from litestar.connection import ASGIConnection
+from litestar.exceptions import PermissionDeniedException
 from litestar.security.jwt import JWTAuth, Token
 
 from rivals.apps._one import only_algorithm
-from rivals.material import USER, Material
+from rivals.material import TENANT, USER, Material
 
 
 @get("/me")
@@ -18,6 +19,13 @@ async def _anyone() -> dict[str, str]:
 
 @get("/me")
 async def _me(request: Request[str, Token, Any]) -> dict[str, str]:
+    return {"sub": request.user}
+
+
+@get("/tenant")
+async def _in_tenant(request: Request[str, Token, Any]) -> dict[str, str]:
+    if request.auth.extras["tenant"] != TENANT:
+        raise PermissionDeniedException
     return {"sub": request.user}
 
 
@@ -61,7 +69,7 @@ def bare() -> Litestar:
 
 def guarded(material: Material) -> Litestar:
     """Return the guarded application."""
-    return Litestar([_me], on_app_init=[_auth(material).on_app_init])
+    return Litestar([_me, _in_tenant], on_app_init=[_auth(material).on_app_init])
 
 
 def renewing(material: Material) -> Litestar:

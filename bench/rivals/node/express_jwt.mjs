@@ -5,7 +5,7 @@ import express from 'express'
 import { expressjwt } from 'express-jwt'
 import { listening } from './http_app.mjs'
 import { createServer } from 'node:http'
-import { USER } from './material.mjs'
+import { TENANT, USER } from './material.mjs'
 
 // express-jwt calls jsonwebtoken, which is its dependency and not ours.
 const jsonwebtoken = createRequire(createRequire(import.meta.url).resolve('express-jwt'))('jsonwebtoken')
@@ -24,20 +24,23 @@ const options = material => ({
 const refuse = (error, request, response, next) =>
   error.name === 'UnauthorizedError' ? response.status(401).json({}) : next(error)
 
-const app = (...handlers) => {
+export const bare = () => {
   const made = express()
-  made.get('/me', ...handlers)
-  made.use(refuse)
+  made.get('/me', (request, response) => response.json({ sub: USER }))
   return listening(createServer(made))
 }
 
-export const bare = () => app((request, response) => response.json({ sub: USER }))
-
-export const guarded = material =>
-  app(
-    expressjwt({ secret: key(material), ...options(material) }),
-    (request, response) => response.json({ sub: request.auth.sub })
-  )
+export const guarded = material => {
+  const guard = expressjwt({ secret: key(material), ...options(material) })
+  const made = express()
+  made.get('/me', guard, (request, response) => response.json({ sub: request.auth.sub }))
+  made.get('/tenant', guard, (request, response) =>
+    request.auth.tenant === TENANT
+      ? response.json({ sub: request.auth.sub })
+      : response.status(403).json({}))
+  made.use(refuse)
+  return listening(createServer(made))
+}
 
 export function decoder(material) {
   const verifies = key(material)

@@ -2,7 +2,7 @@
 import cookie from '@fastify/cookie'
 import jwt from '@fastify/jwt'
 import fastify from 'fastify'
-import { USER } from './material.mjs'
+import { TENANT, USER } from './material.mjs'
 
 const listening = async app => {
   await app.listen({ port: 0, host: '127.0.0.1' })
@@ -29,6 +29,8 @@ export async function guardedWith(material, verify) {
   await app.register(jwt, options(material, verify))
   app.addHook('onRequest', request => request.jwtVerify())
   app.get('/me', async request => ({ sub: request.user.sub }))
+  app.get('/tenant', async (request, reply) =>
+    request.user.tenant === TENANT ? { sub: request.user.sub } : reply.code(403).send({}))
   return listening(app)
 }
 

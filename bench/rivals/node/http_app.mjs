@@ -1,6 +1,6 @@
 // Applications on node:http that differ only in what decodes the token.
 import { createServer } from 'node:http'
-import { USER, bearer } from './material.mjs'
+import { TENANT, USER, bearer } from './material.mjs'
 
 function answer(response, status, body) {
   const text = JSON.stringify(body)
@@ -15,6 +15,11 @@ export const listening = server =>
 export const bare = () =>
   listening(createServer((request, response) => answer(response, 200, { sub: USER })))
 
+function respond(request, response, claims) {
+  if (request.url === '/tenant' && claims.tenant !== TENANT) return answer(response, 403, {})
+  answer(response, 200, { sub: claims.sub })
+}
+
 // `decode` throws on refusal.
 export const guardedBy = decode =>
   listening(createServer((request, response) => {
@@ -24,7 +29,7 @@ export const guardedBy = decode =>
     } catch {
       return answer(response, 401, {})
     }
-    answer(response, 200, { sub: claims.sub })
+    respond(request, response, claims)
   }))
 
 // `decode` rejects on refusal.
@@ -36,5 +41,5 @@ export const guardedByAsync = decode =>
     } catch {
       return answer(response, 401, {})
     }
-    answer(response, 200, { sub: claims.sub })
+    respond(request, response, claims)
   }))

@@ -2,6 +2,8 @@
 import { readFileSync } from 'node:fs'
 
 export const USER = '00000000-0000-4000-8000-000000000001'
+export const TENANT = 'shop-1'
+export const CACHED = 25_000
 
 export function readMaterial(path) {
   const members = JSON.parse(readFileSync(path, 'utf8'))

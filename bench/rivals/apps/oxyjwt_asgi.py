@@ -1,0 +1,16 @@
+"""oxyjwt in a bare ASGI callable."""
+
+import oxyjwt
+
+from rivals.apps import _asgi
+from rivals.apps.oxyjwt import decoder
+from rivals.material import Material
+
+__all__ = ["bare", "decoder", "guarded"]
+
+bare = _asgi.bare
+
+
+def guarded(material: Material):
+    """Return the guarded application."""
+    return _asgi.guarded(decoder(material), oxyjwt.InvalidTokenError)
