@@ -3,6 +3,8 @@
 import pytest
 
 from linqi_storm.clients.client_session import ClientSession, Sent, Tally
+from linqi_storm.schema.expectations import Expectations
+from linqi_storm.schema.violations import EXPIRED
 
 BUFFER = 10.0
 
@@ -46,6 +48,45 @@ def test_two_successors_of_one_token_are_a_violation() -> None:
     for one, successor in zip(sent, (b"second", b"other", b"other", b"third"), strict=True):
         session.answered(one, 200, successor, 50.0, 21.1, tally)
     assert (tally.renewals, tally.duplicate_successors) == (1, 1)
+
+
+def test_workers_need_not_agree_beyond_the_next_grid_point() -> None:
+    """A first token may be used for longer than a period: its successor is another one then."""
+    for at, violations in ((24.0, 1), (26.0, 0)):
+        session, tally = ClientSession(7, BUFFER, Expectations(period=5)), Tally()
+        session.begin(b"first", 30.0)
+        sent = session.send(20.5)
+        session.answered(sent, 200, b"second", 50.0, 21.0, tally)
+        session.answered(sent, 200, b"third", 55.0, at, tally)
+        assert tally.duplicate_successors == violations
+
+
+def test_a_refresh_after_the_grace_may_bring_another_successor() -> None:
+    """The reply was lost, and the client tries again with the token that it holds."""
+    for at, violations in ((24.0, 1), (26.0, 0)):
+        session, tally = ClientSession(7, BUFFER, Expectations(grace=5)), Tally()
+        session.begin(b"first", 30.0, "r0")
+        assert session.first_asked("r0", 20.5) == session.first_asked("r0", 22.0) == 20.5
+        session.refreshed("r0", b"second", 50.0, "r1", 99.0, 1, 21.0, tally)
+        session.refreshed("r0", b"third", 55.0, "r2", 99.0, 1, at, tally)
+        assert tally.duplicate_successors == violations
+
+
+def test_a_session_that_all_tabs_lose_is_lost_once() -> None:
+    """The first refused tab signs in; the others wait for its tokens."""
+    session, tally = a_session(refresh="r0")
+    verdicts = [session.refresh_refused("r0", 31.0, "400", tally) for _ in range(4)]
+    assert verdicts == ["lost", "refused", "refused", "refused"]
+    assert (tally.forced_out, tally.cycles) == (1, 1)
+
+
+def test_a_request_knows_the_login_whose_token_it_presents() -> None:
+    """A late response must not be judged as if it belonged to the session of a later login."""
+    session, _ = a_session()
+    sent = session.send(21.0)
+    assert sent.logins == session.logins
+    session.begin(b"another", 90.0)
+    assert sent.logins != session.logins
 
 
 def test_a_quiet_request_is_no_visit_and_brings_no_successor() -> None:
@@ -132,7 +173,7 @@ def test_an_expired_token_that_is_accepted_is_a_violation() -> None:
     """A request sent at the instant of expiry or later must be refused."""
     session, tally = a_session()
     ask(session, tally, 30.0)
-    assert tally.accepted_expired == 1
+    assert tally.violations[EXPIRED] == 1
 
 
 def test_a_token_that_expires_while_it_is_answered_is_not() -> None:
@@ -140,7 +181,7 @@ def test_a_token_that_expires_while_it_is_answered_is_not() -> None:
     session, tally = a_session()
     sent = Sent(b"first", 30.0, 29.99, True)
     session.answered(sent, 200, None, 0, 30.5, tally)
-    assert tally.accepted_expired == 0
+    assert tally.violations[EXPIRED] == 0
 
 
 def test_the_lag_is_counted_once_a_token_expired_ones_included() -> None:

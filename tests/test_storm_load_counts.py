@@ -2,15 +2,17 @@
 
 import json
 import random
+from collections.abc import Collection
 from dataclasses import replace
 
 import pytest
 
 from linqi_storm.apps.sampler import ServerSample
 from linqi_storm.clients.load_counts import LoadRecorder, LoadTotals, percentiles_of, spectrum_of
-from linqi_storm.run.assembly import generator_of, memory_growth
+from linqi_storm.run.generator_health import generator_of
+from linqi_storm.run.memory import memory_growth
 from linqi_storm.run.timeline import latencies_by_window, timeline_of
-from linqi_storm.schema.results import Window
+from linqi_storm.schema.results import Peak, Window
 
 
 def shipped(recorder: LoadRecorder) -> dict[str, object]:
@@ -85,8 +87,8 @@ def test_seconds_belong_to_a_window_by_their_middle() -> None:
 def lagging(milliseconds: float, cpu: float) -> LoadTotals:
     """Return the totals of a generator with this delay and CPU."""
     recorder, totals = LoadRecorder(), LoadTotals()
-    for _ in range(100):
-        recorder.record_lag(milliseconds / 1_000)
+    for place in range(100):
+        recorder.record_lag(place / 10, milliseconds / 1_000)
     for second in range(10):
         recorder.note(second, in_flight=1, cpu=cpu)
     totals.merge(shipped(recorder))
@@ -101,12 +103,87 @@ def test_a_late_or_busy_generator_makes_a_run_void(
     milliseconds: float, cpu: float, is_valid: bool
 ) -> None:
     """A delay above 10 ms at p99, or more than 80 % of a core, makes a run void."""
-    assert generator_of(lagging(milliseconds, cpu)).is_valid is is_valid
+    assert generator_of(lagging(milliseconds, cpu), 10).is_valid is is_valid
 
 
 def test_a_run_in_which_nothing_was_sent_is_void() -> None:
     """Zero violations among zero requests prove nothing."""
-    assert not generator_of(LoadTotals()).is_valid
+    found = generator_of(LoadTotals(), 10)
+    assert (found.is_valid, found.faults) == (False, ("no request was sent",))
+
+
+EXPIRY = (Window(label="expiry", begins=20, ends=30),)
+
+
+def late_in(seconds: Collection[int], *, cpu: Collection[int] = ()) -> LoadTotals:
+    """Return the totals of 40 seconds: 100 requests in each, 50 ms late in `seconds`."""
+    recorder, totals = LoadRecorder(), LoadTotals()
+    for second in range(40):
+        recorder.note(second, in_flight=1, cpu=0.9 if second in cpu else 0.3)
+        for place in range(100):
+            recorder.record_lag(second + place / 100, 0.05 if second in seconds else 0.001)
+            recorder.record(
+                second + place / 100, "ok", 0.002, 0.052 if second in seconds else 0.003
+            )
+    totals.merge(shipped(recorder))
+    return totals
+
+
+@pytest.mark.parametrize(
+    ("late", "is_valid", "left_out"),
+    [
+        ((), True, ()),
+        ((5, 33), True, (5, 33)),
+        ((3, 4, 5), True, (3, 4, 5)),
+        ((3, 4, 5, 6), False, ()),
+        ((25,), False, ()),
+        ((5, 25), False, ()),
+    ],
+)
+def test_late_seconds_outside_the_windows_are_left_out(
+    late: tuple[int, ...], is_valid: bool, left_out: tuple[int, ...]
+) -> None:
+    """At most a tenth of them, and none inside a window: those are the ones that are measured."""
+    found = generator_of(late_in(late), 40, EXPIRY)
+    assert (found.is_valid, found.late_seconds) == (is_valid, left_out)
+    assert (found.lag_p99_ms > 10) is not is_valid
+
+
+def test_a_late_second_beside_the_peak_makes_the_run_void() -> None:
+    """Requests that were held back come in a bunch, which looks like a storm."""
+    peak = Peak(
+        label="whole run",
+        begins=0,
+        ends=40,
+        window_seconds=2,
+        renewals=100,
+        peak_per_second=10,
+        floor_per_second=5,
+        factor=2,
+        noise95=1.5,
+        at=35.0,
+    )
+    assert not generator_of(late_in([33]), 40, EXPIRY, [peak]).is_valid
+    assert not generator_of(late_in([36]), 40, EXPIRY, [peak]).is_valid
+    assert generator_of(late_in([31]), 40, EXPIRY, [peak]).is_valid
+
+
+def test_busy_seconds_are_left_out_as_late_ones_are() -> None:
+    """Near its CPU limit a generator measures itself."""
+    found = generator_of(late_in([], cpu=[1, 2, 3]), 40, EXPIRY)
+    assert (found.is_valid, found.late_seconds) == (True, (1, 2, 3))
+    assert not generator_of(late_in([], cpu=[22, 23, 24]), 40, EXPIRY).is_valid
+
+
+def test_latencies_are_those_of_the_seconds_that_were_not_left_out() -> None:
+    """A second in which the generator was late has no latency, nor has it in the whole."""
+    totals = late_in([5, 33])
+    late = generator_of(totals, 40, EXPIRY).late_seconds
+    overall, inside, outside = latencies_by_window(totals, EXPIRY, 40, late)
+    assert (overall.intended.count, overall.intended.max_ms) == (3_800, pytest.approx(3, rel=0.01))
+    assert inside is not None
+    assert outside is not None
+    assert (inside.intended.count, outside.intended.count) == (1_000, 2_500)
 
 
 def a_sample(at: float, pid: int, signatures: int) -> ServerSample:

@@ -1,5 +1,6 @@
 """The result file of a storm: written, read, and refused if it is anything else."""
 
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,6 +10,7 @@ from linqi import ConfigurationError
 from linqi_storm.schema.result_file import load_run, save_run
 from linqi_storm.schema.results import (
     Check,
+    CheckKind,
     Generator,
     Histogram,
     Lags,
@@ -121,12 +123,46 @@ def test_a_later_schema_is_refused(tmp_path: Path) -> None:
         load_run(tmp_path / "run.json")
 
 
-def test_a_void_run_is_neither_passed_nor_failed() -> None:
-    """A late generator has precedence over every invariant."""
+@pytest.mark.parametrize(
+    ("kind", "is_broken", "is_late", "verdict"),
+    [
+        ("safety", False, False, "PASS"),
+        ("safety", True, False, "FAIL"),
+        ("safety", True, True, "FAIL"),
+        ("safety", False, True, "VOID"),
+        ("load", False, False, "PASS"),
+        ("load", True, False, "FAIL"),
+        ("load", True, True, "VOID"),
+        ("load", False, True, "VOID"),
+    ],
+)
+def test_a_late_generator_hides_no_violation_of_safety(
+    kind: CheckKind, is_broken: bool, is_late: bool, verdict: str
+) -> None:
+    """What was accepted, leaked or lost is true of a void run; its rates are not."""
     run = a_run()
-    failed = replace(run, checks=(replace(run.checks[0], seen=1, passed=False),))
-    void = replace(failed, generator=replace(run.generator, is_valid=False))
-    assert [run.verdict, failed.verdict, void.verdict] == ["PASS", "FAIL", "VOID"]
+    check = Check(name="a rule", kind=kind, limit=0, seen=int(is_broken), passed=not is_broken)
+    run = replace(run, checks=(check,), generator=replace(run.generator, is_valid=not is_late))
+    assert run.verdict == verdict
+    assert bool(run.broken) == (verdict == "FAIL")
+
+
+def test_checks_of_earlier_results_keep_their_verdict(tmp_path: Path) -> None:
+    """A check without a kind is void with its run, as it was when it was written."""
+    run = a_run()
+    save_run(
+        replace(
+            run,
+            checks=(replace(run.checks[0], seen=1, passed=False),),
+            generator=replace(run.generator, is_valid=False),
+        ),
+        tmp_path / "run.json",
+    )
+    text = re.sub(r'\s*"kind": "load",', "", (tmp_path / "run.json").read_text(), count=1)
+    assert '"passed": false' in text
+    assert 'load"' not in text.partition('"checks"')[2]
+    (tmp_path / "run.json").write_text(text)
+    assert load_run(tmp_path / "run.json").verdict == "VOID"
 
 
 def test_a_spectrum_gives_the_latency_at_a_percentile() -> None:

@@ -20,6 +20,7 @@ from linqi_storm.schema.config import StormConfig
 from linqi_storm.schema.generator_plan import StormLogin
 from linqi_storm.schema.result_file import load_run
 from linqi_storm.schema.results import StormRun
+from linqi_storm.schema.violations import FORGED, LONG_REFRESH, NO_TOKEN, OTHER_STATUS, SAME_ID
 from served import Server
 from signed_in import PASSWORD
 
@@ -42,15 +43,24 @@ def run_command(folder: Path, *arguments: str, cwd: Path | None = None) -> tuple
     return done.returncode, load_run(output)
 
 
+def run_in_time(folder: Path, *arguments: str) -> tuple[int, StormRun]:
+    """Run ``linqi storm``, and again, at most twice, while a busy machine delays its clients."""
+    for _ in range(3):
+        code, run = run_command(folder, *arguments)
+        if run.generator.is_valid:
+            break
+    return code, run
+
+
 def broken(run: StormRun) -> list[str]:
     """Return the invariants that do not hold."""
-    return [f"{check.name}: {check.seen:g}" for check in run.checks if not check.passed]
+    return [f"{check.name}: {check.measured}" for check in run.broken]
 
 
 def test_a_small_storm_keeps_every_invariant_and_reports_every_figure(tmp_path: Path) -> None:
     """Clients and servers are counted, and the exit code is that of the verdict."""
     junit = tmp_path / "storm.xml"
-    code, run = run_command(tmp_path, *TINY, "--seconds", "9", "--junit", str(junit))
+    code, run = run_in_time(tmp_path, *TINY, "--seconds", "9", "--junit", str(junit))
     assert broken(run) == []
     assert code == EXIT_CODES[run.verdict]
     assert run.sessions.renewals >= 50
@@ -72,7 +82,7 @@ def test_the_hand_written_renewal_shows_what_is_wrong_with_it(tmp_path: Path) ->
 
     No limits apply to it, so the run does not fail.
     """
-    code, run = run_command(tmp_path, "naive", *TINY, "--seconds", "7", "--processes", "2")
+    code, run = run_in_time(tmp_path, "naive", *TINY, "--seconds", "9", "--processes", "2")
     seen = {check.name: check.seen for check in run.checks}
     assert seen["renewals with two different successors"] > 0
     assert seen["signatures per renewal"] > 1.2
@@ -80,7 +90,7 @@ def test_the_hand_written_renewal_shows_what_is_wrong_with_it(tmp_path: Path) ->
     # Its logins are not on the grid: no token is due within the first period.
     assert not any(second.renewals for second in run.timeline if second.second < 4)
     assert run.setup.generators == 2
-    assert len(run.lags.by_session) > 50
+    assert len(run.lags.by_session) > 30, "one generator holds 30 of the 60 sessions"
     assert run.latencies.service.count == run.traffic.requests > 150
 
 
@@ -91,8 +101,8 @@ def test_a_key_withdrawn_too_early_is_found(tmp_path: Path) -> None:
         *("key-rotation", "--sessions", "40", "--alg", "ES256", "--seconds", "8"),
         *("--set", "at=2", "--set", "withdraw=2"),
     )
-    assert "forced logouts of honest users" in {c.name for c in run.checks if not c.passed}
-    assert code in (1, 3)
+    assert "forced logouts of honest users" in {check.name for check in run.broken}
+    assert code == 1  # also where a busy machine makes the run void
 
 
 def test_the_users_own_app_is_stormed_under_its_own_configuration(tmp_path: Path) -> None:
@@ -127,7 +137,7 @@ def worker_pool(tmp_path: Path) -> Iterator[WorkerPool]:
     """Yield a running deployment with its key in ``key.json``."""
     KeySet([Key.generate("ES256")]).save(tmp_path / "key.json")
     spec = AppSpec(kind="sliding", lifetime=8, buffer=3, jwks=str(tmp_path / "key.json"), workers=1)
-    with WorkerPool(spec, tmp_path).running() as running:
+    with WorkerPool([spec] * spec.workers, tmp_path).running() as running:
         yield running
 
 
@@ -152,7 +162,7 @@ def test_plain_locust_storms_a_running_deployment(
             *("--linqi-audience", "linqi-storm", "--linqi-sessions", "40"),
             *("--linqi-lifetime-seconds", "8", "--linqi-buffer-seconds", "3"),
             *("--linqi-gap-seconds", "0.5", "--linqi-seconds", "9"),
-            *("--linqi-output", str(output)),
+            *("--linqi-output", str(output), "--linqi-require", "sessions == 40, renewals > 30"),
         ],
         capture_output=True,
         text=True,
@@ -163,6 +173,8 @@ def test_plain_locust_storms_a_running_deployment(
     assert output.exists(), done.stderr
     run = load_run(output)
     assert broken(run) == []
+    assert {NO_TOKEN, OTHER_STATUS, FORGED, SAME_ID} <= {check.name for check in run.checks}
+    assert [each.passed for each in run.requirements] == [True, True]
     assert done.returncode == EXIT_CODES[run.verdict]
     assert run.sessions.renewals > 30
     assert run.sessions.total == 40
@@ -192,6 +204,7 @@ def test_a_login_endpoint_of_a_running_deployment_is_stormed(tmp_path: Path) -> 
     assert broken(run) == []
     assert run.sessions.renewals >= 30
     assert run.sessions.logins == 0
+    assert {NO_TOKEN, OTHER_STATUS, LONG_REFRESH} <= {check.name for check in run.checks}
 
 
 def url_config(place: str, **changes: object) -> StormConfig:

@@ -41,6 +41,14 @@ class Recorder:
         """Record the call."""
         self.done.append(f"{self.second:g} up")
 
+    async def fail_over(self) -> None:
+        """Record the call."""
+        self.done.append(f"{self.second:g} failover")
+
+    async def set_clock(self, ahead: float) -> None:
+        """Record the call."""
+        self.done.append(f"{self.second:g} clock {ahead:+g}")
+
     async def issuer(self, **command: Any) -> Mapping[str, Any]:
         """Record the call."""
         self.done.append(f"{self.second:g} {command['do']} {command.get('kind', '')}".strip())
@@ -64,6 +72,9 @@ def made(name: str, **options: float) -> Scenario:
     [
         ("deploy", {"at": 5}, ["5 restart"]),
         ("store-outage", {"at": 4, "seconds": 3}, ["4 down", "7 up"]),
+        ("partition", {"at": 4, "seconds": 3}, ["4 down", "7 up"]),
+        ("failover", {"at": 4}, ["4 failover"]),
+        ("clock-step", {"at": 4, "ahead": -5}, ["4 clock -5", "16 clock +0"]),
         ("key-rotation", {"at": 2, "withdraw": 9}, ["2 publish", "2 sign", "11 remove"]),
         (
             "issuer-outage",
@@ -219,9 +230,12 @@ def test_every_forgery_differs_from_the_token_it_is_made_of() -> None:
     )
     rng = random.Random(1)
     for kind in ("mixed", "known_kids", "kids", "garbage"):
-        forged = {Forger(kind, [b"kept"]).forge(rng, live.encode()) for _ in range(200)}  # type: ignore[arg-type]
+        forger = Forger(kind, [b"kept"])  # type: ignore[arg-type]
+        forged = {forger.forge(rng, live.encode()) for _ in range(200)}
         assert live.encode() not in forged
         assert len(forged) > 1
+    first = [Forger(refused=[b"kept"]).forge(rng, live.encode())]
+    assert first[0].rpartition(b".")[0] == live.encode().rpartition(b".")[0]  # only the signature
     assert expiry_of(live.encode()) == 2_000
     assert expiry_of(b"garbage") == expiry_of(b"a.!.c") == 0
 
