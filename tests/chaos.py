@@ -143,9 +143,8 @@ class Client:
 
     async def login(self, password: str) -> None:
         """Sign in."""
-        answer = await self.http.post(
-            f"{next(self.workers)}/login", json={"username": "bob", "password": password}
-        )
+        fields = {"username": "bob", "password": password}  # many at once check passwords for long
+        answer = await self.http.post(f"{next(self.workers)}/login", json=fields, timeout=60)
         self.pair = answer.raise_for_status().json()
 
     async def live(self, until: float, pause: float) -> None:

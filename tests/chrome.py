@@ -77,3 +77,24 @@ class Watch:
 async def run(page: Page, script: str, argument: Any = None) -> Any:
     """Run the body of an async function of ``argument`` in the page."""
     return await page.evaluate(f"async (argument) => {{ {script} }}", argument)
+
+
+_MISPLACED = """([width, selector]) => {
+  const shown = [...document.querySelectorAll(selector)]
+    .filter((each) => each.getBoundingClientRect().width);
+  const outside = shown.filter((each) => {
+    const box = each.getBoundingClientRect();
+    return box.left < 0 || box.right > width;
+  });
+  const small = shown.filter((each) => each.tagName === 'text'
+    && each.getBoundingClientRect().height < 9);
+  const hidden = [...document.querySelectorAll('td:not(:empty)')]
+    .filter((each) => !each.getBoundingClientRect().width);
+  return [outside.length, small.length, hidden.length, shown.length];
+}"""
+
+
+async def misplaced(page: Page, width: int, selector: str) -> list[int]:
+    """Return how much of a page is outside `width`, too small, hidden, and looked at."""
+    found: list[int] = await page.evaluate(_MISPLACED, [width, selector])
+    return found

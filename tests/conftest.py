@@ -19,6 +19,8 @@ from linqi.stores.sqlite import SQLiteStore
 from linqi.stores.valkey import ValkeyStore
 from linqi_report import servers
 from signed_in import serving_dual
+from valkey_cluster import ValkeyCluster, cluster
+from valkey_sentinel import ValkeySentinel, sentinel
 
 # How long an example takes says how busy the machine is, nothing of the code.
 settings.register_profile("linqi", deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -36,6 +38,20 @@ def valkey_url() -> Iterator[str]:
     """Return a Valkey server for the whole run."""
     with servers.valkey() as url:
         yield url
+
+
+@pytest.fixture(scope="session")
+def valkey_cluster() -> Iterator[ValkeyCluster]:
+    """Return a Valkey cluster for the whole run, for tests that do it no harm."""
+    with cluster() as made:
+        yield made
+
+
+@pytest.fixture(scope="session")
+def valkey_sentinel() -> Iterator[ValkeySentinel]:
+    """Return a Valkey primary, its replica and sentinels, for tests that do them no harm."""
+    with sentinel() as made:
+        yield made
 
 
 @pytest.fixture(scope="session")
@@ -60,7 +76,13 @@ def quick_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         yield url
 
 
-@pytest.fixture(params=["memory", "sqlite", "valkey", "postgres"])
+@pytest.fixture(
+    params=[
+        *("memory", "sqlite", "valkey", "postgres"),
+        pytest.param("valkey_cluster", marks=pytest.mark.distributed),
+        pytest.param("valkey_sentinel", marks=pytest.mark.distributed),
+    ]
+)
 def make_store(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[[], SessionStore]:
     """Return a factory of stores that share their data, for each kind of store."""
     if request.param == "memory":
@@ -70,6 +92,10 @@ def make_store(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[[], S
         return lambda: SQLiteStore(tmp_path / "sessions.db")
     if request.param == "valkey":
         url = request.getfixturevalue("valkey_url")
+        prefix = f"t{secrets.token_hex(4)}"
+        return lambda: ValkeyStore(url, prefix=prefix)
+    if request.param.startswith("valkey_"):
+        url = request.getfixturevalue(request.param).url
         prefix = f"t{secrets.token_hex(4)}"
         return lambda: ValkeyStore(url, prefix=prefix)
     dsn = request.getfixturevalue("postgres_dsn")

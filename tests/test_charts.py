@@ -27,8 +27,8 @@ NUMBERS = st.floats(-1e9, 1e9) | st.integers(0, 10)
 
 
 def lines(svg: str, kind: str) -> list[ElementTree.Element]:
-    """Return the elements of `svg` with the class `kind`."""
-    found = ElementTree.fromstring(svg).iter()  # noqa: S314 - our own text
+    """Return the elements of the wide drawing in `svg` with the class `kind`."""
+    found = ElementTree.fromstring(svg)[0].iter()  # noqa: S314 - our own text
     return [element for element in found if kind in element.get("class", "").split()]
 
 
@@ -118,6 +118,36 @@ def test_a_bar_shows_its_limit_and_its_interval() -> None:
     assert len(lines(svg, "whisker")) == 1
 
 
+NAMES = ("a short one", "a name that is longer than most", "another name of some length")
+
+
+def test_a_narrow_page_has_a_drawing_of_its_own() -> None:
+    """Text keeps its size: nothing of the plot, its legend or its labels is outside the frame."""
+    series = [Series(name=name, points=[(0, 1), (30, 2e6)]) for name in NAMES]
+    bands = [Band(start=13, end=29.9, label="expiry")]
+    marks = [Mark(at=29, label="peak 231/s")]
+    bars = [Bar(label=name, value=20, high=25, limit=30, note="a note of words") for name in NAMES]
+    for chart in (
+        line_chart("t", series, TIME, RATE, bands=bands, marks=marks),
+        bar_chart("t", bars, Axis(label="time", unit="us")),
+    ):
+        wide, narrow = ElementTree.fromstring(chart)  # noqa: S314 - our own text
+        widths = [float(each.get("viewBox", "").split()[2]) for each in (wide, narrow)]
+        assert widths == [760, 376]
+        assert (wide.get("class"), narrow.get("class")) == ("chart full", "chart narrow")
+        for drawn in (wide, narrow):
+            assert set(drawn.itertext()) >= set(NAMES)
+        for element in narrow.iter():
+            size = 6.3 * len(element.text or "") if element.tag.endswith("text") else 0.0
+            size = float(element.get("width", size))
+            if "transform" in element.attrib or element.get("x") is None:
+                continue
+            at, anchor = float(element.get("x", 0)), element.get("text-anchor", "start")
+            left = at - {"start": 0, "middle": size / 2, "end": size}[anchor]
+            assert left >= 0, ElementTree.tostring(element)
+            assert left + size <= 376, ElementTree.tostring(element)
+
+
 @given(st.floats(1e-6, 1e6), st.floats(1.01, 1e6), st.booleans())
 def test_ticks_are_few_rising_and_inside(low: float, ratio: float, is_log: bool) -> None:
     """An axis has ticks wherever it begins and ends."""
@@ -135,6 +165,15 @@ def test_ticks_are_few_rising_and_inside(low: float, ratio: float, is_log: bool)
 def test_numbers_are_as_short_as_they_can_be_read(value: float, text: str) -> None:
     """Three digits that count, thousands apart."""
     assert number(value) == text
+
+
+def test_a_wide_table_names_the_column_of_each_cell() -> None:
+    """On a phone its rows are lists; two columns fit as they are."""
+    three = table(("A", "B", ("C <c>", "long")), [("x", "1", ("2", "bad"))])
+    assert 'class="stacked"' in three
+    assert '<td data-column="B">1</td>' in three
+    assert '<td class="bad" data-column="C &lt;c&gt;">2</td>' in three
+    assert "stacked" not in table(("A", "B"), [("x", "1")])
 
 
 def test_a_page_fetches_nothing() -> None:

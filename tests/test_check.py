@@ -129,6 +129,7 @@ def test_every_example_in_a_new_file_is_good() -> None:
         (BASE + STORE, "recover-window", "note"),
         (BASE + STORE + "[sessions]\nrecover_seconds = 172800\n", "recover-window", "warning"),
         (BASE + STORE + "[sessions]\nrecover_seconds = 0\n", "recover-none", "note"),
+        (BASE + STORE + "[sessions]\nmost_forgotten = 11\n", "forgotten-many", "warning"),
         (
             BASE.replace("[keys]", 'bound_tokens = "accept"\n[keys]'),
             "bound-accepted",

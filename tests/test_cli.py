@@ -105,7 +105,7 @@ def test_serve_and_demo_refuse_settings_that_cannot_work(
         (["storm", "--list"], "rich", "storm"),
         (["bench"], "pytest", "bench"),
         (["login", "--status"], "platformdirs", "client"),
-        (["token", "https://shop.example"], "httpx2", "client"),
+        (["token", "https://shop.example"], "platformdirs", "client"),
         (["jwks", "https://shop.example/jwks.json"], "httpx2", "remote"),
         (["store", "init", "valkey://127.0.0.1:1"], "redis", "valkey"),
         (["store", "init", "postgresql://u@127.0.0.1:1/x"], "asyncpg", "postgres"),
@@ -210,6 +210,18 @@ def test_help_imports_no_command() -> None:
         *("linqi_bench", "linqi_bench.commands", "linqi_storm", "linqi_storm.commands"),
         *("linqi_tune", "linqi_tune.commands"),
     ]
+
+
+def test_a_misspelt_command_is_answered_with_the_nearest(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """Words that resemble none list all."""
+    assert main(["chek", "linqi.toml"]) == 2
+    assert "unknown command 'chek'; did you mean `linqi check`?" in capsys.readouterr().err
+    assert main(["x" * 1000]) == 2
+    error = capsys.readouterr().err
+    assert "commands are" in error
+    assert len(error) < 400
 
 
 def test_version_is_the_packages(capsys: pytest.CaptureFixture[str]) -> None:

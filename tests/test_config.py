@@ -23,6 +23,7 @@ from linqi import (
     KeySet,
     MemoryStore,
     Person,
+    Sessions,
     Signer,
     Verifier,
 )
@@ -320,6 +321,11 @@ SIGNER = Signer(Key.generate("HS256"), issuer="i", audience="a")
 TRUSTED = Verifier.trusting(SIGNER).issuers
 # The required arguments of a class, and the settings that would otherwise bound the value.
 BESIDES: dict[str, dict[str, Any]] = {
+    "store.timeout_seconds": {"url": "redis://127.0.0.1/0"},
+    "store.most_connections": {"url": "redis://127.0.0.1/0"},
+    "store.min_replicas": {"url": "redis://127.0.0.1/0"},
+    "store.poll_seconds": {"path": "x.db"},
+    "store.statement_cache_size": {"dsn": "postgresql://a@127.0.0.1/a"},
     "verify.leeway_seconds": {"issuers": TRUSTED},
     "verify.header_max_bytes": {"token_bytes": 1_048_576},
     "verify.token_max_bytes": {"header_bytes": 64},
@@ -339,6 +345,12 @@ BESIDES: dict[str, dict[str, Any]] = {
     "sessions.idle_seconds": {"absolute": 732 * DAY},
     "sessions.absolute_seconds": {"idle": 60},
     "store.stale_after_seconds": {"store": MemoryStore()},
+    "store.purge_per_second": {
+        "store": MemoryStore(),
+        "signer": SIGNER,
+        "secret": bytes(range(64)),
+    },
+    "keys.announce_seconds": {"sessions": Sessions(MemoryStore(), SIGNER, bytes(range(64)))},
     "renewal.longest_lifetime_seconds": {"store": MemoryStore()},
     "client.advisory_seconds": {"mandatory": 0},
     "client.mandatory_seconds": {"advisory": DAY},
@@ -463,6 +475,30 @@ def test_building_tells_everything_that_is_missing_at_once(folder: Path) -> None
             OWN + '[store]\nurl = "memory:"\nurl_env = "X"\nsecrets_file = "refresh.json"\n',
             ("store", "url_env"),
             "remove one of the two",
+        ),
+        (
+            OWN + '[store]\nurl = "postgresql://a@db/a"\nlisten_url = "postgresql://a@db/a"\n'
+            'listen_url_env = "X"\nsecrets_file = "refresh.json"\n',
+            ("store", "listen_url_env"),
+            "remove one of the two",
+        ),
+        (
+            OWN + '[store]\nurl = "memory:"\nstatement_cache_size = 0\n'
+            'secrets_file = "refresh.json"\n',
+            ("store", "statement_cache_size"),
+            "for postgresql:// only",
+        ),
+        (
+            OWN + '[store]\nurl = "sqlite:x.db"\nmost_connections = 3\n'
+            'secrets_file = "refresh.json"\n',
+            ("store", "most_connections"),
+            "for valkey:// and postgresql:// only",
+        ),
+        (
+            OWN + '[store]\nurl = "valkey://127.0.0.1/0"\nprefix = "{shop}"\n'
+            'secrets_file = "refresh.json"\n',
+            ("store", "prefix"),
+            "letters, digits and hyphens",
         ),
         (
             OWN + '[http]\naccept = ["cookie"]\n[cookies]\norigins = ["https://a.example"]\n'
@@ -814,3 +850,22 @@ def test_cookie_names_cannot_smuggle_attributes() -> None:
     """A name that could end the cookie and begin an attribute is refused by the class as well."""
     with pytest.raises(ConfigurationError):
         SessionCookie("__Host-a; Domain=b", ())
+
+
+@pytest.mark.parametrize("key", ["listen_url", "listen_url_env"])
+def test_a_fault_of_listen_url_is_told_at_that_key(tmp_path: Path, key: str) -> None:
+    """Not at url, which is right; without the password."""
+    bad = "postgresql://app:S3cret@h:0/shop"
+    (tmp_path / "linqi.toml").write_text(
+        OWN
+        + f"""[store]
+url = "postgresql://app@h/shop"
+{key} = "{"LISTEN" if key.endswith("env") else bad}"
+secrets_file = "refresh.json"
+"""
+    )
+    with pytest.raises(ConfigurationError) as caught:
+        build(load(tmp_path / "linqi.toml"), environ={"LISTEN": bad})
+    (fault,) = [one for one in caught.value.faults if "not readable" in one]
+    assert f"[store] {key}" in fault
+    assert "S3cret" not in str(caught.value)

@@ -5,19 +5,21 @@ import copy
 import json
 import threading
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import httpx2
 import pytest
 
+from aging import overwrite
 from asgi import Answer, App, call, http
 from clock import FakeClock
 from linqi import (
     ConfigurationError,
     JWTMiddleware,
     Key,
+    KeyAnnouncer,
     KeySet,
     Person,
     RemoteKeys,
@@ -27,6 +29,10 @@ from linqi.client.judge import hold, judge
 from linqi.config import Components, Config, build, every_setting, read, wrap
 from linqi.errors import RefreshRefused, Unavailable
 from linqi.sessions.refresh_token import RefreshTokens, new_session_id
+from linqi.stores.postgres import PostgresStore
+from linqi_storm.run.required import read_required
+from linqi_storm.schema.result_file import load_run
+from reading import Reading
 from test_sockets import Peer, echo
 from tokens import AUDIENCE, ISSUER, NOW, good_claims, make
 
@@ -43,6 +49,7 @@ ENVIRON = {
     "REFRESH_B": json.dumps({"keys": [OTHER["HS256"].keys[0].private_jwk()]}),
     "MEMORY": "memory:",
     "SQLITE": "sqlite:by-variable.db",
+    "LISTEN": "postgresql://a@127.0.0.1:2/a",
     "COUNTED_HERE": "memory:",
     "COUNTED_NOWHERE": UNKNOWN_STORAGE,
 }
@@ -286,6 +293,19 @@ async def a_replaced_key_file(trial: Trial) -> object:
     return (await call(app, http(token=token))).status
 
 
+@case("keys.announce_seconds", DUAL, (0.2, 60), (0.8, 240))
+async def how_long_announced_keys_last(trial: Trial) -> object:
+    """Return the seconds for which the note of this worker counts."""
+    components = trial.components()
+    assert components.sessions is not None
+    announcer = next(one for one in components.services if isinstance(one, KeyAnnouncer))
+    await announcer.start()
+    store: Any = components.sessions.store
+    ((_, at, until),) = store.notes()._kinds["keys"].values()
+    await announcer.close()
+    return round(until - at, 3)
+
+
 # -- outside issuers -----------------------------------------------------------------------------
 
 
@@ -386,6 +406,18 @@ async def what_is_shared(trial: Trial) -> object:
     (trial.folder / "shared").mkdir(mode=0o700)
     await (await trial.remote()).close()
     return any((trial.folder / "shared").iterdir())
+
+
+@case("jwks.share_in_store", DUAL | REMOTE, (True, False), (True, False))
+async def what_is_shared_by_the_store(trial: Trial) -> object:
+    """Return whether the fetched keys are in the store for other workers."""
+    components = trial.components()
+    assert components.sessions is not None
+    (keys,) = components.verifier.fetched_keys
+    await keys.start()
+    await keys.close()
+    store: Any = components.sessions.store
+    return any("set" in notes for notes in store.notes()._kinds.values())
 
 
 @case("jwks_limits.timeout_seconds", REMOTE, (0.1, 60), ("gave up", "waits"))
@@ -513,8 +545,11 @@ async def a_life(trial: Trial) -> object:
 
 @case("renewal.policy", OWN, ("plain", "grid"), (True, False))
 async def whether_all_expire_together(trial: Trial) -> object:
-    """Return whether twenty sessions that start together have one expiry."""
-    return len({claims["exp"] for claims in _claims(trial)}) == 1
+    """Return whether twenty sessions that start together are due together."""
+    renewal = trial.components().renewal
+    assert renewal is not None
+    due = {renewal.settings.due_at(it["sid"], it["iat"], it["exp"]) for it in _claims(trial)}
+    return len(due) == 1
 
 
 @case("renewal.jitter_width", OWN | {"renewal": {"policy": "jitter"}}, (0.01, 1), (True, False))
@@ -635,6 +670,51 @@ async def a_database(trial: Trial) -> object:
     return bool([*trial.folder.glob("*.db")])
 
 
+POSTGRES = DUAL | {"store": {"url": "postgresql://a@127.0.0.1:1/a", "secrets_file": "refresh.json"}}
+
+
+@case("store.listen_url", POSTGRES, (None, "postgresql://a@127.0.0.1:2/a"), (1, 2))
+@case("store.listen_url_env", POSTGRES, (None, "LISTEN"), (1, 2))
+async def a_port_that_the_feed_connects_to(trial: Trial) -> object:
+    """Return the port, as the error of a closed one names it."""
+    sessions = trial.components().sessions
+    assert sessions is not None
+    with pytest.raises(Unavailable, match="Connect call failed") as caught:
+        await sessions.store.follow(NOW, Reading())
+    return 2 if "127.0.0.1', 2" in caught.value.detail else 1
+
+
+@case("store.statement_cache_size", POSTGRES, (None, 0), (100, 0))
+async def a_connections_prepared_statements(trial: Trial) -> object:
+    """Return how many a connection keeps."""
+    sessions = trial.components().sessions
+    assert sessions is not None
+    assert isinstance(sessions.store, PostgresStore)
+    return sessions.store._connections._statement_cache_size
+
+
+VALKEY = DUAL | {"store": {"url": "valkey://127.0.0.1:1/0", "secrets_file": "refresh.json"}}
+SQLITE = DUAL | {"store": {"url": "sqlite:x.db", "secrets_file": "refresh.json"}}
+
+
+def an_option(name: str) -> Observe:
+    """Return an observer of the value that the store received as `name`."""
+
+    async def observe(trial: Trial) -> object:
+        sessions = trial.components().sessions
+        assert sessions is not None
+        return getattr(sessions.store, f"_{name}")
+
+    return observe
+
+
+case("store.timeout_seconds", VALKEY, (None, 0.5), (2, 0.5))(an_option("timeout"))
+case("store.most_connections", VALKEY, (None, 3), (50, 3))(an_option("most_connections"))
+case("store.prefix", VALKEY, (None, "shop"), ("linqi", "shop"))(an_option("prefix"))
+case("store.min_replicas", VALKEY, (None, 2), (0, 2))(an_option("min_replicas"))
+case("store.poll_seconds", SQLITE, (None, 1), (0.05, 1))(an_option("poll_seconds"))
+
+
 @case("store.secrets_file", DUAL, ("refresh.json", "refresh-other.json"), ("unknown", "refused"))
 @case("store.secrets_env", NO_SECRETS, ("REFRESH_A", "REFRESH_B"), ("unknown", "refused"))
 async def a_refresh_token_of_ours(trial: Trial) -> object:
@@ -649,12 +729,21 @@ async def a_refresh_token_of_ours(trial: Trial) -> object:
         await sessions.close()
 
 
+@case("store.purge_per_second", DUAL, (10, 1000), (10.0, 0.1))
+async def seconds_until_the_next_purge(trial: Trial) -> object:
+    """Return the pause after a purge that found more than it could delete."""
+    components = trial.components()
+    assert components.sessions is not None
+    return components.sessions._purger._pace.after(100, 0.015).pause
+
+
 @case("store.stale_after_seconds", DUAL, (2, 3600), (503, 200))
 async def a_store_that_fell_silent(trial: Trial) -> object:
     """Return the status two seconds after the store last answered."""
     components = trial.components()
     assert components.sessions is not None
-    components.sessions.revocations._receive(())
+    components.sessions.revocations.begin_read()
+    components.sessions.revocations.caught_up()
     await asyncio.sleep(2.1)  # the monotonic clock is real
     return _verified(components)
 
@@ -702,6 +791,23 @@ async def a_refresh_token_again(trial: Trial) -> object:
     pair = await sessions.sign_in("alice")
     await sessions.refresh(pair.refresh_token)
     trial.clock.move(20)
+    try:
+        return (await sessions.refresh(pair.refresh_token)).outcome
+    except RefreshRefused as error:
+        return error.reason
+    finally:
+        await sessions.close()
+
+
+@case("sessions.most_forgotten", DUAL, (0, 1), ("reused", "recovered"))
+async def a_refresh_token_that_the_store_forgot(trial: Trial) -> object:
+    """Return the outcome of a refresh token whose rotation the store has lost."""
+    sessions = await _started(trial)
+    first = await sessions.sign_in("alice")
+    before = await sessions.find(first.session_id)
+    assert before is not None
+    pair = await sessions.refresh(first.refresh_token)
+    await overwrite(sessions.store, before)
     try:
         return (await sessions.refresh(pair.refresh_token)).outcome
     except RefreshRefused as error:
@@ -1006,3 +1112,13 @@ async def a_clients_verdict(trial: Trial) -> object:
 async def a_clients_verdict_at_its_earliest(trial: Trial) -> object:
     """Return the verdict of the earliest client on a token with 400 seconds left."""
     return _verdict(trial, 400, chance=1.0)
+
+
+@case("storm.require", {}, (["storm_factor <= 1000"], ["storm_factor <= 1"]), ("PASS", "FAIL"))
+async def the_verdict_of_a_storm(trial: Trial) -> object:
+    """Return the verdict on a recorded storm under the requirements of the file."""
+    file = trial.folder / "linqi.toml"
+    file.write_text(f"[storm]\nrequire = {json.dumps(list(trial.config.storm.require))}\n")
+    run = load_run(Path(__file__).parent / "storms" / "plain.json")
+    held = tuple(replace(check, passed=True) for check in run.checks)
+    return read_required([], file=file).judge(replace(run, checks=held)).verdict

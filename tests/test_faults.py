@@ -22,7 +22,7 @@ from linqi_storm.serve.server import PASSWORD_VARIABLE
 
 PASSWORD = "correct horse"
 CLIENTS = 50
-PAUSE = 0.15
+PAUSE = 0.3
 
 
 class Worker:
@@ -62,7 +62,7 @@ class Worker:
 
     def state(self) -> dict[str, float]:
         """Return the JSON of ``/state``."""
-        return dict(httpx2.get(f"{self.url}/state", timeout=5).json())
+        return dict(httpx2.get(f"{self.url}/state", timeout=30).json())
 
 
 @contextlib.asynccontextmanager

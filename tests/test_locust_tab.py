@@ -17,9 +17,11 @@ from chrome import Watch, browsing
 from linqi import Key, KeySet
 from linqi_storm.apps.embedded import AppSpec
 from linqi_storm.clients.load_counts import LoadRecorder, LoadTotals
+from linqi_storm.report.headline import headline
 from linqi_storm.run.live_figures import live_figures
 from linqi_storm.run.worker_pool import WorkerPool
 from linqi_storm.schema.result_file import load_run
+from linqi_storm.schema.violations import FORGED
 
 LOCUSTFILE = Path(sys.modules["linqi_storm"].__path__[0]) / "run" / "locustfile.py"
 EVIL = "<img src=x onerror=alert(1)>"
@@ -33,7 +35,8 @@ def three_seconds() -> LoadTotals:
     recorder.record(1.8, "failed", 0.001, 0.001)
     recorder.note(1, in_flight=3, cpu=0.25)
     recorder.tally.renewed_at.update({1_200: 2, 1_250: 1, 2_900: 4})
-    recorder.tally.lapsed, recorder.tally.accepted_forged = 2, 1
+    recorder.tally.lapsed = 2
+    recorder.tally.violations[FORGED] = 1
     totals.merge(recorder.delta())
     return totals
 
@@ -112,7 +115,7 @@ print(json.dumps([waiting_rows(), live_rows(three_seconds(), load), final_rows(r
     assert seen["peak renewal rate so far"] == "4/s, storm factor 0.80"
     assert seen["expired, revoked or forged tokens accepted"] == "1"
     run = load_run(storm)
-    assert final[0]["seen"] == "VOID"
+    assert final[0]["seen"].startswith("VOID: ")
     assert {row["what"] for row in final} >= {check.name for check in run.checks}
 
 
@@ -182,7 +185,7 @@ async def test_the_tab_shows_the_storm_in_chromium(tmp_path: Path) -> None:
         str(output),
     )
     with (
-        WorkerPool(spec, tmp_path).running() as worker_pool,
+        WorkerPool([spec] * spec.workers, tmp_path).running() as worker_pool,
         locust(tmp_path, "-H", worker_pool.url, *arguments) as (url, process),
     ):
         async with browsing() as browser:
@@ -200,7 +203,7 @@ async def test_the_tab_shows_the_storm_in_chromium(tmp_path: Path) -> None:
         assert output.with_suffix(".html").read_text().startswith("<!doctype html>")
         run = load_run(output)
         rows = httpx2.get(f"{url}/stats/requests").json()["extended_stats"][0]["data"]
-        assert rows[0] == {"what": "verdict", "seen": run.verdict, "wanted": ""}
+        assert rows[0] == {"what": "verdict", "seen": headline(run), "wanted": ""}
 
 
 async def test_a_hostile_text_stays_text_in_the_tab() -> None:

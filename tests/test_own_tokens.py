@@ -29,7 +29,7 @@ from linqi.asgi.sockets import SocketSession
 from linqi.errors import InvalidClaim
 from linqi.events import Dispatcher, TokenRefused
 from linqi.jose.issuers import own_issuer
-from linqi.sessions.renewal import Due, NotRenewed
+from linqi.sessions.decision import Due, NotRenewed
 from linqi.stores.memory import MemoryStore
 
 OURS, THEIRS, SISTER = "https://shop.example", "https://idp.example", "https://sister.example"
@@ -45,7 +45,7 @@ class World:
             for issuer in (OURS, THEIRS, SISTER)
         }
         self.heard: list[Any] = []
-        self.store = MemoryStore()
+        self.store = MemoryStore(clock=clock)
         self.sessions = Sessions(
             self.store,
             self.signers[OURS],

@@ -35,7 +35,9 @@ def renewed(lag: float, *, signed: bool = True) -> TokenRenewed:
     )
 
 
-def refused(digest: str, expired_for: float | None = None) -> TokenRefused:
+def refused(
+    digest: str, expired_for: float | None = None, lag: float | None = None
+) -> TokenRefused:
     """Return a refusal."""
     return TokenRefused(
         status=401,
@@ -44,6 +46,7 @@ def refused(digest: str, expired_for: float | None = None) -> TokenRefused:
         path="/secret/path",
         token_digest=digest,
         expired_for=expired_for,
+        lag=lag,
     )
 
 
@@ -61,12 +64,12 @@ def test_lags_are_counted_once_for_a_signature() -> None:
 
 
 def test_an_expired_token_is_a_lag_beyond_the_buffer_and_counts_once() -> None:
-    """It was due one buffer before its expiry; presented again it does not count again."""
+    """It counts from when it was due; presented again it does not count again."""
     registry = CollectorRegistry()
     hook = PrometheusHook(registry)
     hook(renewed(1.0))
     for _ in range(3):
-        hook(refused("aaaaaaaa", expired_for=100.0))
+        hook(refused("aaaaaaaa", expired_for=100.0, lag=400.0))
     hook(refused("bbbbbbbb"))
     assert registry.get_sample_value("linqi_expired_presented_total") == 1
     assert registry.get_sample_value("linqi_renewal_lag_seconds_sum") == pytest.approx(401.0)
@@ -74,14 +77,12 @@ def test_an_expired_token_is_a_lag_beyond_the_buffer_and_counts_once() -> None:
     assert registry.get_sample_value("linqi_refusals_total", labels) == 3
 
 
-def test_an_expired_token_before_any_renewal_needs_the_buffer() -> None:
-    """Without a buffer it is unknown when the token was due; a given one is used from the start."""
+def test_an_expired_token_that_is_never_renewed_has_no_lag() -> None:
+    """A foreign token, or one at a middleware without renewal, was never due."""
     registry = CollectorRegistry()
     PrometheusHook(registry)(refused("aaaaaaaa", expired_for=100.0))
+    assert registry.get_sample_value("linqi_expired_presented_total") == 1
     assert registry.get_sample_value("linqi_renewal_lag_seconds_count") == 0
-    registry = CollectorRegistry()
-    PrometheusHook(registry, buffer=60)(refused("aaaaaaaa", expired_for=100.0))
-    assert registry.get_sample_value("linqi_renewal_lag_seconds_sum") == 160.0
 
 
 def test_no_label_holds_a_user_a_session_a_path_or_a_token() -> None:
@@ -142,6 +143,7 @@ async def test_the_middleware_tells_how_long_a_token_had_been_expired() -> None:
     await ask(token)
     await ask(token[:-4] + ("AAAA" if not token.endswith("AAAA") else "BBBB"))
     expired, forged = (event for event in events if isinstance(event, TokenRefused))
-    assert expired.expired_for is not None
-    assert 1_100 <= expired.expired_for <= 1_700
-    assert forged.expired_for is None
+    assert expired.expired_for == 1_100
+    assert expired.lag is not None
+    assert 1_400 <= expired.lag < 2_000
+    assert (forged.expired_for, forged.lag) == (None, None)

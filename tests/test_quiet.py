@@ -134,7 +134,7 @@ async def test_a_quiet_poll_keeps_its_conditions(clock: FakeClock) -> None:
 async def test_an_expired_poll_is_no_lag(clock: FakeClock) -> None:
     """The histogram that the tuner reads holds users who came back, not pages left open."""
     registry = CollectorRegistry()
-    site = Site(clock, PrometheusHook(registry, buffer=300), quiet=["/polls"])
+    site = Site(clock, PrometheusHook(registry), quiet=["/polls"])
     clock.move(1000)
     for _ in range(5):
         await site.ask("/polls")

@@ -95,7 +95,7 @@ async def upload(port: int, headers: bytes, pieces: list[bytes]) -> tuple[bytes,
             writer.write(piece)
         async with asyncio.timeout(20):
             first = await reader.readuntil(b"\r\n\r\n")
-            await reader.readexactly(len(b'{"error": "unauthorized"}'))
+            await reader.readexactly(len(b'{"error":"unauthorized"}'))
             if b"connection: close" in first.lower():
                 return first[:12], await reader.read()
             writer.write(b"GET /heard HTTP/1.1\r\nhost: x\r\n\r\n")
@@ -158,8 +158,13 @@ async def test_a_refused_handshake_is_never_accepted(port: int) -> None:
     assert (answer.status_code, challenge) in ((401, 'Bearer realm="api"'), (403, None))
 
 
-async def read_events(client: httpx.AsyncClient, token: str) -> tuple[int, float]:
-    """Read the event stream to its end; return the last event's number and when the end came."""
+async def read_events(
+    client: httpx.AsyncClient, token: str, begun: asyncio.Event | None = None
+) -> tuple[int, float]:
+    """Read the event stream to its end; return the last event's number and when the end came.
+
+    With the first event `begun` is set.
+    """
     number = 0
     headers = {"authorization": f"Bearer {token}"}
     async with client.stream("GET", "/events", headers=headers) as answer:
@@ -167,6 +172,8 @@ async def read_events(client: httpx.AsyncClient, token: str) -> tuple[int, float
         async for line in answer.aiter_lines():
             if line.startswith("id: "):
                 number = int(line.removeprefix("id: "))
+                if begun is not None:
+                    begun.set()
     return number, time.time()
 
 
@@ -195,10 +202,10 @@ async def test_event_streams_end_with_their_token(port: int, server: str, is_htt
 
 async def test_a_revocation_ends_event_streams(port: int) -> None:
     """Within check_seconds, although the token lives for ten minutes more."""
-    issued = renewal_of(600).start("alice")
+    issued, begun = renewal_of(600).start("alice"), asyncio.Event()
     async with client_of(port) as client:
-        reading = asyncio.create_task(read_events(client, issued.token))
-        await asyncio.sleep(0.3)
+        reading = asyncio.create_task(read_events(client, issued.token, begun))
+        await asyncio.wait_for(begun.wait(), 20)
         assert not reading.done()
         await client.get(f"/revoke?{issued.session_id}")
         number, _ = await asyncio.wait_for(reading, 20)

@@ -7,7 +7,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from linqi import ConfigurationError, Key
 from linqi.errors import RefreshRefused
-from linqi.sessions.record import SessionRecord
+from linqi.sessions.record import RotationOutcome, SessionRecord
 from linqi.sessions.refresh import SessionSettings, decide_rotation, revoked
 from linqi.sessions.refresh_token import RefreshTokens, new_session_id, subject_tag
 
@@ -42,11 +42,14 @@ def session(**changes: object) -> SessionRecord:
         (4, 10.001, "recovered"),
         (3, 0, "reused"),
         (0, 0, "reused"),
-        (6, 0, "reused"),
+        (6, 0, "recovered"),
+        (7, 999, "recovered"),
+        (7, 1000, "expired"),
+        (8, 0, "reused"),
     ],
 )
 def test_the_rule_for_each_counter(counter: int, age: float, kind: str) -> None:
-    """Current, parent in and after the grace, anything else; a counter ahead is a lost write."""
+    """Current, parent in and after the grace, ahead by a few lost writes, anything else."""
     row = session(counter=5, parent=4)
     assert decide_rotation(row, counter, START + age, RULES).kind == kind
 
@@ -117,6 +120,17 @@ def test_d5_rotation_extends_idle_and_never_the_end() -> None:
     assert now >= START + 5000
 
 
+def test_a_command_past_its_deadline_changes_nothing() -> None:
+    """Whatever it presents: the client has gone on, and its token would look reused."""
+    row = session(counter=5, parent=4)
+    for counter in (0, 4, 5, 6):
+        outcome = decide_rotation(row, counter, START + 2.001, RULES, START + 2)
+        assert outcome == RotationOutcome("late", None, START + 2.001)
+        in_time = decide_rotation(row, counter, START + 2, RULES, START + 2)
+        assert in_time == decide_rotation(row, counter, START + 2, RULES)
+    assert decide_rotation(None, 0, START + 3, RULES, START + 2).kind == "late"
+
+
 class HonestClients(RuleBasedStateMachine):
     """One session in a browser with five tabs, lost replies, re-sent requests, and a thief."""
 
@@ -126,7 +140,7 @@ class HonestClients(RuleBasedStateMachine):
         self.row = session()
         self.now = START
         self.held = 0
-        self.in_flight: list[int] = []
+        self.in_flight: list[tuple[int, float]] = []
         self.stolen: list[int] = []
         self.thief_acted = False
         self.is_revoked = False
@@ -165,6 +179,21 @@ class HonestClients(RuleBasedStateMachine):
         assert len({counter for _, counter in answers}) == 1, "tabs must converge"
         if not is_lost:
             self.held = answers[0][1]
+
+    @precondition(lambda self: self.row.expires_at - self.now > 3)
+    @rule()
+    def give_up(self) -> None:
+        """Leave a command of a worker under way while the client goes on."""
+        self.in_flight.append((self.held, self.now + 2))
+        self.now += 2.001
+
+    @precondition(lambda self: self.in_flight)
+    @rule(data=st.data())
+    def deliver(self, data: st.DataObject) -> None:
+        """Deliver what was given up, whatever happened since: nothing changes."""
+        counter, deadline = data.draw(st.sampled_from(self.in_flight))
+        outcome = decide_rotation(self.row, counter, self.now, RULES, deadline)
+        assert (outcome.kind, outcome.record) == ("late", None)
 
     @rule()
     def steal(self) -> None:
@@ -320,6 +349,7 @@ def test_session_ids_of_a_subject_begin_alike_and_are_unguessable() -> None:
         *({"grace": value} for value in (-1, 61, "10")),
         *({"most_sessions": value} for value in (0, 1.5)),
         *({"recover_seconds": value} for value in (-1, 1e9, "day")),
+        *({"most_forgotten": value} for value in (-1, 10_001, 1.5)),
         {"absolute": 60},
         {"cap_spread": 0.6},
     ],

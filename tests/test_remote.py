@@ -4,6 +4,7 @@ import asyncio
 import secrets
 import time
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -17,11 +18,13 @@ from linqi import (
     RemoteKeys,
     RemoteLimits,
     Signer,
+    VerifiedCache,
     Verifier,
 )
 from linqi.asgi.off_loop import OffLoop
 from linqi.errors import TokenError, Unavailable, UnknownIssuer, UnknownKey
 from linqi.events import Event, KeysExpired, KeySkipped, KeysNotFetched, KeysRefreshed
+from linqi.jwks.jwks_client import KeySetResponse
 from linqi_storm.outside.issuer import AUDIENCE
 from outside import Issuer, verifier_of
 
@@ -84,10 +87,12 @@ async def test_j1_a_thousand_at_a_cold_start_cost_one_fetch(issuer: Issuer) -> N
 async def test_j1_a_waiter_that_leaves_does_not_end_the_fetch(issuer: Issuer) -> None:
     """J1: cancelling one waiter does not cancel the fetch of the others."""
     issuer.fault("slow", seconds=0.3, at="jwks")
-    verifier, token = verifier_of(issuer.keys()), issuer.token()
+    keys = issuer.keys()
+    verifier, token = verifier_of(keys), issuer.token()
     first = asyncio.create_task(verified(verifier, token))
     others = [asyncio.create_task(verified(verifier, token)) for _ in range(5)]
-    await asyncio.sleep(0.1)
+    while keys.state().requests == 0:
+        await asyncio.sleep(0.002)
     first.cancel()
     assert {value.subject for value in await asyncio.gather(*others)} == {"alice"}
     assert first.cancelled()
@@ -237,6 +242,31 @@ async def test_k3_a_removed_key_stops_verifying_its_cached_tokens(issuer: Issuer
     await requested(keys, 2)
     with pytest.raises(UnknownKey):
         await verified(verifier, old)
+
+
+async def test_k3_a_set_with_a_shorter_lifetime_ends_tokens_cached_before(
+    issuer: Issuer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """K3: a cached token is refused from the end of trust in its key set, although it was later."""
+    times = FakeTime()
+    keys = issuer.keys(**times.options)
+    cache = VerifiedCache(lifetime=86_400, monotonic=times.monotonic)
+    verifier = verifier_of(keys, cache=cache)
+    token = issuer.token(exp=int(time.time()) + 9000)
+    await verified(verifier, token)
+    fetch = keys._jwks_client.fetch
+
+    async def fetch_shorter(**options: Any) -> KeySetResponse:
+        return replace(await fetch(**options), lifetime=30)
+
+    monkeypatch.setattr(keys._jwks_client, "fetch", fetch_shorter)
+    times.move(300 * 0.8)
+    await requested(keys, 2)
+    verifier.verify(token)
+    issuer.fault("error")
+    times.move(3_630)
+    with pytest.raises(Unavailable, match="still trusted"):
+        verifier.verify(token)
 
 
 async def test_j5_a_warm_set_is_fetched_in_the_background(issuer: Issuer) -> None:

@@ -1,7 +1,7 @@
 """The storm figures, simulated with the policies that the middleware uses.
 
 20,000 sessions with a lifetime of 900 s and a buffer of 300 s make a request every 10 s on
-average. A session's next renewal is its first request after ``renew_at``; between requests the
+average. A session's next renewal is its first request after ``due_at``; between requests the
 gaps are exponential, so only that request needs to be drawn.
 """
 
@@ -13,7 +13,7 @@ from collections.abc import Callable
 import pytest
 
 from linqi import Grid, Jitter, Policy, RenewalBudget, RenewalSettings, Threshold
-from linqi.sessions.renewal import first_span
+from linqi.sessions.renewal import TokenSpan, first_span
 
 SESSIONS = 20_000
 LIFETIME, BUFFER = 900, 300
@@ -41,11 +41,14 @@ def simulate(
         lifetime=LIFETIME, buffer=BUFFER, policy=policy, max_session=366 * 86_400
     )
     due: list[tuple[float, str, float]] = []
+
+    def push(session: str, span: TokenSpan) -> None:
+        after = settings.due_at(session, span.issued_at, span.expires_at)
+        _push(due, rng, session, span.expires_at, after, outage)
+
     for number in range(SESSIONS):
         session = f"session-{seed}-{number}"
-        now = START + rng.random() * spread
-        expires_at = first_span(session, now, settings).expires_at
-        _push(due, rng, session, expires_at, expires_at - BUFFER, outage)
+        push(session, first_span(session, START + rng.random() * spread, settings))
     renewals, lost = [], 0
     while due and due[0][0] < START + until:
         now, session, expires_at = heapq.heappop(due)
@@ -57,8 +60,7 @@ def simulate(
             _push(due, rng, session, expires_at, now, outage)
             continue
         renewals.append(now - START)
-        expires_at = policy.span(session, now, settings).expires_at
-        _push(due, rng, session, expires_at, expires_at - BUFFER, outage)
+        push(session, policy.successor(session, now, expires_at, settings))
     return renewals, lost
 
 

@@ -3,28 +3,39 @@
 import re
 from dataclasses import replace
 from html.parser import HTMLParser
+from io import StringIO
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree as Xml
 
 import msgspec
 import pytest
 from playwright.async_api import Browser
+from rich.console import Console
 
-from chrome import Watch
+from chrome import Watch, misplaced
 from linqi_storm.apps.sampler import ServerSample
 from linqi_storm.clients.load_counts import LoadRecorder, LoadTotals
-from linqi_storm.report.advice import REMEDIES, lost_sessions, next_steps, outcome_sentence
-from linqi_storm.report.comparison import changes, cpu_per_request_us, differences, hit_ratio
+from linqi_storm.report.advice import next_steps, outcome_sentence
+from linqi_storm.report.comparison import changes, differences
+from linqi_storm.report.headline import headline, late_sentence
+from linqi_storm.report.junit import write_junit
 from linqi_storm.report.page import render_report, write_report
+from linqi_storm.report.remedies import REMEDIES
 from linqi_storm.report.sparklines import sparkline, timeline_rows
-from linqi_storm.run.invariants import InvariantRules, RunFacts, check_invariants
+from linqi_storm.report.verdict import EXIT_CODES, show_verdict
+from linqi_storm.run.invariants import every_invariant
 from linqi_storm.run.timeline import timeline_of
+from linqi_storm.schema.figures import cpu_per_request_us, hit_ratio, lost_sessions
 from linqi_storm.schema.result_file import load_run
 from linqi_storm.schema.results import (
+    Check,
+    CheckKind,
     Generator,
     Histogram,
     Lags,
     Latencies,
+    RequirementCheck,
     Spectrum,
     StormRun,
     Traffic,
@@ -151,7 +162,7 @@ def test_every_section_is_there_in_its_order(name: str) -> None:
 def test_a_full_run_draws_every_chart_and_an_empty_one_none() -> None:
     """Known figures are drawn, and only those."""
     html = render_report(full())
-    assert html.count("<svg") == 16
+    assert html.count('<svg class="chart full"') == html.count('<svg class="chart narrow"') == 17
     for caption in ("Renewals", "Event-loop lag", "Store round trips", "deferred by the budget"):
         assert caption in html
     assert "<svg" not in render_report(nearly_empty())
@@ -200,42 +211,123 @@ def test_the_tables_show_the_figures_of_the_json() -> None:
     assert seen.row("locust") == [run.setup.versions["locust"]]
 
 
-def test_the_strip_says_the_verdict_first() -> None:
-    """Passed, failed, void and comparison runs have different words."""
+def wanted(name: str, *, passed: bool, kind: CheckKind = "load") -> RequirementCheck:
+    """Return the outcome of a requirement."""
+    return RequirementCheck(
+        name=name, figure="x", kind=kind, expected="<= 1", seen=2.5, passed=passed
+    )
+
+
+def test_the_strip_says_what_passed_and_what_did_not() -> None:
+    """The headline counts invariants and requirements, and names those that did not hold."""
     run = full()
     judged = [check for check in run.checks if check.limit is not None]
     broken = [replace(check, seen=1, passed=False) for check in judged[:3]]
     passed = replace(run, checks=tuple(replace(c, passed=True) for c in run.checks))
     failed = replace(run, checks=(*broken, *run.checks[3:]))
-    naive = replace(run, setup=replace(run.setup, target=replace(run.setup.target, mode="naive")))
+    naive = replace(
+        passed,
+        setup=replace(run.setup, target=replace(run.setup.target, mode="naive")),
+    )
+    required = (wanted("a <= 1", passed=True), wanted("b <= 1", passed=False))
+    names = "; ".join(f"{check.name} (1)" for check in broken)
+    held = f"PASS: {len(judged)} invariants"
+    peak = f"{run.peaks[0].factor:.1f}"
     for shown, word in (
-        (passed, "PASS: all 9 invariants held"),
-        (failed, "FAIL: 3 of 9 invariants did not hold"),
-        (nearly_empty(), "VOID: this run allows no conclusion"),
-        (naive, "FOR COMPARISON ONLY"),
+        (passed, f"{held} held; the storm factor of {peak} has no limit</div>"),
+        (
+            replace(passed, requirements=(wanted("storm_factor <= 9", passed=True),)),
+            f"{held} and 1 requirement held</div>",
+        ),
+        (
+            replace(passed, peaks=tuple(replace(peak, factor=1.2) for peak in run.peaks)),
+            f"{held} held</div>",
+        ),
+        (replace(passed, requirements=required[:1]), f"{held} and 1 requirement held"),
+        (
+            replace(passed, generator=replace(run.generator, late_seconds=(3, 4))),
+            f"{held} held; latencies without 2 late seconds",
+        ),
+        (failed, f"FAIL: 3 of {len(judged)} invariants did not hold: {names}"),
+        (
+            replace(passed, requirements=required),
+            "FAIL: 1 of 2 requirements did not hold: b &lt;= 1 (2.5)",
+        ),
+        (naive, "FOR COMPARISON ONLY: no limits apply"),
+        (replace(naive, requirements=required), "FAIL: 1 of 2 requirements did not hold: b &lt;"),
     ):
-        assert f'<div class="word">{word}</div>' in render_report(shown)
+        assert f'<div class="word">{word}' in render_report(shown)
+
+
+@pytest.mark.parametrize("name", ["grid", "dual"])
+def test_lost_renewals_are_those_that_were_lost(name: str) -> None:
+    """A first token may be renewed later than a buffer after it was due, and is then not lost."""
+    run = load_run(STORMS / f"{name}.json")
+    counts = run.sessions
+    lags = run.lags.lags
+    assert lags.share_above(run.setup.load.buffer_seconds) > counts.lapsed / counts.cycles
+    html = render_report(run)
+    rows = {row[0]: row[1] for row in Texts(html).rows if len(row) == 2}
+    share = f"{counts.lapsed / counts.cycles:.2%}"
+    assert rows["expired without a request in the buffer"] == (
+        f"{counts.lapsed} ({share} of the tokens)"
+    )
+    assert not [what for what in rows if what.startswith("renewals lost")]
 
 
 def test_a_void_run_is_neither_green_nor_red() -> None:
-    """No figure of a void run is coloured as passed or failed."""
+    """No rate or latency of a void run is coloured as passed or failed."""
     void = load_run(STORMS / "void.json")
     html = render_report(void)
     assert not re.search(r'class="card (ok|warn|bad)"', html)
-    names = {check.name for check in void.checks if check.limit is not None}
-    rows = [row for row in Texts(html).rows if row[0] in names and len(row) == 5]
-    assert {row[3] for row in rows} == {"void"}
-    assert "says nothing" in outcome_sentence(void)
+    kinds = {check.name: check.kind for check in void.checks if check.limit is not None}
+    rows = [row for row in Texts(html).rows if row[0] in kinds and len(row) == 5]
+    assert {(kinds[row[0]], row[3]) for row in rows} == {("load", "void"), ("safety", "ok")}
+    assert "latencies, rates, the storm factor" in outcome_sentence(void)
+
+
+def test_a_void_run_says_which_counts_are_valid(tmp_path: Path) -> None:
+    """The terminal, JUnit and the page judge what a late generator cannot change, and no more."""
+    void = load_run(STORMS / "void.json")
+    kinds: tuple[CheckKind, ...] = ("safety", "load")
+    checks = tuple(
+        Check(name=f"{kind} rule", kind=kind, limit=0, seen=1, passed=False) for kind in kinds
+    )
+    required = (
+        wanted("forged <= 1", passed=True, kind="safety"),
+        wanted("p99 <= 1", passed=False),
+    )
+    failed = replace(void, checks=checks, requirements=required)
+    held = replace(failed, checks=(replace(checks[0], seen=0, passed=True), checks[1]))
+    assert headline(failed) == (
+        "FAIL: 1 of 1 invariant did not hold: safety rule (1); rates and latencies are void"
+    )
+    assert headline(held) == (
+        "VOID: the load generator was late; 1 invariant and 1 requirement held, 2 cannot be judged"
+    )
+    assert [EXIT_CODES[run.verdict] for run in (failed, held)] == [1, 3]
+    assert "(p99 <= 1; load rule)" in late_sentence(held)
+    assert "find the cause of 'safety rule'" in next_steps(failed)[0].lower()
+    rows = {row[0]: row[3] for row in Texts(render_report(failed)).rows if len(row) == 5}
+    assert rows["safety rule"] == "BROKEN"
+    assert rows["load rule"] == rows["p99 <= 1"] == "void"
+    assert rows["forged <= 1"] == "ok"
+    write_junit([failed], tmp_path / "storm.xml")
+    suite = next(Xml.parse(tmp_path / "storm.xml").iter("testsuite"))  # noqa: S314
+    assert (suite.get("failures"), suite.get("errors"), suite.get("skipped")) == ("1", "1", "2")
+    inside = {case.get("name"): [child.tag for child in case] for case in suite.iter("testcase")}
+    assert inside["safety rule"] == ["failure"]
+    assert inside["load rule"] == inside["p99 <= 1"] == ["skipped"]
+    assert inside["forged <= 1"] == []
+    assert suite.findtext("system-out") == headline(failed)
+    shown = StringIO()
+    show_verdict(Console(file=shown, width=200), failed)
+    assert headline(failed) in shown.getvalue()
 
 
 def test_every_invariant_has_a_remedy() -> None:
     """The report has a recommended step for every invariant that can break."""
-    facts = RunFacts(signatures=1, signed_twice=0, families_killed=0, issuer_requests=1)
-    names = {
-        check.name
-        for is_sliding in (True, False)
-        for check in check_invariants(facts, InvariantRules(is_sliding=is_sliding))
-    }
+    names = {check.name for check in every_invariant()}
     assert names == set(REMEDIES)
 
 
@@ -276,10 +368,10 @@ def test_a_run_beside_itself_has_not_changed() -> None:
 def test_a_change_counts_only_beyond_noise() -> None:
     """The storm factor of plain is worse than that of grid; a 10 % slower p99 is not a change."""
     plain, grid = full(), load_run(STORMS / "grid.json")
-    by_name = {change.what: change for change in changes(grid, plain)}
-    assert by_name["storm factor"].verdict == "worse"
-    assert by_name["storm factor"].now == plain.peaks[0].factor
-    assert by_name["storm factor"].before == grid.peaks[0].factor
+    by_name = {change.figure.name: change for change in changes(grid, plain)}
+    assert by_name["storm_factor"].verdict == "worse"
+    assert by_name["storm_factor"].now == plain.peaks[0].factor
+    assert by_name["storm_factor"].before == grid.peaks[0].factor
     assert ("policy", "grid", "plain") in differences(grid, plain)
     assert plain.inside is not None
     slower = replace(
@@ -287,8 +379,8 @@ def test_a_change_counts_only_beyond_noise() -> None:
         values_ms=tuple(value * 1.1 for value in plain.inside.intended.values_ms),
     )
     again = replace(plain, inside=replace(plain.inside, intended=slower))
-    changed = {change.what: change for change in changes(plain, again)}
-    assert changed["p99 latency inside the windows"].verdict == "as before"
+    changed = {change.figure.name: change for change in changes(plain, again)}
+    assert changed["p99_in_ms"].verdict == "as before"
 
 
 def test_the_costs_are_those_of_the_timeline() -> None:
@@ -388,6 +480,30 @@ async def test_it_opens_without_a_fault_and_never_scrolls_sideways(
 
 
 @pytest.mark.asyncio(loop_scope="module")
+@pytest.mark.parametrize("width", [400, 1200])
+async def test_a_phone_shows_the_whole_window_and_every_column(
+    browser: Browser, tmp_path: Path, width: int
+) -> None:
+    """At 400 pixels no chart, window, text or cell is outside the page, none is too small."""
+    context = await browser.new_context(viewport={"width": width, "height": 800})
+    page = await context.new_page()
+    path = tmp_path / "storm.html"
+    write_report(replace(full(), requirements=(wanted("a <= 1", passed=False),)), path, full())
+    await page.goto(path.as_uri())
+    outside, small, hidden, shown = await misplaced(
+        page, width, "svg, svg .span, svg text, td, .word, .card"
+    )
+    assert (outside, small, hidden) == (0, 0, 0)
+    assert shown > 300
+    windows = await page.evaluate(
+        "[...document.querySelectorAll('svg .span')]"
+        ".filter((each) => each.getBoundingClientRect().width > 20).length"
+    )
+    assert windows >= 10
+    await context.close()
+
+
+@pytest.mark.asyncio(loop_scope="module")
 async def test_it_prints_dark_on_light(browser: Browser, tmp_path: Path) -> None:
     """On paper the scheme of the screen does not count, and every chart is there."""
     context = await browser.new_context(color_scheme="dark")
@@ -398,7 +514,8 @@ async def test_it_prints_dark_on_light(browser: Browser, tmp_path: Path) -> None
     await page.emulate_media(media="print")
     assert await page.evaluate("getComputedStyle(document.body).color") == "rgb(0, 0, 0)"
     assert await page.evaluate(
-        "[...document.querySelectorAll('svg')].every((each) => each.getBoundingClientRect().width)"
+        "[...document.querySelectorAll('svg.full')]"
+        ".every((each) => each.getBoundingClientRect().width)"
     )
     assert (await page.pdf()).startswith(b"%PDF")
     await context.close()

@@ -44,7 +44,7 @@ class Site:
         self.heard: list[Any] = []
         signer = Signer(Key.generate("ES256"), issuer=ISSUER, audience="shop", clock=clock)
         self.sessions = Sessions(
-            options.pop("store", None) or MemoryStore(),
+            options.pop("store", None) or MemoryStore(clock=clock),
             signer,
             Key.generate("HS256"),
             authorize=options.pop("authorize", None),
@@ -107,7 +107,7 @@ async def make(clock: FakeClock) -> AsyncIterator[Callable[..., Any]]:
 def check_plain_500(answer: Answer) -> None:
     """Check that an answer says nothing of what went wrong, and not to try again."""
     assert answer.status == 500
-    body = b'{"error": "server_error", "error_description": "the server cannot do this"}'
+    body = b'{"error":"server_error","error_description":"the server cannot do this"}'
     assert answer.messages[1]["body"] == body
     assert answer.header("retry-after") is None
 
@@ -403,7 +403,7 @@ async def test_ending_a_session_starts_what_was_not_started(
     clock: FakeClock, tmp_path: Path
 ) -> None:
     """Also where no revocations are looked up before: the first operation starts the sessions."""
-    site = Site(clock, store=SQLiteStore(tmp_path / "sessions.db"))
+    site = Site(clock, store=SQLiteStore(tmp_path / "sessions.db", clock=clock))
     verifier = Verifier.trusting(site.sessions.signer, clock=clock)
     app = JWTMiddleware(site.routes, verifier, hooks=[], clock=clock)
     path = f"/sessions/{'a' * 30}"

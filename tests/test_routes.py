@@ -34,7 +34,9 @@ class Site:
     def __init__(self, clock: FakeClock, *, store: Any = None, **options: Any) -> None:
         signer = Signer(Key.generate("ES256"), issuer=ORIGIN, audience="shop", clock=clock)
         secret = Key.generate("HS256")
-        self.sessions = Sessions(store or MemoryStore(), signer, secret, hooks=[], clock=clock)
+        self.sessions = Sessions(
+            store or MemoryStore(clock=clock), signer, secret, hooks=[], clock=clock
+        )
         self.verifier = Verifier.trusting(
             signer, is_revoked=self.sessions.revocations.is_revoked, clock=clock
         )
@@ -486,20 +488,28 @@ async def test_d10_a_dead_store_is_503_and_nothing_is_spent(clock: FakeClock) ->
                 raise Unavailable("gone")
             return await super().revoke(*arguments)
 
-    store = Moody()
+    store = Moody(clock=clock)
     site = Site(clock, store=store)
     await site.sessions.start()
-    token = {"refresh_token": (await site.login()).json["refresh_token"]}
+    kept, left, revoked = [
+        {"refresh_token": (await site.login()).json["refresh_token"]} for _ in range(3)
+    ]
+    attempts = (
+        ("/refresh", kept),
+        ("/logout", left),
+        ("/revoke", {"token": revoked["refresh_token"]}),
+    )
     store.is_dead = True
-    for path, body in (
-        ("/refresh", token),
-        ("/logout", token),
-        ("/revoke", {"token": token["refresh_token"]}),
-    ):
+    for path, body in attempts:
         reply = await site.post(path, body)
         assert (reply.status, reply.header("retry-after")) == (503, "1")
     store.is_dead = False
-    assert (await site.post("/refresh", token)).header("x-refresh-outcome") == "rotated"
+    assert (await site.post("/refresh", kept)).header("x-refresh-outcome") == "rotated"
+    # What was to be ended is refused here from then on, and ended where it is met again.
+    for token in (left, revoked):
+        assert (await site.post("/refresh", token)).header("x-refresh-outcome") == "revoked"
+    for path, body in attempts[1:]:
+        assert (await site.post(path, body)).status in (200, 204)
     await site.sessions.close()
 
 

@@ -10,9 +10,10 @@ from clock import FakeClock
 from linqi import ConfigurationError, Key, Signer, SlidingRenewal, Verifier
 from linqi.errors import ApplicationFault, RefreshRefused, TokenRevoked, Unavailable
 from linqi.events import Event, RefreshDenied, RefreshTokenReused, SessionRefreshed, SessionRevoked
+from linqi.sessions.decision import Due
 from linqi.sessions.dual import Sessions
 from linqi.sessions.refresh import SessionSettings
-from linqi.sessions.renewal import Due
+from linqi.sessions.refresh_token import new_session_id
 from linqi.sessions.revocation import Revocations
 from linqi.stores.memory import MemoryStore
 
@@ -24,7 +25,7 @@ class Service:
 
     def __init__(self, clock: FakeClock, **options: Any) -> None:
         self.events: list[Event] = []
-        self.store = options.pop("store", None) or MemoryStore()
+        self.store = options.pop("store", None) or MemoryStore(clock=clock)
         self.signer = Signer(KEY, issuer="https://shop.example", audience="shop", clock=clock)
         self.sessions = Sessions(
             self.store, self.signer, SECRET, hooks=[self.events.append], clock=clock, **options
@@ -129,7 +130,7 @@ async def test_the_three_checks_come_in_order(service: Service, clock: FakeClock
         async def present(self, *_: Any) -> Any:
             raise AssertionError("the store was asked")
 
-    guarded = Service(clock, store=Untouchable())
+    guarded = Service(clock, store=Untouchable(clock=clock))
     pair = await guarded.sessions.sign_in("alice")
     for token in ("", pair.refresh_token[:-1] + "_-"[pair.refresh_token[-1] == "_"], "a.b.c"):
         with pytest.raises(RefreshRefused):
@@ -348,3 +349,19 @@ async def test_a_purge_that_fails_is_logged(caplog: pytest.LogCaptureFixture) ->
         while "permission denied for table sessions" not in caplog.text:
             await asyncio.sleep(0)
     await sessions.close()
+
+
+async def test_thousands_of_revocations_are_published_in_slices(service: Service) -> None:
+    """Sign-out everywhere of one subject lets other requests run in between."""
+    sizes: list[int] = []
+    publish = service.store.publish
+
+    async def counted(revocations: Any) -> None:
+        sizes.append(len(revocations))
+        await publish(revocations)
+
+    service.store.publish = counted
+    ids = [new_session_id("alice") for _ in range(1_600)]
+    await service.sessions._publisher.revoke_subject("alice", ids, 1_000.0, "")
+    assert sizes == [500, 500, 500, 101]
+    assert all(service.sessions.revocations.knows(name) for name in ids)

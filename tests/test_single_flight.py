@@ -56,3 +56,45 @@ async def test_a_task_whose_waiters_all_left_ends_quietly() -> None:
     go.set()
     await asyncio.sleep(0.01)
     assert not flight.has("k")
+
+
+async def test_a_waiter_that_leaves_takes_nothing_from_the_others() -> None:
+    """Its cancellation stops neither the task nor another waiter."""
+    flight: SingleFlight[str, int] = SingleFlight()
+    go = asyncio.Event()
+
+    async def work() -> int:
+        await go.wait()
+        return 7
+
+    first, second = (asyncio.create_task(flight("k", work)) for _ in range(2))
+    await asyncio.sleep(0)
+    first.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await first
+    go.set()
+    assert await second == 7
+
+
+async def test_closing_cancels_the_tasks_and_their_waiters() -> None:
+    """No waiter waits for a task that was stopped."""
+    flight: SingleFlight[str, int] = SingleFlight()
+    waiter = asyncio.create_task(flight("k", asyncio.Event().wait))
+    await asyncio.sleep(0)
+    flight.close()
+    with pytest.raises(asyncio.CancelledError):
+        await asyncio.wait_for(waiter, 1)
+    assert len(flight) == 0
+
+
+async def test_a_call_that_comes_as_the_task_ends_gets_its_result() -> None:
+    """A task that is done and not yet removed still answers."""
+    flight: SingleFlight[str, int] = SingleFlight()
+    late: list[asyncio.Task[int]] = []
+
+    async def work() -> int:
+        late.append(asyncio.create_task(flight("k", lambda: asyncio.sleep(0, 8))))
+        return 7  # the task is done before that call begins, and removed after it
+
+    assert await flight("k", work) == 7
+    assert await asyncio.wait_for(late[0], 1) == 7

@@ -13,6 +13,7 @@ from asgi import App, call, http
 from clock import FakeClock
 from linqi import (
     ConfigurationError,
+    Grid,
     Jitter,
     JWTMiddleware,
     Key,
@@ -111,6 +112,26 @@ async def test_one_token_has_one_successor_off_the_grid(clock: FakeClock, policy
     second = await call(stack.middleware, http(token=token))
     assert first.successor == second.successor is not None
     assert stack.renewal.counts.signatures == 1
+
+
+@pytest.mark.parametrize(
+    ("policy", "agreed"), [(Grid(), True), (Jitter(0.25), True), (Threshold(), False)]
+)
+async def test_two_workers_agree_under_every_policy_but_plain(
+    clock: FakeClock, policy: Policy, agreed: bool
+) -> None:
+    """A plain successor lives from now, so workers that share no memo make different ones."""
+    settings = RenewalSettings(policy=policy, whole_seconds=False)
+    stack = Stack(clock, Key.generate("HS256"), settings=settings)
+    token = stack.verifier.verify(stack.near_expiry())
+    made = []
+    for pause in (0.0, 0.5, 20.0):
+        clock.move(pause)
+        worker = SlidingRenewal(stack.signer, settings, clock=clock)
+        issued = await worker.renew(token)
+        assert issued is not None
+        made.append(issued.token)
+    assert len(set(made)) == (1 if agreed else 3)
 
 
 async def test_a_slow_signature_begins_before_the_application_runs(clock: FakeClock) -> None:

@@ -1,5 +1,6 @@
 """A SQLite store in a process that forks, and what its errors say."""
 
+import os
 import sqlite3
 import subprocess
 import sys
@@ -16,6 +17,7 @@ FORKED = """
 import asyncio, os, sys
 from linqi.sessions.record import SessionRecord
 from linqi.stores.sqlite import SQLiteStore
+from reading import Reading
 store = SQLiteStore(sys.argv[1], timeout=20)
 
 async def create(session_id):
@@ -26,9 +28,9 @@ async def create(session_id):
 async def begin():
     await store.start()
     await create("before")
-    is_followed = asyncio.Event()
-    following = asyncio.create_task(store.follow(0, lambda _: is_followed.set()))
-    await is_followed.wait()
+    reader = Reading()
+    following = asyncio.create_task(store.follow(0, reader))
+    await reader.until_caught_up()
     to_child, to_parent = os.pipe(), os.pipe()
     child = os.fork()
     return child, to_child, to_parent, following
@@ -73,7 +75,10 @@ def test_no_write_of_a_child_or_its_parent_is_lost(tmp_path: Path) -> None:
     closed the file is answered and lost: the child believes that it holds its parent's locks.
     """
     command = [sys.executable, "-W", "ignore", "-c", FORKED, str(tmp_path / "s.db")]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    environ = {**os.environ, "PYTHONPATH": str(Path(__file__).parent)}
+    done = subprocess.run(
+        command, capture_output=True, text=True, timeout=60, check=False, env=environ
+    )
     assert done.stdout.strip() == "['before', 'child 1', 'child 2', 'parent']", done.stderr
 
 

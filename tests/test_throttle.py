@@ -108,6 +108,20 @@ async def test_d13_a_success_takes_back_its_own_attempt_only(door: Door, clock: 
     assert (await door.try_in(password="right")).status == 200
 
 
+@pytest.mark.parametrize("ahead", [-400.0, 400.0])
+async def test_d13_workers_whose_clocks_differ_count_together(
+    clock: FakeClock, ahead: float
+) -> None:
+    """A guesser who alternates between them gets no more than at one: neither frees the other's."""
+    store = MemoryStore(clock=clock)
+    doors = [Door(FakeClock(clock.now + by), store=store) for by in (0, ahead)]
+    for n in range(20):
+        await doors[n % 2].try_in()
+    assert sum(len(door.asked) for door in doors) == 5
+    for door in doors:
+        await door.sessions.close()
+
+
 async def test_d13_an_answer_that_never_came_takes_nothing_back(door: Door) -> None:
     """Raised or cancelled: otherwise an attacker who can cause that guesses for free."""
 
@@ -139,7 +153,7 @@ async def test_a_store_that_cannot_start_the_session_gave_the_attempt_back(
         async def create(self, *arguments: Any) -> Any:
             raise Unavailable("full")
 
-    door = Door(clock, store=Full())
+    door = Door(clock, store=Full(clock=clock))
     for _ in range(10):
         assert (await door.try_in(password="right")).status == 503
 
@@ -308,7 +322,7 @@ async def test_a_store_that_cannot_tell_gives_a_sign_in_without_a_device(clock: 
         async def devices_ended_at(self, owner: str) -> float:
             raise Unavailable("gone")
 
-    door = Door(clock, store=Forgetful())
+    door = Door(clock, store=Forgetful(clock=clock))
     await door.sessions.start()
     reply = await door.try_in("alice", "right")
     assert reply.status == 200
@@ -417,7 +431,7 @@ async def test_a_store_without_counters_names_the_way_out(clock: FakeClock) -> N
     class Bare(MemoryStore):
         attempts = None  # type: ignore[assignment]
 
-    store = Bare()
+    store = Bare(clock=clock)
     with pytest.raises(ConfigurationError, match="open_attempts"):
         Door(clock, store=store)
     Door(clock, store=store, throttle=None)

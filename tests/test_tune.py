@@ -13,7 +13,7 @@ import pytest
 
 from linqi.cli import main
 from linqi.config.reader import load
-from test_evidence import write_log
+from test_access_log import write_log
 
 STORMS = Path(__file__).parent / "storms"
 VOID = STORMS / "void.json"
@@ -56,7 +56,7 @@ def test_a_storm_becomes_settings_with_comments_kept(
     storm: Path, config: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """The advised values are written, and the comments of the file stay."""
-    targets = ("--max-lost", "0.02", "--workers", "2")
+    targets = ("--max-lifetime-seconds", "900", "--workers", "2")
     document = tune(capsys, "--storm", storm, "--config", config, "--yes", *targets)
     text = config.read_text()
     assert document["written"] is True
@@ -111,10 +111,11 @@ def test_the_document_has_its_schema_and_units_in_its_names(
 ) -> None:
     """The document has a kind, a version, and the unit in the name of every number."""
     document = tune(capsys, "--storm", storm, "--config", config, "--dry-run")
-    assert (document["schema"], document["kind"]) == (1, "linqi-tune")
+    assert (document["schema"], document["kind"]) == (2, "linqi-tune")
     assert {o["name"] for o in document["options"]} == {"safer", "balanced", "leaner"}
     assert document["chosen"] == "balanced"
-    units = "seconds share second factor noise95 mb ms request worker renewal needed load seen"
+    assert "per_person_day" in document["current"]["outcome"].pop("forced_sign_ins")
+    units = "seconds share second factor noise95 mb ms request worker renewal needed load"
     for name in document["current"]["outcome"]:
         assert name.rpartition("_")[2] in units.split(), name
     json.dumps(document, allow_nan=False)
@@ -132,15 +133,15 @@ def test_a_log_decides_over_a_storm_and_the_storm_over_defaults(
     assert document["sources"]["visitors"] == "access.log"
     assert document["sources"]["servers"] == "storm.json"
     assert document["current"]["plan"]["policy"] == "plain"
-    lost = document["current"]["outcome"]["lost_share"]["value"]
-    assert 0.1 < lost < 0.22
+    forced = document["current"]["outcome"]["forced_sign_ins"]["per_person_day"]["value"]
+    assert forced > 0.1
     assert not none.exists()
 
 
-def test_polls_of_quiet_paths_do_not_change_the_losses(
+def test_polls_of_quiet_paths_do_not_change_the_sign_ins(
     tmp_path: Path, config: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """With --quiet-path and [paths] quiet the losses are those of a log without the polls."""
+    """With --quiet-path and [paths] quiet the figure is that of a log without the polls."""
     log, polled = tmp_path / "access.log", tmp_path / "polled.log"
     write_log(log)
     lines = log.read_text().splitlines()
@@ -159,8 +160,11 @@ def test_polls_of_quiet_paths_do_not_change_the_losses(
     common = ("--log-format", "json", "--log-session", "sid", "--config", config, "--dry-run")
     without = tune(capsys, "--log", log, *common)
     told = tune(capsys, "--log", polled, "--quiet-path", "/polls", *common)
-    lost = [document["current"]["outcome"]["lost_share"]["value"] for document in (without, told)]
-    assert lost[0] == pytest.approx(lost[1])
+    forced = [
+        document["current"]["outcome"]["forced_sign_ins"]["per_person_day"]["value"]
+        for document in (without, told)
+    ]
+    assert forced[0] == pytest.approx(forced[1])
     assert f"{len(polls):,} requests to quiet paths" in " ".join(told["notes"])
 
 
@@ -169,26 +173,29 @@ def test_contradictions_fail_only_where_that_is_asked(
 ) -> None:
     """With --check the exit code is 1, and each contradiction names a target to relax."""
     arguments = ["tune", "--storm", str(storm), "--config", str(config), "--dry-run"]
-    assert main(arguments) == 0
+    arguments += ["--max-lifetime-seconds", "900", "--max-sign-ins-per-day"]
+    assert main([*arguments, "0.001"]) == 0
     capsys.readouterr()
-    assert main([*arguments, "--check"]) == 1
-    assert "smallest change: --max-lost" in capsys.readouterr().out
-    assert main([*arguments, "--check", "--max-lost", "0.05"]) == 0
+    assert main([*arguments, "0.001", "--check"]) == 1
+    printed = capsys.readouterr().out
+    assert "smallest change: --max-" in printed
+    assert "at most 0.001 are wanted" in " ".join(printed.split())
+    assert main([*arguments, "3", "--check"]) == 0
 
 
 def test_the_page_fetches_nothing_and_marks_the_chosen_point(
     storm: Path, config: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """The page is one file with the recommendations and three curves."""
+    """The page is one file with the recommendations and four curves."""
     page = tmp_path / "tune.html"
     arguments = ["--storm", str(storm), "--config", str(config), "--html", str(page)]
     assert main(["tune", "--dry-run", *arguments]) == 0
     html = page.read_text()
-    assert "renewals lost that a longer buffer would have saved" in html
+    assert "forced sign-ins per person and day" in html
     for absent in ("<script", "http://", "https://", "url("):
         assert absent not in html
     charts = html.split("<svg")[1:]
-    assert len(charts) == 3
+    assert len(charts) == 2 * 4  # each for wide and for narrow pages
     for chart in charts:
         ElementTree.fromstring("<svg" + chart.split("</svg>")[0] + "</svg>")  # noqa: S314 - ours
     assert html.count("chosen: ") >= 2
@@ -217,7 +224,7 @@ def test_the_written_file_has_whole_numbers(
 ) -> None:
     """Whole numbers stay integers, and a missing file is created."""
     path = tmp_path / "new.toml"
-    tune(capsys, "--storm", storm, "--config", path, "--yes", "--max-lost", "0.2")
+    tune(capsys, "--storm", storm, "--config", path, "--yes")
     raw = tomllib.loads(path.read_text())
     assert isinstance(raw["renewal"]["buffer_seconds"], int)
     assert isinstance(raw["cache"]["max_entries"], int)
@@ -245,3 +252,10 @@ def test_a_storm_of_another_version_is_refused(
     storm.write_text(json.dumps(told | {"schema": 2}))
     assert main(["tune", "--dry-run", "--config", str(config), "--storm", str(storm)]) == 2
     assert "schema 2" in capsys.readouterr().err
+
+
+def test_the_removed_target_says_what_replaces_it(capsys: pytest.CaptureFixture[str]) -> None:
+    """``--max-lost`` ends the command with the name of the new target."""
+    with pytest.raises(SystemExit):
+        main(["tune", "--max-lost", "0.01"])
+    assert "use --max-sign-ins-per-day" in capsys.readouterr().err

@@ -16,7 +16,7 @@ from linqi_storm.schema.result_file import load_run, save_run
 from linqi_storm.schema.results import StormRun
 from linqi_tune.demo.tune_and_prove import run_tuning
 from linqi_tune.model.measurements import REFERENCE_COSTS
-from linqi_tune.smoke import main, simulated_loss, simulated_visits
+from linqi_tune.smoke import main, simulated_sign_ins, simulated_visits
 
 STORMS = Path(__file__).parent / "storms"
 
@@ -56,7 +56,7 @@ def results(tmp_path: Path) -> Path:
 def test_the_tuner_passes_on_results_of_every_kind(
     results: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """A void storm is skipped, and the predicted loss is that of the simulated log."""
+    """A void storm is skipped, and the predicted sign-ins are those of the simulated log."""
     assert main([str(results.parent / "bench.json"), str(results)]) == 0
     assert "predicted" in capsys.readouterr().out
 
@@ -70,9 +70,9 @@ def test_a_tuner_that_cannot_read_fails_the_run(
     assert "failed: the exit code is 2" in capsys.readouterr().out
 
 
-def test_visits_that_are_played_lose_what_comes_after_expiry() -> None:
+def test_a_visit_after_expiry_is_a_forced_sign_in() -> None:
     """Of a token due at 840 s, a visit before 900 s renews and a visit at 900 s is too late."""
-    assert simulated_loss([[0.0, 850.0], [0.0, 839.0, 900.0], [0.0, 10.0]]) == 0.5
+    assert simulated_sign_ins([[0.0, 850.0], [0.0, 839.0, 900.0], [0.0, 10.0]]) == 1
     assert simulated_visits() == simulated_visits()
 
 
@@ -96,7 +96,7 @@ def test_the_demo_ends_with_settings_and_their_proof(
     orders, run_storm = storms()
     monkeypatch.setattr("linqi_storm.run.runner.run_storm", run_storm)
     save_run(kept_up("plain"), results / "storm-plain.json")
-    # The recorded storms lost as many before as after: that is no success.
+    # The recorded storms forced as many sign-ins before as after: that is no success.
     assert not run_tuning(console, results, kept_up("plain"))
     assert [order.policy for order in orders] == ["plain", "grid"]
     assert {order.load.sessions for order in orders} == {200}
@@ -105,7 +105,7 @@ def test_the_demo_ends_with_settings_and_their_proof(
     assert config.renewal.buffer_seconds > 60
     assert "Predicted against measured" in (results / "tuning.html").read_text()
     printed = console.export_text()
-    for text in ('-policy = "plain"', "measured (predicted)", "storm factor, at most half"):
+    for text in ('-policy = "plain"', "measured (predicted)", "forced sign-ins per 1,000"):
         assert text in printed
     for name in ("before-1.html", "tuning.html"):
         assert name in printed
