@@ -89,6 +89,32 @@ async def test_services_start_before_the_application_and_close_after_it() -> Non
     ]
 
 
+async def test_services_of_an_application_without_lifespan_start_and_close() -> None:
+    """Django and Channels raise on the scope: the start-up and the shutdown are answered here."""
+    log: list[str] = []
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        raise ValueError(f"only HTTP is handled, not {scope['type']}")
+
+    said = await run(app, verifier_of_key(KEY), Recorder("a", log))
+    assert log == ["a starts", "a closes"]
+    assert [message["type"] for message in said] == [
+        "lifespan.startup.complete",
+        "lifespan.shutdown.complete",
+    ]
+
+
+async def test_an_application_that_fails_in_its_start_up_is_not_answered_for() -> None:
+    """It has read the start-up: its exception reaches the server as it is."""
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        await receive()
+        raise ValueError("no database")
+
+    with pytest.raises(ValueError, match="no database"):
+        await run(app, verifier_of_key(KEY))
+
+
 async def test_a_service_that_cannot_start_fails_the_start_up() -> None:
     """The server receives the reason, the application is not called, the others are closed."""
     log: list[str] = []

@@ -95,7 +95,9 @@ class Services:
     async def serve(self, app: ASGIApp, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve a lifespan scope; the start-up fails if a service cannot start.
 
-        Messages between server and application pass unchanged.
+        Messages between server and application pass unchanged. An application that raises before
+        it receives the start-up does not support lifespan (ASGI, "Lifespan Protocol"), as Django
+        and Channels do not: it is answered here, so that the services are closed at the shutdown.
         """
         try:
             await self._once.start()
@@ -104,12 +106,24 @@ class Services:
             await send({"type": "lifespan.startup.failed", "message": str(error)})
             return
 
+        is_asked = False
+
+        async def receive_marking() -> Message:
+            nonlocal is_asked
+            is_asked = True
+            return await receive()
+
         async def send_closing(message: Message) -> None:
             if message["type"] in ("lifespan.shutdown.complete", "lifespan.shutdown.failed"):
                 await self._close()
             await send(message)
 
-        await app(scope, receive, send_closing)
+        try:
+            await app(scope, receive_marking, send_closing)
+        except Exception:
+            if is_asked:
+                raise
+            await _serve_alone(receive, send_closing)
 
     async def _start(self) -> None:
         """Start all services; close all of them if one fails."""
@@ -147,6 +161,13 @@ async def _started(service: Service) -> None:
     except TimeoutError:
         name = type(service).__name__
         raise Unavailable(f"{name}.start() took more than {_START_SECONDS:g} s") from None
+
+
+async def _serve_alone(receive: Receive, send: Send) -> None:
+    """Answer the lifespan of an application that does not support it."""
+    while (message := await receive())["type"] == "lifespan.startup":
+        await send({"type": "lifespan.startup.complete"})
+    await send({"type": f"{message['type']}.complete"})
 
 
 def _said(error: BaseException) -> str:
