@@ -22,7 +22,7 @@ import pytest
 from test_store_init import database
 
 ROOT: Final = Path(__file__).parent.parent
-BEFORE: Final = "b72fdf3"
+BEFORE: Final = "1624965"
 """The last commit of the release before."""
 
 pytestmark = pytest.mark.distributed
