@@ -6,10 +6,12 @@ import argparse
 import os
 import sys
 from pathlib import Path
+from typing import Final
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
+from linqi.commands.command_help import CommandHelp, Example
 from linqi.errors import ConfigurationError
 from linqi_bench.comparison import compare
 from linqi_bench.pytest_run import measure
@@ -19,7 +21,24 @@ from linqi_bench.results import Result, ResultError
 from linqi_bench.settings import Settings
 from linqi_bench.soak import MemoryReading, soak
 
-__all__ = ["add_options", "run"]
+__all__ = ["HELP", "add_options", "run"]
+
+HELP: Final = CommandHelp(
+    examples=[
+        Example("linqi bench", "all figures, within 20 minutes"),
+        Example(
+            "linqi bench --quick --check", "in continuous integration: fail if a budget is exceeded"
+        ),
+        Example(
+            'linqi bench --only "cold or hit" --compare old.json',
+            "some figures, beside those of an earlier result",
+        ),
+    ],
+    exits={
+        0: "the figures were measured",
+        1: "with --check: a budget is exceeded by a clear margin; with --soak: the memory grew",
+    },
+)
 
 _FAILED = 2
 _SLACK_BYTES = 8_000_000

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from linqi import ConfigurationError
+from linqi.commands.command_help import CommandHelp, Example
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -20,7 +21,30 @@ if TYPE_CHECKING:
     from linqi_storm.schema.config import StormConfig
     from linqi_storm.schema.results import StormRun
 
-__all__ = ["add_options", "run"]
+__all__ = ["HELP", "add_options", "run"]
+
+HELP: Final = CommandHelp(
+    examples=[
+        Example("linqi storm --list", "show the scenarios"),
+        Example(
+            "linqi storm storm-sliding --policy plain",
+            "all tokens expire together, under a plain threshold",
+        ),
+        Example(
+            "linqi storm --app shop:app --config linqi.toml --require 'p99_in_ms <= 200'",
+            "your own application with its settings, and a limit",
+        ),
+        Example(
+            "linqi storm report storm.json --against before.json",
+            "show an earlier result beside another",
+        ),
+    ],
+    exits={
+        0: "every invariant and requirement held",
+        1: "an invariant or a requirement was broken, or a server died",
+        3: "the run is void: its generator did not keep up",
+    },
+)
 
 _GENERATOR: Final = ("gevent", "hdrh", "locust", "psutil", "starlette", "uvicorn")
 """Libraries that the processes of a storm import: checked first, for a clear message."""

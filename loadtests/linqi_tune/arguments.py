@@ -120,7 +120,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     for field in fields(Targets):
         if field.name in _TARGETS:
             _add_target(group, field.name, field.default)
-    group.add_argument("--max-lost", action=_Removed, help=argparse.SUPPRESS)
+    group.add_argument("--max-lost", action=_Removed, help="removed: use --max-sign-ins-per-day")
     _add(parser.add_argument_group("output"), _OUTPUT)
     _add(parser.add_argument_group("proof, by storms before and after the change"), _PROOF)
 
@@ -136,7 +136,7 @@ def _add_target(group: Any, name: str, default: Any) -> None:
         dest=name,
         type=int if name in ("sessions", "workers") else float,
         default=default,
-        metavar="SHARE" if name == "cpu_share" else "N",
+        metavar="SHARE" if name == "cpu_share" else None,
         help=_TARGETS[name] + ("" if default is None else " (default: %(default)g)"),
     )
 

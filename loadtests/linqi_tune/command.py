@@ -9,8 +9,9 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
+from linqi.commands.command_help import CommandHelp, Example
 from linqi.config.writer import update
 from linqi.errors import ConfigurationError
 from linqi_tune.arguments import add_options, proof_config_of, sources_of, targets_of
@@ -26,7 +27,29 @@ from linqi_tune.report.changes import diff_of, real_changes
 from linqi_tune.report.document import as_json
 from linqi_tune.report.tables import show_advice
 
-__all__ = ["add_options", "run"]
+__all__ = ["HELP", "add_options", "run"]
+
+HELP: Final = CommandHelp(
+    examples=[
+        Example(
+            "linqi tune --log 'access.log*' --log-session user --dry-run",
+            "recommend settings for the pauses of real users",
+        ),
+        Example(
+            "linqi tune --bench linqi-bench.json --storm storm.json --yes",
+            "use measurements, and write linqi.toml",
+        ),
+        Example(
+            "linqi tune --prove --app shop:app", "run storms with the old and the new settings"
+        ),
+    ],
+    exits={
+        0: "the advice was shown, and written if agreed",
+        1: "with --check: targets contradict each other, or the proof does not hold; or a storm"
+        " broke a rule of safety",
+        3: "a storm was void: its generator did not keep up",
+    },
+)
 
 _VOID = 3
 """The exit code of a void storm, the same as of ``linqi storm``."""

@@ -2,16 +2,27 @@
 
 from __future__ import annotations
 
-import argparse
 import sys
 from collections.abc import Mapping, Sequence
 from importlib import import_module
 
 from linqi import __version__
+from linqi.commands.command_help import EXIT_CODES, CommandHelp, Example, explain
+from linqi.commands.command_parser import CommandParser, nearest
 from linqi.commands.installed import InstalledCommand, installed_commands
 from linqi.errors import LinqiError
 
-__all__ = ["main"]
+__all__ = ["HELP", "main", "parser_of"]
+
+HELP = CommandHelp(
+    examples=[
+        Example("linqi init", "write linqi.toml, with every key"),
+        Example("linqi keygen", "make the signing keys that it names"),
+        Example("linqi check", "find faults and unsafe settings of the file"),
+        Example("linqi COMMAND --help", "show the options, examples and exit codes of a command"),
+    ],
+    exits=EXIT_CODES,
+)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -32,7 +43,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     if name and called is None:
         return _report_error(_unknown(name, commands))
     try:
-        arguments = _parser(commands, called).parse_args(given)
+        arguments = parser_of(commands, called).parse_args(given)
         code: int = arguments.run(arguments)
         return code
     except KeyboardInterrupt:
@@ -53,23 +64,31 @@ def _report_error(message: str) -> int:
 
 
 def _unknown(name: str, commands: Mapping[str, InstalledCommand]) -> str:
-    from difflib import get_close_matches
-
-    near = get_close_matches(name[:64], commands, 1)
-    advice = f"did you mean `linqi {near[0]}`?" if near else f"commands are {', '.join(commands)}"
+    near = "--help" if name == "help" else nearest(name, commands)
+    advice = f"did you mean `linqi {near}`?" if near else f"commands are {', '.join(commands)}"
     return f"unknown command {name[:64]!r}; {advice}"
 
 
-def _parser(
+def parser_of(
     commands: Mapping[str, InstalledCommand], called: InstalledCommand | None
-) -> argparse.ArgumentParser:
-    """Return a parser that has the options of the called command only."""
-    parser = argparse.ArgumentParser(
-        "linqi",
-        description="Verify JSON Web Tokens and keep sessions signed in; test and tune it.",
-        epilog="`linqi COMMAND --help` shows the options of a command.",
+) -> CommandParser:
+    """Return a parser that has the options of the called command only.
+
+    Args:
+        commands: Every installed command, by name.
+        called: The command to parse; None for the help of all commands.
+
+    """
+    parser = CommandParser(
+        "linqi", description="Verify JSON Web Tokens and keep sessions signed in; test and tune it."
     )
-    parser.add_argument("--version", action="version", version=f"linqi {__version__}")
+    explain(parser, HELP)
+    parser.add_argument(
+        "--version",
+        action="version",
+        version=f"linqi {__version__}",
+        help="print the version and exit",
+    )
     subparsers = parser.add_subparsers(required=True, metavar="command")
     for name, command in commands.items():
         if called is None:  # the help of all commands, or a wrong call
@@ -80,5 +99,7 @@ def _parser(
         module = import_module(called.command.module)
         one = subparsers.add_parser(called.name, description=called.command.summary)
         module.add_options(one)
+        if hasattr(module, "HELP"):  # a command of another distribution may have none
+            explain(one, module.HELP)
         one.set_defaults(run=module.run)
     return parser

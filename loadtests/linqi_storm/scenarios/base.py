@@ -9,6 +9,7 @@ from functools import cache
 from typing import Any, ClassVar, Protocol
 
 from linqi import ConfigurationError
+from linqi.commands.command_parser import nearest
 from linqi_storm.scenarios.forged_tokens import ForgeryKind
 from linqi_storm.scenarios.traffic import PageSizes, PauseModel, parse_gaps, parse_pages
 from linqi_storm.scenarios.workload_traffic import (
@@ -132,8 +133,14 @@ class Scenario:
             known = ", ".join(sorted(self.options)) or "none"
             raise ConfigurationError(
                 [
-                    f"{self.name} has no setting {name}; expected one of: {known}"
+                    f"{self.name} has no setting {name}; "
+                    + (
+                        f"did you mean {near}? expected one of: {known}"
+                        if near
+                        else f"expected one of: {known}"
+                    )
                     for name in sorted(unknown)
+                    for near in [nearest(name, self.options)]
                 ]
             )
         self.load = load

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from linqi import ConfigurationError
+from linqi.commands.command_parser import nearest
 from linqi_storm.scenarios.base import Scenario
 from linqi_storm.scenarios.dual import LostReplies, Revoke, StoreOutage, StormDual, Tabs
 from linqi_storm.scenarios.hosts import ClockStep, Failover, Partition
@@ -57,10 +58,11 @@ def find_scenario(name: str) -> type[Scenario]:
     if name in SCENARIOS:
         return SCENARIOS[name]
     module, colon, member = name.partition(":")
+    known = f"one of: {', '.join(SCENARIOS)}"
     if not colon:
-        raise ConfigurationError(
-            [f"there is no scenario {name!r}; expected module:Class or one of {[*SCENARIOS]}"]
-        )
+        near = nearest(name, SCENARIOS)
+        advice = f"did you mean {near}?" if near else f"expected module:Class or {known}"
+        raise ConfigurationError([f"there is no scenario {name[:64]!r}; {advice}"])
     try:
         found = getattr(importlib.import_module(module), member)
     except (ImportError, AttributeError) as error:

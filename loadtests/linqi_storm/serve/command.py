@@ -7,9 +7,23 @@ from pathlib import Path
 from typing import Final
 
 from linqi import RenewalSettings
+from linqi.commands.command_help import CommandHelp, Example
 from linqi.jose.key import ALGORITHMS
 
-__all__ = ["add_options", "run"]
+__all__ = ["HELP", "add_options", "run"]
+
+HELP: Final = CommandHelp(
+    examples=[
+        Example("linqi serve", "serve on http://127.0.0.1:8000/ with a page to try"),
+        Example(
+            "linqi serve --port 0 --lifetime-seconds 20 --buffer-seconds 8",
+            "a free port, and tokens whose renewals can be watched",
+        ),
+    ],
+    exits={
+        0: "a signal ended the server",
+    },
+)
 
 _COMPRESSED_SECONDS: Final = 60
 """Shorter lifetimes are compressed; whole-second times would bundle their renewals."""
@@ -25,7 +39,10 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--workers", type=int, default=1, help="server processes, 1 to 64")
     parser.add_argument("--timed", action="store_true", help="time verification for GET /stats")
     parser.add_argument(
-        "--log-level", choices=("debug", "info", "warning", "error"), default="info"
+        "--log-level",
+        choices=("debug", "info", "warning", "error"),
+        default="info",
+        help="the least level of what the servers log",
     )
     parser.add_argument("--certificate", type=Path, help="a PEM file, to serve over TLS")
     parser.add_argument("--private-key", type=Path, help="the PEM file of its private key")

@@ -4,15 +4,33 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
+from typing import Final
 
+from linqi.commands.command_help import CommandHelp, Example
 from linqi.jose.key import ALGORITHMS
 
-__all__ = ["add_options", "run"]
+__all__ = ["HELP", "add_options", "run"]
+
+HELP: Final = CommandHelp(
+    examples=[
+        Example("linqi demo", "everything, in about 3 minutes"),
+        Example("linqi demo --seconds 16 --storm-seconds 0", "without the storms and the tuning"),
+    ],
+    exits={
+        0: "every check passed",
+        1: "a check failed",
+    },
+)
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Declare the command's options."""
-    parser.add_argument("--seconds", type=float, default=30)
+    parser.add_argument(
+        "--seconds",
+        type=float,
+        default=30,
+        help="duration of the first part, of sign-in and renewals",
+    )
     parser.add_argument(
         "--storm-seconds",
         type=float,
@@ -22,9 +40,11 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--results", type=Path, default=Path("results"), help="folder for reports and settings"
     )
-    parser.add_argument("--alg", choices=ALGORITHMS, default="ES256")
-    parser.add_argument("--lifetime-seconds", type=float, default=20)
-    parser.add_argument("--buffer-seconds", type=float, default=8)
+    parser.add_argument(
+        "--alg", choices=ALGORITHMS, default="ES256", help="algorithm of the tokens"
+    )
+    parser.add_argument("--lifetime-seconds", type=float, default=20, help="of access tokens")
+    parser.add_argument("--buffer-seconds", type=float, default=8, help="renewal buffer")
 
 
 def run(arguments: argparse.Namespace) -> int:

@@ -7,16 +7,36 @@ import json
 import sys
 from dataclasses import asdict
 from pathlib import Path
+from typing import Final
 
+from linqi.commands.command_help import CommandHelp, Example
 from linqi.config.checker import CheckResult, check
 
-__all__ = ["add_options", "run"]
+__all__ = ["HELP", "add_options", "run"]
+
+HELP: Final = CommandHelp(
+    examples=[
+        Example("linqi check", "find faults and unsafe settings of linqi.toml"),
+        Example(
+            "linqi check --no-keys deploy/linqi.toml",
+            "in continuous integration, which has no keys",
+        ),
+    ],
+    exits={
+        0: "no findings, or only notes",
+        1: "an error or a warning",
+    },
+)
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Declare the command's options."""
     parser.add_argument(
-        "file", nargs="?", type=Path, default=Path("linqi.toml"), help="default: linqi.toml"
+        "file",
+        nargs="?",
+        type=Path,
+        default=Path("linqi.toml"),
+        help="the configuration (default: linqi.toml)",
     )
     parser.add_argument("--json", action="store_true", help="print the findings as JSON")
     parser.add_argument(

@@ -5,18 +5,33 @@ from __future__ import annotations
 import argparse
 import sys
 from pathlib import Path
+from typing import Final
 
+from linqi.commands.command_help import CommandHelp, Example
 from linqi.config.json_schema import schema_text
 from linqi.config.schema import SCHEMA_FILE
 from linqi.config.template import template
 
-__all__ = ["add_options", "run"]
+__all__ = ["HELP", "add_options", "run"]
+
+HELP: Final = CommandHelp(
+    examples=[
+        Example("linqi init", "write linqi.toml and linqi.schema.json into this folder"),
+        Example("linqi init -", "print the file, for example to compare it with yours"),
+    ],
+    exits={
+        0: "the file was written or printed",
+    },
+)
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Declare the command's options."""
     parser.add_argument(
-        "file", nargs="?", default="linqi.toml", help="default: linqi.toml; - prints the text"
+        "file",
+        nargs="?",
+        default="linqi.toml",
+        help="the file to write (default: linqi.toml); - prints it",
     )
 
 

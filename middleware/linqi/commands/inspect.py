@@ -7,13 +7,32 @@ import json
 import sys
 import time
 from collections.abc import Callable
+from typing import Final
 
+from linqi.commands.command_help import CommandHelp, Example
 from linqi.commands.token_argument import add_token, report_refusal, token_of
 from linqi.errors import TokenError
 from linqi.jose._compact import decode_segment, parse_object, read_members, split_token
 from linqi.jose.limits import TokenLimits
 
-__all__ = ["add_options", "run"]
+__all__ = ["HELP", "add_options", "run"]
+
+HELP: Final = CommandHelp(
+    examples=[
+        Example(
+            "linqi inspect eyJhbGciOiJFUzI1NiJ9.eyJzdWIiOiJhIn0.AA",
+            "print the header and the claims, without any trust in them",
+        ),
+        Example(
+            "linqi token https://shop.example | linqi inspect -",
+            "read the token from standard input",
+        ),
+    ],
+    exits={
+        0: "the token was decoded",
+        1: "it is no JSON Web Token",
+    },
+)
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:

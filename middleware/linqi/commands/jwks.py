@@ -10,7 +10,9 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
+from typing import Final
 
+from linqi.commands.command_help import CommandHelp, Example
 from linqi.errors import ConfigurationError, FetchFailed
 from linqi.jwks.discovery import discover
 from linqi.jwks.freshness import RefreshSettings, lifetime_of
@@ -18,7 +20,27 @@ from linqi.jwks.http import HttpFetch, RemoteLimits, url_fault
 from linqi.jwks.lint import KeySetFinding, LintedKeySet, lint
 from linqi.jwks.published import SIGNATURES
 
-__all__ = ["add_options", "run"]
+__all__ = ["HELP", "add_options", "run"]
+
+HELP: Final = CommandHelp(
+    examples=[
+        Example(
+            "linqi jwks https://shop.example/.well-known/jwks.json", "show a key set and its faults"
+        ),
+        Example(
+            "linqi jwks --issuer https://id.example/realms/shop",
+            "find the key set of an issuer by OpenID Connect Discovery",
+        ),
+        Example(
+            "linqi jwks keys.json --algorithms ES256",
+            "check a file, as a verifier that accepts ES256 only",
+        ),
+    ],
+    exits={
+        0: "the set has no faults",
+        1: "the set has faults, or cannot be fetched",
+    },
+)
 
 _COLUMNS = ("kid", "kty", "alg", "use", "size", "verdict")
 
@@ -38,7 +60,9 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         metavar="ALG",
         help="algorithms whose keys count as usable (default: all)",
     )
-    parser.add_argument("--timeout-seconds", type=float, default=5, help="default: 5")
+    parser.add_argument(
+        "--timeout-seconds", type=float, default=5, help="how long one request may take"
+    )
     parser.add_argument("--json", action="store_true", help="print the result as JSON")
 
 

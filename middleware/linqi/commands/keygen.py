@@ -11,13 +11,30 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
+from linqi.commands.command_help import CommandHelp, Example
 from linqi.errors import InvalidKey
 from linqi.jose._atomic_write import write_atomically
 from linqi.jose.key import ALGORITHMS, Key
 from linqi.jose.keys import KeySet
 from linqi.jose.rotation import NOT_YET, USUAL_LEAD, activate, publish, rotate
 
-__all__ = ["add_options", "run"]
+__all__ = ["HELP", "add_options", "run"]
+
+HELP: Final = CommandHelp(
+    examples=[
+        Example("linqi keygen", "make keys.json with an ES256 key, and print the public key set"),
+        Example("linqi keygen --alg HS256 --out refresh.json", "make the secret of refresh tokens"),
+        Example("linqi keygen --rotate", "add a key that signs when every verifier knows it"),
+        Example(
+            "linqi keygen --rotate --store valkey://10.0.0.5:6379/0",
+            "let the workers confirm that they have it first",
+        ),
+        Example("linqi keygen --remove KID", "withdraw a stolen key at once"),
+    ],
+    exits={
+        0: "the key file was made or changed",
+    },
+)
 
 _DEFAULT_ALG: Final = "ES256"
 _PUBLIC: Final = 0o644

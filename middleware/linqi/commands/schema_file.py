@@ -5,11 +5,26 @@ from __future__ import annotations
 import argparse
 import sys
 from pathlib import Path
+from typing import Final
 
+from linqi.commands.command_help import CommandHelp, Example
 from linqi.config.json_schema import schema_text
 from linqi.config.schema import SCHEMA_FILE
 
-__all__ = ["add_options", "run"]
+__all__ = ["HELP", "add_options", "run"]
+
+HELP: Final = CommandHelp(
+    examples=[
+        Example(
+            "linqi schema linqi.schema.json",
+            "write the file that the first line of linqi.toml names",
+        ),
+        Example("linqi schema", "print it"),
+    ],
+    exits={
+        0: "the schema was printed or written",
+    },
+)
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:

@@ -12,13 +12,27 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from secrets import token_hex
+from typing import Final
 
+from linqi.commands.command_help import CommandHelp, Example
 from linqi.commands.named_store import open_named
 from linqi.errors import ConfigurationError
 from linqi.stores.postgres import PostgresStore
 from linqi.stores.sqlite import SQLiteStore
 
-__all__ = ["add_options", "run"]
+__all__ = ["HELP", "add_options", "run"]
+
+HELP: Final = CommandHelp(
+    examples=[
+        Example(
+            "linqi store backup sqlite:sessions.db /backups/sessions-2026-11-29.db",
+            "copy the file while workers write to it",
+        ),
+    ],
+    exits={
+        0: "the copy is complete",
+    },
+)
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:

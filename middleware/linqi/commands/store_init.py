@@ -5,14 +5,36 @@ from __future__ import annotations
 import argparse
 import asyncio
 import sys
+from typing import Final
 
+from linqi.commands.command_help import CommandHelp, Example
 from linqi.commands.named_store import open_named
 from linqi.sessions.revocation import Revocations
 from linqi.sessions.store import SessionStore, WarnsAtStart
 from linqi.stores.postgres import PostgresStore
 from linqi.stores.schema_state import HasSchema
 
-__all__ = ["add_options", "run"]
+__all__ = ["HELP", "add_options", "run"]
+
+HELP: Final = CommandHelp(
+    examples=[
+        Example(
+            "linqi store init postgresql://app@db.internal/shop",
+            "create the tables, or update those of an earlier release",
+        ),
+        Example(
+            "linqi store init --check postgresql://app@db.internal/shop",
+            "print what would be done, and with which locks",
+        ),
+        Example(
+            "linqi store init valkey://10.0.0.5:6379/0", "check the settings of a Valkey server"
+        ),
+    ],
+    exits={
+        0: "the store is ready",
+        1: "with --check: there is something to do",
+    },
+)
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:

@@ -12,13 +12,30 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
+from linqi.commands.command_help import CommandHelp, Example
 from linqi.commands.named_store import open_named
 from linqi.errors import ConfigurationError
 from linqi.sessions.purge_pace import PurgePace
 from linqi.sessions.store import CountsEnded, SessionStore
 from linqi.stores.memory import MemoryStore
 
-__all__ = ["add_options", "run"]
+__all__ = ["HELP", "add_options", "run"]
+
+HELP: Final = CommandHelp(
+    examples=[
+        Example(
+            "linqi store purge sqlite:sessions.db", "delete all ended sessions and revocations"
+        ),
+        Example(
+            "linqi store purge postgresql://app@db.internal/shop --per-second 500 --most 100000",
+            "slowly, and not all of them",
+        ),
+    ],
+    exits={
+        0: "what is over was deleted, or --most of it",
+        1: "some of it is locked; run it again",
+    },
+)
 
 _COUNTED: Final = 1_000_000
 _TERMINAL_SECONDS, _LOG_SECONDS = 0.5, 10.0

@@ -9,13 +9,30 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Final
 
+from linqi.commands.command_help import CommandHelp, Example
 from linqi.commands.named_store import open_named
 from linqi.errors import ConfigurationError
 from linqi.sessions.refresh import SessionSettings
 from linqi.sessions.restored import Restorable, RestoredSessions, end_restored
 from linqi.sessions.store import SessionStore
 
-__all__ = ["add_options", "run"]
+__all__ = ["HELP", "add_options", "run"]
+
+HELP: Final = CommandHelp(
+    examples=[
+        Example(
+            "linqi store restored sqlite:sessions.db --taken-at 2026-11-29T03:00:00Z",
+            "end the sessions of the backup: their users sign in again",
+        ),
+        Example(
+            "linqi store restored sqlite:sessions.db --taken-at 1795921200 --trust-sessions",
+            "keep them, although sign-outs since then are lost",
+        ),
+    ],
+    exits={
+        0: "the sessions were ended, or are trusted",
+    },
+)
 
 _ROTATIONS, _WEEK = 1_000, 7 * 86_400
 _AHEAD_SECONDS: Final = 300.0
@@ -47,7 +64,6 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--for-seconds",
         type=float,
-        metavar="S",
         help=f"with --trust-sessions: for how long; as long as idle_seconds (default {_WEEK:,})",
     )
 

@@ -3,10 +3,25 @@
 from __future__ import annotations
 
 import argparse
+from typing import Final
 
+from linqi.commands.command_help import CommandHelp, Example
 from linqi.commands.key_holders import announced
 
-__all__ = ["add_options", "run"]
+__all__ = ["HELP", "add_options", "run"]
+
+HELP: Final = CommandHelp(
+    examples=[
+        Example(
+            "linqi store workers valkey://10.0.0.5:6379/0",
+            "list the workers with the ids of the keys that each has read",
+        ),
+    ],
+    exits={
+        0: "there are workers",
+        1: "no worker has announced itself",
+    },
+)
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import argparse
 import json
 from pathlib import Path
+from typing import Final
 
+from linqi.commands.command_help import CommandHelp, Example
 from linqi.commands.token_argument import add_token, report_refusal, token_of
 from linqi.errors import TokenError
 from linqi.jose.issuers import TrustedIssuer
@@ -13,7 +15,21 @@ from linqi.jose.key import ALGORITHMS
 from linqi.jose.keys import KeySet
 from linqi.jose.verifier import Verifier
 
-__all__ = ["add_options", "run"]
+__all__ = ["HELP", "add_options", "run"]
+
+HELP: Final = CommandHelp(
+    examples=[
+        Example(
+            "linqi verify - --keys jwks.json --issuer https://shop.example --audience shop"
+            " --algorithms ES256",
+            "verify the token on standard input, and print its claims",
+        ),
+    ],
+    exits={
+        0: "the token is valid",
+        1: "it is refused; the reason is on standard error",
+    },
+)
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -36,7 +52,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         "--leeway-seconds",
         type=float,
         default=0,
-        help="how long after exp the token is still accepted (default: 0)",
+        help="how long after exp the token is still accepted",
     )
 
 

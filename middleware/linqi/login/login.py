@@ -12,11 +12,29 @@ from collections.abc import Callable
 from typing import Final
 
 from linqi.client.tokens import read_claims
+from linqi.commands.command_help import CommandHelp, Example
 from linqi.errors import ConfigurationError, LinqiError, MalformedToken
 from linqi.login.login_flow import sign_in, sign_out
 from linqi.login.saved_logins import SavedLogin, SavedLogins, base_url
 
-__all__ = ["add_options", "run"]
+__all__ = ["HELP", "add_options", "run"]
+
+HELP: Final = CommandHelp(
+    examples=[
+        Example(
+            "linqi login https://shop.example", "sign in; user name and password are asked for"
+        ),
+        Example(
+            "linqi login http://127.0.0.1:8000 --username alice --password-from ALICE_PASSWORD",
+            "sign in without a terminal",
+        ),
+        Example("linqi login --status", "list the saved logins"),
+    ],
+    exits={
+        0: "signed in, or there are logins to list",
+        1: "the password is wrong, or --status finds no login",
+    },
+)
 
 _PATHS: Final = ("/login", "/auth/login")
 """The login route of `SessionRoutes` without a prefix, and with that of ``linqi serve``."""

@@ -4,12 +4,24 @@ from __future__ import annotations
 
 import argparse
 import sys
+from typing import Final
 
+from linqi.commands.command_help import CommandHelp, Example
 from linqi.errors import Unavailable
 from linqi.login.login_flow import sign_out
 from linqi.login.saved_logins import SavedLogins, base_url
 
-__all__ = ["add_options", "run"]
+__all__ = ["HELP", "add_options", "run"]
+
+HELP: Final = CommandHelp(
+    examples=[
+        Example("linqi logout https://shop.example", "revoke the session, and remove its tokens"),
+    ],
+    exits={
+        0: "signed out",
+        1: "there is no login at this URL",
+    },
+)
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:

@@ -9,10 +9,24 @@ from typing import Final
 from linqi.client.judge import JudgeSettings
 from linqi.client.renewal import TokenRenewal
 from linqi.client.tokens import TokenStorage
+from linqi.commands.command_help import CommandHelp, Example
 from linqi.errors import SignedOut
 from linqi.login.saved_logins import SavedLogin, SavedLogins, base_url
 
-__all__ = ["add_options", "run"]
+__all__ = ["HELP", "add_options", "run"]
+
+HELP: Final = CommandHelp(
+    examples=[
+        Example(
+            'curl -H "Authorization: Bearer $(linqi token https://shop.example)" https://shop.example/me',
+            "call a server with a token that is renewed when it is near expiry",
+        ),
+    ],
+    exits={
+        0: "the token was printed",
+        1: "there is no login at this URL, or its session has ended",
+    },
+)
 
 _SETTINGS: Final = JudgeSettings(mandatory=JudgeSettings().advisory)
 """The reader of the token cannot renew it, so it is renewed as soon as it is near expiry."""
