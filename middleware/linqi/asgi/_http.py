@@ -21,9 +21,11 @@ __all__ = [
     "client_address",
     "find_header",
     "find_single",
+    "is_odd",
     "is_preflight",
     "merge_list",
     "read_once",
+    "route_path",
 ]
 
 Scope: TypeAlias = MutableMapping[str, Any]
@@ -100,7 +102,7 @@ class PathRules:
                     break
             else:
                 return Access.GUARDED
-        return Access.GUARDED if _is_odd(path, scope.get("raw_path")) else found
+        return Access.GUARDED if is_odd(path, scope.get("raw_path")) else found
 
     def _add(self, paths: Iterable[str], access: Access) -> list[str]:
         if isinstance(paths, str):
@@ -111,7 +113,7 @@ class PathRules:
                 faults.append(f"the {access.value} path {path!r} does not start with '/'")
             elif "*" in path.removesuffix("/*"):
                 faults.append(f"the {access.value} path {path!r}: '*' is only read in a final '/*'")
-            elif _is_odd(path, None):
+            elif is_odd(path, None):
                 faults.append(
                     f"the {access.value} path {path!r} opens nothing: paths with empty or dot"
                     " segments, '%', ';', backslashes or control characters are always guarded"
@@ -193,7 +195,17 @@ def merge_list(headers: list[tuple[bytes, bytes]], name: bytes, values: Iterable
     headers.append((name, b", ".join(items)))
 
 
-def _is_odd(path: str, raw_path: bytes | None) -> bool:
+def route_path(scope: Scope) -> str:
+    """Return the path of `scope` below ``root_path``, which routes are compared with."""
+    path: str = scope["path"]
+    root: str = scope.get("root_path", "")
+    if root and path.startswith(root) and path[len(root) : len(root) + 1] in ("", "/"):
+        return path[len(root) :] or "/"
+    return path
+
+
+def is_odd(path: str, raw_path: bytes | None) -> bool:
+    """Return whether several programs could read `path` differently (`PathRules`)."""
     if "//" in path or _ODD_CHARACTERS.search(path) is not None:
         return True
     if "/." in path and not {".", ".."}.isdisjoint(path.split("/")):

@@ -42,6 +42,7 @@ from linqi.jose.verifier import Verifier
 
 if TYPE_CHECKING:
     from linqi.asgi.renewal_response import RenewalResponder
+    from linqi.asgi.route_table import RouteTable, Rules
     from linqi.events import Event, Hook
     from linqi.sessions.sliding import SlidingRenewal
 
@@ -64,6 +65,7 @@ class JWTMiddleware:
         public: Paths that are served without looking at a token: exact paths, or whole leading
             segments such as ``/static/*``.
         optional: Paths of the same form that are verified only where a token is presented.
+        marked: The routes that the application marked as public or optional beside their code.
         quiet: Paths of the same form whose requests never extend a session, such as polls.
         quiet_header: A header ``X-...`` by which a client marks any request as quiet.
         transports: How tokens are sent, the ``Authorization`` header by default; a request that
@@ -106,6 +108,7 @@ class JWTMiddleware:
         renewal: SlidingRenewal | None = None,
         public: Sequence[str] = (),
         optional: Sequence[str] = (),
+        marked: RouteTable | None = None,
         quiet: Sequence[str] = (),
         quiet_header: str | None = None,
         transports: Sequence[Transport] | None = None,
@@ -134,7 +137,8 @@ class JWTMiddleware:
         self.app = app
         self.verifier = verifier
         self.renewal = renewal
-        self._rules = PathRules(public, optional)
+        paths = PathRules(public, optional)
+        self._rules: Rules = paths if marked is None else marked.beside(paths)
         quiet_requests = QuietRequests(quiet, quiet_header)
         self._quiet = None if quiet_requests.is_empty else quiet_requests
         self._transports: Sequence[Transport] = used
@@ -143,6 +147,8 @@ class JWTMiddleware:
         self._drain = Drain()
         self._check_seconds = check_seconds
         chosen = (LoggingHook(),) if hooks is None else tuple(hooks)
+        if marked is not None:
+            chosen, services = (*chosen, marked.notice), [*services, marked]
         self._events: Dispatcher[Event] = Dispatcher(chosen)
         limits = StreamLimits(
             verifier=verifier,
