@@ -893,6 +893,47 @@ async def the_challenge(trial: Trial) -> object:
     return (await call(trial.app(), http())).header("www-authenticate")
 
 
+PROBLEM = OWN | {"http": {"refusal_format": "problem"}}
+ENVELOPE = OWN | {"http": {"refusal_format": "envelope"}}
+
+
+async def refused_body(trial: Trial) -> Any:
+    """Return the JSON body of a refused request from a Chinese browser."""
+    answer = await call(trial.app(), http(headers=[(b"accept-language", b"zh-CN")]))
+    return json.loads(answer.messages[1]["body"])
+
+
+@case("http.refusal_format", OWN, ("rfc6750", "detail"), (["error"], ["code", "detail"]))
+async def the_members_of_a_refusal(trial: Trial) -> object:
+    """Return the names in the body."""
+    return sorted(await refused_body(trial))
+
+
+@case("http.refusal_negotiate", PROBLEM, (True, False), ("请先登录", "Authentication is required"))
+@case(
+    "http.refusal_language",
+    PROBLEM | {"http": PROBLEM["http"] | {"refusal_negotiate": False}},
+    ("en", "zh-CN"),
+    ("Authentication is required", "请先登录"),
+)
+@case("http.refusal_texts", PROBLEM, ({}, {"zh-CN": {"no_token": "登录"}}), ("请先登录", "登录"))
+async def the_text_of_a_refusal(trial: Trial) -> object:
+    """Return the text for the user."""
+    return (await refused_body(trial))["detail"]
+
+
+@case("http.refusal_type_base", PROBLEM, (None, "urn:e:"), ("about:blank", "urn:e:no_token"))
+async def the_type_of_a_problem(trial: Trial) -> object:
+    """Return the type (RFC 9457)."""
+    return (await refused_body(trial))["type"]
+
+
+@case("http.refusal_numbers", ENVELOPE, ({}, {"no_token": 40100}), ("no_token", 40100))
+async def the_code_of_an_envelope(trial: Trial) -> object:
+    """Return the code."""
+    return (await refused_body(trial))["code"]
+
+
 @case("http.skip_cacheable", PLAIN, (False, True), (True, False))
 async def a_successor_in_a_cacheable_response(trial: Trial) -> object:
     """Return whether a response that may be cached has a successor."""

@@ -25,7 +25,11 @@ from tokens import good_claims, make
 ROOT = Path(__file__).parent.parent
 EXAMPLES = ROOT / "docs" / "examples"
 GUIDES = ("clients", "configuration", "oidc", "sessions", "transports")
-PAGES = ["README.md", *(f"docs/guides/{name}.md" for name in GUIDES)]
+PAGES = [
+    "README.md",
+    "docs/reference/refusals.md",
+    *(f"docs/guides/{name}.md" for name in GUIDES),
+]
 
 
 def load(name: str) -> ModuleType:
@@ -101,6 +105,25 @@ async def test_an_example_lets_in_only_who_signed_in(
     assert allowed.json()["user"] == "alice"
     assert refused.status_code == 401
     assert refused.headers["WWW-Authenticate"] == 'Bearer realm="api"'
+
+
+async def test_the_refusals_of_the_example_are_in_its_format() -> None:
+    """The function's body for a 401, the envelope for a 403, in the language asked for."""
+    example = load("refusal_bodies")
+    token = example.renewal.start("alice").token
+    async with client_of(example.app) as client:
+        stranger = await client.get("/orders", headers={"Accept-Language": "de"})
+        lacking = {"Authorization": f"Bearer {token}", "Accept-Language": "zh"}
+        forbidden = await client.get("/orders", headers=lacking)
+    assert stranger.status_code == 401
+    assert stranger.json() == {
+        "code": "no_token",
+        "msg": "Bitte melden Sie sich an",
+        "data": {"login": "/login"},
+    }
+    assert forbidden.status_code == 403
+    assert forbidden.json()["code"] == 40300
+    assert 'scope="orders:read"' in forbidden.headers["WWW-Authenticate"]
 
 
 async def test_starlettes_requires_works_in_the_fastapi_example(

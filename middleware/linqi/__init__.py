@@ -16,10 +16,12 @@ from linqi._on_demand import on_demand
 if TYPE_CHECKING:
     from linqi import errors, events
     from linqi.asgi.authentication import Authenticate, Person
-    from linqi.asgi.guards import RequireLogin, RequireScopes, has_scopes
+    from linqi.asgi.guards import RequireLogin, RequireScopes, has_scopes, missing_scopes
     from linqi.asgi.jwks_route import jwks_route
     from linqi.asgi.lifespan import Service
     from linqi.asgi.middleware import JWTMiddleware
+    from linqi.asgi.refusal_format import RefusalFacts, RefusalFormat
+    from linqi.asgi.refusals import Refusal
     from linqi.asgi.routes import SessionRoutes
     from linqi.asgi.sockets import SocketClosedError, SocketSession
     from linqi.asgi.streams import StreamClosedError, StreamSession
@@ -77,10 +79,17 @@ else:
         {
             "linqi": ("errors", "events"),
             "linqi.asgi.authentication": ("Authenticate", "Person"),
-            "linqi.asgi.guards": ("RequireLogin", "RequireScopes", "has_scopes"),
+            "linqi.asgi.guards": (
+                "RequireLogin",
+                "RequireScopes",
+                "has_scopes",
+                "missing_scopes",
+            ),
             "linqi.asgi.jwks_route": ("jwks_route",),
             "linqi.asgi.lifespan": ("Service",),
             "linqi.asgi.middleware": ("JWTMiddleware",),
+            "linqi.asgi.refusal_format": ("RefusalFacts", "RefusalFormat"),
+            "linqi.asgi.refusals": ("Refusal",),
             "linqi.asgi.routes": ("SessionRoutes",),
             "linqi.asgi.sockets": ("SocketClosedError", "SocketSession"),
             "linqi.asgi.streams": ("StreamClosedError", "StreamSession"),
@@ -178,6 +187,9 @@ __all__ = [
     "Policy",
     "PostgresStore",
     "RefreshSettings",
+    "Refusal",
+    "RefusalFacts",
+    "RefusalFormat",
     "RemoteKeys",
     "RemoteLimits",
     "RenewalBudget",
@@ -221,6 +233,7 @@ __all__ = [
     "events",
     "has_scopes",
     "jwks_route",
+    "missing_scopes",
     "open_attempts",
     "rotate",
 ]

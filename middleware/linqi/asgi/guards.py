@@ -7,18 +7,41 @@ from collections.abc import Callable, Sequence
 
 from linqi.asgi._http import ASGIApp, Receive, Scope, Send
 from linqi.asgi.drain import Drain
-from linqi.asgi.refusals import refuse, refuse_login, refuse_scopes
+from linqi.asgi.refusals import Refusal, refuse, refuse_login, refuse_scopes
 from linqi.errors import ConfigurationError
 from linqi.jose.claims import is_scope
 from linqi.jose.verified import Verified
 
-__all__ = ["RequireLogin", "RequireScopes", "has_scopes"]
+__all__ = ["RequireLogin", "RequireScopes", "has_scopes", "missing_scopes"]
 
 
 def has_scopes(scope: Scope, *needed: str) -> bool:
     """Return whether the caller in an ASGI `scope` was verified with all `needed` scopes."""
     verified = scope.get("linqi")
     return isinstance(verified, Verified) and set(needed) <= set(verified.scopes)
+
+
+def missing_scopes(scope: Scope, *needed: str, realm: str = "api") -> Refusal | None:
+    """Return the response to a caller that lacks a scope; None if it has all `needed` ones.
+
+    For hooks of frameworks, which send its `status`, `headers` and `body` in their own way. The
+    body is in the format that the middleware was given.
+
+    Args:
+        scope: The ASGI scope of the request.
+        needed: Scope names (RFC 6749, section 3.3), at least one.
+        realm: The realm of the challenge (RFC 6750, section 3).
+
+    Raises:
+        ConfigurationError: No scope is given, or one is not a scope name.
+
+    """
+    _check_scopes("missing_scopes", needed)
+    if has_scopes(scope, *needed):
+        return None
+    is_known = isinstance(scope.get("linqi"), Verified)
+    refusal = refuse_scopes(realm, needed) if is_known else refuse(None, realm)
+    return refusal.in_format(scope)
 
 
 class RequireScopes:
@@ -35,8 +58,7 @@ class RequireScopes:
     """
 
     def __init__(self, app: ASGIApp, *needed: str, realm: str = "api") -> None:
-        if not needed or not all(is_scope(scope) for scope in needed):
-            raise ConfigurationError(["RequireScopes needs scope names (RFC 6749, section 3.3)"])
+        _check_scopes("RequireScopes", needed)
         self._app = app
         self._needed = needed
         self._drain = Drain()
@@ -107,3 +129,8 @@ class RequireLogin:
         return (
             verified.auth_time is not None and self._clock() - verified.auth_time <= self._max_age
         )
+
+
+def _check_scopes(name: str, needed: tuple[str, ...]) -> None:
+    if not needed or not all(is_scope(scope) for scope in needed):
+        raise ConfigurationError([f"{name} needs scope names (RFC 6749, section 3.3)"])

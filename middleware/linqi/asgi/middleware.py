@@ -24,7 +24,7 @@ from linqi.asgi.argument_faults import trust_faults, value_faults
 from linqi.asgi.drain import Drain
 from linqi.asgi.lifespan import ReportingService, Service, Services
 from linqi.asgi.quiet import QuietRequests
-from linqi.asgi.refusals import as_request_fault, refuse
+from linqi.asgi.refusals import as_request_fault, refuse, writer_of
 from linqi.asgi.streams import StreamLimits, StreamSession
 from linqi.asgi.transports import HeaderTransport, Transport
 from linqi.errors import (
@@ -41,6 +41,7 @@ from linqi.jose.verified import ANONYMOUS, Anonymous, Verified
 from linqi.jose.verifier import Verifier
 
 if TYPE_CHECKING:
+    from linqi.asgi.refusal_format import RefusalFormat
     from linqi.asgi.renewal_response import RenewalResponder
     from linqi.asgi.route_table import RouteTable, Rules
     from linqi.events import Event, Hook
@@ -72,6 +73,8 @@ class JWTMiddleware:
             uses two transports at once is refused.
         expose_to: Origins whose scripts may read the successor's header (CORS).
         realm: The realm of challenges (RFC 6750, section 3).
+        refusal: The format of the bodies of refused requests, those of guards and session routes
+            inside included; None for that of RFC 6750.
         skip_cacheable: Whether a response that the application marked as cacheable carries no
             successor; a later response then does.
         wait_seconds: How long a response waits for the signature of its successor; above 0 to 30.
@@ -114,6 +117,7 @@ class JWTMiddleware:
         transports: Sequence[Transport] | None = None,
         expose_to: Sequence[str] = (),
         realm: str = "api",
+        refusal: RefusalFormat | None = None,
         skip_cacheable: bool = False,
         wait_seconds: float = 1.0,
         check_seconds: float = 5.0,
@@ -150,6 +154,9 @@ class JWTMiddleware:
         if marked is not None:
             chosen, services = (*chosen, marked.notice), [*services, marked]
         self._events: Dispatcher[Event] = Dispatcher(chosen)
+        self._writer = None if refusal is None else writer_of(refusal, self._events)
+        if self._writer is not None:
+            self.app = self._writer.inside(app)
         limits = StreamLimits(
             verifier=verifier,
             grace_seconds=stream_grace_seconds,
@@ -375,7 +382,7 @@ class JWTMiddleware:
                 quiet=self._quiet is not None and self._quiet.includes(scope),
             )
         )
-        await refusal.send(scope, receive, send, self._drain)
+        await refusal.send(scope, receive, send, self._drain, self._writer)
 
     def _report_not_due(self, verified: Verified, now: float, buffer: float) -> None:
         self._events.if_verbose(

@@ -2,53 +2,120 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Final
 
 from linqi.asgi._http import Receive, Scope, Send
 from linqi.asgi.drain import Drain
 from linqi.asgi.responses import NO_STORE, encode_json, retry_after, send_response
-from linqi.errors import InvalidRequest, LinqiError, NotStarted, TokenError, Unavailable
+from linqi.errors import (
+    ConfigurationError,
+    InvalidRequest,
+    LinqiError,
+    NotStarted,
+    TokenError,
+    Unavailable,
+)
+
+if TYPE_CHECKING:
+    from linqi.asgi.refusal_format import RefusalFormat
+    from linqi.asgi.refusal_writer import RefusalWriter
+    from linqi.events import Event
 
 __all__ = [
+    "WRITER",
     "Refusal",
     "as_request_fault",
     "refuse",
     "refuse_credentials",
     "refuse_login",
     "refuse_scopes",
+    "writer_of",
 ]
+
+WRITER: Final = "linqi.refusals"
+"""The key of a scope whose application chose a format (`RefusalFormat`): its `RefusalWriter`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Refusal:
-    """A complete response: status, headers and JSON body."""
+    """A complete response to a refused request.
+
+    Attributes:
+        status: The HTTP status.
+        headers: All headers; names in lower case.
+        body: The JSON body, of RFC 6750 unless it was written in a format (`in_format`).
+        error: The ``error`` of RFC 6750, or ``unauthorized`` without a token.
+        code: The stable code that a client may see.
+        cause: The code in the log; empty if it is `code`.
+        hint: The ``error_description``; empty if there is none.
+        scopes: The scopes that the request needs.
+
+    """
 
     status: int
     headers: tuple[tuple[bytes, bytes], ...]
     body: bytes
+    error: str
+    code: str
+    cause: str = ""
+    hint: str = ""
+    scopes: tuple[str, ...] = ()
 
-    async def send(self, scope: Scope, receive: Receive, send: Send, drain: Drain) -> None:
-        """Refuse an HTTP request, whose body `drain` reads, or a WebSocket before its accept."""
-        if scope["type"] == "websocket":
-            await self._refuse_socket(scope, send)
-            return
-        headers = [*self.headers, *await drain(scope, receive)]
-        body = b"" if scope["method"] == "HEAD" else self.body
-        await send_response(send, self.status, headers, body)
+    def in_format(self, scope: Scope) -> Refusal:
+        """Return this refusal in the format that the application of `scope` chose."""
+        writer: RefusalWriter | None = scope.get(WRITER)
+        if writer is None:
+            return self
+        headers, body = writer.write(self, scope)
+        return replace(self, headers=headers, body=body)
 
-    async def _refuse_socket(self, scope: Scope, send: Send) -> None:
-        if "websocket.http.response" in (scope.get("extensions") or {}):
-            await send(
-                {
-                    "type": "websocket.http.response.start",
-                    "status": self.status,
-                    "headers": list(self.headers),
-                }
-            )
-            await send({"type": "websocket.http.response.body", "body": self.body})
-        else:
+    async def send(
+        self,
+        scope: Scope,
+        receive: Receive,
+        send: Send,
+        drain: Drain,
+        writer: RefusalWriter | None = None,
+    ) -> None:
+        """Refuse an HTTP request, whose body `drain` reads, or a WebSocket before its accept.
+
+        The body is written by `writer`, or by that of the scope if there is one.
+        """
+        is_socket = scope["type"] == "websocket"
+        if is_socket and "websocket.http.response" not in (scope.get("extensions") or {}):
             await send({"type": "websocket.close", "code": 1008, "reason": ""})
+            return
+        headers, body = self.headers, self.body
+        if (writer := writer or scope.get(WRITER)) is not None:
+            headers, body = writer.write(self, scope)
+        if is_socket:
+            await _send_denial(send, self.status, headers, body)
+            return
+        more = await drain(scope, receive)
+        if scope["method"] == "HEAD":
+            body = b""
+        await send_response(send, self.status, [*headers, *more], body)
+
+
+async def _send_denial(
+    send: Send, status: int, headers: tuple[tuple[bytes, bytes], ...], body: bytes
+) -> None:
+    """Send the response to a WebSocket's handshake (the ASGI extension for denials)."""
+    start = {"type": "websocket.http.response.start", "status": status, "headers": [*headers]}
+    await send(start)
+    await send({"type": "websocket.http.response.body", "body": body})
+
+
+def writer_of(chosen: RefusalFormat, report: Callable[[Event], object]) -> RefusalWriter | None:
+    """Return what writes bodies in the format `chosen`; None if they are those of RFC 6750."""
+    from linqi.asgi.refusal_format import RefusalFormat
+    from linqi.asgi.refusal_writer import RefusalWriter
+
+    if not isinstance(chosen, RefusalFormat):
+        raise ConfigurationError(["refusal is no RefusalFormat, such as RefusalFormat('problem')"])
+    return None if chosen.is_default else RefusalWriter(chosen, report)
 
 
 def as_request_fault(error: LinqiError, token: bytes | None) -> LinqiError:
@@ -64,25 +131,26 @@ def refuse(error: LinqiError | None, realm: str) -> Refusal:
     Such a request gets a challenge without an error code (RFC 6750, section 3.1).
     """
     if error is None:
-        return refuse_credentials(401, realm, {}, "unauthorized")
-    if isinstance(error, NotStarted):
-        # No Retry-After: another try does not help.
-        return _refusal(503, [], {"error": "temporarily_unavailable"})
+        return refuse_credentials(401, realm, {}, "unauthorized", "no_token")
     if isinstance(error, Unavailable):
-        headers = [retry_after(error.retry_after)]
-        return _refusal(503, headers, {"error": "temporarily_unavailable"})
+        # No Retry-After where another try does not help.
+        headers = [] if isinstance(error, NotStarted) else [retry_after(error.retry_after)]
+        code = "temporarily_unavailable"
+        return _refusal(503, headers, {"error": code}, code=code, cause=error.code)
     if isinstance(error, InvalidRequest):
         parameters = {"error": "invalid_request", "error_description": error.hint}
         return refuse_credentials(400, realm, parameters, "invalid_request")
-    hint = error.hint if isinstance(error, TokenError) else TokenError.hint
-    parameters = {"error": "invalid_token", "error_description": hint}
-    return refuse_credentials(401, realm, parameters, "invalid_token")
+    known = error if isinstance(error, TokenError) else TokenError
+    parameters = {"error": "invalid_token", "error_description": known.hint}
+    return refuse_credentials(
+        401, realm, parameters, "invalid_token", known.public_code, cause=error.code
+    )
 
 
 def refuse_scopes(realm: str, needed: Sequence[str]) -> Refusal:
     """Return 403 insufficient_scope with the needed scopes (RFC 6750, section 3.1)."""
     parameters = {"error": "insufficient_scope", "scope": " ".join(needed)}
-    return refuse_credentials(403, realm, parameters, "insufficient_scope")
+    return refuse_credentials(403, realm, parameters, "insufficient_scope", scopes=tuple(needed))
 
 
 def refuse_login(realm: str, acr_values: Sequence[str], max_age: float | None) -> Refusal:
@@ -102,15 +170,42 @@ def refuse_login(realm: str, acr_values: Sequence[str], max_age: float | None) -
     return refuse_credentials(401, realm, parameters, "insufficient_user_authentication")
 
 
-def refuse_credentials(status: int, realm: str, parameters: dict[str, str], error: str) -> Refusal:
+def refuse_credentials(
+    status: int,
+    realm: str,
+    parameters: dict[str, str],
+    error: str,
+    code: str = "",
+    *,
+    cause: str = "",
+    scopes: tuple[str, ...] = (),
+) -> Refusal:
     """Return a response of `status` whose Bearer challenge has `parameters` (RFC 6750, 3)."""
     pairs = ", ".join(f'{name}="{value}"' for name, value in {"realm": realm, **parameters}.items())
     body = {"error": error}
     if "error_description" in parameters:
         body["error_description"] = parameters["error_description"]
-    return _refusal(status, [(b"www-authenticate", f"Bearer {pairs}".encode("ascii"))], body)
+    challenge = (b"www-authenticate", f"Bearer {pairs}".encode("ascii"))
+    return _refusal(status, [challenge], body, code=code or error, cause=cause, scopes=scopes)
 
 
-def _refusal(status: int, headers: list[tuple[bytes, bytes]], content: dict[str, str]) -> Refusal:
+def _refusal(
+    status: int,
+    headers: list[tuple[bytes, bytes]],
+    content: dict[str, str],
+    *,
+    code: str,
+    cause: str,
+    scopes: tuple[str, ...] = (),
+) -> Refusal:
     body, described = encode_json(content)
-    return Refusal(status=status, headers=(*described, NO_STORE, *headers), body=body)
+    return Refusal(
+        status=status,
+        headers=(*described, NO_STORE, *headers),
+        body=body,
+        error=content["error"],
+        code=code,
+        cause=cause,
+        hint=content.get("error_description", ""),
+        scopes=scopes,
+    )

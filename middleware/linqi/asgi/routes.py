@@ -164,6 +164,7 @@ class SessionRoutes:
                 log_fault("a session route raised", error)
             if (event := failure_of(error, answer.status, scope)) is not None:
                 self._sessions.events(event)
+        answer = answer.in_format(scope)
         await answer.send(send, () if body.is_read else await self._drain(scope, receive))
 
     def _path(self, scope: Scope) -> str | None:
@@ -195,9 +196,8 @@ class SessionRoutes:
                 return RouteResponse(429, body, [retry_after(attempt.wait)])
         person = await authenticated(self._authenticate, form)
         if person is None:
-            return RouteResponse(
-                400, error_body("invalid_grant", "the name or the password is wrong")
-            )
+            body = error_body("invalid_grant", "the name or the password is wrong")
+            return RouteResponse(400, body, code="wrong_credentials")
         if attempt is not None:
             await attempt.take_back()
         pair = await self._sessions.sign_in(
@@ -214,7 +214,8 @@ class SessionRoutes:
         if form.get("grant_type", "refresh_token") != "refresh_token":
             return RouteResponse(400, error_body("unsupported_grant_type", "only refresh_token is"))
         if token is None and is_cookie:  # the browser has no cookie: there is no session to refresh
-            return RouteResponse(400, error_body("invalid_grant", "sign in"), [outcome("absent")])
+            answer = error_body("invalid_grant", "sign in")
+            return RouteResponse(400, answer, [outcome("absent")], code="no_session")
         if token is None:
             raise BodyFault(400, "no refresh token was presented")
         scopes = form["scope"].split() if "scope" in form else None
@@ -222,8 +223,10 @@ class SessionRoutes:
             pair = await self._sessions.refresh(token, scopes=scopes)
         except RefreshRefused as error:
             headers = [outcome(error.reason)]
-            kind = "invalid_scope" if error.reason == "scope" else "invalid_grant"
-            return RouteResponse(400, error_body(kind, "sign in again"), headers)
+            is_scope = error.reason == "scope"
+            body = error_body("invalid_scope" if is_scope else "invalid_grant", "sign in again")
+            code = "invalid_scope" if is_scope else "session_ended"
+            return RouteResponse(400, body, headers, code, error.reason)
         return self._pair(pair, is_cookie=is_cookie)
 
     async def _logout(self, scope: Scope, receive: Receive) -> RouteResponse:

@@ -6,7 +6,7 @@ import contextlib
 import os
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from linqi._notes import KeepsNotes
@@ -14,6 +14,7 @@ from linqi.asgi._http import ASGIApp
 from linqi.asgi.authentication import Authenticate
 from linqi.asgi.lifespan import Service
 from linqi.asgi.middleware import JWTMiddleware
+from linqi.asgi.refusal_format import OnRefusal, RefusalFormat
 from linqi.asgi.routes import SessionRoutes
 from linqi.asgi.session_cookie import SessionCookie
 from linqi.asgi.throttle import LoginThrottle
@@ -62,6 +63,8 @@ class Components:
     """The throttle of the session routes; None if it is off."""
     hooks: tuple[Hook, ...]
     clock: Callable[[], float]
+    refusal: RefusalFormat | None = None
+    """The format of the bodies of refused requests; None for that of RFC 6750."""
 
     def routes(self, app: ASGIApp, authenticate: Authenticate) -> SessionRoutes:
         """Return `app` with the session routes in front; a store is required."""
@@ -95,6 +98,7 @@ class Components:
             **arguments_for(JWTMiddleware, config.http),
             **arguments_for(JWTMiddleware, config.signing),
             **arguments_for(JWTMiddleware, config.verify),
+            "refusal": self.refusal,
             "services": self.services,
             "hooks": self.hooks,
             "clock": self.clock,
@@ -106,6 +110,7 @@ def build(
     *,
     authorize: Authorize | None = None,
     authorize_refresh: AuthorizeRefresh | None = None,
+    on_refusal: OnRefusal | None = None,
     hooks: Sequence[Hook] | None = None,
     http_client: Any = None,
     environ: Mapping[str, str] | None = None,
@@ -117,6 +122,7 @@ def build(
         config: What `load` or `read` returned.
         authorize: Called before a successor of a sliding session is signed.
         authorize_refresh: Called at every refresh.
+        on_refusal: Makes the bodies of refused requests; see `RefusalFormat`.
         hooks: Receive every event; the default writes a log.
         http_client: See `RemoteKeys`.
         environ: Has the variables that the configuration names; the default is ``os.environ``.
@@ -147,6 +153,8 @@ def build(
     throttle = _throttle(config, faults, variables)
     if config.renewal.sliding is True and not config.has_keys:
         faults.missing("keys", "file", "sliding = true needs signing keys: set file or env")
+    with faults.at("http", ""):
+        refusal = replace(config.http.settings(), on_refusal=on_refusal)
     faults.raise_any()
     revocations = None
     if store is not None:
@@ -196,6 +204,7 @@ def build(
         throttle=throttle,
         hooks=chosen,
         clock=clock,
+        refusal=None if refusal.is_default else refusal,
     )
 
 

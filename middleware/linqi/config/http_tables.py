@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -9,11 +10,13 @@ from linqi.asgi._http import PathRules
 from linqi.asgi.client_address import read_networks
 from linqi.asgi.middleware import JWTMiddleware
 from linqi.asgi.quiet import QuietRequests
+from linqi.asgi.refusal_format import STYLES, RefusalFormat
+from linqi.asgi.refusal_language import LANGUAGE_TAG
 from linqi.asgi.routes import SessionRoutes
 from linqi.asgi.throttle import LoginThrottle
 from linqi.asgi.transports import CookieTransport, HeaderTransport, SubprotocolTransport
-from linqi.config.setting import VARIABLE, number, setting
-from linqi.config.value_types import Boolean, String, StringList
+from linqi.config.setting import VARIABLE, arguments_for, number, setting
+from linqi.config.value_types import Boolean, Choice, Numbers, String, StringList, Texts
 from linqi.sessions.attempts import AttemptLimit
 
 __all__ = [
@@ -103,6 +106,43 @@ class HttpTable:
         "The realm of a 401's challenge.",
         of=(JWTMiddleware, "realm"),
     )
+    refusal_format: str = setting(
+        Choice(STYLES),
+        "The bodies of refused requests: the error of RFC 6750, problem+json (RFC 9457), FastAPI's"
+        " detail, or an envelope of code, msg and data.",
+        of=(RefusalFormat, "style"),
+    )
+    refusal_language: str = setting(
+        String("a language tag such as zh-CN", LANGUAGE_TAG.pattern),
+        "The language of their texts, where Accept-Language does not choose another.",
+        of=(RefusalFormat, "language"),
+    )
+    refusal_negotiate: bool = setting(
+        Boolean(),
+        "Whether Accept-Language chooses among en, zh-CN and the languages of refusal_texts.",
+        of=(RefusalFormat, "negotiate"),
+    )
+    refusal_type_base: str | None = setting(
+        String("a URI such as https://api.example/errors/"),
+        "For problem: comes before the code in type. By default type is about:blank.",
+        of=(RefusalFormat, "type_base"),
+        example="https://api.example/errors/",
+    )
+    refusal_texts: Mapping[str, Mapping[str, str]] = setting(
+        Texts(),
+        "Texts by language and code, as in [http.refusal_texts.zh-CN]; they complete or replace"
+        " those of linqi.",
+        of=(RefusalFormat, "texts"),
+        default={},
+        example={"zh-CN": {"no_token": "请先登录"}},
+    )
+    refusal_numbers: Mapping[str, int] = setting(
+        Numbers(),
+        "For envelope: the integers of codes; a code without one is sent as text.",
+        of=(RefusalFormat, "numbers"),
+        default={},
+        example={"no_token": 40100, "token_expired": 40101},
+    )
     skip_cacheable: bool = setting(
         Boolean(),
         "Put no successor into responses that the application marked as cacheable; the next one"
@@ -131,6 +171,10 @@ class HttpTable:
         " the session, and not after a revocation.",
         of=(JWTMiddleware, "stream_grace_seconds"),
     )
+
+    def settings(self) -> RefusalFormat:
+        """Return the format of the bodies of refused requests."""
+        return RefusalFormat(**arguments_for(RefusalFormat, self))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

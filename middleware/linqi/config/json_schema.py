@@ -15,9 +15,11 @@ from linqi.config.value_types import (
     Boolean,
     Choice,
     Number,
+    Numbers,
     RequiredClaims,
     String,
     StringList,
+    Texts,
     ValueType,
 )
 from linqi.config.verification_tables import IssuerTable
@@ -100,11 +102,18 @@ def _required_claims(_: RequiredClaims) -> dict[str, Any]:
     return {"anyOf": [_strings(StringList()), table]}
 
 
+def _texts(_: Texts) -> dict[str, Any]:
+    table = {"type": "object", "additionalProperties": _string(String())}
+    return {"type": "object", "additionalProperties": table}
+
+
 _FORMS: Final[Mapping[type[ValueType], Callable[[Any], dict[str, Any]]]] = {
     Boolean: lambda _: {"type": "boolean"},
     Choice: _choice,
     Number: _number,
+    Numbers: lambda _: {"type": "object", "additionalProperties": {"type": "integer"}},
     RequiredClaims: _required_claims,
     String: _string,
     StringList: _strings,
+    Texts: _texts,
 }

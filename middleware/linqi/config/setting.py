@@ -86,7 +86,10 @@ def setting(
         is_hidden=is_hidden,
         example=example,
     )
-    return field(default=default, metadata={_SETTING: declared})
+    metadata = {_SETTING: declared}
+    if isinstance(default, dict):  # a mutable default, which a dataclass refuses
+        return field(default_factory=default.copy, metadata=metadata)
+    return field(default=default, metadata=metadata)
 
 
 def number(

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import math
+import re
 import textwrap
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 from linqi.config.reader import variable_of
@@ -44,7 +45,14 @@ def toml_of(value: Any) -> str:
         return json.dumps(value)  # a JSON string is a basic string of TOML
     if isinstance(value, tuple | list):
         return f"[{', '.join(toml_of(item) for item in value)}]"
+    if isinstance(value, Mapping):
+        members = (f"{_toml_key(name)} = {toml_of(item)}" for name, item in value.items())
+        return f"{{ {', '.join(members)} }}"
     return "inf" if value == math.inf else repr(value)
+
+
+def _toml_key(name: str) -> str:
+    return name if re.fullmatch(r"[A-Za-z0-9_-]+", name) else json.dumps(name)
 
 
 def _lines() -> Iterator[str]:
@@ -70,7 +78,9 @@ def _lines() -> Iterator[str]:
 
 def _key(setting: Setting, *, is_seeded: bool = False, is_example: bool = False) -> Iterator[str]:
     yield from _comment(f"{setting.meaning} {expectation(setting)}".strip())
-    is_absent = setting.default is None or (setting.default == () and setting.example is not None)
+    is_absent = setting.default is None or (
+        setting.default in ((), {}) and setting.example is not None
+    )
     value = setting.example if is_absent else setting.default
     mark = "# " if is_example or (is_absent and not is_seeded) else ""
     yield f"{mark}{setting.name} = {toml_of(value)}"

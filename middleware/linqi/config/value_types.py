@@ -17,9 +17,11 @@ __all__ = [
     "Boolean",
     "Choice",
     "Number",
+    "Numbers",
     "RequiredClaims",
     "String",
     "StringList",
+    "Texts",
     "ValueType",
     "display_value",
 ]
@@ -170,6 +172,39 @@ class RequiredClaims:
             String().fits(name) and (String().fits(wanted) or StringList(least=1).fits(wanted))
             for name, wanted in value.items()
         )
+
+    def parse(self, text: str) -> object:
+        """Return the text, which never fits: a variable cannot hold a table."""
+        return text
+
+
+@dataclass(frozen=True, slots=True)
+class Texts:
+    """A table of tables of strings, such as one table of texts for each language."""
+
+    description: str = "a table of tables of strings"
+
+    def fits(self, value: object) -> bool:
+        """Return whether `value` is such a table."""
+        return isinstance(value, Mapping) and all(
+            isinstance(table, Mapping) and all(String().fits(text) for text in table.values())
+            for table in value.values()
+        )
+
+    def parse(self, text: str) -> object:
+        """Return the text, which never fits: a variable cannot hold a table."""
+        return text
+
+
+@dataclass(frozen=True, slots=True)
+class Numbers:
+    """A table of whole numbers."""
+
+    description: str = "a table of whole numbers"
+
+    def fits(self, value: object) -> bool:
+        """Return whether `value` is such a table."""
+        return isinstance(value, Mapping) and all(type(item) is int for item in value.values())
 
     def parse(self, text: str) -> object:
         """Return the text, which never fits: a variable cannot hold a table."""

@@ -38,6 +38,7 @@ if TYPE_CHECKING:
         TokenRenewed,
     )
     from linqi.events.requests import (
+        RefusalBodyFailed,
         SocketClosed,
         StreamClosed,
         TokenRefused,
@@ -91,7 +92,12 @@ else:
                 "SkipReason",
                 "TokenRenewed",
             ),
-            "linqi.events.requests": ("SocketClosed", "StreamClosed", "TokenRefused"),
+            "linqi.events.requests": (
+                "RefusalBodyFailed",
+                "SocketClosed",
+                "StreamClosed",
+                "TokenRefused",
+            ),
             "linqi.events.revocation": (
                 "RevocationFailed",
                 "RevocationFeedLost",
@@ -133,6 +139,7 @@ __all__ = [
     "RefreshDenied",
     "RefreshTokenReused",
     "RefreshTooLate",
+    "RefusalBodyFailed",
     "RenewalDeferred",
     "RenewalDenied",
     "RenewalFailed",

@@ -29,6 +29,7 @@ from linqi.events.renewal import (
     TokenRenewed,
 )
 from linqi.events.requests import (
+    RefusalBodyFailed,
     SocketClosed,
     StreamClosed,
     TokenRefused,
@@ -62,6 +63,7 @@ Event: TypeAlias = (
     TokenRefused
     | SocketClosed
     | StreamClosed
+    | RefusalBodyFailed
     | TokenRenewed
     | RenewalNotDue
     | RenewalDeferred

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 __all__ = [
+    "RefusalBodyFailed",
     "SocketClosed",
     "StreamClosed",
     "TokenRefused",
@@ -48,4 +49,14 @@ class StreamClosed:
     user: str
     code: str
     """The error's `linqi.errors.LinqiError.code`."""
+    path: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RefusalBodyFailed:
+    """`on_refusal` raised or returned a wrong value; the body of the style was sent."""
+
+    code: str
+    """The code of the refusal."""
+    detail: str
     path: str

@@ -28,6 +28,10 @@ _LINES: dict[str, tuple[int, str]] = {
         logging.INFO,
         "event stream ended: user=%(user)s code=%(code)s path=%(path)s",
     ),
+    "RefusalBodyFailed": (
+        logging.ERROR,
+        "on_refusal failed, the default body was sent: code=%(code)s path=%(path)s %(detail)s",
+    ),
     "TokenRenewed": (
         logging.INFO,
         "token renewed: user=%(user)s session=%(session)s old_expires_at=%(old_expires_at).3f"

@@ -20,6 +20,7 @@ from linqi.events import (
     RefreshDenied,
     RefreshTokenReused,
     RefreshTooLate,
+    RefusalBodyFailed,
     RenewalDeferred,
     RenewalDenied,
     RenewalFailed,
@@ -78,6 +79,7 @@ class PrometheusHook:
         self._late = counter("expired_presented", "Tokens first presented after their expiry")
         self._sockets = counter("sockets_closed", "WebSockets closed with 4401", "code")
         self._streams = counter("streams_closed", "Event streams ended with their token", "code")
+        self._bodies = counter("refusal_bodies_failed", "Faults of on_refusal")
         self._renewals = counter("renewals", "Responses that carried a successor")
         self._signatures = counter("renewal_signatures", "Successors that were signed")
         self._lag = Histogram(
@@ -122,6 +124,7 @@ class PrometheusHook:
             TokenRefused: self._count_refused,
             SocketClosed: lambda e: self._sockets.labels(e.code).inc(),
             StreamClosed: lambda e: self._streams.labels(e.code).inc(),
+            RefusalBodyFailed: lambda _: self._bodies.inc(),
             TokenRenewed: self._count_renewed,
             RenewalDeferred: lambda e: self._deferred.labels(e.reason).inc(),
             RenewalSkipped: lambda e: self._skipped.labels(e.reason).inc(),
