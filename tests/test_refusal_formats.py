@@ -22,7 +22,7 @@ from linqi import (
     missing_scopes,
 )
 from linqi.asgi.refusal_format import STYLES
-from linqi.asgi.refusals import WRITER
+from linqi.asgi.refusals import WRITER, refusal_for
 from linqi.errors import TokenRevoked, Unavailable
 from linqi.events import RefusalBodyFailed, TokenRefused
 from tokens import NOW, good_claims, make, verifier_of
@@ -223,6 +223,19 @@ async def test_missing_scopes_is_the_whole_response_for_a_framework() -> None:
     assert (unknown.status, json.loads(unknown.body)) == (401, {"error": "unauthorized"})
     with pytest.raises(ConfigurationError):
         missing_scopes(http())
+
+
+async def test_a_framework_refuses_for_its_own_reason_in_the_format() -> None:
+    """A user who is no more: 401 invalid_token, as the middleware would say it."""
+    found: list[Refusal] = []
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        found.append(refusal_for(scope, TokenRevoked("no such user"), "shop"))
+
+    await guard(RefusalFormat("detail"), app)(http(token=GOOD), None, None)  # type: ignore[arg-type]
+    (refusal,) = found
+    assert (refusal.status, json.loads(refusal.body)["code"]) == (401, "invalid_token")
+    assert b'realm="shop", error="invalid_token"' in dict(refusal.headers)[b"www-authenticate"]
 
 
 async def test_head_gets_the_headers_without_the_body() -> None:

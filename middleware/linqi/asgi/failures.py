@@ -1,13 +1,21 @@
-"""The events of session routes that failed or refused."""
+"""The events of requests that were refused, and of session routes that failed."""
 
 from __future__ import annotations
 
+import hashlib
+
 from linqi.asgi._http import Scope
-from linqi.errors import ConfigurationError, ForeignToken, InvalidSubject, LinqiError
+from linqi.errors import (
+    ConfigurationError,
+    ForeignToken,
+    InvalidSubject,
+    LinqiError,
+    TokenExpired,
+)
 from linqi.events import SessionRouteFailed, TokenRefused
 from linqi.jose.verified import Verified
 
-__all__ = ["failure_of", "refused"]
+__all__ = ["failure_of", "refused", "token_refused"]
 
 
 def failure_of(
@@ -36,4 +44,29 @@ def refused(scope: Scope, status: int, code: str, detail: str) -> TokenRefused:
     digest = verified.digest.hex()[:8] if isinstance(verified, Verified) else ""
     return TokenRefused(
         status=status, code=code, detail=detail, path=scope["path"], token_digest=digest
+    )
+
+
+def token_refused(
+    error: LinqiError | None, token: bytes | None, scope: Scope, status: int, *, quiet: bool
+) -> TokenRefused:
+    """Return the event for a request that the middleware refused with `status` for `error`.
+
+    Args:
+        error: Why; None for a request without a token.
+        token: The token, of which the event has a digest.
+        scope: The request.
+        status: The status of the response.
+        quiet: Whether the request is one that never extends a session.
+
+    """
+    return TokenRefused(
+        status=status,
+        code="no_token" if error is None else error.code,
+        detail="no token was presented" if error is None else str(error),
+        path=scope["path"],
+        token_digest=hashlib.sha256(token).hexdigest()[:8] if token else "",
+        expired_for=error.seconds if isinstance(error, TokenExpired) else None,
+        lag=error.lag if isinstance(error, TokenExpired) else None,
+        quiet=quiet,
     )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from typing import TYPE_CHECKING, ClassVar
@@ -22,6 +21,7 @@ from linqi.asgi._http import (
 )
 from linqi.asgi.argument_faults import trust_faults, value_faults
 from linqi.asgi.drain import Drain
+from linqi.asgi.failures import token_refused
 from linqi.asgi.lifespan import ReportingService, Service, Services
 from linqi.asgi.quiet import QuietRequests
 from linqi.asgi.refusals import as_request_fault, refuse, writer_of
@@ -31,7 +31,6 @@ from linqi.errors import (
     ConfigurationError,
     InvalidRequest,
     LinqiError,
-    TokenExpired,
     Unavailable,
     UnknownKey,
 )
@@ -370,18 +369,8 @@ class JWTMiddleware:
         send: Send,
     ) -> None:
         refusal = refuse(error, self._realm)
-        self._events(
-            events.TokenRefused(
-                status=refusal.status,
-                code="no_token" if error is None else error.code,
-                detail="no token was presented" if error is None else str(error),
-                path=scope["path"],
-                token_digest=hashlib.sha256(token).hexdigest()[:8] if token else "",
-                expired_for=error.seconds if isinstance(error, TokenExpired) else None,
-                lag=error.lag if isinstance(error, TokenExpired) else None,
-                quiet=self._quiet is not None and self._quiet.includes(scope),
-            )
-        )
+        is_quiet = self._quiet is not None and self._quiet.includes(scope)
+        self._events(token_refused(error, token, scope, refusal.status, quiet=is_quiet))
         await refusal.send(scope, receive, send, self._drain, self._writer)
 
     def _report_not_due(self, verified: Verified, now: float, buffer: float) -> None:

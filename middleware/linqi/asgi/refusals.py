@@ -27,6 +27,7 @@ __all__ = [
     "WRITER",
     "Refusal",
     "as_request_fault",
+    "refusal_for",
     "refuse",
     "refuse_credentials",
     "refuse_login",
@@ -145,6 +146,11 @@ def refuse(error: LinqiError | None, realm: str) -> Refusal:
     return refuse_credentials(
         401, realm, parameters, "invalid_token", known.public_code, cause=error.code
     )
+
+
+def refusal_for(scope: Scope, error: LinqiError | None, realm: str = "api") -> Refusal:
+    """Return the refusal for `error`, as `refuse` does, in the format that `scope` has."""
+    return refuse(error, realm).in_format(scope)
 
 
 def refuse_scopes(realm: str, needed: Sequence[str]) -> Refusal:
