@@ -177,7 +177,7 @@ DOORS = {
     "httptools": {"linqi_storm.clients.wire_responses"},
     "locust": {"linqi_storm.clients", "linqi_storm.run"},
     "psutil": {"linqi_storm.apps.sampler", "linqi_storm.run.server_pace"},
-    "pytest": {"linqi_bench"},
+    "pytest": {"linqi.testing.pytest_plugin", "linqi_bench"},
     "starlette": {"linqi_storm.apps", "linqi_storm.outside", "linqi_storm.serve"},
     "uvicorn": {
         "linqi_bench.first_request",

@@ -20,7 +20,7 @@ from linqi.login.saved_logins import SavedLogin, SavedLogins
 from linqi_bench import imports
 from linqi_bench.fresh_process import SCRIPT
 
-PACKAGES = ["linqi", "linqi.events"]
+PACKAGES = ["linqi", "linqi.events", "linqi.testing"]
 CORE = Path(linqi.__file__).parent
 
 
