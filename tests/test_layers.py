@@ -42,6 +42,7 @@ FLOORS = {
     "linqi.stores": 4,
     "linqi.config": 5,
     "linqi.testing": 5,
+    "linqi.live": 6,
     "linqi": 7,
     "linqi.commands": 7.1,
     "linqi.login": 7.2,

@@ -18,7 +18,7 @@ HELP = CommandHelp(
     examples=[
         Example("linqi init", "write linqi.toml, with every key"),
         Example("linqi keygen", "make the signing keys that it names"),
-        Example("linqi check", "find faults and unsafe settings of the file"),
+        Example("linqi check --live", "find faults of the file and of the machine it runs on"),
         Example("linqi COMMAND --help", "show the options, examples and exit codes of a command"),
     ],
     exits=EXIT_CODES,
