@@ -7,10 +7,12 @@ from collections.abc import Awaitable, Callable
 from typing import Any, Final, TypeAlias
 
 from linqi.asgi._http import Scope
+from linqi.asgi.guards import missing_scopes
+from linqi.asgi.refusals import Refusal, refusal_for
 from linqi.errors import ConfigurationError
 from linqi.jose.verified import Anonymous, Verified
 
-__all__ = ["LoadUser", "caller_of", "loaded_user"]
+__all__ = ["LoadUser", "caller_of", "loaded_user", "refusal_of"]
 
 LoadUser: TypeAlias = Callable[[Verified], Awaitable[Any] | Any]
 """Returns the application's own user of a verified token, or None if there is none any more."""
@@ -35,6 +37,18 @@ def caller_of(scope: Scope) -> Verified | None:
     raise ConfigurationError(
         ["JWTMiddleware is not around this application; wrap the application in it, outermost"]
     )
+
+
+def refusal_of(scope: Scope, *needed: str) -> Refusal | None:
+    """Return the response to a caller without a token or without all `needed` scopes, else None.
+
+    Raises:
+        ConfigurationError: No `JWTMiddleware` is around the application.
+
+    """
+    if caller_of(scope) is None:
+        return refusal_for(scope, None)
+    return missing_scopes(scope, *needed) if needed else None
 
 
 async def loaded_user(scope: Scope, load_user: LoadUser) -> Any:
