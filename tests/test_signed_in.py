@@ -16,6 +16,7 @@ from starlette.testclient import TestClient
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from linqi import (
+    CookieTransport,
     HeaderTransport,
     JWTMiddleware,
     Key,
@@ -293,3 +294,12 @@ def test_the_application_is_found_or_named() -> None:
     assert signed_in(both, app=second).get("/a/").status_code == 200  # one key signs for both
     with pytest.raises(CannotTest, match="no method get"):
         SignedIn(object(), "token", parts=None)  # type: ignore[arg-type]
+
+
+def test_an_application_that_takes_cookies_only(signed_in: SignIn) -> None:
+    """A header would not be read, so that every request would be refused without a reason."""
+    cookies = CookieTransport(["https://shop.example"])
+    with pytest.raises(CannotTest, match="in cookies only"):
+        signed_in(TestClient(sliding_app(transports=[cookies])))
+    both = sliding_app(transports=[cookies, HeaderTransport()])
+    assert signed_in(TestClient(both)).get("/").status_code == 200

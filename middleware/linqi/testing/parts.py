@@ -16,7 +16,7 @@ from types import (
 )
 from typing import Any, Final
 
-from linqi.asgi.transports import HeaderTransport
+from linqi.asgi.transports import CookieTransport, HeaderTransport
 from linqi.jose.verifier import Verifier
 from linqi.sessions.dual import Sessions
 from linqi.sessions.sliding import SlidingRenewal
@@ -48,6 +48,8 @@ class Parts:
     """None if no successors are made."""
     sessions: Sessions | None
     """None without a store."""
+    takes_header: bool
+    """Whether tokens are taken from ``Authorization``, not in cookies only."""
     successor_header: str
     """The response header that carries successors."""
 
@@ -64,16 +66,18 @@ def parts_of(app: object) -> Parts:
     """
     found: dict[type, list[Any]] = {}
     for one in _reached_from(app):
-        for kind in (Verifier, SlidingRenewal, Sessions, HeaderTransport):
+        for kind in (Verifier, SlidingRenewal, Sessions, HeaderTransport, CookieTransport):
             if issubclass(type(one), kind):
                 found.setdefault(kind, []).append(one)
     verifier = _only(found.get(Verifier, []), app)
-    headers = found.get(HeaderTransport) or [HeaderTransport()]
-    name = headers[0].successor_header or b"x-refresh-token"
+    headers = found.get(HeaderTransport, [])
+    takes_header = bool(headers) or CookieTransport not in found
+    name = (headers or [HeaderTransport()])[0].successor_header or b""
     return Parts(
         verifier=verifier,
         renewal=next(iter(found.get(SlidingRenewal, [])), None),
         sessions=next(iter(found.get(Sessions, [])), None),
+        takes_header=takes_header,
         successor_header=name.decode("ascii"),
     )
 

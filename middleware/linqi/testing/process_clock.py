@@ -15,11 +15,11 @@ from linqi.testing.faults import CannotTest, ClockNotMoved
 
 __all__ = ["ProcessClock", "install", "moved_time", "uninstall"]
 
-_SERVER_STORES: Final = {
-    "linqi.stores.valkey.ValkeyStore": "_client",
-    "linqi.stores.postgres.PostgresStore": "_is_started",
+_SERVERS: Final = {
+    "linqi.stores.valkey.ValkeyStore": ("Valkey", "_client"),
+    "linqi.stores._postgres_connections.PostgresConnections": ("PostgreSQL", "_pool"),
 }
-"""The stores whose server has the clock, and the attribute that says whether one is in use."""
+"""The stores whose server has the clock, and the attribute that has their connections."""
 _HOLD: Final = "linqi.asgi.token_hold.TokenHold"
 
 
@@ -75,8 +75,7 @@ class ProcessClock:
     def install(self) -> None:
         """Make all objects of the library read this clock."""
         load_all()
-        for one, name in live_objects():
-            replace_held(one, name, self._moved, self._without_monotonic(self._moved))
+        self._pass()
 
     def uninstall(self) -> None:
         """Give all objects of the library their real clocks back."""
@@ -108,25 +107,23 @@ class ProcessClock:
             holds, servers = self._pass()
         if servers:
             raise ClockNotMoved(
-                f"{', '.join(sorted(servers))} judges sessions by the clock of its server, which a"
-                " test cannot move: use memory: or sqlite: where a test moves time, or make tokens"
-                " with near_expiry=True or expired=True instead"
+                f"the application has a store in {' and '.join(sorted(servers))}, which judges"
+                " sessions by the clock of its server, and no test can move that: use memory: or"
+                " sqlite: where a test moves time, or make tokens with near_expiry=True or"
+                " expired=True"
             )
         return holds
 
     def _pass(self) -> tuple[list[Any], set[str]]:
         holds, servers = [], set()
-        without = self._without_monotonic(self._moved)
+        outside = _without_monotonic(self._moved)
         for one, name in live_objects():
-            replace_held(one, name, self._moved, without)
+            replace_held(one, name, self._moved, outside)
             if name == _HOLD and type(one).__name__ == "TokenHold":
                 holds.append(one)
-            elif name in _SERVER_STORES and getattr(one, _SERVER_STORES[name], None):
-                servers.add(type(one).__name__)
+            elif name in _SERVERS and _is_connected(one, _SERVERS[name][1]):
+                servers.add(_SERVERS[name][0])
         return holds, servers
-
-    def _without_monotonic(self, changes: dict[int, Any]) -> dict[int, Any]:
-        return {old: new for old, new in changes.items() if old != id(time.monotonic)}
 
     def __repr__(self) -> str:
         return f"<ProcessClock {self._clock.ahead:+.3f} s>"
@@ -171,6 +168,16 @@ def moved_time() -> Iterator[ProcessClock]:
             uninstall()
 
 
+def _without_monotonic(changes: dict[int, Any]) -> dict[int, Any]:
+    return {old: new for old, new in changes.items() if old != id(time.monotonic)}
+
+
+def _is_connected(store: Any, attribute: str) -> bool:
+    """Return whether `store` has connections on an event loop that is not closed."""
+    loop = getattr(store, "_loop", None)
+    return loop is not None and not loop.is_closed() and getattr(store, attribute) is not None
+
+
 def _check_now(hold: Any) -> None:
     """Make an open connection check its token now, by its own event loop."""
     changed = hold._changed
@@ -183,5 +190,5 @@ def _check_now(hold: Any) -> None:
 def _forget_memos() -> None:
     """Empty what remembers successors by the wall clock, which has just been set back."""
     for one, name in live_objects():
-        if name == "linqi.sessions.sliding.SlidingRenewal" and type(one).__name__ != "function":
+        if name == "linqi.sessions.sliding.SlidingRenewal" and hasattr(one, "_memo"):
             one._memo.clear()

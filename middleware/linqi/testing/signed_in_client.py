@@ -212,6 +212,11 @@ def signed_in(
     """
     place = client if app is None else app
     parts = parts_of(place)
+    if not parts.takes_header:
+        raise CannotTest(
+            "the application takes tokens in cookies only: sign in by its own route, so that the"
+            " client has the cookie"
+        )
     aged = near_expiry or expired
     if issuer is not None:
         if not issuer.stands_in_for(place):
