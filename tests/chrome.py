@@ -1,4 +1,4 @@
-"""A real Chromium for tests, driven by playwright."""
+"""A real Chromium for tests, driven by playwright; `browsers` has the other engines."""
 
 import contextlib
 import os
