@@ -16,6 +16,7 @@ from linqi._on_demand import on_demand
 if TYPE_CHECKING:
     from linqi import errors, events
     from linqi.asgi.authentication import Authenticate, Person
+    from linqi.asgi.claims_guard import RequireClaims
     from linqi.asgi.guards import RequireLogin, RequireScopes, has_scopes, missing_scopes
     from linqi.asgi.jwks_route import jwks_route
     from linqi.asgi.lifespan import Service
@@ -60,6 +61,7 @@ if TYPE_CHECKING:
     from linqi.sessions.refresh import SessionSettings
     from linqi.sessions.renewal import Grid, Jitter, Policy, RenewalSettings, Threshold, TokenSpan
     from linqi.sessions.revocation import Revocations, RevocationState
+    from linqi.sessions.session_page import SessionPage
     from linqi.sessions.sliding import (
         Authorize,
         Issued,
@@ -79,6 +81,7 @@ else:
         {
             "linqi": ("errors", "events"),
             "linqi.asgi.authentication": ("Authenticate", "Person"),
+            "linqi.asgi.claims_guard": ("RequireClaims",),
             "linqi.asgi.guards": (
                 "RequireLogin",
                 "RequireScopes",
@@ -135,6 +138,7 @@ else:
                 "TokenSpan",
             ),
             "linqi.sessions.revocation": ("Revocations", "RevocationState"),
+            "linqi.sessions.session_page": ("SessionPage",),
             "linqi.sessions.sliding": (
                 "Authorize",
                 "Issued",
@@ -195,6 +199,7 @@ __all__ = [
     "RenewalBudget",
     "RenewalCounts",
     "RenewalSettings",
+    "RequireClaims",
     "RequireLogin",
     "RequireScopes",
     "Revocation",
@@ -202,6 +207,7 @@ __all__ = [
     "Revocations",
     "SQLiteStore",
     "Service",
+    "SessionPage",
     "SessionRecord",
     "SessionRoutes",
     "SessionSettings",

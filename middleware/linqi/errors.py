@@ -18,10 +18,13 @@
     │   ├── LifetimeExceeded      an own token that lives longer than allowed
     │   ├── TokenNotYetValid      ``now < nbf`` or ``now < iat``
     │   ├── BoundToken            a token with ``cnf``, presented without its proof
-    │   └── TokenRevoked          the session or the token was revoked
+    │   ├── TokenRevoked          the session or the token was revoked
+    │   ├── StaleClaims           its claims were read before they changed
+    │   └── UnfitClaims           its claims do not fit the application's type
     ├── ApplicationFault          a function of the application raised, or returned a wrong value
     ├── InvalidSubject            a subject that no token can carry
     ├── ForeignToken              a valid token of another issuer, where only own ones are accepted
+    ├── InvalidCursor             a place in a list that this list did not return
     ├── InvalidRequest            credentials that do not conform to RFC 6750
     ├── SigningError              a token could not be signed
     ├── RenewalRefused            a session may not be renewed
@@ -40,7 +43,7 @@ token, key or claim value. ``hint`` is the one sentence that a client may see (R
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 __all__ = [
     "AlgorithmNotAllowed",
@@ -50,6 +53,7 @@ __all__ = [
     "FetchFailed",
     "ForeignToken",
     "InvalidClaim",
+    "InvalidCursor",
     "InvalidKey",
     "InvalidRequest",
     "InvalidSignature",
@@ -64,11 +68,13 @@ __all__ = [
     "RenewalRefused",
     "SignedOut",
     "SigningError",
+    "StaleClaims",
     "TokenError",
     "TokenExpired",
     "TokenNotYetValid",
     "TokenRevoked",
     "Unavailable",
+    "UnfitClaims",
     "UnknownIssuer",
     "UnknownKey",
     "UnsupportedToken",
@@ -231,6 +237,31 @@ class TokenRevoked(TokenError):
     code = "token_revoked"
 
 
+class StaleClaims(TokenError):
+    """The claims of the token were read before `refresh_claims` was called for its subject.
+
+    The session goes on: a refresh, or the sliding renewal of the request, brings new claims.
+
+    Attributes:
+        verified: The token, of which everything else was checked.
+        mark: When the claims changed, in Unix seconds of the store's clock.
+
+    """
+
+    code = "stale_claims"
+
+    def __init__(self, verified: Any, mark: float) -> None:
+        super().__init__("the claims of the subject changed after those of the token were read")
+        self.verified = verified
+        self.mark = mark
+
+
+class UnfitClaims(TokenError):
+    """The claims of a valid token do not fit the type that the application reads them as."""
+
+    code = "unfit_claims"
+
+
 class ApplicationFault(LinqiError):
     """A function of the application raised, or returned a wrong value: a programming error.
 
@@ -264,6 +295,12 @@ class ForeignToken(LinqiError):
     """
 
     code = "foreign_token"
+
+
+class InvalidCursor(LinqiError):
+    """A cursor or a limit of a list of sessions that cannot be used; the caller's fault."""
+
+    code = "invalid_cursor"
 
 
 class InvalidRequest(LinqiError):

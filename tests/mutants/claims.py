@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import secrets
 
 import msgspec
@@ -104,8 +103,8 @@ def successor_with_the_same_id(patch: Patch) -> None:
     """A successor keeps the ``jti``, so that revoking one token revokes the other."""
 
     @patch("linqi.sessions.sliding:SlidingRenewal._make")
-    def _make(original, self, verified, due):
-        return original(self, verified, dataclasses.replace(due, token_id=verified.token_id))
+    def _make(original, self, key, verified, changes):
+        return original(self, key, verified, {**changes, "jti": verified.token_id})
 
 
 @mutant(SHORT, killed_by="answers for another user")
@@ -122,16 +121,16 @@ def refreshed_tokens_name_one_user(patch: Patch) -> None:
     """Every refreshed access token names user-0."""
 
     @patch("linqi.sessions.pair:PairMaker.make")
-    async def make(original, self, record, outcome, claims, scopes):
+    async def make(original, self, record, outcome, claims, scopes, claims_at):
         named = msgspec.structs.replace(record, subject="user-0")
-        return await original(self, named, outcome, claims, scopes)
+        return await original(self, named, outcome, claims, scopes, claims_at)
 
 
 @mutant(LOST_REPLIES, killed_by="successors with another identity")
 def refreshed_tokens_without_application_claims(patch: Patch) -> None:
     """Refreshed access tokens lose the claims that the application gave at sign-in."""
 
-    @patch("linqi.sessions.dual:Sessions._authorized")
-    async def _authorized(original, self, record):
-        _, scopes = await original(self, record)
+    @patch("linqi.sessions.refreshing:authorized")
+    async def authorized(original, authorize, record):
+        _, scopes = await original(authorize, record)
         return {}, scopes

@@ -115,7 +115,7 @@ def rotation_is_not_written(patch: Patch) -> None:
 def refresh_half_a_second_slower(patch: Patch) -> None:
     """Each refresh takes 0.5 s longer."""
 
-    @patch("linqi.sessions.dual:Sessions._refresh")
+    @patch("linqi.sessions.refreshing:Refreshing._refresh")
     async def _refresh(original, self, refresh_token, scopes):
         await asyncio.sleep(0.5)
         return await original(self, refresh_token, scopes)

@@ -10,7 +10,7 @@ from mutants.registry import mutant
 from mutants.storms import GARBAGE, SHORT, STORE_OUTAGE, TABS
 
 _REFUSE = "linqi.asgi.middleware:refuse"
-_DELIVER = "linqi.asgi.renewal_response:RenewalResponder._deliver"
+_DELIVER = "linqi.asgi.renewal_response:RenewalResponder.deliver"
 
 
 @mutant(SHORT, killed_by="refusals that carry a token")
@@ -104,8 +104,8 @@ def successor_without_vary(patch: Patch) -> None:
 
 def _change_delivery(patch: Patch, *, without: bytes) -> None:
     @patch(_DELIVER)
-    def _deliver(original, self, wanted, issued, headers):
-        is_delivered = original(self, wanted, issued, headers)
+    def deliver(original, self, issued, transport, origin, headers):
+        is_delivered = original(self, issued, transport, origin, headers)
         headers[:] = [header for header in headers if header[0] != without]
         return is_delivered
 

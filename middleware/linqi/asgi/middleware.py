@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Awaitable, Callable, Sequence
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from linqi import events
 from linqi._ranges import Range, Ranges, range_faults
@@ -31,6 +31,7 @@ from linqi.errors import (
     ConfigurationError,
     InvalidRequest,
     LinqiError,
+    StaleClaims,
     Unavailable,
     UnknownKey,
 )
@@ -192,7 +193,7 @@ class JWTMiddleware:
                 expose_to=frozenset(origin.encode("ascii") for origin in expose_to),
                 skip_cacheable=skip_cacheable,
                 wait_seconds=wait_seconds,
-                token_bytes=verifier.token_bytes,
+                verifier=verifier,
                 report=self._events,
                 clock=clock,
                 quiet=self._quiet,
@@ -230,7 +231,7 @@ class JWTMiddleware:
             else:
                 verified = await self._verify(token)
         except LinqiError as error:
-            await self._refuse(as_request_fault(error, token), token, scope, receive, send)
+            await self._respond_refused(error, token, transport, scope, receive, send)
             return
         if verified is None or kind != "http":
             await self._respond_otherwise(access, scope, receive, send, verified, transport)
@@ -305,10 +306,23 @@ class JWTMiddleware:
         now = self._clock()
         if now <= verified.due_at:  # most tokens: `decide` would cost two calls
             if self._events.verbose and self._events.is_verbose():
-                self._report_not_due(verified, now, renewer.buffer)
+                renewer.report_not_due(verified, now)
         elif (wanted := renewer.due(verified, transport, scope, now)) is not None:
             return renewer.serve(self.app, known, receive, send, wanted), stream
         return self.app(known, receive, send), stream
+
+    async def _respond_refused(
+        self, error: LinqiError, token: bytes | None, transport: Transport | None, *asgi: Any
+    ) -> None:
+        """Refuse a request; one whose claims alone are stale is served if it can be renewed."""
+        fault: LinqiError | None = as_request_fault(error, token)
+        renewer, run = self._renewer, self._respond
+        if isinstance(error, StaleClaims) and renewer is not None and transport is not None:
+            from linqi.asgi.stale_requests import serve_stale
+
+            fault = await serve_stale(renewer, error, transport, run, *asgi)
+        if fault is not None:
+            await self._refuse(fault, token, *asgi)
 
     async def _respond_otherwise(
         self,
@@ -372,16 +386,6 @@ class JWTMiddleware:
         is_quiet = self._quiet is not None and self._quiet.includes(scope)
         self._events(token_refused(error, token, scope, refusal.status, quiet=is_quiet))
         await refusal.send(scope, receive, send, self._drain, self._writer)
-
-    def _report_not_due(self, verified: Verified, now: float, buffer: float) -> None:
-        self._events.if_verbose(
-            lambda: events.RenewalNotDue(
-                user=verified.identity,
-                expires_at=verified.expires_at,
-                buffer=buffer,
-                due_in=verified.due_at - now,
-            )
-        )
 
 
 def _known(scope: Scope, who: Verified | Anonymous) -> Scope:

@@ -20,10 +20,13 @@ from linqi.sessions.sliding import Issued, PendingRenewal, SlidingRenewal
 
 if TYPE_CHECKING:
     from linqi.events import Event, SkipReason
+    from linqi.events.dispatcher import Dispatcher
+    from linqi.jose.verifier import Verifier
 
-__all__ = ["DueRequest", "RenewalResponder"]
+__all__ = ["NEVER_RENEWED", "DueRequest", "RenewalResponder"]
 
-_NEVER_RENEWED: Final = frozenset({"HEAD", "OPTIONS"})
+NEVER_RENEWED: Final = frozenset({"HEAD", "OPTIONS"})
+"""Methods whose responses carry no successor."""
 
 
 @dataclass(slots=True)
@@ -58,7 +61,7 @@ class RenewalResponder:
         expose_to: Origins whose scripts may read the successor's header (CORS).
         skip_cacheable: Whether cacheable responses carry no successor.
         wait_seconds: How long a response waits for the signature of its successor.
-        token_bytes: The longest successor that the verifier accepts.
+        verifier: Verifies the tokens, and so the successors.
         report: Receives events.
         clock: Returns Unix seconds.
         quiet: Requests that never extend a session.
@@ -72,8 +75,8 @@ class RenewalResponder:
         expose_to: frozenset[bytes],
         skip_cacheable: bool,
         wait_seconds: float,
-        token_bytes: int,
-        report: Callable[[Event], None],
+        verifier: Verifier,
+        report: Dispatcher[Event],
         clock: Callable[[], float],
         quiet: QuietRequests | None = None,
     ) -> None:
@@ -81,10 +84,10 @@ class RenewalResponder:
         self.buffer = renewal.settings.buffer
         self._expose_to = expose_to
         self._skip_cacheable = skip_cacheable
-        self._wait_seconds = wait_seconds
-        self._token_bytes = token_bytes
-        self._report = report
-        self._clock = clock
+        self.wait_seconds = wait_seconds
+        self.verifier = verifier
+        self.report = report
+        self.clock = clock
         self._conditions = Conditions(clock)
         self._quiet = quiet
 
@@ -130,13 +133,34 @@ class RenewalResponder:
 
     def _exempts(self, scope: Scope) -> Literal["method", "quiet"] | None:
         """Return why a request never renews, whatever its response is; None if it may."""
-        if scope["method"] in _NEVER_RENEWED:
+        if scope["method"] in NEVER_RENEWED:
             return "method"
         return "quiet" if self._quiet is not None and self._quiet.includes(scope) else None
 
+    def report_not_due(self, verified: Verified, now: float) -> None:
+        """Report a token that is not near expiry to the hooks that want to know."""
+        self.report.if_verbose(
+            lambda: events.RenewalNotDue(
+                user=verified.identity,
+                expires_at=verified.expires_at,
+                buffer=self.buffer,
+                due_in=verified.due_at - now,
+            )
+        )
+
+    def check_size(self, issued: Issued) -> None:
+        """Raise `SigningError` if the verifier would not accept so long a successor.
+
+        The client would replace a token that is accepted by one that is not.
+        """
+        most = self.verifier.token_bytes
+        if len(issued.token) > most:
+            size = f"{len(issued.token)} bytes, at most {most} are accepted"
+            raise SigningError(f"the successor has {size}: authorize adds too much")
+
     def skip(self, verified: Verified, now: float, reason: SkipReason, status: int = 0) -> None:
         """Report why a near-expiry request gets no successor; the renewal is not asked."""
-        self._report(
+        self.report(
             events.RenewalSkipped(
                 user=verified.identity,
                 session=verified.session_id or "",
@@ -148,7 +172,7 @@ class RenewalResponder:
 
     def skip_socket(self, verified: Verified) -> None:
         """Report that a WebSocket handshake with a near-expiry token gets no successor."""
-        now = self._clock()
+        now = self.clock()
         if now > verified.due_at:
             self.skip(verified, now, "websocket")
 
@@ -166,7 +190,7 @@ class RenewalResponder:
     def _keep(self, verified: Verified, now: float, kept: NotRenewed) -> None:
         """Report why a near-expiry token never gets a successor."""
         if kept.session_end is not None:
-            self._report(
+            self.report(
                 events.SessionCapReached(
                     user=verified.identity,
                     session=verified.session_id or "",
@@ -181,7 +205,7 @@ class RenewalResponder:
         given = [(bytes(name), bytes(value)) for name, value in message.get("headers", ())]
         message = {**message, "headers": given}  # the application's headers may be iterators
         headers = list(given)
-        if self._skip_cacheable and is_cacheable(headers, self._clock()):
+        if self.is_kept_free(headers):
             self._defer(wanted, "cacheable")
             return message
         begun = wanted.begun if is_early else self._begin(wanted)
@@ -190,24 +214,21 @@ class RenewalResponder:
         try:
             issued = begun.ready
             if issued is None:
-                issued = await asyncio.wait_for(begun, self._wait_seconds)
+                issued = await asyncio.wait_for(begun, self.wait_seconds)
             self.renewal.check_revocation(wanted.verified)
-            if len(issued.token) > self._token_bytes:
-                # The client would replace a token that is accepted by one that is not.
-                size = f"{len(issued.token)} bytes, at most {self._token_bytes} are accepted"
-                raise SigningError(f"the successor has {size}: authorize adds too much")
-            if not self._deliver(wanted, issued, headers):
+            self.check_size(issued)
+            if not self.deliver(issued, wanted.transport, wanted.origin, headers):
                 self._defer(wanted, "response")
                 return message
         except TimeoutError:
             self._defer(wanted, "slow")
         except RenewalRefused as error:
             user, session = _who(wanted)
-            self._report(events.RenewalDenied(user=user, session=session, reason=error.reason))
+            self.report(events.RenewalDenied(user=user, session=session, reason=error.reason))
         except Exception as error:  # noqa: BLE001 - a failed renewal must not cost the response
             detail = str(error) if isinstance(error, LinqiError) else type(error).__name__
             user, session = _who(wanted)
-            self._report(events.RenewalFailed(user=user, session=session, detail=detail))
+            self.report(events.RenewalFailed(user=user, session=session, detail=detail))
         else:
             self._report_renewed(wanted, issued, begun.is_first)
             return {**message, "headers": headers}
@@ -219,8 +240,16 @@ class RenewalResponder:
             self._defer(wanted, "budget")
         return begun
 
-    def _deliver(
-        self, wanted: DueRequest, issued: Issued, headers: list[tuple[bytes, bytes]]
+    def is_kept_free(self, headers: list[tuple[bytes, bytes]]) -> bool:
+        """Return whether a response is to carry no successor because caches may store it."""
+        return self._skip_cacheable and is_cacheable(headers, self.clock())
+
+    def deliver(
+        self,
+        issued: Issued,
+        transport: Transport,
+        origin: bytes | None,
+        headers: list[tuple[bytes, bytes]],
     ) -> bool:
         """Add the successor to `headers`, and prevent every cache from storing it (R7).
 
@@ -228,14 +257,14 @@ class RenewalResponder:
             False where the application's own response sets the token.
 
         """
-        if not wanted.transport.deliver(issued, headers, self._clock()):
+        if not transport.deliver(issued, headers, self.clock()):
             return False
         # A cache would hand the bearer token to other clients, and some fields allow caching in
         # spite of no-store (RFC 9213).
         headers[:] = [header for header in headers if not is_cache_field(header[0].lower())]
         headers.append((b"cache-control", b"no-store"))
-        exposed = wanted.transport.successor_header
-        if exposed is not None and wanted.origin in self._expose_to:
+        exposed = transport.successor_header
+        if exposed is not None and origin in self._expose_to:
             merge_list(headers, b"access-control-expose-headers", (exposed,))
         return True
 
@@ -244,12 +273,12 @@ class RenewalResponder:
     ) -> None:
         user, session = _who(wanted)
         left = wanted.verified.expires_at - wanted.now
-        self._report(
+        self.report(
             events.RenewalDeferred(user=user, session=session, reason=reason, seconds_left=left)
         )
 
     def _report_renewed(self, wanted: DueRequest, issued: Issued, is_first: bool) -> None:
-        self._report(
+        self.report(
             events.TokenRenewed(
                 user=wanted.verified.identity,
                 session=issued.session_id,

@@ -194,6 +194,7 @@ class SessionRoutes:
             if attempt.wait:
                 body = error_body("slow_down", "too many failed sign-ins")
                 return RouteResponse(429, body, [retry_after(attempt.wait)])
+        claims_at = await self._sessions.claims_instant()
         person = await authenticated(self._authenticate, form)
         if person is None:
             body = error_body("invalid_grant", "the name or the password is wrong")
@@ -205,6 +206,7 @@ class SessionRoutes:
             claims=person.claims,
             scopes=person.scopes,
             device=form.get("device") or _device(scope),
+            claims_at=claims_at,
         )
         token = None if attempt is None else await attempt.device_token(person.subject)
         return self._pair(pair, is_cookie=is_cookie, device_token=token)

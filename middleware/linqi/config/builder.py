@@ -29,7 +29,7 @@ from linqi.config.issuers import ConfiguredIssuers, IssuersBuilder
 from linqi.config.schema import Config
 from linqi.config.session_store import attempts_of, key_set_share, refresh_secrets, store_of
 from linqi.config.setting import arguments_for
-from linqi.errors import ConfigurationError, Unavailable
+from linqi.errors import ConfigurationError, StaleClaims, Unavailable
 from linqi.events import Hook
 from linqi.instrumentation.logging import LoggingHook
 from linqi.jose.keys import KeySet
@@ -290,9 +290,8 @@ def _cache_issued(verifier: Verifier) -> Callable[[str], object]:
     """Return the callback that puts an issued token into the cache of verified tokens."""
 
     def prime(token: str) -> None:
-        with contextlib.suppress(
-            Unavailable
-        ):  # a sign-in must not fail because the cache stays empty
+        # A sign-in must not fail because the cache stays empty.
+        with contextlib.suppress(Unavailable, StaleClaims):
             verifier.cache_issued(token)
 
     return prime

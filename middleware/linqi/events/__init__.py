@@ -53,6 +53,8 @@ if TYPE_CHECKING:
         ServicesNotStarted,
     )
     from linqi.events.sessions import (
+        ClaimsOutdated,
+        ClaimsUpdated,
         PurgeFellBehind,
         RefreshDenied,
         RefreshTokenReused,
@@ -105,6 +107,8 @@ else:
             ),
             "linqi.events.services": ("BackgroundTaskFailed", "ServicesNotStarted"),
             "linqi.events.sessions": (
+                "ClaimsOutdated",
+                "ClaimsUpdated",
                 "PurgeFellBehind",
                 "RefreshDenied",
                 "RefreshTokenReused",
@@ -122,6 +126,8 @@ else:
 
 __all__ = [
     "BackgroundTaskFailed",
+    "ClaimsOutdated",
+    "ClaimsUpdated",
     "Dispatcher",
     "Event",
     "Hook",

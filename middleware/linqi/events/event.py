@@ -44,6 +44,8 @@ from linqi.events.services import (
     ServicesNotStarted,
 )
 from linqi.events.sessions import (
+    ClaimsOutdated,
+    ClaimsUpdated,
     PurgeFellBehind,
     RefreshDenied,
     RefreshTokenReused,
@@ -74,6 +76,8 @@ Event: TypeAlias = (
     | SessionStarted
     | SessionRefreshed
     | SessionRevoked
+    | ClaimsOutdated
+    | ClaimsUpdated
     | RefreshTokenReused
     | RefreshDenied
     | RefreshTooLate

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 __all__ = [
+    "ClaimsOutdated",
+    "ClaimsUpdated",
     "PurgeFellBehind",
     "RefreshDenied",
     "RefreshTokenReused",
@@ -47,8 +49,28 @@ class SessionRevoked:
     user: str
     session: str
     cause: str
-    """``logout``, ``admin``, ``limit`` or ``lost``: the store lost the revocation that this process
-    knew, and it was stored again."""
+    """``logout``, ``admin``, ``limit``, ``password`` (it was changed), ``disabled`` (the account
+    was) or ``lost``: the store lost the revocation that this process knew, and it was stored
+    again."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClaimsOutdated:
+    """The claims of a user changed: access tokens with earlier ones are refused until refreshed."""
+
+    user: str
+    at: float
+    """The mark in Unix seconds of the store's clock: tokens with claims as of before are stale."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClaimsUpdated:
+    """A sliding token with stale claims was replaced by one with those of now."""
+
+    user: str
+    session: str
+    signed: bool
+    """Whether this request waited for the signature; others shared it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

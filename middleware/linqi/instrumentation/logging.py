@@ -79,6 +79,14 @@ _LINES: dict[str, tuple[int, str]] = {
         logging.INFO,
         "session revoked: user=%(user)s session=%(session)s cause=%(cause)s",
     ),
+    "ClaimsOutdated": (
+        logging.INFO,
+        "claims changed, earlier access tokens are refused: user=%(user)s at=%(at).6f",
+    ),
+    "ClaimsUpdated": (
+        logging.INFO,
+        "token with stale claims replaced: user=%(user)s session=%(session)s",
+    ),
     "RefreshTokenReused": (
         logging.WARNING,
         "SECURITY refresh token reused, session revoked: user=%(user)s session=%(session)s"

@@ -10,6 +10,8 @@ from prometheus_client import REGISTRY, CollectorRegistry, Counter, Gauge, Histo
 
 from linqi.events import (
     BackgroundTaskFailed,
+    ClaimsOutdated,
+    ClaimsUpdated,
     Event,
     KeysExpired,
     KeysNotFetched,
@@ -96,6 +98,8 @@ class PrometheusHook:
         self._started = counter("sessions_started", "Sign-ins")
         self._refreshes = counter("refreshes", "Refresh tokens redeemed", "outcome")
         self._revoked = counter("sessions_revoked", "Sessions ended before their time", "cause")
+        self._outdated = counter("claims_outdated", "Calls of refresh_claims")
+        self._updated = counter("claims_updated", "Sliding tokens replaced for their claims")
         self._reuses = counter("refresh_reuse", "Refresh tokens presented again after rotation")
         self._no_refresh = counter("refreshes_denied", "Refresh tokens not redeemed", "reason")
         self._broken = counter(
@@ -134,6 +138,8 @@ class PrometheusHook:
             SessionStarted: lambda _: self._started.inc(),
             SessionRefreshed: lambda e: self._refreshes.labels(e.outcome).inc(),
             SessionRevoked: lambda e: self._revoked.labels(e.cause).inc(),
+            ClaimsOutdated: lambda _: self._outdated.inc(),
+            ClaimsUpdated: lambda _: self._updated.inc(),
             RefreshTokenReused: lambda _: self._reuses.inc(),
             RefreshDenied: lambda e: self._no_refresh.labels(e.reason).inc(),
             RefreshTooLate: lambda _: self._too_late.inc(),

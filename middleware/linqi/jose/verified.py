@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import Any, Final, Protocol
+from typing import Any, Final, Protocol, TypeVar
 
 import msgspec
 from msgspec.structs import force_setattr, replace
@@ -21,6 +21,9 @@ __all__ = [
     "Verified",
     "verified_from",
 ]
+
+
+_T = TypeVar("_T")
 
 
 class Origin(msgspec.Struct, frozen=True, gc=False):
@@ -146,6 +149,23 @@ class Verified(msgspec.Struct, frozen=True, gc=False):
         Each access returns new lists and objects, so a change to them affects no other reader.
         """
         return MappingProxyType(parse_object(self.payload, "payload"))
+
+    def read(self, kind: type[_T]) -> _T:
+        """Return the claims as a value of `kind`, a type of the application.
+
+        Args:
+            kind: A msgspec ``Struct``, a dataclass, a ``TypedDict``, or a pydantic model or
+                dataclass. Claims that it does not name are ignored unless it forbids them.
+
+        Raises:
+            UnfitClaims: A claim is missing or has another type. It is a `TokenError`: the answer
+                is 401 ``invalid_token``.
+            ConfigurationError: `kind` is none of these types.
+
+        """
+        from linqi.jose.typed_claims import read_as
+
+        return read_as(self.payload, kind)
 
     @property
     def registered(self) -> Registered:

@@ -17,6 +17,7 @@ from linqi.errors import (
     InvalidSignature,
     LinqiError,
     MissingClaim,
+    StaleClaims,
     TokenExpired,
     TokenRevoked,
     Unavailable,
@@ -242,7 +243,7 @@ class Verifier:
         return await profile.on_demand.fetch_for(header.alg, header.kid)
 
     def recheck(self, verified: Verified) -> None:
-        """Raise if `verified` is now expired, not valid yet or revoked."""
+        """Raise if `verified` is now expired, not valid yet, revoked, or its claims are stale."""
         now = self._clock()
         # `check_times` decides; comparing here first, without leeway, saves its call: about 0.3 us
         # of a hit.
@@ -251,11 +252,20 @@ class Verifier:
         if self._is_revoked is not None:
             try:
                 revoked = self._is_revoked(verified)
+            except StaleClaims:
+                raise
             except Exception as error:  # noqa: BLE001 - every error of it means unknown
                 self._on_revocation_error(error)
                 return
             if revoked:
                 raise TokenRevoked("the token or its session was revoked")
+
+    def check_lifetime(self, verified: Verified) -> None:
+        """Raise if an own token, which was not accepted because of `StaleClaims`, lives too long.
+
+        To be called before it is renewed: that check comes behind the one of revocations.
+        """
+        self._bound.is_exceeded(verified, is_signed=False)
 
     def cache_issued(self, token: str) -> Verified:
         """Cache a token that this process has just signed, without checking the signature.

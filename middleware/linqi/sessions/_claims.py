@@ -8,11 +8,12 @@ from typing import Any, Final
 
 import msgspec
 
-from linqi.errors import ConfigurationError, RefreshRefused, SigningError
+from linqi.errors import ConfigurationError, InvalidSubject, RefreshRefused, SigningError
 from linqi.jose.claims import LONGEST_STRING, is_scope, split_scope
 
 __all__ = [
     "check_start",
+    "check_subject",
     "claims_text",
     "is_unicode",
     "narrowed",
@@ -22,7 +23,7 @@ __all__ = [
 ]
 
 _IDENTITY_CLAIMS: Final = frozenset({"iss", "aud", "sub", "sid", "auth_time", "session_end"})
-_LIFE_CLAIMS: Final = frozenset({"iat", "exp", "nbf", "jti"})
+_LIFE_CLAIMS: Final = frozenset({"iat", "exp", "nbf", "jti", "claims_at"})
 _PROOF_CLAIMS: Final = frozenset({"acr", "amr", "cnf"})
 """Set by the application at sign-in, and never changed after it."""
 _FIXED_CLAIMS: Final = _IDENTITY_CLAIMS | _LIFE_CLAIMS | _PROOF_CLAIMS
@@ -60,6 +61,12 @@ def subject_fault(subject: object) -> str:
     if "\0" in subject or not is_unicode(subject):
         return f"text with NUL or a lone surrogate, {expected}"
     return ""
+
+
+def check_subject(subject: object) -> None:
+    """Raise `InvalidSubject` if `subject` cannot be in a token."""
+    if fault := subject_fault(subject):
+        raise InvalidSubject(f"the subject is {fault}")
 
 
 def is_unicode(text: str) -> bool:

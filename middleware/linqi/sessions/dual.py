@@ -5,29 +5,25 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from typing import Any, ClassVar, Final, TypeAlias
+from typing import Any, ClassVar, Final
 
-from linqi._callbacks import invoke, unexpected_answer
 from linqi._ranges import Ranges
 from linqi._reference_count import ReferenceCount
-from linqi._single_flight import SingleFlight
 from linqi._start_once import StartOnce
 from linqi.errors import ConfigurationError, RefreshRefused
 from linqi.events import (
     Dispatcher,
     Event,
     Hook,
-    RefreshDenied,
-    SessionRefreshed,
     SessionRevoked,
     SessionStarted,
     StoreWarning,
 )
 from linqi.instrumentation.logging import LoggingHook
-from linqi.jose.claims import split_scope
 from linqi.jose.signer import Signer
-from linqi.sessions._claims import check_start, claims_text, narrowed, read_claims, replaceable
+from linqi.sessions._claims import check_start, check_subject, claims_text, read_claims
 from linqi.sessions._secrets import Secrets
+from linqi.sessions.authorization import AuthorizeRefresh
 from linqi.sessions.clock_check import ClockCheck
 from linqi.sessions.devices import Devices
 from linqi.sessions.pair import PairMaker, TokenPair
@@ -36,20 +32,15 @@ from linqi.sessions.record import RevocationCause, SessionRecord
 from linqi.sessions.redemption import Redemption
 from linqi.sessions.refresh import SessionSettings
 from linqi.sessions.refresh_token import RefreshTokens, new_session_id
+from linqi.sessions.refreshing import Refreshing
 from linqi.sessions.renewal import RenewalSettings
 from linqi.sessions.revocation import Revocations
 from linqi.sessions.revocation_publisher import RevocationPublisher
+from linqi.sessions.session_page import SessionPage, read_page
 from linqi.sessions.store import SessionStore, WarnsAtStart
 
 __all__ = ["AuthorizeRefresh", "Sessions"]
 
-AuthorizeRefresh: TypeAlias = Callable[
-    [SessionRecord], bool | Mapping[str, Any] | Awaitable[bool | Mapping[str, Any]]
-]
-"""Called before a refreshed access token is signed. False revokes the session; true keeps the
-claims; a mapping replaces application claims of this token. It may be a coroutine function."""
-
-_AUTHORIZE_SECONDS: Final = 5.0
 _LONGEST_DEVICE: Final = 256
 
 
@@ -112,9 +103,6 @@ class Sessions:
         self.revocations.belong_to(signer.issuer)
         self.revocations.raise_lifetime(self.access.lifetime)
         self._publisher = RevocationPublisher(store, self.revocations, clock=clock)
-        self._redemption = Redemption(
-            store, self.revocations, self._publisher, self.events, clock=clock
-        )
         self._tokens = RefreshTokens(secret, issuer=signer.issuer, clock=clock)
         self.devices = Devices(store, secret, issuer=signer.issuer, ready=self._ready, clock=clock)
         self._authorize = authorize
@@ -123,7 +111,20 @@ class Sessions:
         self._clock_check = ClockCheck(store, self.events, clock=clock)
         self._once = StartOnce(self._start)
         self._starts = ReferenceCount()
-        self._flight: SingleFlight[tuple[str, tuple[str, ...] | None], TokenPair] = SingleFlight()
+        self._refreshing = Refreshing(
+            store,
+            self.settings,
+            tokens=self._tokens,
+            redemption=Redemption(
+                store, self.revocations, self._publisher, self.events, clock=clock
+            ),
+            pairs=self._pairs,
+            revocations=self.revocations,
+            authorize=authorize,
+            now=self.now,
+            deny=lambda row: self.revoke(row.session_id, user=row.subject, cause="admin"),
+            events=self.events,
+        )
         self._purger = Purger(
             store, purge_per_second, check=self._check, events=self.events, clock=clock, sleep=sleep
         )
@@ -162,6 +163,7 @@ class Sessions:
         claims: Mapping[str, Any] | None = None,
         scopes: Sequence[str] = (),
         device: str = "",
+        claims_at: float | None = None,
     ) -> TokenPair:
         """Start a session for `subject` and return its first tokens; call it at login.
 
@@ -171,6 +173,8 @@ class Sessions:
                 as JSON.
             scopes: The scopes that the session is granted.
             device: Shown in the list of sessions: the printable ones of its first 256 characters.
+            claims_at: As of when the claims are, if they were read well before this call: what
+                `claims_instant` returned before. A `refresh_claims` since then concerns the token.
 
         Raises:
             ConfigurationError: An argument cannot be in a token.
@@ -181,6 +185,8 @@ class Sessions:
         check_start(subject, claims, scopes)
         text = claims_text(claims, scopes)
         now = await self.now()
+        if claims_at is None:
+            claims_at = self.revocations.claims_instant()
         session_id = new_session_id(subject)
         ends_at = self.settings.end_of(session_id, now)
         record = SessionRecord(
@@ -200,7 +206,9 @@ class Sessions:
             for name in surplus:
                 self.events(SessionRevoked(user=subject, session=name, cause="limit"))
         self.events(SessionStarted(user=subject, session=session_id, ends_at=ends_at))
-        return await self._pairs.make(record, "started", read_claims(text), tuple(scopes))
+        return await self._pairs.make(
+            record, "started", read_claims(text), tuple(scopes), claims_at
+        )
 
     async def refresh(
         self, refresh_token: str, *, scopes: Sequence[str] | None = None
@@ -220,8 +228,7 @@ class Sessions:
             SigningError: The signature failed; the same holds.
 
         """
-        key = (refresh_token, None if scopes is None else tuple(scopes))
-        return await self._flight(key, lambda: self._refresh(refresh_token, scopes))
+        return await self._refreshing.refresh(refresh_token, scopes)
 
     async def revoke(
         self, session_id: str, *, user: str = "", cause: RevocationCause = "admin"
@@ -247,9 +254,8 @@ class Sessions:
     ) -> Sequence[str]:
         """Revoke all sessions of `subject` except `kept_session`, and return their ids.
 
-        Call it when the password was changed, too. It ends all device tokens of the subject, that
-        of the kept session included. Access tokens of sessions that no store holds (sliding ones)
-        are refused too, if the session began in an earlier second.
+        It ends all device tokens of the subject, that of the kept session included. Access tokens
+        of sliding sessions are refused too, if the session began in an earlier second.
 
         Raises:
             Unavailable: The revocation may be incomplete; it can be called again.
@@ -264,6 +270,60 @@ class Sessions:
         for name in ids:
             self.events(SessionRevoked(user=subject, session=name, cause=cause))
         return ids
+
+    async def password_changed(self, subject: str, *, keep: str = "") -> Sequence[str]:
+        """End all sessions of `subject` but `keep`, as after a changed password; return their ids.
+
+        The access tokens of these sessions and all device tokens of the subject end as well.
+
+        Args:
+            subject: The ``sub`` of the user.
+            keep: The session in which the password was changed; it stays signed in.
+
+        Raises:
+            InvalidSubject: No token can have this subject.
+            Unavailable: The revocation may be incomplete; the call can be repeated.
+
+        """
+        check_subject(subject)
+        return await self.revoke_all(subject, kept_session=keep, cause="password")
+
+    async def account_disabled(self, subject: str) -> Sequence[str]:
+        """End all sessions of `subject`, whose account was disabled, and return their ids.
+
+        Neither a refresh nor an access token of them works from then on. A later sign-in is the
+        decision of the application: this call stores nothing about the account.
+
+        Raises:
+            InvalidSubject: No token can have this subject.
+            Unavailable: The revocation may be incomplete; the call can be repeated.
+
+        """
+        check_subject(subject)
+        return await self.revoke_all(subject, cause="disabled")
+
+    async def refresh_claims(self, subject: str) -> None:
+        """Let the access tokens of `subject` be refreshed with new claims, at once.
+
+        Call it after a change of a role was committed; see `Revocations.refresh_claims`.
+
+        Raises:
+            InvalidSubject: No token can have this subject.
+            ConfigurationError: There is no `authorize`, so claims never change.
+            Unavailable: Perhaps only this process refuses them; the call can be repeated.
+
+        """
+        if self._authorize is None:
+            raise ConfigurationError(
+                ["refresh_claims needs Sessions(authorize=...), which returns the new claims"]
+            )
+        await self._ready()
+        await self.revocations.refresh_claims(subject)
+
+    async def claims_instant(self) -> float:
+        """Return the instant as of which claims are that are read next; see `sign_in`."""
+        await self._ready()
+        return self.revocations.claims_instant()
 
     async def revoke_access_token(self, token_id: str, expires_at: float | None = None) -> None:
         """Refuse the access token whose ``jti`` is `token_id` from now on.
@@ -297,6 +357,24 @@ class Sessions:
         """Return the live sessions of `subject`, oldest first."""
         return await self.store.live(subject, await self.now())
 
+    async def page(
+        self, subject: str, *, limit: int = 50, cursor: str = "", ended: bool = False
+    ) -> SessionPage:
+        """Return sessions of `subject` for an administrator's view, a page at a time.
+
+        Args:
+            subject: The ``sub`` of the user.
+            limit: How many at most, 1 to 500.
+            cursor: That of the page before; empty for the first.
+            ended: Whether ended sessions that the store still has are listed too, with their cause.
+
+        Raises:
+            InvalidCursor: The limit or the cursor is none that can be used.
+            ConfigurationError: The store of a third party lists no pages.
+
+        """
+        return await read_page(self.store, subject, self.now, limit, cursor, ended=ended)
+
     async def now(self) -> float:
         """Return the store's clock, by which all workers agree; it costs no round trip."""
         await self._ready()
@@ -316,52 +394,6 @@ class Sessions:
         await self._publisher.announce_lifetime()
         await self.revocations.start()
         self._purger.start()
-
-    async def _refresh(self, refresh_token: str, scopes: Sequence[str] | None) -> TokenPair:
-        session_id = ""
-        try:
-            presented = self._tokens.check(refresh_token)
-            session_id = presented.session_id
-            over = await self.now() - presented.expires_at
-            if over >= 0:
-                raise RefreshRefused("expired", f"expired {over:.0f} s ago")
-            outcome = await self.store.present(session_id, presented.counter, self.settings)
-            record = await self._redemption.redeemed(outcome, session_id, presented.counter)
-            claims, granted = await self._authorized(record)
-            granted = narrowed(granted, scopes)
-        except RefreshRefused as refused:
-            self.events(
-                RefreshDenied(reason=refused.reason, detail=refused.detail, session=session_id)
-            )
-            raise
-        if self.events:
-            self.events(
-                SessionRefreshed(
-                    user=record.subject,
-                    session=session_id,
-                    outcome=outcome.kind,
-                    sequence=record.counter,
-                )
-            )
-        return await self._pairs.make(record, outcome.kind, claims, granted)
-
-    async def _authorized(self, record: SessionRecord) -> tuple[dict[str, Any], tuple[str, ...]]:
-        """Return the claims and scopes of the next token, after calling `authorize`."""
-        claims = read_claims(record.claims)
-        scopes = split_scope(claims.get("scope", ""))
-        if self._authorize is None:
-            return claims, scopes
-        answer = await invoke("authorize", self._authorize, record, seconds=_AUTHORIZE_SECONDS)
-        if isinstance(answer, Mapping):
-            claims |= replaceable(answer, scopes)
-            claims_text(claims, ())  # the same limits as at the sign-in
-            return claims, split_scope(claims.get("scope", ""))
-        if answer is False:
-            await self.revoke(record.session_id, user=record.subject, cause="admin")
-            raise RefreshRefused("denied", "the application's authorize returned False")
-        if answer is not True:
-            raise unexpected_answer("authorize", answer, "True, False or a mapping of claims")
-        return claims, scopes
 
     async def _check(self) -> None:
         self._clock_check()

@@ -10,7 +10,7 @@ import msgspec
 from linqi.sessions.record import Revocation
 from linqi.sessions.revoked_names import RevokedNames
 
-__all__ = ["KnownRevocations", "SubjectMarks"]
+__all__ = ["ClaimsMark", "KnownRevocations", "SubjectMarks"]
 
 _GRAIN_BITS: Final = 3
 _GRAIN: Final = 1 << _GRAIN_BITS
@@ -57,8 +57,19 @@ class SubjectMarks(msgspec.Struct, frozen=True, eq=False, gc=False):
         return SubjectMarks(left) if left else None
 
 
+class ClaimsMark(msgspec.Struct, frozen=True, gc=False):
+    """When the claims of a subject changed last, in Unix seconds, and until when that matters."""
+
+    at: float
+    end: int
+
+    def joined(self, new: ClaimsMark) -> ClaimsMark:
+        """Return the later of both."""
+        return ClaimsMark(max(self.at, new.at), _later(self.end, new.end))
+
+
 class KnownRevocations:
-    """The revocations of sessions, single tokens and subjects in three tables.
+    """The revocations of sessions, single tokens and subjects, and changed claims, in tables.
 
     A million sessions take 73 MB, and are added, searched and deleted in pauses of a few
     milliseconds at most.
@@ -69,6 +80,9 @@ class KnownRevocations:
         self.sessions: RevokedNames[int] = RevokedNames()
         self.tokens: RevokedNames[int] = RevokedNames()
         self.subjects: RevokedNames[SubjectMarks] = RevokedNames()
+        self.claims: RevokedNames[ClaimsMark] = RevokedNames()
+        self.latest_mark = 0.0
+        """The latest mark of any subject, in Unix seconds; it only rises."""
         self._shared: dict[Any, Any] = {}
 
     def add(
@@ -92,6 +106,10 @@ class KnownRevocations:
                 end = ends[grain] = self._end(grain, now, moment, longest)
             if revocation.kind == "session":
                 self.sessions.keep(revocation.value, end, _later)
+            elif revocation.kind == "token" and not revocation.value:
+                mark = ClaimsMark(revocation.at, end)
+                self.claims.keep(revocation.kept_session, mark, ClaimsMark.joined)
+                self.latest_mark = max(self.latest_mark, revocation.at)
             elif revocation.kind == "token":
                 self.tokens.keep(revocation.value, end, _later)
             elif revocation.kind == "subject":
@@ -106,6 +124,7 @@ class KnownRevocations:
         self.sessions.sweep(remaining)
         self.tokens.sweep(remaining)
         self.subjects.sweep(lambda marks: marks.remaining(now, moment))
+        self.claims.sweep(lambda mark: None if _is_over(mark.end, now, moment) else mark)
 
     def _end(self, grain: int, now: float, moment: float, longest: float) -> int:
         """Return an end in Unix seconds and by the monotonic clock as one integer, rounded up.

@@ -12,6 +12,7 @@ import msgspec
 from linqi import _base64url
 from linqi.events import Dispatcher
 from linqi.jose.signer import Signer
+from linqi.sessions.claims_marks import CLAIMS_AT
 from linqi.sessions.record import OutcomeKind, SessionRecord
 from linqi.sessions.refresh_token import RefreshTokens
 from linqi.sessions.renewal import RenewalSettings
@@ -67,8 +68,11 @@ class PairMaker:
         outcome: OutcomeKind | str,
         claims: Mapping[str, Any],
         scopes: tuple[str, ...],
+        claims_at: float,
     ) -> TokenPair:
         """Return a signed access token with `claims` and `scopes`, and the current refresh token.
+
+        `claims_at` is the instant as of which the claims are, by the store's clock.
 
         Raises:
             SigningError: The signature failed; the refresh token can be presented again.
@@ -88,6 +92,7 @@ class PairMaker:
             "iat": _whole(issued_at),
             "exp": _whole(expires_at),
             "jti": _token_id(record, expires_at, scopes),
+            CLAIMS_AT: _whole(claims_at),
         }
         if not scopes:
             del content["scope"]

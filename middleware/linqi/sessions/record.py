@@ -15,9 +15,12 @@ __all__ = [
     "SessionRecord",
 ]
 
-RevocationCause: TypeAlias = Literal["", "logout", "reuse", "limit", "admin", "lost"]
+RevocationCause: TypeAlias = Literal[
+    "", "logout", "reuse", "limit", "admin", "lost", "password", "disabled"
+]
 """Why a session was revoked; ``limit``: the subject started too many sessions; ``lost``: the store
-lost an earlier revocation, or may have lost one."""
+lost an earlier revocation, or may have lost one; ``password``: it was changed; ``disabled``: the
+account was."""
 
 EVERY_SUBJECT: Final = ""
 """The value of a `Revocation` of the kind ``subject`` that concerns all of them; no subject is
@@ -89,7 +92,9 @@ class Revocation(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     ``session``: tokens whose ``sid`` is `value`. ``subject``: tokens of the subject `value` whose
     session began before `at`, except those of the session `kept_session`; of all subjects if
     `value` is empty. ``token``: the token
-    whose ``jti`` is `value`. ``lifetime`` refuses nothing: it says that access tokens may live for
+    whose ``jti`` is `value`; if that is empty, which no ``jti`` is, the tokens of the subject
+    `kept_session` whose claims are as of an instant before `at` (see `claims_changed`), until they
+    are refreshed. ``lifetime`` refuses nothing: it says that access tokens may live for
     `value` seconds now, so that a worker with a shorter setting knows it before it receives one.
     """
 

@@ -1,4 +1,4 @@
-"""The revoked sessions, subjects and tokens, as known in this process."""
+"""The revoked sessions, subjects and tokens, and changed claims, as known in this process."""
 
 from __future__ import annotations
 
@@ -13,12 +13,27 @@ from typing import ClassVar, Final
 
 from linqi._background import BackgroundTask
 from linqi._ranges import DAY, Range, Ranges, range_faults
-from linqi.errors import ConfigurationError, NotStarted, Unavailable
-from linqi.events import Dispatcher, Event, Hook, RevocationFeedLost, RevocationFeedRestored
+from linqi.errors import (
+    ConfigurationError,
+    NotStarted,
+    StaleClaims,
+    Unavailable,
+)
+from linqi.events import (
+    ClaimsOutdated,
+    Dispatcher,
+    Event,
+    Hook,
+    RevocationFeedLost,
+    RevocationFeedRestored,
+)
 from linqi.jose.claims import LONGEST_LEEWAY
 from linqi.jose.verified import Verified
+from linqi.sessions._claims import check_subject
+from linqi.sessions.claims_marks import claims_at_of, claims_changed, is_stale, next_mark
 from linqi.sessions.known_revocations import KnownRevocations
 from linqi.sessions.record import EVERY_SUBJECT, Revocation
+from linqi.sessions.refresh import SessionSettings
 from linqi.sessions.store import SessionStore
 
 __all__ = ["RevocationState", "Revocations"]
@@ -26,6 +41,8 @@ __all__ = ["RevocationState", "Revocations"]
 _SWEEP_SECONDS: Final = 0.5
 """At least, from one part of the tables to the next; the whole is swept in 64 to 128 s."""
 _FIRST_RETRY, _LONGEST_RETRY = 0.1, 2.0
+_NO_SESSION: Final = "no-session"
+"""The id of none: ids have 30 characters."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,6 +52,8 @@ class RevocationState:
     sessions: int
     subjects: int
     tokens: int
+    claims: int
+    """Subjects whose claims changed."""
     age: float
     """Seconds since the store last answered; infinite before the first time."""
     is_trusted: bool
@@ -103,6 +122,7 @@ class Revocations:
         self._known = known = KnownRevocations()
         # Each in an attribute of its own, because `is_revoked` runs with every request.
         self._sessions, self._tokens, self._subjects = known.sessions, known.tokens, known.subjects
+        self._claims = known.claims
         self._found_no_session = known.sessions.not_found
         self._found_no_token = known.tokens.not_found
         self._has_sessions = self._has_tokens = self._has_subjects = False
@@ -140,6 +160,7 @@ class Revocations:
         """Return whether `verified` was revoked.
 
         Raises:
+            StaleClaims: It was not, but the claims of its subject changed since they were read.
             Unavailable: The store did not answer for `stale_after` seconds, so that is unknown.
 
         """
@@ -183,6 +204,47 @@ class Revocations:
         self.raise_lifetime(await self._store.raise_lifetime(self._longest_lifetime))
         return self._longest_lifetime
 
+    async def refresh_claims(self, subject: str) -> None:
+        """Refuse the access tokens of `subject` whose claims were read before now.
+
+        Every worker answers them 401 ``invalid_token``, or renews them at once where they slide;
+        sessions and refresh tokens stay. Call it after the new claims were committed.
+
+        Raises:
+            InvalidSubject: No token can have this subject.
+            ConfigurationError: No lifetime of access tokens is known; set `longest_lifetime`.
+            Unavailable: Perhaps only this process refuses them; the call can be repeated.
+
+        """
+        check_subject(subject)
+        longest = await self.agree_on_lifetime()
+        if not longest:
+            raise ConfigurationError(
+                ["the lifetime of access tokens is unknown: set longest_lifetime of Revocations"]
+            )
+        now = (await self._store.present(_NO_SESSION, 0, SessionSettings())).at  # exact
+        mark = next_mark(now, self._known.latest_mark)
+        until = max(now, self._clock()) + longest + LONGEST_LEEWAY
+        changed = claims_changed(subject, mark).lasting(until)
+        self.add([changed])
+        await self._store.publish([changed])
+        self._events(ClaimsOutdated(user=subject, at=mark))
+
+    def claims_instant(self) -> float:
+        """Return the instant as of which claims are that are read from now on.
+
+        In Unix seconds of the store's clock, and never before a known mark; 0 before the start.
+        """
+        try:
+            return max(self._store.now(), self._known.latest_mark)
+        except NotStarted:
+            return 0.0
+
+    @property
+    def latest_mark(self) -> float:
+        """When claims changed last, of whichever subject, as known here; 0 if never."""
+        return self._known.latest_mark
+
     def knows(self, session_id: str) -> bool:
         """Return whether this process knows that the session is revoked."""
         return self._sessions.has(session_id)
@@ -199,7 +261,8 @@ class Revocations:
         # Never false again: another thread may be adding.
         self._has_sessions = self._has_sessions or self._sessions.count > 0
         self._has_tokens = self._has_tokens or self._tokens.count > 0
-        self._has_subjects = self._has_subjects or self._subjects.count > 0
+        named = self._subjects.count + self._claims.count
+        self._has_subjects = self._has_subjects or named > 0
         self._has_all_subjects = self._has_all_subjects or self._subjects.has(EVERY_SUBJECT)
 
     def begin_read(self) -> None:
@@ -252,6 +315,7 @@ class Revocations:
             sessions=self._sessions.count,
             subjects=self._subjects.count,
             tokens=self._tokens.count,
+            claims=self._claims.count,
             age=now - self._received_at,
             is_trusted=now < self._trusted_until,
             last_error=self._last_error,
@@ -302,7 +366,21 @@ class Revocations:
     def _is_subject_revoked(self, verified: Verified) -> bool:
         if self._has_all_subjects and self._is_of_subject(verified, EVERY_SUBJECT):
             return True
-        return self._is_of_subject(verified, verified.subject)
+        if self._is_of_subject(verified, verified.subject):
+            return True
+        self._check_claims(verified)
+        return False
+
+    def _check_claims(self, verified: Verified) -> None:
+        """Raise `StaleClaims` if the claims of the subject changed since those were read."""
+        name = verified.subject
+        if name in self._claims.not_found:
+            return
+        mark = self._claims.find(name)
+        if mark is None or not self._is_ours(verified):
+            return
+        if is_stale(claims_at_of(verified.payload), mark.at):
+            raise StaleClaims(verified, mark.at)
 
     def _is_of_subject(self, verified: Verified, name: str | None) -> bool:
         if name in self._subjects.not_found:

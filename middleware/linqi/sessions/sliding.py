@@ -20,6 +20,7 @@ from linqi.errors import (
     ConfigurationError,
     RenewalRefused,
     SigningError,
+    StaleClaims,
     Unavailable,
 )
 from linqi.events import Dispatcher
@@ -28,6 +29,7 @@ from linqi.jose.signer import Signer
 from linqi.jose.verified import Verified
 from linqi.sessions._claims import check_start, replaceable
 from linqi.sessions.budget import RenewalBudget
+from linqi.sessions.claims_marks import CLAIMS_AT, marks_source, updated_id
 from linqi.sessions.decision import NOT_OURS, Decision, Due, decide
 from linqi.sessions.renewal import RenewalSettings, first_span
 
@@ -159,6 +161,7 @@ class SlidingRenewal:
         self._budget = budget
         self._authorize = authorize
         self._is_revoked = is_revoked
+        self._marks = marks_source(is_revoked)
         self._on_issue: Dispatcher[str] = Dispatcher(() if on_issue is None else (on_issue,))
         self._sign_off_loop = sign_off_loop
         self._memo: TTLCache[bytes, Issued] = TTLCache(memo_entries, memo_seconds, clock)
@@ -172,11 +175,14 @@ class SlidingRenewal:
         *,
         claims: Mapping[str, Any] | None = None,
         scopes: Sequence[str] = (),
+        claims_at: float | None = None,
     ) -> Issued:
         """Start a session for `subject` and return its first token; call it at login.
 
         `claims` are added to the token and ride in every successor. `SigningError` when it cannot
         be signed, `ConfigurationError` when `claims` names a claim that is linqi's to set.
+        `claims_at` is for claims that were read well before this call: what
+        `Revocations.claims_instant` returned before.
         """
         check_start(subject, claims, scopes)
         now = self._clock()
@@ -186,6 +192,7 @@ class SlidingRenewal:
             {
                 **(claims or {}),
                 **({"scope": " ".join(scopes)} if scopes else {}),
+                **self._as_of(claims_at),
                 "sub": subject,
                 "sid": session,
                 "auth_time": span.issued_at,
@@ -228,7 +235,33 @@ class SlidingRenewal:
     def begin(self, verified: Verified, due: Due, now: float) -> PendingRenewal | None:
         """Return the renewal of `verified`, or None if the budget defers it."""
         # The token alone: off the grid each instant has its own successor, and the first stays.
-        key = verified.digest
+        changes = {
+            "iat": due.span.issued_at,
+            "exp": due.span.expires_at,
+            "jti": due.token_id,
+        }
+        return self._begin(verified.digest, verified, changes, now)
+
+    def update(self, stale: StaleClaims, now: float) -> PendingRenewal | None:
+        """Return the renewal that brings a token its new claims, or None if the budget defers it.
+
+        It ends when the token ends, so it extends no session. Raises `stale` if the token cannot be
+        renewed here, or no `authorize` knows the new claims.
+        """
+        verified: Verified = stale.verified
+        session, token_id = verified.session_id, verified.token_id
+        is_ours = verified.own and verified.issuer == self.signer.issuer
+        if self._authorize is None or not is_ours or session is None or token_id is None:
+            raise stale
+        if "cnf" in verified.claims or now >= verified.expires_at:
+            raise stale
+        changes = {"jti": updated_id(session, token_id, stale.mark), CLAIMS_AT: stale.mark}
+        key = verified.digest + repr(stale.mark).encode()
+        return self._begin(key, verified, changes, now)
+
+    def _begin(
+        self, key: bytes, verified: Verified, changes: Mapping[str, Any], now: float
+    ) -> PendingRenewal | None:
         known = self._memo.get(key)
         if known is not None:
             self.counts.coalesced += 1
@@ -237,7 +270,7 @@ class SlidingRenewal:
         if budget is not None and not budget.take(now, *self._patience(verified, now)):
             self.counts.deferred += 1
             return None
-        task, started = self._flight.start(key, lambda: self._make(verified, due))
+        task, started = self._flight.start(key, lambda: self._make(key, verified, changes))
         if not started:
             self.counts.coalesced += 1
         return PendingRenewal(task, is_first=started)
@@ -277,6 +310,8 @@ class SlidingRenewal:
             return
         try:
             revoked = self._is_revoked(verified)
+        except StaleClaims:
+            return  # not revoked; the successor is stale as well until its claims are read again
         except Exception as error:
             self.counts.failed += 1
             raise SigningError(f"the revocation check raised {type(error).__name__}") from error
@@ -290,16 +325,10 @@ class SlidingRenewal:
             self._threads.shutdown(wait=False)
             self._threads = None
 
-    async def _make(self, verified: Verified, due: Due) -> Issued:
+    async def _make(self, key: bytes, verified: Verified, changes: Mapping[str, Any]) -> Issued:
         self.check_revocation(verified)
         replaced = await self._ask(verified)
-        claims = {
-            **verified.claims,
-            **replaced,
-            "iat": due.span.issued_at,
-            "exp": due.span.expires_at,
-            "jti": due.token_id,
-        }
+        claims = {**verified.claims, **replaced, **changes}
         claims.pop("nbf", None)
         now = self._clock()
         try:
@@ -312,9 +341,15 @@ class SlidingRenewal:
             self.counts.failed += 1
             raise
         self.counts.signatures += 1
-        self._memo[verified.digest] = issued
+        self._memo[key] = issued
         self._on_issue(issued.token)
         return issued
+
+    def _as_of(self, claims_at: float | None) -> dict[str, float]:
+        """Return the claim that says as of when the claims are, where claims can be outdated."""
+        if claims_at is None and self._marks is not None:
+            claims_at = self._marks.claims_instant()
+        return {CLAIMS_AT: claims_at} if claims_at else {}
 
     def _patience(self, verified: Verified, now: float) -> tuple[float, float, float]:
         """Return the seconds that the token has left, the buffer and the hard margin."""

@@ -18,6 +18,9 @@ _AT_ONCE: Final = 100
 """Sessions of one script: 1.3 ms of the server."""
 _NAMES_AT_ONCE: Final = 500
 _MOST_REPEATED: Final = 100
+_MOST_ENDED: Final = 1_000
+_KEPT_ENDED_SECONDS: Final = 7 * 86_400.0
+"""How long an ended session can be listed, if its row is kept so long."""
 
 
 class SubjectSessions:
@@ -79,6 +82,18 @@ class SubjectSessions:
             over += [name for name, row in rows if row is not None and _gave_way(row)]
         return [*dict.fromkeys(over)]
 
+    async def known(self, subject: str, *, ended: bool) -> list[SessionRecord]:
+        """Return the sessions of `subject` that did not end, or all that can still be found."""
+        index = self._index(subject_tag(subject))
+        names = dict.fromkeys(await self._names(index, "0", "+inf"))
+        if ended:
+            names |= dict.fromkeys(await self._names(index, "-inf", "(0"))
+            part = self._index_part.call([_ended(index)], ["-inf", "+inf", _MOST_ENDED])
+            found = (await self._nodes.run([part]))[0]
+            names |= dict.fromkeys(name.decode() for name in found[::2])
+        rows = [session_of(row) for row in await self._rows([*names]) if row is not None]
+        return [row for row in rows if row.subject == subject]
+
     async def live(self, subject: str, now: float) -> list[SessionRecord]:
         """Return the live sessions of `subject`, oldest first."""
         index = self._index(subject_tag(subject))
@@ -123,14 +138,31 @@ class SubjectSessions:
         names.pop(kept, None)
         return await self.revoke([*names], now, cause)
 
-    async def forget(self, session_ids: Sequence[str]) -> None:
-        """Take revoked sessions, whose revocation was published, out of their indexes."""
-        await self._nodes.run(
-            [
-                Call(index := self._index(piece[0]), ("ZREM", index, *piece))
-                for piece in self._by_subject(session_ids)
+    async def forget(self, session_ids: Sequence[str], at: float) -> None:
+        """Take revoked sessions, whose revocation was published, out of their indexes.
+
+        For a list of ended sessions their names stay in another one, the newest first.
+
+        Args:
+            session_ids: The sessions.
+            at: When they were revoked, in Unix seconds.
+
+        """
+        calls = []
+        for piece in self._by_subject(session_ids):
+            index = self._index(piece[0])
+            calls.append(Call(index, ("ZREM", index, *piece)))
+            if "}" in piece[0]:  # an id of another form, which no session has
+                continue
+            ended, over = _ended(index), repr(_KEPT_ENDED_SECONDS - at)
+            for names in _pieces(piece, _AT_ONCE // 2):
+                scored = [part for name in names for part in (repr(-at), name)]
+                calls.append(Call(ended, ("ZADD", ended, *scored)))
+            calls += [
+                Call(ended, ("ZREMRANGEBYSCORE", ended, over, "+inf")),
+                Call(ended, ("PEXPIRE", ended, int(_KEPT_ENDED_SECONDS * 1000))),
             ]
-        )
+        await self._nodes.run(calls)
 
     async def _make_room(self, index: str, most: int, now: float) -> list[str]:
         """Take what is over out of an index, revoke its oldest sessions, and return those."""
@@ -213,6 +245,11 @@ class SubjectSessions:
 
     def _index(self, session_id: str) -> str:
         return f"{self._prefix}:{{{session_id[:8]}}}"
+
+
+def _ended(index: str) -> str:
+    """Return the key of the ended sessions of a subject, beside its index."""
+    return f"{index}:ended"
 
 
 def _gave_way(row: bytes) -> bool:

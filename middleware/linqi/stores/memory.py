@@ -13,6 +13,7 @@ from linqi.sessions.attempts import AttemptStore
 from linqi.sessions.device_token import LEAST_STEP, LONGEST_DEVICE_SECONDS
 from linqi.sessions.record import Revocation, RotationOutcome, SessionRecord
 from linqi.sessions.refresh import SessionSettings, decide_rotation, revoked
+from linqi.sessions.session_page import PagePlace, SessionPages, page_of
 from linqi.sessions.store import REPEATED_SECONDS, RevocationReader
 from linqi.stores.memory_attempts import MemoryAttempts
 from linqi.stores.memory_notes import MemoryNotes
@@ -49,6 +50,17 @@ class MemoryStore:
     def notes(self) -> NoteStore:
         """Return the notes in this process; see `KeepsNotes`."""
         return self._notes
+
+    def pages(self) -> SessionPages:
+        """Return the sessions of a subject, page by page; see `ListsSessions`."""
+        return self
+
+    async def page(
+        self, subject: str, now: float, after: PagePlace, most: int, *, ended: bool
+    ) -> Sequence[SessionRecord]:
+        """Return the sessions behind `after`; see `SessionPages`."""
+        rows = [self._rows[name] for name in self._by_subject.get(subject, ())]
+        return page_of(rows, now, after, most, ended=ended)
 
     def now(self) -> float:
         """Return the clock's instant."""

@@ -16,12 +16,14 @@ from linqi.sessions.device_token import LEAST_STEP, LONGEST_DEVICE_SECONDS
 from linqi.sessions.record import Revocation, RotationOutcome, SessionRecord
 from linqi.sessions.refresh import SessionSettings
 from linqi.sessions.restored import RestoredSessions
+from linqi.sessions.session_page import SessionPages
 from linqi.sessions.store import REPEATED_SECONDS, RevocationReader
 from linqi.stores._asyncpg import as_unavailable
 from linqi.stores._postgres_address import read_postgres_url
 from linqi.stores._postgres_connections import PostgresConnections
 from linqi.stores._postgres_feed import CHANNEL, follow_table, notices
 from linqi.stores._postgres_indexes import build_indexes
+from linqi.stores._postgres_pages import PostgresPages
 from linqi.stores._postgres_rotations import PostgresRotations
 from linqi.stores._postgres_schema import SCHEMA_LOCK, create_schema, read_schema
 from linqi.stores._postgres_server import (
@@ -151,6 +153,10 @@ class PostgresStore:
     def restored(self) -> RestoredSessions:
         """Return the sessions of a restored backup; see `Restorable`."""
         return PostgresRestored(self._fetch, self.now)
+
+    def pages(self) -> SessionPages:
+        """Return the sessions of a subject, page by page; see `ListsSessions`."""
+        return PostgresPages(self._fetch)
 
     def now(self) -> float:
         """Return the server's clock as its answers tell it; see `SessionStore`."""

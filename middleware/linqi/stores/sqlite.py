@@ -19,11 +19,13 @@ from linqi.sessions.device_token import LEAST_STEP
 from linqi.sessions.record import Revocation, RotationOutcome, SessionRecord
 from linqi.sessions.refresh import SessionSettings, decide_rotation, revoked
 from linqi.sessions.restored import RestoredSessions
+from linqi.sessions.session_page import SessionPages
 from linqi.sessions.store import REPEATED_SECONDS, RevocationReader
 from linqi.stores._batches import Batches
 from linqi.stores._sqlite_faults import in_time, unavailable
 from linqi.stores._sqlite_feed import follow_file
 from linqi.stores._sqlite_file import connect
+from linqi.stores._sqlite_pages import SQLitePages, live_rows
 from linqi.stores._sqlite_purge import count_ended_rows, purge_rows
 from linqi.stores._sqlite_schema import make_schema, read_sqlite_schema
 from linqi.stores._table_rows import (
@@ -124,6 +126,10 @@ class SQLiteStore:
         """Return the sessions of a restored backup; see `Restorable`."""
         return SQLiteRestored(self._run, self.now)
 
+    def pages(self) -> SessionPages:
+        """Return the sessions of a subject, page by page; see `ListsSessions`."""
+        return SQLitePages(self._run)
+
     def now(self) -> float:
         """Return the clock's instant."""
         return self._clock()
@@ -185,7 +191,7 @@ class SQLiteStore:
 
     async def live(self, subject: str, now: float) -> Sequence[SessionRecord]:
         """Return the live sessions of `subject`, oldest first."""
-        return await self._run(lambda connection: _live(connection, subject, now))
+        return await self._run(lambda connection: live_rows(connection, subject, now))
 
     async def revoke(self, session_id: str, now: float, cause: str) -> bool:
         """Revoke a session; see `SessionStore`."""
@@ -356,15 +362,6 @@ def _put(connection: sqlite3.Connection, record: SessionRecord) -> None:
             record.session_id,
         ),
     )
-
-
-def _live(connection: sqlite3.Connection, subject: str, now: float) -> list[SessionRecord]:
-    rows = connection.execute(
-        f"SELECT {_SESSION} FROM sessions WHERE subject = ? AND revoked_at = 0"  # noqa: S608
-        " AND expires_at > ? AND ends_at > ? ORDER BY started_at, session_id",
-        (subject, now, now),
-    )
-    return [session_of(row) for row in rows]
 
 
 def _unrevoked(

@@ -15,6 +15,7 @@ from linqi.sessions.device_token import LEAST_STEP, LONGEST_DEVICE_SECONDS
 from linqi.sessions.record import Revocation, RotationOutcome, SessionRecord
 from linqi.sessions.refresh import SessionSettings
 from linqi.sessions.restored import RestoredSessions
+from linqi.sessions.session_page import SessionPages
 from linqi.sessions.store import RevocationReader
 from linqi.stores._redis import (
     Call,
@@ -34,6 +35,7 @@ from linqi.stores._valkey_clients import (
     driver_habits,
 )
 from linqi.stores._valkey_nodes import Nodes
+from linqi.stores._valkey_pages import ValkeyPages
 from linqi.stores._valkey_rotations import ValkeyRotations
 from linqi.stores._valkey_rows import session_of
 from linqi.stores._valkey_subjects import SubjectSessions
@@ -54,8 +56,6 @@ _REPLICAS_SHARE: Final = 0.5
 driver leaves a server that is silent for longer."""
 _MOST_CONFIRMED: Final = 100_000
 """Of these the revocation is not published again; of others once more for each process."""
-_NO_SESSION: Final = "no-session"
-"""The id of none: ids have 30 characters."""
 
 
 class ValkeyStore:
@@ -105,7 +105,7 @@ class ValkeyStore:
         if (url is None) == (client is None):
             faults.append("give either url, such as 'valkey://127.0.0.1:6379/0', or client")
         values = {"timeout": timeout, "most_connections": most_connections}
-        faults += range_faults(self.RANGES, values | {"min_replicas": min_replicas})
+        faults += range_faults(self.RANGES, {**values, "min_replicas": min_replicas})
         if not prefix or not prefix.isascii() or not prefix.replace("-", "").isalnum():
             faults.append(f"prefix is {prefix!r}, expected ASCII letters, digits and hyphens")
         if faults:
@@ -150,6 +150,10 @@ class ValkeyStore:
             self._prefix, self._started, self._nodes, self._subjects, in_time=self._in_time
         )
 
+    def pages(self) -> SessionPages:
+        """Return the sessions of a subject, page by page; see `ListsSessions`."""
+        return ValkeyPages(self._subjects, self._in_time)
+
     def now(self) -> float:
         """Return the server's clock as its answers tell it; see `SessionStore`."""
         return self._server_clock.now()
@@ -176,8 +180,8 @@ class ValkeyStore:
     async def _check_servers(self) -> None:
         async with self._in_time():
             servers = await ask_servers(self._client, self._place, self._timeout)
-        is_single = self._place is not None and self._place.topology == "single"
-        cluster_url = self._place.cluster_url if self._place and is_single else ""
+        place = self._place
+        cluster_url = place.cluster_url if place and place.topology == "single" else ""
         if faults := server_faults(servers, cluster_url):
             raise ConfigurationError(faults)
         warnings = server_warnings(servers, self._min_replicas)
@@ -296,10 +300,8 @@ class ValkeyStore:
 
     async def end_devices(self, owner: str, now: float) -> None:
         """Store the end of device tokens; see `SessionStore`."""
-        kept = int(LONGEST_DEVICE_SECONDS * 1000)
-        key = self._devices(owner)
-        arguments = [repr(float(now)), repr(LEAST_STEP), kept]
-        call = self._scripts["end_devices"].call([key], arguments)
+        arguments = [repr(float(now)), repr(LEAST_STEP), int(LONGEST_DEVICE_SECONDS * 1000)]
+        call = self._scripts["end_devices"].call([self._devices(owner)], arguments)
         async with self._in_time(confirms=True) as confirm_until:
             await self._nodes.run([call], confirm_until=confirm_until)
 
@@ -315,8 +317,7 @@ class ValkeyStore:
         """
         async with self._in_time(confirms=True) as confirm_until:
             for begin in range(0, len(revocations), _PUBLISHED_AT_ONCE):
-                piece = revocations[begin : begin + _PUBLISHED_AT_ONCE]
-                await self._publish(piece, confirm_until)
+                await self._publish(revocations[begin : begin + _PUBLISHED_AT_ONCE], confirm_until)
 
     async def _publish(self, revocations: Sequence[Revocation], confirm_until: float) -> None:
         # The lifetime that was read last: it only rises, and a lower one stores more than it must.
@@ -337,7 +338,7 @@ class ValkeyStore:
             self._confirmed |= dict.fromkeys(names)
             while len(self._confirmed) > _MOST_CONFIRMED:
                 del self._confirmed[next(iter(self._confirmed))]
-        await self._subjects.forget(names)
+        await self._subjects.forget(names, revocations[0].at)
 
     async def follow(self, since: float, reader: RevocationReader) -> None:
         """Pass on what the stream holds, then what is added; see `SessionStore`."""
@@ -357,7 +358,7 @@ class ValkeyStore:
 
     async def _read_clock(self) -> None:
         """Learn the server's clock: at the start, and while no session is refreshed."""
-        await self._present(_NO_SESSION, "0 1e18 0 0 0 0 1")
+        await self._present("no-session", "0 1e18 0 0 0 0 1")
 
     async def _call(self, name: str, keys: Sequence[str], arguments: Sequence[Any]) -> Any:
         # `_in_time` without the 4 us of its generator, as every rotation passes here.
