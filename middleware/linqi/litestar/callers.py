@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 from litestar import Request, Response
 from litestar.connection import ASGIConnection
+from litestar.enums import ScopeType
 from litestar.exceptions import HTTPException, WebSocketException
 from litestar.handlers import BaseRouteHandler
+from litestar.types import Scope
 
-from linqi.asgi._http import Scope
+from linqi.asgi._http import Scope as PlainScope
 from linqi.asgi.caller import LoadUser, caller_of, loaded_user, refusal_of
 from linqi.asgi.refusals import Refusal, refusal_for
 from linqi.errors import ConfigurationError, LinqiError, TokenError
@@ -50,8 +52,10 @@ def respond(request: Request[Any, Any, Any], error: Refused | LinqiError) -> Res
     A handler that reads claims of another form (`Verified.read`) refuses the token, and a
     `load_user` whose database is away answers 503.
     """
-    scope: Any = request.scope
-    refusal = error.refusal if isinstance(error, Refused) else refusal_for(scope, error)
+    if isinstance(error, Refused):
+        refusal = error.refusal
+    else:
+        refusal = refusal_for(_plain(request.scope), error)
     headers = {name.decode(): value.decode() for name, value in refusal.headers}
     headers.pop("content-length", None)
     media_type = headers.pop("content-type")
@@ -68,25 +72,25 @@ async def current(scope: Scope) -> Verified:
         ConfigurationError: The plugin is not in the application.
 
     """
-    verified = caller_of(scope)
+    verified = caller_of(_plain(scope))
     if verified is None:
-        raise _refused(scope, refusal_for(scope, None))
+        raise _refused(scope, refusal_for(_plain(scope), None))
     return verified
 
 
 async def current_or_none(scope: Scope) -> Verified | None:
     """Return the verified caller, None on a public or optional route without a token."""
-    return caller_of(scope)
+    return caller_of(_plain(scope))
 
 
 def user_dependencies(load_user: LoadUser) -> dict[str, Callable[..., Any]]:
     """Return the dependencies ``user`` and ``user_or_none``, which `load_user` provides."""
 
     async def user_or_none(scope: Scope) -> Any:
-        found = await loaded_user(scope, load_user)
-        if found is None and caller_of(scope) is not None:
+        found = await loaded_user(_plain(scope), load_user)
+        if found is None and caller_of(_plain(scope)) is not None:
             error = TokenError("load_user knows no such user")
-            raise _refused(scope, refusal_for(scope, error))
+            raise _refused(scope, refusal_for(_plain(scope), error))
         return found
 
     async def user(scope: Scope) -> Any:
@@ -105,10 +109,9 @@ class _RequiredScopes:
     async def __call__(  # a plain function would be run in a thread
         self, connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHandler
     ) -> None:
-        scope: Any = connection.scope
-        refusal = refusal_of(scope, *self.scopes)
+        refusal = refusal_of(_plain(connection.scope), *self.scopes)
         if refusal is not None:
-            raise _refused(scope, refusal)
+            raise _refused(connection.scope, refusal)
 
 
 def requires(*scopes: str) -> Callable[..., Any]:
@@ -136,7 +139,12 @@ def scopes_of(handler: BaseRouteHandler) -> tuple[str, ...]:
     return tuple(needed)
 
 
+def _plain(scope: Any) -> PlainScope:
+    """Return the typed scope of Litestar as the mapping that it is."""
+    return cast("PlainScope", scope)
+
+
 def _refused(scope: Scope, refusal: Refusal) -> HTTPException | WebSocketException:
-    if scope["type"] == "websocket":
+    if scope["type"] == ScopeType.WEBSOCKET:
         return WebSocketException(detail="refused", code=_SOCKET_CODES[refusal.status])
     return Refused(refusal)
