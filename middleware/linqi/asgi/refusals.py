@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
 from linqi.asgi._http import Receive, Scope, Send
@@ -131,20 +132,26 @@ def refuse(error: LinqiError | None, realm: str) -> Refusal:
 
     Such a request gets a challenge without an error code (RFC 6750, section 3.1).
     """
-    if error is None:
-        return refuse_credentials(401, realm, {}, "unauthorized", "no_token")
     if isinstance(error, Unavailable):
         # No Retry-After where another try does not help.
         headers = [] if isinstance(error, NotStarted) else [retry_after(error.retry_after)]
         code = "temporarily_unavailable"
         return _refusal(503, headers, {"error": code}, code=code, cause=error.code)
-    if isinstance(error, InvalidRequest):
-        parameters = {"error": "invalid_request", "error_description": error.hint}
+    return _refuse_kind(None if error is None else type(error), realm)
+
+
+@lru_cache(maxsize=256)
+def _refuse_kind(kind: type[LinqiError] | None, realm: str) -> Refusal:
+    """Return the refusal for every error of a class, made once: a flood of them costs less."""
+    if kind is None:
+        return refuse_credentials(401, realm, {}, "unauthorized", "no_token")
+    if issubclass(kind, InvalidRequest):
+        parameters = {"error": "invalid_request", "error_description": kind.hint}
         return refuse_credentials(400, realm, parameters, "invalid_request")
-    known = error if isinstance(error, TokenError) else TokenError
+    known = kind if issubclass(kind, TokenError) else TokenError
     parameters = {"error": "invalid_token", "error_description": known.hint}
     return refuse_credentials(
-        401, realm, parameters, "invalid_token", known.public_code, cause=error.code
+        401, realm, parameters, "invalid_token", known.public_code, cause=kind.code
     )
 
 
