@@ -137,13 +137,17 @@ def refuse(error: LinqiError | None, realm: str) -> Refusal:
         headers = [] if isinstance(error, NotStarted) else [retry_after(error.retry_after)]
         code = "temporarily_unavailable"
         return _refusal(503, headers, {"error": code}, code=code, cause=error.code)
-    return _refuse_kind(None if error is None else type(error), realm)
+    kind: type = type(error)
+    return _refuse_kind(kind, realm)
 
 
 @lru_cache(maxsize=256)
-def _refuse_kind(kind: type[LinqiError] | None, realm: str) -> Refusal:
-    """Return the refusal for every error of a class, made once: a flood of them costs less."""
-    if kind is None:
+def _refuse_kind(kind: type, realm: str) -> Refusal:
+    """Return the refusal for every error of a class, made once: a flood of them costs less.
+
+    The class of None stands for a request without credentials.
+    """
+    if not issubclass(kind, LinqiError):
         return refuse_credentials(401, realm, {}, "unauthorized", "no_token")
     if issubclass(kind, InvalidRequest):
         parameters = {"error": "invalid_request", "error_description": kind.hint}
