@@ -21,7 +21,6 @@ from linqi.asgi._http import (
 )
 from linqi.asgi.argument_faults import trust_faults, value_faults
 from linqi.asgi.drain import Drain
-from linqi.asgi.failures import token_refused
 from linqi.asgi.lifespan import ReportingService, Service, Services
 from linqi.asgi.quiet import QuietRequests
 from linqi.asgi.refusals import as_request_fault, refuse, writer_of
@@ -383,6 +382,8 @@ class JWTMiddleware:
         send: Send,
     ) -> None:
         refusal = refuse(error, self._realm)
+        from linqi.asgi.failures import token_refused
+
         is_quiet = self._quiet is not None and self._quiet.includes(scope)
         self._events(token_refused(error, token, scope, refusal.status, quiet=is_quiet))
         await refusal.send(scope, receive, send, self._drain, self._writer)
