@@ -101,7 +101,7 @@ distributed: $(VENV)/dev.stamp
 
 # Debian's packages chromium, firefox-esr, webkit2gtk-driver and xvfb.
 browsers: $(VENV)/dev.stamp
-	LINQI_BROWSERS="chromium firefox webkit" CI=true $(BIN)/pytest tests/test_browser.py tests/test_engines.py
+	LINQI_BROWSERS="chromium firefox webkit" CI=true $(BIN)/pytest tests/test_browser.py tests/test_axios.py tests/test_engines.py
 
 lint: $(VENV)/dev.stamp
 	$(BIN)/ruff check .

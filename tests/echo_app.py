@@ -4,6 +4,7 @@
 took. ``GET /seen`` returns what arrived since the last call, whatever browser sent it.
 """
 
+import os
 import sys
 
 import uvicorn
@@ -60,6 +61,8 @@ def create() -> Seen:
     sessions = Sessions(MemoryStore(), signer, b"k" * 16 + bytes(range(16)))
     verifier = Verifier.trusting(signer, is_revoked=sessions.revocations.is_revoked)
 
+    node = os.environ.get("ECHO_NODE", "")  # a folder of JavaScript to serve beside the module
+
     async def page(request: Request) -> Response:
         return HTMLResponse("<!doctype html><title>blank</title>")
 
@@ -78,12 +81,13 @@ def create() -> Seen:
             Route("/moved", moved, methods=["POST"]),
             Route("/echo", echo, methods=["GET", "POST", "PUT"]),
             Mount("/js", StaticFiles(directory=FOLDER)),
+            *([Mount("/node", StaticFiles(directory=node))] if node else []),
         ]
     )
     routes = SessionRoutes(
         api, sessions, verifier, lambda form: Person(subject=form["username"]), throttle=None
     )
-    public = [*routes.public, "/", "/moved", "/js/*"]
+    public = [*routes.public, "/", "/moved", "/js/*", "/node/*"]
     return Seen(JWTMiddleware(routes, verifier, public=public, services=[sessions]))
 
 

@@ -15,17 +15,17 @@ __all__ = ["Arrived", "echo_over_tls"]
 
 
 @contextlib.contextmanager
-def echo_over_tls(folder: Path) -> Iterator[str]:
+def echo_over_tls(folder: Path, node: Path | None = None) -> Iterator[str]:
     """Serve on loopback, and return the URL; clients of this process accept its certificate.
 
-    WebKit keeps Secure cookies for https only, on loopback too.
+    WebKit keeps Secure cookies for https only, on loopback too. ``/node`` serves the folder `node`.
     """
     authority = trustme.CA()
     authority.cert_pem.write_to_path(folder / "ca.pem")
     authority.issue_cert("localhost", "127.0.0.1").private_key_and_cert_chain_pem.write_to_path(
         folder / "cert.pem"
     )
-    environment = {"PYTHONPATH": str(Path(__file__).parent)}
+    environment = {"PYTHONPATH": str(Path(__file__).parent), "ECHO_NODE": str(node or "")}
     command = ["echo_app", "0", str(folder / "cert.pem"), str(folder / "cert.pem")]
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("SSL_CERT_FILE", str(folder / "ca.pem"))

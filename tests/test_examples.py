@@ -24,7 +24,7 @@ from tokens import good_claims, make
 
 ROOT = Path(__file__).parent.parent
 EXAMPLES = ROOT / "docs" / "examples"
-GUIDES = ("clients", "configuration", "oidc", "sessions", "testing", "transports")
+GUIDES = ("browser", "clients", "configuration", "oidc", "sessions", "testing", "transports")
 PAGES = [
     "README.md",
     "docs/reference/refusals.md",

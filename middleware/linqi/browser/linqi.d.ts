@@ -162,6 +162,20 @@ export class Session extends EventTarget {
    */
   fetch(input: RequestInfo | URL, init?: SessionRequest): Promise<Response>
 
+  /** Whether a request to `url` carries the token: the page's origin, or one of `origins`. */
+  owns(url: string | URL): boolean
+
+  /**
+   * Sends a request of another HTTP client as `fetch` does, for example of axios (linqi-axios.js).
+   * `send` gets the headers to add, as pairs, and is called again after a 401 with `invalid_token`
+   * unless `once`; it resolves to an object with `status`, `headers.get` and the final `url`, whose
+   * origin decides whether a successor is accepted. Check `owns` first.
+   */
+  exchange<R extends { status: number; url: string; headers: { get(name: string): string | null } }>(
+    send: (headers: [string, string][]) => Promise<R>,
+    options?: { signal?: AbortSignal; quiet?: boolean; once?: boolean },
+  ): Promise<R>
+
   /** Returns a valid access token, for example for a WebSocket; '' if there is no session. */
   token(refused?: string): Promise<string>
 

@@ -47,10 +47,12 @@ export class SignInError extends Error {
 
 const sleep = (milliseconds) => new Promise((done) => setTimeout(done, milliseconds))
 
+const bearer = (token) => (token ? [['authorization', `Bearer ${token}`]] : [])
+
 // An abort ends the wait, not the refresh.
-const orAborted = (promise, { signal }) => Promise.race([promise, new Promise((_, leave) => {
-  signal.throwIfAborted()
-  signal.onabort = () => leave(signal.reason)
+const orAborted = (promise, signal) => Promise.race([promise, new Promise((_, leave) => {
+  signal?.throwIfAborted()
+  if (signal) signal.onabort = () => leave(signal.reason)
 })])
 
 function claimsOf(token) {
@@ -119,28 +121,40 @@ export class Session extends EventTarget {
 
   async fetch(input, init) {
     const request = new Request(input, init)
-    if (!this.#isOurs(request) || request.headers.has('authorization')) return fetch(request)
-    if (init?.quiet) return this.#quietly(request)
-    const again = init?.body instanceof ReadableStream ? null : request.clone()
-    const token = await orAborted(this.token(), request)
-    const era = this.#era
-    const response = await this.#send(request, token)
-    const isRefused = response.status === 401 && this.#isOurs(response)
-      && response.headers.get('www-authenticate')?.includes('error="invalid_token"')
-    if (!again || !token || !isRefused) return response
-    const next = await orAborted(this.token(token).catch(() => ''), request)
-    // Never repeats one user's request as another user.
-    return next && next !== token && era === this.#era ? this.#send(again, next) : response
+    if (!this.owns(request.url) || request.headers.has('authorization')) return fetch(request)
+    const again = init?.quiet || init?.body instanceof ReadableStream ? null : request.clone()
+    let sent = request
+    return this.exchange((headers) => {
+      headers.forEach(([name, value]) => sent.headers.set(name, value))
+      const response = fetch(sent)
+      sent = again
+      return response
+    }, { signal: request.signal, quiet: init?.quiet, once: !again })
   }
 
-  async #quietly(request) {
+  owns(url) {
+    return this.#origins.includes(new URL(url, location).origin)
+  }
+
+  async exchange(send, { signal, quiet, once } = {}) {
+    if (quiet) return send(this.#quietly())
+    const token = await orAborted(this.token(), signal)
+    const era = this.#era
+    const response = await this.#send(send, token)
+    const isRefused = response.status === 401 && this.owns(response.url)
+      && response.headers.get('www-authenticate')?.includes('error="invalid_token"')
+    if (once || !token || !isRefused) return response
+    const next = await orAborted(this.token(token).catch(() => ''), signal)
+    // Never repeats one user's request as another user.
+    return next && next !== token && era === this.#era ? this.#send(send, next) : response
+  }
+
+  #quietly() {
     const { quietHeader } = this.#options
     if (this.#verdict() === 'expired') {
       throw Object.assign(new Error('the access token has expired'), { code: 'quiet_expired' })
     }
-    if (quietHeader) request.headers.set(quietHeader, '1')
-    request.headers.set('authorization', `Bearer ${this.#token}`)
-    return fetch(request)
+    return [...bearer(this.#token), ...(quietHeader ? [[quietHeader, '1']] : [])]
   }
 
   async token(refused) {
@@ -218,17 +232,12 @@ export class Session extends EventTarget {
     this.token().catch(() => {})
   }
 
-  #isOurs({ url }) {
-    return this.#origins.includes(new URL(url, location).origin)
-  }
-
-  async #send(request, token) {
-    if (token) request.headers.set('authorization', `Bearer ${token}`)
+  async #send(send, token) {
     const era = this.#era
-    const response = await fetch(request)
+    const response = await send(bearer(token))
     const successor = response.headers.get('x-refresh-token')
     // A redirect may lead elsewhere.
-    if (token && successor && era === this.#era && this.#isOurs(response)) {
+    if (token && successor && era === this.#era && this.owns(response.url)) {
       const answer = { access_token: successor, sequence: this.#sequence }
       this.#take(answer, response.headers.get('date'), 'server')
     }
