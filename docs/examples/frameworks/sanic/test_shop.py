@@ -35,6 +35,14 @@ def test_a_stranger_is_refused(client):
     assert refused.json()["code"] == "no_token"
 
 
+def test_a_token_of_another_issuer_is_refused(client, linqi_issuer):
+    """A well-made token, by an issuer that linqi.toml does not trust."""
+    headers = {"Authorization": f"Bearer {linqi_issuer.token('alice')}"}
+    refused = client.get("/orders", headers=headers)
+    assert refused.status_code == 401
+    assert refused.json()["code"] == "invalid_token"
+
+
 def test_an_expired_token_is_renewed(client, signed_in, linqi_clock):
     """The clock of linqi moves; nothing sleeps."""
     alice = signed_in(client, "alice", scopes=["orders:read"])
