@@ -19,10 +19,11 @@ GROWTH_ARGS ?=
 SIMULATION_ARGS ?=
 MUTANTS_ARGS ?=
 DISTRIBUTED_ARGS ?=
+MATRIX_ARGS ?=
 TEST_ARGS ?=
 TEST_JOBS ?= 4
 
-.PHONY: help demo page test bench served served-once generators big-log million-revocations store-growth rivals simulations smoke-storms mutants distributed browsers lint types format pins clean coverage-of-intervals
+.PHONY: help demo page test bench served served-once generators big-log million-revocations store-growth rivals simulations smoke-storms mutants distributed matrix browsers lint types format pins clean coverage-of-intervals
 
 help:
 	@echo "make demo    show the main features: renewals, theft, an outage, storms, tuning (3 min)"
@@ -40,6 +41,7 @@ help:
 	@echo "make mutants break the middleware in many ways, each found by a storm of its own (30 min)"
 	@echo "make distributed   many workers on clusters, standbys and poolers that fail; the histories judged (15 min)"
 	@echo "make browsers  every test of linqi.js in Chromium, Firefox and WebKit (needs their packages; 3 min)"
+	@echo "make matrix  every framework on every ASGI server, wrapped and unwrapped, in one table (10 min)"
 	@echo "make lint    ruff          make types   mypy --strict"
 	@echo "make pins    renew the pinned requirements          make clean"
 
@@ -102,6 +104,9 @@ distributed: $(VENV)/dev.stamp
 # Debian's packages chromium, firefox-esr, webkit2gtk-driver and xvfb.
 browsers: $(VENV)/dev.stamp
 	LINQI_BROWSERS="chromium firefox webkit" CI=true $(BIN)/pytest tests/test_browser.py tests/test_axios.py tests/test_engines.py
+
+matrix: $(VENV)/dev.stamp
+	PYTHONPATH=tests $(BIN)/python -m matrix $(MATRIX_ARGS)
 
 lint: $(VENV)/dev.stamp
 	$(BIN)/ruff check .

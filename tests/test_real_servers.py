@@ -149,15 +149,6 @@ async def test_a_refused_upload_leaves_other_requests_of_its_http2_connection_al
                     pytest.fail("the other request was cut off")
 
 
-async def test_a_refused_handshake_is_never_accepted(port: int) -> None:
-    """401 where the server can answer a handshake, otherwise its own 403."""
-    with pytest.raises(websockets.InvalidStatus) as refused:
-        await websockets.connect(f"ws://127.0.0.1:{port}/ws", open_timeout=20)
-    answer = refused.value.response
-    challenge = answer.headers.get("www-authenticate")
-    assert (answer.status_code, challenge) in ((401, 'Bearer realm="api"'), (403, None))
-
-
 async def read_events(
     client: httpx.AsyncClient, token: str, begun: asyncio.Event | None = None
 ) -> tuple[int, float]:

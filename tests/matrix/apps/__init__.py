@@ -1,0 +1,1 @@
+"""One application for each framework, with the paths of `matrix.contract`."""
