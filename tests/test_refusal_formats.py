@@ -3,6 +3,7 @@
 import json
 import logging
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,6 +14,7 @@ from linqi import (
     ConfigurationError,
     JWTMiddleware,
     Key,
+    KeySet,
     LoggingHook,
     Refusal,
     RefusalFacts,
@@ -23,6 +25,7 @@ from linqi import (
 )
 from linqi.asgi.refusal_format import STYLES
 from linqi.asgi.refusals import WRITER, refusal_for
+from linqi.config import InvalidConfig, build, read, wrap
 from linqi.errors import TokenRevoked, Unavailable
 from linqi.events import RefusalBodyFailed, TokenRefused
 from tokens import NOW, good_claims, make, verifier_of
@@ -369,9 +372,9 @@ async def test_a_flood_of_faults_is_no_flood_of_tracebacks(
         ({"negotiate": "no"}, "negotiate"),
         ({"texts": {"zh_CN": {}}}, "texts has 'zh_CN'"),
         ({"texts": []}, "texts is no mapping"),
-        ({"texts": {"de": "x"}}, "texts['de'] is no mapping"),
+        ({"texts": {"de": "x"}}, "texts of 'de' is no mapping"),
         ({"texts": {"de": {"token_expird": "x"}}}, "did you mean token_expired?"),
-        ({"texts": {"de": {"no_token": ""}}}, "no text of 1 to 500"),
+        ({"texts": {"de": {"no_token": ""}}}, "of 1 to 500 characters"),
         ({"texts": {"de": {"no_token": "a\nb"}}}, "not printable"),
         ({"texts": {"de": {}, "DE": {}}}, "twice"),
         ({"style": "rfc6750", "texts": {"de": {}}}, "no effect"),
@@ -412,3 +415,41 @@ async def test_made_up_scopes_do_not_fill_the_memory() -> None:
         assert refusal is not None
         assert json.loads(refusal.body)["scope"] == f"order:{number}"
     assert len(scopes[0][WRITER]._bodies) <= 1024
+
+
+def read_format(**http: Any) -> None:
+    """Read a linqi.toml whose table [http] has these keys."""
+    read({"http": http})
+
+
+@pytest.mark.parametrize(
+    ("http_table", "key"),
+    [
+        ({"refusal_format": "problem", "refusal_texts": {"de": {"nope": "x"}}}, "refusal_texts"),
+        ({"refusal_texts": {"de": {"no_token": "x"}}}, "refusal_texts"),
+        ({"refusal_format": "detail", "refusal_numbers": {"no_token": 1}}, "refusal_numbers"),
+        ({"refusal_format": "envelope", "refusal_numbers": {"nope": 1}}, "refusal_numbers"),
+        ({"refusal_language": "fr"}, "refusal_language"),
+        ({"refusal_type_base": "urn:e:"}, "refusal_type_base"),
+        ({"refusal_texts": {"de": 7}}, "refusal_texts"),
+        ({"refusal_numbers": {"no_token": True}}, "refusal_numbers"),
+    ],
+)
+def test_a_fault_of_the_file_names_its_key(http_table: dict[str, Any], key: str) -> None:
+    """`linqi check` leads to the line."""
+    with pytest.raises(InvalidConfig) as found:
+        read_format(**http_table)
+    assert [fault.key for fault in found.value.details] == [key]
+
+
+async def test_a_file_and_a_function_make_one_format(tmp_path: Path) -> None:
+    """`on_refusal` stands beside the keys of linqi.toml."""
+    KeySet([Key.generate("ES256")]).save(tmp_path / "keys.json")
+    raw = {
+        "verify": {"issuer": "https://a.test", "audience": "a"},
+        "keys": {"file": "keys.json"},
+        "http": {"refusal_format": "envelope", "refusal_texts": {"zh-CN": {"no_token": "登录"}}},
+    }
+    config = read(raw, folder=tmp_path)
+    app = wrap(App(), build(config, on_refusal=lambda facts: {"msg": facts.text}, hooks=()))
+    assert json_of(await call(app, http(headers=CHINESE))) == {"msg": "登录"}

@@ -130,14 +130,14 @@ def _text_faults(texts: object) -> Iterator[str]:
         if not isinstance(tag, str) or LANGUAGE_TAG.fullmatch(tag) is None:
             yield f"texts has {tag!r}, expected a language tag such as 'zh-CN' (RFC 5646)"
         if not isinstance(table, Mapping):
-            yield f"texts[{tag!r}] is no mapping of codes to texts"
+            yield f"texts of {tag!r} is no mapping of codes to texts"
             continue
         for code, text in table.items():
-            yield from _unknown_code(f"texts[{tag!r}]", code)
+            yield from _unknown_code(f"texts of {tag!r}", code)
             if not isinstance(text, str) or not 0 < len(text) <= _LONGEST_TEXT:
-                yield f"texts[{tag!r}][{code!r}] is no text of 1 to {_LONGEST_TEXT} characters"
+                yield f"texts of {tag!r}: {code!r} is no text of 1 to {_LONGEST_TEXT} characters"
             elif not text.isprintable():
-                yield f"texts[{tag!r}][{code!r}] has characters that are not printable"
+                yield f"texts of {tag!r}: {code!r} has characters that are not printable"
     folded = [tag.lower() for tag in texts if isinstance(tag, str)]
     if len(set(folded)) != len(folded):
         yield "texts names a language twice, in different case"
@@ -161,7 +161,7 @@ def _number_faults(chosen: RefusalFormat) -> Iterator[str]:
     for code, value in chosen.numbers.items():
         yield from _unknown_code("numbers", code)
         if type(value) is not int or abs(value) > _MOST_NUMBER:
-            yield f"numbers[{code!r}] is no integer of at most 53 bits"
+            yield f"numbers of {code!r} is no integer of at most 53 bits"
     if chosen.numbers and chosen.style != "envelope":
         yield f"numbers have no effect in the style {chosen.style}, expected envelope"
 
