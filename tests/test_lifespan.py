@@ -1,6 +1,7 @@
 """Services run from the start-up to the shutdown of the wrapped application, or from a request."""
 
 import asyncio
+import contextlib
 import gc
 import math
 import os
@@ -74,7 +75,8 @@ async def run(app: Any, verifier: Verifier, *services: Any) -> list[dict[str, An
         said.append(message)
 
     guarded = JWTMiddleware(app, verifier, services=services, hooks=[])
-    await guarded({"type": "lifespan"}, receive, send)
+    with contextlib.suppress(Unavailable):  # raised after a failed start was told
+        await guarded({"type": "lifespan"}, receive, send)
     return said
 
 

@@ -93,7 +93,7 @@ class Services:
         await self._once.ensure()
 
     async def serve(self, app: ASGIApp, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve a lifespan scope; the start-up fails if a service cannot start.
+        """Serve a lifespan scope; the start-up fails, and raises, if a service cannot start.
 
         Messages between server and application pass unchanged. An application that raises before
         it receives the start-up does not support lifespan (ASGI, "Lifespan Protocol"), as Django
@@ -101,10 +101,10 @@ class Services:
         """
         try:
             await self._once.start()
-        except Exception as error:  # noqa: BLE001 - the server gets it, and ends the process
+        except Exception as error:
             await receive()
             await send({"type": "lifespan.startup.failed", "message": str(error)})
-            return
+            raise  # as Starlette does: its test client waits for the exception
 
         is_asked = False
 
