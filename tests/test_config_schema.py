@@ -117,3 +117,16 @@ def test_a_misspelt_key_or_table_is_marked() -> None:
     assert not SCHEMA.is_valid({"renewals": {}})
     assert not SCHEMA.is_valid({ISSUERS: [{"isuer": "https://id.example"}]})
     assert not SCHEMA.is_valid({ISSUERS: {}})
+
+
+def test_infinity_is_allowed_where_the_reader_allows_it() -> None:
+    """Taplo, which checks the file in editors, passes ``inf`` as null."""
+    unbounded = [
+        (table, setting)
+        for table, setting in SETTINGS
+        if isinstance(setting.value_type, Number) and setting.value_type.range.most == math.inf
+    ]
+    assert unbounded
+    for table, setting in unbounded:
+        assert is_read(tree(table, setting, math.inf), table, setting.name)
+        assert SCHEMA.is_valid(tree(table, setting, None))

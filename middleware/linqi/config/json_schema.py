@@ -79,7 +79,9 @@ def _number(kind: Number) -> dict[str, Any]:
     span = kind.range
     least = "exclusiveMinimum" if span.is_above else "minimum"
     found: dict[str, Any] = {"type": "integer" if span.is_whole else "number", least: span.least}
-    return found if span.most == math.inf else {**found, "maximum": span.most}
+    if span.most == math.inf:  # JSON has no infinity, and Taplo passes inf as null
+        return {**found, "type": ["number", "null"]}
+    return {**found, "maximum": span.most}
 
 
 def _choice(kind: Choice) -> dict[str, Any]:
