@@ -1,58 +1,48 @@
-"""Clocks that tests move by hand."""
+"""The clocks of `linqi.testing`, with the names that the tests of this project use."""
 
-import asyncio
 from typing import Any
 
+from linqi.testing import Clock
 
-class FakeClock:
-    """Returns the same instant until it is moved."""
+
+class FakeClock(Clock):
+    """A clock that stands until it is moved."""
 
     def __init__(self, now: float = 1_800_000_000.25) -> None:
-        self.now = now
+        super().__init__(now)
 
-    def __call__(self) -> float:
-        """Return the instant."""
-        return self.now
+    @property
+    def now(self) -> float:
+        """The instant."""
+        return self()
 
-    def move(self, seconds: float) -> None:
-        """Go `seconds` forward, or back where they are negative."""
-        self.now += seconds
+    @now.setter
+    def now(self, instant: float) -> None:
+        self.move_to(instant)
+
+    move = Clock.advance
 
 
 class FakeTime:
-    """A wall clock, a monotonic clock and a sleep that move together by hand."""
+    """A wall clock, a monotonic clock and a sleep that move together; the first moves alone too."""
 
     def __init__(self) -> None:
         self.wall = FakeClock()
-        self.now = 1000.0
-        self._sleepers: list[tuple[float, asyncio.Future[None]]] = []
+        self._time = Clock(0)
+        self.monotonic = self._time.monotonic
+        self.sleep = self._time.sleep
 
-    def monotonic(self) -> float:
-        """Return the monotonic instant."""
-        return self.now
-
-    async def sleep(self, seconds: float) -> None:
-        """Wait until the time was moved so far."""
-        sleeper = asyncio.get_running_loop().create_future()
-        self._sleepers.append((self.now + seconds, sleeper))
-        await sleeper
+    @property
+    def now(self) -> float:
+        """The monotonic instant."""
+        return self.monotonic()
 
     def move(self, seconds: float) -> None:
-        """Go forward and wake who has slept enough."""
-        self.now += seconds
-        self.wall.move(seconds)
-        due = [sleeper for at, sleeper in self._sleepers if at <= self.now]
-        self._sleepers = [(at, sleeper) for at, sleeper in self._sleepers if at > self.now]
-        for sleeper in due:
-            if not sleeper.done():
-                sleeper.set_result(None)
+        """Go forward and wake what has slept enough."""
+        self.wall.advance(seconds)
+        self._time.advance(seconds)
 
     @property
     def options(self) -> dict[str, Any]:
         """Return the arguments of a `RemoteKeys` that uses this time."""
-        return {
-            "clock": self.wall,
-            "monotonic": self.monotonic,
-            "sleep": self.sleep,
-            "chance": lambda: 0.0,
-        }
+        return self._time.arguments | {"clock": self.wall, "chance": lambda: 0.0}

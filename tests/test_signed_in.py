@@ -31,7 +31,7 @@ from linqi import (
     Verifier,
 )
 from linqi.testing import CannotTest, FakeIssuer, ProcessClock, SignedIn, signed_in
-from linqi.testing.pytest_plugin import SignIn
+from linqi.testing.pytest_plugin import SignedInFixture
 
 KEY = Key.generate("ES256")
 
@@ -97,7 +97,9 @@ def client() -> Iterator[TestClient]:
         yield started
 
 
-def test_a_user_is_signed_in_and_a_stranger_is_not(client: TestClient, signed_in: SignIn) -> None:
+def test_a_user_is_signed_in_and_a_stranger_is_not(
+    client: TestClient, signed_in: SignedInFixture
+) -> None:
     """The client itself is not changed, so two users and a stranger can share it."""
     alice = signed_in(client, "alice", scopes=["orders:read"], claims={"role": "buyer"})
     bob = signed_in(client, "bob")
@@ -115,7 +117,9 @@ def test_a_user_is_signed_in_and_a_stranger_is_not(client: TestClient, signed_in
     assert repr(alice) == "<SignedIn TestClient, 0 successors>"
 
 
-def test_a_header_of_the_test_replaces_the_token(client: TestClient, signed_in: SignIn) -> None:
+def test_a_header_of_the_test_replaces_the_token(
+    client: TestClient, signed_in: SignedInFixture
+) -> None:
     """A test may send another token by the same client, in whatever form headers have."""
     alice, bob = signed_in(client, "alice"), signed_in(client, "bob")
     assert alice.get("/", headers=bob.headers).json()["user"] == "bob"
@@ -125,7 +129,7 @@ def test_a_header_of_the_test_replaces_the_token(client: TestClient, signed_in: 
 
 
 def test_the_client_follows_successors(
-    client: TestClient, signed_in: SignIn, linqi_clock: ProcessClock
+    client: TestClient, signed_in: SignedInFixture, linqi_clock: ProcessClock
 ) -> None:
     """The token is renewed by the response, the next request sends the successor, and it ends."""
     alice = signed_in(client, "alice")
@@ -142,7 +146,9 @@ def test_the_client_follows_successors(
     assert alice.get("/").status_code == 401
 
 
-def test_the_successor_is_found_in_the_header_of_the_application(signed_in: SignIn) -> None:
+def test_the_successor_is_found_in_the_header_of_the_application(
+    signed_in: SignedInFixture,
+) -> None:
     """The name of the header is the application's own."""
     app = sliding_app(transports=[HeaderTransport("X-Next")])
     alice = signed_in(TestClient(app), near_expiry=True)
@@ -150,7 +156,9 @@ def test_the_successor_is_found_in_the_header_of_the_application(signed_in: Sign
     assert len(alice.successors) == 1
 
 
-def test_near_expiry_and_expired_without_a_clock(client: TestClient, signed_in: SignIn) -> None:
+def test_near_expiry_and_expired_without_a_clock(
+    client: TestClient, signed_in: SignedInFixture
+) -> None:
     """A token may be old from the beginning."""
     assert signed_in(client, near_expiry=True).get("/").headers["x-refresh-token"]
     refused = signed_in(client, expired=True).get("/")
@@ -159,7 +167,7 @@ def test_near_expiry_and_expired_without_a_clock(client: TestClient, signed_in: 
 
 
 @pytest.mark.parametrize("is_running", [True, False])
-def test_a_revoked_session_is_refused_at_once(signed_in: SignIn, is_running: bool) -> None:
+def test_a_revoked_session_is_refused_at_once(signed_in: SignedInFixture, is_running: bool) -> None:
     """Also where the test client starts no lifespan, and has an event loop for each request."""
     client = TestClient(sliding_app())
     if is_running:
@@ -173,7 +181,7 @@ def test_a_revoked_session_is_refused_at_once(signed_in: SignIn, is_running: boo
         client.__exit__()
 
 
-async def test_an_async_client_awaits_the_same(signed_in: SignIn) -> None:
+async def test_an_async_client_awaits_the_same(signed_in: SignedInFixture) -> None:
     """Both httpx and httpx2 do, with the application in the same event loop."""
     app: Any = sliding_app()
     for library in (httpx, httpx2):
@@ -191,7 +199,7 @@ async def test_an_async_client_awaits_the_same(signed_in: SignIn) -> None:
 
 
 def test_a_session_of_sessions_where_nothing_slides(
-    signed_in: SignIn, linqi_clock: ProcessClock
+    signed_in: SignedInFixture, linqi_clock: ProcessClock
 ) -> None:
     """With dual tokens the session is a stored one, with a refresh token."""
     with TestClient(dual_app()) as client:
@@ -220,7 +228,7 @@ async def test_an_async_client_starts_a_stored_session_with_its_first_request() 
 
 
 def test_a_websocket_is_closed_when_the_clock_passes_exp(
-    client: TestClient, signed_in: SignIn, linqi_clock: ProcessClock
+    client: TestClient, signed_in: SignedInFixture, linqi_clock: ProcessClock
 ) -> None:
     """An open connection checks its token when time is moved, not seconds later."""
     alice = signed_in(client, "alice")
@@ -240,7 +248,7 @@ def outside_app(*issuers: str) -> Starlette:
 
 
 def test_an_outside_issuer_signs_where_the_application_has_no_keys(
-    signed_in: SignIn, linqi_issuer: FakeIssuer
+    signed_in: SignedInFixture, linqi_issuer: FakeIssuer
 ) -> None:
     """The fixture attaches itself, once."""
     client = TestClient(outside_app("https://login.example"))
@@ -251,7 +259,7 @@ def test_an_outside_issuer_signs_where_the_application_has_no_keys(
 
 
 def test_of_several_outside_issuers_one_is_named(
-    signed_in: SignIn, linqi_issuer: FakeIssuer
+    signed_in: SignedInFixture, linqi_issuer: FakeIssuer
 ) -> None:
     """Which one a test means is not guessed."""
     client = TestClient(outside_app("https://a.example", "https://b.example"))
@@ -262,7 +270,7 @@ def test_of_several_outside_issuers_one_is_named(
     assert signed_in(client).get("/").status_code == 200
 
 
-def test_keys_that_cannot_sign(signed_in: SignIn) -> None:
+def test_keys_that_cannot_sign(signed_in: SignedInFixture) -> None:
     """An application that only has public keys needs an issuer."""
     public = KeySet([KEY.public_half()])
     trusted = TrustedIssuer(issuer="https://a", audience="shop", keys=public, algorithms=["ES256"])
@@ -271,7 +279,7 @@ def test_keys_that_cannot_sign(signed_in: SignIn) -> None:
         signed_in(TestClient(app))
 
 
-def test_private_keys_without_sessions_sign(signed_in: SignIn) -> None:
+def test_private_keys_without_sessions_sign(signed_in: SignedInFixture) -> None:
     """A verifier of the application's own secret is enough."""
     signer = Signer(Key.generate("HS256"), issuer="https://shop.example", audience="shop")
     app = JWTMiddleware(Starlette(routes=ROUTES), Verifier.trusting(signer))
@@ -296,7 +304,7 @@ def test_the_application_is_found_or_named() -> None:
         SignedIn(object(), "token", parts=None)  # type: ignore[arg-type]
 
 
-def test_an_application_that_takes_cookies_only(signed_in: SignIn) -> None:
+def test_an_application_that_takes_cookies_only(signed_in: SignedInFixture) -> None:
     """A header would not be read, so that every request would be refused without a reason."""
     cookies = CookieTransport(["https://shop.example"])
     with pytest.raises(CannotTest, match="in cookies only"):

@@ -1,11 +1,11 @@
-"""Tokens for tests, well and badly made."""
+"""Claims and verifiers at one instant, for tests of the verification."""
 
-import json
-from collections.abc import Mapping
 from typing import Any
 
 from linqi import Key, KeySet, Signer, TrustedIssuer, Verifier
-from linqi._base64url import encode as encode_segment
+from linqi.testing import encode_token as make
+
+__all__ = ["AUDIENCE", "ISSUER", "NOW", "good_claims", "make", "signer_of", "verifier_of"]
 
 ISSUER, AUDIENCE = "https://issuer.test", "api"
 NOW = 1_800_000_000.25
@@ -24,19 +24,6 @@ def good_claims(**changes: Any) -> dict[str, Any]:
         "scope": "read write",
     } | changes
     return {name: value for name, value in claims.items() if value is not ...}
-
-
-def make(
-    key: Key,
-    claims: Mapping[str, Any] | bytes,
-    header: Mapping[str, Any] | bytes | None = None,
-) -> str:
-    """Sign exactly `claims` under exactly `header`; bytes are taken as they are."""
-    if header is None:
-        header = {"alg": key.alg, "kid": key.kid, "typ": "at+jwt"}
-    parts = [part if isinstance(part, bytes) else _encode(part) for part in (header, claims)]
-    data = b".".join(encode_segment(part) for part in parts)
-    return (data + b"." + encode_segment(key.sign(data))).decode()
 
 
 def verifier_of(key: Key, **options: Any) -> Verifier:
@@ -61,7 +48,3 @@ def verifier_of(key: Key, **options: Any) -> Verifier:
 def signer_of(key: Key) -> Signer:
     """Return a signer in the name of `ISSUER`."""
     return Signer(key, issuer=ISSUER, audience=AUDIENCE)
-
-
-def _encode(value: Mapping[str, Any]) -> bytes:
-    return json.dumps(value, separators=(",", ":")).encode()

@@ -22,7 +22,7 @@ from linqi.testing.faults import CannotTest
 from linqi.testing.parts import parts_of
 from linqi.testing.tokens import claims_at, encode_token
 
-__all__ = ["FakeIssuer", "IssuerAnswer"]
+__all__ = ["FakeIssuer", "IssuerAnswer", "IssuerClient"]
 
 _KEYS_PATH: Final = "/keys"
 

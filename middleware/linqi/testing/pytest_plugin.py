@@ -18,12 +18,20 @@ if TYPE_CHECKING:
     from linqi.testing.process_clock import ProcessClock
     from linqi.testing.signed_in_client import SignedIn
 
-__all__ = ["SignIn", "linqi_app", "linqi_clock", "linqi_issuer", "signed_in"]
+__all__ = [
+    "SignedInFixture",
+    "linqi_app",
+    "linqi_clock",
+    "linqi_issuer",
+    "pytest_collection_finish",
+    "pytest_unconfigure",
+    "signed_in",
+]
 
 _CLOCK = "linqi_clock"
 
 
-class SignIn(Protocol):
+class SignedInFixture(Protocol):
     """The type of the fixture `signed_in`."""
 
     def __call__(
@@ -94,7 +102,7 @@ def linqi_app() -> Any:
 
 
 @pytest.fixture
-def signed_in(request: pytest.FixtureRequest, linqi_app: Any) -> SignIn:
+def signed_in(request: pytest.FixtureRequest, linqi_app: Any) -> SignedInFixture:
     """Sign a user in: ``signed_in(client, "alice", scopes=["orders:read"]).get("/orders")``.
 
     The application's own keys sign, and it verifies the token as in production; `linqi_issuer`
