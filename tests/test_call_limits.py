@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from typing import Any
 
 import pytest
+from redis.asyncio import Connection, ConnectionPool, Redis
 
 from linqi.errors import Unavailable
 from linqi.sessions.record import Revocation
@@ -19,6 +20,8 @@ from valkey_cluster import ValkeyCluster, cluster
 from valkey_nodes import Node, single
 
 LIMIT = 0.6
+SLACK = 1.0
+"""Seconds that a busy machine may take; without a limit, the driver's retries end after 1.8 s."""
 RULES = SessionSettings()
 NOW = time.time()
 OPERATIONS: dict[str, Callable[[ValkeyStore, str], Coroutine[Any, Any, Any]]] = {
@@ -81,9 +84,32 @@ async def test_every_call_ends_while_the_server_hangs(server: Node) -> None:
             names = [*OPERATIONS] * 3
             calls = [seconds_of(OPERATIONS[name](store, "alice")) for name in names]
             took = dict(zip(names, await asyncio.gather(*calls), strict=True))
-        assert {name: s for name, s in took.items() if s > LIMIT + 0.2} == {}
+        assert {name: s for name, s in took.items() if s > LIMIT + SLACK} == {}
         for operation in OPERATIONS.values():
             await operation(store, "alice")
+
+
+async def test_a_call_ends_though_the_event_loop_was_held_up_as_it_was_sent(server: Node) -> None:
+    """The limit is over in the turn in which the command is written, which loses a cancellation."""
+    holds = False
+
+    class Slow(Connection):
+        async def _send_packed_command(self, command: Any) -> None:
+            await super()._send_packed_command(command)  # type: ignore[no-untyped-call]
+            if holds:
+                time.sleep(LIMIT + 0.05)  # noqa: ASYNC251 - it is the fault
+
+    options = {"host": server.host, "port": server.port, "socket_timeout": 60}
+    client = Redis(connection_pool=ConnectionPool(connection_class=Slow, **options))
+    store = ValkeyStore(client=client, timeout=LIMIT)
+    await store.start()
+    with frozen(server):
+        holds = True
+        assert await seconds_of(store.get(new_session_id("alice"))) < 20
+        holds = False
+    await store.close()
+    await client.aclose()
+    await client.connection_pool.disconnect()
 
 
 async def test_waiting_for_a_connection_counts(server: Node) -> None:
@@ -91,7 +117,7 @@ async def test_waiting_for_a_connection_counts(server: Node) -> None:
     async with started(f"redis://{server.name}/0", most_connections=1) as store:
         with frozen(server):
             calls = [seconds_of(OPERATIONS[name](store, "alice")) for name in ("get", "create")]
-            assert max(await asyncio.gather(*calls)) < LIMIT + 0.2
+            assert max(await asyncio.gather(*calls)) < LIMIT + SLACK
         await store.get(new_session_id("alice"))
 
 
@@ -99,7 +125,7 @@ async def test_a_store_that_hangs_at_the_start_is_unavailable(server: Node) -> N
     """The start has a limit as well."""
     store = ValkeyStore(f"redis://{server.name}/0", timeout=LIMIT)
     with frozen(server):
-        assert await seconds_of(store.start()) < LIMIT + 0.2
+        assert await seconds_of(store.start()) < LIMIT + SLACK
     await store.close()
 
 
@@ -146,7 +172,7 @@ async def test_all_round_trips_of_a_token_share_one_limit(server: Node) -> None:
         far = ValkeyStore(f"redis://{name}/0", prefix=prefix, timeout=LIMIT)
         await far.start()
         pause[0] = LIMIT / 2
-        assert await seconds_of(far.present(row.session_id, 1_000, RULES)) < LIMIT + 0.2
+        assert await seconds_of(far.present(row.session_id, 1_000, RULES)) < LIMIT + SLACK
         pause[0] = 0.0
         await far.close()
     await near.close()
@@ -182,7 +208,7 @@ async def test_a_node_that_hangs_holds_up_no_other(pairs: ValkeyCluster) -> None
             for row in rows:
                 assert (await store.present(row.session_id, 0, RULES)).kind == "rotated"
             took = time.monotonic() - began
-            assert max(await asyncio.gather(*hung)) < LIMIT + 0.2
+            assert max(await asyncio.gather(*hung)) < LIMIT + SLACK
         assert took < LIMIT
         for name in ("create", "present", "get", "live", "revoke", "revoke_all"):
             await OPERATIONS[name](store, here[0])
@@ -208,7 +234,7 @@ async def test_the_first_node_holds_up_no_other(is_killed: bool) -> None:
             for row in rows:
                 if owner[row] is not node:
                     assert (await store.present(row.session_id, 0, RULES)).kind == "rotated"
-            assert max(await asyncio.gather(*failing)) < LIMIT + 0.2
+            assert max(await asyncio.gather(*failing)) < LIMIT + SLACK
             if not is_killed:
                 node.thaw()
 

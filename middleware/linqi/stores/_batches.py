@@ -7,6 +7,8 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Generic, TypeAlias, TypeVar
 
+from linqi.stores._time_limit import TimeLimit
+
 __all__ = ["Batches"]
 
 _C = TypeVar("_C")
@@ -80,7 +82,7 @@ class Batches(Generic[_C, _A]):
     async def _send_all(self, waiting: deque[_Waiting[_C, _A]]) -> None:
         while batch := self._taken(waiting):
             try:
-                async with asyncio.timeout(self._timeout):
+                async with TimeLimit.after(self._timeout):
                     found = await self._send([command for command, _ in batch])
             except Exception as error:  # noqa: BLE001 - the waiting callers must get it
                 found = [error] * len(batch)

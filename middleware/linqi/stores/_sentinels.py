@@ -11,6 +11,7 @@ from redis.exceptions import ConnectionError as Disconnected
 from redis.exceptions import RedisError, ResponseError
 
 from linqi._single_flight import SingleFlight
+from linqi.stores._time_limit import TimeLimit
 
 __all__ = ["Sentinels"]
 
@@ -79,7 +80,7 @@ class Sentinels:
 
     async def _ask(self, client: Any) -> tuple[int, _Address]:
         """Return the configuration epoch and the address that one sentinel knows."""
-        async with asyncio.timeout(self._seconds), client.pipeline(transaction=False) as pipe:
+        async with TimeLimit.after(self._seconds), client.pipeline(transaction=False) as pipe:
             pipe.execute_command("SENTINEL", "GET-MASTER-ADDR-BY-NAME", self.master_name)
             pipe.execute_command("SENTINEL", "MASTER", self.master_name)
             address, state = await pipe.execute(raise_on_error=False)

@@ -26,6 +26,7 @@ from linqi.stores._redis import (
     is_one_server,
 )
 from linqi.stores._store_clock import StoreClock
+from linqi.stores._time_limit import TimeLimit
 from linqi.stores._valkey_checks import driver_warnings, server_faults, server_warnings
 from linqi.stores._valkey_clients import (
     RETRIES,
@@ -244,7 +245,7 @@ class ValkeyStore:
     ) -> RotationOutcome:
         """Redeem a token further ahead than `most` if the store allows more for now."""
         try:
-            async with asyncio.timeout_at(until):  # one limit for all round trips of a token
+            async with TimeLimit(until):  # one limit for all round trips of a token
                 most = max(most, int(await self._get(most_forgotten_key(self._prefix)) or 0))
                 return await self._present(session_id, f"{argument} {most:d} 1")
         except TimeoutError as error:
@@ -347,7 +348,7 @@ class ValkeyStore:
     async def purge(self, now: float, most: int) -> int:
         """Delete revocations that are over; Valkey itself deletes expired sessions."""
         try:
-            async with asyncio.timeout(self._timeout):  # one limit for all of it
+            async with TimeLimit.after(self._timeout):  # one limit for all of it
                 await self._read_clock()
                 longest = await self.raise_lifetime(0.0)
                 async with self._in_time():
@@ -363,7 +364,7 @@ class ValkeyStore:
     async def _call(self, name: str, keys: Sequence[str], arguments: Sequence[Any]) -> Any:
         # `_in_time` without the 4 us of its generator, as every rotation passes here.
         try:
-            async with asyncio.timeout(self._timeout), self._gate:
+            async with TimeLimit.after(self._timeout), self._gate:
                 return (await self._nodes.run([self._scripts[name].call(keys, arguments)]))[0]
         except Exception as error:
             raise as_unavailable(error, self._timeout) from error
@@ -390,7 +391,7 @@ class ValkeyStore:
         until = until or asyncio.get_running_loop().time() + self._timeout
         waiting = self._confirming if confirms and self._min_replicas else nullcontext()
         try:
-            async with asyncio.timeout_at(until), waiting, self._gate:
+            async with TimeLimit(until), waiting, self._gate:
                 yield until - self._timeout * (1 - _REPLICAS_SHARE)
         except Exception as error:
             raise as_unavailable(error, self._timeout) from error

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from linqi.sessions.attempts import Counter, Full
 from linqi.stores._redis import Call, Script, as_unavailable, is_half_moved
+from linqi.stores._time_limit import TimeLimit
 from linqi.stores._valkey_clients import connect, disconnect
 from linqi.stores._valkey_nodes import Nodes
 from linqi.stores._valkey_url import read_valkey_url
@@ -102,7 +103,7 @@ class ValkeyAttempts:
     async def _run(self, calls: Sequence[Call]) -> list[Any]:
         self._connected()
         try:
-            async with asyncio.timeout(self._timeout), self._gate:
+            async with TimeLimit.after(self._timeout), self._gate:
                 while True:
                     try:
                         return await self._nodes.run(calls)

@@ -13,6 +13,7 @@ from linqi.jose.claims import LONGEST_LEEWAY
 from linqi.sessions.record import Revocation
 from linqi.sessions.store import RevocationReader
 from linqi.stores._redis import Call, Script, as_unavailable
+from linqi.stores._time_limit import TimeLimit
 from linqi.stores._valkey_nodes import Nodes
 
 __all__ = ["SLACK_SECONDS", "RevocationStream"]
@@ -181,7 +182,7 @@ class RevocationStream:
     async def _in_time(self, reading: Awaitable[Any], blocked: float = 0.0) -> Any:
         """Return the reply to a read, which waits for no other operation's connection."""
         try:
-            async with asyncio.timeout(self._timeout + blocked):
+            async with TimeLimit.after(self._timeout + blocked):
                 found = await reading
         except Exception as error:
             raise as_unavailable(error, self._timeout) from error
