@@ -5,6 +5,8 @@ import json
 import subprocess
 import sys
 import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -44,7 +46,12 @@ class Stack:
     """A signer, its verifier, sliding renewal and the middleware on one clock."""
 
     def __init__(
-        self, clock: FakeClock, key: Key = SECRET, app: Any = None, **options: Any
+        self,
+        clock: FakeClock,
+        key: Key = SECRET,
+        app: Any = None,
+        wait_seconds: float = 30.0,
+        **options: Any,
     ) -> None:
         self.clock = clock
         self.signer = signer_of(key)
@@ -53,7 +60,12 @@ class Stack:
         self.heard: list[Any] = []
         self.app = App() if app is None else app
         self.middleware = JWTMiddleware(
-            self.app, self.verifier, renewal=self.renewal, hooks=[self.heard.append], clock=clock
+            self.app,
+            self.verifier,
+            renewal=self.renewal,
+            hooks=[self.heard.append],
+            wait_seconds=wait_seconds,
+            clock=clock,
         )
 
     def near_expiry(self, **options: Any) -> str:
@@ -298,6 +310,32 @@ async def test_a_slow_signature_defers_the_renewal(clock: FakeClock) -> None:
     go.set()
     assert (await call(stack.middleware, http(token=token))).successor
     assert stack.renewal.counts.signatures == 1
+    stack.renewal.close()
+
+
+async def test_a_late_event_loop_does_not_lose_a_successor_that_is_made(clock: FakeClock) -> None:
+    """The time to wait is over when the loop runs again, and so is the signature."""
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        asyncio.get_running_loop().call_soon(hold_up)
+        await App()(scope, receive, send)
+
+    def hold_up() -> None:
+        go.set()
+        thread.submit(int).result(30)  # the one thread has told the loop of the signature
+        time.sleep(0.02)
+
+    def slow(claims: Any) -> str:
+        go.wait(30)
+        return sign(claims)
+
+    go, thread = threading.Event(), ThreadPoolExecutor(1)
+    stack = Stack(clock, RSA, app, wait_seconds=0.01)
+    stack.renewal._threads = thread
+    token, sign = stack.near_expiry(), stack.signer.sign
+    stack.signer.sign = slow  # type: ignore[method-assign]
+    assert (await call(stack.middleware, http(token=token))).successor
+    assert stack.heard_of(RenewalDeferred) == []
     stack.renewal.close()
 
 

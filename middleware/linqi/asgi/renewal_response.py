@@ -84,7 +84,7 @@ class RenewalResponder:
         self.buffer = renewal.settings.buffer
         self._expose_to = expose_to
         self._skip_cacheable = skip_cacheable
-        self.wait_seconds = wait_seconds
+        self._wait_seconds = wait_seconds
         self.verifier = verifier
         self.report = report
         self.clock = clock
@@ -212,9 +212,7 @@ class RenewalResponder:
         if begun is None:
             return message
         try:
-            issued = begun.ready
-            if issued is None:
-                issued = await asyncio.wait_for(begun, self.wait_seconds)
+            issued = await self.made(begun)
             self.renewal.check_revocation(wanted.verified)
             self.check_size(issued)
             if not self.deliver(issued, wanted.transport, wanted.origin, headers):
@@ -233,6 +231,18 @@ class RenewalResponder:
             self._report_renewed(wanted, issued, begun.is_first)
             return {**message, "headers": headers}
         return message
+
+    async def made(self, begun: PendingRenewal) -> Issued:
+        """Return the successor, or raise `TimeoutError` if the signature takes too long."""
+        if (issued := begun.ready) is not None:
+            return issued
+        try:
+            return await asyncio.wait_for(begun, self._wait_seconds)
+        except TimeoutError:
+            # An event loop that was held up finds the time over and the signature made.
+            if (issued := begun.ready) is None:
+                raise
+            return issued
 
     def _begin(self, wanted: DueRequest) -> PendingRenewal | None:
         begun = self.renewal.begin(wanted.verified, wanted.due, wanted.now)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Final, TypeAlias
 
@@ -81,7 +80,7 @@ async def _issued(renewer: RenewalResponder, stale: StaleClaims) -> tuple[Issued
     if begun is None:
         raise Unavailable("the claims are stale, and the renewal budget is used up")
     try:
-        issued = await asyncio.wait_for(begun, renewer.wait_seconds)
+        issued = await renewer.made(begun)
         renewer.check_size(issued)
     except TimeoutError:
         raise Unavailable("the claims are stale, and their renewal takes long") from None

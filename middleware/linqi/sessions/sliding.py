@@ -81,7 +81,12 @@ class PendingRenewal:
     @property
     def ready(self) -> Issued | None:
         """The successor, if it is made already."""
-        return self._made if isinstance(self._made, Issued) else None
+        made = self._made
+        if isinstance(made, Issued):
+            return made
+        if not made.done() or made.cancelled() or made.exception() is not None:
+            return None
+        return made.result()
 
     def __await__(self) -> Generator[Any, None, Issued]:
         if isinstance(self._made, Issued):
