@@ -56,7 +56,8 @@ page: $(VENV)/demo.stamp
 
 test: $(VENV)/dev.stamp
 	$(BIN)/coverage erase
-	$(BIN)/pytest -n $(TEST_JOBS) --dist loadfile --cov --cov-report= $(if $(TEST_ARGS),--cov-fail-under=0) $(TEST_ARGS)
+	$(BIN)/python tests/suite.py -n $(TEST_JOBS) --dist loadfile --no-loadscope-reorder \
+		--cov --cov-report= --cov-fail-under=0 $(TEST_ARGS)
 	$(BIN)/coverage report $(if $(TEST_ARGS),--fail-under=0)
 
 bench: $(VENV)/dev.stamp

@@ -26,6 +26,28 @@ from valkey_sentinel import ValkeySentinel, sentinel
 settings.register_profile("linqi", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("linqi")
 
+LONG_FIRST = (
+    *("tuner_storms", "tune_proof", "tuner_options", "access_log", "faults", "log_formats"),
+    *("store_share", "client_faults", "bench", "storm_wiring", "on_demand", "rivals"),
+    *(
+        "tuner_expected_cycles",
+        "config_schema",
+        "key_hosts",
+        "valkey_failover",
+        "engines",
+        "browser",
+        "examples",
+    ),
+    *("login", "throttle_workers", "real_servers", "page", "restored", "storm_runs", "config_keys"),
+)
+"""The modules that take longest: begun last, one of them would run alone at the end."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with the longest modules; the others keep their order."""
+    places = {f"test_{name}": place for place, name in enumerate(LONG_FIRST)}
+    items.sort(key=lambda item: places.get(item.path.stem, len(places)))
+
 
 @pytest.fixture
 def clock() -> FakeClock:
