@@ -19,7 +19,7 @@ export interface AxiosLike {
  * fetch or a function). The refresh is shared with `session.fetch` and the other tabs. After a 401
  * with `invalid_token` the request is sent once more with the same body, before `validateStatus`
  * and the response interceptors see the response. `quiet: true` in a request's config is that of
- * `session.fetch`. An abort ends the wait for a refresh, but not the refresh.
+ * `session.fetch`; write `{ quiet: true } as AxiosRequestConfig`. An abort ends the wait for a refresh, but not the refresh.
  *
  * Throws TypeError if `instance` was made by `axios.create` and `axios` is not given, whose
  * `getAdapter` finds the adapter.
