@@ -64,6 +64,10 @@ class Worker:
         """Revoke those of a user."""
         return [*await self.sessions.revoke_all(user)]
 
+    async def outdate(self, user: str) -> None:
+        """Let the claims of a user be read again; only the new release has that."""
+        await self.sessions.revocations.refresh_claims(user)
+
     async def list(self, user: str) -> list[str]:
         """Return the live sessions of a user."""
         return [row.session_id for row in await self.sessions.sessions(user)]

@@ -1,7 +1,10 @@
 """An administrator's view: the sessions of a subject, page by page."""
 
+import asyncio
+import json
 import secrets
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -9,11 +12,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from linqi._base64url import encode
+from linqi.cli import main
 from linqi.errors import ConfigurationError, InvalidCursor
 from linqi.sessions.record import SessionRecord
 from linqi.sessions.session_page import FIRST, PagePlace, cursor_of, page_of, read_cursor, read_page
 from linqi.sessions.store import SessionStore
 from linqi.stores.memory import MemoryStore
+from linqi.stores.sqlite import SQLiteStore
 from test_claims_marks import working
 
 
@@ -118,3 +123,29 @@ def test_pages_hold_each_session_once(places: set[tuple[int, int, int]], limit: 
         found += page
         after = read_cursor(cursor_of(page[-1]))
     assert sorted(map(repr, found)) == sorted(map(repr, rows))
+
+
+async def test_the_command_lists_the_sessions_of_a_user(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Live ones, and with an option those that ended; 1 if there is none."""
+    url = f"sqlite:{tmp_path / 'sessions.db'}"
+    async with working(SQLiteStore(tmp_path / "sessions.db"), {"alice": "a"}) as worker:
+        kept, lost = await worker.sign_in("alice"), await worker.sign_in("alice")
+        await worker.sessions.password_changed("alice", keep=kept.session_id)
+
+    async def run(*options: str) -> tuple[int, str]:
+        command = ["store", "sessions", url, *options]
+        code = await asyncio.to_thread(main, command)
+        return code, capsys.readouterr().out
+
+    code, text = await run("--subject", "alice")
+    assert (code, text.count("\n")) == (0, 1)
+    assert text.startswith(f"{kept.session_id}  live  ")
+    code, text = await run("--subject", "alice", "--ended", "--json", "--limit", "1")
+    page = json.loads(text)
+    code, text = await run("--subject", "alice", "--ended", "--cursor", page["cursor"])
+    assert text.startswith(f"{lost.session_id}  password  ")
+    assert (await run("--subject", "bob"))[0] == 1
+    for wrong in (["--cursor", "x"], ["--limit", "0"]):
+        assert (await run("--subject", "alice", *wrong))[0] == 2

@@ -25,6 +25,7 @@ from linqi import (
     TokenError,
     Verifier,
 )
+from linqi.errors import StaleClaims
 from linqi.events import SocketClosed
 from tokens import signer_of
 
@@ -179,6 +180,25 @@ async def test_a_revoked_session_closes_its_sockets(clock: FakeClock) -> None:
     revoked = True
     await serving
     assert peer.sent[-1] == {"type": "websocket.close", "code": 4401, "reason": "session ended"}
+
+
+async def test_k9_changed_claims_close_the_sockets_of_their_subject(clock: FakeClock) -> None:
+    """The client renews its token and connects again; the close code is that of an ended token."""
+    is_changed = False
+
+    def is_revoked(verified: Any) -> bool:
+        if is_changed:
+            raise StaleClaims(verified, 9e9)
+        return False
+
+    middleware = wrap(echo, clock, verifier={"is_revoked": is_revoked})
+    peer = Peer(token_for(clock), ended=[])
+    serving = asyncio.create_task(peer.run(middleware))
+    while not peer.sent:
+        await asyncio.sleep(0.001)
+    is_changed = True
+    await serving
+    assert peer.sent[-1] == {"type": "websocket.close", "code": 4401, "reason": "claims changed"}
 
 
 async def test_sending_after_the_end_raises_oserror(clock: FakeClock) -> None:

@@ -133,6 +133,7 @@ async def _upgrade(
         assert (await new("where")).startswith(str(ROOT))
         assert await new("init") is None
         assert await new("start") is None
+        await _changed_claims_stop_no_old_worker(old, new)
         again = await enter(working(old_code, url))
         assert await again("start") is None
         releases = [old, new, again]
@@ -142,6 +143,21 @@ async def _upgrade(
         await _limits_hold(releases)
         for release in releases:
             assert await release("purge") is None
+
+
+async def _changed_claims_stop_no_old_worker(old: Release, new: Release) -> None:
+    """Refuse the token of before at the new one alone; the feed of the old one goes on."""
+    _, token, access = await old("sign_in", "carol")
+    session_id, _, other = await old("sign_in", "carol")
+    assert await new("verify", access) == "carol"
+    assert await new("outdate", "carol") is None
+    assert await new("verify", access) == "!stale_claims"
+    _, _, fresh = await new("refresh", token)
+    assert await new("revoke", session_id)
+    await old.until_refused(other)
+    for release in (old, new):
+        assert await release("verify", fresh) == "carol"
+    assert await old("verify", access) == "carol"
 
 
 async def _refreshes_cross(releases: Sequence[Release], first: Sequence[str]) -> None:

@@ -12,7 +12,7 @@ from linqi_storm.schema.identity import MARK, echo_of
 
 __all__ = ["Identity"]
 
-_LIFE: Final = frozenset({"iat", "exp", "nbf", "jti"})
+_LIFE: Final = frozenset({"iat", "exp", "nbf", "jti", "claims_at"})
 """Claims that differ from token to token."""
 _FIXED: Final = (
     *("iss", "sub", "aud", "sid", "auth_time", "session_end"),

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 from linqi._background import BackgroundTask
 from linqi.asgi._http import ASGIApp, Message, Receive, Scope, Send
 from linqi.asgi.token_hold import CLOSE_SECONDS, TokenHold
-from linqi.errors import TokenError, TokenExpired
+from linqi.errors import StaleClaims, TokenError, TokenExpired
 from linqi.events.dispatcher import Dispatcher
 from linqi.jose.verified import Verified
 from linqi.jose.verifier import Verifier
@@ -142,6 +142,8 @@ class SocketSession:
         """Send the close, then report it to the application."""
         self._is_closing = self._is_over = True
         text = "token expired" if isinstance(reason, TokenExpired) else "session ended"
+        if isinstance(reason, StaleClaims):
+            text = "claims changed"
         message = {"type": "websocket.close", "code": CLOSE_CODE, "reason": text}
         try:
             await asyncio.wait_for(self._send(message), CLOSE_SECONDS)

@@ -11,6 +11,7 @@ from linqi.commands import (
     store_init,
     store_purge,
     store_restored,
+    store_sessions,
     store_workers,
 )
 from linqi.commands.command_help import CommandHelp, Example, explain
@@ -38,6 +39,7 @@ ACTIONS: Final[dict[str, tuple[str, ModuleType]]] = {
     "purge": ("delete ended sessions", store_purge),
     "backup": ("copy a SQLite file while workers write to it", store_backup),
     "restored": ("end the sessions of a restored backup, or trust them", store_restored),
+    "sessions": ("list the sessions of one user", store_sessions),
     "workers": ("list the running workers with the ids of their keys", store_workers),
 }
 _URL: Final = (
