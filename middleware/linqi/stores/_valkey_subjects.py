@@ -44,8 +44,8 @@ class SubjectSessions:
         self._prefix = prefix
         self._nodes = nodes
         self._repeated = _MOST_REPEATED if repeats else 0
-        self._create, self._revoke, self._index_part = (
-            Script(name) for name in ("create", "revoke", "index")
+        self._create, self._revoke, self._index_part, self._forget = (
+            Script(name) for name in ("create", "revoke", "index", "forget")
         )
 
     def key(self, session_id: str) -> str:
@@ -148,21 +148,23 @@ class SubjectSessions:
             at: When they were revoked, in Unix seconds.
 
         """
-        calls = []
-        for piece in self._by_subject(session_ids):
-            index = self._index(piece[0])
-            calls.append(Call(index, ("ZREM", index, *piece)))
-            if "}" in piece[0]:  # an id of another form, which no session has
-                continue
-            ended, over = _ended(index), repr(_KEPT_ENDED_SECONDS - at)
-            for names in _pieces(piece, _AT_ONCE // 2):
-                scored = [part for name in names for part in (repr(-at), name)]
-                calls.append(Call(ended, ("ZADD", ended, *scored)))
-            calls += [
-                Call(ended, ("ZREMRANGEBYSCORE", ended, over, "+inf")),
-                Call(ended, ("PEXPIRE", ended, int(_KEPT_ENDED_SECONDS * 1000))),
-            ]
-        await self._nodes.run(calls)
+        pieces = [*self._by_subject(session_ids)]
+        try:
+            await self._nodes.run([self._forget_call(piece, at) for piece in pieces])
+        except Exception as error:
+            if not is_half_moved(error):
+                raise
+            await self._nodes.run([self._zrem(piece) for piece in pieces])
+
+    def _forget_call(self, names: Sequence[str], at: float) -> Call:
+        if "}" in names[0]:  # an id of another form, which no session has
+            return self._zrem(names)
+        index = self._index(names[0])
+        return self._forget.call([index, _ended(index)], [repr(at), _KEPT_ENDED_SECONDS, *names])
+
+    def _zrem(self, names: Sequence[str]) -> Call:
+        index = self._index(names[0])
+        return Call(index, ("ZREM", index, *names))
 
     async def _make_room(self, index: str, most: int, now: float) -> list[str]:
         """Take what is over out of an index, revoke its oldest sessions, and return those."""
