@@ -18,9 +18,9 @@ SIGNER = Signer(Key.from_secret(bytes(range(32))), issuer="https://shop.example"
 
 
 def rule(access: Access, name: str) -> RouteRule:
-    """Return the rule of a route such as ``GET /items/{id}``; ``* /static`` has all methods."""
+    """Return the rule of a route such as ``GET /items/{id}``; ``MOUNT /static`` takes all."""
     method, _, template = name.partition(" ")
-    methods = None if method == "*" else frozenset({method})
+    methods = None if method == "MOUNT" else frozenset({method})
     return RouteRule(access=access, methods=methods, pattern=pattern_of(template), name=name)
 
 
@@ -63,6 +63,9 @@ def access(table: RouteTable, request: str, **more: Any) -> Access:
         ("GET /orders/twelve", GUARDED),
         ("DELETE /static/x.css", PUBLIC),
         ("PURGE /static/x.css", PUBLIC),
+        ("WEBSOCKET /static/x.css", PUBLIC),
+        ("PURGE /any", PUBLIC),
+        ("WEBSOCKET /any", GUARDED),
         ("WEBSOCKET /feed", PUBLIC),
         ("GET /feed", GUARDED),
         ("WEBSOCKET /users/7", GUARDED),
@@ -83,7 +86,9 @@ def test_the_first_route_that_fits_method_and_path_decides(
         rule(PUBLIC, "GET /orders/{number:int}"),
         rule(GUARDED, "GET /orders/{name}"),
         rule(PUBLIC, "WEBSOCKET /feed"),
-        rule(PUBLIC, "* /static/{name:path}"),
+        rule(PUBLIC, "* /any"),
+        rule(GUARDED, "WEBSOCKET /any"),
+        rule(PUBLIC, "MOUNT /static/{name:path}"),
     ).table()
     assert access(table, request_line) is expected
 
@@ -176,7 +181,7 @@ RULES = st.lists(
     st.builds(
         lambda access, method, template: rule(access, f"{method} {template}"),
         st.sampled_from([PUBLIC, OPTIONAL, GUARDED]),
-        st.sampled_from(["GET", "POST", "*"]),
+        st.sampled_from(["GET", "POST", "*", "MOUNT"]),
         TEMPLATES,
     ),
     max_size=8,
@@ -195,7 +200,8 @@ def test_the_table_agrees_with_trying_one_route_after_the_other(
     fitting = [
         each.access
         for each in rules
-        if (each.methods is None or method in each.methods) and re.fullmatch(each.pattern, path)
+        if (each.methods is None or {method, "*"} & each.methods)
+        and re.fullmatch(each.pattern, path)
     ]
     expected = fitting[0] if fitting else GUARDED
     assert access(Routes(*rules).table(), f"{method} {path}") is expected

@@ -64,11 +64,17 @@ def security_scheme(
     return {"type": "oauth2", "flows": {"password": flow}}
 
 
-def refusal_responses(*, scopes: bool = False) -> dict[str, Document]:
-    """Return the responses of the guard: 401, and 403 for a route that needs `scopes`."""
-    found = {"401": _refusal("No token, or one that is not valid", _CHALLENGE)}
+def refusal_responses(*, scopes: bool = False, style: str = "rfc6750") -> dict[str, Document]:
+    """Return the responses of the guard: 401, and 403 for a route that needs `scopes`.
+
+    Args:
+        scopes: Whether the route needs some.
+        style: The format of their bodies (`RefusalFormat`).
+
+    """
+    found = {"401": _in_style(style, "No token, or one that is not valid")}
     if scopes:
-        found["403"] = _refusal("The token lacks a scope", _CHALLENGE)
+        found["403"] = _in_style(style, "The token lacks a scope")
     return found
 
 
@@ -184,6 +190,16 @@ def _json(description: str, schema: Document, headers: Document | None = None) -
     )
 
 
+def _in_style(style: str, description: str) -> Document:
+    """Return the description of a refusal whose body is in a format of the application."""
+    if style == "rfc6750":
+        return _refusal(description, _CHALLENGE)
+    kind = "application/problem+json" if style == "problem" else "application/json"
+    schema = _object({name: _MEMBERS[name] for name in _STYLES.get(style, ())})
+    content = {kind: {"schema": schema}}
+    return {"description": description, "content": content, "headers": _CHALLENGE}
+
+
 def _ref(name: str) -> Document:
     return {"$ref": f"#/components/schemas/{name}"}
 
@@ -192,6 +208,17 @@ def _refusal(description: str, headers: Document | None = None) -> Document:
     return _json(description, _ref("LinqiError"), headers)
 
 
+_MEMBERS: Final = {
+    **dict.fromkeys(("type", "title", "detail", "msg"), _TEXT),
+    "status": {"type": "integer"},
+    "code": {"type": ["string", "integer"]},
+    "data": {},
+}
+_STYLES: Final = {
+    "problem": ("type", "title", "status", "detail", "code"),
+    "detail": ("detail", "code"),
+    "envelope": ("code", "msg", "data"),
+}
 _GRANT: Final = {"type": "string", "description": "as OAuth 2.0 clients send it"}
 _LOGIN: Final = {
     "grant_type": _GRANT,

@@ -12,11 +12,13 @@ from linqi.asgi._http import Access, PathRules, Scope, is_odd, route_path
 from linqi.errors import ConfigurationError
 from linqi.events import Event, TokenRefused
 
-__all__ = ["WEBSOCKET", "Collect", "RouteRule", "RouteTable", "Rules", "pattern_of"]
+__all__ = ["ANY_METHOD", "WEBSOCKET", "Collect", "RouteRule", "RouteTable", "Rules", "pattern_of"]
 
 _logger = logging.getLogger("linqi")
 WEBSOCKET: Final = "WEBSOCKET"
 """Stands for a method in the rule of a WebSocket route."""
+ANY_METHOD: Final = "*"
+"""Stands for every HTTP method in the rule of a route that takes all of them."""
 _SEGMENTS: Final = {
     "": "[^/]+",
     "str": "[^/]+",
@@ -36,7 +38,8 @@ class RouteRule:
 
     Attributes:
         access: What it requires of a request.
-        methods: Its methods in upper case, ``{"WEBSOCKET"}`` for a WebSocket; None for all.
+        methods: Its methods in upper case; ``{"WEBSOCKET"}`` for a WebSocket, ``{"*"}`` for every
+            HTTP method, None for both.
         pattern: A regular expression that the whole path below ``root_path`` matches.
         name: Names the route in messages, such as ``GET /items/{id}``.
 
@@ -77,6 +80,9 @@ class RouteTable:
         collect: Returns the routes.
         version: Returns a value that changes when routes are added; None if they never are.
 
+    Attributes:
+        paths: What the operator opened besides.
+
     Raises:
         ConfigurationError: Marks contradict their routes; all of them are named.
 
@@ -85,7 +91,7 @@ class RouteTable:
     def __init__(self, collect: Collect, version: Callable[[], object] | None = None) -> None:
         self._collect = collect
         self._version = version
-        self._paths: PathRules = PathRules()
+        self.paths = PathRules()
         self._seen: object = None
         self._opened: frozenset[str] | None = None  # None: before the first request
         self._compiled = _Compiled(self._checked())
@@ -93,7 +99,7 @@ class RouteTable:
 
     def beside(self, paths: PathRules) -> RouteTable:
         """Return this table, which from now on opens the `paths` of the operator too."""
-        self._paths = paths
+        self.paths = paths
         return self
 
     async def start(self) -> None:
@@ -111,7 +117,7 @@ class RouteTable:
 
     def access(self, scope: Scope) -> Access:
         """Return what the request of `scope` requires."""
-        found = self._paths.access(scope)
+        found = self.paths.access(scope)
         if found is not Access.GUARDED:
             return found
         if self._opened is None:
@@ -173,8 +179,8 @@ class _Compiled:
         self._exact = frozenset(literals)
         self._others = re.compile("|".join(map(_unnamed, others))) if others else None
         methods = {method for rule in opened for method in rule.methods or ()}
+        methods |= {ANY_METHOD, WEBSOCKET}
         self._by_method = {method: _Ordered(_of(rules, method)) for method in methods}
-        self._of_others = _Ordered(_of(rules, None))
 
     def may_open(self, path: str) -> bool:
         """Return whether a marked route has this path; most requests end here."""
@@ -184,7 +190,8 @@ class _Compiled:
 
     def access(self, method: str, path: str) -> Access:
         """Return what the first route requires that fits."""
-        return self._by_method.get(method, self._of_others).access(path)
+        found = self._by_method.get(method) or self._by_method[ANY_METHOD]
+        return found.access(path)
 
 
 class _Ordered:
@@ -230,9 +237,10 @@ def pattern_of(template: str) -> str:
     return "".join([*parts, re.escape(template[end:])])
 
 
-def _of(rules: Iterable[RouteRule], method: str | None) -> Sequence[RouteRule]:
+def _of(rules: Iterable[RouteRule], method: str) -> Sequence[RouteRule]:
     """Return the rules for `method`, up to the last that opens something."""
-    found = [rule for rule in rules if rule.methods is None or method in rule.methods]
+    names = {method} if method == WEBSOCKET else {method, ANY_METHOD}
+    found = [rule for rule in rules if rule.methods is None or names & rule.methods]
     while found and found[-1].access is Access.GUARDED:
         found.pop()
     return found
