@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from typing import Any
 from unittest import mock
 
+import django
 import litestar
 import pytest
 import quart
@@ -12,7 +13,7 @@ from litestar.config.cors import CORSConfig
 from litestar.testing import AsyncTestClient
 
 from asgi import Answer, call, http
-from linqi import ConfigurationError, JWTMiddleware, Key, Verified
+from linqi import ANONYMOUS, ConfigurationError, JWTMiddleware, Key, Verified
 from linqi.errors import Unavailable
 from linqi.litestar import LinqiPlugin
 from linqi.litestar import current as litestar_current
@@ -175,6 +176,7 @@ def django_settings(**settings: Any) -> Iterator[None]:
 
     if not configured.configured:
         configured.configure(ROOT_URLCONF=(), USE_TZ=True)
+        django.setup()
     with override_settings(**settings):
         yield
 
@@ -219,3 +221,47 @@ def test_only_a_token_in_the_header_needs_no_csrf_token(headers: Any, is_exempt:
         request = ASGIRequest(scope, mock.Mock())
         LinqiMiddleware(lambda request: None)(request)
     assert getattr(request, "_dont_enforce_csrf_checks", False) is is_exempt
+
+
+@pytest.mark.parametrize(
+    ("scopes", "status", "said"),
+    [
+        ("orders:read", 200, None),
+        ("other", 403, 'error="insufficient_scope", scope="orders:read"'),
+        (None, 401, 'Bearer realm="api"'),
+    ],
+)
+def test_a_view_of_rest_framework_reads_the_scopes(
+    scopes: str | None, status: int, said: str | None
+) -> None:
+    """401 and 403 carry the challenge; `request.auth` is the token."""
+    from types import SimpleNamespace
+
+    from django.core.handlers.asgi import ASGIRequest
+
+    framework = {"UNAUTHENTICATED_USER": None}
+    with django_settings(REST_FRAMEWORK=framework):
+        from rest_framework.renderers import JSONRenderer
+        from rest_framework.response import Response
+        from rest_framework.views import APIView
+
+        from linqi.django.rest import LinqiAuthentication, has_scopes
+
+        class Orders(APIView):  # type: ignore[misc]
+            authentication_classes = (LinqiAuthentication,)
+            permission_classes = (has_scopes("orders:read"),)
+            renderer_classes = (JSONRenderer,)
+
+            def get(self, request: Any) -> Response:
+                return Response({"subject": request.auth.subject})
+
+        token = None if scopes is None else make(KEY, good_claims(scope=scopes))
+        who = ANONYMOUS if token is None else verifier_of(KEY).verify(token)
+        request = ASGIRequest(http("/") | {"linqi": who}, mock.Mock())
+        request.user = SimpleNamespace(is_authenticated=True)
+        response = Orders.as_view()(request)
+    assert response.status_code == status
+    if said is None:
+        assert response.data == {"subject": "alice"}
+    else:
+        assert said in response.headers["WWW-Authenticate"]
