@@ -21,7 +21,10 @@ OUTSIDE: Final = {
 """What counts real time by its monotonic clock, and why: something outside decides it."""
 
 _ROOMS: Final = ("asgi", "client", "config", "jose", "jwks", "sessions", "stores", "testing")
-_DRIVERS: Final = ("valkey", "redis", "sentinel", "postgres", "asyncpg", "httpx", "shared_file")
+_DRIVERS: Final = (
+    *("valkey", "redis", "sentinel", "postgres", "asyncpg", "httpx", "shared_file"),
+    "pytest",  # the clock works in a test runner without it, as in `manage.py test`
+)
 _MINE: Final = "linqi.testing.clock"
 
 
