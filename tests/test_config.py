@@ -204,7 +204,7 @@ def test_a_secret_where_a_variables_name_belongs_is_not_shown(tmp_path: Path) ->
     assert "s3cr3t" not in str(fault)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(st.text(max_size=60), st.sampled_from([t + "." + s.name for t, s in every_setting()]))
 def test_no_text_makes_the_reader_raise_anything_but_faults(text: str, place: str) -> None:
     """Any TOML value at any key is accepted or is a fault."""
@@ -234,7 +234,7 @@ VALUES = st.recursive(
 )
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=200, deadline=None)
 @given(st.sampled_from(every_setting()), VALUES)
 def test_no_value_makes_the_reader_raise_anything_but_faults(place: Any, value: Any) -> None:
     """So are values of every TOML type, and of some other types."""

@@ -97,7 +97,7 @@ def test_ranges_end_where_the_reader_ends_them(table: str, setting: Setting, val
 
 
 @pytest.mark.parametrize(("table", "setting"), SETTINGS, ids=lambda v: getattr(v, "name", str(v)))
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=8, deadline=None)
 @given(value=ANY_VALUE)
 def test_what_the_schema_refuses_the_reader_refuses(
     table: str, setting: Setting, value: Any

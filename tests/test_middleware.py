@@ -555,7 +555,7 @@ MARK = b"Zq7-Xw9"
     method=st.sampled_from(["GET", "HEAD", "POST", "OPTIONS", "BREW"]),
 )
 @settings(
-    max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 async def test_no_request_causes_a_500(
     caplog: pytest.LogCaptureFixture,

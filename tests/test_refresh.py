@@ -243,7 +243,7 @@ class HonestClients(RuleBasedStateMachine):
 
 
 TestHonestClients = HonestClients.TestCase
-TestHonestClients.settings = settings(max_examples=150, stateful_step_count=30, deadline=None)
+TestHonestClients.settings = settings(max_examples=80, stateful_step_count=30, deadline=None)
 
 SECRET = Key.generate("HS256")
 TOKENS = RefreshTokens(SECRET, issuer="https://shop.example")

@@ -431,7 +431,7 @@ def test_every_changed_character_is_noticed(key: Key) -> None:
 
 
 @given(st.one_of(st.binary(max_size=300), st.text(max_size=300)))
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=150, deadline=None)
 def test_v17_garbage_raises_nothing_but_token_errors(token: bytes | str) -> None:
     """Any bytes or text are refused with a TokenError."""
     with pytest.raises(TokenError):
@@ -451,7 +451,7 @@ JSON = st.recursive(
         st.sampled_from(["iss", "aud", "exp", "nbf", "iat", "sub", "jti", "sid", "scope"]), JSON
     ),
 )
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=150, deadline=None)
 def test_v17_any_header_and_claims_give_a_value_or_a_token_error(
     header: dict[str, Any], claims: dict[str, Any]
 ) -> None:
