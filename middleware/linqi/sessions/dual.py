@@ -112,7 +112,7 @@ class Sessions:
         self._once = StartOnce(self._start)
         self._starts = ReferenceCount()
         self._refreshing = Refreshing(
-            store,
+            lambda *asked: self.store.present(*asked),  # it can be replaced
             self.settings,
             tokens=self._tokens,
             redemption=Redemption(

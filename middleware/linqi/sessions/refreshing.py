@@ -15,7 +15,6 @@ from linqi.sessions.redemption import Redemption
 from linqi.sessions.refresh import SessionSettings
 from linqi.sessions.refresh_token import RefreshTokens
 from linqi.sessions.revocation import Revocations
-from linqi.sessions.store import SessionStore
 
 __all__ = ["Refreshing"]
 
@@ -24,7 +23,7 @@ class Refreshing:
     """Redeems refresh tokens; parallel calls with one token share the exchange.
 
     Args:
-        store: Has the sessions.
+        present: `SessionStore.present` of the store in use.
         settings: How refresh tokens rotate.
         tokens: Checks refresh tokens.
         redemption: Judges what the store has decided.
@@ -39,7 +38,7 @@ class Refreshing:
 
     def __init__(
         self,
-        store: SessionStore,
+        present: Callable[[str, int, SessionSettings], Awaitable[RotationOutcome]],
         settings: SessionSettings,
         *,
         tokens: RefreshTokens,
@@ -51,7 +50,7 @@ class Refreshing:
         deny: Callable[[SessionRecord], Awaitable[object]],
         events: Dispatcher[Event],
     ) -> None:
-        self._store = store
+        self._present = present
         self._settings = settings
         self._tokens = tokens
         self._redemption = redemption
@@ -78,7 +77,7 @@ class Refreshing:
             over = await self._now() - presented.expires_at
             if over >= 0:
                 raise RefreshRefused("expired", f"expired {over:.0f} s ago")
-            outcome = await self._store.present(session_id, presented.counter, self._settings)
+            outcome = await self._present(session_id, presented.counter, self._settings)
             record = await self._redemption.redeemed(outcome, session_id, presented.counter)
             # Before `authorize` reads the claims, and by the store's own clock.
             claims_at = max(outcome.at, self._revocations.latest_mark)
