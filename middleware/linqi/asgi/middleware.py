@@ -23,7 +23,7 @@ from linqi.asgi.argument_faults import trust_faults, value_faults
 from linqi.asgi.drain import Drain
 from linqi.asgi.lifespan import ReportingService, Service, Services
 from linqi.asgi.quiet import QuietRequests
-from linqi.asgi.refusals import as_request_fault, refuse, writer_of
+from linqi.asgi.refusals import as_request_fault, refuse
 from linqi.asgi.streams import StreamLimits, StreamSession
 from linqi.asgi.transports import HeaderTransport, Transport
 from linqi.errors import (
@@ -41,6 +41,7 @@ from linqi.jose.verifier import Verifier
 
 if TYPE_CHECKING:
     from linqi.asgi.refusal_format import RefusalFormat
+    from linqi.asgi.refusal_writer import RefusalWriter
     from linqi.asgi.renewal_response import RenewalResponder
     from linqi.asgi.route_table import RouteTable, Rules
     from linqi.events import Event, Hook
@@ -153,9 +154,12 @@ class JWTMiddleware:
         if marked is not None:
             chosen, services = (*chosen, marked.notice), [*services, marked]
         self._events: Dispatcher[Event] = Dispatcher(chosen)
-        self._writer = None if refusal is None else writer_of(refusal, self._events)
-        if self._writer is not None:
-            self.app = self._writer.inside(app)
+        self._writer: RefusalWriter | None = None
+        if refusal is not None:
+            from linqi.asgi.refusal_writer import writer_of
+
+            self._writer = writer_of(refusal, self._events)
+            self.app = app if self._writer is None else self._writer.inside(app)
         limits = StreamLimits(
             verifier=verifier,
             grace_seconds=stream_grace_seconds,

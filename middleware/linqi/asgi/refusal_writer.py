@@ -12,15 +12,15 @@ from linqi.asgi._http import ASGIApp, Receive, Scope, Send
 from linqi.asgi.refusal_format import RefusalFacts, RefusalFormat
 from linqi.asgi.refusal_language import Languages
 from linqi.asgi.refusal_texts import ENGLISH
-from linqi.asgi.refusals import WRITER
+from linqi.asgi.refusals import WRITER, Refusal
 from linqi.asgi.responses import encode_json
+from linqi.errors import ConfigurationError
 from linqi.events import RefusalBodyFailed
 
 if TYPE_CHECKING:
-    from linqi.asgi.refusals import Refusal
     from linqi.events import Event
 
-__all__ = ["RefusalWriter"]
+__all__ = ["RefusalWriter", "writer_of"]
 
 _Headers: TypeAlias = tuple[tuple[bytes, bytes], ...]
 _Body: TypeAlias = tuple[bytes, _Headers]
@@ -169,6 +169,18 @@ class RefusalWriter:
         if error is not None and self._faults & (self._faults - 1) == 0:
             log_fault(f"on_refusal {detail}", error, ())
         self._report(RefusalBodyFailed(code=facts.code, detail=detail, path=facts.path))
+
+
+def writer_of(chosen: RefusalFormat, report: Callable[[Event], object]) -> RefusalWriter | None:
+    """Return what writes bodies in the format `chosen`; None if they are those of RFC 6750.
+
+    Raises:
+        ConfigurationError: `chosen` is no `RefusalFormat`.
+
+    """
+    if not isinstance(chosen, RefusalFormat):
+        raise ConfigurationError(["refusal is no RefusalFormat, such as RefusalFormat('problem')"])
+    return None if chosen.is_default else RefusalWriter(chosen, report)
 
 
 def _is_media_type(text: str) -> bool:

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from typing import TYPE_CHECKING, Final
+from typing import Final, Protocol
 
 from linqi.asgi._http import Receive, Scope, Send
 from linqi.asgi.drain import Drain
 from linqi.asgi.responses import NO_STORE, encode_json, retry_after, send_response
 from linqi.errors import (
-    ConfigurationError,
     InvalidRequest,
     LinqiError,
     NotStarted,
@@ -19,13 +18,9 @@ from linqi.errors import (
     Unavailable,
 )
 
-if TYPE_CHECKING:
-    from linqi.asgi.refusal_format import RefusalFormat
-    from linqi.asgi.refusal_writer import RefusalWriter
-    from linqi.events import Event
-
 __all__ = [
     "WRITER",
+    "BodyWriter",
     "Refusal",
     "as_request_fault",
     "refusal_for",
@@ -33,11 +28,10 @@ __all__ = [
     "refuse_credentials",
     "refuse_login",
     "refuse_scopes",
-    "writer_of",
 ]
 
 WRITER: Final = "linqi.refusals"
-"""The key of a scope whose application chose a format (`RefusalFormat`): its `RefusalWriter`."""
+"""The key of a scope whose application chose a format (`RefusalFormat`): its `BodyWriter`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,7 +61,7 @@ class Refusal:
 
     def in_format(self, scope: Scope) -> Refusal:
         """Return this refusal in the format that the application of `scope` chose."""
-        writer: RefusalWriter | None = scope.get(WRITER)
+        writer: BodyWriter | None = scope.get(WRITER)
         if writer is None:
             return self
         headers, body = writer.write(self, scope)
@@ -79,7 +73,7 @@ class Refusal:
         receive: Receive,
         send: Send,
         drain: Drain,
-        writer: RefusalWriter | None = None,
+        writer: BodyWriter | None = None,
     ) -> None:
         """Refuse an HTTP request, whose body `drain` reads, or a WebSocket before its accept.
 
@@ -101,6 +95,16 @@ class Refusal:
         await send_response(send, self.status, [*headers, *more], body)
 
 
+class BodyWriter(Protocol):
+    """Writes the bodies of refusals in the format that an application chose."""
+
+    def write(
+        self, refusal: Refusal, scope: Scope
+    ) -> tuple[tuple[tuple[bytes, bytes], ...], bytes]:
+        """Return the headers and the body of `refusal`: all but those of the body are kept."""
+        ...
+
+
 async def _send_denial(
     send: Send, status: int, headers: tuple[tuple[bytes, bytes], ...], body: bytes
 ) -> None:
@@ -108,16 +112,6 @@ async def _send_denial(
     start = {"type": "websocket.http.response.start", "status": status, "headers": [*headers]}
     await send(start)
     await send({"type": "websocket.http.response.body", "body": body})
-
-
-def writer_of(chosen: RefusalFormat, report: Callable[[Event], object]) -> RefusalWriter | None:
-    """Return what writes bodies in the format `chosen`; None if they are those of RFC 6750."""
-    from linqi.asgi.refusal_format import RefusalFormat
-    from linqi.asgi.refusal_writer import RefusalWriter
-
-    if not isinstance(chosen, RefusalFormat):
-        raise ConfigurationError(["refusal is no RefusalFormat, such as RefusalFormat('problem')"])
-    return None if chosen.is_default else RefusalWriter(chosen, report)
 
 
 def as_request_fault(error: LinqiError, token: bytes | None) -> LinqiError:

@@ -9,7 +9,6 @@ import json
 import time
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, Final, Self
 
 from linqi.jose.issuers import AnyAudience, TrustedIssuer
@@ -19,21 +18,13 @@ from linqi.jwks.remote import RemoteKeys
 from linqi.sessions.renewal import RenewalSettings
 from linqi.testing.attachment import attach_to
 from linqi.testing.faults import CannotTest
+from linqi.testing.issuer_answer import IssuerAnswer
 from linqi.testing.parts import parts_of
 from linqi.testing.tokens import claims_at, encode_token
 
-__all__ = ["FakeIssuer", "IssuerAnswer", "IssuerClient"]
+__all__ = ["FakeIssuer", "IssuerClient"]
 
 _KEYS_PATH: Final = "/keys"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class IssuerAnswer:
-    """An HTTP response of the issuer."""
-
-    status: int
-    headers: Mapping[str, str]
-    body: bytes
 
 
 class FakeIssuer:

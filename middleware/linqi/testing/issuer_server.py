@@ -7,16 +7,15 @@ import threading
 import time
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-if TYPE_CHECKING:
-    from linqi.testing.fake_issuer import FakeIssuer
+from linqi.testing.issuer_answer import AnsweringIssuer
 
 __all__ = ["serving"]
 
 
 @contextlib.contextmanager
-def serving(issuer: FakeIssuer) -> Iterator[str]:
+def serving(issuer: AnsweringIssuer) -> Iterator[str]:
     """Serve `issuer` while the context lasts; return the URL.
 
     While it is down without a status, connections are closed without a response.
@@ -38,7 +37,7 @@ def serving(issuer: FakeIssuer) -> Iterator[str]:
 
 
 class _Handler(BaseHTTPRequestHandler):
-    answers: FakeIssuer
+    answers: AnsweringIssuer
 
     def do_GET(self) -> None:
         """Answer one request."""
