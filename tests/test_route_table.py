@@ -168,6 +168,13 @@ def test_a_guarded_route_that_is_added_before_a_public_one_takes_its_path() -> N
     assert access(table, "GET /users/7") is PUBLIC
 
 
+def test_an_earlier_route_of_one_method_hides_a_public_one_of_all_methods() -> None:
+    """The public one serves the other methods."""
+    table = Routes(rule(GUARDED, "GET /a"), rule(PUBLIC, "* /a")).table()
+    assert access(table, "GET /a") is GUARDED
+    assert access(table, "POST /a") is PUBLIC
+
+
 def test_an_unknown_kind_of_parameter_is_named() -> None:
     """A template is not guessed."""
     with pytest.raises(ConfigurationError, match="kind 'hex'"):

@@ -178,7 +178,7 @@ class _Compiled:
         others = [pattern for pattern in sorted(patterns) if _literal(pattern) is None]
         self._exact = frozenset(literals)
         self._others = re.compile("|".join(map(_unnamed, others))) if others else None
-        methods = {method for rule in opened for method in rule.methods or ()}
+        methods = {method for rule in rules for method in rule.methods or ()}
         methods |= {ANY_METHOD, WEBSOCKET}
         self._by_method = {method: _Ordered(_of(rules, method)) for method in methods}
 

@@ -16,15 +16,15 @@ from linqi.jose.verified import Verified
 
 __all__ = ["load_user"]
 
-User = TypeVar("User")
+_User = TypeVar("_User")
 
 
 @overload
 def load_user(
-    loader: Callable[..., Awaitable[User | None]],
-) -> Callable[..., Awaitable[User]]: ...
+    loader: Callable[..., Awaitable[_User | None]],
+) -> Callable[..., Awaitable[_User]]: ...
 @overload
-def load_user(loader: Callable[..., User | None]) -> Callable[..., Awaitable[User]]: ...
+def load_user(loader: Callable[..., _User | None]) -> Callable[..., Awaitable[_User]]: ...
 def load_user(loader: Callable[..., Any]) -> Callable[..., Awaitable[Any]]:
     """Return a dependency that gives the application's own user, loaded once per request.
 
