@@ -28,7 +28,8 @@ from linqi import (
 from linqi._base64url import decode
 from linqi.errors import InvalidSubject, StaleClaims, TokenRevoked, Unavailable
 from linqi.events import ClaimsOutdated, SessionRevoked
-from linqi.sessions.claims_marks import claims_at_of, claims_changed, is_stale, next_mark
+from linqi.sessions.claims_marks import claims_at_of, is_stale, next_mark
+from linqi.sessions.record import claims_changed
 from linqi.sessions.store import SessionStore
 from linqi.stores.memory import MemoryStore
 

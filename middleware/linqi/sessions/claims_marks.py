@@ -9,13 +9,11 @@ from typing import Final, Protocol, runtime_checkable
 import msgspec
 
 from linqi import _base64url
-from linqi.sessions.record import Revocation
 
 __all__ = [
     "CLAIMS_AT",
     "KnowsClaimsMarks",
     "claims_at_of",
-    "claims_changed",
     "is_stale",
     "marks_source",
     "next_mark",
@@ -84,12 +82,3 @@ def next_mark(store_now: float, latest: float) -> float:
 
     """
     return math.nextafter(max(store_now, latest), math.inf)
-
-
-def claims_changed(subject: str, mark: float) -> Revocation:
-    """Return the entry of the feed that says that the claims of `subject` changed at `mark`.
-
-    It is that of a token without an id: no ``jti`` is empty (V13), so workers of an earlier release
-    read it and refuse nothing. They could not read another kind, and would answer 503.
-    """
-    return Revocation(kind="token", value="", at=mark, until=mark, kept_session=subject)

@@ -13,6 +13,7 @@ __all__ = [
     "RevocationCause",
     "RotationOutcome",
     "SessionRecord",
+    "claims_changed",
 ]
 
 RevocationCause: TypeAlias = Literal[
@@ -111,3 +112,12 @@ class Revocation(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     def lasting(self, until: float) -> Revocation:
         """Return this revocation with the end `until`."""
         return msgspec.structs.replace(self, until=until)
+
+
+def claims_changed(subject: str, mark: float) -> Revocation:
+    """Return the entry of the feed that says that the claims of `subject` changed at `mark`.
+
+    It is that of a token without an id: no ``jti`` is empty (V13), so workers of an earlier release
+    read it and refuse nothing. They could not read another kind, and would answer 503.
+    """
+    return Revocation(kind="token", value="", at=mark, until=mark, kept_session=subject)

@@ -30,9 +30,9 @@ from linqi.events import (
 from linqi.jose.claims import LONGEST_LEEWAY
 from linqi.jose.verified import Verified
 from linqi.sessions._claims import check_subject
-from linqi.sessions.claims_marks import claims_at_of, claims_changed, is_stale, next_mark
+from linqi.sessions.claims_marks import claims_at_of, is_stale, next_mark
 from linqi.sessions.known_revocations import KnownRevocations
-from linqi.sessions.record import EVERY_SUBJECT, Revocation
+from linqi.sessions.record import EVERY_SUBJECT, Revocation, claims_changed
 from linqi.sessions.refresh import SessionSettings
 from linqi.sessions.store import SessionStore
 
