@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+import json
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -157,14 +158,30 @@ async def file(site: Site) -> None:
 async def upload(site: Site) -> None:
     """An upload of 1 MiB arrives whole, with a declared length and without."""
     body = bytes(range(256)) * (MEBIBYTE // 256)
+    if site.server.is_http2:
+        await _upload_on_http2(site, body)
+        return
 
-    async def pieces() -> object:
+    async def pieces() -> AsyncIterator[bytes]:
         for at in range(0, MEBIBYTE, MEBIBYTE // 16):
             yield body[at : at + MEBIBYTE // 16]
 
     for content in (body, pieces()):
         answer = await site.http.post("/upload", content=content, headers=site.caller())
         expect((answer.status_code, answer.json()), (200, received(body)), "the upload")
+
+
+async def _upload_on_http2(site: Site, body: bytes) -> None:
+    """Upload `body` with the end in its last frame, so that no response can come before it."""
+    length = ("content-length", str(len(body)))
+    async with Connection.open(site.port) as connection:
+        for fields in ([length], []):
+            headers = [*fields, *site.caller().items()]
+            stream = await connection.request("POST", "/upload", headers, has_body=True)
+            await connection.upload(stream, body, is_last=True)
+            await connection.ended(stream)
+            expect(stream.status, 200, "status")
+            expect(json.loads(stream.body), received(body), "the upload")
 
 
 @check("refused upload")

@@ -73,7 +73,9 @@ FAULTS: Final[tuple[Fault, ...]] = (
         frameworks=tuple(key for key in FRAMEWORKS if key != "django"),
         servers=("hypercorn-h2",),
         reason="What a client still sends after a complete response ends the whole connection, with"
-        " its other requests (`KeyError` in `hypercorn/protocol/h2.py`).",
+        " its other requests (`KeyError` in `hypercorn/protocol/h2.py`). So may an accepted upload"
+        " whose client sends the end in a frame of its own (httpx), if the framework answers as"
+        " soon as the declared length has arrived (Falcon).",
         advice="For large uploads over HTTP/2 put a proxy that buffers bodies in front, as nginx"
         " does by default, or let clients renew the token before an upload.",
         upstream="https://github.com/pgjones/hypercorn/pull/365",
