@@ -16,7 +16,7 @@ PACKAGES = (
     "loadtests/linqi_tune",
 )
 # One class per client library, with the same contract.
-SHARED_CONTRACTS = {"RefreshingAuth"}
+SHARED_CONTRACTS = {"RefreshingAuth", "RefusedRequest"}
 
 
 def public_classes() -> Iterator[tuple[str, str]]:
