@@ -342,3 +342,16 @@ async def test_authorize_cannot_set_the_claim(site: Site) -> None:
     await site.known.refresh_claims("alice")
     renewed = (await site.get(token)).successor
     assert site.claims(renewed)["claims_at"] == site.known.latest_mark
+
+
+async def test_a_user_who_signs_in_after_a_change_is_accepted_where_the_verifier_alone_knows_it(
+    store: MemoryStore, clock: FakeClock
+) -> None:
+    """Without `is_revoked` of its own the renewal marks its tokens by that of the verifier."""
+    site = Site(store, clock, "admin", is_revoked=None, authorize=None)
+    await site.known.start()
+    before = site.sign_in()
+    await site.known.refresh_claims("alice")
+    answers = [await site.get(token) for token in (before, site.sign_in())]
+    await site.known.close()
+    assert [answer.status for answer in answers] == [401, 200]

@@ -15,6 +15,7 @@ from linqi.asgi.quiet import QuietRequests
 from linqi.asgi.transports import Transport
 from linqi.errors import LinqiError, RenewalRefused, SigningError
 from linqi.jose.verified import Verified
+from linqi.sessions.claims_marks import marks_source
 from linqi.sessions.decision import Due, NotRenewed
 from linqi.sessions.sliding import Issued, PendingRenewal, SlidingRenewal
 
@@ -81,6 +82,10 @@ class RenewalResponder:
         quiet: QuietRequests | None = None,
     ) -> None:
         self.renewal = renewal
+        if renewal.marks is None:
+            # Where only the verifier was given them: a token without `claims_at` is older than any
+            # mark, so a user who signs in after a change would be refused for as long as it lasts.
+            renewal.marks = marks_source(verifier.revocation_check)
         self.buffer = renewal.settings.buffer
         self._expose_to = expose_to
         self._skip_cacheable = skip_cacheable

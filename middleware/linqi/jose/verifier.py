@@ -138,6 +138,11 @@ class Verifier:
         return self._bound.current
 
     @property
+    def revocation_check(self) -> Callable[[Verified], bool] | None:
+        """The function `is_revoked`; None if no token is revoked."""
+        return self._is_revoked
+
+    @property
     def fetched_keys(self) -> tuple[FetchedKeys, ...]:
         """The key sets that are fetched, each once; the caller must start and close them."""
         found = {id(t.keys): t.keys for t in self.issuers if isinstance(t.keys, FetchedKeys)}

@@ -166,7 +166,7 @@ class SlidingRenewal:
         self._budget = budget
         self._authorize = authorize
         self._is_revoked = is_revoked
-        self._marks = marks_source(is_revoked)
+        self.marks = marks_source(is_revoked)
         self._on_issue: Dispatcher[str] = Dispatcher(() if on_issue is None else (on_issue,))
         self._sign_off_loop = sign_off_loop
         self._memo: TTLCache[bytes, Issued] = TTLCache(memo_entries, memo_seconds, clock)
@@ -352,8 +352,8 @@ class SlidingRenewal:
 
     def _as_of(self, claims_at: float | None) -> dict[str, float]:
         """Return the claim that says as of when the claims are, where claims can be outdated."""
-        if claims_at is None and self._marks is not None:
-            claims_at = self._marks.claims_instant()
+        if claims_at is None and self.marks is not None:
+            claims_at = self.marks.claims_instant()
         return {CLAIMS_AT: claims_at} if claims_at else {}
 
     def _patience(self, verified: Verified, now: float) -> tuple[float, float, float]:
