@@ -311,3 +311,17 @@ def test_an_application_that_takes_cookies_only(signed_in: SignedInFixture) -> N
         signed_in(TestClient(sliding_app(transports=[cookies])))
     both = sliding_app(transports=[cookies, HeaderTransport()])
     assert signed_in(TestClient(both)).get("/").status_code == 200
+
+
+def test_the_sessions_of_another_api_do_not_sign() -> None:
+    """A renewal that the application refers to, but whose tokens it does not trust, is passed."""
+    mine, other = (
+        Signer(KeySet([Key.generate("HS256")]), issuer=f"https://{name}", audience="a")
+        for name in ("mine", "other")
+    )
+    inner = Starlette(routes=ROUTES)
+    inner.state.partner = SlidingRenewal(other)
+    for options in ({}, {"renewal": SlidingRenewal(mine)}):
+        app = JWTMiddleware(inner, Verifier.trusting(mine), **options)
+        with TestClient(app) as client:
+            assert signed_in(client, "alice").get("/").json()["user"] == "alice"

@@ -75,11 +75,17 @@ def parts_of(app: object) -> Parts:
     name = (headers or [HeaderTransport()])[0].successor_header or b""
     return Parts(
         verifier=verifier,
-        renewal=next(iter(found.get(SlidingRenewal, [])), None),
-        sessions=next(iter(found.get(Sessions, [])), None),
+        renewal=_first_of(verifier, found.get(SlidingRenewal, [])),
+        sessions=_first_of(verifier, found.get(Sessions, [])),
         takes_header=takes_header,
         successor_header=name.decode("ascii"),
     )
+
+
+def _first_of(verifier: Verifier, services: list[Any]) -> Any:
+    """Return the first service whose tokens `verifier` trusts, not one of another API nearby."""
+    own = {trusted.issuer for trusted in verifier.issuers if trusted.own}
+    return next((one for one in services if one.signer.issuer in own), None)
 
 
 def _only(verifiers: list[Verifier], app: object) -> Verifier:
