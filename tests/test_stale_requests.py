@@ -355,3 +355,17 @@ async def test_a_user_who_signs_in_after_a_change_is_accepted_where_the_verifier
     answers = [await site.get(token) for token in (before, site.sign_in())]
     await site.known.close()
     assert [answer.status for answer in answers] == [401, 200]
+
+
+async def test_claims_that_no_verifier_accepts_are_the_fault_of_the_server(site: Site) -> None:
+    """503, and with a plain renewal no successor: the client would lose a token that is good."""
+    deep: Any = 1
+    for _ in range(20):
+        deep = [deep]
+    site.role = deep
+    token = site.sign_in()
+    site.clock.advance(700)
+    answer = await site.get(token)
+    assert (answer.status, answer.successor) == (200, None)
+    await site.known.refresh_claims("alice")
+    assert (await site.get(token)).status == 503

@@ -8,7 +8,14 @@ from typing import Any, Final
 
 import msgspec
 
-from linqi.errors import ConfigurationError, InvalidSubject, RefreshRefused, SigningError
+from linqi.errors import (
+    ConfigurationError,
+    InvalidSubject,
+    MalformedToken,
+    RefreshRefused,
+    SigningError,
+)
+from linqi.jose._compact import parse_object
 from linqi.jose.claims import LONGEST_STRING, is_scope, split_scope
 
 __all__ = [
@@ -34,12 +41,27 @@ read_claims: Final = msgspec.json.Decoder(dict[str, Any]).decode
 
 
 def replaceable(answer: Mapping[str, Any], scopes: Sequence[str]) -> dict[str, Any]:
-    """Return the claims that an answer replaces: never the identity, and only fewer scopes (R3)."""
+    """Return the claims that an answer replaces: never the identity, and only fewer scopes (R3).
+
+    Raises:
+        SigningError: Every verifier would refuse them, so the client would lose a good token.
+
+    """
     replaced = {name: answer[name] for name in answer if name not in _FIXED_CLAIMS}
     if "scope" in replaced:
         kept = set(split_scope(replaced["scope"]))
         replaced["scope"] = " ".join(scope for scope in scopes if scope in kept)
+    _check_readable(replaced)
     return replaced
+
+
+def _check_readable(claims: Mapping[str, Any]) -> None:
+    try:
+        parse_object(msgspec.json.encode(claims), "answer of authorize")
+    except MalformedToken as error:
+        raise SigningError(f"no verifier accepts these claims: {error}") from None
+    except (TypeError, ValueError, RecursionError) as error:
+        raise SigningError(f"the claims are not JSON: {error}") from None
 
 
 def narrowed(granted: tuple[str, ...], wanted: Sequence[str] | None) -> tuple[str, ...]:
