@@ -60,8 +60,10 @@ class Languages:
     def _preferred(self, value: bytes) -> str:
         ranges = sorted(_ranges(value), key=lambda found: -found[1])
         refused = {self._match(name) for name, quality in ranges if quality == 0}
+        others = (tag for tag in (self.default, *self._tags.values()) if tag not in refused)
+        other = next(others, None)
         for name, quality in ranges:
-            tag = self.default if name == "*" else self._match(name)
+            tag = other if name == "*" else self._match(name)
             if quality > 0 and tag is not None and tag not in refused:
                 return tag
         return self.default
