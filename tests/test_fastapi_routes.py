@@ -19,6 +19,7 @@ from fastapi_shop import bearer, check_password, client_of, components
 from linqi import ConfigurationError, JWTMiddleware, Verified
 from linqi.asgi._http import Access
 from linqi.asgi.route_marks import access_of
+from linqi.config import wrap
 from linqi.errors import Unavailable
 from linqi.fastapi import (
     CurrentUser,
@@ -316,10 +317,24 @@ class AnyRoute(BaseRoute):
         return Match.FULL, {}
 
 
+class Versioned(Route):
+    """A route that looks at a header too."""
+
+    def matches(self, scope: Any) -> tuple[Match, Any]:
+        """Match requests of one version."""
+        found = any(name == b"x-version" for name, _ in scope["headers"])
+        return super().matches(scope) if found else (Match.NONE, {})
+
+
 @pytest.mark.parametrize(
     ("hiding", "fault"),
     [
         (AnyRoute(), "after AnyRoute"),
+        (Versioned("/b", public(text)), "GET HEAD /b is marked public after Versioned"),
+        (
+            Mount("/{p:path}", routes=[Route("/a/b", public(text)), Route("/b", text)]),
+            r"/a/b is marked public below mount /\{p:path\}",
+        ),
         (Host("api.example", PlainTextResponse("x")), r"after Host\('api.example'\)"),
         (
             Host("api.example", Router([Route("/in", public(text))])),
@@ -349,6 +364,18 @@ async def test_cors_stays_outside(is_first: bool) -> None:
         refused = await client.get("/a", headers={"Origin": "https://app.example"})
     assert refused.status_code == 401
     assert refused.headers["Access-Control-Allow-Origin"] == "https://app.example"
+
+
+async def test_a_root_path_of_fastapi_itself_opens_no_other_route() -> None:
+    """The middleware around it sees the path before FastAPI takes its root path off."""
+    app = FastAPI()
+    app.root_path = "/api"  # as the deprecated argument sets it
+    app.add_api_route("/admin", route())
+    app.add_api_route("/{a}/{b}", public(route()))
+    guarded = wrap(app, components(), marked=marked_routes(app))
+    async with client_of(guarded) as client:
+        assert (await client.get("/api/admin")).status_code == 401
+        assert (await client.get("/api/x/y")).status_code == 200
 
 
 async def test_an_application_below_a_root_path_opens_the_same_routes() -> None:

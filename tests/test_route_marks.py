@@ -11,7 +11,11 @@ import quart
 import werkzeug.exceptions
 import werkzeug.routing
 from django.conf import settings
-from django.urls import Resolver404, get_resolver, path, re_path, register_converter
+from django.test import override_settings
+from django.urls import Resolver404, get_resolver, include, path, re_path, register_converter
+from django.utils.decorators import method_decorator
+from django.utils.functional import lazy
+from django.views import View
 from hypothesis import given
 from hypothesis import settings as examples
 from hypothesis import strategies as st
@@ -24,6 +28,7 @@ from linqi.asgi._http import Access
 from linqi.asgi.route_marks import access_of, mark_scopes, optional, public, scopes_of
 from linqi.asgi.route_table import RouteTable
 from linqi.django.routes import marked_routes as django_routes
+from linqi.litestar import LinqiPlugin
 from linqi.litestar.routes import marked_routes as litestar_routes
 from linqi.quart.routes import marked_routes as quart_routes
 
@@ -62,6 +67,9 @@ def template(segments: Sequence[str], forms: dict[str, str]) -> str:
 
 
 async def _nothing() -> None: ...
+
+
+PUBLIC_VIEW = public(lambda r, **_: None)
 
 
 @examples(max_examples=25)
@@ -193,6 +201,75 @@ def test_a_mark_that_django_could_read_otherwise_is_a_fault(pattern: Any, said: 
         RouteTable(lambda: django_routes((pattern,)))
     (rule,) = django_routes((pattern,))[0]
     assert rule.access is Access.GUARDED
+
+
+@pytest.mark.parametrize(
+    ("prefix", "below", "path_"),
+    [
+        (path("<str:x>", include([path("admin", PUBLIC_VIEW)])), "<str:p>", "/xadmin"),
+        (path("<path:x>/", include([path("edit/", PUBLIC_VIEW)])), "<str:p>/edit/", "/q/edit/"),
+        (re_path("^(?:a|ab)", include([path("c", PUBLIC_VIEW)])), "<str:p>", "/abc"),
+        (path("<int:x>", include([path("7", PUBLIC_VIEW)])), "<str:p>", "/" + "7" * 19),
+    ],
+)
+def test_a_prefix_of_django_is_read_once(prefix: Any, below: str, path_: str) -> None:
+    """Django tries no shorter prefix, and serves the guarded view after it."""
+    patterns = (prefix, path(below, _nothing))
+    assert get_resolver(patterns).resolve(path_).func is _nothing
+    assert not opened(django_routes(patterns))(path_, "GET")
+
+
+def test_a_translated_path_of_django_hides_what_comes_after_it() -> None:
+    """Its text depends on the language of the request; a mark on it is a fault."""
+    text = lazy(lambda: "account/", str)()
+    patterns = (path(text, _nothing), path("<slug:p>/", PUBLIC_VIEW))
+    assert not opened(django_routes(patterns))("/konto/", "GET")
+    assert "translated" in django_routes((path(text, PUBLIC_VIEW),))[1][0]
+
+
+def test_a_view_of_django_inherits_no_mark_of_dispatch() -> None:
+    """A subclass of a public view is another view."""
+
+    class Home(View): ...
+
+    class Admin(Home): ...
+
+    method_decorator(public, name="dispatch")(Home)
+    patterns = (path("home", Home.as_view()), path("admin", Admin.as_view()))
+    rules, faults = django_routes(patterns)
+    assert [rule.access for rule in rules] == [Access.PUBLIC, Access.GUARDED]
+    assert "inherits the mark" in faults[0]
+
+
+def test_marks_of_django_and_a_forced_script_name_are_a_fault() -> None:
+    """Django takes it off each path, and the guard does not see that."""
+    with override_settings(FORCE_SCRIPT_NAME="/api"):
+        assert "FORCE_SCRIPT_NAME" in django_routes((path("a", PUBLIC_VIEW),))[1][0]
+
+
+def test_a_guarded_method_that_litestar_gets_while_serving_is_followed() -> None:
+    """The path was there already, with another method."""
+
+    @litestar.post("/items/admin")
+    async def change() -> None: ...
+
+    @litestar.get("/items/{name:str}", public=True)
+    async def show(name: FromPath[str]) -> None: ...
+
+    @litestar.get("/items/admin")
+    async def admin() -> None: ...
+
+    tables: list[RouteTable] = []
+
+    def around(inner: Any, marked: RouteTable) -> Any:
+        tables.append(marked)
+        return inner
+
+    app = litestar.Litestar([change, show], plugins=[LinqiPlugin(around=around)])
+    (table,) = tables
+    assert table.access(http("/items/admin")) is Access.PUBLIC
+    app.register(admin)
+    assert table.access(http("/items/admin")) is Access.GUARDED
 
 
 def test_a_bound_regular_expression_of_django_is_opened() -> None:

@@ -175,6 +175,25 @@ def test_an_earlier_route_of_one_method_hides_a_public_one_of_all_methods() -> N
     assert access(table, "POST /a") is PUBLIC
 
 
+def test_a_client_that_calls_its_method_websocket_opens_no_socket_route() -> None:
+    """Any token is a method (RFC 9110, section 9.1); a mount of the same path would answer."""
+    table = Routes(rule(PUBLIC, "WEBSOCKET /a")).table()
+    assert table.access(http("/a", method="WEBSOCKET")) is GUARDED
+    assert table.access({**http("/a"), "type": "websocket"}) is PUBLIC
+
+
+@pytest.mark.parametrize("path", ["/apiadmin", "/open/api/admin"])
+def test_a_path_with_its_root_path_elsewhere_is_guarded(path: str) -> None:
+    """Litestar and Quart take the root path off wherever it is."""
+    table = Routes(rule(PUBLIC, "GET /{id}"), rule(PUBLIC, "GET /open/{p:path}")).table()
+    assert table.access(http(path)) is PUBLIC
+    assert table.access(http(path, root_path="/api")) is GUARDED
+    paths = PathRules(public=["/apiadmin", "/open/*"])
+    assert paths.access(http(path)) is PUBLIC
+    assert paths.access(http(path, root_path="/api")) is GUARDED
+    assert paths.access(http(f"/api{path}", root_path="/api")) is PUBLIC
+
+
 def test_an_unknown_kind_of_parameter_is_named() -> None:
     """A template is not guessed."""
     with pytest.raises(ConfigurationError, match="kind 'hex'"):

@@ -21,6 +21,7 @@ __all__ = [
     "client_address",
     "find_header",
     "find_single",
+    "is_misplaced",
     "is_odd",
     "is_preflight",
     "merge_list",
@@ -102,7 +103,8 @@ class PathRules:
                     break
             else:
                 return Access.GUARDED
-        return Access.GUARDED if is_odd(path, scope.get("raw_path")) else found
+        odd = is_odd(path, scope.get("raw_path")) or (root and is_misplaced(path, scope))
+        return Access.GUARDED if odd else found
 
     def _add(self, paths: Iterable[str], access: Access) -> list[str]:
         if isinstance(paths, str):
@@ -202,6 +204,20 @@ def route_path(scope: Scope) -> str:
     if root and path.startswith(root) and path[len(root) : len(root) + 1] in ("", "/"):
         return path[len(root) :] or "/"
     return path
+
+
+def is_misplaced(path: str, scope: Scope) -> bool:
+    """Return whether ``root_path`` is in the path, but not its first segments.
+
+    Litestar and Quart take it off wherever it is: they would serve ``/apiadmin`` as ``/admin``.
+
+    Args:
+        path: What `route_path` returned.
+        scope: The ASGI scope.
+
+    """
+    root: str = scope.get("root_path", "")
+    return bool(root) and root != "/" and path == scope["path"] and root in path
 
 
 def is_odd(path: str, raw_path: bytes | None) -> bool:

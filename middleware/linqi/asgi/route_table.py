@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final, Protocol, TypeAlias
 
-from linqi.asgi._http import Access, PathRules, Scope, is_odd, route_path
+from linqi.asgi._http import Access, PathRules, Scope, is_misplaced, is_odd, route_path
 from linqi.errors import ConfigurationError
 from linqi.events import Event, TokenRefused
 
@@ -125,8 +125,10 @@ class RouteTable:
         path = route_path(scope)
         if not self._compiled.may_open(path) or is_odd(path, scope.get("raw_path")):
             return Access.GUARDED
+        if is_misplaced(path, scope):
+            return Access.GUARDED
         self._follow()
-        return self._compiled.access(scope.get("method", WEBSOCKET), path)
+        return self._compiled.access(_method_of(scope), path)
 
     def notice(self, event: Event) -> None:
         """Look for routes that were marked too late, where a request without a token is refused."""
@@ -235,6 +237,14 @@ def pattern_of(template: str) -> str:
         parts += [re.escape(template[end : found.start()]), _SEGMENTS[kind]]
         end = found.end()
     return "".join([*parts, re.escape(template[end:])])
+
+
+def _method_of(scope: Scope) -> str:
+    """Return the method as rules name it: an HTTP method of a client is never `WEBSOCKET`."""
+    if scope["type"] == "websocket":
+        return WEBSOCKET
+    method: str = scope["method"]
+    return ANY_METHOD if method == WEBSOCKET else method
 
 
 def _of(rules: Iterable[RouteRule], method: str) -> Sequence[RouteRule]:

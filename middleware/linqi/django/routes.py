@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
+from django.conf import settings
 from django.urls import URLPattern, URLResolver, get_resolver
 from django.urls.converters import (
     IntConverter,
@@ -67,6 +68,7 @@ def marked_routes(urlconf: Any = None) -> tuple[Sequence[RouteRule], Sequence[st
         access, fault = access_of(view)
         if fault is None and access is not Access.GUARDED:
             fault = next((piece.fault for piece in pieces if piece.fault is not None), None)
+            fault = fault or _fault_of_mark(view)
         name = f"/{text}"
         if fault is not None:
             access = Access.GUARDED
@@ -75,6 +77,20 @@ def marked_routes(urlconf: Any = None) -> tuple[Sequence[RouteRule], Sequence[st
         pattern = "/" + "".join(parts)
         rules.append(RouteRule(access=access, methods=_METHODS, pattern=pattern, name=name))
     return rules, faults
+
+
+def _fault_of_mark(view: Any) -> str | None:
+    """Return why the mark of `view` opens nothing, if that is not for its path."""
+    if settings.FORCE_SCRIPT_NAME:
+        return (
+            "is marked, but FORCE_SCRIPT_NAME changes the paths that Django sees; give the server"
+            " a root_path instead, or name its path in public"
+        )
+    cls = getattr(view, "view_class", None)
+    dispatch = getattr(cls, "dispatch", None)
+    if cls is None or "dispatch" in vars(cls) or access_of(dispatch) == (Access.GUARDED, None):
+        return None
+    return f"inherits the mark of dispatch in a base of {cls.__name__}; mark each class of its own"
 
 
 def _views(
@@ -90,12 +106,26 @@ def _views(
 
 
 def _piece(pattern: Any, *, is_last: bool) -> _Piece:
+    made = None
     if isinstance(pattern, RoutePattern):
-        return _route_piece(pattern)
-    if isinstance(pattern, RegexPattern):
-        return _regex_piece(pattern, is_last=is_last)
+        made = _route_piece(pattern)
+    elif isinstance(pattern, RegexPattern):
+        made = _regex_piece(pattern, is_last=is_last)
+    if made is not None and _is_translated(pattern):
+        fault = "is below a path that is translated; name its paths in public"
+        return _Piece(broad=".*?", narrow="", fault=fault)
+    if made is not None:
+        # Django never tries a shorter prefix once the patterns below it do not fit.
+        narrow = made.narrow if is_last else f"(?>{made.narrow})"
+        return _Piece(broad=made.broad, narrow=narrow, fault=made.fault)
     fault = "is below a prefix that depends on the request (i18n_patterns); name its path in public"
     return _Piece(broad=".*?", narrow="", fault=fault)
+
+
+def _is_translated(pattern: Any) -> bool:
+    """Return whether the text of `pattern` depends on the language of the request."""
+    text = pattern._route if isinstance(pattern, RoutePattern) else pattern._regex
+    return not isinstance(text, str)
 
 
 def _route_piece(pattern: RoutePattern) -> _Piece:
@@ -110,7 +140,9 @@ def _route_piece(pattern: RoutePattern) -> _Piece:
         return _Piece(broad=exact, narrow=exact)
     broad = pattern.regex.pattern.removeprefix("^").removesuffix(r"\Z").removesuffix("$")
     # Python refuses integers of 4,300 digits, and Django then tries the next pattern.
-    return _Piece(broad=broad, narrow=broad.replace("[0-9]+)", "[0-9]{1,18})"), fault=fault)
+    return _Piece(
+        broad=broad, narrow=broad.replace("[0-9]+)", "[0-9]{1,18}(?![0-9]))"), fault=fault
+    )
 
 
 def _regex_piece(pattern: RegexPattern, *, is_last: bool) -> _Piece:

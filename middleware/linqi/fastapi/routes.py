@@ -9,7 +9,7 @@ from fastapi import FastAPI, routing
 from fastapi.dependencies.models import Dependant
 from starlette.routing import BaseRoute
 
-from linqi.asgi._http import Access
+from linqi.asgi._http import Access, Scope
 from linqi.asgi.route_table import RouteTable
 from linqi.fastapi.dependencies import RequiredScopes, current, current_or_none
 from linqi.starlette.routes import RouteCollector
@@ -25,9 +25,17 @@ class MarkedRoutes(RouteTable):
 
     """
 
-    def __init__(self, collector: RouteCollector) -> None:
+    def __init__(self, app: FastAPI, collector: RouteCollector) -> None:
         super().__init__(collector.collect, collector.version)
         self.collector = collector
+        self._app = app
+
+    def access(self, scope: Scope) -> Access:
+        """Return what the request requires; ``FastAPI(root_path=...)`` replaces the server's."""
+        root = self._app.root_path
+        if root and scope.get("root_path", "") != root:
+            scope = {**scope, "root_path": root}
+        return super().access(scope)
 
 
 def marked_routes(app: FastAPI) -> MarkedRoutes:
@@ -40,7 +48,7 @@ def marked_routes(app: FastAPI) -> MarkedRoutes:
         ConfigurationError: Marks contradict their routes; all of them are named.
 
     """
-    return MarkedRoutes(RouteCollector(app, _flatten, _vet))
+    return MarkedRoutes(app, RouteCollector(app, _flatten, _vet))
 
 
 def scopes_of(served: Any) -> tuple[str, ...]:

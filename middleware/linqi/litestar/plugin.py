@@ -118,7 +118,10 @@ class LinqiPlugin(InitPlugin, ReceiveRoutePlugin):
         return ([], []) if app is None else marked_routes(app, public_docs=self._public_docs)
 
     def _count_routes(self) -> int:
-        return 0 if self._router.app is None else len(self._router.app.routes)
+        app = self._router.app
+        if app is None:
+            return 0
+        return sum(1 for route in app.routes for _ in handlers_of(route))
 
 
 class _GuardedRouter:

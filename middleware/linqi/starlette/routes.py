@@ -7,6 +7,12 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, Final, TypeAlias
 
 from starlette.applications import Starlette
+from starlette.convertors import (
+    FloatConvertor,
+    IntegerConvertor,
+    StringConvertor,
+    UUIDConvertor,
+)
 from starlette.routing import BaseRoute, Host, Mount, Route, Router, WebSocketRoute
 
 from linqi.asgi._http import Access
@@ -22,6 +28,7 @@ Vet: TypeAlias = Callable[[Any, Access], Access | str]
 """Returns what a route requires, or what is wrong with its mark."""
 
 _START: Final = "^"
+_ONE_SEGMENT: Final = (StringConvertor, IntegerConvertor, FloatConvertor, UUIDConvertor)
 _REST: Final = re.compile(r"/\(\?P<path>\.\*\)\$$")
 
 
@@ -90,6 +97,8 @@ class _Walk:
         """Add `routes` below a mount of this `pattern` and `path`."""
         self._remember(routes)
         for route, served in self._flatten(routes):
+            if _matches_otherwise(route):
+                self._hidden = type(route).__name__
             if isinstance(route, Route | WebSocketRoute):
                 self._add_route(route, served, pattern, path)
             elif isinstance(route, Mount):
@@ -127,6 +136,9 @@ class _Walk:
         if access is Access.GUARDED and isinstance(app, Starlette | Router):
             if getattr(app, "root_path", ""):
                 self._hide(mount, f"{name}, whose root_path is set", app, below, served.path)
+            elif _takes_several_segments(served):
+                reason = f"{name}, whose parameter may take several segments"
+                self._hide(mount, reason, app, below, served.path)
             else:
                 self.add(app.routes, below, f"{path}{served.path}")
         rule = RouteRule(access=access, methods=None, pattern=f"{below}/.*", name=name)
@@ -170,6 +182,18 @@ class _Walk:
 def _each_itself(routes: Sequence[BaseRoute]) -> Iterator[tuple[BaseRoute, Any]]:
     for route in routes:
         yield route, route
+
+
+def _matches_otherwise(route: BaseRoute) -> bool:
+    """Return whether the class of `route` decides by more than its path and methods."""
+    module: str = getattr(type(route).matches, "__module__", "")
+    return not module.startswith(("starlette.", "fastapi."))
+
+
+def _takes_several_segments(mount: Any) -> bool:
+    """Return whether a mount reads its prefix greedily: a path alone does not tell its end."""
+    own = {name: each for name, each in mount.param_convertors.items() if name != "path"}
+    return any(type(each) not in _ONE_SEGMENT for each in own.values())
 
 
 def _methods(route: BaseRoute, served: Any) -> frozenset[str]:
