@@ -402,15 +402,15 @@ async def test_a_sign_in_wins_over_what_another_tab_says_meanwhile(page: Page) -
         session.close()
         const other = new BroadcastChannel('linqi:meanwhile')
         const fresh = createSession({ wall: () => now, name: 'meanwhile' })
+        const seen = []
         answer = async () => {
           other.postMessage({
             kind: 'token', token: make(now + 900, { sub: 'alice', sid: 'a' }), sequence: 0,
             held: { expiresAt: now + 900, offset: 0, life: 900, advisory: 300, mandatory: 30 },
           })
-          await wait(100)
+          while (!seen.length) await wait(10)
           return json({ access_token: make(now + 900, { sub: 'bob', sid: 'b' }), sequence: 0 })
         }
-        const seen = []
         fresh.addEventListener('signedin', ({ detail }) => seen.push([detail.by, detail.subject]))
         await fresh.signIn({ username: 'bob', password: 'x' })
         return seen
@@ -432,8 +432,9 @@ async def test_a_tab_that_holds_no_token_yet_signs_out_all(page: Page) -> None:
         first.start({ access_token: make(now + 900, { sid: 'a' }), sequence: 0 })
         const late = createSession({ wall: () => now, name: 'two' })
         await late.signOut()
-        await wait(100)
-        return [first, second, fresh, late].map(({ state }) => state.isSignedIn)
+        const all = [first, second, fresh, late]
+        for (let i = 0; i < 500 && all.some(({ state }) => state.isSignedIn); i++) await wait(10)
+        return all.map(({ state }) => state.isSignedIn)
         """,
     )
     assert answer == [False] * 4
