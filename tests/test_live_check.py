@@ -31,6 +31,7 @@ from linqi.config import load
 from linqi.live import LiveOptions, check_live
 from linqi.live.http_clock import offset_of
 from linqi.live.log_settings import least_level, read_log_config
+from linqi.live.probe import _sentence
 from linqi.live.proxies import proxy_of
 from pgbouncer import pgbouncer
 
@@ -463,3 +464,17 @@ def test_notes_alone_are_success_and_a_bad_file_is_2(
     (folder / "linqi.toml").write_text(HEAD)
     assert main(["check", "--live", str(folder / "linqi.toml"), "--timeout-seconds", "0"]) == 2
     assert "expected 0.1 to 60 seconds" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("pip install uvloop httptools", "Run: pip install uvloop httptools"),
+        ("linqi.toml cannot be used", "linqi.toml cannot be used."),
+        ("add a handler", "Add a handler."),
+        ("done.", "Done."),
+    ],
+)
+def test_a_command_in_an_advice_can_be_copied(text: str, shown: str) -> None:
+    """It begins with no capital letter and ends with no mark."""
+    assert _sentence(text) == shown

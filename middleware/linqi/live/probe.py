@@ -133,6 +133,13 @@ def masked(text: str, urls: Iterable[str]) -> str:
 
 
 def _sentence(text: str) -> str:
-    """Return `text` on one line, with a capital letter and one mark at its end."""
+    """Return `text` on one line, with a capital letter and one mark at its end.
+
+    Commands and names of files stay as they are, so that they can be copied.
+    """
     text = " ".join(text.split()) or "no reason was given"
-    return f"{text[:1].upper()}{text[1:]}{'' if text.endswith(('.', '?', '!')) else '.'}"
+    if text.startswith("pip "):
+        return f"Run: {text}"
+    is_name = "." in text.partition(" ")[0].rstrip(".")
+    first = text[:1] if is_name else text[:1].upper()
+    return f"{first}{text[1:]}{'' if text.endswith(('.', '?', '!')) else '.'}"
