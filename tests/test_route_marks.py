@@ -272,6 +272,16 @@ def test_a_guarded_method_that_litestar_gets_while_serving_is_followed() -> None
     assert table.access(http("/items/admin")) is Access.GUARDED
 
 
+@pytest.mark.parametrize("option", ["host_matching", "subdomain_matching"])
+def test_a_mark_of_quart_whose_hosts_are_matched_is_a_fault(option: str) -> None:
+    """Another host may have another view at the same path."""
+    app = quart.Quart("shop", static_folder=None, **{option: True})
+    app.add_url_rule("/x", "x", PUBLIC_VIEW, host="a.test" if option == "host_matching" else None)
+    (rule,), (fault,) = quart_routes(app)
+    assert rule.access is Access.GUARDED
+    assert option in fault
+
+
 def test_a_bound_regular_expression_of_django_is_opened() -> None:
     """Its groups and alternatives are those of the pattern."""
     view = public(lambda r, **_: None)

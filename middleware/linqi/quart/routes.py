@@ -26,8 +26,10 @@ def marked_routes(app: Quart) -> tuple[Sequence[RouteRule], Sequence[str]]:
         methods = {WEBSOCKET} if rule.websocket else rule.methods
         name = f"{','.join(sorted(methods or ()))} {rule.rule}"
         access, fault = access_of(app.view_functions.get(rule.endpoint))
-        if fault is None and access is not Access.GUARDED and app.url_map.host_matching:
-            access, fault = Access.GUARDED, "is marked, but hosts are matched too (host_matching)"
+        by_host = app.url_map.host_matching or app.subdomain_matching
+        if fault is None and access is not Access.GUARDED and by_host:
+            fault = "is marked, but hosts are matched too (host_matching, subdomain_matching)"
+            access = Access.GUARDED
         if fault is not None:
             faults.append(f"{name} {fault}")
         parts = _path_parts(rule)
