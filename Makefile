@@ -23,12 +23,13 @@ MATRIX_ARGS ?=
 TEST_ARGS ?=
 TEST_JOBS ?= 4
 
-.PHONY: help demo page test bench served served-once generators big-log million-revocations store-growth rivals simulations smoke-storms mutants distributed matrix browsers lint types format pins clean coverage-of-intervals
+.PHONY: help demo page test coverage bench served served-once generators big-log million-revocations store-growth rivals simulations smoke-storms mutants distributed long-tests matrix browsers lint types format pins clean coverage-of-intervals
 
 help:
 	@echo "make demo    show the main features: renewals, theft, an outage, storms, tuning (3 min)"
 	@echo "make page    serve a page that shows a session at work, on http://localhost:8000/"
-	@echo "make test    run the tests with branch coverage; PYTHON=python3.13 in an environment of its own"
+	@echo "make test    run the tests; PYTHON=python3.13 in an environment of its own"
+	@echo "make coverage  run the tests with branch coverage, which takes twice as long"
 	@echo "make bench   measure verification, renewal and the middleware"
 	@echo "make served  measure what a served request costs on each CPython of PYTHONS, in one table"
 	@echo "make big-log measure how fast the tuner reads 1 GB of access log"
@@ -39,6 +40,7 @@ help:
 	@echo "make coverage-of-intervals  how often the tuner's intervals hold the second half of a log (15 min)"
 	@echo "make simulations   play renewal rules against each other (4 min)"
 	@echo "make mutants break the middleware in many ways, each found by a storm of its own (30 min)"
+	@echo "make long-tests  the tests that take minutes: the whole tuning loop, two environments, rivals (5 min)"
 	@echo "make distributed   many workers on clusters, standbys and poolers that fail; the histories judged (15 min)"
 	@echo "make browsers  every test of linqi.js in Chromium, Firefox and WebKit (needs their packages; 3 min)"
 	@echo "make matrix  every framework on every ASGI server, wrapped and unwrapped, in one table (10 min)"
@@ -54,10 +56,14 @@ coverage-of-intervals: $(VENV)/dev.stamp
 page: $(VENV)/demo.stamp
 	$(BIN)/linqi serve --lifetime-seconds 20 --buffer-seconds 8 $(PAGE_ARGS)
 
+SUITE = $(BIN)/python tests/suite.py -n $(TEST_JOBS) --dist loadfile --no-loadscope-reorder
+
 test: $(VENV)/dev.stamp
+	$(SUITE) $(TEST_ARGS)
+
+coverage: $(VENV)/dev.stamp
 	$(BIN)/coverage erase
-	$(BIN)/python tests/suite.py -n $(TEST_JOBS) --dist loadfile --no-loadscope-reorder \
-		--cov --cov-report= --cov-fail-under=0 $(TEST_ARGS)
+	$(SUITE) --cov --cov-report= --cov-fail-under=0 $(TEST_ARGS)
 	$(BIN)/coverage report $(if $(TEST_ARGS),--fail-under=0)
 
 bench: $(VENV)/dev.stamp
@@ -98,6 +104,9 @@ smoke-storms: $(VENV)/dev.stamp
 
 mutants: $(VENV)/dev.stamp
 	PYTHONPATH=tests $(BIN)/python -m mutants $(MUTANTS_ARGS)
+
+long-tests: $(VENV)/dev.stamp
+	$(BIN)/pytest -n $(TEST_JOBS) -m long $(TEST_ARGS)
 
 distributed: $(VENV)/dev.stamp
 	PYTHONPATH=tests $(BIN)/python -m distributed $(DISTRIBUTED_ARGS)

@@ -1,14 +1,12 @@
 """Fixtures that several modules share."""
 
 import asyncio
-import re
 import secrets
 from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 
 import pytest
 import pytest_asyncio
-from coverage import Coverage
 from hypothesis import HealthCheck, settings
 from playwright.async_api import Browser, BrowserContext
 
@@ -49,26 +47,6 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Begin with the longest modules; the others keep their order."""
     places = {f"test_{name}": place for place, name in enumerate(LONG_FIRST)}
     items.sort(key=lambda item: places.get(item.path.stem, len(places)))
-
-
-OF_OTHER_PACKAGES = re.compile(
-    r"test_(access_log|bench|charts|counter_judge|layers|log_formats|mutants|renewal_(rules|simul)"
-    r"|report|rivals|storm_|tune)"
-)
-"""Modules that test the tuner, the storms, the benchmarks and the reports."""
-
-
-@pytest.hookimpl(wrapper=True)
-def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
-    """Measure no coverage of `linqi` by tests of other packages, which would take twice as long."""
-    measured = Coverage.current() if OF_OTHER_PACKAGES.match(item.path.stem) else None
-    if measured is not None:
-        measured.stop()
-    try:
-        return (yield)
-    finally:
-        if measured is not None:
-            measured.start()
 
 
 @pytest.fixture

@@ -482,6 +482,7 @@ def test_server_is_measured_by_its_own_cpu_time(tmp_path: Path) -> None:
     assert figure["limit"]["kind"] == "over"
 
 
+@pytest.mark.long
 def test_linqi_of_another_environment_is_served_beside(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -397,6 +397,7 @@ def test_answer_that_never_came_is_no_refusal(tmp_path: Path) -> None:
     assert "refused with nothing" in answer or "connection lost" in answer
 
 
+@pytest.mark.long
 def test_run_measures_and_probes_what_is_installed_here(tmp_path: Path) -> None:
     """Ours and the PyJWT rivals, as ``make rivals`` runs them, without installing anything."""
     ran = subprocess.run(

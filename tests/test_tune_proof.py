@@ -383,6 +383,7 @@ def test_the_proof_is_printed_drawn_and_written_as_json(proof: Proof) -> None:
     assert "before, predicted" in section.figures[0][1]
 
 
+@pytest.mark.long  # `make demo` proves as much with other storms
 @pytest.mark.timeout(400)  # three storms, each repeated if it is void
 def test_the_whole_loop_improves_a_bad_configuration_for_real(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
