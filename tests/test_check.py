@@ -89,8 +89,16 @@ def test_a_new_file_says_the_defaults() -> None:
     assert config.keys.file == "keys.json"
 
 
+BESIDE = {
+    "refusal_type_base": 'refusal_format = "problem"',
+    "refusal_texts": 'refusal_format = "problem"',
+    "refusal_numbers": 'refusal_format = "envelope"',
+}
+"""What keys need beside them to have an effect."""
+
+
 def test_every_example_in_a_new_file_is_good() -> None:
-    """A key that is commented out is valid as it is written."""
+    """A key that is commented out is valid as it is written, where it has an effect."""
     lines = template().splitlines()
     for number, line in enumerate(lines):
         if line.startswith("# ") and " = " in line and line[2:].split(" = ")[0].isidentifier():
@@ -99,7 +107,8 @@ def test_every_example_in_a_new_file_is_good() -> None:
                 for candidate in reversed(lines[:number])
                 if candidate.removeprefix("# ").startswith("[")
             )
-            read(tomllib.loads(f"{table}\n{line[2:]}\n"))
+            beside = BESIDE.get(line[2:].split(" = ")[0], "")
+            read(tomllib.loads(f"{table}\n{beside}\n{line[2:]}\n"))
 
 
 @pytest.mark.parametrize(

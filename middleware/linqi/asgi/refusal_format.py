@@ -151,7 +151,7 @@ def _type_faults(chosen: RefusalFormat) -> Iterator[str]:
     if not is_uri or not base.isprintable() or not {" ", '"', "<", ">", "\\"}.isdisjoint(base):
         yield f"type_base is {base!r}, expected a URI such as 'https://api.example/errors/'"
     elif chosen.style != "problem":
-        yield f"type_base has no effect in the style {chosen.style}, expected problem"
+        yield f"type_base has no effect in the style {chosen.style}; choose problem"
 
 
 def _number_faults(chosen: RefusalFormat) -> Iterator[str]:
@@ -163,7 +163,7 @@ def _number_faults(chosen: RefusalFormat) -> Iterator[str]:
         if type(value) is not int or abs(value) > _MOST_NUMBER:
             yield f"numbers of {code!r} is no integer of at most 53 bits"
     if chosen.numbers and chosen.style != "envelope":
-        yield f"numbers have no effect in the style {chosen.style}, expected envelope"
+        yield f"numbers have no effect in the style {chosen.style}; choose envelope"
 
 
 def _callable_faults(function: object) -> Iterator[str]:

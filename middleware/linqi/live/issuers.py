@@ -99,7 +99,9 @@ async def _look_at_certificate(issuer: str, environment: Environment, result: Pr
         try:
             shown = writer.get_extra_info("peercert") or {}
         finally:
-            writer.close()
+            writer.transport.abort()  # the server may take long to answer a close
+            with suppress(OSError):
+                await writer.wait_closed()
         left = ssl.cert_time_to_seconds(str(shown["notAfter"])) - environment.clock()
         result.saw(f"{issuer}: its TLS certificate is valid for {left / _DAY:.0f} days")
         if left < _SOON:
