@@ -99,6 +99,47 @@ def test_no_mark_of_litestar_opens_another_route(routes: Any) -> None:
                 assert found.opt.get("public") is True, (path_, method, routes)
 
 
+def test_a_slash_at_the_end_leads_litestar_to_the_same_route() -> None:
+    """Litestar serves ``/admin/`` by the guarded ``/admin``, not by a public route of any path."""
+
+    @litestar.get("/admin")
+    async def admin() -> str:
+        return "secret"
+
+    @litestar.get("/{rest:path}", public=True)
+    async def anything(rest: FromPath[str]) -> str:
+        return rest
+
+    @litestar.get("/news", public=True)
+    async def news() -> str:
+        return "news"
+
+    is_open = opened(litestar_routes(litestar.Litestar([admin, anything, news])))
+    asked = ("/admin", "/admin/", "/news", "/news/", "/other", "/other/")
+    assert [is_open(one, "GET") for one in asked] == [False, False, True, True, True, True]
+
+
+def test_a_route_that_an_endless_one_hides_is_named() -> None:
+    """Litestar serves ``/x/list`` by the guarded ``/{name:str}``, once a POST takes all below."""
+
+    @litestar.get("/{name:str}")
+    async def one(name: FromPath[str]) -> str:
+        return name
+
+    @litestar.get("/{number:int}/list", public=True)
+    async def listed(number: FromPath[int]) -> str:
+        return "list"
+
+    @litestar.post("/{rest:path}")
+    async def upload(rest: FromPath[str]) -> None: ...
+
+    app = litestar.Litestar([one, listed, upload])
+    faults = litestar_routes(app)[1]
+    assert len(faults) == 1
+    assert "/{number:int}/list is never reached: Litestar serves its paths by" in faults[0]
+    assert not opened(litestar_routes(app))("/x/list", "GET")
+
+
 @examples(max_examples=25)
 @given(ROUTES)
 def test_no_mark_of_quart_opens_another_route(routes: Any) -> None:

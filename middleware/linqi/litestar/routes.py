@@ -34,6 +34,7 @@ def marked_routes(
     docs = _docs_path(app) if public_docs else None
     found: list[tuple[tuple[Any, ...], RouteRule]] = []
     guarded = _guarded_shapes(app)
+    endless = {_shape(route): route.path for route in app.routes if _is_endless(route)}
     faults: list[str] = []
     for route in app.routes:
         for handler, methods in handlers_of(route):
@@ -41,6 +42,8 @@ def marked_routes(
             access, fault = _access_of(handler)
             if access is not Access.GUARDED and (twin := guarded.get(_shape(route), methods)):
                 fault = f"differs only in its parameters from {twin}, which is guarded"
+            elif access is not Access.GUARDED and (taken := _taken_by(route, endless)):
+                fault = f"is never reached: Litestar serves its paths by {taken}"
             if fault is not None:
                 access = Access.GUARDED
                 faults.append(f"{name} {fault}")
@@ -113,6 +116,23 @@ def _shape(route: BaseRoute) -> tuple[str, ...]:
     return tuple(one if isinstance(one, str) else "" for one in route.path_components)
 
 
+def _is_endless(route: BaseRoute) -> bool:
+    """Return whether `route` ends in a parameter that takes all further segments."""
+    last = route.path_components[-1] if route.path_components else ""
+    return not isinstance(last, str) and last.full.endswith(":path")
+
+
+def _taken_by(route: BaseRoute, endless: Mapping[tuple[str, ...], str]) -> str | None:
+    """Return the path of the endless route of any method that hides `route`.
+
+    Litestar keeps the parameters of one place together. If one of them is endless, the search ends
+    there, with the handler of that place for the method, even that of another parameter.
+    """
+    shape = _shape(route)
+    places = (shape[:length] for length in range(1, len(shape)))
+    return next((endless[place] for place in places if place in endless), None)
+
+
 def _order(route: BaseRoute, access: Access) -> tuple[Any, ...]:
     """Return the place of `route` among those that Litestar tries.
 
@@ -130,15 +150,14 @@ def _order(route: BaseRoute, access: Access) -> tuple[Any, ...]:
 def _pattern(route: BaseRoute) -> str:
     if _is_mount(route):  # "/static" is compared as a prefix of the text, as Litestar does
         return re.escape(route.path) + ".*"
-    if not route.path_parameters:
-        return re.escape(route.path)
     parts = []
     for one in route.path_components:
         if isinstance(one, str):
             parts.append(re.escape(one))
         else:
             parts.append(".+" if one.full.endswith(":path") else "[^/]+")
-    return "/" + "/".join(parts)
+    # Litestar takes a slash off the end: "/a/" is served by "/a", not by "/{rest:path}".
+    return "/" + "/".join(parts) + ("/?" if parts else "")
 
 
 def _is_mount(route: BaseRoute) -> bool:
