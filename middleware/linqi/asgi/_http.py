@@ -93,8 +93,8 @@ class PathRules:
         """Return what the path of `scope` requires; `Access.GUARDED` unless a rule matches."""
         path: str = scope["path"]
         root: str = scope.get("root_path", "")
-        if root and path.startswith(root) and path[len(root) : len(root) + 1] in ("", "/"):
-            path = path[len(root) :] or "/"
+        if root:
+            path = route_path(scope)
         found = self._exact.get(path)
         if found is None:
             for prefix, access in self._below:

@@ -12,7 +12,7 @@ from linqi.errors import ConfigurationError
 from linqi.jose.claims import is_scope
 from linqi.jose.verified import Verified
 
-__all__ = ["RequireLogin", "RequireScopes", "has_scopes", "missing_scopes"]
+__all__ = ["RequireLogin", "RequireScopes", "check_scopes", "has_scopes", "missing_scopes"]
 
 
 def has_scopes(scope: Scope, *needed: str) -> bool:
@@ -36,7 +36,7 @@ def missing_scopes(scope: Scope, *needed: str, realm: str = "api") -> Refusal | 
         ConfigurationError: No scope is given, or one is not a scope name.
 
     """
-    _check_scopes("missing_scopes", needed)
+    check_scopes("missing_scopes", needed)
     if has_scopes(scope, *needed):
         return None
     is_known = isinstance(scope.get("linqi"), Verified)
@@ -58,7 +58,7 @@ class RequireScopes:
     """
 
     def __init__(self, app: ASGIApp, *needed: str, realm: str = "api") -> None:
-        _check_scopes("RequireScopes", needed)
+        check_scopes("RequireScopes", needed)
         self._app = app
         self._needed = needed
         self._drain = Drain()
@@ -131,6 +131,12 @@ class RequireLogin:
         )
 
 
-def _check_scopes(name: str, needed: tuple[str, ...]) -> None:
+def check_scopes(name: str, needed: tuple[str, ...]) -> None:
+    """Check that the guard `name` is given scope names, at least one (RFC 6749, section 3.3).
+
+    Raises:
+        ConfigurationError: No scope is given, or one is not a scope name.
+
+    """
     if not needed or not all(is_scope(scope) for scope in needed):
         raise ConfigurationError([f"{name} needs scope names (RFC 6749, section 3.3)"])

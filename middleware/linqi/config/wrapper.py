@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 from linqi.asgi._http import ASGIApp
 from linqi.asgi.authentication import Authenticate
@@ -14,7 +15,10 @@ from linqi.config.reader import load
 from linqi.config.schema import Config
 from linqi.errors import ConfigurationError
 
-__all__ = ["components_of", "wrap"]
+__all__ = ["Around", "components_of", "wrap", "wrap_marked"]
+
+Around: TypeAlias = Callable[[ASGIApp, RouteTable], ASGIApp]
+"""Puts the middleware around an application, with the routes that it marks."""
 
 
 def wrap(
@@ -46,6 +50,37 @@ def wrap(
         routes = parts.routes(app, authenticate)
         app, wanted["public"] = routes, (*wanted["public"], *routes.public)
     return JWTMiddleware(app, marked=marked, **wanted)
+
+
+def wrap_marked(
+    app: ASGIApp,
+    marked: RouteTable,
+    config: str | Path | Config | Components | None,
+    *,
+    authenticate: Authenticate | None,
+    around: Around | None,
+    **options: Any,
+) -> ASGIApp:
+    """Return `app` inside the middleware, with the routes that its framework `marked`.
+
+    Args:
+        app: The application.
+        marked: The routes that it marked as public or optional.
+        config: As of `wrap`; None for ``linqi.toml``.
+        authenticate: As of `wrap`.
+        around: Builds the middleware by hand, instead of all other settings.
+        options: As of `wrap`.
+
+    Raises:
+        ConfigurationError: As `wrap`; or settings are given beside `around`.
+
+    """
+    if around is None:
+        chosen = "linqi.toml" if config is None else config
+        return wrap(app, chosen, authenticate=authenticate, marked=marked, **options)
+    if config is not None or authenticate is not None or options:
+        raise ConfigurationError(["around builds the middleware itself; give no settings too"])
+    return around(app, marked)
 
 
 def components_of(config: str | Path | Config | Components, **options: Any) -> Components:

@@ -12,7 +12,7 @@ __all__ = ["UserMiddleware"]
 
 
 class UserMiddleware:
-    """Gives consumers the Django user in ``scope["user"]``, AnonymousUser where there is none.
+    """Puts the Django user into ``scope["user"]`` of consumers, AnonymousUser where there is none.
 
     It stands where ``AuthMiddlewareStack`` stood, around the ``URLRouter``: that one would read the
     user from Django's session, and cannot stand behind `JWTMiddleware`. The token remains in

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from linqi.asgi._http import ASGIApp
 from linqi.asgi.authentication import Authenticate, Person
 from linqi.asgi.route_table import RouteTable
 from linqi.config.builder import Components
 from linqi.config.schema import Config
-from linqi.config.wrapper import wrap
+from linqi.config.wrapper import Around, wrap_marked
 from linqi.django.conf import read_settings
 from linqi.django.routes import marked_routes
-from linqi.errors import ConfigurationError
 
 __all__ = ["authenticate", "protect"]
 
@@ -24,7 +22,7 @@ def protect(
     config: str | Path | Config | Components | None = None,
     *,
     authenticate: Authenticate | None = None,
-    around: Callable[[ASGIApp, RouteTable], ASGIApp] | None = None,
+    around: Around | None = None,
     **options: Any,
 ) -> Any:
     """Return `application` inside the middleware; assign it to ``application`` in ``asgi.py``.
@@ -44,12 +42,9 @@ def protect(
 
     """
     marked = RouteTable(marked_routes)
-    if around is None:
-        chosen = "linqi.toml" if config is None else config
-        return wrap(application, chosen, authenticate=authenticate, marked=marked, **options)
-    if config is not None or authenticate is not None or options:
-        raise ConfigurationError(["around builds the middleware itself; give no settings too"])
-    return around(application, marked)
+    return wrap_marked(
+        application, marked, config, authenticate=authenticate, around=around, **options
+    )
 
 
 async def authenticate(form: Mapping[str, str]) -> Person | None:

@@ -11,10 +11,10 @@ from django.core.exceptions import ImproperlyConfigured
 from django.http import HttpRequest, HttpResponse
 
 from linqi.asgi.caller import caller_of, refusal_of
+from linqi.asgi.guards import check_scopes
 from linqi.asgi.refusals import Refusal, refusal_for
 from linqi.asgi.route_marks import mark_scopes
 from linqi.errors import ConfigurationError
-from linqi.jose.claims import is_scope
 from linqi.jose.verified import Verified
 
 __all__ = ["RefusedRequest", "current", "current_or_none", "requires", "response_of"]
@@ -81,8 +81,7 @@ def requires(*scopes: str) -> Callable[[_View], _View]:
         ConfigurationError: No scope is given, or one is not a scope name.
 
     """
-    if not scopes or not all(isinstance(one, str) and is_scope(one) for one in scopes):
-        raise ConfigurationError(["requires(...) needs scope names (RFC 6749, section 3.3)"])
+    check_scopes("requires(...)", scopes)
 
     def decorate(view: _View) -> _View:
         guarded = (

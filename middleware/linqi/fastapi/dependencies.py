@@ -13,9 +13,8 @@ from fastapi.security import SecurityScopes
 from starlette.requests import HTTPConnection
 
 from linqi.asgi.caller import caller_of
-from linqi.errors import ConfigurationError
+from linqi.asgi.guards import check_scopes
 from linqi.fastapi.refused import refused
-from linqi.jose.claims import is_scope
 from linqi.jose.verified import Verified
 
 __all__ = [
@@ -86,8 +85,7 @@ def requires(*scopes: str) -> RequiredScopes:
         ConfigurationError: No scope is given, or one is not a scope name.
 
     """
-    if not scopes or not all(is_scope(scope) for scope in scopes):
-        raise ConfigurationError(["requires needs scope names (RFC 6749, section 3.3)"])
+    check_scopes("requires(...)", scopes)
     return RequiredScopes(scopes)
 
 

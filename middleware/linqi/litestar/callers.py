@@ -14,9 +14,9 @@ from litestar.types import Scope
 
 from linqi.asgi._http import Scope as PlainScope
 from linqi.asgi.caller import LoadUser, caller_of, loaded_user, refusal_of
+from linqi.asgi.guards import check_scopes
 from linqi.asgi.refusals import Refusal, refusal_for
-from linqi.errors import ConfigurationError, LinqiError, TokenError
-from linqi.jose.claims import is_scope
+from linqi.errors import LinqiError, TokenError
 from linqi.jose.verified import Verified
 
 __all__ = [
@@ -124,8 +124,7 @@ def requires(*scopes: str) -> Callable[..., Any]:
         ConfigurationError: No scope is given, or one is not a scope name.
 
     """
-    if not scopes or not all(isinstance(one, str) and is_scope(one) for one in scopes):
-        raise ConfigurationError(["requires(...) needs scope names (RFC 6749, section 3.3)"])
+    check_scopes("requires(...)", scopes)
     return _RequiredScopes(scopes)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, TypeAlias
+from typing import Any
 
 from litestar.config.app import AppConfig
 from litestar.di import Provide
@@ -15,16 +15,13 @@ from linqi.asgi._http import ASGIApp, Receive, Scope, Send
 from linqi.asgi.authentication import Authenticate
 from linqi.asgi.caller import LoadUser, caller_of
 from linqi.asgi.route_table import RouteRule, RouteTable
-from linqi.config.wrapper import components_of, wrap
+from linqi.config.wrapper import Around, components_of, wrap_marked
 from linqi.errors import ConfigurationError, TokenError, Unavailable
 from linqi.litestar.callers import Refused, current, current_or_none, respond, user_dependencies
 from linqi.litestar.openapi import describe_route, describe_security, session_handlers
 from linqi.litestar.routes import handlers_of, marked_routes
 
-__all__ = ["Around", "LinqiPlugin"]
-
-Around: TypeAlias = Callable[[ASGIApp, RouteTable], ASGIApp]
-"""Puts the middleware around an application, with the routes that it marks."""
+__all__ = ["LinqiPlugin"]
 
 
 class LinqiPlugin(InitPlugin, ReceiveRoutePlugin):
@@ -68,22 +65,24 @@ class LinqiPlugin(InitPlugin, ReceiveRoutePlugin):
         session_prefix: str | None = None,
         **options: Any,
     ) -> None:
-        if around is not None and (config is not None or authenticate is not None or options):
-            raise ConfigurationError(["around builds the middleware itself; give no settings too"])
         self._load_user = load_user
         self._public_docs = public_docs
         self._session_prefix = session_prefix
         self._router = _GuardedRouter()
         marked = RouteTable(self._collect, version=self._count_routes)
         if around is None:
-            parts = components_of("linqi.toml" if config is None else config, **options)
+            config = components_of("linqi.toml" if config is None else config, **options)
+            options = {}
             if authenticate is not None:
-                self._session_prefix = parts.config.paths.sessions_prefix or ""
-            self.guard: ASGIApp = wrap(
-                self._router.serve, parts, authenticate=authenticate, marked=marked
-            )
-        else:
-            self.guard = around(self._router.serve, marked)
+                self._session_prefix = config.config.paths.sessions_prefix or ""
+        self.guard: ASGIApp = wrap_marked(
+            self._router.serve,
+            marked,
+            config,
+            authenticate=authenticate,
+            around=around,
+            **options,
+        )
         self._router.guard = self.guard
 
     def on_app_init(self, app_config: AppConfig) -> AppConfig:

@@ -88,7 +88,7 @@ async def _look_at_document(
 
 
 async def _look_at_certificate(issuer: str, environment: Environment, result: ProbeResult) -> None:
-    """Tell when the certificate of the issuer's server ends; a proxy hides it."""
+    """Report when the certificate of the issuer's server ends; a proxy hides it."""
     found = urlsplit(issuer)
     if found.scheme != "https" or proxy_of(issuer, environment.variables):
         return

@@ -24,7 +24,7 @@ _HELP: Final = (
 
 
 async def look_at_logs(environment: Environment, result: ProbeResult) -> None:
-    """Tell which log lines are heard, and what would silence them."""
+    """Report which log lines are heard, and what would silence them."""
     path = environment.options.log_config
     found = read_log_config(Path(path)) if path else {}
     least, has_handler = least_level(found)

@@ -49,7 +49,7 @@ def _is_excepted(host: str, port: int | None, variables: Mapping[str, str]) -> b
 
 
 async def look_at_proxies(environment: Environment, result: ProbeResult) -> None:
-    """Tell by which proxy keys are fetched, and from whom the server accepts client addresses."""
+    """Report by which proxy keys are fetched, and from whom the server accepts client addresses."""
     for table in environment.config.issuers:
         url = table.jwks_url or table.issuer or ""
         if not url.startswith("http"):

@@ -81,7 +81,7 @@ def _say_new(store: SQLiteStore, result: ProbeResult) -> None:
 
 
 def _say_steps(store: SessionStore, steps: Sequence[str], result: ProbeResult) -> None:
-    """Tell what the tables lack; a SQLite file is updated by the first worker, not by a check."""
+    """Report what the tables lack; a SQLite file is updated by the first worker, not by a check."""
     severity: Severity = "note" if isinstance(store, SQLiteStore) else "error"
     for step in steps:
         result.found(severity, "store-schema", f"the store lacks: {step}", "run linqi store init")

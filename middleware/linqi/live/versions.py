@@ -66,7 +66,7 @@ async def look_at_versions(_: Environment, result: ProbeResult) -> None:
 
 
 async def look_at_event_loop(_: Environment, result: ProbeResult) -> None:
-    """Tell which event loop a server would use."""
+    """Report which event loop a server would use."""
     loop, parser = _version("uvloop"), _version("httptools")
     result.saw(f"uvloop {loop}" if loop else "no uvloop: servers use the event loop of asyncio")
     if sys.platform == "win32" or not _version("uvicorn"):

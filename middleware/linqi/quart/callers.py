@@ -12,10 +12,10 @@ from quart.utils import run_sync
 
 from linqi.asgi._http import Scope
 from linqi.asgi.caller import LoadUser, caller_of, loaded_user, refusal_of
+from linqi.asgi.guards import check_scopes
 from linqi.asgi.refusals import Refusal, refusal_for
 from linqi.asgi.route_marks import mark_scopes
 from linqi.errors import ConfigurationError, LinqiError, TokenError
-from linqi.jose.claims import is_scope
 from linqi.jose.verified import Verified
 
 __all__ = [
@@ -97,8 +97,7 @@ def requires(*scopes: str) -> Callable[[_View], _View]:
         ConfigurationError: No scope is given, or one is not a scope name.
 
     """
-    if not scopes or not all(isinstance(one, str) and is_scope(one) for one in scopes):
-        raise ConfigurationError(["requires(...) needs scope names (RFC 6749, section 3.3)"])
+    check_scopes("requires(...)", scopes)
 
     def decorate(view: _View) -> _View:
         run = view if inspect.iscoroutinefunction(view) else run_sync(view)

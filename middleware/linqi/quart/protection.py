@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from quart import Quart
 
-from linqi.asgi._http import ASGIApp
 from linqi.asgi.authentication import Authenticate
 from linqi.asgi.caller import LoadUser
 from linqi.asgi.route_table import RouteTable
 from linqi.config.builder import Components
 from linqi.config.schema import Config
-from linqi.config.wrapper import wrap
+from linqi.config.wrapper import Around, wrap_marked
 from linqi.errors import ConfigurationError, TokenError, Unavailable
 from linqi.quart.callers import EXTENSION, refused
 from linqi.quart.routes import count_routes, marked_routes
@@ -28,7 +26,7 @@ def protect(
     *,
     authenticate: Authenticate | None = None,
     load_user: LoadUser | None = None,
-    around: Callable[[ASGIApp, RouteTable], ASGIApp] | None = None,
+    around: Around | None = None,
     **options: Any,
 ) -> None:
     """Guard all of `app`: its routes, static files, WebSockets and 404s.
@@ -49,17 +47,11 @@ def protect(
         ConfigurationError: Every fault of the settings, or `app` is protected already.
 
     """
-    if around is not None and (config is not None or authenticate is not None or options):
-        raise ConfigurationError(["around builds the middleware itself; give no settings too"])
     if EXTENSION in app.extensions:
         raise ConfigurationError(["protect was called twice for one Quart application"])
     marked = RouteTable(lambda: marked_routes(app), version=lambda: count_routes(app))
     inner: Any = app.asgi_app
-    if around is not None:
-        guard = around(inner, marked)
-    else:
-        chosen = "linqi.toml" if config is None else config
-        guard = wrap(inner, chosen, authenticate=authenticate, marked=marked, **options)
+    guard = wrap_marked(inner, marked, config, authenticate=authenticate, around=around, **options)
     app.extensions[EXTENSION] = load_user
     for error in (TokenError, Unavailable):
         app.register_error_handler(error, refused)

@@ -45,7 +45,7 @@ class AnnouncedKeys:
 
 
 class KeyAnnouncer:
-    """Tells the other workers which keys this one has, and finds out which keys it lacks.
+    """Announces the keys of this worker to the others, and finds out which keys it lacks.
 
     It is one of a middleware's ``services``. Every `beat_seconds` it writes the key ids of the
     signer and of `secrets` into the store, where they stay for four beats: who has written none for

@@ -78,7 +78,7 @@ class ProcessClock:
         self._pass()
 
     def uninstall(self) -> None:
-        """Give all objects of the library their real clocks back."""
+        """Restore the real clocks of all objects of the library."""
         for one, name in live_objects():
             replace_held(one, name, self._restored, self._restored)
 
@@ -142,7 +142,7 @@ def install() -> ProcessClock:
 
 
 def uninstall() -> None:
-    """Give everything its real clock back; nothing happens if there is no other."""
+    """Restore all real clocks; nothing happens if there are no others."""
     while _installed:
         _installed.pop().uninstall()
 

@@ -59,7 +59,7 @@ def pytest_collection_finish(session: pytest.Session) -> None:
 
 
 def pytest_unconfigure() -> None:
-    """Give the library its real clocks back."""
+    """Restore the real clocks of the library."""
     module = sys.modules.get("linqi.testing.process_clock")
     if module is not None:
         module.uninstall()
