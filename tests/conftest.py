@@ -10,6 +10,7 @@ import pytest_asyncio
 from hypothesis import HealthCheck, settings
 from playwright.async_api import Browser, BrowserContext
 
+import browsers
 from chrome import browsing
 from clock import FakeClock
 from linqi.sessions.store import SessionStore
@@ -47,6 +48,22 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Begin with the longest modules; the others keep their order."""
     places = {f"test_{name}": place for place, name in enumerate(LONG_FIRST)}
     items.sort(key=lambda item: places.get(item.path.stem, len(places)))
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def profile(engine: browsers.Browser) -> AsyncIterator[browsers.Profile]:
+    """Return an empty profile of the browser that the module starts as `engine`."""
+    made = await engine.new_profile()
+    yield made
+    await made.close()
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def page(profile: browsers.Profile, server: str) -> browsers.Page:
+    """Return a blank page of the `server` of the module."""
+    opened: browsers.Page = await profile.new_page()
+    await opened.goto(server)
+    return opened
 
 
 @pytest.fixture

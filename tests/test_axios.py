@@ -58,22 +58,6 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         yield url
 
 
-@pytest_asyncio.fixture(loop_scope="module")
-async def profile(engine: Browser) -> AsyncIterator[Profile]:
-    """Return an empty profile."""
-    made = await engine.new_profile()
-    yield made
-    await made.close()
-
-
-@pytest_asyncio.fixture(loop_scope="module")
-async def page(profile: Profile, server: str) -> Page:
-    """Return a blank page of the server."""
-    opened: Page = await profile.new_page()
-    await opened.goto(server)
-    return opened
-
-
 @pytest.mark.parametrize("adapter", ADAPTERS)
 async def test_a_refused_request_is_refreshed_and_sent_once_more(
     page: Page, server: str, adapter: str

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import pytest_asyncio
 
-from browsers import Browser, Page, Profile, browser_of, chosen_engines
+from browsers import Browser, Page, browser_of, chosen_engines
 from chrome import run
 from echo_server import Arrived, echo_over_tls
 
@@ -57,22 +57,6 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """Return the URL of the echo application in its own process, over TLS."""
     with echo_over_tls(tmp_path_factory.mktemp("echo")) as url:
         yield url
-
-
-@pytest_asyncio.fixture(loop_scope="module")
-async def profile(engine: Browser) -> AsyncIterator[Profile]:
-    """Return an empty profile."""
-    made = await engine.new_profile()
-    yield made
-    await made.close()
-
-
-@pytest_asyncio.fixture(loop_scope="module")
-async def page(profile: Profile, server: str) -> Page:
-    """Return a blank page of the server."""
-    opened: Page = await profile.new_page()
-    await opened.goto(server)
-    return opened
 
 
 async def judged(page: Page, table: dict[str, Any]) -> Any:

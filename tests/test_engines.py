@@ -46,14 +46,6 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         yield url
 
 
-@pytest_asyncio.fixture(loop_scope="module")
-async def profile(engine: Browser) -> AsyncIterator[Profile]:
-    """Return an empty profile."""
-    made = await engine.new_profile()
-    yield made
-    await made.close()
-
-
 async def tab(profile: Profile, server: str, script: str) -> Page:
     """Open a tab of the server, and run a script in it."""
     opened: Page = await profile.new_page()

@@ -60,11 +60,22 @@ async def test_every_session_is_on_one_page(make_store: Callable[[], SessionStor
 
 HOSTILE = [
     *("x", "%%%", "=", "A" * 257, "\u00e9", "\ud800", "W10", "bnVsbA"),
-    *(encode(text).decode() for text in (
-        b"[]", b"[1,2]", b'["a",1,"x"]', b'[1,2,""]', b'[1,2,"a b"]', b'[1,2,"\\u0000"]',
-        b"[1e999,2,\"a\"]", b'[1,2,"' + b"a" * 65 + b'"]', b"{}", b"\xff",
-    )),
-]  # fmt: skip
+    *(
+        encode(text).decode()
+        for text in (
+            b"[]",
+            b"[1,2]",
+            b'["a",1,"x"]',
+            b'[1,2,""]',
+            b'[1,2,"a b"]',
+            b'[1,2,"\\u0000"]',
+            b'[1e999,2,"a"]',
+            b'[1,2,"' + b"a" * 65 + b'"]',
+            b"{}",
+            b"\xff",
+        )
+    ),
+]
 
 
 @pytest.mark.parametrize("cursor", [*HOSTILE, None, 7, b"W10", ["a"]])

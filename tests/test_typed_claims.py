@@ -135,8 +135,13 @@ def test_the_decoder_of_a_type_is_made_once() -> None:
     assert typed_claims._cached_reader.cache_info().misses <= before + 1
 
 
-@given(role=st.recursive(st.none() | st.booleans() | st.integers(-(2**53), 2**53) | st.text(),
-                         lambda inner: st.lists(inner, max_size=3), max_leaves=5))  # fmt: skip
+@given(
+    role=st.recursive(
+        st.none() | st.booleans() | st.integers(-(2**53), 2**53) | st.text(),
+        lambda inner: st.lists(inner, max_size=3),
+        max_leaves=5,
+    )
+)
 def test_no_claim_raises_anything_else(role: Any) -> None:
     """Whatever a signed claim holds: a value or `UnfitClaims`."""
     payload = msgspec.json.encode({"sub": "alice", "role": role})
