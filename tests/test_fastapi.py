@@ -228,7 +228,7 @@ async def test_the_applications_own_user_is_loaded_once_per_request(
 
 
 async def test_a_user_who_is_no_longer_there_is_refused(client: httpx2.AsyncClient) -> None:
-    """The token is good, but nobody's: 401, so that the client asks for a sign-in."""
+    """The token is good, but its user is gone: 401, so that the client asks for a sign-in."""
     answer = await client.get("/account", headers=await bearer(APP, "gone"))
     assert answer.status_code == 401
     assert 'error="invalid_token"' in answer.headers["WWW-Authenticate"]

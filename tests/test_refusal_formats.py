@@ -397,7 +397,7 @@ def test_a_wrong_format_is_refused_at_construction(options: dict[str, Any], faul
 
 
 def test_the_middleware_takes_nothing_but_a_format() -> None:
-    """A string would be a format that nobody checks."""
+    """A string would be a format that is never checked."""
     with pytest.raises(ConfigurationError, match="RefusalFormat"):
         guard("problem")  # type: ignore[arg-type]
 

@@ -49,7 +49,7 @@ async def who(request: Request) -> JSONResponse:
 
 
 async def talk(socket: WebSocket) -> None:
-    """Tell a WebSocket who it is, and keep it open."""
+    """Send a WebSocket its identity, and keep it open."""
     await socket.accept()
     await socket.send_text(socket.user.identity)
     with contextlib.suppress(WebSocketDisconnect):

@@ -215,7 +215,7 @@ async def test_where_the_new_claims_cannot_be_had_the_old_ones_are_not_served(
 
 
 async def test_without_authorize_the_answer_is_401(store: MemoryStore, clock: FakeClock) -> None:
-    """Nobody knows the new claims, so the user signs in again."""
+    """No one can say the new claims, so the user signs in again."""
     site = Site(store, clock, None, authorize=None)
     token = site.sign_in()
     await site.known.start()

@@ -83,7 +83,7 @@ class Before:
 async def test_workers_of_the_release_before_count_list_and_revoke_with_these(
     store: ValkeyStore,
 ) -> None:
-    """A rolling upgrade: whoever signs a session in or out, the other knows."""
+    """A rolling upgrade: if one release signs a session in or out, the other knows."""
     before = Before(store)
     rows = [record()]
     rows += [record(rows[0].subject) for _ in range(7)]

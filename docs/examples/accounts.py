@@ -71,7 +71,7 @@ async def change_password(request):
 
 
 async def change_role(request):
-    """Change a role: it takes effect with the next request, and nobody is signed out."""
+    """Change a role: it takes effect with the next request, and no one is signed out."""
     name = request.path_params["name"]
     if not is_admin(request):
         return Response(status_code=403)

@@ -30,7 +30,7 @@ def authorize(session):
 
 
 class Caller(AuthenticationHandler):
-    """Gives `request.user`, which BlackSheep's own `@auth` reads."""
+    """Sets `request.user`, which BlackSheep's own `@auth` reads."""
 
     async def authenticate(self, context):
         """Return the caller that linqi verified; None on public paths."""

@@ -11,7 +11,7 @@ class ShopTest(TestCase):
     """Each request passes the whole of asgi.py."""
 
     def setUp(self):
-        """Make a user, and a client that nobody is signed in with."""
+        """Make a user, and a client without a signed-in user."""
         self.alice = get_user_model().objects.create_user("alice", password="correct horse")
         self.client = AsyncClient()
 
