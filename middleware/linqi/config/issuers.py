@@ -9,9 +9,9 @@ from typing import Any
 from linqi.asgi.lifespan import Service
 from linqi.config import key_material
 from linqi.config.faults import Faults
+from linqi.config.issuer_table import IssuerTable
 from linqi.config.schema import Config
 from linqi.config.setting import arguments_for
-from linqi.config.verification_tables import IssuerTable
 from linqi.events import Hook
 from linqi.jose.issuers import ANY_AUDIENCE, TrustedIssuer, own_issuer
 from linqi.jose.keys import KeySet

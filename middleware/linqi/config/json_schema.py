@@ -7,6 +7,7 @@ import math
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
+from linqi.config.issuer_table import IssuerTable
 from linqi.config.schema import ISSUERS, MOST_ISSUERS, TABLES
 from linqi.config.setting import Setting, settings_of
 from linqi.config.template import expectation
@@ -22,7 +23,6 @@ from linqi.config.value_types import (
     Texts,
     ValueType,
 )
-from linqi.config.verification_tables import IssuerTable
 
 __all__ = ["json_schema", "schema_text"]
 

@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import Any, Final
 
 from linqi.config.faults import Fault, Faults, InvalidConfig
+from linqi.config.issuer_table import IssuerTable
 from linqi.config.schema import ISSUERS, MOST_ISSUERS, TABLES, Config, every_setting
 from linqi.config.setting import Setting, settings_of
 from linqi.config.value_types import display_value
-from linqi.config.verification_tables import IssuerTable
 from linqi.errors import ConfigurationError
 
 __all__ = ["PREFIX", "load", "read", "read_text", "variable_of"]

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from linqi.config.http_tables import CookiesTable, HttpTable, PathsTable, ThrottleTable
+from linqi.config.issuer_table import IssuerTable
 from linqi.config.lifetime_tables import (
     BudgetTable,
     ClientTable,
@@ -20,7 +21,6 @@ from linqi.config.store_table import StoreTable
 from linqi.config.storm_table import StormTable
 from linqi.config.verification_tables import (
     CacheTable,
-    IssuerTable,
     JwksLimitsTable,
     JwksTable,
     KeysTable,

@@ -9,11 +9,11 @@ import textwrap
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
+from linqi.config.issuer_table import IssuerTable
 from linqi.config.reader import variable_of
 from linqi.config.schema import ISSUERS, SCHEMA_FILE, TABLES
 from linqi.config.setting import Setting, settings_of
 from linqi.config.value_types import Choice, Number, StringList
-from linqi.config.verification_tables import IssuerTable
 
 __all__ = ["expectation", "template", "toml_of"]
 

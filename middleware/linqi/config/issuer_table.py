@@ -1,0 +1,60 @@
+"""The table of ``linqi.toml`` about an outside issuer."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from linqi.config.setting import PATH, setting
+from linqi.config.value_types import Boolean, RequiredClaims, String, StringList
+from linqi.jose.issuers import TrustedIssuer
+from linqi.jose.key import ALGORITHMS
+from linqi.jwks.remote import RemoteKeys
+
+__all__ = ["IssuerTable"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IssuerTable:
+    """An outside issuer whose tokens are trusted; write one [[issuers]] for each."""
+
+    issuer: str | None = setting(
+        String(), "Its exact iss claim.", example="https://id.example/realms/shop"
+    )
+    audience: tuple[str, ...] = setting(
+        StringList(), "The aud claims that are accepted.", default=(), example=("shop",)
+    )
+    any_audience: bool = setting(Boolean(), "Accept tokens for other APIs too.", default=False)
+    algorithms: tuple[str, ...] = setting(
+        StringList(f"a list of {', '.join(ALGORITHMS)}", ALGORITHMS, least=1),
+        "The accepted signature algorithms.",
+        default=(),
+        example=("RS256",),
+    )
+    jwks_url: str | None = setting(
+        String("an https URL"),
+        "The URL of its key set; by default it is found by OpenID Connect Discovery.",
+        of=(RemoteKeys, "url"),
+        example="https://id.example/jwks.json",
+    )
+    keys_file: str | None = setting(
+        PATH, "A key set (JWKS) of its public keys, instead of fetching it.", example="issuer.json"
+    )
+    types: tuple[str, ...] = setting(
+        StringList(least=1),
+        "The accepted typ values, without application/.",
+        of=(TrustedIssuer, "types"),
+    )
+    require_type: bool = setting(
+        Boolean(), "Whether typ is required (RFC 9068).", of=(TrustedIssuer, "require_type")
+    )
+    required_claims: tuple[str, ...] | dict[str, str | tuple[str, ...]] = setting(
+        RequiredClaims(),
+        "Claims that are required, or the values that each may have.",
+        of=(TrustedIssuer, "required_claims"),
+        example=("sub",),
+    )
+    required: bool = setting(
+        Boolean(),
+        "Whether the application refuses to start without its keys.",
+        of=(RemoteKeys, "required"),
+    )
