@@ -108,7 +108,7 @@ class VerifiedCache:
         if (
             found is None
             or self._monotonic() >= found._cached_until
-            or self._sources[found.origin.issuer].generation != found._generation
+            or self._sources[found.origin.source].generation != found._generation
         ):
             self._misses += 1
             return None
@@ -120,21 +120,21 @@ class VerifiedCache:
     def _is_valid(self, entry: Verified) -> bool:
         return (
             self._monotonic() < entry._cached_until
-            and self._sources[entry.origin.issuer].generation == entry._generation
+            and self._sources[entry.origin.source].generation == entry._generation
         )
 
     def put(self, verified: Verified, keys: KeySource) -> None:
         """Cache `verified`, signed by a key of `keys`; evicts entries that were not used lately.
 
-        An issuer has one source of keys: with another one the cache is emptied first.
+        A trusted issuer has one source of keys: with another one the cache is emptied first.
         """
         size = _bytes_of(verified)
         if size > self.max_bytes:
             return
-        if self._sources.setdefault(verified.origin.issuer, keys) is not keys:
+        if self._sources.setdefault(verified.origin.source, keys) is not keys:
             # Else the generation of these keys would decide about tokens of the others.
             self.clear()
-            self._sources[verified.origin.issuer] = keys
+            self._sources[verified.origin.source] = keys
         if verified._cached_until:  # an entry already: another cache may hold it
             verified = copy(verified)
         entries, digest = self._entries, verified.digest

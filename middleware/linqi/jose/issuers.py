@@ -98,6 +98,8 @@ class Profile(msgspec.Struct, frozen=True):
     """A `TrustedIssuer`, prepared for look-ups."""
 
     issuer: str
+    source: str
+    """Names the `TrustedIssuer`; two of one ``iss`` differ by their algorithms."""
     keys: KeySource
     on_demand: OnDemandKeys | None
     """The keys again, if a missing one can be fetched."""
@@ -121,7 +123,8 @@ class Profile(msgspec.Struct, frozen=True):
         """Return what all tokens of `key` share."""
         if len(self.origins) >= _MOST_ORIGINS:  # keys are rotated
             self.origins.clear()
-        return self.origins.setdefault(key, Origin(self.issuer, key.alg, key.kid, self.own))
+        origin = Origin(self.issuer, key.alg, key.kid, self.own, self.source)
+        return self.origins.setdefault(key, origin)
 
 
 def prepare(trusted: TrustedIssuer) -> Profile:
@@ -132,6 +135,7 @@ def prepare(trusted: TrustedIssuer) -> Profile:
     any_audience = isinstance(trusted.audience, AnyAudience)
     return Profile(
         issuer=trusted.issuer,
+        source=" ".join((trusted.issuer, *sorted(trusted.algorithms))),
         keys=trusted.keys,
         on_demand=trusted.keys if isinstance(trusted.keys, OnDemandKeys) else None,
         algorithms=frozenset(trusted.algorithms),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 
 from linqi.jose.issuers import TrustedIssuer
@@ -14,8 +15,14 @@ def trusted_faults(issuers: Sequence[TrustedIssuer], on_error: str, bound_tokens
     faults = []
     if not issuers or not all(isinstance(trusted, TrustedIssuer) for trusted in issuers):
         faults.append("issuers is empty or holds something else than TrustedIssuer values")
-    elif len({trusted.issuer for trusted in issuers}) < len(issuers):
-        faults.append("two trusted issuers have the same issuer; merge them")
+    else:
+        names = Counter((one.issuer, alg) for one in issuers for alg in {*one.algorithms})
+        faults += [
+            f"two trusted issuers are {issuer!r} and take {alg}; merge them, or give each"
+            " algorithms of its own"
+            for (issuer, alg), count in names.items()
+            if count > 1
+        ]
     if on_error not in ("closed", "open"):
         faults.append(f"on_revocation_error is {on_error!r}, expected 'closed' or 'open'")
     if bound_tokens not in ("refuse", "accept"):

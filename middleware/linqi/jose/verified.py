@@ -33,6 +33,9 @@ class Origin(msgspec.Struct, frozen=True, gc=False):
     algorithm: str
     key_id: str
     own: bool
+    source: str = ""
+    """Names the `TrustedIssuer` by whose keys the tokens are verified: there may be two with the
+    same ``iss``."""
 
 
 class RenewalSchedule(Protocol):

@@ -16,14 +16,11 @@ from linqi.errors import (
     ConfigurationError,
     InvalidSignature,
     LinqiError,
-    MissingClaim,
     StaleClaims,
     TokenExpired,
     TokenRevoked,
     Unavailable,
-    UnknownIssuer,
     UnknownKey,
-    UnsupportedToken,
 )
 from linqi.events.dispatcher import Dispatcher
 from linqi.jose import claims as rules
@@ -31,13 +28,14 @@ from linqi.jose._compact import decode_segment, parse_object, split_token, token
 from linqi.jose._header import Header, parse_header
 from linqi.jose.cache import VerifiedCache
 from linqi.jose.claims import DecodedClaims, Registered
-from linqi.jose.issuers import Profile, TrustedIssuer, own_issuer, prepare
+from linqi.jose.issuers import Profile, TrustedIssuer, own_issuer
 from linqi.jose.key import Key
 from linqi.jose.keys import FetchedKeys
 from linqi.jose.limits import TokenLimits
 from linqi.jose.longest_lifetime import LifetimeBound, source_faults
 from linqi.jose.signature_check import SignatureCheck
 from linqi.jose.signer import Signer
+from linqi.jose.trust import Trust
 from linqi.jose.trust_faults import trusted_faults
 from linqi.jose.verified import RenewalSchedule, Verified, verified_from
 
@@ -47,7 +45,6 @@ if TYPE_CHECKING:
 __all__ = ["Verifier"]
 
 _MOST_HEADERS: Final = 256
-_ABSENT: Final = object()
 _NONE: Final[dict[str, Any]] = {}
 _sha256 = hashlib.sha256
 
@@ -58,7 +55,7 @@ class Verifier:
     Not thread-safe: use one verifier per event loop.
 
     Args:
-        issuers: One issuer or several.
+        issuers: One issuer or several; two entries of one ``iss`` if they share no algorithm.
         leeway: Seconds by which clocks may differ, 0 to 300.
         cache: None verifies every token again.
         limits: The longest token and header that are read.
@@ -78,7 +75,8 @@ class Verifier:
         clock: Returns Unix seconds.
 
     Raises:
-        ConfigurationError: An argument is out of range, or two issuers are the same.
+        ConfigurationError: An argument is out of range, or two entries of one issuer share an
+            algorithm.
 
     """
 
@@ -112,8 +110,7 @@ class Verifier:
         self._most_bytes, self._most_header_bytes = chosen.token_bytes, chosen.header_bytes
         self.token_bytes = chosen.token_bytes
         self.issuers = listed
-        self._profiles = {trusted.issuer: prepare(trusted) for trusted in listed}
-        self._algorithms = frozenset(name for trusted in listed for name in trusted.algorithms)
+        self._trust = Trust(listed)
         self._headers: dict[bytes, Header] = {}
         self._keyless: tuple[bytes, Header, Profile] | None = None  # the last token without a key
         self._is_revoked = is_revoked
@@ -292,7 +289,7 @@ class Verifier:
         profile, claims = shape.profile, _NONE
         if read is None or profile is None:
             claims = parse_object(payload, "payload")
-            profile = self._profile(claims.get("iss", _ABSENT), header)
+            profile = self._trust.profile_for(claims, header)
         try:
             key = profile.keys.find(header.alg, header.kid)
         except (UnknownKey, Unavailable):
@@ -327,7 +324,7 @@ class Verifier:
     def _read_header(self, segment: bytes) -> Header:
         """Return the header in `segment`; raise if no issuer may use its ``alg``."""
         header = parse_header(segment, self._most_header_bytes)
-        if header.alg not in self._algorithms:
+        if header.alg not in self._trust.algorithms:
             raise AlgorithmNotAllowed("the header's alg is on no issuer's list")
         return header
 
@@ -335,20 +332,7 @@ class Verifier:
         """Return the header and the issuer's profile of a token, from its first two segments."""
         header = self._headers.get(first) or self._read_header(first)
         claims = parse_object(decode_segment(second), "payload")
-        return header, self._profile(claims.get("iss", _ABSENT), header)
-
-    def _profile(self, issuer: object, header: Header) -> Profile:
-        """Return the profile of `issuer`; raise if it is not trusted or may not use `header`."""
-        profile = self._profiles.get(issuer) if type(issuer) is str else None
-        if profile is None:
-            if issuer is _ABSENT:
-                raise MissingClaim("the claim iss is missing", "iss")
-            raise UnknownIssuer("the claim iss names no trusted issuer")
-        if header.alg not in profile.algorithms:
-            raise AlgorithmNotAllowed("the header's alg is not on the issuer's list")
-        if header.typ not in profile.types:
-            raise UnsupportedToken("the header's typ is not an accepted one")
-        return profile
+        return header, self._trust.profile_for(claims, header)
 
     def _keep_header(self, segment: bytes, header: Header) -> None:
         # Only headers of verified tokens are kept, so garbage cannot push them out.

@@ -1,0 +1,59 @@
+"""The trusted issuers, as a verifier looks them up: one profile for an ``iss`` with an ``alg``."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+from linqi.errors import AlgorithmNotAllowed, MissingClaim, UnknownIssuer, UnsupportedToken
+from linqi.jose._header import Header
+from linqi.jose.issuers import Profile, TrustedIssuer, prepare
+
+__all__ = ["Trust"]
+
+_ABSENT: Final = object()
+
+
+class Trust:
+    """The profiles of trusted issuers.
+
+    Two entries may have the same ``iss`` if no algorithm is in both, as while an issuer moves from
+    a secret to a signature key: ``alg`` then chooses the entry, and with it the keys. No token is
+    ever verified by a key of the other entry (V3, V6).
+
+    Args:
+        issuers: Checked by `trusted_faults`.
+
+    """
+
+    def __init__(self, issuers: Sequence[TrustedIssuer]) -> None:
+        self._profiles: dict[str, dict[str, Profile]] = {}
+        for trusted in issuers:
+            profile = prepare(trusted)
+            by_alg = self._profiles.setdefault(trusted.issuer, {})
+            by_alg.update(dict.fromkeys(profile.algorithms, profile))
+        self.algorithms = frozenset(alg for found in self._profiles.values() for alg in found)
+        """The algorithms that at least one issuer may use."""
+
+    def profile_for(self, claims: Mapping[str, Any], header: Header) -> Profile:
+        """Return the profile by which a token is verified.
+
+        Raises:
+            MissingClaim: There is no ``iss``.
+            UnknownIssuer: It names no trusted issuer.
+            AlgorithmNotAllowed: The issuer may not use the header's ``alg``.
+            UnsupportedToken: The header's ``typ`` is not accepted.
+
+        """
+        issuer = claims.get("iss", _ABSENT)
+        found = self._profiles.get(issuer) if type(issuer) is str else None
+        if found is None:
+            if issuer is _ABSENT:
+                raise MissingClaim("the claim iss is missing", "iss")
+            raise UnknownIssuer("the claim iss names no trusted issuer")
+        profile = found.get(header.alg)
+        if profile is None:
+            raise AlgorithmNotAllowed("the header's alg is not on the issuer's list")
+        if header.typ not in profile.types:
+            raise UnsupportedToken("the header's typ is not an accepted one")
+        return profile
