@@ -1,0 +1,107 @@
+"""An OpenID provider in another language: oidc-provider in Node, as its library makes it."""
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import httpx2
+import pytest
+
+from asgi import App, served
+from linqi import JWTMiddleware, RemoteKeys, Verifier
+from linqi.config import wrap
+from linqi.errors import InvalidClaim
+from node_provider import Client, Provider, node_provider
+
+API = "https://api.example/"
+OTHER = "https://other.example/"
+RESOURCES = {
+    API: {"alg": "ES256"},
+    OTHER: {"alg": "ES256"},
+    "https://rsa.example/": {"alg": "RS256"},
+    "https://ed25519.example/": {"alg": "Ed25519"},
+}
+
+
+@pytest.fixture(scope="module")
+def provider() -> Iterator[Provider]:
+    """Return a running provider."""
+    with node_provider(resources=RESOURCES, seconds=60) as provider:
+        yield provider
+
+
+@pytest.fixture(scope="module")
+def client(provider: Provider) -> Client:
+    """Return a registered client."""
+    return provider.register()
+
+
+@asynccontextmanager
+async def asked(app: JWTMiddleware) -> AsyncIterator[httpx2.AsyncClient]:
+    """Return a client of `app`, which a real uvicorn serves."""
+    async with served(app) as port, httpx2.AsyncClient(base_url=f"http://127.0.0.1:{port}") as http:
+        yield http
+
+
+async def status(http: httpx2.AsyncClient, token: str) -> int:
+    """Return how a request with the token is answered."""
+    return (await http.get("/me", headers={"authorization": f"Bearer {token}"})).status_code
+
+
+def of_toml(folder: Path, provider: Provider, app: App) -> JWTMiddleware:
+    """Return the middleware that the guide's settings for RFC 9068 describe."""
+    (folder / "linqi.toml").write_text(
+        f"""
+        [[issuers]]
+        issuer = "{provider.issuer}"
+        audience = ["{API}"]
+        algorithms = ["ES256"]
+        types = ["at+jwt"]
+        require_type = true
+        """
+    )
+    return wrap(app, folder / "linqi.toml", environ={})
+
+
+async def test_tokens_of_a_provider_in_node_are_verified(
+    provider: Provider, client: Client, tmp_path: Path
+) -> None:
+    """Discovery, key set and RFC 9068 tokens, on uvicorn by linqi.toml; an ID token is none."""
+    tokens = await asyncio.to_thread(provider.sign_in, client, "alice", API)
+    other = await asyncio.to_thread(provider.client_credentials, client, OTHER)
+    app = App()
+    async with asked(of_toml(tmp_path, provider, app)) as http:
+        assert await status(http, tokens["access_token"]) == 200
+        verified = app.scopes[-1]["linqi"]
+        assert (verified.issuer, verified.subject) == (provider.issuer, "alice")
+        assert verified.scopes == ("read",)
+        assert await status(http, tokens["id_token"]) == 401
+        assert await status(http, other) == 401
+
+
+async def test_keys_of_a_provider_in_node_rotate(provider: Provider, client: Client) -> None:
+    """A new key verifies at its first token, and the old one until it is withdrawn."""
+    keys = RemoteKeys(provider.issuer, ["ES256"])
+    app = JWTMiddleware(App(), Verifier(keys.trust(API)), hooks=[])
+    async with asked(app) as http:
+        old = await asyncio.to_thread(provider.client_credentials, client, API)
+        assert await status(http, old) == 200
+        await asyncio.to_thread(provider.rotate)
+        new = await asyncio.to_thread(provider.client_credentials, client, API)
+        assert new.split(".")[0] != old.split(".")[0]
+        assert await status(http, new) == 200
+        assert await status(http, old) == 200
+    with pytest.raises(InvalidClaim):
+        Verifier(keys.trust(OTHER)).verify(new)
+    await keys.close()
+
+
+def test_node_that_is_too_old_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The tests fail with the version that was found and the one that is needed."""
+    node = tmp_path / "node"
+    node.write_text("#!/bin/sh\necho v18.20.4\n")
+    node.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
+    with pytest.raises(pytest.fail.Exception, match=r"node is version 18\.20\.4; .* 20 or later"):
+        node_provider().__enter__()
