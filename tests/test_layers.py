@@ -156,6 +156,7 @@ DOORS = {
     "duckdb": {"linqi_tune.evidence.log_engine"},
     "crawleruseragents": {"linqi_tune.evidence.crawlers"},
     "prometheus_client": {"linqi_tune.evidence.metrics", "linqi.instrumentation.prometheus"},
+    "opentelemetry": {"linqi.instrumentation.otel"},
     "rich": {"linqi_bench", "linqi_storm", "linqi_tune"},
     "redis": {
         "linqi.stores._redis",
@@ -210,13 +211,14 @@ DOORS = {
 }
 # In the core inside functions only: it runs without them.
 LAZY = {
-    *("crawleruseragents", "duckdb", "prometheus_client", "rich", "tomlkit"),
+    *("crawleruseragents", "duckdb", "opentelemetry", "prometheus_client", "rich", "tomlkit"),
 }
 # Imported only by a program that has the library.
 EAGER = {
     "linqi.client.httpx",
     "linqi.client.httpx2",
     "linqi.login.keyring",
+    "linqi.instrumentation.otel",
     "linqi.instrumentation.prometheus",
 }
 CLOCKS = {

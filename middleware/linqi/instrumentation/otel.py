@@ -1,0 +1,119 @@
+"""The OpenTelemetry sink: events as metrics and span events, and the door to its API."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any, Final
+
+from opentelemetry import metrics, trace
+
+from linqi import events
+from linqi.events import Event
+from linqi.instrumentation.metrics import METRICS, EventReader, Metric
+
+__all__ = ["ATTRIBUTES", "SPAN_EVENTS", "OpenTelemetryHook", "otel_name", "span_event_name"]
+
+ATTRIBUTES: Final[Mapping[str, str]] = {
+    "status": "http.response.status_code",
+    "code": "error.type",
+    "reason": "linqi.reason",
+    "outcome": "linqi.outcome",
+    "cause": "linqi.cause",
+    "limit": "linqi.limit",
+    "step": "linqi.step",
+    "issuer": "linqi.issuer",
+}
+"""The attributes of labels and of span events: those that OpenTelemetry registered for the status
+and for what went wrong, as in its metrics of authentication, and none of a user."""
+_STATUS: Final = "http.response.status_code"
+
+SPAN_EVENTS: Final[Mapping[type[Any], tuple[str, ...]]] = {
+    events.TokenRefused: ("status", "code"),
+    events.TokenRenewed: ("lag", "signed"),
+    events.RenewalDeferred: ("reason", "seconds_left"),
+    events.RenewalDenied: ("reason",),
+    events.RenewalFailed: (),
+    events.SessionCapReached: (),
+    events.ClaimsUpdated: ("signed",),
+    events.SessionRefreshed: ("outcome",),
+    events.RefreshDenied: ("reason",),
+    events.RefreshTokenReused: (),
+    events.SessionRouteFailed: ("status", "code"),
+    events.LoginThrottled: ("limits",),
+}
+"""The events of a request that its span gets, with the fields that are kept. No field names a
+user, a session, a token or a path, which the span has as its route."""
+
+
+class OpenTelemetryHook:
+    """Records events as OpenTelemetry metrics and as events of the current span.
+
+    Pass it in ``hooks``. It uses the API alone: the application sets up the SDK and its exporters,
+    and without an SDK nothing is recorded. The span is that of the server, as the instrumentation
+    of ASGI or of a framework makes it, where that is around `JWTMiddleware`.
+
+    Args:
+        meter_provider: Makes the instruments; None for the global one.
+
+    """
+
+    def __init__(self, meter_provider: metrics.MeterProvider | None = None) -> None:
+        meter = metrics.get_meter("linqi", meter_provider=meter_provider)
+        self._instruments = {metric.name: _instrument(metric, meter) for metric in METRICS}
+        self._read = EventReader(self._record)
+
+    def __call__(self, event: Event) -> None:
+        """Record `event`, and add it to the current span if that is recorded."""
+        self._read(event)
+        fields = SPAN_EVENTS.get(type(event))
+        if fields is None:
+            return
+        span = trace.get_current_span()
+        if span.is_recording():
+            kept = {_attribute(name): getattr(event, name) for name in fields}
+            span.add_event(span_event_name(type(event)), kept)
+
+    def _record(self, metric: Metric, value: float, labels: tuple[str, ...]) -> None:
+        attributes: dict[str, str | int] = {}
+        for label, text in zip(metric.labels, labels, strict=True):
+            name = ATTRIBUTES[label]
+            attributes[name] = int(text) if name == _STATUS else text
+        instrument = self._instruments[metric.name]
+        if metric.kind == "counter":
+            instrument.add(value, attributes)
+        elif metric.kind == "gauge":
+            instrument.set(value, attributes)
+        else:
+            instrument.record(value, attributes)
+
+
+def otel_name(metric: Metric) -> str:
+    """Return the name of `metric` in OpenTelemetry."""
+    return f"linqi.{metric.name}"
+
+
+def span_event_name(event: type[Any]) -> str:
+    """Return the name of a span event, such as ``linqi.token_refused``."""
+    return "linqi." + re.sub(r"(?<=[a-z])(?=[A-Z])", "_", event.__name__).lower()
+
+
+def _attribute(field: str) -> str:
+    return ATTRIBUTES.get(field, f"linqi.{field}")
+
+
+def _instrument(metric: Metric, meter: metrics.Meter) -> Any:
+    name = otel_name(metric)
+    if metric.kind == "counter":
+        return meter.create_counter(name, metric.unit, metric.meaning)
+    if metric.kind == "histogram":
+        return meter.create_histogram(
+            name,
+            metric.unit,
+            metric.meaning,
+            explicit_bucket_boundaries_advisory=[float(bound) for bound in metric.buckets],
+        )
+    gauge = meter.create_gauge(name, metric.unit, metric.meaning)
+    if metric.at_start is not None:
+        gauge.set(metric.at_start)
+    return gauge
