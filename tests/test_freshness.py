@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 from linqi import ConfigurationError, RefreshSettings, RemoteLimits
 from linqi.jwks.freshness import Schedule, lifetime_of
-from linqi.jwks.http import url_fault
+from linqi.jwks.location import KeySetLocation
+from linqi.jwks.url import url_fault
 
 SETTINGS = RefreshSettings()
 NEW = Schedule(settings=SETTINGS)
@@ -181,4 +182,6 @@ def test_j3_other_addresses_are_not(url: object) -> None:
 
 def test_j4_a_remote_issuer_cannot_send_us_to_loopback() -> None:
     """A jwks_uri on http loopback is used only for an issuer on loopback."""
-    assert url_fault("http://127.0.0.1/jwks", "it", is_plain_allowed=False) is not None
+    remote = KeySetLocation(issuer="https://id.example")
+    assert remote.jwks_uri_fault("http://127.0.0.1/jwks") is not None
+    assert KeySetLocation(issuer="http://[::1]").jwks_uri_fault("http://127.0.0.1/jwks") is None

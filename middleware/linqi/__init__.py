@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     from linqi.jose.signer import Signer
     from linqi.jose.verified import ANONYMOUS, Anonymous, Verified
     from linqi.jose.verifier import Verifier
+    from linqi.jwks.access import RemoteAccess
     from linqi.jwks.freshness import RefreshSettings
     from linqi.jwks.http import RemoteLimits
     from linqi.jwks.key_file import KeyFile
@@ -115,6 +116,7 @@ else:
             "linqi.jose.signer": ("Signer",),
             "linqi.jose.verified": ("ANONYMOUS", "Anonymous", "Verified"),
             "linqi.jose.verifier": ("Verifier",),
+            "linqi.jwks.access": ("RemoteAccess",),
             "linqi.jwks.freshness": ("RefreshSettings",),
             "linqi.jwks.http": ("RemoteLimits",),
             "linqi.jwks.key_file": ("KeyFile",),
@@ -194,6 +196,7 @@ __all__ = [
     "Refusal",
     "RefusalFacts",
     "RefusalFormat",
+    "RemoteAccess",
     "RemoteKeys",
     "RemoteLimits",
     "RenewalBudget",

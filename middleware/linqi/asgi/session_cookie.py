@@ -8,7 +8,7 @@ from typing import Final
 
 from linqi.asgi._http import Scope, find_single
 from linqi.errors import ConfigurationError, InvalidRequest
-from linqi.jwks.http import is_loopback_url
+from linqi.jwks.url import is_loopback_url
 
 __all__ = ["SessionCookie"]
 

@@ -16,9 +16,11 @@ from linqi.commands.command_help import CommandHelp, Example
 from linqi.errors import ConfigurationError, FetchFailed
 from linqi.jwks.discovery import discover
 from linqi.jwks.freshness import RefreshSettings, lifetime_of
-from linqi.jwks.http import HttpFetch, RemoteLimits, url_fault
+from linqi.jwks.http import HttpFetch, RemoteLimits
 from linqi.jwks.lint import KeySetFinding, LintedKeySet, lint
+from linqi.jwks.location import KeySetLocation
 from linqi.jwks.published import SIGNATURES
+from linqi.jwks.url import url_fault
 
 __all__ = ["HELP", "add_options", "run"]
 
@@ -90,7 +92,7 @@ async def _fetched(
     fetch, url = HttpFetch(limits), source
     try:
         if is_issuer:
-            url = await discover(fetch, source, now)
+            url = await discover(fetch, KeySetLocation(issuer=source), now)
         began = time.perf_counter()
         answer = await fetch(url, {})
         took = time.perf_counter() - began

@@ -9,7 +9,7 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from linqi.config.findings import CheckedSettings, Finding
-from linqi.jwks.http import is_loopback_url
+from linqi.jwks.url import is_loopback_url
 
 __all__ = ["SAFETY_RULES"]
 

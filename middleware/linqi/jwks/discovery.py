@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from linqi.errors import FetchFailed, MalformedToken
 from linqi.jose._compact import parse_object
 from linqi.jwks.freshness import RefreshSettings, lifetime_of, retry_after_of
-from linqi.jwks.http import Fetch, HttpResponse, is_loopback_url, url_fault
+from linqi.jwks.http import Fetch, HttpResponse
+from linqi.jwks.location import KeySetLocation
 
-__all__ = ["KeyDocument", "discover", "discovery_url", "fetch_document"]
+__all__ = ["KeyDocument", "discover", "fetch_document"]
 
 _MOST_MEMBERS = 2048
 
@@ -27,40 +28,36 @@ class KeyDocument:
     """Seconds for which the set is fresh, within the bounds of `RefreshSettings`."""
 
 
-def discovery_url(issuer: str) -> str:
-    """Return the URL of `issuer`'s metadata (OpenID Connect Discovery 1.0, section 4)."""
-    return issuer.removesuffix("/") + "/.well-known/openid-configuration"
-
-
-async def discover(fetch: Fetch, issuer: str, now: float) -> str:
+async def discover(fetch: Fetch, location: KeySetLocation, now: float) -> str:
     """Return the ``jwks_uri`` of an issuer's metadata.
 
-    The metadata must name exactly `issuer` (section 4.3): otherwise one tenant of a host could
-    publish keys for another.
+    The metadata must name exactly the configured issuer (OpenID Connect Discovery 1.0, section
+    4.3; RFC 8414, section 3.3), wherever they are: otherwise one tenant of a host could publish
+    keys for another.
 
     Args:
         fetch: Makes one GET.
-        issuer: The issuer's URL.
+        location: The issuer and the URL of its metadata.
         now: Unix seconds, with which a date in ``Retry-After`` is compared.
 
     Raises:
         FetchFailed: There is no metadata, or it names another issuer or an unsafe ``jwks_uri``.
 
     """
-    response = await fetch(discovery_url(issuer), {})
+    response = await fetch(location.metadata_url, {})
     _check_status(response, "the discovery document", now)
     try:
         text = response.body.removeprefix(BOM_UTF8)
         metadata = parse_object(text, "discovery document", most_members=_MOST_MEMBERS)
     except MalformedToken as error:
         raise FetchFailed(str(error)) from None
-    if metadata.get("issuer") != issuer:
+    if metadata.get("issuer") != location.issuer:
         raise FetchFailed(
             f"the discovery document names the issuer {str(metadata.get('issuer'))[:200]!r}; the"
             " configured issuer must be exactly equal, including a trailing slash"
         )
     url = metadata.get("jwks_uri")
-    fault = url_fault(url, "the jwks_uri", is_plain_allowed=is_loopback_url(issuer))
+    fault = location.jwks_uri_fault(url)
     if fault is not None:
         raise FetchFailed(fault)
     return str(url)

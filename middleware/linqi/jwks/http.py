@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import importlib.util
-import ipaddress
-import re
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Final, TypeAlias
@@ -17,14 +15,8 @@ from linqi.jwks._body import CODINGS, BoundedBody
 if TYPE_CHECKING:
     import httpx2
 
-__all__ = ["Fetch", "HttpFetch", "HttpResponse", "RemoteLimits", "is_loopback_url", "url_fault"]
+__all__ = ["Fetch", "HttpFetch", "HttpResponse", "RemoteLimits"]
 
-# Stricter than RFC 3986, so that no two readers of a URL can see two hosts in it.
-_URL: Final = re.compile(
-    r"(https?)://([A-Za-z0-9.-]{1,253}|\[[0-9A-Fa-f:.]{2,45}\])(?::\d{1,5})?"
-    r"(?:/[A-Za-z0-9._~!$&'()*+,;=:@%/-]*)?(\?[A-Za-z0-9._~!$&'()*+,;=:@%/?-]*)?"
-)
-_LONGEST_URL: Final = 2048
 _ACCEPT: Final = "application/jwk-set+json, application/json;q=0.9, */*;q=0.1"
 """A server that negotiates strictly has the key set's own type (RFC 7517, section 8.5.2), JSON, or
 calls it something else: what is sent is judged by its content."""
@@ -149,35 +141,3 @@ class HttpFetch:
             async for chunk in response.aiter_raw():
                 body.feed(chunk)
             return HttpResponse(status=response.status_code, headers=got, body=body.end())
-
-
-def url_fault(url: object, what: str, *, is_plain_allowed: bool = True) -> str | None:
-    """Return why keys must not be fetched from `url`; None if they may.
-
-    ``http`` is allowed for loopback only, and only if `is_plain_allowed`: a remote issuer must not
-    name services of this machine (server-side request forgery).
-
-    Args:
-        url: The URL to check.
-        what: How the message calls it.
-        is_plain_allowed: Whether ``http`` to loopback is allowed.
-
-    """
-    found = _URL.fullmatch(url) if isinstance(url, str) and len(url) <= _LONGEST_URL else None
-    if found is None:
-        return f"{what} is not a plain https URL without user name, fragment or white space"
-    if found[1] == "http" and not (is_plain_allowed and is_loopback_url(str(url))):
-        return f"{what} is http, expected https; http is allowed only if the issuer is on loopback"
-    return None
-
-
-def is_loopback_url(url: str) -> bool:
-    """Return whether the host of `url` is a loopback address or ``localhost``."""
-    found = _URL.fullmatch(url)
-    if found is None:
-        return False
-    host = found[2].strip("[]").lower()
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"

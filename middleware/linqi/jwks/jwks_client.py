@@ -13,6 +13,7 @@ from linqi.jose.claims import LONGEST_LEEWAY
 from linqi.jwks.discovery import discover, fetch_document
 from linqi.jwks.freshness import RefreshSettings
 from linqi.jwks.http import HttpFetch, RemoteLimits
+from linqi.jwks.location import KeySetLocation
 from linqi.jwks.published import PublishedKeys, read_published
 from linqi.jwks.sharing import SharedSnapshot
 from linqi.jwks.snapshot import Snapshot
@@ -40,9 +41,8 @@ class JwksClient:
     """Fetches the key set of one issuer, and remembers its URL, ETag and last response.
 
     Args:
-        issuer: The ``iss`` claim of its tokens.
+        location: The issuer, and where its key set is.
         algorithms: The algorithms whose keys are used.
-        url: The key set's URL; None for OpenID Connect Discovery.
         settings: The bounds of lifetimes, cooldown and backoff.
         limits: The limits on time and size.
         fetch: Makes one GET.
@@ -53,24 +53,23 @@ class JwksClient:
 
     def __init__(
         self,
-        issuer: str,
+        location: KeySetLocation,
         algorithms: Sequence[str],
         *,
-        url: str | None,
         settings: RefreshSettings,
         limits: RemoteLimits,
         fetch: HttpFetch,
         share: SharedSnapshot | None,
         clock: Callable[[], float],
     ) -> None:
-        self.snapshot = Snapshot(issuer=issuer)
+        self.snapshot = Snapshot(issuer=location.issuer)
         """The last response, in the form that can be saved."""
         self.requests = 0
         """How often this process requested keys from the issuer."""
         self._published: PublishedKeys | None = None
         self._algorithms = tuple(algorithms)
-        self._fixed_url = url
-        self._url = url
+        self._location = location
+        self._url = location.url
         self._url_found_at = 0.0
         self._settings = settings
         self._limits = limits
@@ -190,20 +189,20 @@ class JwksClient:
             async with asyncio.timeout(self._limits.timeout):
                 return await self._fetch_keys(now)
         except TimeoutError:
-            self._url = self._fixed_url
+            self._url = self._location.url
             raise FetchFailed(f"no complete response within {self._limits.timeout:g} s") from None
         except BaseException as error:
-            self._url = self._fixed_url  # the jwks_uri may have changed
+            self._url = self._location.url  # the jwks_uri may have changed
             if isinstance(error, FetchFailed) and error.retry_after is not None:
                 wait = min(error.retry_after, self._settings.longest_backoff)
                 self.snapshot = msgspec.structs.replace(self.snapshot, retry_at=now + wait)
             raise
 
     async def _fetch_keys(self, now: float) -> KeySetResponse:
-        if self._fixed_url is None and abs(now - self._url_found_at) >= _DISCOVERED_SECONDS:
+        if self._location.url is None and abs(now - self._url_found_at) >= _DISCOVERED_SECONDS:
             self._url = None
         if self._url is None:
-            self._url = await discover(self._http, self.snapshot.issuer, now)
+            self._url = await discover(self._http, self._location, now)
             self._url_found_at = now
         held = self._published if self._url == self.snapshot.url else None
         etag = "" if held is None else self.snapshot.etag

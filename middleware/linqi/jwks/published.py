@@ -17,6 +17,7 @@ __all__ = [
     "SIGNATURES",
     "PublishedKeys",
     "SkippedKey",
+    "algorithm_faults",
     "read_entries",
     "read_published",
     "sort_entries",
@@ -62,6 +63,18 @@ class PublishedKeys:
 
     keys: tuple[Key, ...]
     skipped: tuple[SkippedKey, ...]
+
+
+def algorithm_faults(algorithms: object) -> list[str]:
+    """Return what is wrong with the algorithms that an issuer's keys are accepted for."""
+    if isinstance(algorithms, str) or not isinstance(algorithms, Sequence) or not algorithms:
+        return ["algorithms is not a non-empty list of names, such as ['RS256']"]
+    return [
+        f"algorithm {name!r} is not one of {', '.join(SIGNATURES)}; HMAC keys are secrets and"
+        " never published"
+        for name in algorithms
+        if name not in SIGNATURES
+    ]
 
 
 def read_published(body: bytes, algorithms: Sequence[str], most_keys: int) -> PublishedKeys:

@@ -27,10 +27,12 @@ from linqi.events import (
 from linqi.jose.issuers import AnyAudience, TrustedIssuer
 from linqi.jose.key import Key
 from linqi.jose.keys import KeySet
+from linqi.jwks.access import RemoteAccess
 from linqi.jwks.freshness import RefreshSettings, Schedule
-from linqi.jwks.http import HttpFetch, RemoteLimits, url_fault
+from linqi.jwks.http import HttpFetch, RemoteLimits
 from linqi.jwks.jwks_client import JwksClient, KeySetResponse
-from linqi.jwks.published import SIGNATURES, SkippedKey
+from linqi.jwks.location import KeySetLocation
+from linqi.jwks.published import SkippedKey, algorithm_faults
 from linqi.jwks.sharing import Share, shared_snapshot
 from linqi.jwks.snapshot import Snapshot
 from linqi.jwks.state import KeysState
@@ -52,6 +54,8 @@ class RemoteKeys:
         issuer: The exact ``iss`` claim of its tokens.
         algorithms: The signature algorithms to accept; HMAC is not allowed.
         url: The key set's URL; None for OpenID Connect Discovery.
+        discovery_url: The URL of the metadata, if they are not found by the issuer's URL.
+        access: What a server in a private network needs to be reached.
         refresh: How often the set is fetched, and how long it is trusted.
         limits: The limits on time, size and unknown key ids.
         client: An `httpx2.AsyncClient`, for a proxy or private certificates; it is not closed.
@@ -76,6 +80,8 @@ class RemoteKeys:
         algorithms: Sequence[str],
         *,
         url: str | None = None,
+        discovery_url: str | None = None,
+        access: RemoteAccess | None = None,
         refresh: RefreshSettings | None = None,
         limits: RemoteLimits | None = None,
         client: Any = None,
@@ -88,7 +94,13 @@ class RemoteKeys:
         sleep: Callable[[float], Awaitable[object]] = asyncio.sleep,
         chance: Callable[[], float] = random.random,
     ) -> None:
-        if faults := _faults(issuer, url, algorithms, initial):
+        self.location = KeySetLocation(
+            issuer=issuer, url=url, discovery_url=discovery_url, access=access or RemoteAccess()
+        )
+        faults = self.location.faults() + algorithm_faults(algorithms)
+        if initial is not None and initial.issuer != issuer:
+            faults.append(f"initial is a snapshot of {initial.issuer!r}, not of this issuer")
+        if faults:
             raise ConfigurationError(faults)
         self.issuer = issuer
         self.algorithms = tuple(algorithms)
@@ -99,9 +111,8 @@ class RemoteKeys:
         self._http = HttpFetch(self._limits, client)
         settings = refresh or RefreshSettings()
         self._jwks_client = JwksClient(
-            issuer,
+            self.location,
             self.algorithms,
-            url=url,
             settings=settings,
             limits=self._limits,
             fetch=self._http,
@@ -368,27 +379,3 @@ class RemoteKeys:
                         detail=skipped.detail,
                     )
                 )
-
-
-def _faults(issuer: object, url: object, algorithms: object, initial: Snapshot | None) -> list[str]:
-    faults = []
-    # With an explicit url the issuer is only compared, and may be any text.
-    fetched, what = (issuer, "the issuer") if url is None else (url, "url")
-    if (fault := url_fault(fetched, what)) is not None:
-        faults.append(fault)
-    elif url is None and "?" in str(issuer):
-        faults.append("the issuer has a query, so it has no discovery document; pass url=")
-    if not isinstance(issuer, str) or not issuer:
-        faults.append("the issuer is not a non-empty string, expected the exact iss claim")
-    if isinstance(algorithms, str) or not isinstance(algorithms, Sequence) or not algorithms:
-        faults.append("algorithms is not a non-empty list of names, such as ['RS256']")
-    else:
-        faults += [
-            f"algorithm {name!r} is not one of {', '.join(SIGNATURES)}; HMAC keys are secrets and"
-            " never published"
-            for name in algorithms
-            if name not in SIGNATURES
-        ]
-    if initial is not None and initial.issuer != issuer:
-        faults.append(f"initial is a snapshot of {initial.issuer!r}, not of this issuer")
-    return faults

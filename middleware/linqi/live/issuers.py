@@ -71,7 +71,7 @@ async def _look_at_document(
     table = next(t for t in environment.config.issuers if t.issuer == keys.issuer)
     fetch = HttpFetch(environment.config.jwks_limits.settings())
     try:
-        url = table.jwks_url or await discover(fetch, keys.issuer, environment.clock())
+        url = keys.location.url or await discover(fetch, keys.location, environment.clock())
         sent = environment.clock()
         answer = await fetch(url, {"cache-control": "no-cache"})
         offset = offset_of(answer.headers, sent, environment.clock())

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Final
 from urllib.parse import urlsplit
 
-from linqi.jwks.http import is_loopback_url
+from linqi.jwks.url import is_loopback_url
 from linqi.live.probe import Environment, ProbeResult
 
 __all__ = ["look_at_proxies", "proxy_of"]

@@ -34,9 +34,8 @@ def attach_to(keys: RemoteKeys, client: Any) -> Callable[[], None]:
         {
             "_http": http,
             "_jwks_client": JwksClient(
-                keys.issuer,
+                keys.location,
                 keys.algorithms,
-                url=old._fixed_url,
                 settings=old._settings,
                 limits=keys._limits,
                 fetch=http,

@@ -13,7 +13,7 @@ from typing import Any, Final, Self
 
 from linqi.jose.issuers import AnyAudience, TrustedIssuer
 from linqi.jose.key import Key
-from linqi.jwks.discovery import discovery_url
+from linqi.jwks.location import KeySetLocation
 from linqi.jwks.remote import RemoteKeys
 from linqi.sessions.renewal import RenewalSettings
 from linqi.testing.attachment import attach_to
@@ -67,15 +67,17 @@ class FakeIssuer:
         self._seconds = 0.0
         self._open = contextlib.ExitStack()
         self._attached: list[RemoteKeys] = []
-        self.identify(issuer)
+        self.identify(KeySetLocation(issuer=issuer))
         self.alg = alg
         self.key = Key.generate(alg)
         self.published: tuple[Key, ...] = (self.key,)
 
-    def identify(self, issuer: str, keys_url: str | None = None) -> None:
-        """Be the issuer `issuer`, whose key set is at `keys_url`."""
-        self.issuer = issuer
-        self.keys_url = keys_url or issuer.rstrip("/") + _KEYS_PATH
+    def identify(self, location: KeySetLocation) -> None:
+        """Be the issuer of `location`, with the key set or the metadata at its URL."""
+        self._location = location
+        issuer = self.issuer = location.issuer
+        base = location.metadata_url.partition("/.well-known/")[0]
+        self.keys_url = location.url or base.rstrip("/") + _KEYS_PATH
         self.discovery = {
             "issuer": issuer,
             "jwks_uri": self.keys_url,
@@ -129,13 +131,13 @@ class FakeIssuer:
         """
         from linqi.testing.issuer_server import serving
 
-        before = self.issuer, self.keys_url
+        before = self._location
         with serving(self) as url:
-            self.identify(url)
+            self.identify(KeySetLocation(issuer=url))
             try:
                 yield self
             finally:
-                self.identify(*before)
+                self.identify(before)
 
     def close(self) -> None:
         """Detach from all applications."""
@@ -224,7 +226,7 @@ class FakeIssuer:
         """
         if url == self.keys_url:
             kind, content = "keys", {"keys": [key.public_jwk() for key in self.published]}
-        elif url == discovery_url(self.issuer):
+        elif url == self._location.metadata_url:
             kind, content = "discovery", self.discovery
         else:
             kind, content = "other", {}
@@ -263,7 +265,7 @@ class FakeIssuer:
         if trusted.types and self._type not in [name.lower() for name in trusted.types]:
             self._type = trusted.types[0]
         self._required = _met(trusted.required_claims)
-        self.identify(trusted.issuer, keys._jwks_client._fixed_url)
+        self.identify(keys.location)
 
     def __repr__(self) -> str:
         return f"<FakeIssuer {self.issuer}>"
