@@ -1,11 +1,21 @@
 """Events as log lines."""
 
+import json
 import logging
+import typing
 
 import pytest
+from opentelemetry.sdk.trace import TracerProvider
 
 from linqi import LoggingHook
-from linqi.events import KeyFileRead, RevocationFailed, SocketClosed, TokenRefused
+from linqi.events import (
+    Event,
+    KeyFileRead,
+    KeysRefreshed,
+    RevocationFailed,
+    SocketClosed,
+    TokenRefused,
+)
 
 
 def test_cve_2020_7694_a_path_cannot_forge_a_log_line(caplog: pytest.LogCaptureFixture) -> None:
@@ -75,3 +85,53 @@ def test_a_silent_logger_costs_nothing(caplog: pytest.LogCaptureFixture) -> None
     hook(RevocationFailed(detail="OSError"))
     assert caplog.records == []
     assert not hook.is_verbose()
+
+
+def test_a_json_line_is_one_object_with_the_names_of_the_text(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """Names with their units, arrays for names of a list, and the time in UTC."""
+    caplog.set_level(logging.INFO)
+    LoggingHook(json=True, clock=lambda: 1_800_000_000.25)(
+        KeysRefreshed(issuer="https://i", keys=2, added=("a", "b"), removed=(), lifetime=300.0)
+    )
+    assert json.loads(caplog.records[0].getMessage()) == {
+        "time": "2027-01-15T08:00:00.250+00:00",
+        "level": "INFO",
+        "event": "keys_refreshed",
+        "issuer": "https://i",
+        "keys": 2,
+        "added": ["a", "b"],
+        "removed": [],
+        "lifetime_seconds": 300.0,
+    }
+
+
+@pytest.mark.parametrize("event", typing.get_args(Event), ids=lambda event: event.__name__)
+def test_every_event_is_a_json_line(
+    event: type[typing.Any], caplog: pytest.LogCaptureFixture
+) -> None:
+    """Each field is in it once, and what a field holds forges neither a line nor a member."""
+    caplog.set_level(logging.DEBUG)
+    text = 'a"\n{"event": "x"}\u2028%s'
+    samples = {"int": 1, "float": 1.0, "bool": True, "float | None": None}
+    fields = event.__annotations__
+    hook = LoggingHook(json=True)
+    hook(event(**{name: samples.get(str(kind), text) for name, kind in fields.items()}))
+    line = caplog.records[0].getMessage()
+    assert line.isascii()
+    assert "\n" not in line
+    told = json.loads(line, object_pairs_hook=list)
+    assert len({name for name, _ in told}) == len(told) == len(fields) + 3
+
+
+def test_a_json_line_has_the_trace_of_the_request(caplog: pytest.LogCaptureFixture) -> None:
+    """Both ids in the form of W3C Trace Context, so that a log leads to its trace."""
+    caplog.set_level(logging.INFO)
+    with TracerProvider().get_tracer("test").start_as_current_span("request") as span:
+        LoggingHook(json=True)(RevocationFailed(detail="x"))
+    LoggingHook(json=True)(RevocationFailed(detail="x"))
+    inside, outside = (json.loads(record.getMessage()) for record in caplog.records)
+    assert inside["trace_id"] == f"{span.get_span_context().trace_id:032x}"
+    assert inside["span_id"] == f"{span.get_span_context().span_id:016x}"
+    assert "trace_id" not in outside

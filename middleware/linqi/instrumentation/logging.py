@@ -4,15 +4,22 @@ from __future__ import annotations
 
 import logging
 import re
+import sys
+import time
+from collections.abc import Callable
 from dataclasses import asdict
+from datetime import UTC, datetime
+from json import dumps
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from linqi.events import Event
 
-__all__ = ["LoggingHook"]
+__all__ = ["LoggingHook", "event_name"]
 
 _BREAKS_OUT: Final = re.compile(r'[\s="\\]')
+_FIELD: Final = re.compile(r"(\w+)=%\((\w+)\)")
+_WORD: Final = re.compile(r"(?<=[a-z])(?=[A-Z])")
 
 _LINES: dict[str, tuple[int, str]] = {
     "TokenRefused": (
@@ -188,11 +195,23 @@ class LoggingHook:
 
     Args:
         logger: The name of the logger.
+        json: Whether the message is one JSON object (RFC 8259) in ASCII: ``time``, ``level``,
+            ``event`` (such as ``token_renewed``), the fields under the names that the text has, and
+            ``trace_id`` and ``span_id`` where OpenTelemetry has a span.
+        clock: Returns Unix seconds, for ``time``.
 
     """
 
-    def __init__(self, logger: str = "linqi") -> None:
+    def __init__(
+        self,
+        logger: str = "linqi",
+        *,
+        json: bool = False,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
         self._logger = logging.getLogger(logger)
+        self._json = json
+        self._clock = clock
 
     def __eq__(self, other: object) -> bool:
         """Return whether `other` writes to the same logger, so that one of the two is enough."""
@@ -208,13 +227,39 @@ class LoggingHook:
     def __call__(self, event: Event) -> None:
         """Log `event` at the level of its type."""
         level, line = _LINES[type(event).__name__]
-        if self._logger.isEnabledFor(level):
-            values = asdict(event)
-            fields = {name: _printable(value) for name, value in values.items()}
-            quoted = {name: _quoted(value) for name, value in values.items()}
-            # logging takes a mapping for its fields only if it is not empty.
-            arguments = (quoted,) if quoted else ()
-            self._logger.log(level, line, *arguments, extra={"linqi": fields})
+        if not self._logger.isEnabledFor(level):
+            return
+        values = asdict(event)
+        fields = {name: _printable(value) for name, value in values.items()}
+        if self._json:
+            message = _json_line(type(event).__name__, values, self._clock())
+            self._logger.log(level, "%s", message, extra={"linqi": fields})
+            return
+        quoted = {name: _quoted(value) for name, value in values.items()}
+        # logging takes a mapping for its fields only if it is not empty.
+        arguments = (quoted,) if quoted else ()
+        self._logger.log(level, line, *arguments, extra={"linqi": fields})
+
+
+def event_name(event: str) -> str:
+    """Return the name of an event's class in lower case, such as ``token_renewed``."""
+    return _WORD.sub("_", event).lower()
+
+
+def _json_line(event: str, values: dict[str, object], now: float) -> str:
+    level, line = _LINES[event]
+    names = {field: name for name, field in _FIELD.findall(line)}
+    told = {
+        "time": datetime.fromtimestamp(now, UTC).isoformat(timespec="milliseconds"),
+        "level": logging.getLevelName(level),
+        "event": event_name(event),
+        **{names.get(name, name): value for name, value in values.items()},
+    }
+    if "opentelemetry.trace" in sys.modules:  # where the application uses it
+        from linqi.instrumentation.otel import trace_ids
+
+        told |= trace_ids()
+    return dumps(told)
 
 
 def _printable(value: object) -> object:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from typing import Any, Final
 
@@ -10,9 +9,17 @@ from opentelemetry import metrics, trace
 
 from linqi import events
 from linqi.events import Event
+from linqi.instrumentation.logging import event_name
 from linqi.instrumentation.metrics import METRICS, EventReader, Metric
 
-__all__ = ["ATTRIBUTES", "SPAN_EVENTS", "OpenTelemetryHook", "otel_name", "span_event_name"]
+__all__ = [
+    "ATTRIBUTES",
+    "SPAN_EVENTS",
+    "OpenTelemetryHook",
+    "otel_name",
+    "span_event_name",
+    "trace_ids",
+]
 
 ATTRIBUTES: Final[Mapping[str, str]] = {
     "status": "http.response.status_code",
@@ -95,7 +102,18 @@ def otel_name(metric: Metric) -> str:
 
 def span_event_name(event: type[Any]) -> str:
     """Return the name of a span event, such as ``linqi.token_refused``."""
-    return "linqi." + re.sub(r"(?<=[a-z])(?=[A-Z])", "_", event.__name__).lower()
+    return f"linqi.{event_name(event.__name__)}"
+
+
+def trace_ids() -> dict[str, str]:
+    """Return ``trace_id`` and ``span_id`` of the current span in hex; empty without one."""
+    context = trace.get_current_span().get_span_context()
+    if not context.is_valid:
+        return {}
+    return {
+        "trace_id": trace.format_trace_id(context.trace_id),
+        "span_id": trace.format_span_id(context.span_id),
+    }
 
 
 def _attribute(field: str) -> str:
