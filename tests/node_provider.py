@@ -156,7 +156,8 @@ def node_provider(**settings: Any) -> Iterator[Provider]:
     Args:
         **settings: ``resources``, a mapping of resource indicator (a URL, RFC 8707) to what its
             tokens are like: ``{"format": "jwt" | "opaque", "alg": "ES256" | "RS256" | "Ed25519",
-            "scopes": [...], "audience": ...}``, all optional; a token without a resource is opaque.
+            "scopes": [...], "audience": ...}``, all optional; ``"*"`` is any other resource, which
+            is refused otherwise. A token without a resource is opaque.
             ``scopes`` (``["read", "write"]``), ``seconds``, the lifetime of access tokens (600),
             ``claims``, further ones of access tokens, ``path`` of the issuer (``"/realms/one"``),
             ``clients``, static ones in the library's form.

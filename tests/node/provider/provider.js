@@ -32,8 +32,12 @@ function keyOf (alg) {
 let keys = Object.keys(makers).map(keyOf)
 let provider, handle, issuer
 
+function serverOf (resource) {
+  return settings.resources[resource] ?? settings.resources['*']
+}
+
 function scopesOf (resource) {
-  return (settings.resources[resource].scopes ?? settings.scopes).join(' ')
+  return (serverOf(resource).scopes ?? settings.scopes).join(' ')
 }
 
 function start () {
@@ -82,7 +86,7 @@ function start () {
         enabled: true,
         useGrantedResource: () => true,
         getResourceServerInfo: (context, resource) => {
-          const known = settings.resources[resource]
+          const known = serverOf(resource)
           // A resource that is not listed is refused with invalid_target (RFC 8707, section 2).
           if (known === undefined) throw new errors.InvalidTarget()
           return {
