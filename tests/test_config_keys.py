@@ -78,6 +78,13 @@ REMOTE: dict[str, Any] = {
 }
 REMOTE_URL = "https://id.example"
 DISCOVERY_URL = f"{REMOTE_URL}/.well-known/openid-configuration"
+BY_SECRET = OWN | {"keys": {"env": "SECRET"}}
+VERIFY_SECRET = OWN | {"keys": {"file": "keys.json", "verify_env": "SECRET"}}
+BY_VARIABLE = {
+    "issuers": [
+        {"issuer": ISSUER, "audience": [AUDIENCE], "algorithms": ["ES256"], "keys_env": "KEYS_A"}
+    ]
+}
 NO_AUDIENCE = {"issuers": [OUTSIDE["issuers"][0] | {"audience": []}]}
 FIXED_END = OWN | {"renewal": {"cap_spread": 0}}
 NO_URL = OWN | {"store": {"secrets_file": "refresh.json"}}
@@ -213,6 +220,9 @@ def good(**changes: Any) -> str:
 @case("verify.audience", OWN, (AUDIENCE, "else"), (200, 401))
 @case("keys.file", OWN, ("keys.json", "other.json"), (200, 401))
 @case("keys.env", OWN | {"keys": {}}, ("KEYS_A", "KEYS_B"), (200, 401))
+@case("keys.verify_file", BY_SECRET, ("keys.json", "other.json"), (200, 401))
+@case("keys.verify_env", BY_SECRET, ("KEYS_A", "KEYS_B"), (200, 401))
+@case("issuers.keys_env", BY_VARIABLE, ("KEYS_A", "KEYS_B"), (200, 401))
 @case("issuers.issuer", OUTSIDE, (ISSUER, "https://else.test"), (200, 401))
 @case("issuers.audience", OUTSIDE, ([AUDIENCE], ["else"]), (200, 401))
 @case("issuers.keys_file", OUTSIDE, ("own.json", "foreign.json"), (200, 401))
@@ -221,6 +231,12 @@ def good(**changes: Any) -> str:
 async def a_good_token(trial: Trial) -> object:
     """Return the status of a request with a good token."""
     return await trial.status(good())
+
+
+@case("keys.verify_algorithm", VERIFY_SECRET, ("HS256", "HS512"), (200, 401))
+async def a_good_token_by_the_secret(trial: Trial) -> object:
+    """Return the status of a request with a token by the secret in a variable."""
+    return await trial.status(make(Key.from_secret(SECRET), good_claims()))
 
 
 @case("verify.leeway_seconds", OWN, (0, 60), (401, 200))

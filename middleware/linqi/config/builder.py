@@ -188,6 +188,7 @@ def build(
         followers = [secrets] if isinstance(secrets, KeyFile) else []
         if isinstance(store, KeepsNotes):
             announced = arguments_for(KeyAnnouncer, config.keys)
+            announced["verify_keys"] = trust.verify_keys
             followers.append(KeyAnnouncer(sessions, held, **announced, hooks=chosen, clock=clock))
     return Components(
         config=config,

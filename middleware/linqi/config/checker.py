@@ -61,7 +61,7 @@ def check(
     except InvalidConfig as error:
         return CheckResult(findings=_as_findings(error.details), is_readable=False)
     faults: tuple[Finding, ...] = ()
-    signing = refresh = None
+    signing = verify = refresh = None
     if reads_keys:
         try:
             build(_unshared(config), environ=variables)
@@ -79,9 +79,15 @@ def check(
             )
         keys, store = config.keys, config.store
         signing = _keys(config, keys.file, keys.env, keys.algorithm, variables)
+        verify = _keys(config, keys.verify_file, keys.verify_env, keys.verify_algorithm, variables)
         refresh = _keys(config, store.secrets_file, store.secrets_env, None, variables)
     checked = CheckedSettings(
-        config=config, text=text, modes=_modes(config, Path(path)), signing=signing, refresh=refresh
+        config=config,
+        text=text,
+        modes=_modes(config, Path(path)),
+        signing=signing,
+        verify=verify,
+        refresh=refresh,
     )
     found = lint(checked)
     reported = {(finding.code, finding.table, finding.key) for finding in found}
@@ -149,7 +155,7 @@ def _modes(config: Config, path: Path) -> dict[Path, int]:
     if os.name != "posix":
         return {}
     found = {}
-    for name in (path.name, config.keys.file, config.store.secrets_file):
+    for name in (path.name, config.keys.file, config.keys.verify_file, config.store.secrets_file):
         if name:
             try:
                 found[config.folder / name] = stat.S_IMODE((config.folder / name).stat().st_mode)

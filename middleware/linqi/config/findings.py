@@ -44,5 +44,7 @@ class CheckedSettings:
     """The permission bits of the configuration and of the files that it names."""
     signing: KeySet | None = None
     """The signing keys, if they could be read."""
+    verify: KeySet | None = None
+    """The keys of the other kind that only verify, if there are any that could be read."""
     refresh: KeySet | None = None
     """The secrets of refresh tokens, if they could be read."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from linqi.config.setting import PATH, setting
+from linqi.config.setting import PATH, VARIABLE, setting
 from linqi.config.value_types import Boolean, RequiredClaims, String, StringList
 from linqi.jose.issuers import TrustedIssuer
 from linqi.jose.key import ALGORITHMS
@@ -38,6 +38,13 @@ class IssuerTable:
     )
     keys_file: str | None = setting(
         PATH, "A key set (JWKS) of its public keys, instead of fetching it.", example="issuer.json"
+    )
+    keys_env: str | None = setting(
+        VARIABLE,
+        "The environment variable that holds its keys instead: a JWKS, a JWK, a PEM, or the secret"
+        " of an issuer that signs by HMAC.",
+        is_hidden=True,
+        example="SUPABASE_JWT_SECRET",
     )
     types: tuple[str, ...] = setting(
         StringList(least=1),

@@ -29,6 +29,8 @@ class ConfiguredIssuers:
 
     signer: Signer | None
     """None if only outside issuers are trusted."""
+    verify_keys: KeySet | None
+    """Keys of the other kind than the signer's that verify own tokens."""
     issuers: tuple[TrustedIssuer, ...]
     services: tuple[Service, ...]
     """The key files that are checked for changes while the application runs."""
@@ -68,9 +70,19 @@ class IssuersBuilder:
                 "there is no signing key (file or env) and no [[issuers]], so no token is trusted",
             )
         signer = self._signer() if config.has_keys else None
+        verify_keys = self._verify_keys()
         own = [] if signer is None else [own_issuer(signer)]
-        issuers = (*own, *self._outside())
-        return ConfiguredIssuers(signer=signer, issuers=issuers, services=tuple(self._services))
+        if signer is not None and verify_keys is not None:
+            with self._faults.at(
+                "keys", "verify_file" if config.keys.verify_file else "verify_env"
+            ):
+                own.append(own_issuer(signer, verify_keys))
+        return ConfiguredIssuers(
+            signer=signer,
+            verify_keys=verify_keys,
+            issuers=(*own, *self._outside()),
+            services=tuple(self._services),
+        )
 
     def _signer(self) -> Signer | None:
         verify, keys = self._config.verify, self._own_keys()
@@ -85,28 +97,59 @@ class IssuersBuilder:
 
     def _own_keys(self) -> KeySet | None:
         table = self._config.keys
-        if table.file and table.env:
-            self._faults.add(
-                "contradiction", "keys", "env", "file is set too; remove one of the two"
-            )
-        elif table.file:
-            return self._keys_of_file("keys", "file", table.file, algorithm=table.algorithm)
+        return self._keys_of("keys", ("file", table.file), ("env", table.env), table.algorithm)
+
+    def _verify_keys(self) -> KeySet | None:
+        table = self._config.keys
+        if not table.verify_file and not table.verify_env:
+            return None
+        if not self._config.has_keys:
+            text = "verify_file and verify_env stand beside signing keys: set file or env"
+            self._faults.missing("keys", "file", text)
+        return self._keys_of(
+            "keys",
+            ("verify_file", table.verify_file),
+            ("verify_env", table.verify_env),
+            table.verify_algorithm,
+        )
+
+    def _keys_of(
+        self,
+        place: str,
+        file: tuple[str, str | None],
+        variable: tuple[str, str | None],
+        algorithm: str | None,
+    ) -> KeySet | None:
+        """Return the keys of a file or a variable, each given as its key and its value."""
+        if file[1] and variable[1]:
+            text = f"{file[0]} is set too; remove one of the two"
+            self._faults.add("contradiction", place, variable[0], text)
+        elif file[1]:
+            return self._keys_of_file(place, file[0], file[1], algorithm=algorithm)
         else:
-            with self._faults.at("keys", "env"):
-                text = key_material.text_of(str(table.env), self._environ)
-                return key_material.keys_of_text(text, table.algorithm)
+            with self._faults.at(place, variable[0]):
+                text = key_material.text_of(str(variable[1]), self._environ)
+                return key_material.keys_of_text(text, algorithm)
         return None
 
     def _outside(self) -> list[TrustedIssuer]:
-        found, names = [], []
-        if self._config.has_keys:
-            names.append(self._config.verify.issuer)
+        found: list[TrustedIssuer] = []
+        own = self._config.verify.issuer if self._config.has_keys else None
+        taken: set[tuple[str | None, str]] = set()
         for position, table in enumerate(self._config.issuers):
             place = f"issuers.{position}"
-            if table.issuer and table.issuer in names:
-                text = "another entry or [verify] has the same issuer"
+            same = taken.intersection((table.issuer, alg) for alg in table.algorithms)
+            if table.issuer and (same or table.issuer == own):
+                text = (
+                    "[verify] has the same issuer; for another key of its own set [keys]"
+                    " verify_file or verify_env"
+                    if table.issuer == own
+                    else "another entry has the same issuer and accepts"
+                    f" {', '.join(sorted(alg for _, alg in same))} too; merge them, or give each"
+                    " algorithms of its own"
+                )
                 self._faults.add("contradiction", place, "issuer", text, seen=f'"{table.issuer}"')
-            names.append(table.issuer)
+            taken.update((table.issuer, alg) for alg in table.algorithms)
             if self._is_complete(place, table):
                 with self._faults.at(place):
                     trusted = self._trusted(place, table)
@@ -126,19 +169,25 @@ class IssuersBuilder:
         elif table.any_audience and table.audience:
             text = "audience is set too; remove one of the two"
             self._faults.add("contradiction", place, "any_audience", text)
-        if table.jwks_url and table.keys_file:
-            text = "jwks_url is set too; remove one of the two"
-            self._faults.add("contradiction", place, "keys_file", text)
+        sources = [n for n in ("jwks_url", "keys_file", "keys_env") if getattr(table, n)]
+        for name in sources[1:]:
+            text = f"{sources[0]} is set too; remove one of the two"
+            self._faults.add("contradiction", place, name, text)
         return len(self._faults.found) == before
 
     def _trusted(self, place: str, table: IssuerTable) -> TrustedIssuer | None:
         audience = ANY_AUDIENCE if table.any_audience else table.audience
         options = arguments_for(TrustedIssuer, table)
-        if table.keys_file is None:
+        if table.keys_file:
+            algorithms = tuple(table.algorithms)
+            keys = self._keys_of_file(place, "keys_file", table.keys_file, algorithms=algorithms)
+        elif table.keys_env:
+            keys = None
+            with self._faults.at(place, "keys_env"):
+                text = key_material.text_of(table.keys_env, self._environ)
+                keys = key_material.keys_of_text(text, algorithms=table.algorithms)
+        else:
             return self._remote(table).trust(audience, **options)
-        keys = self._keys_of_file(
-            place, "keys_file", table.keys_file, algorithms=tuple(table.algorithms)
-        )
         if keys is None:
             return None
         return TrustedIssuer(

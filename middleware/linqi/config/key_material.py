@@ -55,21 +55,30 @@ def keys_of_file(
         raise SourceNotFound([f"the file cannot be read: {error.strerror or error}"]) from None
 
 
-def keys_of_text(text: str, algorithm: str | None = None) -> KeySet:
+def keys_of_text(
+    text: str, algorithm: str | None = None, algorithms: Sequence[str] = ALGORITHMS
+) -> KeySet:
     """Return the keys in the text of a variable: a JWKS, a JWK, a PEM or a secret.
 
     Quotes around JSON are removed: some programs that set variables leave them there. A secret is
     used as it is.
+
+    Args:
+        text: The text.
+        algorithm: The algorithm of a JWK, a PEM or a secret; a JWKS names its own.
+        algorithms: The algorithms whose keys are used; if there is one, it need not be named.
+
     """
+    only = algorithm or (algorithms[0] if len(algorithms) == 1 else None)
     if holds_pem(text):
-        return KeySet([_pem(text.encode(), algorithm)])
+        return KeySet([_pem(text.encode(), only)])
     inside = text[1:-1].strip() if text[:1] in _QUOTES and text[:1] == text[-1:] else text
     if inside.startswith("{"):
         if '"keys"' in inside:
             _check_no_algorithm(algorithm)
-            return KeySet.from_jwks(inside)
-        return KeySet([Key.from_jwk(inside, algorithm)])
-    return KeySet([Key.from_secret(text, algorithm or _SECRET_ALGORITHM)])
+            return KeySet.from_jwks(inside, algorithms)
+        return KeySet([Key.from_jwk(inside, only)])
+    return KeySet([Key.from_secret(text, only or _SECRET_ALGORITHM)])
 
 
 def text_of(variable: str, environ: Mapping[str, str]) -> str:

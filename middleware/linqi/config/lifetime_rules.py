@@ -304,7 +304,7 @@ def _client(checked: CheckedSettings) -> Iterator[Finding]:
 
 def _jwks(checked: CheckedSettings) -> Iterator[Finding]:
     jwks = checked.config.jwks
-    if not any(issuer.keys_file is None for issuer in checked.config.issuers):
+    if all(issuer.keys_file or issuer.keys_env for issuer in checked.config.issuers):
         return
     if jwks.lifetime_seconds > USUAL_LEAD:
         yield Finding(

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Final
 from urllib.parse import urlsplit
 
+from linqi import _base64url
 from linqi.config.findings import CheckedSettings, Finding
+from linqi.jose.key import Key
+from linqi.jose.keys import KeySet
 from linqi.jwks.url import is_loopback_url
 
 __all__ = ["SAFETY_RULES"]
@@ -51,6 +54,7 @@ def _files(checked: CheckedSettings) -> Iterator[Finding]:
     config = checked.config
     for table, key, name in (
         ("keys", "file", config.keys.file),
+        ("keys", "verify_file", config.keys.verify_file if _can_sign(checked.verify) else None),
         ("store", "secrets_file", config.store.secrets_file),
     ):
         mode = checked.modes.get(config.folder / name, 0) if name else 0
@@ -111,7 +115,21 @@ def _keys(checked: CheckedSettings) -> Iterator[Finding]:
                 " before its last token expires.",
                 remedy=f"Rotate with --token-lifetime-seconds {lifetime:g} or more.",
             )
-    prints = {key.thumbprint for key in signing.keys}
+    verify = () if checked.verify is None else checked.verify.keys
+    if verify:
+        secrets = [key for key in verify if key.kty == "oct"]
+        yield Finding(
+            code="verify-keys",
+            severity="note",
+            table="keys",
+            key="verify_file" if config.keys.verify_file else "verify_env",
+            reason=f"Own tokens by {_named(verify)} are accepted too, although these keys sign"
+            " none here"
+            + ("; a copy of such a secret can sign tokens of any user." if secrets else "."),
+            remedy=f"Remove it {config.renewal.longest_own_lifetime:g} s after the last worker that"
+            " signed with them has stopped.",
+        )
+    prints = {key.thumbprint for key in (*signing.keys, *verify)}
     if checked.refresh is not None and any(k.thumbprint in prints for k in checked.refresh.keys):
         yield Finding(
             code="secret-shared",
@@ -121,6 +139,21 @@ def _keys(checked: CheckedSettings) -> Iterator[Finding]:
             reason="Refresh tokens use the signing key as their secret, so one leak exposes both.",
             remedy="Run linqi keygen --alg HS256 --out refresh.json, and name that file.",
         )
+
+
+def _can_sign(keys: KeySet | None) -> bool:
+    return keys is not None and any(key.can_sign for key in keys.keys)
+
+
+def _bits(secret: Key) -> int:
+    return len(_base64url.decode(secret.private_jwk()["k"])) * 8
+
+
+def _named(keys: Sequence[Key]) -> str:
+    """Return the algorithms of `keys`, with the strength of secrets."""
+    return ", ".join(
+        sorted({f"{key.alg} ({_bits(key)} bits)" if key.kty == "oct" else key.alg for key in keys})
+    )
 
 
 def _verification(checked: CheckedSettings) -> Iterator[Finding]:

@@ -97,6 +97,22 @@ class KeysTable:
         "The algorithm of a PEM key, or of a secret (HS256 by default).",
         example="ES256",
     )
+    verify_file: str | None = setting(
+        PATH,
+        "Keys of the other kind (secrets or asymmetric keys) that verify own tokens and sign none,"
+        " while you move from HS256 to ES256 or back.",
+        example="keys-before.json",
+    )
+    verify_env: str | None = setting(
+        VARIABLE,
+        "The environment variable that holds them instead.",
+        is_hidden=True,
+        example="SHOP_SIGNING_SECRET",
+    )
+    verify_algorithm: str | None = setting(
+        Choice(ALGORITHMS),
+        "Their algorithm, for a PEM key or a secret (HS256 by default).",
+    )
     check_seconds: float = number(
         "How often the file is checked for changes.",
         of=(KeyFile, "check_seconds"),

@@ -182,17 +182,36 @@ def _are_strings(values: object) -> bool:
     return bool(values) and all(isinstance(value, str) and value for value in values)
 
 
-def own_issuer(signer: Signer) -> TrustedIssuer:
+def own_issuer(signer: Signer, verify_keys: KeySet | None = None) -> TrustedIssuer:
     """Return the trusted issuer for exactly the tokens that `signer` signs.
 
     All algorithms of the same kind (HMACs or signatures) are allowed, since the next key of the
     signer may be for another one; a key itself has one algorithm.
+
+    Args:
+        signer: The signer of this deployment.
+        verify_keys: Keys of the other kind, which the deployment signed with before or will sign
+            with next. The issuer returned is then that of their tokens, which are own tokens too:
+            ``Verifier([own_issuer(signer), own_issuer(signer, verify_keys)])``.
+
+    Raises:
+        ConfigurationError: `verify_keys` are of the kind of the signer's keys.
+
     """
     is_secret = signer.keys.signing_key().kty == "oct"
+    if verify_keys is not None:
+        if (verify_keys.keys[0].kty == "oct") == is_secret:
+            raise ConfigurationError(
+                [
+                    "verify_keys are of the same kind as the signing keys, secrets or asymmetric"
+                    " keys; add them to the set of the signing keys"
+                ]
+            )
+        is_secret = not is_secret
     return TrustedIssuer(
         issuer=signer.issuer,
         audience=signer.audience,
-        keys=signer.keys,
+        keys=signer.keys if verify_keys is None else verify_keys,
         algorithms=[name for name in ALGORITHMS if name.startswith("HS") == is_secret],
         types=("at+jwt",),
         require_type=True,

@@ -5,9 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from linqi.errors import AlgorithmNotAllowed, MissingClaim, UnknownIssuer, UnsupportedToken
+from linqi.errors import (
+    AlgorithmNotAllowed,
+    MissingClaim,
+    TokenError,
+    Unavailable,
+    UnknownIssuer,
+    UnsupportedToken,
+)
 from linqi.jose._header import Header
 from linqi.jose.issuers import Profile, TrustedIssuer, prepare
+from linqi.jose.keys import KeySet
 
 __all__ = ["Trust"]
 
@@ -27,6 +35,7 @@ class Trust:
     """
 
     def __init__(self, issuers: Sequence[TrustedIssuer]) -> None:
+        self._issuers = tuple(issuers)
         self._profiles: dict[str, dict[str, Profile]] = {}
         for trusted in issuers:
             profile = prepare(trusted)
@@ -42,6 +51,7 @@ class Trust:
             MissingClaim: There is no ``iss``.
             UnknownIssuer: It names no trusted issuer.
             AlgorithmNotAllowed: The issuer may not use the header's ``alg``.
+            Unavailable: It may not here, and other workers have the key.
             UnsupportedToken: The header's ``typ`` is not accepted.
 
         """
@@ -53,7 +63,19 @@ class Trust:
             raise UnknownIssuer("the claim iss names no trusted issuer")
         profile = found.get(header.alg)
         if profile is None:
-            raise AlgorithmNotAllowed("the header's alg is not on the issuer's list")
+            raise self.refusal_of(header)
         if header.typ not in profile.types:
             raise UnsupportedToken("the header's typ is not an accepted one")
         return profile
+
+    def refusal_of(self, header: Header) -> TokenError | Unavailable:
+        """Return why a header is refused whose ``alg`` its issuer may not use.
+
+        `Unavailable` if other workers have its key and this one was never told of it, as when a
+        deployment starts to sign by another kind of key: 401 would sign its users out (J6).
+        """
+        for trusted in self._issuers:
+            keys = trusted.keys
+            if trusted.own and isinstance(keys, KeySet) and header.kid in keys.awaited:
+                return Unavailable("other workers have the key, and this one takes no such alg yet")
+        return AlgorithmNotAllowed("the header's alg is on no list of its issuer")

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal
 from linqi import events
 from linqi._ranges import Range, Ranges, range_faults
 from linqi.errors import (
-    AlgorithmNotAllowed,
     BoundToken,
     ConfigurationError,
     InvalidSignature,
@@ -30,7 +29,7 @@ from linqi.jose.cache import VerifiedCache
 from linqi.jose.claims import DecodedClaims, Registered
 from linqi.jose.issuers import Profile, TrustedIssuer, own_issuer
 from linqi.jose.key import Key
-from linqi.jose.keys import FetchedKeys
+from linqi.jose.keys import FetchedKeys, KeySet
 from linqi.jose.limits import TokenLimits
 from linqi.jose.longest_lifetime import LifetimeBound, source_faults
 from linqi.jose.signature_check import SignatureCheck
@@ -122,12 +121,24 @@ class Verifier:
         self._clock = clock
 
     @classmethod
-    def trusting(cls, signer: Signer, **options: Any) -> Verifier:
+    def trusting(
+        cls, signer: Signer, *, verify_keys: KeySet | None = None, **options: Any
+    ) -> Verifier:
         """Return a verifier of exactly what `signer` signs; `options` as for the constructor.
 
         ``Verifier([own_issuer(signer), *others])`` trusts other issuers as well.
+
+        Args:
+            signer: The signer of this deployment.
+            verify_keys: Keys of the other kind (secrets or asymmetric keys), while the deployment
+                moves from HS256 to ES256 or back: their tokens are own tokens too.
+            options: As for the constructor.
+
         """
-        return cls(own_issuer(signer), **options)
+        issuers = [own_issuer(signer)]
+        if verify_keys is not None:
+            issuers.append(own_issuer(signer, verify_keys))
+        return cls(issuers, **options)
 
     @property
     def longest_lifetime(self) -> float:
@@ -325,7 +336,7 @@ class Verifier:
         """Return the header in `segment`; raise if no issuer may use its ``alg``."""
         header = parse_header(segment, self._most_header_bytes)
         if header.alg not in self._trust.algorithms:
-            raise AlgorithmNotAllowed("the header's alg is on no issuer's list")
+            raise self._trust.refusal_of(header)
         return header
 
     def _header_and_profile(self, first: bytes, second: bytes) -> tuple[Header, Profile]:

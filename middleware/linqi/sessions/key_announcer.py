@@ -48,9 +48,9 @@ class KeyAnnouncer:
     """Announces the keys of this worker to the others, and finds out which keys it lacks.
 
     It is one of a middleware's ``services``. Every `beat_seconds` it writes the key ids of the
-    signer and of `secrets` into the store, where they stay for four beats: who has written none for
-    so long does not count as running. ``linqi keygen --rotate --store`` waits for all of them
-    before a new key signs.
+    signer, of `secrets` and of `verify_keys` into the store, where they stay for four beats: who
+    has written none for so long does not count as running. ``linqi keygen --rotate --store`` waits
+    for all of them before a new key signs.
 
     A key id that another worker of the issuer has and this one never had is awaited
     (`KeySet.awaited`): a token with it gets 503, which is tried again elsewhere, and not 401, which
@@ -59,6 +59,7 @@ class KeyAnnouncer:
     Args:
         sessions: The service whose store is used; it is started and closed with this one.
         secrets: The secrets of its refresh tokens, where they follow a file.
+        verify_keys: Keys of the other kind that verify own tokens, if there are any.
         beat_seconds: 0.2 to 60, default 5.
         hooks: Receive `KeysMissing` and `KeysNotAnnounced`.
         clock: Returns Unix seconds; which keys are still in use depends on it.
@@ -76,6 +77,7 @@ class KeyAnnouncer:
         sessions: Sessions,
         secrets: KeySet | None = None,
         *,
+        verify_keys: KeySet | None = None,
         beat_seconds: float = 5.0,
         hooks: Sequence[Hook] = (),
         clock: Callable[[], float] = time.time,
@@ -89,7 +91,8 @@ class KeyAnnouncer:
         self._sessions = sessions
         self._notes = sessions.store.notes()
         self._issuer = sessions.signer.issuer
-        self._sets = [sessions.signer.keys, *([] if secrets is None else [secrets])]
+        sets = (sessions.signer.keys, secrets, verify_keys)
+        self._sets = [keys for keys in sets if keys is not None]
         self._beat_seconds = beat_seconds
         self._events: Dispatcher[Event] = Dispatcher(hooks)
         self._clock = clock
