@@ -112,6 +112,7 @@ class KeysTable:
     verify_algorithm: str | None = setting(
         Choice(ALGORITHMS),
         "Their algorithm, for a PEM key or a secret (HS256 by default).",
+        example="HS256",
     )
     check_seconds: float = number(
         "How often the file is checked for changes.",
