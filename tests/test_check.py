@@ -171,6 +171,12 @@ def test_every_example_in_a_new_file_is_good() -> None:
             "any-audience",
             "warning",
         ),
+        (BASE + '[http]\ntoken_headers = ["X-Token"]\n', "token-header", "note"),
+        (
+            BASE + '[http]\ntoken_headers = ["Cf-Access-Jwt-Assertion"]\n',
+            "token-header-csrf",
+            "warning",
+        ),
         (
             BASE + '[http]\naccept = ["cookie"]\n[cookies]\norigins = ["https://a.example"]\n'
             'access_name = "t"\naccess_secure = false\n',

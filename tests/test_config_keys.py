@@ -90,6 +90,7 @@ FIXED_END = OWN | {"renewal": {"cap_spread": 0}}
 NO_URL = OWN | {"store": {"secrets_file": "refresh.json"}}
 NO_SECRETS = OWN | {"store": {"url": "memory:"}}
 FIXED_DUAL_END = DUAL | {"sessions": {"cap_spread": 0, "idle_seconds": 60}}
+NAMED_HEADER = OWN | {"http": {"token_headers": ["X-Token"]}}
 SUBPROTOCOL = OWN | {"http": {"accept": ["subprotocol"]}}
 PLAIN_REFRESH_COOKIE = LOGIN | {"cookies": {"refresh_name": "refresh"}}
 PER_ADDRESS = LOGIN | {"throttle": {"per_address": "5 per hour"}}
@@ -880,6 +881,30 @@ PLAIN_COOKIE = COOKIE | {"cookies": COOKIE["cookies"] | {"access_name": "access"
 async def a_bearer_token(trial: Trial) -> object:
     """Return the status of a request with a bearer token."""
     return await trial.status(good())
+
+
+@case(
+    "http.token_headers",
+    OWN,
+    (["Authorization: Bearer"], ["X-Token", "Authorization: Token"]),
+    ((200, 401, 401), (400, 200, 200)),
+)
+async def the_headers_of_tokens(trial: Trial) -> object:
+    """Return the statuses of one token in Authorization: Bearer, in X-Token and as Token."""
+    token = good().encode()
+    places = (
+        (b"authorization", b"Bearer " + token),
+        (b"x-token", token),
+        (b"authorization", b"Token " + token),
+    )
+    return tuple([(await call(trial.app(), http(headers=[each]))).status for each in places])
+
+
+@case("http.token_origins", NAMED_HEADER, ([], ["https://app.example"]), (200, 400))
+async def a_page_of_another_site(trial: Trial) -> object:
+    """Return the status of a POST of another site's page with the proxy's header."""
+    headers = [(b"x-token", good().encode()), (b"origin", b"https://evil.example")]
+    return (await call(trial.app(), http(method="POST", headers=headers))).status
 
 
 @case("http.successor_header", PLAIN, ("X-Refresh-Token", "X-Next"), (False, True))

@@ -19,6 +19,7 @@ from asgi import served
 from linqi import Key, Verifier
 from linqi.cli import main
 from linqi.config.checker import check
+from linqi.testing import FakeIssuer
 from signed_in import PASSWORD
 from tokens import good_claims, make
 
@@ -136,6 +137,60 @@ async def test_starlettes_requires_works_in_the_fastapi_example(
         headers = {"Authorization": f"Bearer {token}"}
         assert (await client.get("/orders", headers=headers)).status_code == 200
         assert (await client.delete("/orders", headers=headers)).status_code == 403
+
+
+async def test_the_transport_of_ones_own_takes_what_curl_and_pip_send(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A password of the user "token" is the token; anything else of that scheme is refused."""
+    monkeypatch.chdir(tmp_path)
+    module = load("basic_transport")
+    claims = {"sub": "alice", "iat": int(time.time()), "exp": int(time.time()) + 60}
+    token = module.signer.sign(claims)
+    bearer = {"Authorization": f"Bearer {token}"}
+    async with served(module.app) as port, httpx2.AsyncClient() as client:
+        site = f"http://127.0.0.1:{port}/me"
+        assert (await client.get(site, auth=("token", token))).text == "alice"
+        assert (await client.get(site, headers=bearer)).text == "alice"
+        assert (await client.get(site)).status_code == 401
+        assert (await client.get(site, auth=("token", token + "x"))).status_code == 401
+        assert (await client.get(site, auth=("alice", token))).status_code == 400
+        broken = {"Authorization": "Basic ?"}
+        assert (await client.get(site, headers=broken)).status_code == 400
+        twice = [*bearer.items(), ("Authorization", "Basic dG9rZW46YQ==")]
+        assert (await client.get(site, headers=twice)).status_code == 400
+
+
+@pytest.mark.parametrize(
+    ("name", "issuer", "audience", "header"),
+    [
+        (
+            "iap",
+            "https://cloud.google.com/iap",
+            "/projects/PROJECT-NUMBER/global/backendServices/SERVICE-ID",
+            "X-Goog-IAP-JWT-Assertion",
+        ),
+        ("cloudflare", "https://TEAM.cloudflareaccess.com", ["AUD-TAG"], "Cf-Access-Jwt-Assertion"),
+    ],
+)
+async def test_the_token_of_a_proxy_opens_the_application_behind_it(
+    name: str, issuer: str, audience: object, header: str
+) -> None:
+    """With the vendor's claims in the vendor's header; in Authorization it is not looked at."""
+    module = load("behind_proxies")
+    app = getattr(module, f"behind_{name}")
+    fake = FakeIssuer(issuer, alg=getattr(module, name).algorithms[0])
+    fake.attach(app)
+    claims = {"email": "alice@APP.example", "aud": audience}
+    token = fake.token("accounts.google.com:1", claims=claims)
+    page = {"Origin": "https://APP.example"}
+    other = {"Origin": "https://evil.example"}
+    async with client_of(app) as client:
+        allowed = await client.post("/", headers={header: token, **page})
+        csrf = await client.post("/", headers={header: token, **other})
+        elsewhere = await client.get("/", headers={"Authorization": f"Bearer {token}"})
+    assert (allowed.status_code, allowed.text) == (200, "alice@APP.example")
+    assert (csrf.status_code, elsewhere.status_code) == (400, 401)
 
 
 async def test_the_worked_settings_are_settings_that_linqi_takes() -> None:

@@ -22,6 +22,7 @@ from linqi import (
     Key,
     KeySet,
     MemoryStore,
+    NamedHeaderTransport,
     RemoteKeys,
     Revocations,
     Sessions,
@@ -154,6 +155,14 @@ def test_the_successor_is_found_in_the_header_of_the_application(
     alice = signed_in(TestClient(app), near_expiry=True)
     assert alice.token != alice.get("/").headers["x-next"] or alice.successors
     assert len(alice.successors) == 1
+
+
+def test_the_token_is_sent_in_the_header_of_the_application(signed_in: SignedInFixture) -> None:
+    """Also where the application takes another header than Authorization, with a scheme."""
+    app = sliding_app(transports=[NamedHeaderTransport("X-Token", scheme="JWT")])
+    alice = signed_in(TestClient(app))
+    assert alice.headers == {"X-Token": f"JWT {alice.token}"}
+    assert alice.get("/").json()["user"] == "alice"
 
 
 def test_near_expiry_and_expired_without_a_clock(

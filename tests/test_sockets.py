@@ -18,6 +18,7 @@ from linqi import (
     HeaderTransport,
     JWTMiddleware,
     Key,
+    NamedHeaderTransport,
     RenewalSettings,
     SlidingRenewal,
     SocketClosedError,
@@ -348,3 +349,30 @@ async def test_a_real_server_closes_a_real_socket_at_expiry() -> None:
         assert time.time() >= issued.expires_at - 0.01
         assert closed.value.rcvd
         assert (closed.value.rcvd.code, closed.value.rcvd.reason) == (4401, "token expired")
+
+
+async def test_a_named_header_opens_a_socket_on_a_real_server() -> None:
+    """A proxy's header counts in the handshake, once, and from a listed origin only."""
+    renewal = SlidingRenewal(SIGNER)
+    app = JWTMiddleware(
+        echo,
+        Verifier.trusting(SIGNER),
+        renewal=renewal,
+        transports=[NamedHeaderTransport("X-Goog-IAP-JWT-Assertion", origins=["https://a.test"])],
+    )
+    token = ("X-Goog-IAP-JWT-Assertion", renewal.start("alice").token)
+    good, bad = ("Origin", "https://a.test"), ("Origin", "https://evil.test")
+    refusals = {
+        400: ([token, token, good], [token, bad], [token]),
+        401: ([good], [("Authorization", f"Bearer {token[1]}"), good]),
+    }
+    async with served(app) as port:
+        url = f"ws://127.0.0.1:{port}/ws"
+        async with websockets.connect(url, additional_headers=[token, good]) as client:
+            await client.send("hello")
+            assert await client.recv() == "hello"
+        for status, tries in refusals.items():
+            for headers in tries:
+                with pytest.raises(websockets.InvalidStatus) as refused:
+                    await websockets.connect(url, additional_headers=headers)
+                assert refused.value.response.status_code == status

@@ -12,6 +12,7 @@ from linqi import (
     HeaderTransport,
     JWTMiddleware,
     Key,
+    NamedHeaderTransport,
     SlidingRenewal,
     SubprotocolTransport,
     Verifier,
@@ -169,3 +170,136 @@ def test_an_incomplete_subprotocol_is_an_invalid_request(offered: list[str]) -> 
     """A marker without a token, or a second one, is refused with the reason."""
     with pytest.raises(InvalidRequest):
         SubprotocolTransport().read({"type": "websocket", "subprotocols": offered}, [])
+
+
+IAP = "X-Goog-IAP-JWT-Assertion"
+
+
+def guarded(*transports: HeaderTransport | CookieTransport, app: App | None = None) -> Any:
+    """Return the middleware around an application with these transports."""
+    verifier = Verifier.trusting(SIGNER)
+    return JWTMiddleware(app or App(), verifier, transports=transports)
+
+
+def good_token() -> bytes:
+    """Return a token that verifies now."""
+    return SlidingRenewal(SIGNER).start("alice").token.encode()
+
+
+@pytest.mark.parametrize(
+    ("scheme", "value", "status"),
+    [
+        (None, b"%s", 200),
+        (None, b"", 400),
+        (None, b" ", 400),
+        (None, b" %s", 400),
+        (None, b"%s ", 400),
+        (None, b"%s, %s", 400),
+        (None, b"%s,%s", 400),
+        (None, b"Bearer %s", 400),
+        (None, b"a.b.c", 401),
+        ("Bearer", b"Bearer %s", 200),
+        ("Bearer", b"bearer %s", 200),
+        ("Bearer", b"Bearer  %s", 400),
+        ("Bearer", b"Bearer", 400),
+        ("Bearer", b"Bearer ", 400),
+        ("Bearer", b"Basic %s", 400),
+        ("Bearer", b"%s", 400),
+        ("Bearer", b"Bearer %s, Bearer %s", 400),
+        ("Token", b"token %s", 200),
+    ],
+)
+async def test_h2_a_named_header_has_its_scheme_and_one_token(
+    scheme: str | None, value: bytes, status: int
+) -> None:
+    """The whole value is the scheme and a token: a list, an empty value or more is 400."""
+    text = value.replace(b"%s", good_token())
+    app = guarded(NamedHeaderTransport(IAP, scheme=scheme))
+    assert (await call(app, http(headers=[(IAP.lower().encode(), text)]))).status == status
+
+
+async def test_h2_h3_a_named_header_twice_or_beside_another_place_is_refused() -> None:
+    """Two programs may read different ones of two tokens, so neither counts."""
+    header = (IAP.lower().encode(), good_token())
+    bearer = (b"authorization", b"Bearer " + good_token())
+    app = guarded(HeaderTransport(), NamedHeaderTransport(IAP))
+    assert (await call(app, http(headers=[header]))).status == 200
+    assert (await call(app, http(headers=[bearer]))).status == 200
+    assert (await call(app, http(headers=[header, header]))).status == 400
+    assert (await call(app, http(headers=[header, bearer]))).status == 400
+    assert (await call(app, http(headers=[header, (header[0], b"")]))).status == 400
+
+
+async def test_h3_a_header_that_is_not_configured_is_ignored() -> None:
+    """No proxy's header opens anything by its name, and none disturbs a token elsewhere."""
+    named, plain = guarded(NamedHeaderTransport(IAP)), guarded(HeaderTransport())
+    other = (b"x-amzn-oidc-data", good_token())
+    bearer = (b"authorization", b"Bearer " + good_token())
+    assert (await call(plain, http(headers=[other]))).status == 401
+    assert (await call(plain, http(headers=[other, bearer]))).status == 200
+    assert (await call(named, http(headers=[bearer]))).status == 401
+
+
+async def test_a_successor_of_a_named_header_varies_by_that_header(clock: FakeClock) -> None:
+    """Shared caches key on the header that identified the caller (RFC 9110, section 12.5.5)."""
+    renewal = SlidingRenewal(SIGNER, clock=clock)
+    app = JWTMiddleware(
+        App(),
+        Verifier.trusting(SIGNER, clock=clock),
+        renewal=renewal,
+        transports=[NamedHeaderTransport("X-Token", successor_header="X-Next")],
+        clock=clock,
+    )
+    issued = renewal.start("alice")
+    clock.move(issued.refresh_in + 1)
+    answer = await call(app, http(headers=[(b"x-token", issued.token.encode())]))
+    assert answer.header("x-next")
+    assert answer.header("vary") == "X-Token, Origin"
+
+
+@pytest.mark.parametrize(
+    ("method", "headers", "status"),
+    [
+        ("POST", [(b"origin", ORIGIN.encode())], 200),
+        ("POST", [], 200),
+        ("POST", [(b"origin", b"https://evil.test")], 400),
+        ("POST", [(b"sec-fetch-site", b"cross-site")], 400),
+        ("GET", [(b"origin", b"https://evil.test")], 200),
+    ],
+)
+async def test_h3_a_header_that_a_proxy_makes_of_a_cookie_is_no_way_for_csrf(
+    method: str, headers: list[tuple[bytes, bytes]], status: int
+) -> None:
+    """Another site's page uses the proxy's cookie without seeing it, so its origin is checked."""
+    app = guarded(NamedHeaderTransport(IAP, origins=[ORIGIN]))
+    token = (IAP.lower().encode(), good_token())
+    assert (await call(app, http(method=method, headers=[token, *headers]))).status == status
+    open_to_all = guarded(NamedHeaderTransport(IAP))
+    assert (await call(open_to_all, http(method=method, headers=[token, *headers]))).status == 200
+
+
+@pytest.mark.parametrize(
+    ("arguments", "options", "fault"),
+    [
+        (("a b",), {}, "not a header name"),
+        ((IAP,), {"scheme": "a b"}, "not a scheme"),
+        ((IAP,), {"scheme": ""}, "not a scheme"),
+        ((IAP,), {"origins": []}, "origins"),
+        (("Cookie",), {}, "CookieTransport"),
+        (("sec-websocket-protocol",), {}, "SubprotocolTransport"),
+        (("x-refresh-token",), {}, "two headers"),
+        ((IAP,), {"successor_header": "a b"}, "not a header name"),
+    ],
+)
+def test_a_named_header_that_cannot_work_is_refused(
+    arguments: Any, options: Any, fault: str
+) -> None:
+    """What HTTP cannot carry, or what another transport reads, is a fault at construction."""
+    with pytest.raises(ConfigurationError, match=fault):
+        NamedHeaderTransport(*arguments, **options)
+
+
+def test_one_header_is_read_by_one_transport() -> None:
+    """Two transports for a header would find two tokens in every request."""
+    with pytest.raises(ConfigurationError, match="same header"):
+        guarded(HeaderTransport(), NamedHeaderTransport("authorization"))

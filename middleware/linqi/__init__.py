@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from linqi.asgi.transports import (
         CookieTransport,
         HeaderTransport,
+        NamedHeaderTransport,
         SubprotocolTransport,
         Transport,
     )
@@ -101,6 +102,7 @@ else:
             "linqi.asgi.transports": (
                 "CookieTransport",
                 "HeaderTransport",
+                "NamedHeaderTransport",
                 "SubprotocolTransport",
                 "Transport",
             ),
@@ -188,6 +190,7 @@ __all__ = [
     "LoggingHook",
     "LoginThrottle",
     "MemoryStore",
+    "NamedHeaderTransport",
     "PendingRenewal",
     "Person",
     "Policy",

@@ -85,6 +85,8 @@ def config_for_run(
     The user's own keys and sessions are not used. The login throttle is off, because all clients
     of a storm have the same address.
     """
+    # The clients of a storm send tokens in Authorization, whichever header a proxy would use.
+    headers = dataclasses.replace(config.http, token_headers=("Authorization: Bearer",))
     margin = config.renewal.hard_margin_seconds
     compression = config.renewal.lifetime_seconds / lifetime
     renewal = dataclasses.replace(
@@ -106,6 +108,7 @@ def config_for_run(
         keys=KeysTable(file=jwks, check_seconds=config.keys.check_seconds),
         renewal=renewal,
         store=kept,
+        http=headers,
         throttle=dataclasses.replace(config.throttle, enabled=False),
     )
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from linqi.asgi.transports import Transport
+from linqi.asgi.transports import HeaderTransport, Transport
 from linqi.jose.verifier import Verifier
 
 if TYPE_CHECKING:
@@ -43,6 +43,9 @@ def value_faults(
     faults = []
     if not transports:
         faults.append("transports is empty; leave it out for the Authorization header")
+    names = [one.header.lower() for one in transports if isinstance(one, HeaderTransport)]
+    if len(set(names)) < len(names):
+        faults.append("two transports read the same header, so it would always carry two tokens")
     if isinstance(expose_to, str) or not all(
         origin.startswith(("http://", "https://")) for origin in expose_to
     ):

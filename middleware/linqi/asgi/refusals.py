@@ -117,7 +117,7 @@ async def _send_denial(
 def as_request_fault(error: LinqiError, token: bytes | None) -> LinqiError:
     """Return `InvalidRequest` for two credentials in one header, otherwise `error` (H2)."""
     if isinstance(error, TokenError) and token and (b"," in token or b" " in token):
-        return InvalidRequest("the Authorization header holds more than one credential")
+        return InvalidRequest("the header of the token holds more than one credential")
     return error
 
 

@@ -12,13 +12,23 @@ from linqi.errors import ConfigurationError, InvalidRequest
 if TYPE_CHECKING:
     from linqi.sessions.sliding import Issued
 
-__all__ = ["CookieTransport", "HeaderTransport", "SubprotocolTransport", "Transport"]
+__all__ = [
+    "CookieTransport",
+    "HeaderTransport",
+    "NamedHeaderTransport",
+    "SubprotocolTransport",
+    "Transport",
+]
 
 _TOKEN_CHARACTERS: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _SAFE_METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 """The safe methods (RFC 9110, section 9.2.1) without TRACE: they change nothing, so CSRF with them
 gains nothing."""
 _MOST_COOKIE_BYTES: Final = 4096
+_OTHER_HEADERS: Final = {
+    "cookie": "CookieTransport",
+    "sec-websocket-protocol": "SubprotocolTransport",
+}
 
 
 class Transport(Protocol):
@@ -57,6 +67,30 @@ class Transport(Protocol):
         ...
 
 
+class _OriginCheck:
+    """The refusal of CSRF where browsers send a token by themselves.
+
+    Args:
+        origins: The origins whose pages may use the token.
+
+    """
+
+    def __init__(self, origins: Sequence[str]) -> None:
+        self._origins = frozenset(origin.encode("ascii") for origin in origins)
+
+    def check(self, scope: Scope, headers: Headers) -> None:
+        """Raise `InvalidRequest` for CSRF, and for cross-site hijacking of a WebSocket."""
+        is_socket = scope["type"] == "websocket"
+        if not is_socket and scope["method"] in _SAFE_METHODS:
+            return
+        origin = find_single(headers, b"origin")
+        site = find_single(headers, b"sec-fetch-site")
+        if origin in self._origins:
+            return
+        if is_socket or origin is not None or site not in (None, b"same-origin", b"none"):
+            raise InvalidRequest("the token came from an origin that is not on the list")
+
+
 class HeaderTransport:
     """Tokens in ``Authorization: Bearer`` (RFC 6750, section 2.1), successors in a header.
 
@@ -66,8 +100,14 @@ class HeaderTransport:
     Raises:
         ConfigurationError: `successor_header` is not a header name.
 
+    Attributes:
+        header: The request header that carries tokens.
+        scheme: The word before the token; None if there is none.
+
     """
 
+    header: str = "Authorization"
+    scheme: str | None = "Bearer"
     subprotocol: str | None = None
     successor_header: bytes | None
 
@@ -97,8 +137,68 @@ class HeaderTransport:
         """Set the header of the successor, and replace one that the application set."""
         headers[:] = [header for header in headers if header[0].lower() != self._name]
         headers.append((self._name, issued.token.encode("ascii")))
-        merge_list(headers, b"vary", (b"Authorization", b"Origin"))
+        merge_list(headers, b"vary", (self.header.encode("ascii"), b"Origin"))
         return True
+
+
+class NamedHeaderTransport(HeaderTransport):
+    """Tokens in a header of another name, with a scheme or without one.
+
+    A proxy that signs users in, such as Google's IAP, puts its token into a header of its own. That
+    the header is there proves nothing, because any client can send it: the token in it is verified
+    like any other.
+
+    Args:
+        header: The request header that carries tokens.
+        scheme: The word before the token, compared without case; None if the token is the whole
+            value.
+        origins: For a header that a proxy makes of a cookie, which browsers send by themselves: the
+            origins whose pages may send it. CSRF is then refused as by `CookieTransport`. None does
+            not look at origins.
+        successor_header: The response header that carries successors.
+
+    Raises:
+        ConfigurationError: An argument is not of that form, or the header is read by another
+            transport; lists every fault.
+
+    """
+
+    def __init__(
+        self,
+        header: str,
+        *,
+        scheme: str | None = None,
+        origins: Sequence[str] | None = None,
+        successor_header: str = "X-Refresh-Token",
+    ) -> None:
+        faults = _named_header_faults(header, scheme, successor_header)
+        if origins is not None:
+            faults += _origin_faults(origins)
+        if faults:
+            raise ConfigurationError(faults)
+        super().__init__(successor_header)
+        self.header, self.scheme = header, scheme
+        self._wanted = header.lower().encode("ascii")
+        self._prefix = b"" if scheme is None else scheme.lower().encode("ascii") + b" "
+        self._origins = None if origins is None else _OriginCheck(origins)
+
+    def read(self, scope: Scope, headers: Headers) -> bytes | None:
+        """Return the token in the header, or None if the request lacks the header.
+
+        Raises:
+            InvalidRequest: The request has the header twice, or its value is not the scheme and a
+                token, or a page of an origin that is not listed sent it (CSRF).
+
+        """
+        found = find_single(headers, self._wanted)
+        if found is None:
+            return None
+        size = len(self._prefix)
+        if found[:size].lower() != self._prefix or not found[size:].strip():
+            raise InvalidRequest(f"the {self.header} header is not exactly one credential")
+        if self._origins is not None:
+            self._origins.check(scope, headers)
+        return found[size:]
 
 
 class CookieTransport:
@@ -124,9 +224,7 @@ class CookieTransport:
     def __init__(
         self, origins: Sequence[str], *, name: str = "__Host-access", secure: bool = True
     ) -> None:
-        faults = []
-        if isinstance(origins, str) or not origins or "null" in origins or "*" in origins:
-            faults.append("origins is not a non-empty list such as ['https://app.example']")
+        faults = _origin_faults(origins)
         if not _TOKEN_CHARACTERS.fullmatch(name):
             faults.append(f"{name!r} is not a cookie name")
         if secure and not name.startswith(("__Host-", "__Host-Http-")):
@@ -135,7 +233,7 @@ class CookieTransport:
             faults.append(f"a browser drops the cookie {name!r} without Secure; rename it")
         if faults:
             raise ConfigurationError(faults)
-        self._origins = frozenset(origin.encode("ascii") for origin in origins)
+        self._origins = _OriginCheck(origins)
         self._name = name.encode("ascii")
         self._attributes = b"; Path=/; HttpOnly; SameSite=Strict" + (b"; Secure" if secure else b"")
 
@@ -158,7 +256,7 @@ class CookieTransport:
                         raise InvalidRequest("the token cookie stands twice")
                     found = token
         if found:
-            self._check_origin(scope, headers)
+            self._origins.check(scope, headers)
         return found or None
 
     def deliver(self, issued: Issued, headers: list[tuple[bytes, bytes]], now: float) -> bool:
@@ -176,18 +274,6 @@ class CookieTransport:
         headers.append((b"set-cookie", cookie + self._attributes))
         merge_list(headers, b"vary", (b"Cookie", b"Origin"))
         return True
-
-    def _check_origin(self, scope: Scope, headers: Headers) -> None:
-        """Refuse CSRF, and cross-site hijacking of a WebSocket."""
-        is_socket = scope["type"] == "websocket"
-        if not is_socket and scope["method"] in _SAFE_METHODS:
-            return
-        origin = find_single(headers, b"origin")
-        site = find_single(headers, b"sec-fetch-site")
-        if origin in self._origins:
-            return
-        if is_socket or origin is not None or site not in (None, b"same-origin", b"none"):
-            raise InvalidRequest("the cookie came from an origin that is not on the list")
 
 
 class SubprotocolTransport:
@@ -225,3 +311,23 @@ class SubprotocolTransport:
     def deliver(self, issued: Issued, headers: list[tuple[bytes, bytes]], now: float) -> bool:
         """Return False: an HTTP response cannot carry a subprotocol."""
         return False
+
+
+def _origin_faults(origins: Sequence[str]) -> list[str]:
+    if isinstance(origins, str) or not origins or "null" in origins or "*" in origins:
+        return ["origins is not a non-empty list such as ['https://app.example']"]
+    return []
+
+
+def _named_header_faults(header: str, scheme: str | None, successor_header: str) -> list[str]:
+    faults = []
+    if not _TOKEN_CHARACTERS.fullmatch(header):
+        faults.append(f"{header!r} is not a header name")
+    if scheme is not None and not _TOKEN_CHARACTERS.fullmatch(scheme):
+        faults.append(f"{scheme!r} is not a scheme; None if the token is the whole value")
+    if (other := _OTHER_HEADERS.get(header.lower())) is not None:
+        faults.append(f"tokens in {header} are read by {other}")
+    if header.lower() == successor_header.lower():
+        # Requests with the header of a response are ignored (H4): scripts and caches repeat them.
+        faults.append(f"{header} carries both tokens and successors; name two headers")
+    return faults

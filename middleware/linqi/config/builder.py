@@ -21,10 +21,12 @@ from linqi.asgi.throttle import LoginThrottle
 from linqi.asgi.transports import (
     CookieTransport,
     HeaderTransport,
+    NamedHeaderTransport,
     SubprotocolTransport,
     Transport,
 )
 from linqi.config.faults import Faults
+from linqi.config.http_tables import HttpTable
 from linqi.config.issuers import ConfiguredIssuers, IssuersBuilder
 from linqi.config.schema import Config
 from linqi.config.session_store import attempts_of, key_set_share, refresh_secrets, store_of
@@ -213,7 +215,9 @@ def _transports(config: Config, faults: Faults) -> tuple[Transport, ...]:
     http, cookies = config.http, config.cookies
     found: list[Transport] = []
     if "header" in http.accept:
-        found.append(HeaderTransport(http.successor_header))
+        for text in http.token_headers:
+            with faults.at("http", "token_headers"):
+                found.append(_header_transport(http, text))
     if "cookie" in http.accept:
         if cookies.origins:
             with faults.at("cookies", "access_name"):
@@ -225,6 +229,19 @@ def _transports(config: Config, faults: Faults) -> tuple[Transport, ...]:
     if "subprotocol" in http.accept:
         found.append(SubprotocolTransport(http.subprotocol))
     return tuple(found)
+
+
+def _header_transport(http: HttpTable, text: str) -> HeaderTransport:
+    """Return the transport of one entry of ``token_headers``, such as ``Authorization: Bearer``."""
+    header, _, scheme = text.partition(": ")
+    if (header.lower(), scheme.lower()) == ("authorization", "bearer"):
+        return HeaderTransport(http.successor_header)
+    return NamedHeaderTransport(
+        header,
+        scheme=scheme or None,
+        origins=http.token_origins or None if header.lower() != "authorization" else None,
+        successor_header=http.successor_header,
+    )
 
 
 def _throttle(config: Config, faults: Faults, environ: Mapping[str, str]) -> LoginThrottle | None:

@@ -13,6 +13,7 @@ from linqi.config.builder import build
 from linqi.config.faults import Fault, InvalidConfig
 from linqi.config.findings import SEVERITIES, CheckedSettings, Finding
 from linqi.config.lifetime_rules import LIFETIME_RULES
+from linqi.config.proxy_rules import PROXY_RULES
 from linqi.config.reader import load, read_text
 from linqi.config.safety_rules import SAFETY_RULES
 from linqi.config.schema import Config
@@ -97,7 +98,8 @@ def check(
 
 def lint(checked: CheckedSettings) -> Sequence[Finding]:
     """Return the findings of every rule, the most severe first."""
-    found = [f for rule in (*SAFETY_RULES, *LIFETIME_RULES, *SETUP_RULES) for f in rule(checked)]
+    rules = (*SAFETY_RULES, *LIFETIME_RULES, *PROXY_RULES, *SETUP_RULES)
+    found = [f for rule in rules for f in rule(checked)]
     return sorted(found, key=lambda finding: SEVERITIES.index(finding.severity))
 
 

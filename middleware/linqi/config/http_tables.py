@@ -14,7 +14,12 @@ from linqi.asgi.refusal_format import STYLES, RefusalFormat
 from linqi.asgi.refusal_language import LANGUAGE_TAG
 from linqi.asgi.routes import SessionRoutes
 from linqi.asgi.throttle import LoginThrottle
-from linqi.asgi.transports import CookieTransport, HeaderTransport, SubprotocolTransport
+from linqi.asgi.transports import (
+    CookieTransport,
+    HeaderTransport,
+    NamedHeaderTransport,
+    SubprotocolTransport,
+)
 from linqi.config.setting import VARIABLE, arguments_for, number, setting
 from linqi.config.value_types import Boolean, Choice, Numbers, String, StringList, Texts
 from linqi.sessions.attempts import AttemptLimit
@@ -28,6 +33,7 @@ __all__ = [
 
 _PRINTABLE: Final = r"[ !#-\[\]-~]+"
 _COOKIE: Final = r"[!#$%&'*+.^_`|~0-9A-Za-z-]+"
+_TOKEN_HEADER: Final = rf"{_COOKIE}(: {_COOKIE})?"
 _ORIGIN: Final = r"https?://[!-.0-@\[-~]+"
 """Lower-case ASCII, as browsers send it, without a path."""
 
@@ -80,6 +86,26 @@ class HttpTable:
         ),
         "Where a request may carry its token; a request with two is refused.",
         default=("header",),
+    )
+    token_headers: tuple[str, ...] = setting(
+        StringList(
+            'a list of header names, each with its scheme if it has one ("Authorization: Bearer")',
+            pattern=_TOKEN_HEADER,
+            least=1,
+        ),
+        'Where accept has "header": the headers that carry tokens. A proxy\'s own header proves'
+        " nothing by being there; the token in it is verified.",
+        default=("Authorization: Bearer",),
+    )
+    token_origins: tuple[str, ...] = setting(
+        StringList(
+            "a list of origins such as https://shop.example, without a path", pattern=_ORIGIN
+        ),
+        "For token_headers other than Authorization that a proxy makes of a cookie: the origins"
+        " whose pages may send them (CSRF). By default origins are not looked at.",
+        of=(NamedHeaderTransport, "origins"),
+        default=(),
+        example=("https://shop.example",),
     )
     successor_header: str = setting(
         String("a header name"),

@@ -48,8 +48,8 @@ class Parts:
     """None if no successors are made."""
     sessions: Sessions | None
     """None without a store."""
-    takes_header: bool
-    """Whether tokens are taken from ``Authorization``, not in cookies only."""
+    header: HeaderTransport | None
+    """The header that tokens are taken from; None if only cookies carry them."""
     successor_header: str
     """The response header that carries successors."""
 
@@ -71,13 +71,14 @@ def parts_of(app: object) -> Parts:
                 found.setdefault(kind, []).append(one)
     verifier = _only(found.get(Verifier, []), app)
     headers = found.get(HeaderTransport, [])
-    takes_header = bool(headers) or CookieTransport not in found
+    if not headers and CookieTransport not in found:
+        headers = [HeaderTransport()]
     name = (headers or [HeaderTransport()])[0].successor_header or b""
     return Parts(
         verifier=verifier,
         renewal=_first_of(verifier, found.get(SlidingRenewal, [])),
         sessions=_first_of(verifier, found.get(Sessions, [])),
-        takes_header=takes_header,
+        header=headers[0] if headers else None,
         successor_header=name.decode("ascii"),
     )
 

@@ -8,6 +8,7 @@ import threading
 from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from typing import Any, Final
 
+from linqi.asgi.transports import HeaderTransport
 from linqi.jose._compact import decode_segment, parse_object
 from linqi.jwks.remote import RemoteKeys
 from linqi.sessions.dual import Sessions
@@ -73,7 +74,8 @@ class SignedIn:
     @property
     def headers(self) -> dict[str, str]:
         """The headers of the next request, for requests that a test sends by other means."""
-        return {"Authorization": f"Bearer {self.token}"}
+        header = self._parts.header or HeaderTransport()
+        return {header.header: " ".join(filter(None, (header.scheme, self.token)))}
 
     @property
     def claims(self) -> dict[str, Any]:
@@ -212,7 +214,7 @@ def signed_in(
     """
     place = client if app is None else app
     parts = parts_of(place)
-    if not parts.takes_header:
+    if parts.header is None:
         raise CannotTest(
             "the application takes tokens in cookies only: sign in by its own route, so that the"
             " client has the cookie"
