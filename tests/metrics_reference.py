@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from linqi.instrumentation.metrics import METRICS, NOT_COUNTED, LateToken, Metric
+from linqi.instrumentation.metrics import METRICS, NOT_COUNTED, CacheCounted, LateToken, Metric
 from linqi.instrumentation.otel import ATTRIBUTES, SPAN_EVENTS, otel_name, span_event_name
 from linqi.instrumentation.prometheus import prometheus_name
 
@@ -37,13 +37,11 @@ def _lines() -> Iterator[str]:
 
 
 def _events(metric: Metric) -> str:
-    shown = [
-        "`TokenRefused` of an expired token, once for each"
-        if event is LateToken
-        else f"`{event.__name__}`"
-        for event in metric.readings
-    ]
-    return ", ".join(shown)
+    told = {
+        LateToken: "`TokenRefused` of an expired token, once for each",
+        CacheCounted: "none: counted when the metrics are read",
+    }
+    return ", ".join(told.get(event, f"`{event.__name__}`") for event in metric.readings)
 
 
 def shown() -> str:

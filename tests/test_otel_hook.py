@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import typing
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -17,11 +18,12 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 from prometheus_client import REGISTRY, CollectorRegistry, generate_latest
 
 from asgi import App, call, http
-from linqi import JWTMiddleware, Key, Signer, SlidingRenewal, Verifier
+from linqi import JWTMiddleware, Key, Signer, SlidingRenewal, VerifiedCache, Verifier
 from linqi.events import Event, KeysNotFetched, TokenRefused, TokenRenewed
 from linqi.instrumentation.metrics import METRICS
 from linqi.instrumentation.otel import OpenTelemetryHook, otel_name
 from linqi.instrumentation.prometheus import PrometheusHook, prometheus_name
+from linqi.jose.cache import CacheInfo
 
 
 def samples_of(reader: InMemoryMetricReader) -> dict[str, list[Any]]:
@@ -46,8 +48,16 @@ def every_event() -> Iterator[Event]:
         if "limits" in values:
             values["limits"] = ("pair",)
         if "quiet" in values:
-            values["quiet"] = False
+            values |= {"quiet": False, "expired_for": 0.5}
         yield kind(**values)
+
+
+class Counted(VerifiedCache):
+    """A cache that was used."""
+
+    def info(self) -> CacheInfo:
+        """Return counters that differ from each other."""
+        return replace(super().info(), hits=7, misses=5, evictions=3, entries=2)
 
 
 @pytest.fixture
@@ -114,8 +124,10 @@ def test_both_sinks_count_the_same_facts_under_the_same_names() -> None:
     exporter = PrometheusMetricReader()
     provider = MeterProvider([exporter])
     hooks = (PrometheusHook(ours), OpenTelemetryHook(provider))
+    cache = Counted()
     try:
         for hook in hooks:
+            hook.watch_cache(cache)
             for event in every_event():
                 hook(event)
         theirs = generate_latest(REGISTRY).decode()
@@ -157,6 +169,18 @@ async def test_refusals_and_renewals_are_events_of_the_servers_span() -> None:
         for event in span.events
     ]
     assert told == [("linqi.token_renewed", None), ("linqi.token_refused", "malformed_token")]
+
+
+async def test_the_hits_of_the_cache_are_in_each_export(reader: InMemoryMetricReader) -> None:
+    """They are counted as the export begins, so it has those of a moment ago."""
+    signer = Signer(Key.generate("ES256"), issuer="https://i", audience="a")
+    token = SlidingRenewal(signer).start("alice").token
+    hook = OpenTelemetryHook(MeterProvider([reader]))
+    guarded = JWTMiddleware(App(), Verifier.trusting(signer), hooks=[hook])
+    for _ in range(3):
+        await call(guarded, http("/", token=token))
+    points = samples_of(reader)["linqi.cache.lookups"]
+    assert {dict(p.attributes)["linqi.outcome"]: p.value for p in points} == {"hit": 2, "miss": 1}
 
 
 def test_without_an_sdk_nothing_is_recorded_and_nothing_fails() -> None:

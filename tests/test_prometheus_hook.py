@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import typing
+from dataclasses import replace
 
 import pytest
 from prometheus_client import CollectorRegistry, generate_latest
 
-from asgi import call, http
+from asgi import App, call, http
 from linqi import JWTMiddleware, Key, Signer, SlidingRenewal, Verifier
 from linqi.events import (
     Event,
     KeysNotFetched,
+    KeysRefreshed,
     RenewalDeferred,
     RevocationFeedLost,
     RevocationFeedRestored,
@@ -36,7 +38,10 @@ def renewed(lag: float, *, signed: bool = True) -> TokenRenewed:
 
 
 def refused(
-    digest: str, expired_for: float | None = None, lag: float | None = None
+    digest: str,
+    expired_for: float | None = None,
+    lag: float | None = None,
+    buffer: float | None = None,
 ) -> TokenRefused:
     """Return a refusal."""
     return TokenRefused(
@@ -47,6 +52,7 @@ def refused(
         token_digest=digest,
         expired_for=expired_for,
         lag=lag,
+        buffer=buffer,
     )
 
 
@@ -147,3 +153,49 @@ async def test_the_middleware_tells_how_long_a_token_had_been_expired() -> None:
     assert expired.lag is not None
     assert 1_400 <= expired.lag < 2_000
     assert (forged.expired_for, forged.lag) == (None, None)
+
+
+async def test_the_hits_of_the_cache_are_counted_when_the_registry_is_read() -> None:
+    """A hit itself records nothing; the middleware passes its verifier's cache to the hook."""
+    registry = CollectorRegistry()
+    signer = Signer(Key.generate("ES256"), issuer="https://i", audience="a")
+    token = SlidingRenewal(signer).start("alice").token
+    hook = PrometheusHook(registry)
+    guarded = JWTMiddleware(App(), Verifier.trusting(signer), hooks=[hook])
+    for _ in range(4):
+        await call(guarded, http("/", token=token))
+    read = generate_latest(registry).decode()
+    assert 'linqi_cache_lookups_total{outcome="hit"} 3.0' in read
+    assert 'linqi_cache_lookups_total{outcome="miss"} 1.0' in read
+    assert "linqi_cache_entries 1.0" in read
+    assert 'linqi_cache_lookups_total{outcome="hit"} 3.0' in generate_latest(registry).decode()
+
+
+def test_a_session_is_lost_that_expired_less_than_its_buffer_ago() -> None:
+    """A user who comes back hours later lost nothing that a longer buffer would have kept."""
+    registry = CollectorRegistry()
+    hook = PrometheusHook(registry)
+    hook(refused("aaaaaaaa", expired_for=299.0, lag=599.0, buffer=300.0))
+    hook(refused("bbbbbbbb", expired_for=300.0, lag=600.0, buffer=300.0))
+    hook(refused("cccccccc", expired_for=1.0))
+    assert registry.get_sample_value("linqi_expired_presented_total") == 3
+    assert registry.get_sample_value("linqi_sessions_lost_total") == 1
+
+
+def test_a_key_set_is_stale_from_the_failure_after_its_lifetime() -> None:
+    """Until then a failed fetch costs nothing; a fetch ends it."""
+    registry = CollectorRegistry()
+    hook = PrometheusHook(registry)
+
+    def stale() -> float | None:
+        return registry.get_sample_value("linqi_key_set_stale", {"issuer": "https://i"})
+
+    failed = KeysNotFetched(
+        issuer="https://i", detail="x", failures=1, retry_in=1, trusted_for=9, fresh_for=1.0
+    )
+    hook(failed)
+    assert stale() == 0
+    hook(replace(failed, fresh_for=0.0))
+    assert stale() == 1
+    hook(KeysRefreshed(issuer="https://i", keys=1, added=(), removed=(), lifetime=60))
+    assert stale() == 0

@@ -188,7 +188,8 @@ class MissingClaim(InvalidClaim):
 class TokenExpired(TokenError):
     """The time is ``exp`` or later (RFC 7519, section 4.1.4), by ``seconds``.
 
-    ``lag`` is the time since the token was near expiry, None where no middleware renews.
+    ``lag`` is the time since the token was near expiry, ``buffer`` the least time in which it was;
+    both None where no middleware renews.
     """
 
     code = "token_expired"
@@ -199,6 +200,7 @@ class TokenExpired(TokenError):
         super().__init__(detail)
         self.seconds = seconds
         self.lag: float | None = None
+        self.buffer: float | None = None
 
 
 class LifetimeExceeded(TokenError):

@@ -68,5 +68,6 @@ def token_refused(
         token_digest=hashlib.sha256(token).hexdigest()[:8] if token else "",
         expired_for=error.seconds if isinstance(error, TokenExpired) else None,
         lag=error.lag if isinstance(error, TokenExpired) else None,
+        buffer=error.buffer if isinstance(error, TokenExpired) else None,
         quiet=quiet,
     )

@@ -43,6 +43,8 @@ class KeysNotFetched:
     """Seconds until the next attempt."""
     trusted_for: float
     """Seconds for which the current set is still trusted; 0 without one."""
+    fresh_for: float = 0.0
+    """Seconds until the current set is stale; 0 if it is, or without one."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -28,6 +28,8 @@ class TokenRefused:
     """Seconds since ``exp``, for a token that is expired and otherwise valid."""
     lag: float | None = None
     """Seconds since such a token was due; None for a token that the middleware never renews."""
+    buffer: float | None = None
+    """The buffer of such a token in seconds; None as for `lag`."""
     quiet: bool = False
     """Whether the request is one that never extends a session, such as a poll."""
 

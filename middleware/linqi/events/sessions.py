@@ -40,6 +40,8 @@ class SessionRefreshed:
     """``rotated``, ``replayed`` or ``recovered``."""
     sequence: int
     """How many rotations the session has had."""
+    store_seconds: float = 0.0
+    """How long the store took for this one, waiting for a connection included."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

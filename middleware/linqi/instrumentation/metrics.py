@@ -1,23 +1,33 @@
-"""The metrics of linqi: what each counts, and the events that it is read from."""
+"""The metrics of linqi: what each counts, read from which events."""
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, Literal, TypeAlias
 
 from linqi import events
-from linqi.events import Event
 
-__all__ = ["LAG_BUCKETS", "METRICS", "NOT_COUNTED", "EventReader", "LateToken", "Metric", "Sample"]
+__all__ = [
+    "LAG_BUCKETS",
+    "METRICS",
+    "NOT_COUNTED",
+    "CacheCounted",
+    "LateToken",
+    "Metric",
+    "Reading",
+    "Sample",
+]
 
 LAG_BUCKETS: Final = (
     *(0.1, 0.3, 1, 3, 10, 20, 30, 45, 60, 90, 120, 150, 180, 240, 300, 360, 420, 480, 600, 720),
     *(900, 1200, 1500, 1800, 2400, 3600, 7200, 14_400, 43_200),
 )
 """In seconds: close together where buffers are, since the tuner reads the share above a buffer."""
-_REMEMBERED: Final = 4_096
+STORE_BUCKETS: Final = (
+    *(0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.5, 0.75, 1, 1.5, 2, 3, 5, 10),
+)
+"""In seconds: from an embedded store to the longest time limit of a call."""
 
 Sample: TypeAlias = tuple[float, tuple[str, ...]]
 """A value, and the values of its metric's labels."""
@@ -31,6 +41,19 @@ class LateToken:
 
     lag: float | None
     """Seconds since it was due; None for a token that the middleware never renews."""
+    is_lost: bool
+    """Whether it expired less than its buffer ago: its session went on until a moment ago."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CacheCounted:
+    """What a cache of verified tokens did since it was counted the last time."""
+
+    hits: int
+    misses: int
+    evictions: int
+    entries: int
+    """How many it holds now, those of the other caches of the process included."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -115,6 +138,13 @@ METRICS: Final[tuple[Metric, ...]] = (
         "code",
     ),
     _count("refusal_bodies_failed", "Faults of on_refusal", "{fault}", events.RefusalBodyFailed),
+    _counter(
+        "sessions_lost",
+        "Tokens first presented less than their buffer after their expiry: active users who have to"
+        " sign in again",
+        "{session}",
+        {LateToken: lambda e: ((1, ()),) if e.is_lost else ()},
+    ),
     Metric(
         name="renewal.lag",
         kind="histogram",
@@ -129,6 +159,12 @@ METRICS: Final[tuple[Metric, ...]] = (
         buckets=LAG_BUCKETS,
     ),
     _count("renewals", "Responses that carried a successor", "{response}", events.TokenRenewed),
+    _gauge(
+        "renewal.buffer",
+        "The buffer of the token that was renewed last",
+        "s",
+        {events.TokenRenewed: lambda e: e.buffer},
+    ),
     _counter(
         "renewal.signatures",
         "Successors that were signed",
@@ -161,6 +197,16 @@ METRICS: Final[tuple[Metric, ...]] = (
     ),
     _count("sessions_started", "Sign-ins", "{session}", events.SessionStarted),
     _count("refreshes", "Refresh tokens redeemed", "{refresh}", events.SessionRefreshed, "outcome"),
+    Metric(
+        name="store.rotation",
+        kind="histogram",
+        meaning="How long the store took to redeem a refresh token, waiting for a connection"
+        " included",
+        unit="s",
+        labels=(),
+        readings={events.SessionRefreshed: lambda e: ((e.store_seconds, ()),)},
+        buckets=STORE_BUCKETS,
+    ),
     _count(
         "sessions_revoked",
         "Sessions ended before their time",
@@ -262,6 +308,17 @@ METRICS: Final[tuple[Metric, ...]] = (
         "issuer",
         "outcome",
     ),
+    Metric(
+        name="key_set.stale",
+        kind="gauge",
+        meaning="1 while a key set is older than its lifetime, because it cannot be fetched",
+        unit="1",
+        labels=("issuer",),
+        readings={
+            events.KeysRefreshed: lambda e: ((0, (e.issuer,)),),
+            events.KeysNotFetched: lambda e: ((float(e.fresh_for <= 0), (e.issuer,)),),
+        },
+    ),
     _count(
         "keys_skipped",
         "Published keys that cannot be used, by a fault of their issuer",
@@ -300,6 +357,26 @@ METRICS: Final[tuple[Metric, ...]] = (
         "{failure}",
         events.BackgroundTaskFailed,
     ),
+    _counter(
+        "cache.lookups",
+        "Look-ups in the cache of verified tokens",
+        "{lookup}",
+        {CacheCounted: lambda e: ((e.hits, ("hit",)), (e.misses, ("miss",)))},
+        "outcome",
+    ),
+    _counter(
+        "cache.evictions",
+        "Verified tokens that left the cache for want of room",
+        "{token}",
+        {CacheCounted: lambda e: ((e.evictions, ()),)},
+    ),
+    _gauge(
+        "cache.entries",
+        "Verified tokens in the cache",
+        "{token}",
+        {CacheCounted: lambda e: e.entries},
+        0,
+    ),
     _count(
         "services_not_started",
         "Starts of services that failed",
@@ -311,39 +388,3 @@ NOT_COUNTED: Final[Mapping[type[Any], str]] = {
     events.RenewalNotDue: "made on nearly every request, and only for hooks that want it",
 }
 """The events without a metric, and why."""
-
-
-class EventReader:
-    """Reads what events add to the metrics, and passes it to a sink; it is a hook.
-
-    The last 4,096 expired tokens are remembered, so that a client that presents one again and again
-    counts once. Quiet requests do not count as late: no user returned.
-
-    Args:
-        record: Called with a metric, a value and the values of its labels.
-
-    """
-
-    def __init__(self, record: Callable[[Metric, float, tuple[str, ...]], object]) -> None:
-        self._record = record
-        self._expired: OrderedDict[str, None] = OrderedDict()
-        self._readings: dict[type[Any], list[tuple[Metric, Reading]]] = {}
-        for metric in METRICS:
-            for event, reading in metric.readings.items():
-                self._readings.setdefault(event, []).append((metric, reading))
-
-    def __call__(self, event: Event | LateToken) -> None:
-        """Record what `event` adds to each metric."""
-        for metric, reading in self._readings.get(type(event), ()):
-            for value, labels in reading(event):
-                self._record(metric, value, labels)
-        if isinstance(event, events.TokenRefused) and self._is_first_late(event):
-            self(LateToken(lag=event.lag))
-
-    def _is_first_late(self, event: events.TokenRefused) -> bool:
-        if event.expired_for is None or event.quiet or event.token_digest in self._expired:
-            return False
-        self._expired[event.token_digest] = None
-        if len(self._expired) > _REMEMBERED:
-            self._expired.popitem(last=False)
-        return True

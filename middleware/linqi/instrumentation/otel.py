@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 from opentelemetry import metrics, trace
 
 from linqi import events
 from linqi.events import Event
+from linqi.instrumentation.event_reader import CountedCache, EventReader
 from linqi.instrumentation.logging import event_name
-from linqi.instrumentation.metrics import METRICS, EventReader, Metric
+from linqi.instrumentation.metrics import METRICS, Metric
 
 __all__ = [
     "ATTRIBUTES",
@@ -69,6 +70,8 @@ class OpenTelemetryHook:
         meter = metrics.get_meter("linqi", meter_provider=meter_provider)
         self._instruments = {metric.name: _instrument(metric, meter) for metric in METRICS}
         self._read = EventReader(self._record)
+        # An export calls it before it reads what was recorded; it has no value of its own.
+        meter.create_observable_gauge("linqi.cache", callbacks=[self._count_caches])
 
     def __call__(self, event: Event) -> None:
         """Record `event`, and add it to the current span if that is recorded."""
@@ -80,6 +83,14 @@ class OpenTelemetryHook:
         if span.is_recording():
             kept = {_attribute(name): getattr(event, name) for name in fields}
             span.add_event(span_event_name(type(event)), kept)
+
+    def watch_cache(self, cache: CountedCache) -> None:
+        """Count the hits and misses of `cache` at each export; `Verifier.listen` calls this."""
+        self._read.watch_cache(cache)
+
+    def _count_caches(self, _: metrics.CallbackOptions) -> Iterable[metrics.Observation]:
+        self._read.count_caches()
+        return ()
 
     def _record(self, metric: Metric, value: float, labels: tuple[str, ...]) -> None:
         attributes: dict[str, str | int] = {}

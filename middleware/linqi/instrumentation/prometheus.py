@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 from prometheus_client import REGISTRY, CollectorRegistry, Counter, Gauge, Histogram
 
 from linqi.events import Event
-from linqi.instrumentation.metrics import METRICS, EventReader, Metric
+from linqi.instrumentation.event_reader import CountedCache, EventReader
+from linqi.instrumentation.metrics import METRICS, Metric
 
 __all__ = ["PrometheusHook", "prometheus_name"]
 
@@ -29,12 +31,17 @@ class PrometheusHook:
     """
 
     def __init__(self, registry: CollectorRegistry = REGISTRY) -> None:
-        self._collectors = {metric.name: _collector(metric, registry) for metric in METRICS}
         self._read = EventReader(self._record)
+        registry.register(_CacheCounter(self._read))  # before the metrics, so that it is read first
+        self._collectors = {metric.name: _collector(metric, registry) for metric in METRICS}
 
     def __call__(self, event: Event) -> None:
         """Count `event`."""
         self._read(event)
+
+    def watch_cache(self, cache: CountedCache) -> None:
+        """Count the hits and misses of `cache` at each scrape; `Verifier.listen` calls this."""
+        self._read.watch_cache(cache)
 
     def _record(self, metric: Metric, value: float, labels: tuple[str, ...]) -> None:
         collector = self._collectors[metric.name]
@@ -45,6 +52,22 @@ class PrometheusHook:
             child.set(value)
         else:
             child.observe(value)
+
+
+class _CacheCounter:
+    """Counts what the caches did when the registry is read; it has no metric of its own."""
+
+    def __init__(self, reader: EventReader) -> None:
+        self._reader = reader
+
+    def describe(self) -> Iterable[Any]:
+        """Return no metrics."""
+        return ()
+
+    def collect(self) -> Iterable[Any]:
+        """Count the caches, and return no metrics."""
+        self._reader.count_caches()
+        return ()
 
 
 def prometheus_name(metric: Metric) -> str:

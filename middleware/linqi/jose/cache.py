@@ -8,7 +8,7 @@ from collections import deque
 from collections.abc import Callable
 from copy import copy
 from dataclasses import dataclass
-from typing import ClassVar, Final
+from typing import ClassVar, Final, Protocol, runtime_checkable
 
 from msgspec.structs import force_setattr
 
@@ -17,7 +17,7 @@ from linqi.errors import ConfigurationError
 from linqi.jose.keys import KeySource
 from linqi.jose.verified import Verified
 
-__all__ = ["CacheInfo", "VerifiedCache"]
+__all__ = ["CacheInfo", "CacheWatcher", "VerifiedCache"]
 
 _ENTRY_BYTES: Final = 650
 """An entry without its payload: objects, digest, table, and the three names once they are read.
@@ -44,6 +44,15 @@ class CacheInfo:
     evictions: int
     max_entries: int
     max_bytes: int
+
+
+@runtime_checkable
+class CacheWatcher(Protocol):
+    """A hook that counts what a cache does, such as those of metrics."""
+
+    def watch_cache(self, cache: VerifiedCache) -> None:
+        """Count `cache` too from now on; the same cache once."""
+        ...
 
 
 class VerifiedCache:

@@ -41,6 +41,11 @@ class Origin(msgspec.Struct, frozen=True, gc=False):
 class RenewalSchedule(Protocol):
     """Knows when a token is near expiry."""
 
+    @property
+    def buffer(self) -> float:
+        """Return the least seconds before ``exp`` from which a token is near expiry."""
+        ...
+
     def due_at(self, session: str | None, issued_at: float | None, expires_at: float) -> float:
         """Return the instant after which a token is near expiry, in Unix seconds.
 

@@ -25,7 +25,7 @@ from linqi.events.dispatcher import Dispatcher
 from linqi.jose import claims as rules
 from linqi.jose._compact import decode_segment, parse_object, split_token, token_bytes
 from linqi.jose._header import Header, parse_header
-from linqi.jose.cache import VerifiedCache
+from linqi.jose.cache import CacheWatcher, VerifiedCache
 from linqi.jose.claims import DecodedClaims, Registered
 from linqi.jose.issuers import Profile, TrustedIssuer, own_issuer
 from linqi.jose.key import Key
@@ -161,6 +161,9 @@ class Verifier:
         self._events.add(*hooks)
         for keys in self.fetched_keys:
             keys.listen(*hooks)
+        for hook in hooks:
+            if self.cache is not None and isinstance(hook, CacheWatcher):
+                hook.watch_cache(self.cache)
 
     def schedule(self, schedule: RenewalSchedule) -> None:
         """Compute the `Verified.due_at` of every token by `schedule`; a middleware calls this.
@@ -357,6 +360,7 @@ class Verifier:
         except TokenExpired as error:
             if self._schedule is not None and verified.own:
                 error.lag = now - verified.due_at
+                error.buffer = self._schedule.buffer
             raise
 
     def _on_revocation_error(self, error: Exception) -> None:

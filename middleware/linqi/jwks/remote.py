@@ -348,6 +348,7 @@ class RemoteKeys:
                 failures=self._schedule.failures,
                 retry_in=max(0.0, self._schedule.next_attempt_at - now),
                 trusted_for=max(0.0, self.trusted_until - now),
+                fresh_for=max(0.0, self._schedule.fresh_until - now),
             )
         )
         if self._schedule.status(now) == "expired" and not self._has_expired:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Awaitable, Callable, Sequence
 
 from linqi._single_flight import SingleFlight
@@ -49,6 +50,7 @@ class Refreshing:
         now: Callable[[], Awaitable[float]],
         deny: Callable[[SessionRecord], Awaitable[object]],
         events: Dispatcher[Event],
+        timer: Callable[[], float] = time.perf_counter,
     ) -> None:
         self._present = present
         self._settings = settings
@@ -60,6 +62,7 @@ class Refreshing:
         self._now = now
         self._deny = deny
         self._events = events
+        self._timer = timer
         self._flight: SingleFlight[tuple[object, ...], TokenPair] = SingleFlight()
 
     async def refresh(self, refresh_token: str, scopes: Sequence[str] | None) -> TokenPair:
@@ -77,7 +80,9 @@ class Refreshing:
             over = await self._now() - presented.expires_at
             if over >= 0:
                 raise RefreshRefused("expired", f"expired {over:.0f} s ago")
+            asked = self._timer()
             outcome = await self._present(session_id, presented.counter, self._settings)
+            took = self._timer() - asked
             record = await self._redemption.redeemed(outcome, session_id, presented.counter)
             # Before `authorize` reads the claims, and by the store's own clock.
             claims_at = max(outcome.at, self._revocations.latest_mark)
@@ -92,14 +97,17 @@ class Refreshing:
             )
             raise
         if self._events:
-            self._events(_refreshed(record, outcome))
+            self._events(_refreshed(record, outcome, took))
         return await self._pairs.make(record, outcome.kind, claims, granted, claims_at)
 
 
-def _refreshed(record: SessionRecord, outcome: RotationOutcome) -> SessionRefreshed:
+def _refreshed(
+    record: SessionRecord, outcome: RotationOutcome, store_seconds: float
+) -> SessionRefreshed:
     return SessionRefreshed(
         user=record.subject,
         session=record.session_id,
         outcome=outcome.kind,
         sequence=record.counter,
+        store_seconds=store_seconds,
     )
