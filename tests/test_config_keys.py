@@ -32,6 +32,8 @@ from linqi.sessions.refresh_token import RefreshTokens, new_session_id
 from linqi.stores.postgres import PostgresStore
 from linqi_storm.run.required import read_required
 from linqi_storm.schema.result_file import load_run
+from private_server import Answer as AnswerOf
+from private_server import Authority, private_server
 from reading import Reading
 from test_sockets import Peer, echo
 from tokens import AUDIENCE, ISSUER, NOW, good_claims, make
@@ -77,6 +79,10 @@ REMOTE: dict[str, Any] = {
     ]
 }
 REMOTE_URL = "https://id.example"
+DISCOVERED = {
+    "issuers": [{name: value for name, value in REMOTE["issuers"][0].items() if name != "jwks_url"}]
+}
+PLAIN_HTTP = {"issuers": [REMOTE["issuers"][0] | {"jwks_url": "http://key_cloak:8080/certs"}]}
 DISCOVERY_URL = f"{REMOTE_URL}/.well-known/openid-configuration"
 BY_SECRET = OWN | {"keys": {"env": "SECRET"}}
 VERIFY_SECRET = OWN | {"keys": {"file": "keys.json", "verify_env": "SECRET"}}
@@ -104,6 +110,7 @@ class Trial:
         self.folder = folder
         self.clock = FakeClock(NOW)
         self.asked: list[str] = []
+        self.sent: list[httpx2.Headers] = []
         keys = {"keys": [KEYS["ES256"].keys[0].public_jwk()]}
         self.answer: tuple[int, dict[str, str], Any] = (200, {}, keys)
 
@@ -120,6 +127,7 @@ class Trial:
 
     async def _served(self, request: httpx2.Request) -> httpx2.Response:
         self.asked.append(str(request.url))
+        self.sent.append(request.headers)
         status, headers, body = self.answer
         if status == 0:
             await asyncio.sleep(30)
@@ -349,6 +357,49 @@ async def the_first_url_asked(trial: Trial) -> object:
     """Return the URL from which the keys are fetched."""
     await (await trial.remote()).close()
     return trial.asked[0]
+
+
+INTERNAL_URL = "https://keycloak:8443/.well-known/openid-configuration"
+
+
+@case("issuers.discovery_url", DISCOVERED, (INTERNAL_URL, None), (INTERNAL_URL, DISCOVERY_URL))
+async def the_url_of_the_metadata(trial: Trial) -> object:
+    """Return the URL from which the metadata are fetched."""
+    await (await trial.remote()).close()
+    return trial.asked[0]
+
+
+@case("issuers.allow_http", PLAIN_HTTP, (True, False), ("http://key_cloak:8080/certs", "refused"))
+async def a_url_without_tls(trial: Trial) -> object:
+    """Return the URL from which the keys are fetched; or that the configuration is refused."""
+    try:
+        await (await trial.remote()).close()
+    except ConfigurationError:
+        return "refused"
+    return trial.asked[0]
+
+
+@case("issuers.token_file", REMOTE, ("token", None), ("Bearer abc.def", None))
+async def the_credentials_sent(trial: Trial) -> object:
+    """Return the credentials of the request for keys."""
+    (trial.folder / "token").write_text("abc.def\n")
+    await (await trial.remote()).close()
+    return trial.sent[0].get("authorization")
+
+
+@case("issuers.ca_file", REMOTE, ("ca.pem", None), ("fresh", "cold"))
+async def a_server_of_a_private_authority(trial: Trial) -> object:
+    """Return whether the keys of a server are fetched whose certificate only ``ca_file`` signs."""
+    authority = Authority()
+    (trial.folder / "ca.pem").write_text(authority.pem)
+    context = authority.context(trial.folder, "127.0.0.1")
+    with private_server(lambda _: AnswerOf(trial.answer[2]), context) as server:
+        trial.raw["issuers"][0]["jwks_url"] = f"https://127.0.0.1:{server.port}/jwks"
+        (keys,) = trial.components(http_client=None).verifier.fetched_keys
+        assert isinstance(keys, RemoteKeys)
+        await keys.start()
+        await keys.close()
+    return keys.state().status
 
 
 @case("issuers.required", REMOTE, (False, True), ("started", "refused"))

@@ -12,6 +12,7 @@ from linqi.config import key_material
 from linqi.config.builder import build
 from linqi.config.faults import Fault, InvalidConfig
 from linqi.config.findings import SEVERITIES, CheckedSettings, Finding
+from linqi.config.issuer_rules import ISSUER_RULES
 from linqi.config.lifetime_rules import LIFETIME_RULES
 from linqi.config.proxy_rules import PROXY_RULES
 from linqi.config.reader import load, read_text
@@ -98,8 +99,8 @@ def check(
 
 def lint(checked: CheckedSettings) -> Sequence[Finding]:
     """Return the findings of every rule, the most severe first."""
-    rules = (*SAFETY_RULES, *LIFETIME_RULES, *PROXY_RULES, *SETUP_RULES)
-    found = [f for rule in rules for f in rule(checked)]
+    rules = (*SAFETY_RULES, *ISSUER_RULES, *LIFETIME_RULES, *PROXY_RULES, *SETUP_RULES)
+    found = [finding for rule in rules for finding in rule(checked)]
     return sorted(found, key=lambda finding: SEVERITIES.index(finding.severity))
 
 
@@ -157,7 +158,9 @@ def _modes(config: Config, path: Path) -> dict[Path, int]:
     if os.name != "posix":
         return {}
     found = {}
-    for name in (path.name, config.keys.file, config.keys.verify_file, config.store.secrets_file):
+    authorities = [issuer.ca_file for issuer in config.issuers]
+    own = (config.keys.file, config.keys.verify_file, config.store.secrets_file)
+    for name in (path.name, *own, *authorities):
         if name:
             try:
                 found[config.folder / name] = stat.S_IMODE((config.folder / name).stat().st_mode)

@@ -8,6 +8,7 @@ from linqi.config.setting import PATH, VARIABLE, setting
 from linqi.config.value_types import Boolean, RequiredClaims, String, StringList
 from linqi.jose.issuers import TrustedIssuer
 from linqi.jose.key import ALGORITHMS
+from linqi.jwks.access import RemoteAccess
 from linqi.jwks.remote import RemoteKeys
 
 __all__ = ["IssuerTable"]
@@ -35,6 +36,29 @@ class IssuerTable:
         "The URL of its key set; by default it is found by OpenID Connect Discovery.",
         of=(RemoteKeys, "url"),
         example="https://id.example/jwks.json",
+    )
+    discovery_url: str | None = setting(
+        String("an https URL"),
+        "The URL of its metadata, if the issuer's own is not reachable from here.",
+        of=(RemoteKeys, "discovery_url"),
+        example="https://keycloak.internal/realms/shop/.well-known/openid-configuration",
+    )
+    allow_http: bool = setting(
+        Boolean(),
+        "Whether keys are fetched over http from a host that is not loopback.",
+        of=(RemoteAccess, "allow_http"),
+    )
+    ca_file: str | None = setting(
+        PATH,
+        "The certificates (PEM) of the authorities that are trusted instead of the public ones.",
+        of=(RemoteAccess, "ca_file"),
+        example="/var/run/secrets/kubernetes.io/serviceaccount/ca.crt",
+    )
+    token_file: str | None = setting(
+        PATH,
+        "A bearer token for the server that has the keys; read for each request.",
+        of=(RemoteAccess, "token_file"),
+        example="/var/run/secrets/kubernetes.io/serviceaccount/token",
     )
     keys_file: str | None = setting(
         PATH, "A key set (JWKS) of its public keys, instead of fetching it.", example="issuer.json"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from linqi.asgi.lifespan import Service
 from linqi.config import key_material
@@ -16,11 +16,14 @@ from linqi.events import Hook
 from linqi.jose.issuers import ANY_AUDIENCE, TrustedIssuer, own_issuer
 from linqi.jose.keys import KeySet
 from linqi.jose.signer import Signer
+from linqi.jwks.access import RemoteAccess
 from linqi.jwks.key_file import KeyFile
 from linqi.jwks.remote import RemoteKeys
 from linqi.jwks.store_share import StoreShare
 
 __all__ = ["ConfiguredIssuers", "IssuersBuilder"]
+
+_SOURCES: Final = ("jwks_url", "discovery_url", "keys_file", "keys_env")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -169,10 +172,15 @@ class IssuersBuilder:
         elif table.any_audience and table.audience:
             text = "audience is set too; remove one of the two"
             self._faults.add("contradiction", place, "any_audience", text)
-        sources = [n for n in ("jwks_url", "keys_file", "keys_env") if getattr(table, n)]
+        sources = [name for name in _SOURCES if getattr(table, name)]
         for name in sources[1:]:
             text = f"{sources[0]} is set too; remove one of the two"
             self._faults.add("contradiction", place, name, text)
+        held = next((name for name in sources if name.startswith("keys_")), None)
+        for key, value in arguments_for(RemoteAccess, table).items():
+            if value and held is not None:
+                text = f"nothing is fetched, because {held} is set; remove one of the two"
+                self._faults.add("contradiction", place, key, text)
         return len(self._faults.found) == before
 
     def _trusted(self, place: str, table: IssuerTable) -> TrustedIssuer | None:
@@ -204,12 +212,20 @@ class IssuersBuilder:
             str(table.issuer),
             table.algorithms,
             **arguments_for(RemoteKeys, table),
+            access=self._access(table),
             refresh=self._config.jwks.settings(),
             limits=self._config.jwks_limits.settings(),
             share=self._share if folder is None else self._config.folder / folder,
             client=self._http_client,
             clock=self._clock,
         )
+
+    def _access(self, table: IssuerTable) -> RemoteAccess:
+        """Return how the issuer is reached; a client of the caller has certificates of its own."""
+        ca_file = None if self._http_client is not None else table.ca_file
+        files = {"ca_file": ca_file, "token_file": table.token_file}
+        paths = {key: self._config.folder / name for key, name in files.items() if name}
+        return RemoteAccess(allow_http=table.allow_http, **paths)
 
     def _keys_of_file(self, table: str, key: str, name: str, **options: Any) -> KeySet | None:
         """Return the keys of a file; a JWKS is followed, by one service for all its issuers."""

@@ -234,7 +234,12 @@ def _http(checked: CheckedSettings) -> Iterator[Finding]:
             remedy="Leave refresh_secure out; it is for development on loopback.",
         )
     urls = [("verify", "issuer", config.verify.issuer or "")]
-    urls += [(f"issuers.{n}", "issuer", i.issuer or "") for n, i in enumerate(config.issuers)]
+    # With allow_http the rule of that key says it.
+    urls += [
+        (f"issuers.{n}", "issuer", outside.issuer or "")
+        for n, outside in enumerate(config.issuers)
+        if not outside.allow_http
+    ]
     urls += [("cookies", "origins", origin) for origin in config.cookies.origins]
     urls += [("http", "expose_to", origin) for origin in config.http.expose_to]
     for table, key, url in urls:

@@ -3,12 +3,20 @@
 from __future__ import annotations
 
 import os
+import re
+import ssl
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
-from linqi.errors import ConfigurationError
+from linqi.errors import ConfigurationError, FetchFailed
 
-__all__ = ["RemoteAccess"]
+__all__ = ["RemoteAccess", "read_certificates", "read_token", "tls_context"]
+
+_MOST_CERTIFICATES: Final = 1_048_576
+_MOST_TOKEN: Final = 16_384
+# Anything else could end the header, or be shown by the error of an HTTP client.
+_TOKEN: Final = re.compile(r"[A-Za-z0-9._~+/-]+=*")  # RFC 6750, section 2.1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,3 +52,58 @@ class RemoteAccess:
             )
         if faults:
             raise ConfigurationError(faults)
+
+
+def read_certificates(file: str | Path) -> str:
+    """Return the text of a file of certificates; call it in a thread.
+
+    Raises:
+        FetchFailed: The file cannot be read, or it is longer than 1 MiB.
+
+    """
+    return _read("ca_file", file, _MOST_CERTIFICATES)
+
+
+def read_token(file: str | Path) -> str:
+    """Return the bearer token of a file, without the line end; call it in a thread.
+
+    Raises:
+        FetchFailed: The file cannot be read, or it is not one token (RFC 6750, section 2.1).
+
+    """
+    token = _read("token_file", file, _MOST_TOKEN).strip()
+    if _TOKEN.fullmatch(token) is None:
+        raise FetchFailed(f"token_file {file} does not consist of one bearer token")
+    return token
+
+
+def tls_context(certificates: str) -> ssl.SSLContext:
+    """Return a TLS context that trusts `certificates` (PEM) and no others; it checks host names.
+
+    Raises:
+        FetchFailed: The text has no certificate, or a broken one.
+
+    """
+    try:
+        context = ssl.create_default_context(cadata=certificates)
+    except (ssl.SSLError, ValueError) as error:
+        raise FetchFailed(f"ca_file has no readable PEM certificate: {error}") from None
+    # From Python 3.13 on this refuses authorities without key identifiers, which clusters have.
+    # Signatures, dates, names and the permission to sign certificates are checked without it.
+    context.verify_flags &= ~ssl.VERIFY_X509_STRICT
+    return context
+
+
+def _read(what: str, file: str | Path, most: int) -> str:
+    try:
+        with Path(file).open("rb") as opened:
+            content = opened.read(most + 1)
+        text = content.decode("ascii")
+    except OSError as error:
+        why = error.strerror or type(error).__name__
+        raise FetchFailed(f"cannot read {what} {file}: {why}") from None
+    except UnicodeDecodeError:
+        raise FetchFailed(f"{what} {file} is not ASCII text") from None
+    if len(content) > most:
+        raise FetchFailed(f"{what} {file} is longer than {most} bytes")
+    return text

@@ -102,4 +102,10 @@ def _check_status(response: HttpResponse, what: str, now: float) -> None:
             " the final URL",
             retry_after=wait,
         )
-    raise FetchFailed(f"{what} was answered with {response.status}", retry_after=wait)
+    hint = ""
+    if response.status in (401, 403):
+        hint = (
+            "; if the server wants a token, set token_file, which is sent to the origin of the"
+            " configured URL only: configure url if the metadata name another origin"
+        )
+    raise FetchFailed(f"{what} was answered with {response.status}{hint}", retry_after=wait)

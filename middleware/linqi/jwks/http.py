@@ -1,4 +1,4 @@
-"""One GET to an issuer, bounded in time and size."""
+"""One request to an issuer, bounded in time and size."""
 
 from __future__ import annotations
 
@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final, TypeAlias
 from linqi._ranges import Range, Ranges, range_faults
 from linqi.errors import ConfigurationError, FetchFailed
 from linqi.jwks._body import CODINGS, BoundedBody
+from linqi.jwks.access import RemoteAccess, read_certificates, read_token, tls_context
+from linqi.jwks.url import origin_of
 
 if TYPE_CHECKING:
     import httpx2
@@ -72,7 +74,7 @@ Fetch: TypeAlias = Callable[[str, Mapping[str, str]], Awaitable[HttpResponse]]
 
 
 class HttpFetch:
-    """Makes bounded GET requests with httpx2, or with a compatible client such as httpx.
+    """Makes bounded requests with httpx2, or with a compatible client such as httpx.
 
     Redirects are not followed (PyJWT, GHSA-9v7f). The size of the body is checked while it is
     received and decompressed. One timeout covers the whole request.
@@ -80,25 +82,45 @@ class HttpFetch:
     Args:
         limits: The limits on time and size.
         client: The client to use, which is not closed; by default one is made.
+        access: What a server in a private network needs. Its files are read for each request, so
+            that a certificate or token that has been replaced counts at once.
+        named_url: The URL that the configuration names. The token is sent to its origin only, and
+            not where a response leads: there it would be stolen.
 
     Raises:
-        ConfigurationError: httpx2 is not installed and no client is given.
+        ConfigurationError: httpx2 is not installed and no client is given, or a client and
+            certificates are.
 
     """
 
     def __init__(
-        self, limits: RemoteLimits | None = None, client: httpx2.AsyncClient | Any | None = None
+        self,
+        limits: RemoteLimits | None = None,
+        client: httpx2.AsyncClient | Any | None = None,
+        *,
+        access: RemoteAccess | None = None,
+        named_url: str = "",
     ) -> None:
         if client is None and importlib.util.find_spec("httpx2") is None:
             raise ConfigurationError(
                 ["httpx2 is not installed; pip install 'linqi[remote]', or pass client="]
             )
+        self._access = access or RemoteAccess()
+        if client is not None and self._access.ca_file is not None:
+            raise ConfigurationError(
+                ["ca_file has no effect on a client= of your own; give it the certificates"]
+            )
         self._limits = limits or RemoteLimits()
         self._client = client
         self._is_own = client is None
+        self._certificates: str | None = None
+        self._replaced: httpx2.AsyncClient | None = None
+        self._token_origin = origin_of(named_url)
 
-    async def __call__(self, url: str, headers: Mapping[str, str]) -> HttpResponse:
-        """Return the response to a GET of `url`.
+    async def __call__(
+        self, url: str, headers: Mapping[str, str], content: bytes | None = None
+    ) -> HttpResponse:
+        """Return the response to a GET of `url`, or to a POST of `content`.
 
         Raises:
             FetchFailed: There is no response within the limits.
@@ -106,7 +128,7 @@ class HttpFetch:
         """
         try:
             async with asyncio.timeout(self._limits.timeout):
-                return await self._get(url, headers)
+                return await self._request(url, headers, content)
         except TimeoutError:
             raise FetchFailed(f"no complete response within {self._limits.timeout:g} s") from None
         except FetchFailed:
@@ -118,26 +140,63 @@ class HttpFetch:
     def forget(self) -> None:
         """Drop the client made here without closing it: it belongs to another event loop."""
         if self._is_own:
-            self._client = None
+            self._client = self._replaced = None
 
     async def aclose(self) -> None:
         """Close the client, unless the caller passed it."""
-        if self._is_own and self._client is not None:
-            client, self._client = self._client, None
-            await client.aclose()
+        if not self._is_own:
+            return
+        clients = self._client, self._replaced
+        self._client = self._replaced = None
+        for client in clients:
+            if client is not None:
+                await client.aclose()
 
-    async def _get(self, url: str, headers: Mapping[str, str]) -> HttpResponse:
-        if self._client is None:
-            import httpx2
-
-            # In a thread: reading the certificates takes tens of milliseconds.
-            self._client = await asyncio.to_thread(httpx2.AsyncClient)
+    async def _request(
+        self, url: str, headers: Mapping[str, str], content: bytes | None
+    ) -> HttpResponse:
         sent = {"accept": _ACCEPT, "accept-encoding": CODINGS, **headers}
-        async with self._client.stream(
-            "GET", url, headers=sent, follow_redirects=False, timeout=self._limits.timeout
+        if self._access.token_file is not None and origin_of(url) == self._token_origin:
+            token = await asyncio.to_thread(read_token, self._access.token_file)
+            sent["authorization"] = f"Bearer {token}"
+        client = await self._current_client()
+        async with client.stream(
+            "GET" if content is None else "POST",
+            url,
+            headers=sent,
+            content=content,
+            follow_redirects=False,
+            timeout=self._limits.timeout,
         ) as response:
             got = {name.lower(): value for name, value in response.headers.items()}
             body = BoundedBody(got.get("content-encoding", ""), self._limits.max_bytes)
             async for chunk in response.aiter_raw():
                 body.feed(chunk)
             return HttpResponse(status=response.status_code, headers=got, body=body.end())
+
+    async def _current_client(self) -> Any:
+        """Return the client; another one if the file of certificates has changed.
+
+        The connections of the client before were made by the earlier certificates. It is closed at
+        the change after this one, because other requests may still use it.
+        """
+        file = self._access.ca_file
+        if not self._is_own or (file is None and self._client is not None):
+            return self._client
+        certificates = None if file is None else await asyncio.to_thread(read_certificates, file)
+        if self._client is None or certificates != self._certificates:
+            # In a thread: reading the public certificates takes tens of milliseconds.
+            client = await asyncio.to_thread(_client_for, certificates)
+            before, self._replaced = self._replaced, self._client
+            self._client, self._certificates = client, certificates
+            if before is not None:
+                await before.aclose()
+        return self._client
+
+
+def _client_for(certificates: str | None) -> httpx2.AsyncClient:
+    import httpx2
+
+    if certificates is None:
+        return httpx2.AsyncClient()
+    return httpx2.AsyncClient(verify=tls_context(certificates))

@@ -113,7 +113,8 @@ class JwksClient:
         """Use `snapshot` as the issuer's response, and return it.
 
         Returns:
-            None if the snapshot is not newer than the response at hand, or too old to be trusted.
+            None if the snapshot is not newer than the response at hand, too old to be trusted, or
+            from a URL that the settings do not allow.
 
         Raises:
             InvalidKey: No key of it can be used.
@@ -126,6 +127,8 @@ class JwksClient:
             self._settings.most_lifetime,
         )
         if not snapshot.has_keys or snapshot.fetched_at <= self.snapshot.fetched_at:
+            return None
+        if snapshot.url and not self._location.is_of(snapshot.url):
             return None
         # From further in the future it is of another clock.
         if snapshot.fetched_at > now + LONGEST_LEEWAY or age >= lifetime + self._settings.stale:

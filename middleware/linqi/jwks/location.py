@@ -56,6 +56,13 @@ class KeySetLocation:
             found.append("the issuer is not a non-empty string, expected the exact iss claim")
         return found
 
+    def is_of(self, url: str) -> bool:
+        """Return whether a key set that came from `url` may be used for this location.
+
+        The settings may have changed since a snapshot was saved.
+        """
+        return url == self.url if self.url is not None else self.jwks_uri_fault(url) is None
+
     def jwks_uri_fault(self, url: object) -> str | None:
         """Return why a ``jwks_uri`` that the metadata name must not be fetched; None if it may.
 

@@ -108,7 +108,12 @@ class RemoteKeys:
         self.generation = 0
         self.trusted_until = -math.inf
         self._limits = limits or RemoteLimits()
-        self._http = HttpFetch(self._limits, client)
+        self._http = HttpFetch(
+            self._limits,
+            client,
+            access=self.location.access,
+            named_url=self.location.configured_url,
+        )
         settings = refresh or RefreshSettings()
         self._jwks_client = JwksClient(
             self.location,
