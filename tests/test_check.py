@@ -177,6 +177,13 @@ def test_every_example_in_a_new_file_is_good() -> None:
             "token-header-csrf",
             "warning",
         ),
+        (OUTSIDE + 'scope_claims = ["scope", "scp"]\n', "scopes-elsewhere", "note"),
+        (OUTSIDE + 'scope_claims = ["user_metadata.roles"]\n', "claim-of-users", "warning"),
+        (
+            OUTSIDE + "required_claims = { user_metadata = { is_admin = true } }\n",
+            "claim-of-users",
+            "warning",
+        ),
         (
             BASE + '[http]\naccept = ["cookie"]\n[cookies]\norigins = ["https://a.example"]\n'
             'access_name = "t"\naccess_secure = false\n',

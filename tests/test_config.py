@@ -164,7 +164,13 @@ def test_a_buffer_over_half_the_lifetime_has_its_own_code(tmp_path: Path) -> Non
         (b"[[issuers]]\nissuer = 1", "wrong-value", "a string"),
         (b"[[issuers]]\nisuer = 'x'", "unknown-key", "did you mean issuer"),
         (b"[[issuers]]\nalgorithms = ['none']", "wrong-value", "RS256"),
-        (b"[[issuers]]\nrequired_claims = { a = 1 }", "wrong-value", "claim names"),
+        (b"[[issuers]]\nrequired_claims = { a = nan }", "wrong-value", "claim names"),
+        (b"[[issuers]]\nrequired_claims = { a = { b = [] } }", "wrong-value", "claim names"),
+        (b"[[issuers]]\nrequired_claims = { a = 2026-11-30 }", "wrong-value", "claim names"),
+        (b"[[issuers]]\nrequired_claims = { " + b"a." * 40 + b"a = 1 }", "wrong-value", "table"),
+        (b"[[issuers]]\nrequired_claims = [[]]", "wrong-value", "claim names"),
+        (b"[[issuers]]\nscope_claims = 'scope'", "wrong-value", "claim names"),
+        (b"[[issuers]]\nscope_claims = [['a', 1]]", "wrong-value", "claim names"),
         (b"[[issuer]]\nissuer = 'x'", "unknown-table", "did you mean [[issuers]]?"),
         (b'[keys]\nenv = "lower case"', "wrong-value", "in capitals"),
         (b'["\\u001b[31m"]\nx = 1', "unknown-table", "; known "),
@@ -606,6 +612,42 @@ async def test_from_config_believes_an_outside_issuer_by_a_file(folder: Path) ->
     assert app.renewal is None
     assert (await call(app, http(token=make(key, good_claims())))).status == 200
     assert (await call(app, http(token=make(key, good_claims(scope="read"))))).status == 401
+
+
+async def test_from_config_reads_scopes_and_nested_claims_of_an_outside_issuer(
+    folder: Path,
+) -> None:
+    """Booleans, quoted and unquoted dots, and tables in the table, as TOML writes them."""
+    key = Key.generate("ES256")
+    (folder / "issuer.json").write_text(json.dumps(KeySet([key]).public_jwks()))
+    text = """
+    [[issuers]]
+    issuer = "https://issuer.test"
+    audience = ["api"]
+    algorithms = ["ES256"]
+    keys_file = "issuer.json"
+    scope_claims = ["scope", "realm_access.roles", ["resource_access", "shop.web", "roles"]]
+    [issuers.required_claims]
+    email_verified = [true, "true"]
+    "realm_access.roles" = ["staff"]
+    resource_access."shop.web".roles = "buyer"
+    """
+    app = App()
+    wrapped = wrap(app, written(folder, text), environ={}, clock=lambda: NOW, hooks=[])
+    good = {
+        "email_verified": True,
+        "realm_access": {"roles": ["staff", "x admin"]},
+        "resource_access": {"shop.web": {"roles": ["buyer"]}},
+    }
+    assert (await call(wrapped, http(token=make(key, good_claims(**good))))).status == 200
+    assert app.scopes[0]["user"].scopes == ("read", "write", "staff", "buyer")
+    for wrong in (
+        {"email_verified": 1},
+        {"realm_access": {"roles": ["x admin"]}},
+        {"resource_access": {"shop": {"web": {"roles": ["buyer"]}}}},
+    ):
+        token = make(key, good_claims(**good | wrong))
+        assert (await call(wrapped, http(token=token))).status == 401
 
 
 def test_from_config_refuses_what_it_would_not_use(folder: Path) -> None:

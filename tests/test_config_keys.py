@@ -248,6 +248,19 @@ async def a_good_token_by_the_secret(trial: Trial) -> object:
     return await trial.status(make(Key.from_secret(SECRET), good_claims()))
 
 
+@case(
+    "issuers.scope_claims",
+    OUTSIDE,
+    (["scope"], ["sub", ["sid"]]),
+    (("read", "write"), ("alice", "session-1")),
+)
+async def the_scopes(trial: Trial) -> object:
+    """Return the scopes that the application sees."""
+    app = App()
+    await call(trial.app(app), http(token=good()))
+    return app.scopes[0]["user"].scopes
+
+
 @case("verify.leeway_seconds", OWN, (0, 60), (401, 200))
 async def an_expired_token(trial: Trial) -> object:
     """Return the status of a request with a token that expired 30 seconds ago."""

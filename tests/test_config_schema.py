@@ -34,8 +34,19 @@ ANY_VALUE = st.one_of(
     st.integers(-10, 10**10),
     st.floats(allow_nan=False, allow_infinity=False),
     st.text(max_size=9),
-    st.lists(st.text(max_size=9), max_size=3),
-    st.dictionaries(st.text(max_size=3), st.text(max_size=3), max_size=2),
+    st.lists(st.text(max_size=9) | st.lists(st.text(max_size=2), max_size=2), max_size=3),
+    st.dictionaries(
+        st.text(max_size=3),
+        st.recursive(
+            st.text(max_size=3) | st.booleans() | st.floats() | st.none(),
+            lambda inner: (
+                st.lists(inner, max_size=2)
+                | st.dictionaries(st.text(max_size=2), inner, max_size=2)
+            ),
+            max_leaves=3,
+        ),
+        max_size=2,
+    ),
 )
 
 

@@ -30,7 +30,9 @@ def verifier_of(key: Key, **options: Any) -> Verifier:
     """Return a verifier of `ISSUER` whose clock stands at `NOW` unless told otherwise."""
     trusted = {
         name: options.pop(name)
-        for name in ("types", "require_type", "required_claims", "audience", "own")
+        for name in (
+            *("types", "require_type", "required_claims", "scope_claims", "audience", "own"),
+        )
         if name in options
     }
     return Verifier(

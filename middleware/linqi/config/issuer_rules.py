@@ -6,10 +6,15 @@ from collections.abc import Callable, Iterator
 from typing import Final
 
 from linqi.config.findings import CheckedSettings, Finding
+from linqi.config.schema import ISSUERS
+from linqi.jose.claim_paths import ClaimPath, claim_path, display_path
+from linqi.jose.required_claims import wanted_values
 
 __all__ = ["ISSUER_RULES"]
 
 _OTHERS_WRITE: Final = 0o022
+_OF_USERS: Final = frozenset({"user_metadata", "unsafe_metadata", "unsafeMetadata"})
+"""Objects that signed-in users change themselves, at Supabase, Auth0 and Clerk."""
 
 
 def _access(checked: CheckedSettings) -> Iterator[Finding]:
@@ -40,4 +45,42 @@ def _access(checked: CheckedSettings) -> Iterator[Finding]:
             )
 
 
-ISSUER_RULES: Final[tuple[Callable[[CheckedSettings], Iterator[Finding]], ...]] = (_access,)
+def _scope_claims(checked: CheckedSettings) -> Iterator[Finding]:
+    for position, issuer in enumerate(checked.config.issuers):
+        paths = [claim_path(name) for name in issuer.scope_claims]
+        if others := [display_path(path) for path in paths if path != ("scope",)]:
+            yield Finding(
+                code="scopes-elsewhere",
+                severity="note",
+                table=f"{ISSUERS}.{position}",
+                key="scope_claims",
+                reason=f"What the issuer lists in {', '.join(others)} counts as scopes here.",
+                remedy="Check that a role or group of that name may do what the scope allows.",
+            )
+        yield from _of_users(position, "scope_claims", paths)
+
+
+def _required_claims(checked: CheckedSettings) -> Iterator[Finding]:
+    for position, issuer in enumerate(checked.config.issuers):
+        paths = [path for path, _ in wanted_values(issuer.required_claims)]
+        yield from _of_users(position, "required_claims", paths)
+
+
+def _of_users(position: int, key: str, paths: list[ClaimPath]) -> Iterator[Finding]:
+    for path in paths:
+        if not _OF_USERS.isdisjoint(path):
+            yield Finding(
+                code="claim-of-users",
+                severity="warning",
+                table=f"{ISSUERS}.{position}",
+                key=key,
+                reason=f"Users can write {display_path(path)} themselves, with their own token.",
+                remedy="Use a claim that only the issuer's administrators write: app_metadata.",
+            )
+
+
+ISSUER_RULES: Final[tuple[Callable[[CheckedSettings], Iterator[Finding]], ...]] = (
+    _access,
+    _scope_claims,
+    _required_claims,
+)

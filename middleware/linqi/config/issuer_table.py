@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 from linqi.config.setting import PATH, VARIABLE, setting
-from linqi.config.value_types import Boolean, RequiredClaims, String, StringList
+from linqi.config.value_types import Boolean, ClaimNames, RequiredClaims, String, StringList
 from linqi.jose.issuers import TrustedIssuer
 from linqi.jose.key import ALGORITHMS
 from linqi.jwks.access import RemoteAccess
@@ -78,11 +79,18 @@ class IssuerTable:
     require_type: bool = setting(
         Boolean(), "Whether typ is required (RFC 9068).", of=(TrustedIssuer, "require_type")
     )
-    required_claims: tuple[str, ...] | dict[str, str | tuple[str, ...]] = setting(
+    required_claims: tuple[str | tuple[str, ...], ...] | dict[str, Any] = setting(
         RequiredClaims(),
-        "Claims that are required, or the values that each may have.",
+        "Claims that are required, or the values that each may have; the name of a nested claim has"
+        " dots, and a table in the table describes what is inside a claim.",
         of=(TrustedIssuer, "required_claims"),
         example=("sub",),
+    )
+    scope_claims: tuple[str | tuple[str, ...], ...] = setting(
+        ClaimNames(),
+        'The claims that list the scopes, such as "scp", "permissions" or "realm_access.roles"; a'
+        " list of names is a path whose names may have dots.",
+        of=(TrustedIssuer, "scope_claims"),
     )
     required: bool = setting(
         Boolean(),

@@ -15,6 +15,7 @@ from linqi.config.value_types import (
     LONGEST_STRING,
     Boolean,
     Choice,
+    ClaimNames,
     Number,
     Numbers,
     RequiredClaims,
@@ -98,10 +99,22 @@ def _strings(kind: StringList) -> dict[str, Any]:
     return {"type": "array", "items": item, "uniqueItems": True, "minItems": kind.least}
 
 
+def _claim_names(_: ClaimNames) -> dict[str, Any]:
+    text = _string(String())
+    path = {"type": "array", "items": text, "minItems": 1}
+    return {"type": "array", "items": {"anyOf": [text, path]}}
+
+
 def _required_claims(_: RequiredClaims) -> dict[str, Any]:
-    allowed = [_string(String()), _strings(StringList(least=1))]
-    table = {"type": "object", "additionalProperties": {"anyOf": allowed}}
-    return {"anyOf": [_strings(StringList()), table]}
+    value = {"anyOf": [_string(String()), {"type": ["boolean", "number"]}]}
+    values = {"type": "array", "items": value, "minItems": 1}
+    wanted = {"anyOf": [*value["anyOf"], values, {"type": "object"}]}
+    return {
+        "anyOf": [
+            _claim_names(ClaimNames()),
+            {"type": "object", "additionalProperties": wanted},
+        ]
+    }
 
 
 def _texts(_: Texts) -> dict[str, Any]:
@@ -112,6 +125,7 @@ def _texts(_: Texts) -> dict[str, Any]:
 _FORMS: Final[Mapping[type[ValueType], Callable[[Any], dict[str, Any]]]] = {
     Boolean: lambda _: {"type": "boolean"},
     Choice: _choice,
+    ClaimNames: _claim_names,
     Number: _number,
     Numbers: lambda _: {"type": "object", "additionalProperties": {"type": "integer"}},
     RequiredClaims: _required_claims,

@@ -16,6 +16,7 @@ __all__ = [
     "LONGEST_STRING",
     "Boolean",
     "Choice",
+    "ClaimNames",
     "Number",
     "Numbers",
     "RequiredClaims",
@@ -31,6 +32,8 @@ _NUMBER: Final = re.compile(r"[+-]?(?:[0-9]{1,18}(?:\.[0-9]{1,18})?(?:[eE][+-]?[
 LONGEST_STRING: Final = 4096
 _LONGEST_SHOWN: Final = 60
 _WIDEST_INTEGER: Final = 64
+_DEEPEST_TABLE: Final = 16
+"""Claims are not nested deeper in the tokens that are read."""
 
 
 class ValueType(Protocol):
@@ -159,23 +162,57 @@ class StringList:
 
 
 @dataclass(frozen=True, slots=True)
-class RequiredClaims:
-    """A list of claim names, or a table of the values that each may have: a string or a list."""
+class ClaimNames:
+    """A list of names of claims; a list in it has the names on the way to a nested one."""
 
-    description: str = 'a list of claim names, or a table such as { token_use = "access" }'
+    description: str = "a list of claim names, or of lists of the names on the way to one"
+
+    def fits(self, value: object) -> bool:
+        """Return whether `value` is such a list."""
+        if not isinstance(value, list | tuple):
+            return False
+        return all(
+            bool(name) and all(map(String().fits, name))
+            if isinstance(name, list | tuple)
+            else String().fits(name)
+            for name in value
+        )
+
+    def parse(self, text: str) -> object:
+        """Return the names between commas."""
+        return StringList().parse(text)
+
+
+@dataclass(frozen=True, slots=True)
+class RequiredClaims:
+    """Names of claims, or a table of the values that each may have; a table in it is nested."""
+
+    description: str = (
+        'a list of claim names, or a table such as { token_use = "access", email_verified = true }'
+    )
 
     def fits(self, value: object) -> bool:
         """Return whether `value` is such a list or table."""
-        if not isinstance(value, Mapping):
-            return StringList().fits(value)
-        return all(
-            String().fits(name) and (String().fits(wanted) or StringList(least=1).fits(wanted))
-            for name, wanted in value.items()
-        )
+        if isinstance(value, Mapping):
+            return self._is_table(value, _DEEPEST_TABLE)
+        return ClaimNames().fits(value)
 
     def parse(self, text: str) -> object:
         """Return the text, which never fits: a variable cannot hold a table."""
         return text
+
+    def _is_table(self, value: Mapping[object, object], deepest: int) -> bool:
+        return deepest > 0 and all(
+            String().fits(name)
+            and (
+                self._is_table(wanted, deepest - 1)
+                if isinstance(wanted, Mapping)
+                else bool(wanted) and all(map(_is_scalar, wanted))
+                if isinstance(wanted, list | tuple)
+                else _is_scalar(wanted)
+            )
+            for name, wanted in value.items()
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,6 +246,13 @@ class Numbers:
     def parse(self, text: str) -> object:
         """Return the text, which never fits: a variable cannot hold a table."""
         return text
+
+
+def _is_scalar(value: object) -> bool:
+    """Return whether `value` is a string, a boolean or a finite number."""
+    if type(value) is float:
+        return math.isfinite(value)
+    return type(value) in (bool, int) or String().fits(value)
 
 
 def display_value(value: object) -> str:

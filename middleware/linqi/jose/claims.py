@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
 from typing import Annotated, Any, Final, Protocol, TypeAlias
 
@@ -11,6 +11,7 @@ import msgspec
 from msgspec import Meta
 
 from linqi.errors import InvalidClaim, MissingClaim, TokenExpired, TokenNotYetValid
+from linqi.jose.claim_paths import ABSENT, ClaimPath, display_path, value_at
 
 __all__ = [
     "CLAIM_TYPES",
@@ -22,7 +23,7 @@ __all__ = [
     "check_times",
     "is_scope",
     "read_registered",
-    "require_claims",
+    "scopes_at",
     "split_scope",
 ]
 
@@ -104,15 +105,40 @@ def read_registered(claims: Mapping[str, Any], payload: bytes) -> Registered:
     return registered
 
 
-def split_scope(scope: str | list[str]) -> tuple[str, ...]:
-    """Return ``scope`` split at spaces (RFC 8693, section 4.2); a list is returned unchanged."""
-    return _split_text(scope) if type(scope) is str else tuple(scope)
+def scopes_at(claims: Mapping[str, Any], paths: Iterable[ClaimPath]) -> list[str]:
+    """Return what the claims at `paths` list: texts are split at spaces, absent ones add nothing.
+
+    Raises:
+        InvalidClaim: One is neither a text nor a list of texts.
+
+    """
+    found: list[str] = []
+    for path in paths:
+        value = value_at(claims, path)
+        if type(value) is str:
+            found += value.split(" ")
+        elif type(value) is list and all(type(item) is str for item in value):
+            found += value
+        elif value is not ABSENT:
+            name = display_path(path)
+            raise InvalidClaim(f"the claim {name} is neither a text nor a list of texts", name)
+    return found
+
+
+def split_scope(scope: str | Sequence[str]) -> tuple[str, ...]:
+    """Return the scopes of a text, which spaces separate, or of a list, each of them once.
+
+    What is no scope is left out (RFC 6749, section 3.3). A name with a space, such as a role that
+    users may name themselves, would be two scopes as soon as a program joins them to a text.
+    """
+    return _scopes_in(scope if isinstance(scope, str) else tuple(scope))
 
 
 @lru_cache(1024)
-def _split_text(scope: str) -> tuple[str, ...]:
-    """Return the scopes in `scope`: cached, so that tokens with the same text share one tuple."""
-    return tuple(scope.split())
+def _scopes_in(listed: str | tuple[str, ...]) -> tuple[str, ...]:
+    """Return the scopes: cached, so that tokens with the same scopes share one tuple."""
+    names = listed.split(" ") if isinstance(listed, str) else listed
+    return tuple(dict.fromkeys(filter(is_scope, names)))
 
 
 def is_scope(name: object) -> bool:
@@ -157,18 +183,6 @@ def check_audience(claims: Mapping[str, Any], accepted: frozenset[str]) -> None:
     else:
         raise InvalidClaim("the claim aud is neither a string nor a list of strings", "aud")
     raise InvalidClaim("the claim aud names none of the accepted audiences", "aud")
-
-
-def require_claims(
-    claims: Mapping[str, Any], required: Iterable[tuple[str, frozenset[str] | None]]
-) -> None:
-    """Check that each claim is present, not null, and one of its accepted strings if it has any."""
-    for name, accepted in required:
-        value = claims.get(name)
-        if value is None:
-            raise MissingClaim(f"the claim {name} is missing", name)
-        if accepted is not None and (type(value) is not str or value not in accepted):
-            raise InvalidClaim(f"the claim {name} is none of the accepted values", name)
 
 
 def _fault(message: str) -> InvalidClaim:

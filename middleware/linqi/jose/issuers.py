@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
 import msgspec
+from msgspec.structs import replace
 
 from linqi.errors import ConfigurationError
-from linqi.jose.claims import Registered, check_audience, read_registered, require_claims
+from linqi.jose.claim_paths import ClaimName, ClaimPath, claim_path, is_name
+from linqi.jose.claims import Registered, check_audience, read_registered, scopes_at
 from linqi.jose.key import ALGORITHMS, Key
 from linqi.jose.keys import KeySet, KeySource, OnDemandKeys
+from linqi.jose.required_claims import (
+    RequiredClaim,
+    RequiredClaims,
+    require_claims,
+    required_claims,
+    required_faults,
+)
 from linqi.jose.signer import Signer
 from linqi.jose.verified import Origin
 
@@ -47,9 +56,15 @@ class TrustedIssuer:
     """Allowed ``typ`` values, without ``application/``, in any case."""
     require_type: bool = False
     """Whether ``typ`` must be present, as RFC 9068, section 4, demands."""
-    required_claims: Sequence[str] | Mapping[str, str | Sequence[str] | None] = ()
-    """Claims that must be present besides ``iss``, ``aud`` and ``exp``. A mapping also lists the
-    accepted values of each, one string or several, compared exactly; None accepts any value."""
+    required_claims: RequiredClaims = ()
+    """Claims that must be present besides ``iss``, ``aud`` and ``exp``: names, as `claim_path`
+    reads them. A mapping also has the accepted values of each, one or several, which are compared
+    exactly and by type; None accepts any value, and a mapping in it describes what is inside the
+    claim. Of a list in the token one item must be accepted."""
+    scope_claims: Sequence[ClaimName] = ("scope",)
+    """The claims that list the scopes, as texts with spaces between the scopes or as lists; the
+    names are read as by `claim_path`. `Verified.scopes` has those of all of them. Without any the
+    issuer gives no scopes. Name no claim that users can change themselves."""
     own: bool = False
     """Whether this deployment issues these tokens; only own tokens are renewed."""
 
@@ -74,7 +89,8 @@ class TrustedIssuer:
             faults += self._algorithm_faults()
         if not _are_strings(self.types):
             faults.append("types is not a non-empty list of strings, such as ['at+jwt']")
-        faults += _required_faults(self.required_claims)
+        faults += required_faults(self.required_claims)
+        faults += self._scope_faults()
         return faults
 
     def _algorithm_faults(self) -> list[str]:
@@ -93,6 +109,14 @@ class TrustedIssuer:
             ]
         return faults
 
+    def _scope_faults(self) -> list[str]:
+        names = self.scope_claims
+        if not isinstance(names, list | tuple) or not all(map(is_name, names)):
+            return ["scope_claims is not a list of claim names, such as ['scope', 'scp']"]
+        if self.own and tuple(names) != ("scope",):
+            return ["scope_claims is set for an own issuer, whose tokens have scope; remove it"]
+        return []
+
 
 class Profile(msgspec.Struct, frozen=True):
     """A `TrustedIssuer`, prepared for look-ups."""
@@ -106,7 +130,9 @@ class Profile(msgspec.Struct, frozen=True):
     algorithms: frozenset[str]
     types: frozenset[str | None]
     audience: frozenset[str] | None
-    required: tuple[tuple[str, frozenset[str] | None], ...]
+    required: tuple[RequiredClaim, ...]
+    scope_paths: tuple[ClaimPath, ...] | None
+    """The claims that list the scopes; None if only ``scope`` does."""
     own: bool
     origins: dict[Key, Origin]
     """What the tokens of each key share. Kept per issuer: two issuers may have the same key."""
@@ -117,7 +143,10 @@ class Profile(msgspec.Struct, frozen=True):
             check_audience(claims, self.audience)
         if self.required:
             require_claims(claims, self.required)
-        return read_registered(claims, payload)
+        registered = read_registered(claims, payload)
+        if self.scope_paths is None:
+            return registered
+        return replace(registered, scope=scopes_at(claims, self.scope_paths))
 
     def origin_of(self, key: Key) -> Origin:
         """Return what all tokens of `key` share."""
@@ -133,6 +162,7 @@ def prepare(trusted: TrustedIssuer) -> Profile:
     if not trusted.require_type:
         types.add(None)
     any_audience = isinstance(trusted.audience, AnyAudience)
+    scope_paths = tuple(map(claim_path, trusted.scope_claims))
     return Profile(
         issuer=trusted.issuer,
         source=" ".join((trusted.issuer, *sorted(trusted.algorithms))),
@@ -141,33 +171,11 @@ def prepare(trusted: TrustedIssuer) -> Profile:
         algorithms=frozenset(trusted.algorithms),
         types=frozenset(types),
         audience=None if any_audience else frozenset(_listed(trusted.audience)),
-        required=_required(trusted.required_claims),
+        required=required_claims(trusted.required_claims),
+        scope_paths=None if scope_paths == (("scope",),) else scope_paths,
         own=trusted.own,
         origins={},
     )
-
-
-def _required(
-    claims: Sequence[str] | Mapping[str, str | Sequence[str] | None],
-) -> tuple[tuple[str, frozenset[str] | None], ...]:
-    if not isinstance(claims, Mapping):
-        return tuple((name, None) for name in claims)
-    return tuple(
-        (name, None if values is None else frozenset(_listed(values)))
-        for name, values in claims.items()
-    )
-
-
-def _required_faults(claims: object) -> list[str]:
-    if isinstance(claims, Mapping):
-        return [
-            f"required_claims[{name!r}] is neither a string nor a list of them, nor None for any"
-            for name, values in claims.items()
-            if values is not None and not _are_strings(_listed(values))
-        ]
-    if isinstance(claims, str):
-        return ["required_claims is a string; give a list of claim names"]
-    return []
 
 
 def _listed(value: object) -> Sequence[str]:

@@ -86,7 +86,8 @@ class Verified(msgspec.Struct, frozen=True, gc=False):
     valid_from: float
     """The later of ``nbf`` and ``iat`` in Unix seconds, 0 without either."""
     scopes: tuple[str, ...]
-    """``scope``, split at spaces (RFC 8693, section 4.2)."""
+    """The scopes in ``scope`` (RFC 8693, section 4.2), or in the claims that the issuer's
+    `TrustedIssuer.scope_claims` name: each once, and only what can be a scope."""
     payload: bytes
     """The claims as the verified JSON bytes."""
     digest: bytes

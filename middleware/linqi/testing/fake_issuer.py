@@ -11,8 +11,10 @@ from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from typing import Any, Final, Self
 
+from linqi.jose.claim_paths import ClaimPath, claim_path
 from linqi.jose.issuers import AnyAudience, TrustedIssuer
 from linqi.jose.key import Key
+from linqi.jose.required_claims import RequiredClaims, wanted_values
 from linqi.jwks.location import KeySetLocation
 from linqi.jwks.remote import RemoteKeys
 from linqi.sessions.renewal import RenewalSettings
@@ -62,7 +64,8 @@ class FakeIssuer:
         self.requests: Counter[str] = Counter()
         self._clock = clock
         self._type = "at+jwt"
-        self._required: dict[str, Any] = {}
+        self._required: RequiredClaims = ()
+        self._scope_path: ClaimPath = ("scope",)
         self._outage: int | str = 0
         self._seconds = 0.0
         self._open = contextlib.ExitStack()
@@ -169,19 +172,23 @@ class FakeIssuer:
 
         Args:
             subject: The ``sub``.
-            scopes: The ``scope``.
+            scopes: The ``scope``, or the first claim from which the application reads scopes.
             claims: Added, or instead of what the token would have; ``...`` leaves one out.
             near_expiry: Whether it is in the last 5 minutes of its life.
             expired: Whether it expired a second ago.
             key: Signs instead of the current key, such as one that was withdrawn.
 
         """
+        expected = _met(self._required)
+        if self._scope_path != ("scope",):
+            _put(expected, self._scope_path, [*scopes])
+            scopes = ()
         content = claims_at(
             self._clock(),
             subject,
             RenewalSettings(),
             scopes=scopes,
-            claims={"iss": self.issuer, "aud": self.audience} | self._required | dict(claims or {}),
+            claims={"iss": self.issuer, "aud": self.audience} | expected | dict(claims or {}),
             near_expiry=near_expiry,
             expired=expired,
         )
@@ -264,7 +271,8 @@ class FakeIssuer:
             self.published = (self.key,)
         if trusted.types and self._type not in [name.lower() for name in trusted.types]:
             self._type = trusted.types[0]
-        self._required = _met(trusted.required_claims)
+        self._required = trusted.required_claims
+        self._scope_path = claim_path([*trusted.scope_claims, "scope"][0])
         self.identify(keys.location)
 
     def __repr__(self) -> str:
@@ -301,12 +309,21 @@ class _Response:
         yield self._body
 
 
-def _met(required: Sequence[str] | Mapping[str, Any]) -> dict[str, Any]:
+def _met(required: RequiredClaims) -> dict[str, Any]:
     """Return values with which the required claims are there."""
-    if not isinstance(required, Mapping):
-        return {name: "test" for name in required if name not in {"sub", "iat", "jti", "sid"}}
-    return {
-        name: "test" if values is None else values if isinstance(values, str) else values[0]
-        for name, values in required.items()
-        if values is not None or name not in {"sub", "iat", "jti", "sid"}
-    }
+    found: dict[str, Any] = {}
+    for path, wanted in wanted_values(required):
+        if wanted is not None:
+            is_one = isinstance(wanted, str | int | float)
+            _put(found, path, wanted if is_one else next(iter(wanted)))
+        elif path[0] not in {"sub", "iat", "jti", "sid"}:
+            _put(found, path, "test")
+    return found
+
+
+def _put(claims: dict[str, Any], path: ClaimPath, value: Any) -> None:
+    """Set the claim at `path`; a list is added to the value that is there."""
+    for name in path[:-1]:
+        claims = claims.setdefault(name, {})
+    held = claims.get(path[-1])
+    claims[path[-1]] = [held, *value] if isinstance(value, list) and held is not None else value
