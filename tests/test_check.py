@@ -273,6 +273,39 @@ def test_one_secret_for_both_kinds_of_token_is_found(folder: Path) -> None:
     assert found(folder, shared)["secret-shared"] == "error"
 
 
+def test_keys_of_the_other_kind_are_told_until_they_are_removed(folder: Path) -> None:
+    """The note names what is accepted, how strong a secret is, and when nothing needs it."""
+    KeySet([Key.generate("HS512")]).save(folder / "before.json")
+    text = BASE + 'verify_file = "before.json"\n[renewal]\nlongest_lifetime_seconds = 1800\n'
+    (folder / "linqi.toml").write_text(text)
+    (note,) = [f for f in check(folder / "linqi.toml", {}).findings if f.code == "verify-keys"]
+    assert (note.severity, note.table, note.key) == ("note", "keys", "verify_file")
+    assert "HS512 (512 bits)" in note.reason
+    assert "1800 s" in note.remedy
+    assert "verify-keys" not in found(folder, BASE)
+    (folder / "before.json").chmod(0o640)
+    assert found(folder, text)["key-file-readable"] == "warning"
+    shared = text.replace("before.json", "refresh.json") + STORE
+    assert found(folder, shared)["secret-shared"] == "error"
+
+
+@pytest.mark.parametrize(
+    ("text", "key", "expected"),
+    [
+        (BASE + 'verify_file = "refresh.json"\nverify_env = "A"\n', "verify_env", "remove one"),
+        (BASE + 'verify_file = "keys.json"\n', "verify_file", "same kind"),
+        (OUTSIDE + '[keys]\nverify_file = "refresh.json"\n', "file", "stand beside signing keys"),
+    ],
+)
+def test_verify_keys_that_cannot_be_used_are_faults(
+    folder: Path, text: str, key: str, expected: str
+) -> None:
+    """Both sources, the same kind as the signing keys, or no signing keys."""
+    (folder / "linqi.toml").write_text(text)
+    found = [f for f in check(folder / "linqi.toml", {}).findings if f.severity == "error"]
+    assert [(f.table, f.key) for f in found if expected in f.remedy] == [("keys", key)]
+
+
 @pytest.mark.parametrize(
     ("name", "mode", "code", "severity"),
     [

@@ -1,7 +1,10 @@
 """Two entries of one ``iss``: ``alg`` chooses the entry, and each has its own keys (V3, V6)."""
 
+import time
+from pathlib import Path
 from typing import Any
 
+import httpx2
 import msgspec
 import pytest
 from cryptography.hazmat.primitives import hashes, hmac, serialization
@@ -14,9 +17,12 @@ from linqi import (
     JWTMiddleware,
     Key,
     KeySet,
+    RemoteKeys,
     RenewalSettings,
     Signer,
     SlidingRenewal,
+    Snapshot,
+    StoreShare,
     TrustedIssuer,
     VerifiedCache,
     Verifier,
@@ -31,6 +37,7 @@ from linqi.errors import (
     UnknownKey,
 )
 from linqi.jose.issuers import own_issuer
+from linqi.stores.memory import MemoryStore
 from tokens import AUDIENCE, ISSUER, NOW, good_claims, make
 
 SECRET = Key.from_secret("an old secret of at least 32 bytes, 0123456789", kid="one")
@@ -220,3 +227,56 @@ def test_j6_a_token_of_a_kind_that_only_other_workers_take_is_503() -> None:
         verifier.verify(token)
     with pytest.raises(AlgorithmNotAllowed):
         verifier.verify(make(Key.generate("ES256", kid="other"), good_claims()))
+
+
+@pytest.mark.parametrize("kind", ["folder", "store"])
+async def test_v6_two_fetched_sets_of_one_issuer_share_no_snapshot(
+    kind: str, tmp_path: Path
+) -> None:
+    """Through one folder or store, with one `iss`, the keys of one set never reach the other."""
+    notes = MemoryStore().notes()
+    share: Any = (
+        tmp_path / "share" if kind == "folder" else StoreShare(notes, b"7" * 20 + b"abcdefghijkl")
+    )
+    rsa = Key.generate("RS256", kid="one")
+    sets = {"/a": NEW, "/b": OTHER, "/c": rsa}
+
+    async def serve(request: httpx2.Request) -> httpx2.Response:
+        body = msgspec.json.encode(KeySet([sets[request.url.path]]).public_jwks())
+        return httpx2.Response(200, stream=httpx2.ByteStream(body))
+
+    client = httpx2.AsyncClient(transport=httpx2.MockTransport(serve))
+    for path, key in [*sets.items()] * 2:
+        url = f"https://id.example{path}"
+        keys = RemoteKeys(ISSUER, [key.alg], url=url, share=share, client=client)
+        await keys.start()
+        verifier = Verifier(keys.trust(AUDIENCE), clock=lambda: NOW)
+        for other in sets.values():
+            token = make(other, good_claims())
+            if other is key:
+                assert verifier.verify(token).key_id == "one"
+            else:
+                with pytest.raises((InvalidSignature, AlgorithmNotAllowed)):
+                    verifier.verify(token)
+        await keys.close()
+    assert keys.snapshot() is not None
+
+
+async def test_a_snapshot_moved_to_another_set_of_the_issuer_is_not_read() -> None:
+    """Who writes the store without a secret cannot give one entry the keys of the other."""
+    notes = MemoryStore().notes()
+    options: dict[str, Any] = {
+        "wait_seconds": 1,
+        "lease_seconds": 1,
+        "kept_seconds": 900,
+        "most_bytes": 9999,
+    }
+    one, two = (StoreShare(notes, SECRET).of(ISSUER, name, **options) for name in ("a", "b"))
+    async with one.turn():
+        await one.write(Snapshot(issuer=ISSUER, jwks='{"keys":[]}', fetched_at=time.time()))
+    assert await one.read() is not None
+    assert await two.read() is None
+    note = (await notes.read(one._kind))["set"]
+    await notes.put(two._kind, "set", note.text, 900)
+    assert await two.read() is None
+    assert "damaged" in two.fault

@@ -121,7 +121,9 @@ class RemoteKeys:
             settings=settings,
             limits=self._limits,
             fetch=self._http,
-            share=shared_snapshot(share, issuer, settings, self._limits, clock),
+            share=shared_snapshot(
+                share, self.location, self.algorithms, settings, self._limits, clock
+            ),
             clock=clock,
         )
         self._events: Dispatcher[Event] = Dispatcher(hooks)

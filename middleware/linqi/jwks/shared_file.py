@@ -28,6 +28,7 @@ class SharedFile:
     Args:
         folder: The folder; it is created with mode 0700 if missing.
         issuer: The issuer whose snapshot it is.
+        source: Tells its key sets apart, where it has several.
         wait_seconds: How long `turn` waits for other processes.
         sleep: Waits between two attempts to lock.
 
@@ -40,6 +41,7 @@ class SharedFile:
         self,
         folder: str | Path,
         issuer: str,
+        source: str = "",
         *,
         wait_seconds: float,
         sleep: Callable[[float], Awaitable[object]] = asyncio.sleep,
@@ -62,7 +64,7 @@ class SharedFile:
                     " 0700 or use another folder"
                 ]
             )
-        name = hashlib.sha256(issuer.encode()).hexdigest()[:16]
+        name = hashlib.sha256(f"{issuer}\n{source}".encode()).hexdigest()[:16]
         self._path = place / f"{name}.json"
         # The kernel releases the lock of a process that is killed.
         self._lock = filelock.FileLock(place / f"{name}.lock", thread_local=False)

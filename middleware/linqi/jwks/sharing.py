@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from typing import Final, Protocol, TypeAlias
 
 from linqi.jwks.freshness import RefreshSettings
 from linqi.jwks.http import RemoteLimits
+from linqi.jwks.location import KeySetLocation
 from linqi.jwks.shared_file import SharedFile
 from linqi.jwks.snapshot import Snapshot
 from linqi.jwks.store_share import StoreShare
@@ -43,22 +44,29 @@ class SharedSnapshot(Protocol):
 
 def shared_snapshot(
     share: Share | None,
-    issuer: str,
+    location: KeySetLocation,
+    algorithms: Sequence[str],
     settings: RefreshSettings,
     limits: RemoteLimits,
     clock: Callable[[], float],
 ) -> SharedSnapshot | None:
-    """Return the snapshot of `issuer` that is shared by `share`; None if that is None."""
+    """Return the snapshot of a key set that is shared by `share`; None if that is None.
+
+    Two sets of one issuer, such as for different algorithms, share nothing: the keys of one would
+    verify the tokens of the other (V6), and its failures would delay the requests of the other.
+    """
     if share is None:
         return None
+    source = " ".join((location.configured_url, *sorted(algorithms)))
     wait = limits.timeout * _WAIT_FACTOR
     if isinstance(share, StoreShare):
         return share.of(
-            issuer,
+            location.issuer,
+            source,
             wait_seconds=wait,
             lease_seconds=limits.timeout * 2,
             kept_seconds=settings.most_lifetime + settings.stale,
             most_bytes=limits.max_bytes,
             clock=clock,
         )
-    return SharedFile(share, issuer, wait_seconds=wait)
+    return SharedFile(share, location.issuer, source, wait_seconds=wait)

@@ -56,6 +56,7 @@ class StoreShare:
     def of(
         self,
         issuer: str,
+        source: str = "",
         *,
         wait_seconds: float,
         lease_seconds: float,
@@ -69,6 +70,7 @@ class StoreShare:
 
         Args:
             issuer: The issuer.
+            source: Tells its key sets apart, where it has several.
             wait_seconds: How long ``turn`` waits for other workers.
             lease_seconds: When the turn of a worker that died ends.
             kept_seconds: How long a snapshot is kept.
@@ -82,6 +84,7 @@ class StoreShare:
             self._notes,
             self._secrets,
             issuer,
+            source,
             seconds=(wait_seconds, lease_seconds, kept_seconds),
             most_bytes=most_bytes,
             clock=clock,
@@ -104,6 +107,7 @@ class _SharedNote:
         notes: NoteStore,
         secrets: KeySet,
         issuer: str,
+        source: str,
         *,
         seconds: tuple[float, float, float],
         most_bytes: int,
@@ -115,12 +119,13 @@ class _SharedNote:
         self._notes = notes
         self._secrets = secrets
         self._issuer = issuer
+        self._name = f"{issuer}\n{source}"
         self._wait_seconds, self._lease_seconds, self._kept_seconds = seconds
         self._most_bytes = most_bytes
         self._clock = clock
         self._monotonic = monotonic
         self._sleep = sleep
-        self._kind = f"jwks.{hashlib.sha256(issuer.encode()).hexdigest()[:16]}"
+        self._kind = f"jwks.{hashlib.sha256(self._name.encode()).hexdigest()[:16]}"
         self._holder = token_hex(8)
         self._leased_until = -math.inf
         self._is_started = False
@@ -229,7 +234,7 @@ class _SharedNote:
         )
 
     def _signed(self, body: str) -> bytes:
-        return f"linqi key set share v1\n{self._issuer}\n{body}".encode()
+        return f"linqi key set share v2\n{self._name}\n{body}".encode()
 
 
 def _moved(instant: float, by: float) -> float:
