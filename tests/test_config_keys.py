@@ -998,6 +998,60 @@ async def the_challenge(trial: Trial) -> object:
     return (await call(trial.app(), http())).header("www-authenticate")
 
 
+METADATA_URL = "https://id.example/.well-known/oauth-protected-resource"
+RESOURCE: dict[str, Any] = OUTSIDE | {
+    "resource": {
+        "url": "https://api.example/v1",
+        "authorization_servers": ["https://id.example"],
+        "scopes_supported": ["a", "b"],
+    }
+}
+
+
+@case(
+    "http.resource_metadata",
+    OWN,
+    (METADATA_URL, f"{METADATA_URL}/v2"),
+    (
+        f'Bearer realm="api", resource_metadata="{METADATA_URL}"',
+        f'Bearer realm="api", resource_metadata="{METADATA_URL}/v2"',
+    ),
+)
+@case(
+    "resource.challenge_scopes",
+    RESOURCE,
+    (["a"], []),
+    (
+        'Bearer realm="api", scope="a", resource_metadata='
+        '"https://api.example/.well-known/oauth-protected-resource/v1"',
+        'Bearer realm="api", resource_metadata='
+        '"https://api.example/.well-known/oauth-protected-resource/v1"',
+    ),
+)
+async def the_challenge_with_metadata(trial: Trial) -> object:
+    """Return the challenge for a request without a token."""
+    return await the_challenge(trial)
+
+
+def published(key: str, member: str, values: Any, seen: Any) -> None:
+    """Register a key of [resource] with the member of the document that it sets."""
+
+    @case(f"resource.{key}", RESOURCE, values, seen)
+    async def observe(trial: Trial) -> object:
+        resource = trial.components().resource
+        assert resource is not None
+        document = await call(trial.app(), http(resource.path))
+        return json.loads(document.messages[-1]["body"]).get(member)
+
+
+_API, _ID = "https://api.example", "https://id.example"
+published("url", "resource", (f"{_API}/v1", _API), (f"{_API}/v1", _API))
+published("authorization_servers", "authorization_servers", ([_ID], [_API]), ([_ID], [_API]))
+published("scopes_supported", "scopes_supported", (["a"], []), (["a"], None))
+published("name", "resource_name", ("A", "B"), ("A", "B"))
+published("documentation", "resource_documentation", (_API, _ID), (_API, _ID))
+
+
 PROBLEM = OWN | {"http": {"refusal_format": "problem"}}
 ENVELOPE = OWN | {"http": {"refusal_format": "envelope"}}
 

@@ -20,9 +20,11 @@ if TYPE_CHECKING:
     from linqi.asgi.guards import RequireLogin, RequireScopes, has_scopes, missing_scopes
     from linqi.asgi.jwks_route import jwks_route
     from linqi.asgi.lifespan import Service
+    from linqi.asgi.metadata_route import metadata_route
     from linqi.asgi.middleware import JWTMiddleware
     from linqi.asgi.refusal_format import RefusalFacts, RefusalFormat
     from linqi.asgi.refusals import Refusal
+    from linqi.asgi.resource_metadata import ResourceMetadata
     from linqi.asgi.routes import SessionRoutes
     from linqi.asgi.sockets import SocketClosedError, SocketSession
     from linqi.asgi.streams import StreamClosedError, StreamSession
@@ -92,9 +94,11 @@ else:
             ),
             "linqi.asgi.jwks_route": ("jwks_route",),
             "linqi.asgi.lifespan": ("Service",),
+            "linqi.asgi.metadata_route": ("metadata_route",),
             "linqi.asgi.middleware": ("JWTMiddleware",),
             "linqi.asgi.refusal_format": ("RefusalFacts", "RefusalFormat"),
             "linqi.asgi.refusals": ("Refusal",),
+            "linqi.asgi.resource_metadata": ("ResourceMetadata",),
             "linqi.asgi.routes": ("SessionRoutes",),
             "linqi.asgi.sockets": ("SocketClosedError", "SocketSession"),
             "linqi.asgi.streams": ("StreamClosedError", "StreamSession"),
@@ -208,6 +212,7 @@ __all__ = [
     "RequireClaims",
     "RequireLogin",
     "RequireScopes",
+    "ResourceMetadata",
     "Revocation",
     "RevocationState",
     "Revocations",
@@ -245,6 +250,7 @@ __all__ = [
     "events",
     "has_scopes",
     "jwks_route",
+    "metadata_route",
     "missing_scopes",
     "open_attempts",
     "rotate",

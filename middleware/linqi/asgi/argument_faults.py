@@ -9,6 +9,7 @@ from linqi.asgi.transports import HeaderTransport, Transport
 from linqi.jose.verifier import Verifier
 
 if TYPE_CHECKING:
+    from linqi.asgi.resource_metadata import ResourceMetadata
     from linqi.sessions.sliding import SlidingRenewal
 
 __all__ = ["trust_faults", "value_faults"]
@@ -37,10 +38,17 @@ def trust_faults(verifier: Verifier, renewal: SlidingRenewal | None) -> list[str
 
 
 def value_faults(
-    transports: Sequence[Transport], expose_to: Sequence[str], realm: str
+    transports: Sequence[Transport],
+    expose_to: Sequence[str],
+    realm: str,
+    resource_metadata: ResourceMetadata | str | None,
 ) -> list[str]:
     """Return which arguments are malformed."""
     faults = []
+    if resource_metadata is not None:
+        from linqi.asgi.challenges import metadata_fault
+
+        faults += metadata_fault(resource_metadata)
     if not transports:
         faults.append("transports is empty; leave it out for the Authorization header")
     names = [one.header.lower() for one in transports if isinstance(one, HeaderTransport)]

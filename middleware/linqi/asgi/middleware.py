@@ -41,8 +41,9 @@ from linqi.jose.verifier import Verifier
 
 if TYPE_CHECKING:
     from linqi.asgi.refusal_format import RefusalFormat
-    from linqi.asgi.refusal_writer import RefusalWriter
+    from linqi.asgi.refusals import BodyWriter
     from linqi.asgi.renewal_response import RenewalResponder
+    from linqi.asgi.resource_metadata import ResourceMetadata
     from linqi.asgi.route_table import RouteTable, Rules
     from linqi.events import Event, Hook
     from linqi.sessions.sliding import SlidingRenewal
@@ -75,6 +76,9 @@ class JWTMiddleware:
         realm: The realm of challenges (RFC 6750, section 3).
         refusal: The format of the bodies of refused requests, those of guards and session routes
             inside included; None for that of RFC 6750.
+        resource_metadata: What every challenge refers to (RFC 9728, section 5.1), those of guards,
+            session routes and frameworks inside included: a `ResourceMetadata`, whose document is
+            then served at its path, or the URL of a document that is served elsewhere.
         skip_cacheable: Whether a response that the application marked as cacheable carries no
             successor; a later response then does.
         wait_seconds: How long a response waits for the signature of its successor; above 0 to 30.
@@ -118,6 +122,7 @@ class JWTMiddleware:
         expose_to: Sequence[str] = (),
         realm: str = "api",
         refusal: RefusalFormat | None = None,
+        resource_metadata: ResourceMetadata | str | None = None,
         skip_cacheable: bool = False,
         wait_seconds: float = 1.0,
         check_seconds: float = 5.0,
@@ -134,13 +139,16 @@ class JWTMiddleware:
             "check_seconds": check_seconds,
             "stream_grace_seconds": stream_grace_seconds,
         }
-        faults = trust_faults(verifier, renewal) + value_faults(used, expose_to, realm)
+        faults = trust_faults(verifier, renewal)
+        faults += value_faults(used, expose_to, realm, resource_metadata)
         faults += range_faults(self.RANGES, seconds)
         if faults:
             raise ConfigurationError(faults)
         self.app = app
         self.verifier = verifier
         self.renewal = renewal
+        if resource_metadata is not None and not isinstance(resource_metadata, str):
+            public = [*public, resource_metadata.path]
         paths = PathRules(public, optional)
         self._rules: Rules = paths if marked is None else marked.beside(paths)
         quiet_requests = QuietRequests(quiet, quiet_header)
@@ -154,12 +162,11 @@ class JWTMiddleware:
         if marked is not None:
             chosen, services = (*chosen, marked.notice), [*services, marked]
         self._events: Dispatcher[Event] = Dispatcher(chosen)
-        self._writer: RefusalWriter | None = None
-        if refusal is not None:
-            from linqi.asgi.refusal_writer import writer_of
+        self._writer: BodyWriter | None = None
+        if refusal is not None or resource_metadata is not None:
+            from linqi.asgi.challenges import around
 
-            self._writer = writer_of(refusal, self._events)
-            self.app = app if self._writer is None else self._writer.inside(app)
+            self.app, self._writer = around(app, refusal, resource_metadata, self._events)
         limits = StreamLimits(
             verifier=verifier,
             grace_seconds=stream_grace_seconds,
@@ -347,7 +354,7 @@ class JWTMiddleware:
     async def _respond_socket(
         self, scope: Scope, receive: Receive, send: Send, verified: Verified, transport: Transport
     ) -> None:
-        from linqi.asgi.sockets import SocketSession
+        from linqi.asgi.sockets import SocketSession, socket_scope
 
         if self._renewer is not None:
             self._renewer.skip_socket(verified)
@@ -362,15 +369,7 @@ class JWTMiddleware:
             subprotocol=marker,
             events=self._events,
         )
-        inner = _known(scope, verified)
-        inner["linqi.socket"] = session
-        if marker is not None:
-            offered = list(scope["subprotocols"])
-            position = offered.index(marker)
-            inner["subprotocols"] = offered[:position] + offered[position + 2 :]
-            inner["headers"] = [
-                header for header in scope["headers"] if header[0] != b"sec-websocket-protocol"
-            ]
+        inner = socket_scope(_known(scope, verified), session, marker)
         ended = await session.run(self.app, inner)
         if ended is not None:
             self._events(

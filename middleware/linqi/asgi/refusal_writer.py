@@ -8,11 +8,11 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from linqi._callbacks import log_fault
-from linqi.asgi._http import ASGIApp, Receive, Scope, Send
+from linqi.asgi._http import Scope
 from linqi.asgi.refusal_format import RefusalFacts, RefusalFormat
 from linqi.asgi.refusal_language import Languages
 from linqi.asgi.refusal_texts import ENGLISH
-from linqi.asgi.refusals import WRITER, Refusal
+from linqi.asgi.refusals import Refusal
 from linqi.asgi.responses import encode_json
 from linqi.errors import ConfigurationError
 from linqi.events import RefusalBodyFailed
@@ -51,16 +51,6 @@ class RefusalWriter:
         self._style = _STYLES[chosen.style]
         self._bodies: dict[tuple[str, int, tuple[str, ...], str], _Body] = {}
         self._faults = 0
-
-    def inside(self, app: ASGIApp) -> ASGIApp:
-        """Return `app` with this writer in its scopes, where the guards inside find it."""
-
-        async def with_writer(scope: Scope, receive: Receive, send: Send) -> None:
-            if scope["type"] != "lifespan":
-                scope = {**scope, WRITER: self}
-            await app(scope, receive, send)
-
-        return with_writer
 
     def write(self, refusal: Refusal, scope: Scope) -> tuple[_Headers, bytes]:
         """Return the headers and the body of `refusal`: all but those of the body are kept."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Final, Protocol
 
-from linqi.asgi._http import Receive, Scope, Send
+from linqi.asgi._http import ASGIApp, Receive, Scope, Send
 from linqi.asgi.drain import Drain
 from linqi.asgi.responses import NO_STORE, encode_json, retry_after, send_response
 from linqi.errors import (
@@ -28,10 +28,11 @@ __all__ = [
     "refuse_credentials",
     "refuse_login",
     "refuse_scopes",
+    "with_writer",
 ]
 
 WRITER: Final = "linqi.refusals"
-"""The key of a scope whose application chose a format (`RefusalFormat`): its `BodyWriter`."""
+"""The key of a scope whose application chose how refusals are written: its `BodyWriter`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,13 +97,24 @@ class Refusal:
 
 
 class BodyWriter(Protocol):
-    """Writes the bodies of refusals in the format that an application chose."""
+    """Writes refusals as an application chose: their bodies, their challenges, or both."""
 
     def write(
         self, refusal: Refusal, scope: Scope
     ) -> tuple[tuple[tuple[bytes, bytes], ...], bytes]:
-        """Return the headers and the body of `refusal`: all but those of the body are kept."""
+        """Return the headers and the body of `refusal`."""
         ...
+
+
+def with_writer(app: ASGIApp, writer: BodyWriter) -> ASGIApp:
+    """Return `app` with `writer` in its scopes, where the guards inside find it."""
+
+    async def serve(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "lifespan":
+            scope = {**scope, WRITER: writer}
+        await app(scope, receive, send)
+
+    return serve
 
 
 async def _send_denial(

@@ -18,7 +18,7 @@ from linqi.jose.verifier import Verifier
 if TYPE_CHECKING:
     from linqi.events import Event
 
-__all__ = ["SocketClosedError", "SocketSession"]
+__all__ = ["SocketClosedError", "SocketSession", "socket_scope"]
 
 _logger = logging.getLogger("linqi")
 
@@ -152,3 +152,16 @@ class SocketSession:
             _logger.debug("a socket could not be closed with 4401: %s", type(error).__name__)
         finally:
             self._ended.set_result(reason)
+
+
+def socket_scope(scope: Scope, session: SocketSession, marker: str | None) -> Scope:
+    """Return `scope` for the application: with the guard, without the token's subprotocols."""
+    inner = {**scope, "linqi.socket": session}
+    if marker is not None:
+        offered = list(scope["subprotocols"])
+        position = offered.index(marker)
+        inner["subprotocols"] = offered[:position] + offered[position + 2 :]
+        inner["headers"] = [
+            header for header in scope["headers"] if header[0] != b"sec-websocket-protocol"
+        ]
+    return inner

@@ -15,6 +15,7 @@ from linqi.asgi.authentication import Authenticate
 from linqi.asgi.lifespan import Service
 from linqi.asgi.middleware import JWTMiddleware
 from linqi.asgi.refusal_format import OnRefusal, RefusalFormat
+from linqi.asgi.resource_metadata import ResourceMetadata
 from linqi.asgi.routes import SessionRoutes
 from linqi.asgi.session_cookie import SessionCookie
 from linqi.asgi.throttle import LoginThrottle
@@ -67,6 +68,8 @@ class Components:
     clock: Callable[[], float]
     refusal: RefusalFormat | None = None
     """The format of the bodies of refused requests; None for that of RFC 6750."""
+    resource: ResourceMetadata | None = None
+    """The metadata of the protected resource, which is served; None without [resource] url."""
 
     def routes(self, app: ASGIApp, authenticate: Authenticate) -> SessionRoutes:
         """Return `app` with the session routes in front; a store is required."""
@@ -101,6 +104,7 @@ class Components:
             **arguments_for(JWTMiddleware, config.signing),
             **arguments_for(JWTMiddleware, config.verify),
             "refusal": self.refusal,
+            "resource_metadata": self.resource or config.http.resource_metadata,
             "services": self.services,
             "hooks": self.hooks,
             "clock": self.clock,
@@ -155,6 +159,7 @@ def build(
     throttle = _throttle(config, faults, variables)
     if config.renewal.sliding is True and not config.has_keys:
         faults.missing("keys", "file", "sliding = true needs signing keys: set file or env")
+    resource = _resource(config, trust, faults)
     with faults.at("http", ""):
         refusal = replace(config.http.settings(), on_refusal=on_refusal)
     faults.raise_any()
@@ -208,7 +213,20 @@ def build(
         hooks=chosen,
         clock=clock,
         refusal=None if refusal.is_default else refusal,
+        resource=resource,
     )
+
+
+def _resource(config: Config, trust: ConfiguredIssuers, faults: Faults) -> ResourceMetadata | None:
+    if config.resource.url is not None and config.http.resource_metadata is not None:
+        text = "[resource] url serves the metadata too; keep one of them"
+        faults.add("contradiction", "http", "resource_metadata", text)
+    if config.resource.url is None and config.resource != type(config.resource)():
+        faults.missing("resource", "url", "the table has no effect without url")
+    with faults.at("resource", "url"):
+        outside = dict.fromkeys(one.issuer for one in trust.issuers if not one.own)
+        return config.resource.metadata([*outside])
+    return None
 
 
 def _transports(config: Config, faults: Faults) -> tuple[Transport, ...]:

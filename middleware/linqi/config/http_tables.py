@@ -169,6 +169,13 @@ class HttpTable:
         default={},
         example={"no_token": 40100, "token_expired": 40101},
     )
+    resource_metadata: str | None = setting(
+        String("an https URL"),
+        "The URL of the resource's metadata in every challenge (RFC 9728), where another program"
+        " serves the document.",
+        of=(JWTMiddleware, "resource_metadata"),
+        example="https://api.example/.well-known/oauth-protected-resource",
+    )
     skip_cacheable: bool = setting(
         Boolean(),
         "Put no successor into responses that the application marked as cacheable; the next one"

@@ -16,6 +16,7 @@ from linqi.config.lifetime_tables import (
     SessionsTable,
     SigningTable,
 )
+from linqi.config.resource_table import ResourceTable
 from linqi.config.setting import Setting, settings_of
 from linqi.config.store_table import StoreTable
 from linqi.config.storm_table import StormTable
@@ -48,6 +49,7 @@ class Config:
     sessions: SessionsTable = SessionsTable()
     http: HttpTable = HttpTable()
     paths: PathsTable = PathsTable()
+    resource: ResourceTable = ResourceTable()
     cookies: CookiesTable = CookiesTable()
     throttle: ThrottleTable = ThrottleTable()
     jwks: JwksTable = JwksTable()

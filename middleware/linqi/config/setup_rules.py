@@ -60,6 +60,23 @@ def _login(checked: CheckedSettings) -> Iterator[Finding]:
         )
 
 
+def _resource(checked: CheckedSettings) -> Iterator[Finding]:
+    config = checked.config
+    url = config.resource.url
+    for number, issuer in enumerate(config.issuers):
+        if url is None or url in issuer.audience:
+            continue
+        yield Finding(
+            code="resource-audience",
+            severity="warning",
+            table=f"issuers.{number}",
+            key="audience",
+            reason=f"Clients ask {issuer.issuer} for tokens with the audience {url} (RFC 8707),"
+            " which is not accepted.",
+            remedy=f'Set audience = ["{url}"], so that tokens for other resources are refused.',
+        )
+
+
 def _covers(path: str) -> bool:
     return path == _LOGIN or (path.endswith("/*") and f"{_LOGIN}/".startswith(path[:-1]))
 
@@ -75,4 +92,5 @@ def _is_reserved(url: str) -> bool:
 SETUP_RULES: Final[tuple[Callable[[CheckedSettings], Iterator[Finding]], ...]] = (
     _placeholders,
     _login,
+    _resource,
 )

@@ -9,7 +9,7 @@ from rest_framework.exceptions import AuthenticationFailed, PermissionDenied
 from rest_framework.permissions import BasePermission
 
 from linqi.asgi.caller import refusal_of
-from linqi.asgi.refusals import Refusal, refuse
+from linqi.asgi.refusals import Refusal, refusal_for
 from linqi.django.views import current_or_none
 from linqi.errors import ConfigurationError
 from linqi.jose.claims import is_scope
@@ -38,7 +38,7 @@ class LinqiAuthentication(BaseAuthentication):  # type: ignore[misc]
 
     def authenticate_header(self, request: Any) -> str:
         """Return the challenge of a 401."""
-        return _challenge(refuse(None, "api"))
+        return _challenge(refusal_for(request._request.scope, None))
 
 
 def has_scopes(*scopes: str) -> type[BasePermission]:
