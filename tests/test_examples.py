@@ -16,8 +16,9 @@ import httpx2
 import pytest
 
 from asgi import served
-from linqi import Key, Verifier
+from linqi import Key
 from linqi.cli import main
+from linqi.config import wrap
 from linqi.config.checker import check
 from linqi.testing import FakeIssuer
 from signed_in import PASSWORD
@@ -193,16 +194,19 @@ async def test_the_token_of_a_proxy_opens_the_application_behind_it(
     assert (csrf.status_code, elsewhere.status_code) == (400, 401)
 
 
-async def test_the_worked_settings_are_settings_that_linqi_takes() -> None:
-    """Every issuer's lines construct, and a token of none of them is refused without a fetch."""
+async def test_the_issuers_of_the_examples_are_those_of_its_toml_form() -> None:
+    """Both construct, and a token of neither issuer is refused without a fetch."""
     module = load("outside_issuers")
-    names = ["auth0", "keycloak", "cognito", "entra", "google", "supabase", "zitadel"]
-    issuers = [getattr(module, name) for name in names]
-    assert len(Verifier(issuers).fetched_keys) == 7
+    configured = wrap(module.api, EXAMPLES / "outside_issuers.toml", environ={})
     forged = make(Key.generate("ES256"), good_claims())
-    async with client_of(module.app) as client:
-        answer = await client.get("/me", headers={"Authorization": f"Bearer {forged}"})
-    assert answer.status_code == 401
+    for app in (module.app, configured):
+        assert [trusted.issuer for trusted in app.verifier.issuers] == [
+            "https://TENANT.eu.auth0.com/",
+            "https://ID.example/realms/REALM",
+        ]
+        async with client_of(app) as client:
+            answer = await client.get("/me", headers={"Authorization": f"Bearer {forged}"})
+        assert answer.status_code == 401
 
 
 async def test_the_dual_tokens_example_signs_in_refreshes_and_signs_out(

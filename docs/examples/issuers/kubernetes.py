@@ -1,0 +1,11 @@
+"""Kubernetes: tokens of service accounts."""
+
+from linqi import RemoteAccess, RemoteKeys
+
+folder = "/var/run/secrets/kubernetes.io/serviceaccount"
+keys = RemoteKeys(
+    "https://kubernetes.default.svc.cluster.local",
+    ["RS256"],
+    access=RemoteAccess(ca_file=f"{folder}/ca.crt", token_file=f"{folder}/token"),
+)
+issuers = [keys.trust("orders", required_claims={"sub": ["system:serviceaccount:shop:cart"]})]

@@ -1,0 +1,121 @@
+"""The settings of docs/guides/oidc.md with the tokens of each vendor: only hosts are replaced."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from asgi import App, call, http
+from linqi import JWTMiddleware, TokenError, Verifier
+from linqi.config import wrap
+from linqi.config.checker import check
+from vendors import SECRET, VENDORS, Site, Vendor
+
+ROOT = Path(__file__).parent.parent
+SETTINGS = ROOT / "docs" / "examples" / "issuers"
+GUIDE = (ROOT / "docs" / "guides" / "oidc.md").read_text()
+NAMES = sorted(path.stem for path in SETTINGS.glob("*.py"))
+ENVIRONMENT = {"SUPABASE_JWT_SECRET": SECRET}
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    """Return the server of every issuer's documents."""
+    with Site(tmp_path_factory.mktemp("site")) as site:
+        yield site
+
+
+@dataclass(frozen=True, slots=True)
+class Guarded:
+    """The application of a test, and the middleware around it."""
+
+    app: App
+    middleware: JWTMiddleware
+
+
+@pytest.fixture(params=["python", "toml"])
+def guarded(
+    request: pytest.FixtureRequest,
+    site: Site,
+    name: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> Guarded:
+    """Return an application guarded by the settings of the guide, in each of their two forms."""
+    app = App()
+    if request.param == "toml":
+        text = (SETTINGS / f"{name}.toml").read_text()
+        (tmp_path / "linqi.toml").write_text(site.localised(name, text))
+        return Guarded(app, wrap(app, tmp_path / "linqi.toml", environ=ENVIRONMENT))
+    for variable, value in ENVIRONMENT.items():
+        monkeypatch.setenv(variable, value)
+    made: dict[str, Any] = {}
+    exec(site.localised(name, (SETTINGS / f"{name}.py").read_text()), made)  # noqa: S102
+    transports = [made["transport"]] if "transport" in made else None
+    return Guarded(app, JWTMiddleware(app, Verifier(made["issuers"]), transports=transports))
+
+
+async def answered(app: JWTMiddleware, vendor: Vendor, token: str) -> Any:
+    """Return how a request with the token is answered, in the header that the vendor uses."""
+    carrier = vendor.shape.get("carrier")
+    headers = [] if carrier is None else [(carrier.lower().encode(), token.encode())]
+    return await call(app, http(token=None if carrier else token, headers=headers))
+
+
+def code_of(app: JWTMiddleware, token: str) -> str:
+    """Return the code of the error with which the verifier refuses a token."""
+    with pytest.raises(TokenError) as caught:
+        app.verifier.verify(token)
+    return caught.value.code
+
+
+@pytest.mark.parametrize("name", NAMES)
+async def test_the_settings_accept_what_the_vendor_issues_and_nothing_else(
+    name: str, site: Site, guarded: Guarded
+) -> None:
+    """Refused: other audiences and tenants, ID tokens, expired and forged ones (V3, V6, V7)."""
+    vendor = site.vendor(name)
+    for title, case in vendor.accepted.items():
+        answer = await answered(guarded.middleware, vendor, vendor.token(case))
+        assert answer.status == 200, title
+        verified = guarded.app.scopes[-1]["linqi"]
+        assert (verified.subject, verified.scopes) == vendor.expected(case), title
+    attacks = {
+        "an expired one": {"claims": {"exp": 1_000_000_000}, "code": "token_expired"},
+        "the same by a key of another vendor": {"key": "other", "code": "invalid_signature"},
+        "without a signature": {
+            "header": {"alg": "none"},
+            "key": "none",
+            "code": "algorithm_not_allowed",
+        },
+    }
+    for title, case in (vendor.shape["refused"] | attacks).items():
+        token = vendor.token(case)
+        answer = await answered(guarded.middleware, vendor, token)
+        assert answer.status == 401, title
+        code = code_of(guarded.middleware, token)
+        assert case["code"] in (None, code), (title, code)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_linqi_check_finds_no_error_in_the_settings(name: str, site: Site, tmp_path: Path) -> None:
+    """What a setting loosens by name is a warning or a note, never an error."""
+    text = (SETTINGS / f"{name}.toml").read_text()
+    (tmp_path / "linqi.toml").write_text(site.localised(name, text))
+    findings = check(tmp_path / "linqi.toml", ENVIRONMENT).findings
+    assert not [found for found in findings if found.severity == "error"]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_guide_shows_the_settings_of_each_vendor(name: str) -> None:
+    """Both forms are on the page, as `test_examples` compares them, and the sources are stated."""
+    for form in ("py", "toml"):
+        assert f"<!-- example: docs/examples/issuers/{name}.{form} -->" in GUIDE
+    assert all(source.startswith("https://") for source in VENDORS[name]["sources"])
+
+
+def test_every_vendor_of_the_file_has_settings() -> None:
+    """No shape is left untested."""
+    assert set(NAMES) <= set(VENDORS)
