@@ -11,9 +11,10 @@ import pytest
 from redis.asyncio import Connection, ConnectionPool, Redis
 
 from linqi.errors import Unavailable
+from linqi.jose.session_ids import subject_tag
 from linqi.sessions.record import Revocation
 from linqi.sessions.refresh import SessionSettings
-from linqi.sessions.refresh_token import new_session_id, subject_tag
+from linqi.sessions.refresh_token import new_session_id
 from linqi.stores.valkey import ValkeyStore
 from test_stores import record
 from valkey_cluster import ValkeyCluster, cluster

@@ -8,9 +8,9 @@ from collections.abc import AsyncIterator, Callable
 import pytest
 from redis.asyncio.cluster import RedisCluster
 
+from linqi.jose.session_ids import subject_tag
 from linqi.sessions.record import Revocation, SessionRecord
 from linqi.sessions.refresh import SessionSettings
-from linqi.sessions.refresh_token import subject_tag
 from linqi.stores.valkey import ValkeyStore
 from reading import reading
 from test_stores import record

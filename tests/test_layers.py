@@ -96,6 +96,7 @@ DOORS = {
         "linqi.login.saved_logins",
         "linqi.client.tokens",
         "linqi.jose._claims_decoder",
+        "linqi.jose.bridge",
         "linqi.jose.cache",
         "linqi.jose.issuers",
         "linqi.jose.signature_check",

@@ -12,8 +12,9 @@ from redis.asyncio.cluster import RedisCluster
 
 from linqi.errors import RefreshRefused, TokenRevoked, Unavailable
 from linqi.events import RefreshTokenReused, SessionRevoked
+from linqi.jose.session_ids import subject_tag
 from linqi.sessions.refresh import SessionSettings
-from linqi.sessions.refresh_token import new_session_id, subject_tag
+from linqi.sessions.refresh_token import new_session_id
 from linqi.stores.valkey import ValkeyStore
 from reading import reading
 from test_sessions import Service

@@ -7,9 +7,10 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from linqi import ConfigurationError, Key
 from linqi.errors import RefreshRefused
+from linqi.jose.session_ids import subject_tag
 from linqi.sessions.record import RotationOutcome, SessionRecord
 from linqi.sessions.refresh import SessionSettings, decide_rotation, revoked
-from linqi.sessions.refresh_token import RefreshTokens, new_session_id, subject_tag
+from linqi.sessions.refresh_token import RefreshTokens, new_session_id
 
 RULES = SessionSettings(idle=1000, absolute=5000, grace=10, recover_seconds=300)
 START = 1_800_000_000.0

@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from linqi.errors import ConfigurationError, LinqiError, TokenError
     from linqi.events import Event, Hook
     from linqi.instrumentation.logging import LoggingHook
+    from linqi.jose.bridge import Bridge
     from linqi.jose.cache import CacheInfo, VerifiedCache
     from linqi.jose.issuers import ANY_AUDIENCE, AnyAudience, TrustedIssuer
     from linqi.jose.key import ALGORITHMS, Key
@@ -57,8 +58,9 @@ if TYPE_CHECKING:
     from linqi.jwks.snapshot import Snapshot
     from linqi.jwks.state import KeysState
     from linqi.jwks.store_share import StoreShare
+    from linqi.sessions.authorization import Authorize, AuthorizeRefresh
     from linqi.sessions.budget import RenewalBudget
-    from linqi.sessions.dual import AuthorizeRefresh, Sessions
+    from linqi.sessions.dual import Sessions
     from linqi.sessions.key_announcer import KeyAnnouncer
     from linqi.sessions.pair import TokenPair
     from linqi.sessions.record import Revocation, SessionRecord
@@ -67,7 +69,6 @@ if TYPE_CHECKING:
     from linqi.sessions.revocation import Revocations, RevocationState
     from linqi.sessions.session_page import SessionPage
     from linqi.sessions.sliding import (
-        Authorize,
         Issued,
         PendingRenewal,
         RenewalCounts,
@@ -113,6 +114,7 @@ else:
             "linqi.errors": ("ConfigurationError", "LinqiError", "TokenError"),
             "linqi.events": ("Event", "Hook"),
             "linqi.instrumentation.logging": ("LoggingHook",),
+            "linqi.jose.bridge": ("Bridge",),
             "linqi.jose.cache": ("CacheInfo", "VerifiedCache"),
             "linqi.jose.issuers": ("ANY_AUDIENCE", "AnyAudience", "TrustedIssuer"),
             "linqi.jose.key": ("ALGORITHMS", "Key"),
@@ -131,8 +133,9 @@ else:
             "linqi.jwks.snapshot": ("Snapshot",),
             "linqi.jwks.state": ("KeysState",),
             "linqi.jwks.store_share": ("StoreShare",),
+            "linqi.sessions.authorization": ("Authorize", "AuthorizeRefresh"),
             "linqi.sessions.budget": ("RenewalBudget",),
-            "linqi.sessions.dual": ("AuthorizeRefresh", "Sessions"),
+            "linqi.sessions.dual": ("Sessions",),
             "linqi.sessions.key_announcer": ("KeyAnnouncer",),
             "linqi.sessions.pair": ("TokenPair",),
             "linqi.sessions.record": ("Revocation", "SessionRecord"),
@@ -148,7 +151,6 @@ else:
             "linqi.sessions.revocation": ("Revocations", "RevocationState"),
             "linqi.sessions.session_page": ("SessionPage",),
             "linqi.sessions.sliding": (
-                "Authorize",
                 "Issued",
                 "PendingRenewal",
                 "RenewalCounts",
@@ -174,6 +176,7 @@ __all__ = [
     "Authenticate",
     "Authorize",
     "AuthorizeRefresh",
+    "Bridge",
     "CacheInfo",
     "ConfigurationError",
     "CookieTransport",

@@ -16,6 +16,7 @@
     │   │   └── MissingClaim      a required claim is absent
     │   ├── TokenExpired          ``now >= exp``
     │   ├── LifetimeExceeded      an own token that lives longer than allowed
+    │   ├── BridgeClosed          a token of an earlier system, after the bridge's date
     │   ├── TokenNotYetValid      ``now < nbf`` or ``now < iat``
     │   ├── BoundToken            a token with ``cnf``, presented without its proof
     │   ├── TokenRevoked          the session or the token was revoked
@@ -49,6 +50,7 @@ __all__ = [
     "AlgorithmNotAllowed",
     "ApplicationFault",
     "BoundToken",
+    "BridgeClosed",
     "ConfigurationError",
     "FetchFailed",
     "ForeignToken",
@@ -203,12 +205,14 @@ class TokenExpired(TokenError):
         self.buffer: float | None = None
 
 
-class LifetimeExceeded(TokenError):
-    """An own token lives longer (``exp - iat``) than revocations are kept for.
+class BridgeClosed(TokenError):
+    """The token is of an earlier system, and `Bridge.until`, its last date, is over."""
 
-    It could outlive the revocation of its session. ``longest_lifetime_seconds`` of ``linqi.toml``
-    raises the bound.
-    """
+    code = "bridge_closed"
+
+
+class LifetimeExceeded(TokenError):
+    """The token lives longer (``exp - iat``) than its revocation is kept, or than `Bridge` says."""
 
     code = "lifetime_exceeded"
 
@@ -224,8 +228,7 @@ class TokenNotYetValid(TokenError):
 class BoundToken(TokenError):
     """The token is bound to a key (``cnf``, RFC 7800) whose possession is not checked here.
 
-    A stolen DPoP or mTLS token must not work as a bearer token (RFC 9449, section 7.2; RFC 8705,
-    section 3).
+    A stolen one must not work as a bearer token (RFC 9449, section 7.2; RFC 8705, section 3).
     """
 
     code = "bound_token"

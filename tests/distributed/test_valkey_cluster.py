@@ -11,7 +11,7 @@ import pytest
 from distributed.fleet import fleet
 from distributed.history import Header
 from distributed.ordeal import ordeal
-from linqi.sessions.refresh_token import subject_tag
+from linqi.jose.session_ids import subject_tag
 from valkey_cluster import ValkeyCluster, cluster, node_id
 
 pytestmark = [pytest.mark.distributed, pytest.mark.timeout(240)]

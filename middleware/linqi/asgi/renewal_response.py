@@ -293,6 +293,16 @@ class RenewalResponder:
         )
 
     def _report_renewed(self, wanted: DueRequest, issued: Issued, is_first: bool) -> None:
+        if wanted.verified.origin.bridged:
+            moved = events.TokenMoved(
+                user=wanted.verified.identity,
+                session=issued.session_id,
+                old_expires_at=wanted.verified.expires_at,
+                new_expires_at=issued.expires_at,
+                signed=is_first,
+            )
+            self.report(moved)
+            return
         self.report(
             events.TokenRenewed(
                 user=wanted.verified.identity,

@@ -39,10 +39,11 @@ from linqi.jose.keys import KeySet
 from linqi.jose.signer import Signer
 from linqi.jose.verifier import Verifier
 from linqi.jwks.key_file import KeyFile
-from linqi.sessions.dual import AuthorizeRefresh, Sessions
+from linqi.sessions.authorization import Authorize, AuthorizeRefresh
+from linqi.sessions.dual import Sessions
 from linqi.sessions.key_announcer import KeyAnnouncer
 from linqi.sessions.revocation import Revocations
-from linqi.sessions.sliding import Authorize, SlidingRenewal
+from linqi.sessions.sliding import SlidingRenewal
 
 __all__ = ["Components", "build"]
 

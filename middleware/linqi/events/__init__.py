@@ -35,12 +35,14 @@ if TYPE_CHECKING:
         RenewalSkipped,
         SessionCapReached,
         SkipReason,
+        TokenMoved,
         TokenRenewed,
     )
     from linqi.events.requests import (
         RefusalBodyFailed,
         SocketClosed,
         StreamClosed,
+        TokenBridged,
         TokenRefused,
     )
     from linqi.events.revocation import (
@@ -92,12 +94,14 @@ else:
                 "RenewalSkipped",
                 "SessionCapReached",
                 "SkipReason",
+                "TokenMoved",
                 "TokenRenewed",
             ),
             "linqi.events.requests": (
                 "RefusalBodyFailed",
                 "SocketClosed",
                 "StreamClosed",
+                "TokenBridged",
                 "TokenRefused",
             ),
             "linqi.events.revocation": (
@@ -166,6 +170,8 @@ __all__ = [
     "StoreForgot",
     "StoreWarning",
     "StreamClosed",
+    "TokenBridged",
+    "TokenMoved",
     "TokenRefused",
     "TokenRenewed",
     "VerboseHook",

@@ -26,12 +26,14 @@ from linqi.events.renewal import (
     RenewalNotDue,
     RenewalSkipped,
     SessionCapReached,
+    TokenMoved,
     TokenRenewed,
 )
 from linqi.events.requests import (
     RefusalBodyFailed,
     SocketClosed,
     StreamClosed,
+    TokenBridged,
     TokenRefused,
 )
 from linqi.events.revocation import (
@@ -66,6 +68,7 @@ Event: TypeAlias = (
     | SocketClosed
     | StreamClosed
     | RefusalBodyFailed
+    | TokenBridged
     | TokenRenewed
     | RenewalNotDue
     | RenewalDeferred
@@ -73,6 +76,7 @@ Event: TypeAlias = (
     | RenewalDenied
     | RenewalFailed
     | SessionCapReached
+    | TokenMoved
     | SessionStarted
     | SessionRefreshed
     | SessionRevoked

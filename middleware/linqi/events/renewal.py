@@ -13,6 +13,7 @@ __all__ = [
     "RenewalSkipped",
     "SessionCapReached",
     "SkipReason",
+    "TokenMoved",
     "TokenRenewed",
 ]
 
@@ -115,3 +116,15 @@ class SessionCapReached:
     user: str
     session: str
     session_end: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TokenMoved:
+    """A response carries the first token of ours for a client with a bridged token."""
+
+    user: str
+    session: str
+    old_expires_at: float
+    new_expires_at: float
+    signed: bool
+    """Whether this request waited for the signature; others of the token share its successor."""

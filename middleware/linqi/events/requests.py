@@ -8,6 +8,7 @@ __all__ = [
     "RefusalBodyFailed",
     "SocketClosed",
     "StreamClosed",
+    "TokenBridged",
     "TokenRefused",
 ]
 
@@ -62,3 +63,13 @@ class RefusalBodyFailed:
     """The code of the refusal."""
     detail: str
     path: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TokenBridged:
+    """A token of an earlier system was accepted; a hit of the cache is not reported again."""
+
+    user: str
+    session: str
+    seconds_left: float
+    """Until the token, or the bridge, ends."""

@@ -39,6 +39,11 @@ _LINES: dict[str, tuple[int, str]] = {
         logging.ERROR,
         "on_refusal failed, the default body was sent: code=%(code)s path=%(path)s %(detail)s",
     ),
+    "TokenBridged": (
+        logging.INFO,
+        "token of an earlier system accepted: user=%(user)s session=%(session)s"
+        " seconds_left=%(seconds_left).0f",
+    ),
     "TokenRenewed": (
         logging.INFO,
         "token renewed: user=%(user)s session=%(session)s old_expires_at=%(old_expires_at).3f"
@@ -72,6 +77,11 @@ _LINES: dict[str, tuple[int, str]] = {
         logging.INFO,
         "session at its end, not renewed: user=%(user)s session=%(session)s"
         " session_end=%(session_end).3f",
+    ),
+    "TokenMoved": (
+        logging.INFO,
+        "token of an earlier system replaced: user=%(user)s session=%(session)s"
+        " old_expires_at=%(old_expires_at).3f new_expires_at=%(new_expires_at).3f",
     ),
     "SessionStarted": (
         logging.INFO,

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 import msgspec
 from msgspec.structs import replace
@@ -27,6 +27,8 @@ from linqi.jose.verified import Origin
 __all__ = ["ANY_AUDIENCE", "AnyAudience", "Profile", "TrustedIssuer", "own_issuer", "prepare"]
 
 _MOST_ORIGINS: Final = 256
+Translate: TypeAlias = Callable[[dict[str, Any], bytes], tuple[dict[str, Any], bytes]]
+"""Returns claims and their JSON, from the claims and the first two segments of a token."""
 
 
 class AnyAudience:
@@ -136,6 +138,8 @@ class Profile(msgspec.Struct, frozen=True):
     own: bool
     origins: dict[Key, Origin]
     """What the tokens of each key share. Kept per issuer: two issuers may have the same key."""
+    translate: Translate | None = None
+    """Returns the claims of a token of the bridge as those of ours; None for all other tokens."""
 
     def read(self, claims: dict[str, Any], payload: bytes) -> Registered:
         """Check the audience and the required claims, and return the registered ones typed."""
@@ -148,11 +152,19 @@ class Profile(msgspec.Struct, frozen=True):
             return registered
         return replace(registered, scope=scopes_at(claims, self.scope_paths))
 
+    def translated(
+        self, claims: dict[str, Any], payload: bytes, signed: bytes
+    ) -> tuple[dict[str, Any], bytes]:
+        """Return `claims` and their JSON as they count here, from a token whose signature holds."""
+        return (claims, payload) if self.translate is None else self.translate(claims, signed)
+
     def origin_of(self, key: Key) -> Origin:
         """Return what all tokens of `key` share."""
         if len(self.origins) >= _MOST_ORIGINS:  # keys are rotated
             self.origins.clear()
-        origin = Origin(self.issuer, key.alg, key.kid, self.own, self.source)
+        origin = Origin(
+            self.issuer, key.alg, key.kid, self.own, self.source, self.translate is not None
+        )
         return self.origins.setdefault(key, origin)
 
 

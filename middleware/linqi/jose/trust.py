@@ -31,15 +31,22 @@ class Trust:
 
     Args:
         issuers: Checked by `trusted_faults`.
+        bridge: The profile of bridged tokens, and their ``iss`` if they have one.
 
     """
 
-    def __init__(self, issuers: Sequence[TrustedIssuer]) -> None:
+    def __init__(
+        self, issuers: Sequence[TrustedIssuer], bridge: tuple[Profile, str | None] | None = None
+    ) -> None:
         self._issuers = tuple(issuers)
-        self._profiles: dict[str, dict[str, Profile]] = {}
+        self._profiles: dict[object, dict[str, Profile]] = {}
         for trusted in issuers:
             profile = prepare(trusted)
             by_alg = self._profiles.setdefault(trusted.issuer, {})
+            by_alg.update(dict.fromkeys(profile.algorithms, profile))
+        if bridge is not None:
+            profile, named = bridge
+            by_alg = self._profiles.setdefault(_ABSENT if named is None else named, {})
             by_alg.update(dict.fromkeys(profile.algorithms, profile))
         self.algorithms = frozenset(alg for found in self._profiles.values() for alg in found)
         """The algorithms that at least one issuer may use."""
@@ -56,7 +63,8 @@ class Trust:
 
         """
         issuer = claims.get("iss", _ABSENT)
-        found = self._profiles.get(issuer) if type(issuer) is str else None
+        is_name = type(issuer) is str or issuer is _ABSENT  # null is no absent claim
+        found = self._profiles.get(issuer) if is_name else None
         if found is None:
             if issuer is _ABSENT:
                 raise MissingClaim("the claim iss is missing", "iss")

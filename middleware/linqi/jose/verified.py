@@ -36,6 +36,8 @@ class Origin(msgspec.Struct, frozen=True, gc=False):
     source: str = ""
     """Names the `TrustedIssuer` by whose keys the tokens are verified: there may be two with the
     same ``iss``."""
+    bridged: bool = False
+    """Whether they are tokens of an earlier system (`Bridge`), whose claims were translated."""
 
 
 class RenewalSchedule(Protocol):
@@ -123,6 +125,11 @@ class Verified(msgspec.Struct, frozen=True, gc=False):
     def own(self) -> bool:
         """Whether this deployment issued it; only own tokens are renewed."""
         return self.origin.own
+
+    @property
+    def bridged(self) -> bool:
+        """Whether an earlier system issued it, and `claims` are translated (`Bridge`)."""
+        return self.origin.bridged
 
     @property
     def subject(self) -> str | None:
@@ -247,7 +254,9 @@ def verified_from(
     if claims.nbf is not None:
         valid_from = max(claims.nbf, issued_at or 0)
     due_at = math.inf
-    if schedule is not None:
+    if schedule is not None and origin.bridged:
+        due_at = 0.0  # it is replaced by one of ours as soon as a response may carry that
+    elif schedule is not None:
         due_at = schedule.due_at(claims.sid if origin.own else None, issued_at, claims.exp)
     return Verified(  # by position, in the order of its fields
         origin,

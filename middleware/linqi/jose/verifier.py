@@ -29,7 +29,7 @@ from linqi.jose.cache import CacheWatcher, VerifiedCache
 from linqi.jose.claims import DecodedClaims, Registered
 from linqi.jose.issuers import Profile, TrustedIssuer, own_issuer
 from linqi.jose.key import Key
-from linqi.jose.keys import FetchedKeys, KeySet
+from linqi.jose.keys import FetchedKeys, KeySet, KeySource
 from linqi.jose.limits import TokenLimits
 from linqi.jose.longest_lifetime import LifetimeBound, source_faults
 from linqi.jose.signature_check import SignatureCheck
@@ -40,6 +40,7 @@ from linqi.jose.verified import RenewalSchedule, Verified, verified_from
 
 if TYPE_CHECKING:
     from linqi.events import Event, Hook
+    from linqi.jose.bridge import Bridge
 
 __all__ = ["Verifier"]
 
@@ -92,6 +93,7 @@ class Verifier:
         on_revocation_error: Literal["closed", "open"] = "closed",
         bound_tokens: Literal["refuse", "accept"] = "refuse",
         longest_lifetime: float | Callable[[], float] | None = None,
+        bridge: Bridge | None = None,
         hooks: Sequence[Hook] = (),
         clock: Callable[[], float] = time.time,
     ) -> None:
@@ -109,7 +111,8 @@ class Verifier:
         self._most_bytes, self._most_header_bytes = chosen.token_bytes, chosen.header_bytes
         self.token_bytes = chosen.token_bytes
         self.issuers = listed
-        self._trust = Trust(listed)
+        self.bridge = bridge
+        self._trust = Trust(listed, None if bridge is None else bridge.over(listed, leeway, clock))
         self._headers: dict[bytes, Header] = {}
         self._keyless: tuple[bytes, Header, Profile] | None = None  # the last token without a key
         self._is_revoked = is_revoked
@@ -312,6 +315,7 @@ class Verifier:
         if not (is_signed or key is by or key.verify(signed, signature)):
             raise InvalidSignature(f"the {header.alg} signature does not fit the issuer's key")
         if read is None:
+            claims, payload = profile.translated(claims, payload, signed)
             read = profile.read(claims, payload)
             if header is known:  # a header of its own for each token would declare types for ever
                 shape.learn(claims, payload, profile)
@@ -327,9 +331,17 @@ class Verifier:
             is_refused = self._bound.is_exceeded(verified, is_signed=is_signed)
         if header is not known:
             self._keep_header(first, header)
-        if self.cache is not None and not is_refused:
-            self.cache.put(verified, profile.keys)
+        self._note_accepted(verified, None if is_refused else profile.keys)
         return verified
+
+    def _note_accepted(self, verified: Verified, keys: KeySource | None) -> None:
+        """Cache a token that `keys`, if there are any, verified; report one of the bridge."""
+        if self.cache is not None and keys is not None:
+            self.cache.put(verified, keys)
+        if verified.origin.bridged:
+            left = verified.expires_at - self._clock()
+            user, session = verified.identity, verified.session_id or ""
+            self._events(events.TokenBridged(user=user, session=session, seconds_left=left))
 
     def _forget(self) -> None:
         if self.cache is not None:
@@ -355,10 +367,13 @@ class Verifier:
         self._headers[segment] = header
 
     def _check_times(self, verified: Verified, now: float) -> None:
+        is_bridged = verified.origin.bridged
+        if is_bridged and self.bridge is not None:
+            self.bridge.check_open(verified, now)
         try:
             rules.check_times(verified.expires_at, verified.valid_from, now, self.leeway)
         except TokenExpired as error:
-            if self._schedule is not None and verified.own:
+            if self._schedule is not None and verified.own and not is_bridged:
                 error.lag = now - verified.due_at
                 error.buffer = self._schedule.buffer
             raise

@@ -40,8 +40,10 @@ read_claims: Final = msgspec.json.Decoder(dict[str, Any]).decode
 """Returns the claims of a session from the text that `claims_text` made."""
 
 
-def replaceable(answer: Mapping[str, Any], scopes: Sequence[str]) -> dict[str, Any]:
+def replaceable(answer: Mapping[str, Any], scopes: Sequence[str] | None) -> dict[str, Any]:
     """Return the claims that an answer replaces: never the identity, and only fewer scopes (R3).
+
+    `scopes` are those that a session was granted; None if it begins now.
 
     Raises:
         SigningError: Every verifier would refuse them, so the client would lose a good token.
@@ -49,8 +51,9 @@ def replaceable(answer: Mapping[str, Any], scopes: Sequence[str]) -> dict[str, A
     """
     replaced = {name: answer[name] for name in answer if name not in _FIXED_CLAIMS}
     if "scope" in replaced:
-        kept = set(split_scope(replaced["scope"]))
-        replaced["scope"] = " ".join(scope for scope in scopes if scope in kept)
+        kept = split_scope(replaced["scope"])
+        granted = kept if scopes is None else scopes
+        replaced["scope"] = " ".join(scope for scope in granted if scope in {*kept})
     _check_readable(replaced)
     return replaced
 

@@ -22,6 +22,9 @@ class Due:
     token_id: str
     due_at: float
     """When the renewal became due; the reported lag is counted from here."""
+    session_end: float | None = None
+    """The claim of the session that the successor begins, in Unix seconds; None for one that goes
+    on, whose tokens have it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +51,8 @@ _EXPIRED: Final = NotRenewed("expired")
 def decide(verified: Verified, now: float, settings: RenewalSettings) -> Decision:
     """Decide whether a verified token gets a successor at `now`.
 
-    At ``now == due_at`` it is not near expiry yet. At ``now == exp`` it is expired, and an expired
+    A bridged token gets the first token of a session of ours, whenever it is presented. Another one
+    is not near expiry yet at ``now == due_at``. At ``now == exp`` it is expired, and an expired
     token is never renewed, whatever the leeway of its verification was (R2).
 
     Args:
@@ -67,6 +71,8 @@ def decide(verified: Verified, now: float, settings: RenewalSettings) -> Decisio
         return NOT_OURS
     if now >= verified.expires_at:
         return _EXPIRED
+    if verified.origin.bridged:
+        return _first(verified, now, settings)
     registered = verified.registered
     session, auth_time, end = registered.sid, registered.auth_time, registered.session_end
     if None in (session, auth_time, end, registered.jti):
@@ -84,6 +90,27 @@ def decide(verified: Verified, now: float, settings: RenewalSettings) -> Decisio
         span=TokenSpan(issued_at=issued_at, expires_at=expires_at),
         token_id=_derive_id(session, registered.jti, expires_at),
         due_at=due_at,
+    )
+
+
+def _first(verified: Verified, now: float, settings: RenewalSettings) -> Due | NotRenewed:
+    """Decide on the first token of the session that takes over a bridged token.
+
+    There is none where the session would end before the bridged token does: the client would
+    lose by it. No claim of a bridged token is fresher than the token, so nor is its session (R1).
+    """
+    registered = verified.registered
+    session, auth_time, token_id = registered.sid, registered.auth_time, registered.jti
+    end = settings.session_end(session, auth_time)
+    if end <= verified.expires_at:
+        return NotRenewed("at_end", end)
+    span = settings.policy.first(session, now, settings)
+    expires_at = min(span.expires_at, end)
+    return Due(
+        span=TokenSpan(issued_at=span.issued_at, expires_at=expires_at),
+        token_id=_derive_id(session, token_id, expires_at),
+        due_at=now,
+        session_end=end,
     )
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import hmac
 import secrets
 import struct
@@ -15,9 +14,10 @@ import pybase64
 
 from linqi import _base64url
 from linqi.errors import RefreshRefused, Unavailable
+from linqi.jose.session_ids import RANDOM_BYTES, session_id_of
 from linqi.sessions._secrets import DerivedSecrets, Secrets
 
-__all__ = ["PresentedToken", "RefreshTokens", "new_session_id", "subject_tag"]
+__all__ = ["PresentedToken", "RefreshTokens", "new_session_id"]
 
 _OTHER_SPELLINGS: Final = b"+/="
 """Characters that the decoder takes and `RefreshTokens.make` never writes: a token has one spelling
@@ -29,7 +29,7 @@ _BODY: Final = struct.Struct(">BB22sQQ")
 """Version, key, session id, counter, expiry in Unix seconds."""
 _MAC_BYTES: Final = 26
 _LENGTH: Final = len(_PREFIX) + (_BODY.size + _MAC_BYTES) * 4 // 3
-_TAG_BYTES, _RANDOM_BYTES = 6, 16
+_ID_BYTES: Final = 22
 
 
 class PresentedToken(msgspec.Struct, frozen=True):
@@ -103,25 +103,14 @@ class RefreshTokens:
 
 
 def new_session_id(subject: str) -> str:
-    """Return a new session id of 30 characters: 48 bits of the subject's hash, 128 random bits.
-
-    The hash lets a store put the sessions of one subject on one node of a cluster. It reveals
-    nothing more than the access tokens, which contain the subject.
-    """
-    raw = secrets.token_bytes(_RANDOM_BYTES)
-    return subject_tag(subject) + _base64url.encode(raw).decode()
-
-
-def subject_tag(subject: str) -> str:
-    """Return the 8 characters with which all session ids of `subject` begin."""
-    digest = hashlib.sha256(subject.encode()).digest()
-    return pybase64.urlsafe_b64encode(digest[:_TAG_BYTES]).decode()
+    """Return a new session id of 30 characters, see `session_id_of`, with 128 random bits."""
+    return session_id_of(subject, secrets.token_bytes(RANDOM_BYTES))
 
 
 def _packed(session_id: str) -> bytes:
     raw = _base64url.decode(session_id)
-    if len(raw) != _TAG_BYTES + _RANDOM_BYTES:
-        raise ValueError(f"a session id has {_TAG_BYTES + _RANDOM_BYTES} bytes, not {len(raw)}")
+    if len(raw) != _ID_BYTES:
+        raise ValueError(f"a session id has {_ID_BYTES} bytes, not {len(raw)}")
     return raw
 
 

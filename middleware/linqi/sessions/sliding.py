@@ -6,13 +6,12 @@ import asyncio
 import os
 import secrets
 import time
-from collections.abc import Awaitable, Callable, Generator, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar, Final, TypeAlias
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from cachetools import TTLCache
 
-from linqi._callbacks import invoke, unexpected_answer
 from linqi._ranges import Range, Ranges, range_faults
 from linqi._single_flight import SingleFlight
 from linqi.errors import (
@@ -27,7 +26,8 @@ from linqi.events import Dispatcher
 from linqi.jose.longest_lifetime import source_faults
 from linqi.jose.signer import Signer
 from linqi.jose.verified import Verified
-from linqi.sessions._claims import check_start, replaceable
+from linqi.sessions._claims import check_start
+from linqi.sessions.authorization import Authorize, claims_at_move, claims_at_renewal
 from linqi.sessions.budget import RenewalBudget
 from linqi.sessions.claims_marks import CLAIMS_AT, marks_source, updated_id
 from linqi.sessions.decision import NOT_OURS, Decision, Due, decide
@@ -36,15 +36,7 @@ from linqi.sessions.renewal import RenewalSettings, first_span
 if TYPE_CHECKING:
     from concurrent.futures import ThreadPoolExecutor
 
-__all__ = ["Authorize", "Issued", "PendingRenewal", "RenewalCounts", "SlidingRenewal"]
-
-Authorize: TypeAlias = Callable[
-    [Verified], bool | Mapping[str, Any] | Awaitable[bool | Mapping[str, Any]]
-]
-"""Called before a successor is signed. False ends the renewal; true keeps the claims; a mapping
-replaces application claims, such as roles that changed. It may be a coroutine function."""
-
-_AUTHORIZE_SECONDS: Final = 5.0
+__all__ = ["Issued", "PendingRenewal", "RenewalCounts", "SlidingRenewal"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -123,6 +115,8 @@ class SlidingRenewal:
         settings: How sessions slide.
         budget: Limits renewals per second; None is no limit.
         authorize: Called once per successor.
+        authorize_move: Called instead before a bridged token (`Bridge`) gets its first token of
+            ours, which is a sign-in: what it returns may name any scope. None asks `authorize`.
         is_revoked: Called again before every successor is returned, even for a token whose
             verification was cached (R5).
         on_issue: Receives every new token: pass ``verifier.cache_issued`` so that its first use is
@@ -150,6 +144,7 @@ class SlidingRenewal:
         *,
         budget: RenewalBudget | None = None,
         authorize: Authorize | None = None,
+        authorize_move: Authorize | None = None,
         is_revoked: Callable[[Verified], bool] | None = None,
         on_issue: Callable[[str], object] | None = None,
         sign_off_loop: bool | None = None,
@@ -165,6 +160,7 @@ class SlidingRenewal:
         self.counts = RenewalCounts()
         self._budget = budget
         self._authorize = authorize
+        self._authorize_move = authorize_move
         self._is_revoked = is_revoked
         self.marks = marks_source(is_revoked)
         self._on_issue: Dispatcher[str] = Dispatcher(() if on_issue is None else (on_issue,))
@@ -245,6 +241,8 @@ class SlidingRenewal:
             "exp": due.span.expires_at,
             "jti": due.token_id,
         }
+        if due.session_end is not None:
+            changes |= {"session_end": due.session_end, **self._as_of(None)}
         return self._begin(verified.digest, verified, changes, now)
 
     def update(self, stale: StaleClaims, now: float) -> PendingRenewal | None:
@@ -261,6 +259,11 @@ class SlidingRenewal:
         if "cnf" in verified.claims or now >= verified.expires_at:
             raise stale
         changes = {"jti": updated_id(session, token_id, stale.mark), CLAIMS_AT: stale.mark}
+        if verified.origin.bridged:
+            due = self.decide(verified, now)
+            if not isinstance(due, Due) or due.session_end is None:
+                raise stale
+            changes["session_end"] = due.session_end
         key = verified.digest + repr(stale.mark).encode()
         return self._begin(key, verified, changes, now)
 
@@ -362,23 +365,17 @@ class SlidingRenewal:
 
     async def _ask(self, verified: Verified) -> Mapping[str, Any]:
         """Call the application's `authorize`; return the claims that it replaces."""
-        if self._authorize is None:
-            return {}
+        move = self._authorize_move if verified.origin.bridged else None
         try:
-            answer = await invoke(
-                "authorize", self._authorize, verified, seconds=_AUTHORIZE_SECONDS
-            )
-            if type(answer) is not bool and not isinstance(answer, Mapping):
-                raise unexpected_answer("authorize", answer, "True, False or a mapping of claims")
+            if move is not None:
+                return await claims_at_move(move, verified)
+            return await claims_at_renewal(self._authorize, verified)
+        except RenewalRefused:
+            self.counts.denied += 1
+            raise
         except (ApplicationFault, Unavailable):
             self.counts.failed += 1
             raise
-        if isinstance(answer, Mapping):
-            return replaceable(answer, verified.scopes)
-        if not answer:
-            self.counts.denied += 1
-            raise RenewalRefused("authorize")
-        return {}
 
     def _issue(self, claims: Mapping[str, Any], now: float) -> Issued:
         token = self.signer.sign(claims)

@@ -6,8 +6,8 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
+from linqi.jose.session_ids import subject_tag
 from linqi.sessions.record import SessionRecord
-from linqi.sessions.refresh_token import subject_tag
 from linqi.stores._redis import Call, Script, is_half_moved
 from linqi.stores._valkey_nodes import Nodes
 from linqi.stores._valkey_rows import session_of, session_row
