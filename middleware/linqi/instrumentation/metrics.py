@@ -196,17 +196,9 @@ METRICS: Final[tuple[Metric, ...]] = (
         events.SessionCapReached,
     ),
     _count(
-        "tokens_bridged",
-        "Tokens of an earlier system that were accepted, cached ones not counted again",
-        "{token}",
-        events.TokenBridged,
+        "tokens_bridged", "Tokens of an earlier system verified", "{token}", events.TokenBridged
     ),
-    _count(
-        "tokens_moved",
-        "Responses that replaced a token of an earlier system",
-        "{response}",
-        events.TokenMoved,
-    ),
+    _count("tokens_moved", "Such tokens replaced by ours", "{response}", events.TokenMoved),
     _count("sessions_started", "Sign-ins", "{session}", events.SessionStarted),
     _count("refreshes", "Refresh tokens redeemed", "{refresh}", events.SessionRefreshed, "outcome"),
     Metric(
