@@ -6,17 +6,22 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from pathlib import Path
+from typing import TypeAlias
 from urllib.parse import parse_qs, urlencode, urlsplit
 
 import httpx2
 import pytest
 
-from asgi import App, call, http
-from linqi import JWTMiddleware, RemoteKeys, Verifier
+from asgi import App, served
+from linqi import Verifier
+from linqi.config import wrap
 from linqi.errors import InvalidClaim, InvalidSignature
 
 CALLBACK = "https://client.test/callback"
+Asked: TypeAlias = tuple[App, Verifier, Callable[[str], Awaitable[int]]]
+"""The application, its verifier, and the status of the answer to a token."""
 
 
 def signed_in(issuer: str) -> tuple[str, str]:
@@ -67,22 +72,37 @@ def issuer() -> Iterator[str]:
         provider.wait(15)
 
 
-async def test_tokens_of_a_real_provider_are_verified(issuer: str) -> None:
+@contextlib.asynccontextmanager
+async def guarded(folder: Path, issuer: str, audience: str) -> AsyncIterator[Asked]:
+    """Serve an application by uvicorn and linqi.toml; yield it and how a token is answered."""
+    (folder / "linqi.toml").write_text(
+        f'[[issuers]]\nissuer = "{issuer}"\naudience = ["{audience}"]\nalgorithms = ["RS256"]\n'
+    )
+    app = App()
+    wrapped = wrap(app, folder / "linqi.toml", environ={})
+    async with served(wrapped) as port, httpx2.AsyncClient() as client:
+
+        async def status(token: str) -> int:
+            headers = {"authorization": f"Bearer {token}"}
+            return (await client.get(f"http://127.0.0.1:{port}/", headers=headers)).status_code
+
+        yield app, wrapped.verifier, status
+
+
+async def test_tokens_of_a_real_provider_are_verified(issuer: str, tmp_path: Path) -> None:
     """Discovery, key set, signature, issuer and audience, without special settings."""
     client_id, token = await asyncio.to_thread(signed_in, issuer)
-    keys = RemoteKeys(issuer, ["RS256"])
-    app = App()
-    guarded = JWTMiddleware(app, Verifier(keys.trust(client_id)), hooks=[])
-    answer = await call(guarded, http(token=token))
-    assert answer.status == 200
-    assert app.scopes[0]["linqi"].subject == "alice"
-    assert app.scopes[0]["linqi"].issuer == issuer
-    assert app.scopes[0]["linqi"].expires_at > time.time()
-    head, body, signature = token.split(".")
-    forged = f"{head}.{body}.{signature[:-6]}AAAAAA"
-    assert (await call(guarded, http(token=forged))).status == 401
-    with pytest.raises(InvalidSignature):
-        guarded.verifier.verify(forged)
-    with pytest.raises(InvalidClaim):
-        Verifier(keys.trust("another client")).verify(token)
-    await keys.close()
+    async with guarded(tmp_path, issuer, client_id) as (app, verifier, status):
+        assert await status(token) == 200
+        assert app.scopes[-1]["linqi"].subject == "alice"
+        assert app.scopes[-1]["linqi"].issuer == issuer
+        assert app.scopes[-1]["linqi"].expires_at > time.time()
+        head, body, signature = token.split(".")
+        forged = f"{head}.{body}.{signature[:-6]}AAAAAA"
+        assert await status(forged) == 401
+        with pytest.raises(InvalidSignature):
+            verifier.verify(forged)
+    async with guarded(tmp_path, issuer, "another client") as (_, verifier, status):
+        assert await status(token) == 401
+        with pytest.raises(InvalidClaim):
+            verifier.verify(token)

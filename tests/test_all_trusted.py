@@ -1,0 +1,182 @@
+"""Attacks on one verifier that trusts every kind of issuer: no token of one passes as another's.
+
+Own keys, an issuer that moves from a secret to a signature key, a template of tenants, a load
+balancer, an earlier system behind a bridge, and an issuer of opaque tokens stand side by side.
+"""
+
+import base64
+import itertools
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from linqi import (
+    Bridge,
+    Key,
+    KeySet,
+    Signer,
+    TokenError,
+    TrustedIssuer,
+    Verifier,
+)
+from linqi.errors import Unavailable
+from linqi.jose.issuers import own_issuer
+from tokens import NOW
+
+OWN, MOVED, PLAIN = "https://own.test", "https://moved.test", "https://plain.test"
+AUDIENCE = "api"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Source:
+    """A kind of token: who signs it, how it looks, and as whose it may count."""
+
+    key: Key
+    claims: Mapping[str, Any]
+    header: Mapping[str, Any]
+    issuers: frozenset[str]
+    """What `Verified.issuer` may be for a token by `key`."""
+    own: bool = False
+
+
+def _source(key: Key, issuer: str, typ: str = "JWT", own: bool = False, **claims: Any) -> Source:
+    now = int(NOW)
+    common = {"sub": "alice", "iat": now - 5, "exp": now + 300}
+    return Source(
+        key=key,
+        header={"alg": key.alg, "kid": key.kid, "typ": typ},
+        claims=common | {"iss": issuer, "aud": AUDIENCE} | claims,
+        issuers=frozenset({issuer}),
+        own=own,
+    )
+
+
+KEYS = {
+    "own": Key.generate("ES256", kid="own"),
+    "moved from": Key.generate("HS256", kid="moved-from"),
+    "moved to": Key.generate("ES256", kid="moved-to"),
+    "plain": Key.generate("EdDSA", kid="plain"),
+    "bridge": Key.generate("HS256", kid="bridge"),
+}
+SOURCES = {
+    "own": _source(KEYS["own"], OWN, "at+jwt", own=True, jti="t-1", sid="s-1"),
+    "moved from": _source(KEYS["moved from"], MOVED),
+    "moved to": _source(KEYS["moved to"], MOVED),
+    "plain": _source(KEYS["plain"], PLAIN),
+}
+_bridged = _source(KEYS["bridge"], OWN, own=True)
+SOURCES["bridge"] = Source(
+    key=_bridged.key,
+    header=_bridged.header,
+    claims={name: _bridged.claims[name] for name in ("sub", "iat", "exp")},
+    issuers=_bridged.issuers,
+    own=True,
+)
+
+
+def trusting() -> Verifier:
+    """Return a verifier that trusts all of them."""
+
+    def entry(issuer: str, *names: str, **options: Any) -> TrustedIssuer:
+        keys = [KEYS[name] for name in names]
+        return TrustedIssuer(
+            issuer=issuer,
+            audience=AUDIENCE,
+            keys=KeySet(keys),
+            algorithms=sorted({key.alg for key in keys}),
+            **options,
+        )
+
+    signer = Signer(KEYS["own"], issuer=OWN, audience=AUDIENCE)
+    return Verifier(
+        [
+            own_issuer(signer),
+            entry(MOVED, "moved from"),
+            entry(MOVED, "moved to"),
+            entry(PLAIN, "plain"),
+        ],
+        bridge=Bridge(key=KEYS["bridge"], until=NOW + 3600, lifetime=3600),
+        clock=lambda: NOW,
+    )
+
+
+VERIFIER = trusting()
+
+
+def encoded(key: Key, header: Mapping[str, Any], claims: Mapping[str, Any]) -> str:
+    """Sign exactly this, right or wrong."""
+    parts = (base64.urlsafe_b64encode(json.dumps(part).encode()) for part in (header, claims))
+    signed = b".".join(part.rstrip(b"=") for part in parts)
+    signature = base64.urlsafe_b64encode(key.sign(signed)).rstrip(b"=")
+    return f"{signed.decode()}.{signature.decode()}"
+
+
+@pytest.mark.parametrize("name", SOURCES)
+def test_a_token_of_each_kind_is_accepted_as_that_kind(name: str) -> None:
+    """Each counts as its own issuer's, by its own algorithm, also from the cache (V3, V6)."""
+    source = SOURCES[name]
+    token = encoded(source.key, source.header, source.claims)
+    for _ in range(2):
+        verified = VERIFIER.verify(token)
+        assert (verified.issuer, verified.own) == (next(iter(source.issuers)), source.own)
+        assert verified.algorithm == source.key.alg
+
+
+def test_header_claims_and_key_of_three_sources_are_accepted_only_if_they_are_one() -> None:
+    """All mixtures of whole parts: none verifies but the genuine ones (V3, V6)."""
+    accepted = []
+    for shown, told, signed_by in itertools.product(SOURCES, repeat=3):
+        header, claims = SOURCES[shown].header, SOURCES[told].claims
+        try:
+            VERIFIER.verify(encoded(SOURCES[signed_by].key, header, claims))
+        except (TokenError, Unavailable):
+            continue
+        accepted.append((shown, told, signed_by))
+    genuine = [
+        (name, told, name)
+        for name, told in itertools.product(SOURCES, repeat=2)
+        if SOURCES[told].claims == SOURCES[name].claims  # two entries of one issuer
+    ]
+    assert accepted == genuine
+
+
+NAMES = st.sampled_from(sorted(SOURCES))
+
+
+@st.composite
+def forgeries(draw: st.DrawFn) -> tuple[str, Source, dict[str, Any]]:
+    """Return a token whose header, claims and key are of any sources, who signed it, its claims."""
+    signed_by, shown, told = (SOURCES[draw(NAMES)] for _ in range(3))
+    header, claims = dict(shown.header), dict(told.claims)
+    for part, names in ((header, ("alg", "kid", "typ")), (claims, ("iss", "aud", "jti", "sid"))):
+        for name in names:
+            changed = draw(st.sampled_from(["keep", "keep", "drop", *SOURCES]))
+            if changed == "drop":
+                part.pop(name, None)
+            elif changed != "keep":
+                other = SOURCES[changed]
+                given_by = other.header if part is header else other.claims
+                part[name] = given_by.get(name, part.get(name))
+    return encoded(signed_by.key, header, claims), signed_by, claims
+
+
+@given(forgery=forgeries())
+def test_no_mixture_counts_as_another_issuers(
+    forgery: tuple[str, Source, dict[str, Any]],
+) -> None:
+    """Whatever header, claims and key are put together: the key decides whose token it can be."""
+    token, signed_by, claims = forgery
+    try:
+        verified = VERIFIER.verify(token)
+    except (TokenError, Unavailable):
+        return
+    assert verified.issuer in signed_by.issuers
+    assert verified.own == signed_by.own
+    assert verified.algorithm == signed_by.key.alg
+    assert claims.get("aud") == signed_by.claims.get("aud")
+    assert claims.get("iss") == signed_by.claims.get("iss")
