@@ -52,16 +52,18 @@ def by_libsodium_alone(key: bytes, message: bytes, signature: bytes) -> bool:
 
 
 def verdict(key: bytes, message: bytes, signature: bytes) -> bool:
-    """Return the verdict of `Key.verify`, which must be the same by either library."""
+    """Return the verdict of `Key.verify`, the same by either library and for either algorithm."""
     verdicts = set()
-    for by in (
-        check_by_openssl,
-        lambda public: check_by_libsodium(public, nacl.bindings.crypto_sign_open),
+    for alg, by in (
+        ("EdDSA", check_by_openssl),
+        ("Ed25519", lambda public: check_by_libsodium(public, nacl.bindings.crypto_sign_open)),
+        ("Ed25519", check_by_openssl),
+        ("EdDSA", lambda public: check_by_libsodium(public, nacl.bindings.crypto_sign_open)),
     ):
         with pytest.MonkeyPatch.context() as patched:
             patched.setattr(_ed25519, "ed25519_checker", by)
             try:
-                made = Key(Ed25519PublicKey.from_public_bytes(key), "EdDSA")
+                made = Key(Ed25519PublicKey.from_public_bytes(key), alg)
             except InvalidKey:
                 verdicts.add(False)
             else:
@@ -179,8 +181,9 @@ def test_v16_a_key_in_another_encoding_is_refused(y: int, sign: int) -> None:
     """
     other = (y + PRIME | sign << 255).to_bytes(32, "little")
     assert is_degenerate(other)
-    with pytest.raises(InvalidKey, match="small order"):
-        Key(Ed25519PublicKey.from_public_bytes(other), "EdDSA")
+    for alg in ("EdDSA", "Ed25519"):
+        with pytest.raises(InvalidKey, match="small order"):
+            Key(Ed25519PublicKey.from_public_bytes(other), alg)
     for number in (1, PRIME - 1):
         assert is_degenerate((number | 1 << 255).to_bytes(32, "little"))
 
@@ -193,5 +196,6 @@ def test_v16_a_key_of_small_order_is_refused(key: bytes) -> None:
     message = next(b"%d" % n for n in range(10_000) if hashed(r, key, b"%d" % n) % 8 == 0)
     assert by_openssl_alone(key, message, forged)
     assert not by_libsodium_alone(key, message, forged)
-    with pytest.raises(InvalidKey, match="small order"):
-        Key(Ed25519PublicKey.from_public_bytes(key), "EdDSA")
+    for alg in ("EdDSA", "Ed25519"):
+        with pytest.raises(InvalidKey, match="small order"):
+            Key(Ed25519PublicKey.from_public_bytes(key), alg)

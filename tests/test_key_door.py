@@ -19,6 +19,7 @@ from linqi.jose.key import Key
 
 MATERIALS: dict[str, Any] = {}
 PYJWT: dict[str, Any] = jwt.algorithms.get_default_algorithms()
+PYJWT |= dict.fromkeys(("Ed25519", "Ed448"), PYJWT["EdDSA"])  # it has no names of RFC 9864
 TEXT = "ABCZabcz019+/_-="
 
 

@@ -11,7 +11,7 @@ import pytest
 from asgi import App, served
 from linqi import JWTMiddleware, RemoteKeys, Verifier
 from linqi.config import wrap
-from linqi.errors import InvalidClaim
+from linqi.errors import AlgorithmNotAllowed, InvalidClaim
 from node_provider import Client, Provider, node_provider
 
 API = "https://api.example/"
@@ -95,6 +95,23 @@ async def test_keys_of_a_provider_in_node_rotate(provider: Provider, client: Cli
     with pytest.raises(InvalidClaim):
         Verifier(keys.trust(OTHER)).verify(new)
     await keys.close()
+
+
+async def test_v2_tokens_of_a_provider_in_node_are_signed_by_ed25519(
+    provider: Provider, client: Client
+) -> None:
+    """The name of RFC 9864 in header and key set; who lists ``EdDSA`` does not accept them."""
+    api = "https://ed25519.example/"
+    token = await asyncio.to_thread(provider.client_credentials, client, api)
+    keys = RemoteKeys(provider.issuer, ["Ed25519"])
+    await keys.start()
+    assert Verifier(keys.trust(api)).verify(token).algorithm == "Ed25519"
+    await keys.close()
+    others = RemoteKeys(provider.issuer, ["EdDSA", "ES256"])
+    await others.start()
+    with pytest.raises(AlgorithmNotAllowed):
+        Verifier(others.trust(api)).verify(token)
+    await others.close()
 
 
 def test_node_that_is_too_old_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

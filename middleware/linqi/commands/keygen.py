@@ -66,7 +66,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         "--bits", type=int, default=2048, help="bits of an RSA modulus (default: 2048)"
     )
     parser.add_argument(
-        "--curve", choices=("Ed25519", "Ed448"), default="Ed25519", help="for EdDSA"
+        "--curve", choices=("Ed25519", "Ed448"), help="for EdDSA (default: Ed25519)"
     )
     parser.add_argument(
         "--out", type=Path, default=Path("keys.json"), help="the private JWKS (default: keys.json)"

@@ -49,10 +49,16 @@ _PUBLIC = (
     ed448.Ed448PublicKey,
 )
 
+_EDWARDS: Final[dict[str, tuple[type, ...]]] = {
+    "EdDSA": (*_PRIVATE[2:], *_PUBLIC[2:]),
+    "Ed25519": (ed25519.Ed25519PrivateKey, ed25519.Ed25519PublicKey),
+    "Ed448": (ed448.Ed448PrivateKey, ed448.Ed448PublicKey),
+}
+
 
 @dataclass(frozen=True, slots=True)
 class Algorithm:
-    """One signature algorithm of RFC 7518, section 3.1, or RFC 8037.
+    """One signature algorithm of RFC 7518, section 3.1, RFC 8037 or RFC 9864, section 2.2.
 
     ``material`` in the methods is bytes for HMAC, else a key object of the cryptography library.
     """
@@ -68,6 +74,8 @@ class Algorithm:
             return rsa.generate_private_key(public_exponent=65537, key_size=size)
         if self.curve is not None:
             return ec.generate_private_key(self.curve())
+        if self.name == "Ed448":
+            return ed448.Ed448PrivateKey.generate()
         return ed25519.Ed25519PrivateKey.generate()
 
     def read_secret(self, secret: bytes) -> Any:
@@ -102,7 +110,7 @@ class Algorithm:
             raise InvalidKey(
                 f"the PEM is a key of type {_type_of(material)}, {self.name} needs {self.kty}"
             )
-        self._check_curve("PEM", material)
+        self.check_curve("PEM", material)
         return material
 
     def read_jwk(self, jwk: dict[str, Any]) -> Any:
@@ -111,7 +119,7 @@ class Algorithm:
             material = _jwk.read_material(jwk)
         except Exception as error:  # noqa: BLE001 - one door (V17)
             raise InvalidKey(f"the JWK is not a key for {self.name}: {error}") from None
-        self._check_curve("JWK", material)
+        self.check_curve("JWK", material)
         return material
 
     def sign(self, data: bytes, material: Any) -> bytes:
@@ -148,11 +156,16 @@ class Algorithm:
             return ed25519_checker(public), ()
         return public.verify, self._rsa_arguments()
 
-    def _check_curve(self, form: str, material: Any) -> None:
+    def check_curve(self, form: str, material: Any) -> None:
+        """Raise `InvalidKey` if the curve of `material`, read from a `form`, is another one."""
         if self.curve is not None and not isinstance(material.curve, self.curve):
             raise InvalidKey(
                 f"the {form} is not a key for {self.name}: its curve is {material.curve.name},"
                 f" expected {self.curve.name}"
+            )
+        if self.kty == "OKP" and not isinstance(material, _EDWARDS[self.name]):
+            raise InvalidKey(
+                f"the {form} is not a key for {self.name}: it is of another type or curve"
             )
 
     def _hash(self) -> hashes.HashAlgorithm:
@@ -254,7 +267,7 @@ def _type_of(material: Any) -> str:
     types: dict[str, tuple[type, ...]] = {
         "RSA": (rsa.RSAPrivateKey, rsa.RSAPublicKey),
         "EC": (ec.EllipticCurvePrivateKey, ec.EllipticCurvePublicKey),
-        "OKP": (*_PRIVATE[2:], *_PUBLIC[2:]),
+        "OKP": _EDWARDS["EdDSA"],
     }
     found = [kty for kty, classes in types.items() if isinstance(material, classes)]
     return found[0] if found else type(material).__name__
@@ -278,11 +291,6 @@ def signature_bytes(algorithm: Algorithm, material: Any) -> int:
     return 64 if isinstance(public_material(material), ed25519.Ed25519PublicKey) else 114
 
 
-def generate_ed448() -> Any:
-    """Return a new Ed448 key; `Algorithm.generate` makes Ed25519 for EdDSA."""
-    return ed448.Ed448PrivateKey.generate()
-
-
 def _table() -> dict[str, Algorithm]:
     rows: list[tuple[str, KeyType, type[ec.EllipticCurve] | None, int]] = [
         ("HS256", "oct", None, 32),
@@ -298,6 +306,8 @@ def _table() -> dict[str, Algorithm]:
         ("ES384", "EC", ec.SECP384R1, 48),
         ("ES512", "EC", ec.SECP521R1, 64),
         ("EdDSA", "OKP", None, 64),
+        ("Ed25519", "OKP", None, 64),
+        ("Ed448", "OKP", None, 64),
     ]
     return {row[0]: Algorithm(*row) for row in rows}
 

@@ -19,6 +19,8 @@ from linqi.jose._pem import key_block
 __all__ = ["ALGORITHMS", "Key"]
 
 _LONGEST_KID: Final = 256
+_EDDSA_CURVES: Final = ("Ed25519", "Ed448")
+"""Each is also the name of its own algorithm (RFC 9864, section 2.2)."""
 
 
 class Key:
@@ -85,6 +87,7 @@ class Key:
         """
         put = object.__setattr__
         found = _jws.algorithm(alg)
+        found.check_curve("material", material)
         _key_strength.check_material(found, material)
         put(self, "_algorithm", found)
         put(self, "_material", material)
@@ -168,9 +171,12 @@ class Key:
 
     @classmethod
     def generate(
-        cls, alg: str, *, kid: str | None = None, bits: int = 2048, curve: str = "Ed25519"
+        cls, alg: str, *, kid: str | None = None, bits: int = 2048, curve: str | None = None
     ) -> Key:
-        """Return a new key; `bits` is used for RSA only, `curve` for EdDSA only."""
+        """Return a new key; `bits` is used for RSA only.
+
+        `curve` is used for EdDSA only, Ed25519 by default; the other algorithms name their own.
+        """
         material = _fresh(_jws.algorithm(alg), bits, curve)
         # Its thumbprint is its given key id: a new key has no other.
         return cls(material, alg, kid=cls(material, alg).kid if kid is None else kid)
@@ -260,14 +266,15 @@ class Key:
         return jwk | {"alg": self.alg, "kid": self.kid, "use": "sig"}
 
 
-def _fresh(algorithm: _jws.Algorithm, bits: int, curve: str) -> Any:
+def _fresh(algorithm: _jws.Algorithm, bits: int, curve: str | None) -> Any:
     if algorithm.kty == "oct":
         return os.urandom(algorithm.hash_bytes)
-    if algorithm.kty == "OKP" and curve == "Ed448":
-        return _jws.generate_ed448()
-    if curve != "Ed25519":
-        raise InvalidKey(f"unknown curve {curve!r} for EdDSA; use 'Ed25519' or 'Ed448'")
-    return algorithm.generate(bits)
+    if algorithm.kty != "OKP":
+        return algorithm.generate(bits)
+    own = _EDDSA_CURVES if algorithm.name == "EdDSA" else (algorithm.name,)
+    if curve is not None and curve not in own:
+        raise InvalidKey(f"unknown curve {curve!r} for {algorithm.name}; use {' or '.join(own)}")
+    return _jws.algorithm(curve or own[0]).generate(bits)
 
 
 def _checked_kid(kid: object) -> str:

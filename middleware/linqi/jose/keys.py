@@ -21,6 +21,14 @@ if TYPE_CHECKING:
 
 __all__ = ["FetchedKeys", "KeySet", "KeySource", "OnDemandKeys", "only_algorithm_for"]
 
+_ALGORITHMS_OF_CURVES: Final[Mapping[str, tuple[str, ...]]] = {
+    "P-256": ("ES256",),
+    "P-384": ("ES384",),
+    "P-521": ("ES512",),
+    "Ed25519": ("Ed25519", "EdDSA"),
+    "Ed448": ("Ed448", "EdDSA"),
+}
+
 
 @runtime_checkable
 class KeySource(Protocol):
@@ -99,7 +107,7 @@ class KeySet:
     ) -> KeySet:
         """Return the set in a JWKS (RFC 7517, section 5).
 
-        A key without ``alg`` is for the only one of `algorithms` that fits its type.
+        A key without ``alg`` is for the only one of `algorithms` that fits its type and curve.
 
         Raises:
             InvalidKey: The source is no JWKS.
@@ -284,9 +292,10 @@ def only_algorithm_for(entry: object, algorithms: Sequence[str]) -> str | None:
     """Return the one of `algorithms` for a JWK without ``alg``; None if it has one or none fits."""
     if not isinstance(entry, Mapping) or entry.get("alg") is not None:
         return None
-    curves = {"P-256": "ES256", "P-384": "ES384", "P-521": "ES512"}
-    if entry.get("kty") == "EC":
-        fits = [alg for alg in algorithms if alg == curves.get(str(entry.get("crv")))]
+    kty, curve = entry.get("kty"), str(entry.get("crv"))
+    if kty in ("EC", "OKP"):
+        of_curve = _ALGORITHMS_OF_CURVES.get(curve, ())
+        fits = [alg for alg in algorithms if alg in of_curve]
     else:
-        fits = [alg for alg in algorithms if _jws.algorithm(alg).kty == entry.get("kty")]
+        fits = [alg for alg in algorithms if _jws.algorithm(alg).kty == kty]
     return fits[0] if len(fits) == 1 else None

@@ -66,7 +66,7 @@ def lint(
         body: The document.
         headers: The headers of its response, with lower-case names; None for a file.
         algorithms: The algorithms whose keys are used. None for all asymmetric ones; an RSA key
-            without ``alg`` then counts as RS256.
+            without ``alg`` then counts as RS256, one on an Edwards curve as EdDSA.
         most_keys: The number of keys from which on the set is not read.
 
     """
@@ -145,8 +145,9 @@ def _line(position: int, entry: object, skipped: SkippedKey | None) -> KeyLine:
 
 
 def _with_usual_alg(entry: object) -> object:
-    if isinstance(entry, Mapping) and entry.get("kty") == "RSA" and "alg" not in entry:
-        return {**entry, "alg": "RS256"}
+    if isinstance(entry, Mapping) and entry.get("alg") is None:
+        usual = {"RSA": "RS256", "OKP": "EdDSA"}.get(str(entry.get("kty")))
+        return entry if usual is None else {**entry, "alg": usual}
     return entry
 
 
