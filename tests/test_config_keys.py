@@ -365,6 +365,17 @@ async def a_token_without_type(trial: Trial) -> object:
     return await trial.status(make(KEYS["ES256"].keys[0], good_claims(), header))
 
 
+@case("issuers.keys_format", REMOTE, ("jwks", "certificates"), ([200, 503], [503, 200]))
+async def the_form_of_a_key_set(trial: Trial) -> object:
+    """Return the statuses while the issuer publishes a JWKS, and a map of key ids and PEMs."""
+    key, found = KEYS["ES256"].keys[0], []
+    for document in (trial.answer[2], {key.kid: key.public_pem()}):
+        trial.answer = (200, {}, document)
+        claims = good_claims(iss=REMOTE_URL)
+        found.append(await trial.status(make(key, claims, {"alg": "ES256", "kid": key.kid})))
+    return found
+
+
 @case("issuers.jwks_url", REMOTE, (f"{REMOTE_URL}/a", None), (f"{REMOTE_URL}/a", DISCOVERY_URL))
 async def the_first_url_asked(trial: Trial) -> object:
     """Return the URL from which the keys are fetched."""

@@ -81,6 +81,7 @@ FLOORS = {
 DOORS = {
     "jwt": {"linqi.jose._jws", "linqi_bench", "linqi_storm.apps.handwritten_renewal"},
     "cryptography": {
+        "linqi.jose._certificate",
         "linqi.jose._jws",
         "linqi.jose._jwk",
         "linqi_bench.tokens",

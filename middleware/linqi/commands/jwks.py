@@ -7,10 +7,11 @@ import asyncio
 import json
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
-from typing import Final
+from typing import Final, get_args
 
 from linqi.commands.command_help import CommandHelp, Example
 from linqi.errors import ConfigurationError, FetchFailed
@@ -19,7 +20,7 @@ from linqi.jwks.freshness import RefreshSettings, lifetime_of
 from linqi.jwks.http import HttpFetch, RemoteLimits
 from linqi.jwks.lint import KeySetFinding, LintedKeySet, lint
 from linqi.jwks.location import KeySetLocation
-from linqi.jwks.published import SIGNATURES
+from linqi.jwks.published import SIGNATURES, KeysFormat
 from linqi.jwks.url import url_fault
 
 __all__ = ["HELP", "add_options", "run"]
@@ -36,6 +37,11 @@ HELP: Final = CommandHelp(
         Example(
             "linqi jwks keys.json --algorithms ES256",
             "check a file, as a verifier that accepts ES256 only",
+        ),
+        Example(
+            "linqi jwks --keys-format certificates https://www.googleapis.com/robot/v1/metadata/"
+            "x509/securetoken@system.gserviceaccount.com",
+            "show a map of key ids and certificates, as Firebase publishes it",
         ),
     ],
     exits={
@@ -63,6 +69,12 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         help="algorithms whose keys count as usable (default: all)",
     )
     parser.add_argument(
+        "--keys-format",
+        choices=get_args(KeysFormat),
+        default="jwks",
+        help="the form of the set (default: jwks); certificates is a map of key ids and PEMs",
+    )
+    parser.add_argument(
         "--timeout-seconds", type=float, default=5, help="how long one request may take"
     )
     parser.add_argument("--json", action="store_true", help="print the result as JSON")
@@ -70,23 +82,30 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace, clock: Callable[[], float] = time.time) -> int:
     """Print the key set; return 0 without faults and 1 with; raise `LinqiError` for a bad URL."""
-    algorithms, limits = arguments.algorithms, RemoteLimits(timeout=arguments.timeout_seconds)
+    limits, now = RemoteLimits(timeout=arguments.timeout_seconds), clock()
+    judge = partial(
+        lint, algorithms=arguments.algorithms, keys_format=arguments.keys_format, now=now
+    )
     if not arguments.source.startswith(("http://", "https://")):
-        linted = lint(Path(arguments.source).read_bytes(), None, algorithms=algorithms)
+        linted = judge(Path(arguments.source).read_bytes(), None)
         _show(arguments.source, linted, {}, is_json=arguments.json)
         return int(linted.has_faults)
     fault = url_fault(arguments.source, "the URL")
     if fault is not None:
         raise ConfigurationError([fault])
     linted, url, about = asyncio.run(
-        _fetched(arguments.source, arguments.issuer, algorithms, limits, clock())
+        _fetched(arguments.source, arguments.issuer, judge, limits, now)
     )
     _show(url, linted, about, is_json=arguments.json)
     return int(linted.has_faults)
 
 
 async def _fetched(
-    source: str, is_issuer: bool, algorithms: Sequence[str] | None, limits: RemoteLimits, now: float
+    source: str,
+    is_issuer: bool,
+    judge: Callable[[bytes, Mapping[str, str]], LintedKeySet],
+    limits: RemoteLimits,
+    now: float,
 ) -> tuple[LintedKeySet, str, dict[str, float]]:
     """Return the checked key set, its URL, and the figures of the response."""
     fetch, url = HttpFetch(limits), source
@@ -102,7 +121,7 @@ async def _fetched(
         await fetch.aclose()
     if answer.status != 200:
         return _failed(_status_text(answer.status, is_issuer)), url, {}
-    linted = lint(answer.body, answer.headers, algorithms=algorithms)
+    linted = judge(answer.body, answer.headers)
     return linted, url, _about(answer.headers, len(answer.body), took)
 
 

@@ -3,13 +3,21 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, get_args
 
 from linqi.config.setting import PATH, VARIABLE, setting
-from linqi.config.value_types import Boolean, ClaimNames, RequiredClaims, String, StringList
+from linqi.config.value_types import (
+    Boolean,
+    Choice,
+    ClaimNames,
+    RequiredClaims,
+    String,
+    StringList,
+)
 from linqi.jose.issuers import TrustedIssuer
 from linqi.jose.key import ALGORITHMS
 from linqi.jwks.access import RemoteAccess
+from linqi.jwks.published import KeysFormat
 from linqi.jwks.remote import RemoteKeys
 
 __all__ = ["IssuerTable"]
@@ -60,6 +68,11 @@ class IssuerTable:
         "A bearer token for the server that has the keys; read for each request.",
         of=(RemoteAccess, "token_file"),
         example="/var/run/secrets/kubernetes.io/serviceaccount/token",
+    )
+    keys_format: str = setting(
+        Choice(get_args(KeysFormat)),
+        "The form of the document at jwks_url: a JWKS, or a map of key ids and certificates.",
+        of=(RemoteKeys, "keys_format"),
     )
     keys_file: str | None = setting(
         PATH, "A key set (JWKS) of its public keys, instead of fetching it.", example="issuer.json"

@@ -177,7 +177,8 @@ class IssuersBuilder:
             text = f"{sources[0]} is set too; remove one of the two"
             self._faults.add("contradiction", place, name, text)
         held = next((name for name in sources if name.startswith("keys_")), None)
-        for key, value in arguments_for(RemoteAccess, table).items():
+        remote = {**arguments_for(RemoteAccess, table), "keys_format": table.keys_format != "jwks"}
+        for key, value in remote.items():
             if value and held is not None:
                 text = f"nothing is fetched, because {held} is set; remove one of the two"
                 self._faults.add("contradiction", place, key, text)

@@ -195,6 +195,14 @@ class Key:
             raise InvalidKey("an HMAC secret has no public JWK; publish only asymmetric keys")
         return self._labelled(_jwk.public_members(self._public))
 
+    def public_pem(self) -> str:
+        """Return the public key as a PEM (RFC 7468, section 13); `InvalidKey` for a secret."""
+        if self.kty == "oct":
+            raise InvalidKey("an HMAC secret has no public PEM; publish only asymmetric keys")
+        from linqi.jose._certificate import write_public_pem
+
+        return write_public_pem(self._public)
+
     def private_jwk(self) -> dict[str, Any]:
         """Return the JWK with secret members and tenure; `InvalidKey` for a public key."""
         if not self.can_sign:

@@ -208,7 +208,9 @@ class JwksClient:
             self._url = await discover(self._http, self._location, now)
             self._url_found_at = now
         held = self._published if self._url == self.snapshot.url else None
-        etag = "" if held is None else self.snapshot.etag
+        # A certificate may have ended since, so that a map of them is always read anew.
+        is_dated = self._location.keys_format == "certificates"
+        etag = "" if held is None or is_dated else self.snapshot.etag
         document = await fetch_document(self._http, self._url, etag, self._settings, now)
         if document.body is None and held is not None:
             published, jwks = held, self.snapshot.jwks
@@ -228,4 +230,10 @@ class JwksClient:
         return KeySetResponse(published=published, age=0, lifetime=document.lifetime, is_own=True)
 
     def _parse(self, body: bytes) -> PublishedKeys:
-        return read_published(body, self._algorithms, self._limits.max_keys)
+        return read_published(
+            body,
+            self._algorithms,
+            self._limits.max_keys,
+            self._location.keys_format,
+            self._clock(),
+        )

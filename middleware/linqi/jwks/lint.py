@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from typing import Final
 
 from linqi.errors import InvalidKey
-from linqi.jwks.published import SIGNATURES, SkippedKey, read_entries, sort_entries
+from linqi.jwks.certificates import UnusableCertificate
+from linqi.jwks.published import SIGNATURES, KeysFormat, SkippedKey, read_entries, sort_entries
 
 __all__ = ["KeyLine", "KeySetFinding", "LintedKeySet", "lint"]
 
@@ -59,8 +60,10 @@ def lint(
     *,
     algorithms: Sequence[str] | None = None,
     most_keys: int = 64,
+    keys_format: KeysFormat = "jwks",
+    now: float = 0,
 ) -> LintedKeySet:
-    """Return the keys of a JWKS, as `RemoteKeys` would use them, and the findings about it.
+    """Return the keys of a key set, as `RemoteKeys` would use them, and the findings about it.
 
     Args:
         body: The document.
@@ -68,11 +71,13 @@ def lint(
         algorithms: The algorithms whose keys are used. None for all asymmetric ones; an RSA key
             without ``alg`` then counts as RS256, one on an Edwards curve as EdDSA.
         most_keys: The number of keys from which on the set is not read.
+        keys_format: The form of the document.
+        now: Unix seconds, with which the end of a certificate is compared.
 
     """
     findings = [] if headers is None else _about_headers(headers)
     try:
-        entries = read_entries(body, most_keys)
+        entries = read_entries(body, most_keys, keys_format, now)
     except InvalidKey as error:
         return LintedKeySet(
             keys=(), findings=(KeySetFinding(level="fault", text=str(error)), *findings)
@@ -88,7 +93,8 @@ def lint(
         findings.append(KeySetFinding(level=level, text=f"key {key.position}{name}: {key.detail}"))
     if not published.keys:
         findings.append(KeySetFinding(level="fault", text="no key of the set can be used"))
-    findings += _about_names(entries, skipped)
+    if keys_format == "jwks":  # a map has a key id for each certificate, and never an alg
+        findings += _about_names(entries, skipped)
     if len(entries) > _MANY_KEYS:
         text = (
             f"the set has {len(entries)} keys; more than {_MANY_KEYS} are unusual: are old keys"
@@ -133,6 +139,8 @@ def _about_headers(headers: Mapping[str, str]) -> list[KeySetFinding]:
 
 def _line(position: int, entry: object, skipped: SkippedKey | None) -> KeyLine:
     said = entry if isinstance(entry, Mapping) else {}
+    if isinstance(entry, UnusableCertificate):
+        said = {"kid": entry.kid}
     return KeyLine(
         position=position,
         kid=_text(said.get("kid")),

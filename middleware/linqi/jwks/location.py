@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import get_args
 
 from linqi.jwks.access import RemoteAccess
+from linqi.jwks.published import KeysFormat
 from linqi.jwks.url import is_loopback_url, origin_of, url_fault
 
 __all__ = ["KeySetLocation"]
@@ -20,6 +22,8 @@ class KeySetLocation:
     """The URL of the set; None if the metadata name it."""
     discovery_url: str | None = None
     """The URL of the metadata; None for that of the issuer."""
+    keys_format: KeysFormat = "jwks"
+    """The form of the set."""
     access: RemoteAccess = field(default_factory=RemoteAccess)
 
     @property
@@ -39,6 +43,12 @@ class KeySetLocation:
         if not isinstance(self.access, RemoteAccess):
             return ["access is not a RemoteAccess"]
         found = []
+        if self.keys_format not in get_args(KeysFormat):
+            found.append(
+                f"keys_format is {self.keys_format!r}, expected {' or '.join(get_args(KeysFormat))}"
+            )
+        elif self.keys_format == "certificates" and self.url is None:
+            found.append("certificates are not found by discovery; pass url=, their own URL")
         if self.url is not None and self.discovery_url is not None:
             found.append("url and discovery_url are both set; remove one of the two")
         named = {"url": self.url, "discovery_url": self.discovery_url}

@@ -12,9 +12,11 @@ from linqi.jose._compact import parse_object
 from linqi.jose._members import without_nulls
 from linqi.jose.key import ALGORITHMS, Key
 from linqi.jose.keys import only_algorithm_for
+from linqi.jwks.certificates import UnusableCertificate, read_certificates
 
 __all__ = [
     "SIGNATURES",
+    "KeysFormat",
     "PublishedKeys",
     "SkippedKey",
     "algorithm_faults",
@@ -23,8 +25,10 @@ __all__ = [
     "sort_entries",
 ]
 
+KeysFormat: TypeAlias = Literal["jwks", "certificates"]
+"""A JWKS (RFC 7517, section 5), or a JSON object of key ids and certificates."""
 Reason: TypeAlias = Literal[
-    "not_for_signatures", "other_algorithm", "secret", "private", "duplicate", "broken"
+    "not_for_signatures", "other_algorithm", "secret", "private", "duplicate", "broken", "expired"
 ]
 
 SIGNATURES: Final = tuple(name for name in ALGORITHMS if not name.startswith("HS"))
@@ -47,7 +51,8 @@ class SkippedKey:
     """The first 64 characters of its ``kid``, or an empty string."""
     reason: Reason
     """``not_for_signatures`` and ``other_algorithm`` are normal; the others are faults of the
-    issuer. ``secret`` and ``private``: the secret part is published, so the key is compromised."""
+    issuer. ``secret`` and ``private``: the secret part is published, so the key is compromised;
+    ``expired``: its certificate has ended."""
     detail: str
     """The reason as a sentence."""
 
@@ -77,8 +82,14 @@ def algorithm_faults(algorithms: object) -> list[str]:
     ]
 
 
-def read_published(body: bytes, algorithms: Sequence[str], most_keys: int) -> PublishedKeys:
-    """Return the usable keys of another party's JWKS (RFC 7517, section 5).
+def read_published(
+    body: bytes,
+    algorithms: Sequence[str],
+    most_keys: int,
+    keys_format: KeysFormat = "jwks",
+    now: float = 0,
+) -> PublishedKeys:
+    """Return the usable keys of another party's key set.
 
     A bad key is skipped; it does not affect the others.
 
@@ -86,29 +97,35 @@ def read_published(body: bytes, algorithms: Sequence[str], most_keys: int) -> Pu
         body: The JSON text.
         algorithms: The algorithms whose keys are used.
         most_keys: The largest number of keys.
+        keys_format: The form of the body.
+        now: Unix seconds, with which the end of a certificate is compared.
 
     Raises:
-        InvalidKey: The body is not a strict JSON object with a ``keys`` array, has too many keys,
-            or has no usable key. The caller then keeps an older set.
+        InvalidKey: The body is not of that form (a strict JSON object, for a JWKS with a ``keys``
+            array), has too many keys, or has no usable key. The caller then keeps an older set.
 
     """
-    entries = read_entries(body, most_keys)
+    entries = read_entries(body, most_keys, keys_format, now)
     published = sort_entries(entries, algorithms)
     if not published.keys:
         raise InvalidKey(_nothing(entries, published.skipped))
     return published
 
 
-def read_entries(body: bytes, most_keys: int) -> list[object]:
-    """Return the elements of the ``keys`` array, unchecked.
+def read_entries(
+    body: bytes, most_keys: int, keys_format: KeysFormat = "jwks", now: float = 0
+) -> list[object]:
+    """Return the elements of the ``keys`` array, unchecked, or what stands for certificates.
 
     A byte order mark is skipped (RFC 8259, section 8.1), and members of a key that are null are
     removed: several issuers publish either.
 
     Raises:
-        InvalidKey: There is no such array, or it has more than `most_keys` elements.
+        InvalidKey: There is no such array or map, or it has more than `most_keys` elements.
 
     """
+    if keys_format == "certificates":
+        return [*read_certificates(body, most_keys, now)]
     text = body.removeprefix(BOM_UTF8)
     try:
         entries = parse_object(text, "JWKS", most_members=64 * most_keys).get("keys")
@@ -141,6 +158,8 @@ def sort_entries(entries: Sequence[object], algorithms: Sequence[str]) -> Publis
 
 def _read(entry: object, algorithms: Sequence[str]) -> Key | tuple[Reason, str]:
     """Return the key of a JWK, or the reason and detail for which it is skipped."""
+    if isinstance(entry, UnusableCertificate):
+        return entry.reason, entry.detail
     if not isinstance(entry, Mapping):
         return "broken", "the key is not a JSON object"
     if entry.get("kty") == "oct":
@@ -182,15 +201,17 @@ def _other_use(jwk: Mapping[str, Any]) -> str | None:
 
 
 def _shown_kid(entry: object) -> str:
+    if isinstance(entry, UnusableCertificate):
+        return entry.kid[:_LONGEST_SHOWN]
     kid = entry.get("kid") if isinstance(entry, Mapping) else None
     return kid[:_LONGEST_SHOWN] if isinstance(kid, str) else ""
 
 
 def _nothing(entries: Sequence[object], skipped: Sequence[SkippedKey]) -> str:
     if not entries:
-        return "the JWKS is empty"
+        return "the key set is empty"
     first = skipped[0]
     return (
-        f"none of the {len(entries)} keys of the JWKS can be used;"
+        f"none of the {len(entries)} keys of the set can be used;"
         f" key {first.position}: {first.detail}"
     )

@@ -32,7 +32,7 @@ from linqi.jwks.freshness import RefreshSettings, Schedule
 from linqi.jwks.http import HttpFetch, RemoteLimits
 from linqi.jwks.jwks_client import JwksClient, KeySetResponse
 from linqi.jwks.location import KeySetLocation
-from linqi.jwks.published import SkippedKey, algorithm_faults
+from linqi.jwks.published import KeysFormat, SkippedKey, algorithm_faults
 from linqi.jwks.sharing import Share, shared_snapshot
 from linqi.jwks.snapshot import Snapshot
 from linqi.jwks.state import KeysState
@@ -55,6 +55,8 @@ class RemoteKeys:
         algorithms: The signature algorithms to accept; HMAC is not allowed.
         url: The key set's URL; None for OpenID Connect Discovery.
         discovery_url: The URL of the metadata, if they are not found by the issuer's URL.
+        keys_format: The form of the set: ``"jwks"``, or ``"certificates"`` for a JSON object of key
+            ids and PEMs at `url`, as Firebase publishes it.
         access: What a server in a private network needs to be reached.
         refresh: How often the set is fetched, and how long it is trusted.
         limits: The limits on time, size and unknown key ids.
@@ -81,6 +83,7 @@ class RemoteKeys:
         *,
         url: str | None = None,
         discovery_url: str | None = None,
+        keys_format: KeysFormat = "jwks",
         access: RemoteAccess | None = None,
         refresh: RefreshSettings | None = None,
         limits: RemoteLimits | None = None,
@@ -95,7 +98,11 @@ class RemoteKeys:
         chance: Callable[[], float] = random.random,
     ) -> None:
         self.location = KeySetLocation(
-            issuer=issuer, url=url, discovery_url=discovery_url, access=access or RemoteAccess()
+            issuer=issuer,
+            url=url,
+            discovery_url=discovery_url,
+            keys_format=keys_format,
+            access=access or RemoteAccess(),
         )
         faults = self.location.faults() + algorithm_faults(algorithms)
         if initial is not None and initial.issuer != issuer:

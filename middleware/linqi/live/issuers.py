@@ -78,7 +78,14 @@ async def _look_at_document(
     finally:
         await fetch.aclose()
     compare_clock(environment, result, keys.issuer, offset)
-    for finding in lint(answer.body, answer.headers, algorithms=table.algorithms).findings:
+    linted = lint(
+        answer.body,
+        answer.headers,
+        algorithms=table.algorithms,
+        keys_format=keys.location.keys_format,
+        now=environment.clock(),
+    )
+    for finding in linted.findings:
         result.found(
             "warning" if finding.level == "fault" else "note",
             "issuer-keys",

@@ -232,7 +232,7 @@ class FakeIssuer:
 
         """
         if url == self.keys_url:
-            kind, content = "keys", {"keys": [key.public_jwk() for key in self.published]}
+            kind, content = "keys", self._key_set()
         elif url == self._location.metadata_url:
             kind, content = "discovery", self.discovery
         else:
@@ -254,6 +254,11 @@ class FakeIssuer:
             },
             body=b"" if is_known else body,
         )
+
+    def _key_set(self) -> dict[str, Any]:
+        if self._location.keys_format == "certificates":
+            return {key.kid: key.public_pem() for key in self.published}
+        return {"keys": [key.public_jwk() for key in self.published]}
 
     @property
     def seconds(self) -> float:
