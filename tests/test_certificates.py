@@ -176,7 +176,7 @@ async def test_tokens_of_a_served_map_verify_and_rotate() -> None:
     again = RemoteKeys(
         keys.issuer,
         ["RS256"],
-        url=URL,
+        url=keys.location.url,
         keys_format="certificates",
         initial=Snapshot.from_json(saved.to_json()),
         clock=lambda: NOW,
