@@ -4,7 +4,8 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from linqi.instrumentation.metrics import METRICS, NOT_COUNTED, CacheCounted, LateToken, Metric
+from linqi.instrumentation.metric import Metric
+from linqi.instrumentation.metrics import METRICS, NOT_COUNTED, CacheCounted, LateToken
 from linqi.instrumentation.otel import ATTRIBUTES, SPAN_EVENTS, otel_name, span_event_name
 from linqi.instrumentation.prometheus import prometheus_name
 

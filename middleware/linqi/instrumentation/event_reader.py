@@ -10,7 +10,8 @@ from weakref import WeakKeyDictionary
 
 from linqi import events
 from linqi.events import Event
-from linqi.instrumentation.metrics import METRICS, CacheCounted, LateToken, Metric, Reading
+from linqi.instrumentation.metric import Metric, Reading
+from linqi.instrumentation.metrics import METRICS, CacheCounted, LateToken
 
 __all__ = ["CountedCache", "EventReader"]
 

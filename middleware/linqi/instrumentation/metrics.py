@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Final, Literal, TypeAlias
+from typing import Any, Final
 
 from linqi import events
+from linqi.instrumentation.metric import Metric, count, counter, gauge
 
 __all__ = [
     "LAG_BUCKETS",
@@ -14,9 +15,6 @@ __all__ = [
     "NOT_COUNTED",
     "CacheCounted",
     "LateToken",
-    "Metric",
-    "Reading",
-    "Sample",
 ]
 
 LAG_BUCKETS: Final = (
@@ -28,11 +26,6 @@ STORE_BUCKETS: Final = (
     *(0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.5, 0.75, 1, 1.5, 2, 3, 5, 10),
 )
 """In seconds: from an embedded store to the longest time limit of a call."""
-
-Sample: TypeAlias = tuple[float, tuple[str, ...]]
-"""A value, and the values of its metric's labels."""
-Reading: TypeAlias = Callable[[Any], Iterable[Sample]]
-"""Returns what an event adds to a metric; for a gauge, what it sets it to."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,89 +49,25 @@ class CacheCounted:
     """How many it holds now, those of the other caches of the process included."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Metric:
-    """One metric, with the events that it is read from.
-
-    No label holds a token, a user, a session, a path or a key id: each has a few values, fixed by
-    the code or, for issuers, by the settings.
-    """
-
-    name: str
-    """As in OpenTelemetry, without ``linqi.``: dots part name spaces, underscores words."""
-    kind: Literal["counter", "gauge", "histogram"]
-    meaning: str
-    unit: str
-    """In the code of UCUM: ``s``, or what is counted in braces, as in ``{request}``."""
-    labels: tuple[str, ...]
-    """By their short names; `ATTRIBUTES` has those of OpenTelemetry."""
-    readings: Mapping[type[Any], Reading]
-    buckets: tuple[float, ...] = ()
-    """The upper bounds of a histogram."""
-    at_start: float | None = None
-    """The value of a gauge before the first event; None for a gauge without one."""
-
-
-def _one(*fields: str) -> Reading:
-    """Return the reading that counts 1, with fields of the event as labels."""
-    return lambda event: ((1, tuple(str(getattr(event, name)) for name in fields)),)
-
-
-def _counter(
-    name: str, meaning: str, unit: str, readings: Mapping[type[Any], Reading], *labels: str
-) -> Metric:
-    return Metric(
-        name=name, kind="counter", meaning=meaning, unit=unit, labels=labels, readings=readings
-    )
-
-
-def _count(name: str, meaning: str, unit: str, event: type[Any], *labels: str) -> Metric:
-    """Return the counter of one kind of event, whose fields are its labels."""
-    return _counter(name, meaning, unit, {event: _one(*labels)}, *labels)
-
-
-def _gauge(
-    name: str,
-    meaning: str,
-    unit: str,
-    readings: Mapping[type[Any], Callable[[Any], float]],
-    at_start: float | None = None,
-) -> Metric:
-    def reading(value_of: Callable[[Any], float]) -> Reading:
-        return lambda event: ((value_of(event), ()),)
-
-    return Metric(
-        name=name,
-        kind="gauge",
-        meaning=meaning,
-        unit=unit,
-        labels=(),
-        readings={event: reading(value_of) for event, value_of in readings.items()},
-        at_start=at_start,
-    )
-
-
 METRICS: Final[tuple[Metric, ...]] = (
-    _count("refusals", "Requests refused", "{request}", events.TokenRefused, "status", "code"),
-    _count(
+    count("refusals", "Requests refused", "{request}", events.TokenRefused, "status", "code"),
+    count(
         "expired_presented",
         "Tokens first presented after their expiry: sessions that were lost, or users who returned"
         " late",
         "{token}",
         LateToken,
     ),
-    _count(
-        "sockets_closed", "WebSockets closed with 4401", "{socket}", events.SocketClosed, "code"
-    ),
-    _count(
+    count("sockets_closed", "WebSockets closed with 4401", "{socket}", events.SocketClosed, "code"),
+    count(
         "streams_closed",
         "Event streams ended with their token",
         "{stream}",
         events.StreamClosed,
         "code",
     ),
-    _count("refusal_bodies_failed", "Faults of on_refusal", "{fault}", events.RefusalBodyFailed),
-    _counter(
+    count("refusal_bodies_failed", "Faults of on_refusal", "{fault}", events.RefusalBodyFailed),
+    counter(
         "sessions_lost",
         "Tokens first presented less than their buffer after their expiry: active users who have to"
         " sign in again",
@@ -158,49 +87,64 @@ METRICS: Final[tuple[Metric, ...]] = (
         },
         buckets=LAG_BUCKETS,
     ),
-    _count("renewals", "Responses that carried a successor", "{response}", events.TokenRenewed),
-    _gauge(
+    count("renewals", "Responses that carried a successor", "{response}", events.TokenRenewed),
+    gauge(
         "renewal.buffer",
         "The buffer of the token that was renewed last",
         "s",
         {events.TokenRenewed: lambda e: e.buffer},
     ),
-    _counter(
+    counter(
         "renewal.signatures",
         "Successors that were signed",
         "{signature}",
         {events.TokenRenewed: lambda e: ((1, ()),) if e.signed else ()},
     ),
-    _count(
+    count(
         "renewals_deferred",
         "Renewals left to a later request",
         "{renewal}",
         events.RenewalDeferred,
         "reason",
+        known=(("budget",), ("slow",), ("response",), ("cacheable",)),
     ),
-    _count(
+    count(
         "renewals_skipped",
         "Near-expiry requests not renewed",
         "{request}",
         events.RenewalSkipped,
         "reason",
     ),
-    _count("renewals_denied", "Renewals refused", "{renewal}", events.RenewalDenied, "reason"),
-    _count(
+    count(
+        "renewals_denied",
+        "Renewals refused",
+        "{renewal}",
+        events.RenewalDenied,
+        "reason",
+        known=(("authorize",), ("revoked",)),
+    ),
+    count(
         "renewals_failed", "Successors that could not be made", "{renewal}", events.RenewalFailed
     ),
-    _count(
+    count(
         "session_caps",
         "Near-expiry requests of sessions at their end",
         "{request}",
         events.SessionCapReached,
     ),
-    _count(
+    count(
         "tokens_bridged", "Tokens of an earlier system verified", "{token}", events.TokenBridged
     ),
-    _count("tokens_moved", "Such tokens replaced by ours", "{response}", events.TokenMoved),
-    _count("sessions_started", "Sign-ins", "{session}", events.SessionStarted),
-    _count("refreshes", "Refresh tokens redeemed", "{refresh}", events.SessionRefreshed, "outcome"),
+    count("tokens_moved", "Such tokens replaced by ours", "{response}", events.TokenMoved),
+    count("sessions_started", "Sign-ins", "{session}", events.SessionStarted),
+    count(
+        "refreshes",
+        "Refresh tokens redeemed",
+        "{refresh}",
+        events.SessionRefreshed,
+        "outcome",
+        known=(("rotated",), ("replayed",), ("recovered",)),
+    ),
     Metric(
         name="store.rotation",
         kind="histogram",
@@ -211,103 +155,109 @@ METRICS: Final[tuple[Metric, ...]] = (
         readings={events.SessionRefreshed: lambda e: ((e.store_seconds, ()),)},
         buckets=STORE_BUCKETS,
     ),
-    _count(
+    count(
         "sessions_revoked",
         "Sessions ended before their time",
         "{session}",
         events.SessionRevoked,
         "cause",
     ),
-    _count("claims_outdated", "Calls of refresh_claims", "{call}", events.ClaimsOutdated),
-    _count(
+    count("claims_outdated", "Calls of refresh_claims", "{call}", events.ClaimsOutdated),
+    count(
         "claims_updated",
         "Sliding tokens replaced for their claims",
         "{response}",
         events.ClaimsUpdated,
     ),
-    _count(
+    count(
         "refresh_reuse",
         "Refresh tokens presented again after rotation",
         "{token}",
         events.RefreshTokenReused,
     ),
-    _count(
+    count(
         "refreshes_denied",
         "Refresh tokens not redeemed",
         "{refresh}",
         events.RefreshDenied,
         "reason",
     ),
-    _count(
+    count(
         "refreshes_too_late", "Refreshes after their deadline", "{refresh}", events.RefreshTooLate
     ),
-    _gauge(
+    gauge(
         "store.clock_difference",
         "How far this clock was ahead of the store's, when they last differed by over a second",
         "s",
         {events.StoreClockDiffers: lambda e: e.ahead},
         0,
     ),
-    _count(
+    count(
         "store.warnings",
         "Servers of the store that may lose what they acknowledged, as found at the start",
         "{warning}",
         events.StoreWarning,
     ),
-    _count(
+    count(
         "purges_behind",
         "Ten minutes in which the purge did not keep up",
         "{interval}",
         events.PurgeFellBehind,
     ),
-    _counter(
+    counter(
         "store.forgotten_rotations",
         "Rotations that the store had lost, and that were taken over",
         "{rotation}",
         {events.StoreForgot: lambda e: ((e.rotations, ()),)},
     ),
-    _count(
+    count(
         "session_route_failures",
         "Session routes that failed without a fault of the request",
         "{request}",
         events.SessionRouteFailed,
         "status",
         "code",
+        known=(("503", "unavailable"),),
     ),
-    _counter(
+    counter(
         "logins_throttled",
         "Sign-ins refused by a limit before the password was checked",
         "{sign_in}",
         {events.LoginThrottled: lambda e: tuple((1, (limit,)) for limit in e.limits)},
         "limit",
+        known=(("pair",), ("address",), ("name",), ("device",)),
     ),
-    _count(
+    count(
         "login_throttle_failures",
         "Sign-ins that could not be counted",
         "{sign_in}",
         events.LoginThrottleFailed,
         "step",
+        known=(("reserve",), ("release",), ("device",)),
     ),
-    _count(
+    count(
         "revocation_failures",
         "Revocation checks that raised",
         "{check}",
         events.RevocationFailed,
     ),
-    _gauge(
+    gauge(
         "revocation.feed_up",
         "0 while no revocations of other workers arrive",
         "1",
         {events.RevocationFeedLost: lambda _: 0, events.RevocationFeedRestored: lambda _: 1},
         1,
     ),
-    _counter(
+    counter(
         "key.fetches",
         "Fetches of key sets",
         "{fetch}",
         {
-            events.KeysRefreshed: lambda e: ((1, (e.issuer, "fetched")),),
-            events.KeysNotFetched: lambda e: ((1, (e.issuer, "failed")),),
+            events.KeysRefreshed: lambda e: ((1, (e.issuer, "fetched")), (0, (e.issuer, "failed"))),
+            events.KeysNotFetched: lambda e: (
+                (1, (e.issuer, "failed")),
+                (0, (e.issuer, "fetched")),
+            ),
         },
         "issuer",
         "outcome",
@@ -323,17 +273,25 @@ METRICS: Final[tuple[Metric, ...]] = (
             events.KeysNotFetched: lambda e: ((float(e.fresh_for <= 0), (e.issuer,)),),
         },
     ),
-    _count(
+    count(
         "keys_skipped",
         "Published keys that cannot be used, by a fault of their issuer",
         "{key}",
         events.KeySkipped,
         "issuer",
     ),
-    _count(
-        "keys_expired", "Key sets too old to be trusted", "{key_set}", events.KeysExpired, "issuer"
+    counter(
+        "keys_expired",
+        "Key sets too old to be trusted",
+        "{key_set}",
+        {
+            events.KeysRefreshed: lambda e: ((0, (e.issuer,)),),
+            events.KeysNotFetched: lambda e: ((0, (e.issuer,)),),
+            events.KeysExpired: lambda e: ((1, (e.issuer,)),),
+        },
+        "issuer",
     ),
-    _counter(
+    counter(
         "key_file_reads",
         "Key files that changed",
         "{read}",
@@ -343,45 +301,45 @@ METRICS: Final[tuple[Metric, ...]] = (
         },
         "outcome",
     ),
-    _count(
+    count(
         "keys_missing",
         "Times that other workers were found to have keys that this one lacks",
         "{time}",
         events.KeysMissing,
     ),
-    _count(
+    count(
         "keys_not_announced",
         "Times that the store did not take the key ids of this worker",
         "{time}",
         events.KeysNotAnnounced,
     ),
-    _count(
+    count(
         "background_failures",
         "Background tasks started again",
         "{failure}",
         events.BackgroundTaskFailed,
     ),
-    _counter(
+    counter(
         "cache.lookups",
         "Look-ups in the cache of verified tokens",
         "{lookup}",
         {CacheCounted: lambda e: ((e.hits, ("hit",)), (e.misses, ("miss",)))},
         "outcome",
     ),
-    _counter(
+    counter(
         "cache.evictions",
         "Verified tokens that left the cache for want of room",
         "{token}",
         {CacheCounted: lambda e: ((e.evictions, ()),)},
     ),
-    _gauge(
+    gauge(
         "cache.entries",
         "Verified tokens in the cache",
         "{token}",
         {CacheCounted: lambda e: e.entries},
         0,
     ),
-    _count(
+    count(
         "services_not_started",
         "Starts of services that failed",
         "{start}",

@@ -11,7 +11,8 @@ from linqi import events
 from linqi.events import Event
 from linqi.instrumentation.event_reader import CountedCache, EventReader
 from linqi.instrumentation.logging import event_name
-from linqi.instrumentation.metrics import METRICS, Metric
+from linqi.instrumentation.metric import Metric
+from linqi.instrumentation.metrics import METRICS
 
 __all__ = [
     "ATTRIBUTES",
@@ -70,6 +71,9 @@ class OpenTelemetryHook:
         meter = metrics.get_meter("linqi", meter_provider=meter_provider)
         self._instruments = {metric.name: _instrument(metric, meter) for metric in METRICS}
         self._read = EventReader(self._record)
+        for metric in METRICS:
+            for labels in metric.known:
+                self._record(metric, 0, labels)
         # An export calls it before it reads what was recorded; it has no value of its own.
         meter.create_observable_gauge("linqi.cache", callbacks=[self._count_caches])
 

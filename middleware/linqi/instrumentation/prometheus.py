@@ -9,7 +9,8 @@ from prometheus_client import REGISTRY, CollectorRegistry, Counter, Gauge, Histo
 
 from linqi.events import Event
 from linqi.instrumentation.event_reader import CountedCache, EventReader
-from linqi.instrumentation.metrics import METRICS, Metric
+from linqi.instrumentation.metric import Metric
+from linqi.instrumentation.metrics import METRICS
 
 __all__ = ["PrometheusHook", "prometheus_name"]
 
@@ -81,7 +82,10 @@ def prometheus_name(metric: Metric) -> str:
 def _collector(metric: Metric, registry: CollectorRegistry) -> Any:
     name = prometheus_name(metric)
     if metric.kind == "counter":
-        return Counter(name, metric.meaning, metric.labels, registry=registry)
+        counter = Counter(name, metric.meaning, metric.labels, registry=registry)
+        for labels in metric.known:
+            counter.labels(*labels)
+        return counter
     if metric.kind == "histogram":
         return Histogram(
             name, metric.meaning, metric.labels, buckets=metric.buckets, registry=registry
