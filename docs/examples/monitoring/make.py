@@ -99,7 +99,7 @@ ALERTS: Final = (
     ),
     Alert(
         name="LinqiRenewalsLate",
-        expr="histogram_quantile(0.99, sum by (le) (rate(linqi_renewal_lag_seconds_bucket[30m])))"
+        expr="histogram_quantile(0.99, sum by (le) (rate(linqi_renewal_lag_seconds_bucket[10m])))"
         " > 0.5 * max(linqi_renewal_buffer_seconds)",
         lasts="10m",
         severity="warning",
