@@ -132,9 +132,7 @@ METRICS: Final[tuple[Metric, ...]] = (
         "{request}",
         events.SessionCapReached,
     ),
-    count(
-        "tokens_bridged", "Tokens of an earlier system verified", "{token}", events.TokenBridged
-    ),
+    count("tokens_bridged", "Tokens of an earlier system verified", "{token}", events.TokenBridged),
     count("tokens_moved", "Such tokens replaced by ours", "{response}", events.TokenMoved),
     count("sessions_started", "Sign-ins", "{session}", events.SessionStarted),
     count(
