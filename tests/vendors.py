@@ -36,6 +36,8 @@ VENDORS: dict[str, dict[str, Any]] = json.loads(
 )
 SECRET = "a-shared-secret-of-a-project-as-its-owner-copies-it"
 """The secret that signs the HS256 tokens of an issuer that has one."""
+CLIENT = "CLIENT-ID"
+"""Who may ask about opaque tokens, with the same secret."""
 KUBERNETES = "/var/run/secrets/kubernetes.io/serviceaccount"
 Sign = Callable[[bytes], bytes]
 
@@ -85,6 +87,11 @@ class Vendor:
     shape: dict[str, Any]
 
     @property
+    def is_opaque(self) -> bool:
+        """Whether its tokens say nothing to others."""
+        return "token" in self.shape
+
+    @property
     def accepted(self) -> dict[str, dict[str, Any]]:
         """The tokens that must be accepted; the first is what the documentation shows."""
         others: dict[str, dict[str, Any]] = self.shape.get("accepted", {})
@@ -95,10 +102,12 @@ class Vendor:
         wanted = case.get("expects", self.shape["expects"])
         return wanted["subject"], tuple(wanted["scopes"])
 
-    def token(self, case: Mapping[str, Any], **changes: Any) -> str:
+    def token(self, case: Mapping[str, Any]) -> str:
         """Return the token of a case: changes to the header and the claims, and who signs it."""
+        if self.is_opaque:
+            return str(case.get("token", self.shape["token"]))
         header = _changed(self.shape["header"], case.get("header", {}))
-        claims = _changed(self.shape["claims"], case.get("claims", {}) | changes)
+        claims = _changed(self.shape["claims"], case.get("claims", {}))
         encode = _padded if self.shape.get("padded") else _unpadded
         parts = (encode(json.dumps(part).encode()) for part in (header, claims))
         signed = ".".join(parts)
@@ -122,7 +131,7 @@ class Site:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.bearer = "token-of-this-pod"
-        self._documents: dict[str, Any] = {}
+        self._documents: dict[tuple[str, str], Any] = {}
         authority = trustme.CA()
         authority.cert_pem.write_to_path(folder / "ca.crt")
         (folder / "token").write_text(self.bearer)
@@ -144,9 +153,10 @@ class Site:
     def vendor(self, name: str) -> Vendor:
         """Return an issuer of the file, whose documents are served from now on."""
         text = self.localised(name, json.dumps(VENDORS[name]))
-        shape = _filled(json.loads(text), variables(VENDORS[name]["alg"]))
-        documents = shape["documents"].items()
-        self._documents |= {urlsplit(url).path: document for url, document in documents}
+        shape = _filled(json.loads(text), variables(VENDORS[name].get("alg", "ES256")))
+        for address, document in shape["documents"].items():
+            method, _, url = address.rpartition(" ")
+            self._documents[method or "GET", urlsplit(url).path] = document
         return Vendor(shape)
 
     def localised(self, name: str, text: str) -> str:
@@ -168,7 +178,16 @@ class Site:
 
             def do_GET(self) -> None:
                 is_known = self.headers.get("authorization") == f"Bearer {site.bearer}"
-                found = site._documents.get(self.path) if is_known or not is_closed else None
+                self._answer(site._documents.get(("GET", self.path)), is_known or not is_closed)
+
+            def do_POST(self) -> None:
+                text = self.rfile.read(int(self.headers["content-length"]))
+                known = site._documents.get(("POST", self.path), {})
+                found = known.get(json.loads(text)["access_token"])
+                self._answer(found, self.headers.get("authorization") == _basic(CLIENT, SECRET))
+
+            def _answer(self, document: Any, is_allowed: bool) -> None:
+                found = document if is_allowed else None
                 body = (found if isinstance(found, str) else json.dumps(found)).encode()
                 self.send_response(404 if found is None else 200)
                 self.send_header("Content-Length", str(len(body)))
@@ -192,6 +211,10 @@ def _filled(value: Any, found: Mapping[str, Any]) -> Any:
     if isinstance(value, list):
         return [_filled(item, found) for item in value]
     return found.get(value, value) if isinstance(value, str) else value
+
+
+def _basic(name: str, secret: str) -> str:
+    return "Basic " + base64.b64encode(f"{name}:{secret}".encode()).decode()
 
 
 def _unpadded(data: bytes) -> str:
