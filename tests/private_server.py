@@ -23,12 +23,13 @@ from cryptography.x509.oid import NameOID
 class Authority:
     """A certificate authority; `pem` is its certificate.
 
-    Like that of old EKS clusters it has no key identifiers, which Python 3.13 refuses by default.
+    Not from trustme, which signs no names with an underscore, and only authorities with key
+    identifiers: those of EKS clusters have none, which Python 3.13 refuses by default.
     """
 
-    def __init__(self, days: float = 30) -> None:
+    def __init__(self, name: str = "kubernetes", days: float = 30) -> None:
         self._key = ec.generate_private_key(ec.SECP256R1())
-        self._name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "kubernetes")])
+        self._name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
         self._until = datetime.datetime.now(datetime.UTC) + datetime.timedelta(days=days)
         constraint = x509.BasicConstraints(ca=True, path_length=None)
         made = self._builder(self._name, self._key).add_extension(constraint, critical=True)

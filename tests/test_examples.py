@@ -26,7 +26,16 @@ from tokens import good_claims, make
 
 ROOT = Path(__file__).parent.parent
 EXAMPLES = ROOT / "docs" / "examples"
-GUIDES = ("browser", "clients", "configuration", "oidc", "sessions", "testing", "transports")
+GUIDES = (
+    "browser",
+    "clients",
+    "configuration",
+    "oidc",
+    "private_issuers",
+    "sessions",
+    "testing",
+    "transports",
+)
 PAGES = [
     "README.md",
     "docs/reference/refusals.md",

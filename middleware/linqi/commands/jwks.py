@@ -15,13 +15,13 @@ from typing import Final, get_args
 
 from linqi.commands.command_help import CommandHelp, Example
 from linqi.errors import ConfigurationError, FetchFailed
+from linqi.jwks.access import RemoteAccess
 from linqi.jwks.discovery import discover
 from linqi.jwks.freshness import RefreshSettings, lifetime_of
 from linqi.jwks.http import HttpFetch, RemoteLimits
 from linqi.jwks.lint import KeySetFinding, LintedKeySet, lint
 from linqi.jwks.location import KeySetLocation
 from linqi.jwks.published import SIGNATURES, KeysFormat
-from linqi.jwks.url import url_fault
 
 __all__ = ["HELP", "add_options", "run"]
 
@@ -33,6 +33,11 @@ HELP: Final = CommandHelp(
         Example(
             "linqi jwks --issuer https://id.example/realms/shop",
             "find the key set of an issuer by OpenID Connect Discovery",
+        ),
+        Example(
+            "linqi jwks https://kubernetes.default.svc/openid/v1/jwks --ca-file ca.crt"
+            " --token-file token",
+            "fetch it from a server with a private certificate that wants a token",
         ),
         Example(
             "linqi jwks keys.json --algorithms ES256",
@@ -62,6 +67,24 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         help="source is an issuer; discover its key set (OIDC)",
     )
     parser.add_argument(
+        "--discovery-url",
+        metavar="URL",
+        help="with --issuer: the URL of its metadata, if it is not the issuer's own",
+    )
+    parser.add_argument(
+        "--allow-http", action="store_true", help="allow http to hosts that are not loopback"
+    )
+    parser.add_argument(
+        "--ca-file",
+        metavar="FILE",
+        help="the certificates (PEM) that are trusted instead of the public ones",
+    )
+    parser.add_argument(
+        "--token-file",
+        metavar="FILE",
+        help="a bearer token that is sent to the origin of the given URL",
+    )
+    parser.add_argument(
         "--algorithms",
         nargs="+",
         choices=SIGNATURES,
@@ -86,32 +109,50 @@ def run(arguments: argparse.Namespace, clock: Callable[[], float] = time.time) -
     judge = partial(
         lint, algorithms=arguments.algorithms, keys_format=arguments.keys_format, now=now
     )
-    if not arguments.source.startswith(("http://", "https://")):
+    location = _location(arguments)
+    if location is None:
         linted = judge(Path(arguments.source).read_bytes(), None)
         _show(arguments.source, linted, {}, is_json=arguments.json)
         return int(linted.has_faults)
-    fault = url_fault(arguments.source, "the URL")
-    if fault is not None:
-        raise ConfigurationError([fault])
-    linted, url, about = asyncio.run(
-        _fetched(arguments.source, arguments.issuer, judge, limits, now)
-    )
+    if faults := location.faults():
+        raise ConfigurationError(faults)
+    linted, url, about = asyncio.run(_fetched(location, judge, limits, now))
     _show(url, linted, about, is_json=arguments.json)
     return int(linted.has_faults)
 
 
+def _location(arguments: argparse.Namespace) -> KeySetLocation | None:
+    """Return where the key set is; None if it is a file."""
+    if arguments.discovery_url and not arguments.issuer:
+        raise ConfigurationError(["--discovery-url needs --issuer and the issuer's exact iss"])
+    if not arguments.issuer and not arguments.source.startswith(("http://", "https://")):
+        if arguments.allow_http or arguments.ca_file or arguments.token_file:
+            raise ConfigurationError([f"{arguments.source} is a file, which needs no access"])
+        return None
+    return KeySetLocation(
+        issuer=arguments.source,
+        url=None if arguments.issuer else arguments.source,
+        discovery_url=arguments.discovery_url,
+        access=RemoteAccess(
+            allow_http=arguments.allow_http,
+            ca_file=arguments.ca_file,
+            token_file=arguments.token_file,
+        ),
+    )
+
+
 async def _fetched(
-    source: str,
-    is_issuer: bool,
+    location: KeySetLocation,
     judge: Callable[[bytes, Mapping[str, str]], LintedKeySet],
     limits: RemoteLimits,
     now: float,
 ) -> tuple[LintedKeySet, str, dict[str, float]]:
     """Return the checked key set, its URL, and the figures of the response."""
-    fetch, url = HttpFetch(limits), source
+    url = location.configured_url
+    fetch = HttpFetch(limits, access=location.access, named_url=url)
     try:
-        if is_issuer:
-            url = await discover(fetch, KeySetLocation(issuer=source), now)
+        if location.url is None:
+            url = await discover(fetch, location, now)
         began = time.perf_counter()
         answer = await fetch(url, {})
         took = time.perf_counter() - began
@@ -120,7 +161,7 @@ async def _fetched(
     finally:
         await fetch.aclose()
     if answer.status != 200:
-        return _failed(_status_text(answer.status, is_issuer)), url, {}
+        return _failed(_status_text(answer.status, location.url is None)), url, {}
     linted = judge(answer.body, answer.headers)
     return linted, url, _about(answer.headers, len(answer.body), took)
 
@@ -137,6 +178,8 @@ def _failed(text: str) -> LintedKeySet:
 def _status_text(status: int, is_issuer: bool) -> str:
     if 300 <= status < 400:
         return f"the response is {status}; redirects are not followed, so give the final URL"
+    if status in (401, 403):
+        return f"the response is {status}; if the server wants a token, add --token-file"
     hint = "" if is_issuer else "; if the URL is an issuer and not a key set, add --issuer"
     return f"the response is {status}{hint}"
 

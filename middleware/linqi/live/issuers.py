@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import shlex
 import ssl
 from contextlib import suppress
 from dataclasses import replace
@@ -14,8 +15,11 @@ from linqi.config.issuers import IssuersBuilder
 from linqi.jwks.discovery import discover
 from linqi.jwks.http import HttpFetch
 from linqi.jwks.lint import lint
+from linqi.jwks.location import KeySetLocation
 from linqi.jwks.remote import RemoteKeys
+from linqi.jwks.url import origin_of
 from linqi.live.http_clock import compare_clock, offset_of
+from linqi.live.issuer_access import look_at_authorities, look_at_token, trusted_by
 from linqi.live.probe import Environment, ProbeResult
 from linqi.live.proxies import proxy_of
 
@@ -44,6 +48,7 @@ def remote_issuers(environment: Environment) -> list[RemoteKeys]:
 
 async def look_at_issuer(keys: RemoteKeys, environment: Environment, result: ProbeResult) -> None:
     """Fetch the keys of one issuer as a worker does, then look at the document and the server."""
+    await asyncio.to_thread(look_at_token, keys.location.access, environment, result)
     try:
         await keys.start()
         state = keys.state()
@@ -55,23 +60,31 @@ async def look_at_issuer(keys: RemoteKeys, environment: Environment, result: Pro
             "error",
             "issuer-no-keys",
             f"there are no keys of {keys.issuer}, so its tokens get 503: {why}",
-            f"compare with: linqi jwks --issuer {keys.issuer}",
+            f"compare with: {_command(keys.location)}",
         )
         return
     result.saw(
         f"{keys.issuer}: {len(state.kids)} usable keys, trusted for {state.trusted_for:.0f} s"
     )
-    await _look_at_document(keys, environment, result)
-    await _look_at_certificate(keys.issuer, environment, result)
+    url = await _look_at_document(keys, environment, result)
+    access = keys.location.access
+    context = await asyncio.to_thread(trusted_by, access)
+    look_at_authorities(context, access, environment, result)
+    servers = {origin_of(one): one for one in (keys.location.configured_url, url)}
+    for server in servers.values():
+        await _look_at_certificate(server, context, environment, result)
 
 
-async def _look_at_document(
-    keys: RemoteKeys, environment: Environment, result: ProbeResult
-) -> None:
-    table = next(t for t in environment.config.issuers if t.issuer == keys.issuer)
-    fetch = HttpFetch(environment.config.jwks_limits.settings())
+async def _look_at_document(keys: RemoteKeys, environment: Environment, result: ProbeResult) -> str:
+    """Return the URL of the key set."""
+    location = keys.location
+    fetch = HttpFetch(
+        environment.config.jwks_limits.settings(),
+        access=location.access,
+        named_url=location.configured_url,
+    )
     try:
-        url = keys.location.url or await discover(fetch, keys.location, environment.clock())
+        url = location.url or await discover(fetch, location, environment.clock())
         sent = environment.clock()
         answer = await fetch(url, {"cache-control": "no-cache"})
         offset = offset_of(answer.headers, sent, environment.clock())
@@ -81,7 +94,7 @@ async def _look_at_document(
     linted = lint(
         answer.body,
         answer.headers,
-        algorithms=table.algorithms,
+        algorithms=keys.algorithms,
         keys_format=keys.location.keys_format,
         now=environment.clock(),
     )
@@ -90,19 +103,34 @@ async def _look_at_document(
             "warning" if finding.level == "fault" else "note",
             "issuer-keys",
             f"the key set of {keys.issuer}: {finding.text}",
-            f"tell its operator; linqi jwks {url} shows the set",
+            f"tell its operator; {_command(location)} shows the set",
         )
+    return url
 
 
-async def _look_at_certificate(issuer: str, environment: Environment, result: ProbeResult) -> None:
-    """Report when the certificate of the issuer's server ends; a proxy hides it."""
-    found = urlsplit(issuer)
-    if found.scheme != "https" or proxy_of(issuer, environment.variables):
+def _command(location: KeySetLocation) -> str:
+    """Return the command that fetches the key set of `location`."""
+    access = location.access
+    words = ["linqi", "jwks"]
+    words += ["--issuer", location.issuer] if location.url is None else [location.url]
+    words += ["--discovery-url", location.discovery_url] if location.discovery_url else []
+    words += ["--keys-format", location.keys_format] if location.keys_format != "jwks" else []
+    words += ["--allow-http"] if access.allow_http else []
+    words += ["--ca-file", str(access.ca_file)] if access.ca_file else []
+    words += ["--token-file", str(access.token_file)] if access.token_file else []
+    return shlex.join(words)
+
+
+async def _look_at_certificate(
+    url: str, context: ssl.SSLContext, environment: Environment, result: ProbeResult
+) -> None:
+    """Report when the certificate of a server ends; a proxy hides it."""
+    found = urlsplit(url)
+    if found.scheme != "https" or proxy_of(url, environment.variables):
         return
+    server = f"{found.scheme}://{found.netloc}"
     with suppress(OSError, ssl.SSLError):  # the keys were fetched: it is not what keeps workers
-        _, writer = await asyncio.open_connection(
-            found.hostname, found.port or 443, ssl=ssl.create_default_context()
-        )
+        _, writer = await asyncio.open_connection(found.hostname, found.port or 443, ssl=context)
         try:
             shown = writer.get_extra_info("peercert") or {}
         finally:
@@ -110,12 +138,12 @@ async def _look_at_certificate(issuer: str, environment: Environment, result: Pr
             with suppress(OSError):
                 await writer.wait_closed()
         left = ssl.cert_time_to_seconds(str(shown["notAfter"])) - environment.clock()
-        result.saw(f"{issuer}: its TLS certificate is valid for {left / _DAY:.0f} days")
+        result.saw(f"{server}: its TLS certificate is valid for {left / _DAY:.0f} days")
         if left < _SOON:
             result.found(
                 "warning",
                 "issuer-certificate",
-                f"the TLS certificate of {issuer} ends in {left / _DAY:.1f} days; from then on no"
+                f"the TLS certificate of {server} ends in {left / _DAY:.1f} days; from then on no"
                 " keys are fetched",
                 "tell its operator to renew it",
             )
