@@ -169,6 +169,8 @@ def test_a_buffer_over_half_the_lifetime_has_its_own_code(tmp_path: Path) -> Non
         (b"[[issuers]]\nrequired_claims = { a = 2026-11-30 }", "wrong-value", "claim names"),
         (b"[[issuers]]\nrequired_claims = { " + b"a." * 40 + b"a = 1 }", "wrong-value", "table"),
         (b"[[issuers]]\nrequired_claims = [[]]", "wrong-value", "claim names"),
+        (b"[[issuers]]\nrequired_claims = [{ a = [] }]", "wrong-value", "claim names"),
+        (b"[[issuers]]\nrequired_claims = 'sub'", "wrong-value", "claim names"),
         (b"[[issuers]]\nscope_claims = 'scope'", "wrong-value", "claim names"),
         (b"[[issuers]]\nscope_claims = [['a', 1]]", "wrong-value", "claim names"),
         (b"[[issuer]]\nissuer = 'x'", "unknown-table", "did you mean [[issuers]]?"),
@@ -627,10 +629,12 @@ async def test_from_config_reads_scopes_and_nested_claims_of_an_outside_issuer(
     algorithms = ["ES256"]
     keys_file = "issuer.json"
     scope_claims = ["scope", "realm_access.roles", ["resource_access", "shop.web", "roles"]]
-    [issuers.required_claims]
-    email_verified = [true, "true"]
-    "realm_access.roles" = ["staff"]
-    resource_access."shop.web".roles = "buyer"
+    required_claims = [
+        "sub",
+        ["resource_access", "shop.web"],
+        { email_verified = [true, "true"], "realm_access.roles" = ["staff"] },
+        { resource_access."shop.web".roles = "buyer" },
+    ]
     """
     app = App()
     wrapped = wrap(app, written(folder, text), environ={}, clock=lambda: NOW, hooks=[])

@@ -121,6 +121,24 @@ def test_v19_nested_claims_are_named_by_their_path() -> None:
     assert not accepts({"resource_access.shop.web.roles": "buyer"}, **keycloak)
 
 
+def test_v19_a_name_whose_value_is_a_mapping_is_one_name() -> None:
+    """A cluster's own tokens have ``kubernetes.io``, which TOML cannot write as a list."""
+    cluster = {"kubernetes.io": {"namespace": "shop", "pod": {"name": "a"}}}
+    assert accepts({"kubernetes.io": {"namespace": "shop"}}, **cluster)
+    assert accepts([["kubernetes.io", "pod"]], **cluster)
+    assert not accepts({"kubernetes.io": {"namespace": "shop"}}, kubernetes={"io": cluster})
+    assert not accepts({"kubernetes.io": {"namespace": "bank"}}, **cluster)
+
+
+def test_v19_a_list_of_names_and_mappings_holds_for_all_of_them() -> None:
+    """TOML has no null for "any value", so names stand beside the table."""
+    required = ["azp", {"token_use": "access", "a": {"b": True}}, "a.c", {"x": 1}]
+    good: dict[str, Any] = {"azp": "w", "token_use": "access", "a": {"b": True, "c": 0}, "x": 1}
+    assert accepts(required, **good)
+    for wrong in ({"azp": ...}, {"token_use": "id"}, {"a": {"b": True}}, {"x": True}):
+        assert not accepts(required, **good | wrong)
+
+
 @pytest.mark.parametrize(
     "claims",
     [
@@ -184,6 +202,9 @@ def test_the_longest_lists_are_read() -> None:
         {"a": {"": "x"}},
         {"a": {7: "x"}},
         {"a": {"b": {}}},
+        [{"a": []}],
+        ["b", {"": "x"}],
+        [{"a": {"b": None}}, [{"a": "x"}]],
     ],
 )
 def test_a_required_claim_that_cannot_be_is_found_at_construction(required: Any) -> None:

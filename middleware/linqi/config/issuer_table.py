@@ -92,10 +92,10 @@ class IssuerTable:
     require_type: bool = setting(
         Boolean(), "Whether typ is required (RFC 9068).", of=(TrustedIssuer, "require_type")
     )
-    required_claims: tuple[str | tuple[str, ...], ...] | dict[str, Any] = setting(
+    required_claims: tuple[str | tuple[str, ...] | dict[str, Any], ...] | dict[str, Any] = setting(
         RequiredClaims(),
-        "Claims that are required, or the values that each may have; the name of a nested claim has"
-        " dots, and a table in the table describes what is inside a claim.",
+        "Claims that are required, or a table of the values that each may have, or a list of both;"
+        " the name of a nested claim has dots, and a table in the table is what is inside a claim.",
         of=(TrustedIssuer, "required_claims"),
         example=("sub",),
     )

@@ -109,11 +109,10 @@ def _required_claims(_: RequiredClaims) -> dict[str, Any]:
     value = {"anyOf": [_string(String()), {"type": ["boolean", "number"]}]}
     values = {"type": "array", "items": value, "minItems": 1}
     wanted = {"anyOf": [*value["anyOf"], values, {"type": "object"}]}
+    table = {"type": "object", "additionalProperties": wanted}
+    names = _claim_names(ClaimNames())
     return {
-        "anyOf": [
-            _claim_names(ClaimNames()),
-            {"type": "object", "additionalProperties": wanted},
-        ]
+        "anyOf": [table, {**names, "items": {"anyOf": [*names["items"]["anyOf"], table]}}],
     }
 
 

@@ -185,7 +185,7 @@ class ClaimNames:
 
 @dataclass(frozen=True, slots=True)
 class RequiredClaims:
-    """Names of claims, or a table of the values that each may have; a table in it is nested."""
+    """Names of claims, or a table of the values that each may have, or a list of both."""
 
     description: str = (
         'a list of claim names, or a table such as { token_use = "access", email_verified = true }'
@@ -193,9 +193,15 @@ class RequiredClaims:
 
     def fits(self, value: object) -> bool:
         """Return whether `value` is such a list or table."""
-        if isinstance(value, Mapping):
-            return self._is_table(value, _DEEPEST_TABLE)
-        return ClaimNames().fits(value)
+        items = value if isinstance(value, list | tuple) else [value]
+        tables = [item for item in items if isinstance(item, Mapping)]
+        names = [item for item in items if not isinstance(item, Mapping)]
+        is_list = isinstance(value, list | tuple) or not names
+        return (
+            is_list
+            and ClaimNames().fits(names)
+            and all(self._is_table(table, _DEEPEST_TABLE) for table in tables)
+        )
 
     def parse(self, text: str) -> object:
         """Return the text, which never fits: a variable cannot hold a table."""

@@ -62,7 +62,7 @@ class TrustedIssuer:
     """Claims that must be present besides ``iss``, ``aud`` and ``exp``: names, as `claim_path`
     reads them. A mapping also has the accepted values of each, one or several, which are compared
     exactly and by type; None accepts any value, and a mapping in it describes what is inside the
-    claim. Of a list in the token one item must be accepted."""
+    claim, by exact names. Of a list in the token one item must be accepted."""
     scope_claims: Sequence[ClaimName] = ("scope",)
     """The claims that list the scopes, as texts with spaces between the scopes or as lists; the
     names are read as by `claim_path`. `Verified.scopes` has those of all of them. Without any the

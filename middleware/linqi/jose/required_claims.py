@@ -29,8 +29,9 @@ __all__ = [
 
 AcceptedValue: TypeAlias = str | bool | int | float
 _Wanted: TypeAlias = "AcceptedValue | Sequence[AcceptedValue] | Mapping[str, _Wanted] | None"
-RequiredClaims: TypeAlias = Sequence[ClaimName] | Mapping[Any, _Wanted]
-"""Names of claims, or what each may be: a value, several, or a mapping of what is inside it."""
+RequiredClaims: TypeAlias = Sequence[ClaimName | Mapping[Any, _Wanted]] | Mapping[Any, _Wanted]
+"""Names of claims, or what each may be: a value, several, or a mapping of what is inside it. A list
+may have both."""
 RequiredClaim: TypeAlias = tuple[ClaimPath, frozenset[object] | None]
 """A path, and the accepted values there; None for any but null."""
 
@@ -46,12 +47,17 @@ def required_claims(required: RequiredClaims) -> tuple[RequiredClaim, ...]:
 
 
 def wanted_values(required: RequiredClaims) -> Iterator[tuple[ClaimPath, Any]]:
-    """Yield the path to each claim of `required`, and what is wanted there; None for any value."""
-    if isinstance(required, Mapping):
-        for name, wanted in required.items():
-            yield from _inside(claim_path(name), wanted)
-    else:
-        yield from ((claim_path(name), None) for name in required)
+    """Yield the path to each claim of `required`, and what is wanted there; None for any value.
+
+    A name whose value is a mapping is one name, as those in the mapping are.
+    """
+    for item in (required,) if isinstance(required, Mapping) else required:
+        if not isinstance(item, Mapping):
+            yield claim_path(item), None
+            continue
+        for name, wanted in item.items():
+            is_exact = isinstance(name, str) and isinstance(wanted, Mapping)
+            yield from _inside((name,) if is_exact else claim_path(name), wanted)
 
 
 def require_claims(claims: Mapping[str, Any], required: Iterable[RequiredClaim]) -> None:
@@ -78,15 +84,14 @@ def required_faults(required: object) -> list[str]:
     """Return what is wrong with the setting ``required_claims``."""
     if isinstance(required, str) or not isinstance(required, Sequence | Mapping):
         return ["required_claims is no list of claim names and no mapping; give a list"]
-    wrong = [name for name in required if not is_name(name)]
-    if wrong:
+    items = (required,) if isinstance(required, Mapping) else required
+    names = [name for item in items for name in (item if isinstance(item, Mapping) else (item,))]
+    if wrong := [name for name in names if not is_name(name)]:
         return [
             f"required_claims has {name!r}, expected the name of a claim, with dots between those"
             " of nested ones, or a list of such names"
             for name in wrong
         ]
-    if not isinstance(required, Mapping):
-        return []
     return [
         f"required_claims[{'.'.join(map(str, path))!r}] is neither a text, number or boolean, nor a"
         " list of them, nor None for any value"
