@@ -335,6 +335,7 @@ BESIDES: dict[str, dict[str, Any]] = {
     "store.poll_seconds": {"path": "x.db"},
     "store.statement_cache_size": {"dsn": "postgresql://a@127.0.0.1/a"},
     "verify.leeway_seconds": {"issuers": TRUSTED},
+    "bridge.lifetime_seconds": {"key": Key.generate("HS256"), "until": 1},
     "verify.header_max_bytes": {"token_bytes": 1_048_576},
     "verify.token_max_bytes": {"header_bytes": 64},
     "jwks.lifetime_seconds": {"least_lifetime": 1, "cooldown": 1, "most_lifetime": DAY},

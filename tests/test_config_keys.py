@@ -2,6 +2,7 @@
 
 import asyncio
 import copy
+import datetime
 import json
 import threading
 from collections.abc import Awaitable, Callable
@@ -47,6 +48,7 @@ ENVIRON = {
     "KEYS_A": json.dumps({"keys": [KEYS["ES256"].keys[0].private_jwk()]}),
     "KEYS_B": json.dumps({"keys": [OTHER["ES256"].keys[0].private_jwk()]}),
     "SECRET": SECRET,
+    "OTHER_SECRET": SECRET[::-1],
     "REFRESH_A": json.dumps({"keys": [KEYS["HS256"].keys[0].private_jwk()]}),
     "REFRESH_B": json.dumps({"keys": [OTHER["HS256"].keys[0].private_jwk()]}),
     "MEMORY": "memory:",
@@ -99,6 +101,14 @@ FIXED_DUAL_END = DUAL | {"sessions": {"cap_spread": 0, "idle_seconds": 60}}
 NAMED_HEADER = OWN | {"http": {"token_headers": ["X-Token"]}}
 SUBPROTOCOL = OWN | {"http": {"accept": ["subprotocol"]}}
 PLAIN_REFRESH_COOKIE = LOGIN | {"cookies": {"refresh_name": "refresh"}}
+BRIDGED = OWN | {
+    "bridge": {
+        "env": "SECRET",
+        "until": datetime.datetime.fromtimestamp(NOW + 3600, datetime.UTC),
+        "lifetime_seconds": 600,
+    }
+}
+BRIDGED_BY_FILE = OWN | {"bridge": {n: v for n, v in BRIDGED["bridge"].items() if n != "env"}}
 PER_ADDRESS = LOGIN | {"throttle": {"per_address": "5 per hour"}}
 
 
@@ -240,6 +250,75 @@ def good(**changes: Any) -> str:
 async def a_good_token(trial: Trial) -> object:
     """Return the status of a request with a good token."""
     return await trial.status(good())
+
+
+def bridged(**changes: Any) -> str:
+    """Return a token of an earlier system by the secret in a variable."""
+    claims = {"sub": "alice", "user_id": "7", "exp": NOW + 600, "scope": "read", "roles": ["a"]}
+    header = {"alg": "HS256", "typ": "JWT"}
+    return make(Key.from_secret(SECRET), claims | {"type": "access"} | changes, header)
+
+
+async def bridged_user(trial: Trial) -> Any:
+    """Return the user that the application sees with such a token."""
+    app = App()
+    await call(trial.app(app), http(token=bridged()))
+    return app.scopes[0]["user"]
+
+
+@case("bridge.env", BRIDGED, ("SECRET", "OTHER_SECRET"), (200, 401))
+@case("bridge.algorithm", BRIDGED, ("HS256", "HS512"), (200, 401))
+@case("bridge.until", BRIDGED, (datetime.date(2027, 2, 1), datetime.date(2027, 1, 1)), (200, 401))
+@case("bridge.lifetime_seconds", BRIDGED, (600, 500), (200, 401))
+@case("bridge.required_claims", BRIDGED, ({"type": "access"}, ["fresh"]), (200, 401))
+@case("bridge.types", BRIDGED, (["jwt"], ["at+jwt"]), (200, 401))
+async def a_bridged_token(trial: Trial) -> object:
+    """Return the status of a request with a token of an earlier system."""
+    return await trial.status(bridged())
+
+
+@case("bridge.file", BRIDGED_BY_FILE, ("secret", "other-secret"), (200, 401))
+async def a_bridged_token_by_a_file(trial: Trial) -> object:
+    """Return the status of a request where a file holds the secret, with a line end."""
+    (trial.folder / "secret").write_text(f"{SECRET}\n")
+    (trial.folder / "other-secret").write_text(SECRET[::-1])
+    return await trial.status(bridged())
+
+
+@case("bridge.audience", BRIDGED, (["old"], None), (200, 401))
+async def a_bridged_token_with_an_audience(trial: Trial) -> object:
+    """Return the status of a request with one that has aud."""
+    return await trial.status(bridged(aud="old"))
+
+
+@case("bridge.issuer", BRIDGED, ("https://old.test", None), (200, 401))
+async def a_bridged_token_with_an_issuer(trial: Trial) -> object:
+    """Return the status of a request with one that has iss."""
+    return await trial.status(bridged(iss="https://old.test"))
+
+
+@case("bridge.numeric_subject", BRIDGED, (True, False), (200, 401))
+async def a_bridged_token_with_a_number(trial: Trial) -> object:
+    """Return the status of a request with one whose subject is a number."""
+    return await trial.status(bridged(sub=7))
+
+
+@case("bridge.subject_claim", BRIDGED, ("sub", "user_id"), ("alice", "7"))
+async def the_bridged_subject(trial: Trial) -> object:
+    """Return who the user is."""
+    return (await bridged_user(trial)).subject
+
+
+@case("bridge.scope_claims", BRIDGED, (["scope"], ["roles"]), (("read",), ("a",)))
+async def the_bridged_scopes(trial: Trial) -> object:
+    """Return the scopes of the user."""
+    return (await bridged_user(trial)).scopes
+
+
+@case("bridge.claims", BRIDGED, (["roles"], []), (["a"], None))
+async def the_bridged_claims(trial: Trial) -> object:
+    """Return a claim that is taken over by name."""
+    return (await bridged_user(trial)).claims.get("roles")
 
 
 @case("keys.verify_algorithm", VERIFY_SECRET, ("HS256", "HS512"), (200, 401))

@@ -26,6 +26,7 @@ from linqi.asgi.transports import (
     SubprotocolTransport,
     Transport,
 )
+from linqi.config.bridge_table import BridgeTable
 from linqi.config.faults import Faults
 from linqi.config.http_tables import HttpTable
 from linqi.config.issuers import ConfiguredIssuers, IssuersBuilder
@@ -35,6 +36,7 @@ from linqi.config.setting import arguments_for
 from linqi.errors import ConfigurationError, StaleClaims, Unavailable
 from linqi.events import Hook
 from linqi.instrumentation.logging import LoggingHook
+from linqi.jose.bridge import Bridge
 from linqi.jose.keys import KeySet
 from linqi.jose.signer import Signer
 from linqi.jose.verifier import Verifier
@@ -117,6 +119,7 @@ def build(
     *,
     authorize: Authorize | None = None,
     authorize_refresh: AuthorizeRefresh | None = None,
+    authorize_move: Authorize | None = None,
     on_refusal: OnRefusal | None = None,
     hooks: Sequence[Hook] | None = None,
     http_client: Any = None,
@@ -129,6 +132,7 @@ def build(
         config: What `load` or `read` returned.
         authorize: Called before a successor of a sliding session is signed.
         authorize_refresh: Called at every refresh.
+        authorize_move: Called before a token of an earlier system gets one of ours, see [bridge].
         on_refusal: Makes the bodies of refused requests; see `RefusalFormat`.
         hooks: Receive every event; the default writes a log.
         http_client: See `RemoteKeys`.
@@ -161,6 +165,7 @@ def build(
     if config.renewal.sliding is True and not config.has_keys:
         faults.missing("keys", "file", "sliding = true needs signing keys: set file or env")
     resource = _resource(config, trust, faults)
+    bridge = _bridge(config, faults, variables, trust)
     with faults.at("http", ""):
         refusal = replace(config.http.settings(), on_refusal=on_refusal)
     faults.raise_any()
@@ -173,11 +178,13 @@ def build(
             hooks=chosen,
             clock=clock,
         )
-    verifier = _verifier(config, trust, revocations, chosen, clock)
+    verifier = _verifier(config, trust, bridge, revocations, chosen, clock)
     renewal = sessions = None
     followers: list[Service] = []
     if trust.signer is not None and config.slides:
-        renewal = _sliding(config, trust.signer, verifier, revocations, authorize, clock)
+        renewal = _sliding(
+            config, trust.signer, verifier, revocations, (authorize, authorize_move), clock
+        )
     if trust.signer is not None and store is not None and secrets is not None:
         held = secrets if isinstance(secrets, KeySet) else secrets.keys
         sessions = Sessions(
@@ -273,9 +280,20 @@ def _throttle(config: Config, faults: Faults, environ: Mapping[str, str]) -> Log
     return None
 
 
+def _bridge(
+    config: Config, faults: Faults, environ: Mapping[str, str], trust: ConfiguredIssuers
+) -> Bridge | None:
+    if config.bridge == BridgeTable():
+        return None
+    from linqi.config.bridge import bridge_of
+
+    return bridge_of(config, faults, environ, trust.issuers)
+
+
 def _verifier(
     config: Config,
     trust: ConfiguredIssuers,
+    bridge: Bridge | None,
     revocations: Revocations | None,
     hooks: tuple[Hook, ...],
     clock: Callable[[], float],
@@ -283,6 +301,7 @@ def _verifier(
     return Verifier(
         trust.issuers,
         **arguments_for(Verifier, config.verify),
+        bridge=bridge,
         cache=config.cache.build(),
         limits=config.verify.settings(),
         is_revoked=None if revocations is None else revocations.is_revoked,
@@ -296,7 +315,9 @@ def _verifier(
 def _longest_lifetime(config: Config) -> float | None:
     """Return the bound for use without a store; None unless the file sets it."""
     renewal = config.renewal
-    return None if renewal.longest_lifetime_seconds is None else renewal.longest_own_lifetime
+    if renewal.longest_lifetime_seconds is None:
+        return None
+    return max(renewal.longest_own_lifetime, config.bridge.lifetime_seconds or 0)
 
 
 def _sliding(
@@ -304,7 +325,7 @@ def _sliding(
     signer: Signer,
     verifier: Verifier,
     revocations: Revocations | None,
-    authorize: Authorize | None,
+    authorize: tuple[Authorize | None, Authorize | None],
     clock: Callable[[], float],
 ) -> SlidingRenewal:
     off_loop = config.signing.off_loop
@@ -315,7 +336,8 @@ def _sliding(
         settings,
         **arguments_for(SlidingRenewal, config.signing),
         budget=config.budget.build(),
-        authorize=authorize,
+        authorize=authorize[0],
+        authorize_move=authorize[1],
         is_revoked=None if revocations is None else revocations.is_revoked,
         on_issue=_cache_issued(verifier),
         sign_off_loop=None if off_loop == "auto" else off_loop,

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from linqi.config import key_material
+from linqi.config.bridge_rules import BRIDGE_RULES
 from linqi.config.builder import build
 from linqi.config.faults import Fault, InvalidConfig
 from linqi.config.findings import SEVERITIES, CheckedSettings, Finding
@@ -46,6 +48,7 @@ def check(
     environ: Mapping[str, str] | None = None,
     *,
     reads_keys: bool = True,
+    clock: Callable[[], float] = time.time,
 ) -> CheckResult:
     """Return the findings for a file, its environment overrides and the keys that it names.
 
@@ -54,6 +57,7 @@ def check(
         environ: The environment variables; the default is ``os.environ``.
         reads_keys: False reads no key file and no variable that holds keys, for machines that do
             not have them.
+        clock: Returns Unix seconds.
 
     """
     variables = os.environ if environ is None else environ
@@ -90,6 +94,7 @@ def check(
         signing=signing,
         verify=verify,
         refresh=refresh,
+        now=clock(),
     )
     found = lint(checked)
     reported = {(finding.code, finding.table, finding.key) for finding in found}
@@ -99,7 +104,8 @@ def check(
 
 def lint(checked: CheckedSettings) -> Sequence[Finding]:
     """Return the findings of every rule, the most severe first."""
-    rules = (*SAFETY_RULES, *ISSUER_RULES, *LIFETIME_RULES, *PROXY_RULES, *SETUP_RULES)
+    rules = (*SAFETY_RULES, *ISSUER_RULES, *LIFETIME_RULES, *PROXY_RULES, *BRIDGE_RULES)
+    rules = (*rules, *SETUP_RULES)
     found = [finding for rule in rules for finding in rule(checked)]
     return sorted(found, key=lambda finding: SEVERITIES.index(finding.severity))
 

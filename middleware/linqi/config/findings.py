@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -48,3 +49,5 @@ class CheckedSettings:
     """The keys of the other kind that only verify, if there are any that could be read."""
     refresh: KeySet | None = None
     """The secrets of refresh tokens, if they could be read."""
+    now: float = field(default_factory=time.time)
+    """Unix seconds."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import json
 import math
 from collections.abc import Callable, Mapping
@@ -10,12 +11,13 @@ from typing import Any, Final
 from linqi.config.issuer_table import IssuerTable
 from linqi.config.schema import ISSUERS, MOST_ISSUERS, TABLES
 from linqi.config.setting import Setting, settings_of
-from linqi.config.template import expectation
+from linqi.config.template import expectation, toml_of
 from linqi.config.value_types import (
     LONGEST_STRING,
     Boolean,
     Choice,
     ClaimNames,
+    Instant,
     Number,
     Numbers,
     RequiredClaims,
@@ -68,7 +70,8 @@ def _key(setting: Setting) -> dict[str, Any]:
     if setting.default is not None and setting.default != math.inf:  # JSON has no infinity
         described["default"] = setting.default
     if setting.example is not None:
-        described["examples"] = [setting.example]
+        is_date = isinstance(setting.example, datetime.date)
+        described["examples"] = [toml_of(setting.example) if is_date else setting.example]
     return described
 
 
@@ -125,6 +128,8 @@ _FORMS: Final[Mapping[type[ValueType], Callable[[Any], dict[str, Any]]]] = {
     Boolean: lambda _: {"type": "boolean"},
     Choice: _choice,
     ClaimNames: _claim_names,
+    # Editors pass a date of TOML as a text.
+    Instant: lambda _: {"type": "string", "pattern": r"^\d{4}-\d\d-\d\d"},
     Number: _number,
     Numbers: lambda _: {"type": "object", "additionalProperties": {"type": "integer"}},
     RequiredClaims: _required_claims,

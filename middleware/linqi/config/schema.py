@@ -7,6 +7,7 @@ from dataclasses import dataclass, fields, is_dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from linqi.config.bridge_table import BridgeTable
 from linqi.config.http_tables import CookiesTable, HttpTable, PathsTable, ThrottleTable
 from linqi.config.issuer_table import IssuerTable
 from linqi.config.lifetime_tables import (
@@ -55,6 +56,7 @@ class Config:
     jwks: JwksTable = JwksTable()
     jwks_limits: JwksLimitsTable = JwksLimitsTable()
     client: ClientTable = ClientTable()
+    bridge: BridgeTable = BridgeTable()
     storm: StormTable = StormTable()
     issuers: tuple[IssuerTable, ...] = ()
     source: str = "linqi.toml"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import json
 import math
 import re
@@ -43,6 +44,8 @@ def toml_of(value: Any) -> str:
         return "true" if value else "false"
     if isinstance(value, str):
         return json.dumps(value)  # a JSON string is a basic string of TOML
+    if isinstance(value, datetime.date):
+        return value.isoformat().replace("+00:00", "Z")
     if isinstance(value, tuple | list):
         return f"[{', '.join(toml_of(item) for item in value)}]"
     if isinstance(value, Mapping):

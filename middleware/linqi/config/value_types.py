@@ -17,6 +17,7 @@ __all__ = [
     "Boolean",
     "Choice",
     "ClaimNames",
+    "Instant",
     "Number",
     "Numbers",
     "RequiredClaims",
@@ -25,6 +26,7 @@ __all__ = [
     "Texts",
     "ValueType",
     "display_value",
+    "unix_seconds",
 ]
 
 _WHOLE: Final = re.compile(r"[+-]?[0-9]{1,18}")
@@ -181,6 +183,38 @@ class ClaimNames:
     def parse(self, text: str) -> object:
         """Return the names between commas."""
         return StringList().parse(text)
+
+
+@dataclass(frozen=True, slots=True)
+class Instant:
+    """A date with a time and its zone, or a date, which is its first instant in UTC."""
+
+    description: str = "a date such as 2027-03-01, or with a time and a zone: 2027-03-01T12:00:00Z"
+
+    def fits(self, value: object) -> bool:
+        """Return whether `value` is a date, or a date with a time and a zone."""
+        if isinstance(value, datetime.datetime):  # which is a date as well
+            return value.tzinfo is not None
+        return isinstance(value, datetime.date)
+
+    def parse(self, text: str) -> object:
+        """Return the date that `text` writes as TOML does."""
+        text = text.strip()
+        read = datetime.date if len(text) == len("2027-03-01") else datetime.datetime
+        try:
+            return read.fromisoformat(text)
+        except ValueError:
+            return text
+
+
+def unix_seconds(instant: datetime.date | None) -> float:
+    """Return the Unix seconds of a value of `Instant`; 0 for None."""
+    if instant is None:
+        return 0.0
+    if not isinstance(instant, datetime.datetime):
+        first = datetime.time(tzinfo=datetime.UTC)
+        instant = datetime.datetime.combine(instant, first)
+    return instant.timestamp()
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,13 @@ from typing import Final, Protocol, runtime_checkable
 from linqi.errors import LifetimeExceeded, MissingClaim, TokenError
 from linqi.jose.verified import Verified
 
-__all__ = ["KnowsLifetime", "LifetimeBound", "check_lifetime", "source_faults"]
+__all__ = [
+    "KnowsLifetime",
+    "LifetimeBound",
+    "check_lifetime",
+    "raise_lifetime",
+    "source_faults",
+]
 
 _ROUNDING: Final = 0.001
 """Seconds by which rounding may lengthen a lifetime that was added to an instant."""
@@ -24,6 +30,22 @@ class KnowsLifetime(Protocol):
     def longest_lifetime(self) -> float:
         """The longest lifetime of an own token in seconds; infinite while it is not known."""
         ...
+
+
+@runtime_checkable
+class RaisesLifetime(Protocol):
+    """An object that can keep revocations for longer."""
+
+    def raise_lifetime(self, seconds: float) -> None:
+        """Raise the longest lifetime of own tokens to `seconds`; a longer one stays."""
+        ...
+
+
+def raise_lifetime(is_revoked: object, seconds: float) -> None:
+    """Keep revocations for `seconds`, if `is_revoked` is the method of an object that can."""
+    keeper = getattr(is_revoked, "__self__", None)
+    if isinstance(keeper, RaisesLifetime):
+        keeper.raise_lifetime(seconds)
 
 
 def source_faults(longest: float | Callable[[], float] | None, is_revoked: object) -> list[str]:

@@ -31,7 +31,7 @@ from linqi.jose.issuers import Profile, TrustedIssuer, own_issuer
 from linqi.jose.key import Key
 from linqi.jose.keys import FetchedKeys, KeySet, KeySource
 from linqi.jose.limits import TokenLimits
-from linqi.jose.longest_lifetime import LifetimeBound, source_faults
+from linqi.jose.longest_lifetime import LifetimeBound, raise_lifetime, source_faults
 from linqi.jose.signature_check import SignatureCheck
 from linqi.jose.signer import Signer
 from linqi.jose.trust import Trust
@@ -120,6 +120,8 @@ class Verifier:
         self._refuses_bound = bound_tokens == "refuse"
         self._events: Dispatcher[Event] = Dispatcher(hooks)
         self._bound = LifetimeBound(longest_lifetime, is_revoked, self._forget)
+        if bridge is not None:
+            raise_lifetime(is_revoked, bridge.lifetime)
         self._schedule: RenewalSchedule | None = None
         self._clock = clock
 
