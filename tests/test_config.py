@@ -23,12 +23,14 @@ from linqi import (
     KeySet,
     MemoryStore,
     Person,
+    RemoteKeys,
     Sessions,
     Signer,
     Verifier,
 )
 from linqi.asgi.session_cookie import SessionCookie
 from linqi.config import Config, InvalidConfig, build, every_setting, load, read, update, wrap
+from linqi.config.checker import check
 from linqi.config.schema import ISSUERS, TABLES
 from linqi.config.setting import settings_of
 from linqi.config.template import template
@@ -40,6 +42,21 @@ OWN = '[verify]\nissuer = "https://shop.example"\naudience = "shop"\n[keys]\nfil
 OUTSIDE = (
     '[[issuers]]\nissuer = "https://id.example"\naudience = ["shop"]\nalgorithms = ["RS256"]\n'
 )
+
+
+SUPABASE = (
+    '[[issuers]]\nissuer = "https://abc.supabase.co/auth/v1"\naudience = ["authenticated"]\n'
+    'algorithms = ["ES256"]\n[[issuers]]\nissuer = "https://abc.supabase.co/auth/v1"\n'
+    'audience = ["authenticated"]\nalgorithms = ["HS256"]\nkeys_env = "SUPABASE_JWT_SECRET"\n'
+)
+MICROSOFT = """
+[[issuers]]
+issuer = "https://login.microsoftonline.com/{tid}/v2.0"
+discovery_url = "https://login.microsoftonline.com/common/v2.0/.well-known/openid-configuration"
+audience = ["shop"]
+algorithms = ["RS256"]
+ask_tenants = true
+"""
 
 
 @pytest.fixture
@@ -522,6 +539,26 @@ def test_building_tells_everything_that_is_missing_at_once(folder: Path) -> None
             "has the same issuer",
         ),
         (
+            2 * OUTSIDE,
+            ("issuers.1", "issuer"),
+            "accepts RS256 too",
+        ),
+        (
+            OUTSIDE.replace("id.example", "id.example/{tid}"),
+            ("issuers.0", ""),
+            "does not say which tenants count",
+        ),
+        (
+            OUTSIDE + 'tenants = ["a"]\n',
+            ("issuers.0", ""),
+            "no placeholder",
+        ),
+        (
+            OUTSIDE.replace("id.example", "id.example/{tid}") + "ask_tenants = true\n",
+            ("issuers.0", "ask_tenants"),
+            "pass tenants=",
+        ),
+        (
             OWN + '[[issuers]]\nissuer = "https://id.example"\nalgorithms = ["RS256"]\n'
             'audience = ["shop"]\nany_audience = true\n',
             ("issuers.0", "any_audience"),
@@ -916,3 +953,36 @@ secrets_file = "refresh.json"
     (fault,) = [one for one in caught.value.faults if "not readable" in one]
     assert f"[store] {key}" in fault
     assert "S3cret" not in str(caught.value)
+
+
+def test_two_entries_of_one_issuer_are_built_from_the_file() -> None:
+    """Supabase: the legacy secret in a variable beside the fetched keys (V3, V6)."""
+    secret = "an old secret of at least 32 bytes, 0123456789"
+    parts = build(read(tomllib.loads(SUPABASE)), environ={"SUPABASE_JWT_SECRET": secret})
+    new, old = parts.verifier.issuers
+    assert (new.issuer, old.issuer) == ("https://abc.supabase.co/auth/v1",) * 2
+    assert isinstance(new.keys, RemoteKeys)
+    assert isinstance(old.keys, KeySet)
+    assert old.keys.keys[0].alg == "HS256"
+    with pytest.raises(InvalidConfig, match="not set"):
+        build(read(tomllib.loads(SUPABASE)), environ={})
+
+
+def test_the_function_for_tenants_is_given_where_the_file_asks_it(tmp_path: Path) -> None:
+    """Neither is silent about the other, and `linqi check` says what it cannot see."""
+    config = read(tomllib.loads(MICROSOFT))
+    assert build(config, tenants=lambda tenant: True).verifier.issuers[0].issuer.endswith("v2.0")
+    with pytest.raises(InvalidConfig, match="pass tenants="):
+        build(config)
+    listed = MICROSOFT.replace("ask_tenants = true", 'tenants = ["a"]')
+    with pytest.raises(InvalidConfig, match="so it is not asked"):
+        build(read(tomllib.loads(listed)), tenants=lambda tenant: True)
+    with pytest.raises(InvalidConfig, match="remove one of the two"):
+        build(read(tomllib.loads(MICROSOFT + 'tenants = ["a"]\n')), tenants=lambda tenant: True)
+    other = MICROSOFT.replace("microsoftonline.com/{tid}", "other.example/{org}")
+    with pytest.raises(InvalidConfig, match="receives no issuer"):
+        build(read(tomllib.loads(MICROSOFT + other)), tenants=lambda tenant: True)
+    (tmp_path / "linqi.toml").write_text(MICROSOFT)
+    found = check(tmp_path / "linqi.toml", {}).findings
+    assert ("note", "tenants-asked") in [(f.severity, f.code) for f in found]
+    assert "error" not in [f.severity for f in found]

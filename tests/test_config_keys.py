@@ -93,6 +93,7 @@ BY_VARIABLE = {
         {"issuer": ISSUER, "audience": [AUDIENCE], "algorithms": ["ES256"], "keys_env": "KEYS_A"}
     ]
 }
+TENANTS = {"issuers": [OUTSIDE["issuers"][0] | {"issuer": ISSUER + "/{tid}"}]}
 NO_AUDIENCE = {"issuers": [OUTSIDE["issuers"][0] | {"audience": []}]}
 FIXED_END = OWN | {"renewal": {"cap_spread": 0}}
 NO_URL = OWN | {"store": {"secrets_file": "refresh.json"}}
@@ -319,6 +320,21 @@ async def the_bridged_scopes(trial: Trial) -> object:
 async def the_bridged_claims(trial: Trial) -> object:
     """Return a claim that is taken over by name."""
     return (await bridged_user(trial)).claims.get("roles")
+
+
+@case("issuers.tenants", TENANTS, (["a"], ["b"]), (200, 401))
+@case("issuers.ask_tenants", TENANTS, (False, True), (401, 200))
+async def a_good_token_of_a_tenant(trial: Trial) -> object:
+    """Return the status of a request with a token of tenant a."""
+    table = trial.raw["issuers"][0]
+    asked = {"tenants": lambda tenant: tenant == "a"}
+    options: dict[str, Any] = asked if table.get("ask_tenants") else {}
+    if "ask_tenants" in table:
+        table["tenants"] = None if options else ["b"]
+        table = {name: value for name, value in table.items() if value is not None}
+        trial.raw["issuers"][0] = table
+    token = good(iss=ISSUER + "/a", tid="a")
+    return (await call(trial.app(**options), http(token=token))).status
 
 
 @case("keys.verify_algorithm", VERIFY_SECRET, ("HS256", "HS512"), (200, 401))

@@ -258,3 +258,14 @@ def test_a_forged_signature_is_told_as_one(linqi_issuer: FakeIssuer) -> None:
     assert verifier.verify(make_token(linqi_issuer, "alice")).subject == "alice"
     with pytest.raises(InvalidSignature):
         verifier.verify(linqi_issuer.token(key=stranger))
+
+
+async def test_it_signs_for_a_tenant_of_an_issuer_with_many() -> None:
+    """By default for the first of the list, or for the one that the claims name."""
+    template = "https://login.example/{tid}/v2.0"
+    keys = RemoteKeys(template, ["ES256"], url="https://login.example/keys")
+    app = app_of(keys, tenants=["a", "b"])
+    with FakeIssuer().attach(app) as issuer, TestClient(app) as client:
+        for claims, status in ({}, 200), ({"tid": "b"}, 200), ({"tid": "c"}, 401):
+            bearer = {"authorization": f"Bearer {issuer.token(claims=claims)}"}
+            assert client.get("/", headers=bearer).status_code == status

@@ -106,8 +106,8 @@ FIRST_REQUEST_MODULES = {
     "linqi.events": "dispatcher",
     "linqi.instrumentation": "logging",
     "linqi.jose": "_claims_decoder _compact _header _jwk _jws _key_strength _members _pem _roca"
-    " cache claims issuers key keys limits longest_lifetime signature_check signer trust"
-    " trust_faults verified verifier",
+    " cache claim_paths claims issuers key keys limits longest_lifetime required_claims"
+    " signature_check signer trust trust_faults verified verifier",
 }
 RENEWAL_MODULES = {
     "linqi.asgi": "cache_fields conditions renewal_response",

@@ -121,6 +121,7 @@ def build(
     authorize_refresh: AuthorizeRefresh | None = None,
     authorize_move: Authorize | None = None,
     on_refusal: OnRefusal | None = None,
+    tenants: Callable[[str], bool] | None = None,
     hooks: Sequence[Hook] | None = None,
     http_client: Any = None,
     environ: Mapping[str, str] | None = None,
@@ -134,6 +135,8 @@ def build(
         authorize_refresh: Called at every refresh.
         authorize_move: Called before a token of an earlier system gets one of ours, see [bridge].
         on_refusal: Makes the bodies of refused requests; see `RefusalFormat`.
+        tenants: Returns whether a tenant counts, for the issuer with ``ask_tenants = true``; see
+            `TrustedIssuer`.
         hooks: Receive every event; the default writes a log.
         http_client: See `RemoteKeys`.
         environ: Has the variables that the configuration names; the default is ``os.environ``.
@@ -156,6 +159,7 @@ def build(
         http_client=http_client,
         share=key_set_share(config, faults, store, secrets),
         clock=clock,
+        tenants=tenants,
     ).build()
     transports = _transports(config, faults)
     cookies = config.cookies

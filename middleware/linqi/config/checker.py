@@ -15,6 +15,7 @@ from linqi.config.builder import build
 from linqi.config.faults import Fault, InvalidConfig
 from linqi.config.findings import SEVERITIES, CheckedSettings, Finding
 from linqi.config.issuer_rules import ISSUER_RULES
+from linqi.config.issuers import no_tenant
 from linqi.config.lifetime_rules import LIFETIME_RULES
 from linqi.config.proxy_rules import PROXY_RULES
 from linqi.config.reader import load, read_text
@@ -70,7 +71,8 @@ def check(
     signing = verify = refresh = None
     if reads_keys:
         try:
-            build(_unshared(config), environ=variables)
+            asks = any(table.ask_tenants for table in config.issuers)
+            build(_unshared(config), environ=variables, tenants=no_tenant if asks else None)
         except InvalidConfig as error:
             faults = _as_findings(error.details)
         except ConfigurationError as error:

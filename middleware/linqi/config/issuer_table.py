@@ -30,6 +30,17 @@ class IssuerTable:
     issuer: str | None = setting(
         String(), "Its exact iss claim.", example="https://id.example/realms/shop"
     )
+    tenants: tuple[str, ...] | None = setting(
+        StringList(least=1),
+        "The tenants that count, if issuer has a placeholder with the name of the claim that must"
+        " be equal to them, as in https://login.microsoftonline.com/{tid}/v2.0.",
+        example=("8d5c0c1e-6c0d-4c3f-9d56-2f6f1f1d0a11",),
+    )
+    ask_tenants: bool = setting(
+        Boolean(),
+        "Whether the application decides instead which tenants count, by tenants= of wrap.",
+        default=False,
+    )
     audience: tuple[str, ...] = setting(
         StringList(), "The aud claims that are accepted.", default=(), example=("shop",)
     )

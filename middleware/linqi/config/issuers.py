@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -21,9 +21,14 @@ from linqi.jwks.key_file import KeyFile
 from linqi.jwks.remote import RemoteKeys
 from linqi.jwks.store_share import StoreShare
 
-__all__ = ["ConfiguredIssuers", "IssuersBuilder"]
+__all__ = ["ConfiguredIssuers", "IssuersBuilder", "no_tenant"]
 
 _SOURCES: Final = ("jwks_url", "discovery_url", "keys_file", "keys_env")
+
+
+def no_tenant(tenant: str) -> bool:
+    """Return False, in the place of the application's function where a file is only checked."""
+    return False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,8 +57,10 @@ class IssuersBuilder:
         http_client: Any,
         share: StoreShare | None,
         clock: Any,
+        tenants: Callable[[str], bool] | None = None,
     ) -> None:
         self._config = config
+        self._tenants = tenants
         self._faults = faults
         self._environ = environ
         self._hooks = hooks
@@ -136,6 +143,7 @@ class IssuersBuilder:
         return None
 
     def _outside(self) -> list[TrustedIssuer]:
+        self._check_tenants()
         found: list[TrustedIssuer] = []
         own = self._config.verify.issuer if self._config.has_keys else None
         taken: set[tuple[str | None, str]] = set()
@@ -158,6 +166,27 @@ class IssuersBuilder:
                     trusted = self._trusted(place, table)
                     found += [] if trusted is None else [trusted]
         return found
+
+    def _check_tenants(self) -> None:
+        """Add a fault unless the function for tenants is there where it is asked, and only then."""
+        asked = [n for n, table in enumerate(self._config.issuers) if table.ask_tenants]
+        for position in asked:
+            table, text = self._config.issuers[position], ""
+            if table.tenants is not None:
+                text = "tenants is set too; remove one of the two"
+            elif table.issuer != self._config.issuers[asked[0]].issuer:
+                # Else a tenant of one issuer would count at another.
+                text = "another issuer asks the function, which receives no issuer; list tenants"
+            if text:
+                self._faults.add("contradiction", f"issuers.{position}", "ask_tenants", text)
+            if self._tenants is None:
+                text = "the function that decides is not given: pass tenants= to wrap or build"
+                self._faults.missing(f"issuers.{position}", "ask_tenants", text)
+        if self._tenants is not None and not asked:
+            text = (
+                "tenants= is given, and no [[issuers]] has ask_tenants = true, so it is not asked"
+            )
+            self._faults.add("contradiction", "issuers", "", text)
 
     def _is_complete(self, place: str, table: IssuerTable) -> bool:
         """Return whether an issuer can be built; adds a fault for each missing key."""
@@ -187,6 +216,7 @@ class IssuersBuilder:
     def _trusted(self, place: str, table: IssuerTable) -> TrustedIssuer | None:
         audience = ANY_AUDIENCE if table.any_audience else table.audience
         options = arguments_for(TrustedIssuer, table)
+        options["tenants"] = self._tenants if table.ask_tenants else table.tenants
         if table.keys_file:
             algorithms = tuple(table.algorithms)
             keys = self._keys_of_file(place, "keys_file", table.keys_file, algorithms=algorithms)

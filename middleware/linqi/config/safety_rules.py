@@ -199,6 +199,15 @@ def _verification(checked: CheckedSettings) -> Iterator[Finding]:
             remedy='Leave it at "refuse", unless a gateway checks every proof first.',
         )
     for position, issuer in enumerate(config.issuers):
+        if issuer.ask_tenants:
+            yield Finding(
+                code="tenants-asked",
+                severity="note",
+                table=f"issuers.{position}",
+                key="ask_tenants",
+                reason="A function decides which tenants count, and this check does not see it.",
+                remedy="List them in tenants if they are few and known.",
+            )
         if issuer.any_audience and not issuer.required_claims:
             yield Finding(
                 code="any-audience",

@@ -55,11 +55,12 @@ class ClaimsShape:
 
         Only a few times: tokens that differ all the time are left to `parse_object`. So are tokens
         with ``cnf`` or an escape, which a name may have and the name of a field may not, and those
-        of an issuer with required claims or with scopes in other claims than ``scope``, and those
-        of the bridge, whose claims are translated.
+        of an issuer with required claims or with scopes in other claims than ``scope``, those of
+        the bridge, whose claims are translated, and those of an issuer with many tenants, of which
+        the learned form would admit any.
         """
         is_plain = 0 < len(claims) <= _MOST_CLAIMS and not _is_nested(payload)
-        is_usual = not profile.required and profile.scope_paths is None
+        is_usual = profile.is_learned and not profile.required and profile.scope_paths is None
         is_usual = is_usual and profile.translate is None
         is_usual = is_usual and "cnf" not in claims and _BACKSLASH not in payload
         if self._learned >= _MOST_LEARNED or not is_plain or not is_usual:

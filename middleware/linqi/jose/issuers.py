@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
-from typing import Any, Final, TypeAlias
+from typing import Any, ClassVar, Final, TypeAlias
 
 import msgspec
 from msgspec.structs import replace
@@ -47,7 +47,8 @@ class TrustedIssuer:
     """An issuer whose tokens are accepted, and the conditions they must meet."""
 
     issuer: str
-    """The exact ``iss`` (RFC 8725, section 3.8)."""
+    """The exact ``iss`` (RFC 8725, section 3.8). With `tenants` it has one placeholder, the name of
+    a claim, as in ``https://login.microsoftonline.com/{tid}/v2.0``."""
     audience: str | Sequence[str] | AnyAudience
     """Accepted ``aud`` values; `ANY_AUDIENCE` turns the check off (RFC 8725, section 3.9)."""
     keys: KeySource
@@ -69,6 +70,10 @@ class TrustedIssuer:
     issuer gives no scopes. Name no claim that users can change themselves."""
     own: bool = False
     """Whether this deployment issues these tokens; only own tokens are renewed."""
+    tenants: Collection[str] | Callable[[str], bool] | None = None
+    """Which texts may stand for the placeholder: a list, or a function that is called for each
+    token that is not cached, after its signature held, and returns True or False. The claim that
+    the placeholder names must be the same text."""
 
     def __post_init__(self) -> None:
         if faults := [*self._faults()]:
@@ -93,6 +98,14 @@ class TrustedIssuer:
             faults.append("types is not a non-empty list of strings, such as ['at+jwt']")
         faults += required_faults(self.required_claims)
         faults += self._scope_faults()
+        if isinstance(self.issuer, str) and ("{" in self.issuer or "}" in self.issuer):
+            from linqi.jose.issuer_template import tenant_faults
+
+            faults += tenant_faults(self.issuer, self.tenants)
+        elif self.tenants is not None:
+            faults.append("tenants is set, and issuer has no placeholder such as {tid}")
+        if self.own and self.tenants is not None:
+            faults.append("tenants is set for an own issuer, which has one iss; remove it")
         return faults
 
     def _algorithm_faults(self) -> list[str]:
@@ -122,6 +135,9 @@ class TrustedIssuer:
 
 class Profile(msgspec.Struct, frozen=True):
     """A `TrustedIssuer`, prepared for look-ups."""
+
+    is_learned: ClassVar[bool] = True
+    """Whether `ClaimsShape` may learn the form of the claims that `read` accepts."""
 
     issuer: str
     source: str

@@ -34,6 +34,8 @@ class Key:
         is_named: Whether the key id was given; one that was computed here is unknown to others.
         kty: ``oct``, ``RSA``, ``EC`` or ``OKP``.
         can_sign: Whether it is a secret or a private key.
+        issuer: The member ``issuer`` of its JWK, by which an issuer with many tenants says whose
+            tokens it signs; None without one.
         signs_from: Unix seconds from which a key that was rotated in signs; it is published at
             once.
         published_until: Unix seconds after which it need not be published; None without an end.
@@ -50,6 +52,7 @@ class Key:
         "alg",
         "can_sign",
         "is_named",
+        "issuer",
         "kid",
         "kty",
         "published_until",
@@ -61,6 +64,7 @@ class Key:
     kty: str
     can_sign: bool
     is_named: bool
+    issuer: str | None
     signs_from: float
     published_until: float | None
     _algorithm: _jws.Algorithm
@@ -78,6 +82,7 @@ class Key:
         kid: str | None = None,
         signs_from: float = 0,
         published_until: float | None = None,
+        issuer: str | None = None,
     ) -> None:
         """Wrap `material` of the cryptography library; prefer the ``from_`` constructors.
 
@@ -100,6 +105,7 @@ class Key:
         put(self, "kty", found.kty)
         put(self, "can_sign", _jws.can_sign(material))
         put(self, "is_named", kid is not None)
+        put(self, "issuer", issuer)
         put(self, "kid", _checked_kid(kid) if kid is not None else self.thumbprint[:16])
         put(self, "signs_from", _checked_instant(signs_from, "signs_from"))
         if published_until is not None:
@@ -167,6 +173,8 @@ class Key:
             kid=kid if kid is not None else members.get("kid"),
             signs_from=members.get("signs_from", 0),
             published_until=members.get("published_until"),
+            # What is no text is the issuer of no tenant, but does not spoil the key of one issuer.
+            issuer=str(members["issuer"]) if "issuer" in members else None,
         )
 
     @classmethod
@@ -222,11 +230,12 @@ class Key:
             kid=self._given_kid,
             signs_from=signs_from,
             published_until=published_until,
+            issuer=self.issuer,
         )
 
     def is_same(self, other: Key) -> bool:
         """Return whether `other` verifies exactly what this key does, with the same ``kid``."""
-        return (self.kid, self.alg) == (other.kid, other.alg) and (
+        return (self.kid, self.alg, self.issuer) == (other.kid, other.alg, other.issuer) and (
             self.thumbprint == other.thumbprint
         )
 
@@ -234,7 +243,7 @@ class Key:
         """Return the key that only verifies; `InvalidKey` for a secret."""
         if self.kty == "oct":
             raise InvalidKey("an HMAC secret has no public half")
-        return Key(self._public, self.alg, kid=self._given_kid)
+        return Key(self._public, self.alg, kid=self._given_kid, issuer=self.issuer)
 
     def sign(self, data: bytes) -> bytes:
         """Return the signature of `data`; `SigningError` if it cannot be made."""
@@ -271,7 +280,8 @@ class Key:
         return self.kid if self.is_named else None
 
     def _labelled(self, jwk: dict[str, Any]) -> dict[str, Any]:
-        return jwk | {"alg": self.alg, "kid": self.kid, "use": "sig"}
+        issuer = {} if self.issuer is None else {"issuer": self.issuer}
+        return jwk | {"alg": self.alg, "kid": self.kid, "use": "sig"} | issuer
 
 
 def _fresh(algorithm: _jws.Algorithm, bits: int, curve: str | None) -> Any:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from linqi.errors import (
     AlgorithmNotAllowed,
@@ -16,6 +16,9 @@ from linqi.errors import (
 from linqi.jose._header import Header
 from linqi.jose.issuers import Profile, TrustedIssuer, prepare
 from linqi.jose.keys import KeySet
+
+if TYPE_CHECKING:
+    from linqi.jose.tenants import Tenants
 
 __all__ = ["Trust"]
 
@@ -41,6 +44,8 @@ class Trust:
         self._issuers = tuple(issuers)
         self._profiles: dict[object, dict[str, Profile]] = {}
         for trusted in issuers:
+            if trusted.tenants is not None:
+                continue
             profile = prepare(trusted)
             by_alg = self._profiles.setdefault(trusted.issuer, {})
             by_alg.update(dict.fromkeys(profile.algorithms, profile))
@@ -48,7 +53,14 @@ class Trust:
             profile, named = bridge
             by_alg = self._profiles.setdefault(_ABSENT if named is None else named, {})
             by_alg.update(dict.fromkeys(profile.algorithms, profile))
-        self.algorithms = frozenset(alg for found in self._profiles.values() for alg in found)
+        self._tenants: Tenants | None = None
+        if templates := [trusted for trusted in issuers if trusted.tenants is not None]:
+            from linqi.jose.tenants import Tenants
+
+            self._tenants = Tenants(templates)
+        listed = (alg for trusted in issuers for alg in trusted.algorithms)
+        bridged = () if bridge is None else bridge[0].algorithms
+        self.algorithms = frozenset((*listed, *bridged))
         """The algorithms that at least one issuer may use."""
 
     def profile_for(self, claims: Mapping[str, Any], header: Header) -> Profile:
@@ -65,6 +77,8 @@ class Trust:
         issuer = claims.get("iss", _ABSENT)
         is_name = type(issuer) is str or issuer is _ABSENT  # null is no absent claim
         found = self._profiles.get(issuer) if is_name else None
+        if found is None and self._tenants is not None and type(issuer) is str:
+            found = self._tenants.find(issuer)
         if found is None:
             if issuer is _ABSENT:
                 raise MissingClaim("the claim iss is missing", "iss")

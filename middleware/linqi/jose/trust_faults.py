@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 
 from linqi.jose.issuers import TrustedIssuer
 
@@ -23,8 +24,24 @@ def trusted_faults(issuers: Sequence[TrustedIssuer], on_error: str, bound_tokens
             for (issuer, alg), count in names.items()
             if count > 1
         ]
+        faults += _overlaps({one.issuer for one in issuers if one.tenants is not None})
     if on_error not in ("closed", "open"):
         faults.append(f"on_revocation_error is {on_error!r}, expected 'closed' or 'open'")
     if bound_tokens not in ("refuse", "accept"):
         faults.append(f"bound_tokens is {bound_tokens!r}, expected 'refuse' or 'accept'")
     return faults
+
+
+def _overlaps(issuers: Set[str]) -> list[str]:
+    """Return which templates may have one ``iss`` in common, so that neither decides."""
+    if len(issuers) < 2:
+        return []
+    from linqi.jose.issuer_template import template_of
+
+    templates = [(text, template_of(text)) for text in sorted(issuers)]
+    return [
+        f"the issuers {one!r} and {other!r} may both be the issuer of one token; make their texts"
+        " differ outside of the placeholder"
+        for (one, first), (other, second) in itertools.combinations(templates, 2)
+        if first is not None and second is not None and first.overlaps(second)
+    ]

@@ -33,7 +33,8 @@ async def discover(fetch: Fetch, location: KeySetLocation, now: float) -> str:
 
     The metadata must name exactly the configured issuer (OpenID Connect Discovery 1.0, section
     4.3; RFC 8414, section 3.3), wherever they are: otherwise one tenant of a host could publish
-    keys for another.
+    keys for another. Of an issuer with a placeholder they must name the same template; the name of
+    the placeholder, ``{tenantid}`` at Microsoft, may differ.
 
     Args:
         fetch: Makes one GET.
@@ -51,7 +52,7 @@ async def discover(fetch: Fetch, location: KeySetLocation, now: float) -> str:
         metadata = parse_object(text, "discovery document", most_members=_MOST_MEMBERS)
     except MalformedToken as error:
         raise FetchFailed(str(error)) from None
-    if metadata.get("issuer") != location.issuer:
+    if not location.is_issuer(metadata.get("issuer")):
         raise FetchFailed(
             f"the discovery document names the issuer {str(metadata.get('issuer'))[:200]!r}; the"
             " configured issuer must be exactly equal, including a trailing slash"

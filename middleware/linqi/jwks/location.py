@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import get_args
 
+from linqi.jose.issuer_template import template_of
 from linqi.jwks.access import RemoteAccess
 from linqi.jwks.published import KeysFormat
 from linqi.jwks.url import is_loopback_url, origin_of, url_fault
@@ -38,6 +39,16 @@ class KeySetLocation:
         """The URL that is fetched first; the only one to be trusted with a token of ours."""
         return self.metadata_url if self.url is None else self.url
 
+    def is_issuer(self, named: object) -> bool:
+        """Return whether the issuer that the metadata name is the configured one."""
+        if named == self.issuer:
+            return True
+        own = template_of(self.issuer)
+        found = template_of(named) if own is not None and isinstance(named, str) else None
+        if own is None or found is None:
+            return False
+        return (own.before, own.after) == (found.before, found.after)
+
     def faults(self) -> list[str]:
         """Return what is wrong with the configured location."""
         if not isinstance(self.access, RemoteAccess):
@@ -51,6 +62,9 @@ class KeySetLocation:
             found.append("certificates are not found by discovery; pass url=, their own URL")
         if self.url is not None and self.discovery_url is not None:
             found.append("url and discovery_url are both set; remove one of the two")
+        if not self.url and not self.discovery_url and template_of(str(self.issuer)) is not None:
+            text = "the issuer has a placeholder, so no server has that URL; pass url="
+            return [*found, text + " or discovery_url="]
         named = {"url": self.url, "discovery_url": self.discovery_url}
         urls = {name: url for name, url in named.items() if url is not None}
         for name, url in (urls or {"the issuer": self.issuer}).items():

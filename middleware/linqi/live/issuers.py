@@ -11,7 +11,7 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from linqi.config.faults import Faults
-from linqi.config.issuers import IssuersBuilder
+from linqi.config.issuers import IssuersBuilder, no_tenant
 from linqi.jwks.discovery import discover
 from linqi.jwks.http import HttpFetch
 from linqi.jwks.lint import lint
@@ -42,6 +42,7 @@ def remote_issuers(environment: Environment) -> list[RemoteKeys]:
         http_client=None,
         share=None,
         clock=environment.clock,
+        tenants=no_tenant if any(table.ask_tenants for table in config.issuers) else None,
     ).build()
     return [one.keys for one in trusted.issuers if isinstance(one.keys, RemoteKeys)]
 

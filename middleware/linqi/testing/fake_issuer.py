@@ -8,10 +8,11 @@ import hashlib
 import json
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Iterator, Mapping, Sequence
 from typing import Any, Final, Self
 
 from linqi.jose.claim_paths import ClaimPath, claim_path
+from linqi.jose.issuer_template import template_of
 from linqi.jose.issuers import AnyAudience, TrustedIssuer
 from linqi.jose.key import Key
 from linqi.jose.required_claims import RequiredClaims, wanted_values
@@ -65,6 +66,7 @@ class FakeIssuer:
         self._clock = clock
         self._type = "at+jwt"
         self._required: RequiredClaims = ()
+        self._tenant = "tenant"
         self._scope_path: ClaimPath = ("scope",)
         self._outage: int | str = 0
         self._seconds = 0.0
@@ -188,12 +190,20 @@ class FakeIssuer:
             subject,
             RenewalSettings(),
             scopes=scopes,
-            claims={"iss": self.issuer, "aud": self.audience} | expected | dict(claims or {}),
+            claims={"aud": self.audience} | expected | self._identity(claims or {}),
             near_expiry=near_expiry,
             expired=expired,
         )
         used = key or self.key
         return encode_token(used, content, {"alg": used.alg, "kid": used.kid, "typ": self._type})
+
+    def _identity(self, claims: Mapping[str, Any]) -> dict[str, Any]:
+        """Return `claims` with an ``iss``: of the tenant that they name, if there are tenants."""
+        template = template_of(self.issuer)
+        if template is None:
+            return {"iss": self.issuer} | dict(claims)
+        tenant = claims.get(template.claim, self._tenant)
+        return {"iss": template.issuer_of(str(tenant)), template.claim: tenant} | dict(claims)
 
     def rotate(self, *, publish: bool = True) -> Key:
         """Sign with a new key from now on, and return it; the old ones stay published.
@@ -277,6 +287,8 @@ class FakeIssuer:
         if trusted.types and self._type not in [name.lower() for name in trusted.types]:
             self._type = trusted.types[0]
         self._required = trusted.required_claims
+        if isinstance(trusted.tenants, Collection):
+            self._tenant = next(iter(trusted.tenants))
         self._scope_path = claim_path([*trusted.scope_claims, "scope"][0])
         self.identify(keys.location)
 
