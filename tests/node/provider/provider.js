@@ -51,6 +51,11 @@ function start () {
     enabledJWA: { idTokenSigningAlgValues: ['RS256', 'ES256', 'Ed25519'] },
     clientDefaults: { grant_types: ['authorization_code', 'refresh_token', 'client_credentials'] },
     pkce: { required: () => true },
+    // A client may later ask for more scopes than it named when it registered (step-up of MCP).
+    extraClientMetadata: {
+      properties: ['any_scope'],
+      validator: (context, key, value, metadata) => { delete metadata.scope },
+    },
     rotateRefreshToken: true,
     issueRefreshToken: (context, client) => client.grantTypeAllowed('refresh_token'),
     extraTokenClaims: () => settings.claims,
@@ -104,9 +109,16 @@ function start () {
 }
 
 async function signIn (request, response) {
-  const { params } = await provider.interactionDetails(request, response)
-  const login = { accountId: params.login_hint ?? 'alice' }
-  await provider.interactionFinished(request, response, { login })
+  const { params, prompt, session } = await provider.interactionDetails(request, response)
+  const accountId = session?.accountId ?? params.login_hint ?? 'alice'
+  const grant = new provider.Grant({ clientId: params.client_id, accountId })
+  grant.addOIDCScope(params.scope ?? 'openid')
+  for (const resource of [params.resource ?? []].flat()) {
+    grant.addResourceScope(resource, scopesOf(resource))
+  }
+  // A client that asks for offline_access demands consent (OpenID Connect Core, section 11).
+  const done = prompt.name === 'consent' ? { grantId: await grant.save() } : { accountId }
+  await provider.interactionFinished(request, response, { [prompt.name]: done })
 }
 
 // Rotate the keys (the old ones stay until "withdraw"), or change settings of later tokens.

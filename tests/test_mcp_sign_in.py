@@ -1,0 +1,109 @@
+"""MCP clients find a server's issuer, sign in and call tools (H9, H10), all of real libraries."""
+
+import asyncio
+import threading
+import webbrowser
+from collections.abc import Iterator
+from typing import Any
+
+import httpx2
+import pytest
+from fastmcp import Client as FastMCPClient
+from fastmcp.client.auth import OAuth
+from mcp.server.mcpserver import MCPServer
+
+from linqi import RemoteKeys, ResourceMetadata, Verifier
+from linqi.mcp import ToolScopes, current, protect
+from mcp_peers import Bearer, Browser, Stored, connected, serving, signing_in
+from node_provider import Provider, node_provider
+
+
+@pytest.fixture(scope="module")
+def provider() -> Iterator[Provider]:
+    """Return an authorization server that issues tokens for any resource."""
+    with node_provider(resources={"*": {}}) as running:
+        yield running
+
+
+def server(provider: Provider, url: str) -> Any:
+    """Return a server whose clients sign in at `provider`."""
+    tools, notes = ToolScopes(), MCPServer("notes")
+
+    @notes.tool()
+    def who() -> str:
+        return f"{current().subject} {' '.join(sorted(current().scopes))}"
+
+    @notes.tool()
+    @tools.requires("write")
+    def add_note(text: str) -> str:
+        return f"{current().subject} wrote {text}"
+
+    trusting = Verifier(RemoteKeys(provider.issuer, ["ES256"]).trust(url))
+    metadata = ResourceMetadata(url, [provider.issuer], scopes_supported=["read"])
+    app = notes.streamable_http_app()
+    return protect(app, trusting, resource=metadata, tools=tools, hooks=[])
+
+
+@pytest.mark.parametrize("mode", ["auto", "legacy"])
+async def test_the_official_client_signs_in_and_steps_up(provider: Provider, mode: str) -> None:
+    """From a 401 to a call, with PKCE and the resource; a 403 leads to one more sign-in."""
+    browser, stored = Browser(), Stored()
+    async with serving(lambda url: server(provider, url)) as url:
+        async with connected(url, signing_in(url, browser, stored), mode) as client:
+            who = await client.call_tool("who", {})
+            assert who.content[0].text == "alice read"  # type: ignore[union-attr]
+            assert len(browser.asked) == 1
+            added = await client.call_tool("add_note", {"text": "x"})
+            assert added.content[0].text == "alice wrote x"  # type: ignore[union-attr]
+            who = await client.call_tool("who", {})
+            assert who.content[0].text == "alice read write"  # type: ignore[union-attr]
+        first, second = browser.asked
+        assert first["resource"] == second["resource"] == url
+        assert first["code_challenge_method"] == "S256"
+        assert (first["scope"], second["scope"]) == (
+            "read offline_access",
+            "read offline_access write",
+        )
+        # Another server of the same issuer: the user's token for the first one is refused there.
+        assert stored.tokens is not None
+        async with serving(lambda other: server(provider, other)) as other:
+            headers = {"authorization": f"Bearer {stored.tokens.access_token}"}
+            async with httpx2.AsyncClient() as plain:
+                answer = await plain.post(other, json={}, headers=headers)
+                assert answer.status_code == 401
+                assert 'error="invalid_token"' in answer.headers["www-authenticate"]
+                assert (await plain.post(url, json={}, headers=headers)).status_code != 401
+
+
+@pytest.mark.filterwarnings("ignore:Using in-memory token storage")
+async def test_fastmcps_client_signs_in(
+    provider: Provider, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It opens a browser, and is called back on a port of its own."""
+
+    def opened(url: str) -> bool:
+        def follow() -> None:
+            with httpx2.Client(follow_redirects=True, timeout=10) as client:
+                client.get(f"{url}&login_hint=bob")
+
+        threading.Timer(0.3, follow).start()
+        return True
+
+    monkeypatch.setattr(webbrowser, "open", opened)
+    async with (
+        asyncio.timeout(20),
+        serving(lambda url: server(provider, url)) as url,
+        FastMCPClient(url, auth=OAuth()) as client,
+    ):
+        result = await client.call_tool("who", {})
+        assert result.content[0].text == "bob read"  # type: ignore[union-attr]
+
+
+async def test_a_client_of_its_own_uses_client_credentials(provider: Provider) -> None:
+    """A program without a user gets its token for the resource too."""
+    async with serving(lambda url: server(provider, url)) as url:
+        client = await asyncio.to_thread(provider.register)
+        token = await asyncio.to_thread(provider.client_credentials, client, url, "read")
+        async with connected(url, Bearer(token)) as connection:
+            result = await connection.call_tool("who", {})
+            assert result.content[0].text == f"{client.id} read"  # type: ignore[union-attr]
