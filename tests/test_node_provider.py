@@ -16,9 +16,11 @@ from node_provider import Client, Provider, node_provider
 
 API = "https://api.example/"
 OTHER = "https://other.example/"
+OPAQUE = "https://opaque.example/"
 RESOURCES = {
     API: {"alg": "ES256"},
     OTHER: {"alg": "ES256"},
+    OPAQUE: {"format": "opaque"},
     "https://rsa.example/": {"alg": "RS256"},
     "https://ed25519.example/": {"alg": "Ed25519"},
 }
