@@ -339,7 +339,7 @@ class RefreshRefused(LinqiError):
     """A refresh token that is not redeemed; the client must sign in again (RFC 6749, 5.2).
 
     ``reason``: ``malformed``, ``forged``, ``expired``, ``unknown``, ``revoked``, ``reused``,
-    ``denied`` or ``scope``. ``detail`` is for the log.
+    ``denied``, ``moved`` or ``scope``. ``detail`` is for the log.
     """
 
     code = "refresh_refused"

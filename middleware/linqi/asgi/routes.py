@@ -35,6 +35,7 @@ from linqi.errors import (
 )
 from linqi.jose.verified import Anonymous, Verified
 from linqi.jose.verifier import Verifier
+from linqi.sessions.authorization import Authorize
 from linqi.sessions.dual import Sessions
 from linqi.sessions.pair import TokenPair
 
@@ -73,6 +74,8 @@ class SessionRoutes:
         throttle: The limits of failed sign-ins; None allows unlimited guesses.
         revoke_session: Whether ``/revoke`` with an access token ends its whole session; otherwise
             it revokes that token only.
+        authorize_move: Called by ``/move``, which is there if `verifier` has a bridge, before a
+            token of an earlier system gets a session.
         realm: The realm of challenges (RFC 6750, section 3).
         clock: Returns Unix seconds.
 
@@ -97,6 +100,7 @@ class SessionRoutes:
         cookie_secure: bool = True,
         throttle: LoginThrottle | str | None = "default",
         revoke_session: bool = False,
+        authorize_move: Authorize | None = None,
         realm: str = "api",
         clock: Callable[[], float] = time.time,
     ) -> None:
@@ -127,6 +131,17 @@ class SessionRoutes:
             ("GET", "/sessions"): self._list,
             ("POST", "/revoke"): self._revoke,
         }
+        if verifier.bridge is not None:
+            from linqi.asgi.move_route import MoveRoute
+
+            self._routes["POST", "/move"] = MoveRoute(
+                sessions,
+                self._cookie,
+                authorize_move,
+                caller=self._who,
+                device=_device,
+                answer=lambda pair, is_cookie: self._pair(pair, is_cookie=is_cookie),
+            )
         self._methods = {path: method for method, path in self._routes}
         self.public = tuple(
             f"{prefix}{path}" for path in ("/login", "/refresh", "/logout", "/revoke")

@@ -73,6 +73,8 @@ class Components:
     """The format of the bodies of refused requests; None for that of RFC 6750."""
     resource: ResourceMetadata | None = None
     """The metadata of the protected resource, which is served; None without [resource] url."""
+    authorize_move: Authorize | None = None
+    """Called before a token of an earlier system gets one of ours."""
 
     def routes(self, app: ASGIApp, authenticate: Authenticate) -> SessionRoutes:
         """Return `app` with the session routes in front; a store is required."""
@@ -91,6 +93,7 @@ class Components:
             cookie_secure=self.config.cookies.refresh_secure,
             throttle=self.throttle,
             revoke_session=self.config.sessions.revoke_session,
+            authorize_move=self.authorize_move,
             realm=self.config.http.realm,
             clock=self.clock,
         )
@@ -226,6 +229,7 @@ def build(
         clock=clock,
         refusal=None if refusal.is_default else refusal,
         resource=resource,
+        authorize_move=authorize_move,
     )
 
 

@@ -19,6 +19,7 @@ from linqi.jose._compact import parse_object
 from linqi.jose.claims import LONGEST_STRING, is_scope, split_scope
 
 __all__ = [
+    "application_claims",
     "check_start",
     "check_subject",
     "claims_text",
@@ -56,6 +57,11 @@ def replaceable(answer: Mapping[str, Any], scopes: Sequence[str] | None) -> dict
         replaced["scope"] = " ".join(scope for scope in granted if scope in {*kept})
     _check_readable(replaced)
     return replaced
+
+
+def application_claims(claims: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the claims that the session does not set itself; ``scope`` is among them."""
+    return {name: claims[name] for name in claims if name not in _IDENTITY_CLAIMS | _LIFE_CLAIMS}
 
 
 def _check_readable(claims: Mapping[str, Any]) -> None:

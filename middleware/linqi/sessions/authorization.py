@@ -6,13 +6,20 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Final, TypeAlias
 
 from linqi._callbacks import invoke, unexpected_answer
-from linqi.errors import RenewalRefused
+from linqi.errors import RefreshRefused, RenewalRefused
 from linqi.jose.claims import split_scope
 from linqi.jose.verified import Verified
-from linqi.sessions._claims import claims_text, read_claims, replaceable
+from linqi.sessions._claims import application_claims, claims_text, read_claims, replaceable
 from linqi.sessions.record import SessionRecord
 
-__all__ = ["Authorize", "AuthorizeRefresh", "authorized", "claims_at_move", "claims_at_renewal"]
+__all__ = [
+    "Authorize",
+    "AuthorizeRefresh",
+    "authorized",
+    "claims_at_move",
+    "claims_at_renewal",
+    "granted_at_move",
+]
 
 Authorize: TypeAlias = Callable[
     [Verified], bool | Mapping[str, Any] | Awaitable[bool | Mapping[str, Any]]
@@ -76,6 +83,27 @@ async def claims_at_move(authorize_move: Authorize, verified: Verified) -> dict[
     `claims_at_renewal` does.
     """
     return await _replaced("authorize_move", authorize_move, verified, None)
+
+
+async def granted_at_move(
+    authorize_move: Authorize | None, verified: Verified
+) -> tuple[dict[str, Any], tuple[str, ...]]:
+    """Return the claims and scopes of the stored session that takes over a bridged token.
+
+    Raises:
+        RefreshRefused: `authorize_move` returned False.
+        ApplicationFault: It raised, or returned a wrong type.
+        Unavailable: It raised that, or took more than 5 s.
+
+    """
+    granted = application_claims(verified.claims)
+    if authorize_move is not None:
+        try:
+            granted |= await claims_at_move(authorize_move, verified)
+        except RenewalRefused:
+            detail = "the application's authorize_move returned False"
+            raise RefreshRefused("denied", detail) from None
+    return granted, split_scope(granted.pop("scope", ""))
 
 
 async def _replaced(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from typing import Any, ClassVar, Final
+from typing import Any, ClassVar
 
 from linqi._ranges import Ranges
 from linqi._reference_count import ReferenceCount
@@ -16,14 +16,14 @@ from linqi.events import (
     Event,
     Hook,
     SessionRevoked,
-    SessionStarted,
     StoreWarning,
 )
 from linqi.instrumentation.logging import LoggingHook
 from linqi.jose.signer import Signer
-from linqi.sessions._claims import check_start, check_subject, claims_text, read_claims
+from linqi.jose.verified import Verified
+from linqi.sessions._claims import check_subject
 from linqi.sessions._secrets import Secrets
-from linqi.sessions.authorization import AuthorizeRefresh
+from linqi.sessions.authorization import Authorize, AuthorizeRefresh, granted_at_move
 from linqi.sessions.clock_check import ClockCheck
 from linqi.sessions.devices import Devices
 from linqi.sessions.pair import PairMaker, TokenPair
@@ -31,17 +31,16 @@ from linqi.sessions.purger import Purger
 from linqi.sessions.record import RevocationCause, SessionRecord
 from linqi.sessions.redemption import Redemption
 from linqi.sessions.refresh import SessionSettings
-from linqi.sessions.refresh_token import RefreshTokens, new_session_id
+from linqi.sessions.refresh_token import RefreshTokens
 from linqi.sessions.refreshing import Refreshing
 from linqi.sessions.renewal import RenewalSettings
 from linqi.sessions.revocation import Revocations
 from linqi.sessions.revocation_publisher import RevocationPublisher
 from linqi.sessions.session_page import SessionPage, read_page
+from linqi.sessions.starting import Starting
 from linqi.sessions.store import SessionStore, WarnsAtStart
 
 __all__ = ["AuthorizeRefresh", "Sessions"]
-
-_LONGEST_DEVICE: Final = 256
 
 
 class Sessions:
@@ -107,12 +106,21 @@ class Sessions:
         self.devices = Devices(store, secret, issuer=signer.issuer, ready=self._ready, clock=clock)
         self._authorize = authorize
         self._pairs = PairMaker(signer, self._tokens, self.access, on_issue=on_issue, clock=clock)
+        self._starting = Starting(
+            lambda: self.store,  # it can be replaced
+            self.settings,
+            publisher=self._publisher,
+            pairs=self._pairs,
+            events=self.events,
+            claims_instant=self.claims_instant,
+            clock=clock,
+        )
         self._clock = clock
         self._clock_check = ClockCheck(store, self.events, clock=clock)
         self._once = StartOnce(self._start)
         self._starts = ReferenceCount()
         self._refreshing = Refreshing(
-            lambda *asked: self.store.present(*asked),  # it can be replaced
+            lambda *asked: self.store.present(*asked),
             self.settings,
             tokens=self._tokens,
             redemption=Redemption(
@@ -182,33 +190,25 @@ class Sessions:
             Unavailable: The store could not store the session.
 
         """
-        check_start(subject, claims, scopes)
-        text = claims_text(claims, scopes)
-        now = await self.now()
-        if claims_at is None:
-            claims_at = self.revocations.claims_instant()
-        session_id = new_session_id(subject)
-        ends_at = self.settings.end_of(session_id, now)
-        record = SessionRecord(
-            session_id=session_id,
-            subject=subject,
-            rotated_at=now,
-            first_rotated_at=now,
-            started_at=float(int(self._clock())),
-            expires_at=self.settings.expiry(now, ends_at),
-            ends_at=ends_at,
-            claims=text,
-            device="".join(c for c in device[:_LONGEST_DEVICE] if c.isprintable()),
-        )
-        surplus = await self.store.create(record, self.settings.most_sessions)
-        if surplus:
-            await self._publisher.revoke_surplus(surplus, session_id, self._clock())
-            for name in surplus:
-                self.events(SessionRevoked(user=subject, session=name, cause="limit"))
-        self.events(SessionStarted(user=subject, session=session_id, ends_at=ends_at))
-        return await self._pairs.make(
-            record, "started", read_claims(text), tuple(scopes), claims_at
-        )
+        return await self._starting.sign_in(subject, claims, scopes, device, claims_at)
+
+    async def move_in(
+        self, verified: Verified, *, authorize: Authorize | None = None, device: str = ""
+    ) -> TokenPair:
+        """Return the first tokens of the session that takes over a bridged token (`Bridge`).
+
+        A retry returns the same refresh token, until that is redeemed. `authorize` decides on the
+        user, and on the claims and scopes of the session; `device` is that of `sign_in`.
+
+        Raises:
+            RefreshRefused: The session has ended or goes on by its refresh token, or `authorize`
+                returned False.
+            LinqiError: As of `sign_in`; `ApplicationFault` where `authorize` raised.
+
+        """
+        claims_at = await self.claims_instant()
+        granted = await granted_at_move(authorize, verified)
+        return await self._starting.move(verified, *granted, device, claims_at)
 
     async def refresh(
         self, refresh_token: str, *, scopes: Sequence[str] | None = None
