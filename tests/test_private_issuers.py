@@ -29,7 +29,6 @@ from test_remote import verified
 from tokens import make
 
 KEY = Key.generate("RS256")
-OTHER = Key.generate("RS256")
 KEYS = {"keys": [KEY.public_jwk()]}
 METADATA = "/realms/shop/.well-known/openid-configuration"
 CERTS = "/realms/shop/protocol/openid-connect/certs"
@@ -104,14 +103,37 @@ def test_j3_two_readers_never_see_two_hosts(url: str) -> None:
     assert url_fault(url, "it", allow_http=True) is not None
 
 
-@given(st.text(st.sampled_from("https:/@\\_.-#?%[]a1 \t\n\uff3f"), max_size=24).map("http".__add__))
-def test_j3_a_url_that_is_read_has_one_host_for_every_reader(url: str) -> None:
+PIECES = [
+    "good",
+    "_",
+    ".",
+    "evil.example",
+    "@",
+    "\\",
+    "/",
+    ":80",
+    "#",
+    "?",
+    "%40",
+    "[::1]",
+    " ",
+    "-",
+]
+
+
+@given(
+    st.sampled_from(["http://", "https://"]),
+    st.lists(st.sampled_from(PIECES), min_size=1, max_size=6).map("".join),
+)
+def test_j3_a_url_that_is_read_has_one_host_for_every_reader(scheme: str, rest: str) -> None:
     """J3: the client that connects, the standard library and the origin agree on the host."""
+    url = scheme + rest
     if url_fault(url, "it", allow_http=True) is not None:
         return
     origin = origin_of(url)
     assert origin is not None
     assert httpx2.URL(url).host == urlsplit(url).hostname == origin[1].strip("[]")
+    assert (httpx2.URL(url).port or {"http": 80, "https": 443}[origin[0]]) == origin[2]
 
 
 # -- allow_http ----------------------------------------------------------------------------------
@@ -274,16 +296,19 @@ def test_j3_http_for_one_issuer_is_for_no_other(tmp_path: Path) -> None:
     assert second.location.jwks_uri_fault("http://one:8080/keys") is not None
 
 
-async def test_a_snapshot_by_http_is_not_used_after_http_is_forbidden() -> None:
-    """The settings of today decide, not those of the process that saved it."""
+async def test_a_snapshot_of_another_address_is_not_used(tmp_path: Path) -> None:
+    """The settings of this process decide, not those of the one that saved or shared it."""
     with private_server(keycloak("shop")) as server:
         plain = f"http://127.0.0.1:{server.port}{CERTS}"
-        saved = (await fetched("shop", url=plain)).snapshot()
+        saved = (await fetched("shop", url=plain, share=tmp_path / "share")).snapshot()
     assert saved is not None
     used = RemoteKeys("shop", ["RS256"], url=plain, initial=saved)
     assert used.state().status == "fresh"
     moved = RemoteKeys("shop", ["RS256"], url="https://id.example/certs", initial=saved)
     assert moved.state().status == "cold"
+    assert await outcome("shop", url=plain, share=tmp_path / "share") == ""
+    shared = await fetched("shop", url="https://127.0.0.1:1/certs", share=tmp_path / "share")
+    assert shared.state().status == "cold"
 
 
 def test_everything_wrong_with_the_access_is_named_at_once() -> None:
@@ -375,17 +400,34 @@ async def test_a_replaced_authority_counts_from_the_next_request(
     (tmp_path / "..data").symlink_to(tmp_path / "1")
     (tmp_path / "ca.crt").symlink_to("..data/ca.crt")
     context = authority.context(tmp_path, "127.0.0.1")
-    with private_server(lambda _: Answer(KEYS), context) as server:
+    closing = Answer(KEYS, headers={"connection": "close"})
+    with private_server(lambda _: closing, context) as server:
         url = f"https://127.0.0.1:{server.port}/keys"
         fetch = HttpFetch(access=RemoteAccess(ca_file=tmp_path / "ca.crt"))
         assert (await fetch(url, {})).status == 200
         server.move(after.context(tmp_path, "127.0.0.1"))
-        assert (await fetch(url, {})).status == 200  # the connection of before
+        with pytest.raises(FetchFailed, match="CERTIFICATE_VERIFY_FAILED"):
+            await fetch(url, {})
         (tmp_path / "..next").symlink_to(tmp_path / "2")
         (tmp_path / "..next").replace(tmp_path / "..data")
         assert (await fetch(url, {})).status == 200
         (tmp_path / "..data").unlink()
         with pytest.raises(FetchFailed, match="cannot read ca_file"):
+            await fetch(url, {})
+        await fetch.aclose()
+
+
+async def test_a_connection_of_an_authority_that_was_removed_is_not_used(
+    tmp_path: Path, authority: Authority
+) -> None:
+    """The file may have been replaced because the authority is no longer to be trusted."""
+    file = ca_file(tmp_path, authority)
+    with private_server(lambda _: Answer(KEYS), authority.context(tmp_path, "127.0.0.1")) as server:
+        url = f"https://127.0.0.1:{server.port}/keys"
+        fetch = HttpFetch(access=RemoteAccess(ca_file=file))
+        assert (await fetch(url, {})).status == 200
+        ca_file(tmp_path, Authority("next"))
+        with pytest.raises(FetchFailed, match="CERTIFICATE_VERIFY_FAILED"):
             await fetch(url, {})
         await fetch.aclose()
 

@@ -115,7 +115,7 @@ class HttpFetch:
         self._is_own = client is None
         self._certificates: str | None = None
         self._replaced: httpx2.AsyncClient | None = None
-        self._token_origin = origin_of(named_url)
+        self._token_origins = {origin_of(named_url)} - {None}
 
     async def __call__(
         self, url: str, headers: Mapping[str, str], content: bytes | None = None
@@ -156,7 +156,7 @@ class HttpFetch:
         self, url: str, headers: Mapping[str, str], content: bytes | None
     ) -> HttpResponse:
         sent = {"accept": _ACCEPT, "accept-encoding": CODINGS, **headers}
-        if self._access.token_file is not None and origin_of(url) == self._token_origin:
+        if self._access.token_file is not None and origin_of(url) in self._token_origins:
             token = await asyncio.to_thread(read_token, self._access.token_file)
             sent["authorization"] = f"Bearer {token}"
         client = await self._current_client()
