@@ -7,14 +7,18 @@ balancer, an earlier system behind a bridge, and an issuer of opaque tokens stan
 import base64
 import itertools
 import json
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from pathlib import Path
+from types import FrameType
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+import linqi
 from linqi import (
     Bridge,
     Key,
@@ -31,6 +35,7 @@ from tokens import NOW
 OWN, MOVED, PLAIN = "https://own.test", "https://moved.test", "https://plain.test"
 TENANTS = "https://tenants.test/{tid}/v2"
 AUDIENCE = "api"
+PACKAGE = str(Path(linqi.__file__).parent)
 
 
 def _tenant(tid: str) -> str:
@@ -190,3 +195,38 @@ def test_no_mixture_counts_as_another_issuers(
     assert verified.algorithm == signed_by.key.alg
     assert claims.get("aud") == signed_by.claims.get("aud")
     assert claims.get("tid") == verified.claims.get("tid")
+
+
+def lines_of(verifier: Verifier, token: str) -> list[tuple[str, int]]:
+    """Return the lines of linqi that one verification executes."""
+    found: list[tuple[str, int]] = []
+
+    def trace(frame: FrameType, event: str, _: object) -> Any:
+        if not frame.f_code.co_filename.startswith(PACKAGE):
+            return None
+        if event == "line":
+            found.append((frame.f_code.co_filename, frame.f_lineno))
+        return trace
+
+    before = sys.gettrace()
+    sys.settrace(trace)
+    try:
+        verifier.verify(token)
+    finally:
+        sys.settrace(before)
+    return found
+
+
+@pytest.mark.parametrize("name", SOURCES)
+def test_a_hit_executes_the_same_lines_whatever_else_is_trusted(name: str) -> None:
+    """What can be configured costs a verified token nothing: neither itself nor what it adds."""
+    signer = Signer(KEYS["own"], issuer=OWN, audience=AUDIENCE)
+    alone = Verifier.trusting(signer, clock=lambda: NOW)
+    plain = encoded(KEYS["own"], SOURCES["own"].header, SOURCES["own"].claims)
+    token = encoded(SOURCES[name].key, SOURCES[name].header, SOURCES[name].claims)
+    for _ in range(2):
+        alone.verify(plain)
+        VERIFIER.verify(token)
+    hit = lines_of(VERIFIER, token)
+    assert hit == lines_of(alone, plain)
+    assert len(hit) < 30
