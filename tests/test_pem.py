@@ -87,7 +87,8 @@ def test_a_pem_is_read_however_a_variable_spells_it(spelling: str) -> None:
         (PRIVATE[:60] + PRIVATE[61:], "no multiple of 4: some are missing"),
         (PRIVATE[:60] + "..." + PRIVATE[61:], "'.' in its PRIVATE KEY, character 33"),
         (PRIVATE[:60] + "\\" + PRIVATE[61:], "which is no base64"),
-        (CERTIFICATE, "holds a CERTIFICATE and no key of its own; give its key: openssl x509"),
+        (CERTIFICATE, "no certificate and no public key"),
+        (CERTIFICATE + PRIVATE.replace("PRIVATE", "OPENSSH PRIVATE"), "ssh-keygen -p -m PKCS8"),
         (PARAMETERS, "holds a EC PARAMETERS and no key"),
         (PRIVATE.replace("PRIVATE", "OPENSSH PRIVATE"), "ssh-keygen -p -m PKCS8"),
         (PRIVATE + RSA_PRIVATE, "holds 2 keys"),
@@ -98,7 +99,15 @@ def test_a_pem_is_read_however_a_variable_spells_it(spelling: str) -> None:
     ],
     ids=[
         *("empty", "body only", "first line only", "cut", "other end", "no body", "short", "dots"),
-        *("backslash", "certificate", "parameters", "openssh", "two private", "two public"),
+        *(
+            "backslash",
+            "certificate",
+            "openssh beside one",
+            "parameters",
+            "openssh",
+            "two private",
+            "two public",
+        ),
         *("base64", "other type", "utf-16"),
     ],
 )

@@ -20,9 +20,10 @@ from linqi.config.lifetime_rules import LIFETIME_RULES
 from linqi.config.proxy_rules import PROXY_RULES
 from linqi.config.reader import load, read_text
 from linqi.config.safety_rules import SAFETY_RULES
-from linqi.config.schema import Config
+from linqi.config.schema import ISSUERS, Config
 from linqi.config.setup_rules import SETUP_RULES
 from linqi.errors import ConfigurationError, InvalidKey
+from linqi.jose._guarded_file import read_guarded
 from linqi.jose.keys import KeySet
 
 __all__ = ["CheckResult", "check", "lint"]
@@ -69,6 +70,7 @@ def check(
         return CheckResult(findings=_as_findings(error.details), is_readable=False)
     faults: tuple[Finding, ...] = ()
     signing = verify = refresh = None
+    certificate_ends: Mapping[tuple[str, str], float] = {}
     if reads_keys:
         try:
             asks = any(table.ask_tenants for table in config.issuers)
@@ -89,6 +91,7 @@ def check(
         signing = _keys(config, keys.file, keys.env, keys.algorithm, variables)
         verify = _keys(config, keys.verify_file, keys.verify_env, keys.verify_algorithm, variables)
         refresh = _keys(config, store.secrets_file, store.secrets_env, None, variables)
+        certificate_ends = _certificate_ends(config, variables)
     checked = CheckedSettings(
         config=config,
         text=text,
@@ -97,6 +100,7 @@ def check(
         verify=verify,
         refresh=refresh,
         now=clock(),
+        certificate_ends=certificate_ends,
     )
     found = lint(checked)
     reported = {(finding.code, finding.table, finding.key) for finding in found}
@@ -160,6 +164,27 @@ def _keys(
     except (ConfigurationError, InvalidKey):
         pass
     return None
+
+
+def _certificate_ends(config: Config, environ: Mapping[str, str]) -> dict[tuple[str, str], float]:
+    """Return when the certificates end whose keys verify; `build` reports what is unreadable."""
+    tables = [(f"{ISSUERS}.{n}", "keys", issuer) for n, issuer in enumerate(config.issuers)]
+    found = {}
+    for table, prefix, settings in (("keys", "verify", config.keys), *tables):
+        for kind in ("file", "env"):
+            key = f"{prefix}_{kind}"
+            if not (name := getattr(settings, key)):
+                continue
+            try:
+                data = (
+                    read_guarded(config.folder / name)
+                    if kind == "file"
+                    else key_material.text_of(name, environ).encode()
+                )
+                found[table, key] = key_material.certificate_end(data)
+            except (ConfigurationError, InvalidKey, OSError):
+                continue
+    return found
 
 
 def _modes(config: Config, path: Path) -> dict[Path, int]:

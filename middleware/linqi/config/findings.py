@@ -49,5 +49,7 @@ class CheckedSettings:
     """The keys of the other kind that only verify, if there are any that could be read."""
     refresh: KeySet | None = None
     """The secrets of refresh tokens, if they could be read."""
+    certificate_ends: Mapping[tuple[str, str], float] = field(default_factory=dict)
+    """When each certificate ends that gives a key, in Unix seconds, by table and key."""
     now: float = field(default_factory=time.time)
     """Unix seconds."""

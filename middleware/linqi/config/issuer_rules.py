@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 from typing import Final
 
 from linqi.config.findings import CheckedSettings, Finding
@@ -66,6 +67,21 @@ def _required_claims(checked: CheckedSettings) -> Iterator[Finding]:
         yield from _of_users(position, "required_claims", paths)
 
 
+def _certificates(checked: CheckedSettings) -> Iterator[Finding]:
+    for (table, key), ends_at in checked.certificate_ends.items():
+        if checked.now >= ends_at:
+            yield Finding(
+                code="certificate-expired",
+                severity="warning",
+                table=table,
+                key=key,
+                reason="The certificate that gives the key ended on"
+                f" {datetime.fromtimestamp(ends_at, UTC):%Y-%m-%d}, and its key still verifies.",
+                remedy="Ask for the current certificate, or give the key alone if it is meant to"
+                " stay.",
+            )
+
+
 def _of_users(position: int, key: str, paths: list[ClaimPath]) -> Iterator[Finding]:
     for path in paths:
         if not _OF_USERS.isdisjoint(path):
@@ -83,4 +99,5 @@ ISSUER_RULES: Final[tuple[Callable[[CheckedSettings], Iterator[Finding]], ...]] 
     _access,
     _scope_claims,
     _required_claims,
+    _certificates,
 )

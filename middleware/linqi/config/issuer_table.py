@@ -86,7 +86,10 @@ class IssuerTable:
         of=(RemoteKeys, "keys_format"),
     )
     keys_file: str | None = setting(
-        PATH, "A key set (JWKS) of its public keys, instead of fetching it.", example="issuer.json"
+        PATH,
+        "A key set (JWKS) of its public keys, instead of fetching it, or a PEM with one public key"
+        " or its certificate, for the only one of algorithms.",
+        example="issuer.json",
     )
     keys_env: str | None = setting(
         VARIABLE,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final
@@ -9,13 +10,14 @@ from typing import Final
 from linqi.config.faults import SourceNotFound
 from linqi.errors import ConfigurationError, InvalidKey
 from linqi.events import Hook
+from linqi.jose._certificate import public_key_of
 from linqi.jose._guarded_file import read_guarded
-from linqi.jose._pem import holds_pem
+from linqi.jose._pem import holds_pem, key_block
 from linqi.jose.key import ALGORITHMS, Key
 from linqi.jose.keys import KeySet
 from linqi.jwks.key_file import KeyFile
 
-__all__ = ["keys_of_file", "keys_of_text", "text_of"]
+__all__ = ["certificate_end", "keys_of_file", "keys_of_text", "text_of"]
 
 _SECRET_ALGORITHM: Final = "HS256"
 _QUOTES: Final = ("'", '"')
@@ -34,7 +36,7 @@ def keys_of_file(
     Args:
         path: A private or public JWKS, or a PEM file.
         algorithm: The algorithm of a PEM key; a JWKS names its own.
-        algorithms: The algorithms whose keys are used.
+        algorithms: The algorithms whose keys are used; if there is one, it need not be named.
         check_seconds: How often a JWKS file is checked for changes.
         hooks: Receive the events of the `KeyFile`.
 
@@ -46,7 +48,7 @@ def keys_of_file(
     try:
         data = read_guarded(path)
         if holds_pem(data):
-            return KeySet([_pem(data, algorithm)])
+            return KeySet([_pem(data, algorithm or _only(algorithms))])
         _check_no_algorithm(algorithm)
         return KeyFile(path, algorithms, check_seconds=check_seconds, hooks=hooks)
     except FileNotFoundError:
@@ -69,7 +71,7 @@ def keys_of_text(
         algorithms: The algorithms whose keys are used; if there is one, it need not be named.
 
     """
-    only = algorithm or (algorithms[0] if len(algorithms) == 1 else None)
+    only = algorithm or _only(algorithms)
     if holds_pem(text):
         return KeySet([_pem(text.encode(), only)])
     inside = text[1:-1].strip() if text[:1] in _QUOTES and text[:1] == text[-1:] else text
@@ -79,6 +81,15 @@ def keys_of_text(
             return KeySet.from_jwks(inside, algorithms)
         return KeySet([Key.from_jwk(inside, only)])
     return KeySet([Key.from_secret(text, only or _SECRET_ALGORITHM)])
+
+
+def certificate_end(data: bytes) -> float:
+    """Return when the certificate ends from which `Key.from_pem` takes the key, in Unix seconds.
+
+    Infinite where the key is none of a certificate.
+    """
+    block = key_block(data) if holds_pem(data) else b""
+    return public_key_of(block)[1] if block.startswith(b"-----BEGIN CERTIFICATE") else math.inf
 
 
 def text_of(variable: str, environ: Mapping[str, str]) -> str:
@@ -91,6 +102,10 @@ def text_of(variable: str, environ: Mapping[str, str]) -> str:
     return text
 
 
+def _only(algorithms: Sequence[str]) -> str | None:
+    return algorithms[0] if len(algorithms) == 1 else None
+
+
 def _check_no_algorithm(algorithm: str | None) -> None:
     if algorithm is not None:
         raise ConfigurationError(["a key set names its own algorithms; remove algorithm"])
@@ -98,5 +113,7 @@ def _check_no_algorithm(algorithm: str | None) -> None:
 
 def _pem(pem: bytes, algorithm: str | None) -> Key:
     if algorithm is None:
-        raise InvalidKey("a PEM does not name its algorithm; set algorithm beside it")
+        raise InvalidKey(
+            "a PEM does not name its algorithm; set algorithm beside it, or list one in algorithms"
+        )
     return Key.from_pem(pem, algorithm)

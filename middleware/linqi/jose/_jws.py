@@ -26,6 +26,7 @@ from cryptography.hazmat.primitives.asymmetric.utils import (
 
 from linqi.errors import InvalidKey, SigningError
 from linqi.jose import _jwk
+from linqi.jose._certificate import public_key_of
 
 __all__ = ["ALGORITHMS", "Algorithm", "algorithm"]
 
@@ -88,7 +89,19 @@ class Algorithm:
             raise InvalidKey(f"{self.name}: {error}") from None
 
     def read_pem(self, pem: bytes, password: bytes | None) -> Any:
-        """Read a PEM private or public key and check that its type and curve are this one's."""
+        """Return the key of one PEM block, or of a certificate, and check its type and curve."""
+        if pem.startswith(b"-----BEGIN CERTIFICATE"):
+            material, _ = public_key_of(pem)
+        else:
+            material = self._load_pem(pem, password)
+        if _type_of(material) != self.kty:
+            raise InvalidKey(
+                f"the PEM is a key of type {_type_of(material)}, {self.name} needs {self.kty}"
+            )
+        self.check_curve("PEM", material)
+        return material
+
+    def _load_pem(self, pem: bytes, password: bytes | None) -> Any:
         try:
             # Imported where it is used: 9 ms of 170 until the first request of a process.
             from cryptography.hazmat.primitives.serialization import (
@@ -96,22 +109,14 @@ class Algorithm:
                 load_pem_public_key,
             )
 
-            material: Any = (
-                load_pem_private_key(pem, password)
-                if b"PRIVATE KEY-----" in pem
-                else load_pem_public_key(pem)
-            )
+            if b"PRIVATE KEY-----" in pem:
+                return load_pem_private_key(pem, password)
+            return load_pem_public_key(pem)
         except Exception as error:  # noqa: BLE001 - one door (V17)
             raise InvalidKey(
                 f"the PEM cannot be read ({type(error).__name__}: {error});"
                 f" give a PKCS#8, PKCS#1 or SEC1 private key or a public key of type {self.kty}"
             ) from None
-        if _type_of(material) != self.kty:
-            raise InvalidKey(
-                f"the PEM is a key of type {_type_of(material)}, {self.name} needs {self.kty}"
-            )
-        self.check_curve("PEM", material)
-        return material
 
     def read_jwk(self, jwk: dict[str, Any]) -> Any:
         """Return the material of a JWK of this type; `InvalidKey` if it is none for this curve."""

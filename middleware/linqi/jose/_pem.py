@@ -1,4 +1,4 @@
-"""PEM text from files and environment variables: the one key in it, or what is wrong with it."""
+"""PEM text from files and variables: the one key or certificate in it, or what is wrong with it."""
 
 from __future__ import annotations
 
@@ -19,7 +19,6 @@ _LINE: Final = 64
 _PRIVATE: Final = ("PRIVATE KEY", "RSA PRIVATE KEY", "EC PRIVATE KEY", "ENCRYPTED PRIVATE KEY")
 _PUBLIC: Final = ("PUBLIC KEY", "RSA PUBLIC KEY")
 _INSTEAD: Final = {
-    "CERTIFICATE": "give its key: openssl x509 -in FILE -pubkey -noout",
     "OPENSSH PRIVATE KEY": "convert a copy: ssh-keygen -p -m PKCS8 -f FILE",
     "CERTIFICATE REQUEST": "give its key: openssl req -in FILE -pubkey -noout",
 }
@@ -36,7 +35,8 @@ def key_block(pem: bytes) -> bytes:
     r"""Return the one key of a PEM with its line breaks restored (RFC 7468, section 2).
 
     Text around the key, quotes, and literal ``\n`` or spaces for line breaks are accepted, as
-    environment variables often have them.
+    environment variables often have them. Without a key it is the first certificate: of a chain
+    that of the signer, which its issuers follow (RFC 8446, section 4.4.2).
 
     Raises:
         InvalidKey: There is no usable key, or more than one. The message shows nothing of a key.
@@ -49,12 +49,22 @@ def key_block(pem: bytes) -> bytes:
         if len(found) > 1:
             raise InvalidKey(f"the PEM holds {len(found)} keys ({found[0][0]}); give one of them")
         if found:
-            label, body = found[0]
-            lines = (f"-----BEGIN {label}-----", _lines(label, body), f"-----END {label}-----\n")
-            return "\n".join(lines).encode()
-    label = blocks[0][0]
-    instead = _INSTEAD.get(label, f"expected one of {', '.join((*_PRIVATE, *_PUBLIC))}")
+            return _written(*found[0])
+    # A private key of a kind that is not read must not be passed over for what is public.
+    strange = next((label for label, _ in blocks if "PRIVATE" in label), None)
+    certificate = next((block for block in blocks if block[0] == "CERTIFICATE"), None)
+    if certificate is not None and strange is None:
+        return _written(*certificate)
+    label = strange or blocks[0][0]
+    instead = _INSTEAD.get(
+        label, f"expected one of {', '.join((*_PRIVATE, *_PUBLIC, 'CERTIFICATE'))}"
+    )
     raise InvalidKey(f"the PEM holds a {label} and no key of its own; {instead}")
+
+
+def _written(label: str, body: str) -> bytes:
+    lines = (f"-----BEGIN {label}-----", _lines(label, body), f"-----END {label}-----\n")
+    return "\n".join(lines).encode()
 
 
 def _text(pem: bytes) -> str:

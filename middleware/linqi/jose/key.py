@@ -127,8 +127,10 @@ class Key:
         kid: str | None = None,
         password: bytes | None = None,
     ) -> Key:
-        r"""Return the key of a PEM, private or public, for the algorithm `alg`.
+        r"""Return the key of a PEM, private or public or a certificate, for the algorithm `alg`.
 
+        Of several certificates the first counts, and only where no key stands beside them. Its
+        names, dates and signature decide nothing: the key is trusted because it was given here.
         Text around the key, quotes and literal ``\n``, as environment variables have them, are
         accepted.
 
