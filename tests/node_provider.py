@@ -21,7 +21,7 @@ from urllib.parse import parse_qs, urlsplit
 import httpx2
 import pytest
 
-__all__ = ["CALLBACK", "Client", "Provider", "node_provider"]
+__all__ = ["CALLBACK", "Client", "Provider", "node_and_packages", "node_provider"]
 
 CALLBACK = "http://127.0.0.1:9/callback"
 _ROOT = Path(__file__).parent.parent
@@ -163,7 +163,8 @@ def node_provider(**settings: Any) -> Iterator[Provider]:
             ``clients``, static ones in the library's form.
 
     """
-    command = [*_program(), json.dumps(settings)]
+    node, packages = node_and_packages()
+    command = [node, str(_SOURCE / "provider.js"), str(packages), json.dumps(settings)]
     pipe, null = subprocess.PIPE, subprocess.DEVNULL
     process = subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=null, text=True)
     try:
@@ -190,8 +191,8 @@ def _is_new_enough(node: str) -> bool:
     return subprocess.run(command, capture_output=True, check=False).returncode == 0
 
 
-def _program() -> list[str]:
-    """Return Node.js, the program and its packages; npm installs these once on a machine.
+def node_and_packages() -> tuple[str, Path]:
+    """Return Node.js and the folder of the packages; npm installs these once on a machine.
 
     Debian 12 has Node.js 18, which is too old: then npm installs one beside the packages.
     """
@@ -210,7 +211,7 @@ def _program() -> list[str]:
             found = subprocess.run([node, "--version"], capture_output=True, text=True, check=True)
             pytest.fail(f"node is {found.stdout.strip()}; the provider needs version 22 or later")
         node = str(newer)
-    return [node, str(_SOURCE / "provider.js"), str(folder)]
+    return node, folder
 
 
 def _install(command: list[str], folder: Path) -> None:
