@@ -26,6 +26,7 @@ class Prometheus:
     """A running Prometheus, by its HTTP API."""
 
     def __init__(self, url: str) -> None:
+        self.url = url
         self._client = httpx2.Client(base_url=url, timeout=10)
 
     def alerts(self, state: str = "firing") -> set[str]:

@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 import json
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -14,6 +19,7 @@ from linqi.errors import ConfigurationError
 from linqi.instrumentation.prometheus import PrometheusHook
 from linqi_tune.evidence.bench_result import read_bench
 from linqi_tune.evidence.metrics import read_metrics
+from linqi_tune.evidence.prometheus_server import PrometheusSource, read_prometheus
 from linqi_tune.evidence.quiet_paths import QuietPaths
 from linqi_tune.evidence.storm_result import read_storm
 from test_prometheus_hook import refused, renewed
@@ -131,3 +137,62 @@ def test_costs_come_from_a_benchmark_and_the_rest_from_the_reference(tmp_path: P
     path.write_text(json.dumps({"kind": "linqi-bench", "format": 2, "figures": [], "machine": {}}))
     with pytest.raises(ConfigurationError):
         read_bench(path)
+
+
+def answered_by(document: object, port: list[int]) -> Iterator[None]:
+    """Serve `document` as the answer to every query; put the port into `port`."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            body = json.dumps(document).encode()
+            self.send_response(200)
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_: object) -> None:
+            """Print nothing."""
+
+    with HTTPServer(("127.0.0.1", 0), Handler) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        port.append(server.server_port)
+        try:
+            yield
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+@pytest.mark.parametrize(
+    "document",
+    [
+        [],
+        {},
+        {"status": "error", "error": "too many samples"},
+        {"status": "success", "data": {"result": []}},
+        {"status": "success", "data": {"result": [{"metric": {}, "value": [0, "1"]}]}},
+        {"status": "success", "data": {"result": [{"metric": {"le": "1"}, "value": ["x"]}]}},
+    ],
+)
+def test_a_server_without_lags_is_an_error_that_says_so(document: object) -> None:
+    """Whatever it answers; never a traceback."""
+    port: list[int] = []
+    with contextmanager(answered_by)(document, port), pytest.raises(ConfigurationError) as raised:
+        read_prometheus(PrometheusSource(url=f"http://127.0.0.1:{port[0]}"))
+    assert "127.0.0.1" in str(raised.value)
+
+
+def test_a_server_that_is_down_is_an_error_that_names_it() -> None:
+    """A wrong port in a job must not read as advice."""
+    with pytest.raises(ConfigurationError, match="does not answer as a Prometheus server"):
+        read_prometheus(PrometheusSource(url="http://127.0.0.1:9"))
+
+
+@pytest.mark.parametrize(
+    "values",
+    [{"url": "localhost:9090"}, {"url": "http://h", "days": 0}, {"url": "http://h", "match": "{}"}],
+)
+def test_a_source_that_cannot_be_asked_is_refused(values: dict[str, Any]) -> None:
+    """At construction, with what was expected."""
+    with pytest.raises(ConfigurationError):
+        PrometheusSource(**values)

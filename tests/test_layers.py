@@ -155,6 +155,7 @@ DOORS = {
         "linqi_report.processes",
         "linqi_storm.run",
         "linqi_tune.demo",
+        "linqi_tune.evidence.prometheus_server",
     },
     "keyring": {"linqi.login.keyring"},
     "platformdirs": {"linqi.login.saved_logins"},

@@ -6,6 +6,7 @@ import os
 import re
 import signal
 import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -179,6 +180,27 @@ def test_every_panel_shows_its_series(site: Site) -> None:
             ]
 
         wait_until(lambda: not empty(), 20, empty)
+
+
+def test_the_tuner_reads_the_lags_of_the_last_week(site: Site, tmp_path: Path) -> None:
+    """As the weekly job does; the sum over all workers, and the tokens that came too late."""
+    with httpx2.Client(base_url=site.url, timeout=20) as client:
+        token = client.get("/start/user1").json()["token"]
+        for _ in range(4):
+            time.sleep(2.2)
+            answer = client.get("/work", headers={"authorization": f"Bearer {token}"})
+            token = answer.headers.get("x-refresh-token", token)
+    wait_until(lambda: site.watch.query("linqi_renewal_lag_seconds_count > 0"), 5, lambda: "none")
+    command = [sys.executable, "-m", "linqi", "tune", "--prometheus", site.watch.url, "--json"]
+    command += ["--prometheus-match", 'job="app"', "--dry-run"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    notes = " ".join(json.loads(done.stdout)["notes"])
+    assert "renewal lags of 1 instances" in notes
+    command[-2] = 'job="other"'
+    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=tmp_path)
+    assert done.returncode == 2
+    assert "is the application scraped?" in done.stderr
 
 
 def test_the_metrics_hold_no_user(site: Site, tmp_path: Path) -> None:

@@ -180,7 +180,30 @@ def test_contradictions_fail_only_where_that_is_asked(
     printed = capsys.readouterr().out
     assert "smallest change: --max-" in printed
     assert "at most 0.001 are wanted" in " ".join(printed.split())
-    assert main([*arguments, "3", "--check"]) == 0
+    assert main([*arguments, "9", "--check"]) == 0
+
+
+def test_the_weekly_job_fails_where_the_settings_in_force_are_surely_worse(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """With --dry-run --check; what the last week says decides, and a target says what is enough."""
+    lags = tmp_path / "metrics.txt"
+    lags.write_text(
+        "".join(
+            f'linqi_renewal_lag_seconds_bucket{{le="{bound}"}} {count}\n'
+            for bound, count in (("60", 60_000), ("300", 99_900), ("+Inf", 100_000))
+        )
+        + "linqi_expired_presented_total 40000\n"
+    )
+    config = tmp_path / "linqi.toml"
+    arguments = ["tune", "--metrics", str(lags), "--config", str(config), "--dry-run", "--check"]
+    arguments += ["--max-lifetime-seconds", "900"]
+    config.write_text("[renewal]\nlifetime_seconds = 900\nbuffer_seconds = 60\n")
+    assert main(arguments) == 1
+    assert "surely force more sign-ins than they should" in capsys.readouterr().out
+    assert main([*arguments, "--max-sign-ins-per-day", "20"]) == 0
+    config.write_text("[renewal]\nlifetime_seconds = 900\nbuffer_seconds = 300\n")
+    assert main(arguments) == 0
 
 
 def test_the_page_fetches_nothing_and_marks_the_chosen_point(

@@ -10,6 +10,7 @@ from typing import Any, Final, TypeAlias
 
 from linqi_tune.evidence.log_formats import FORMATS
 from linqi_tune.evidence.log_selection import FIELDS, KINDS
+from linqi_tune.evidence.prometheus_server import TOKEN_VARIABLE, PrometheusSource
 from linqi_tune.evidence.sources import Sources
 from linqi_tune.model.measurements import TARGET_OPTIONS, Targets
 from linqi_tune.proof.proof_run import ProofConfig
@@ -56,6 +57,19 @@ _SOURCES: Final[_Options] = {
         {"metavar": "PATH", "action": "append", "default": []},
     ),
     "--metrics": ("the middleware's metrics, in the text format of Prometheus", _FILE),
+    "--prometheus": (
+        "a Prometheus server that scrapes the workers, such as http://localhost:9090; a bearer"
+        f" token is read from {TOKEN_VARIABLE}",
+        {"metavar": "URL"},
+    ),
+    "--prometheus-days": (
+        "how far back (default: %(default)g)",
+        {"type": float, "default": 7.0, "metavar": "DAYS"},
+    ),
+    "--prometheus-match": (
+        "matchers that select the deployment, such as 'job=\"shop\"'",
+        {"metavar": "MATCHERS", "default": ""},
+    ),
 }
 _TARGETS: Final[Mapping[str, str]] = {
     "sessions": "sessions active at once, at most",
@@ -90,7 +104,8 @@ _OUTPUT: Final[_Options] = {
         {**_FILE, "metavar": "FILE.json"},
     ),
     "--check": (
-        "exit with 1 if targets contradict each other or the proof does not hold",
+        "exit with 1 if targets contradict each other or the proof does not hold; with --dry-run"
+        " also if the settings in force are surely worse than the chosen option",
         {"action": "store_true"},
     ),
 }
@@ -166,6 +181,17 @@ def sources_of(arguments: argparse.Namespace) -> Sources:
         with_traffic=arguments.workload is not None,
         quiet_paths=arguments.quiet_path,
         metrics=arguments.metrics,
+        prometheus=_prometheus_of(arguments),
+    )
+
+
+def _prometheus_of(arguments: argparse.Namespace) -> PrometheusSource | None:
+    if arguments.prometheus is None:
+        return None
+    return PrometheusSource(
+        url=arguments.prometheus,
+        days=arguments.prometheus_days,
+        match=arguments.prometheus_match,
     )
 
 

@@ -40,13 +40,17 @@ HELP: Final = CommandHelp(
             "use measurements, and write linqi.toml",
         ),
         Example(
+            "linqi tune --prometheus http://localhost:9090 --dry-run --check",
+            "each week: do the settings in force still fit what the last one says?",
+        ),
+        Example(
             "linqi tune --prove --app shop:app", "run storms with the old and the new settings"
         ),
     ],
     exits={
         0: "the advice was shown, and written if agreed",
-        1: "with --check: targets contradict each other, or the proof does not hold; or a storm"
-        " broke a rule of safety",
+        1: "with --check: targets contradict each other, the proof does not hold, or with --dry-run"
+        " the settings in force are surely worse; or a storm broke a rule of safety",
         3: "a storm was void: its generator did not keep up",
     },
 )
@@ -60,7 +64,8 @@ def run(arguments: argparse.Namespace) -> int:
 
     Returns:
         0 on success, 3 if a storm was void, 1 if safety broke in such a storm; with ``--check`` 1
-        if targets contradict each other or the proof does not hold.
+        if targets contradict each other, the proof does not hold, or with ``--dry-run`` the
+        settings in force are surely worse than the option.
 
     Raises:
         LinqiError: A source cannot be read, or a target is out of its range; the exit code is 2.
@@ -111,6 +116,11 @@ def _tune(arguments: argparse.Namespace) -> int:
     if arguments.json:
         print(json.dumps(document, indent=1))
     is_off = bool(option.contradictions) or (proof is not None and not proof.holds)
+    if arguments.check and arguments.dry_run and advice.is_behind(option, targets.max_sign_ins):
+        console.print(
+            "the settings in force surely force more sign-ins than they should", markup=False
+        )
+        is_off = True
     return 1 if arguments.check and is_off else 0
 
 

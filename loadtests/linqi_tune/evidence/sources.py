@@ -14,6 +14,7 @@ from linqi_tune.evidence.bench_result import read_bench
 from linqi_tune.evidence.log_remarks import remarks_on_log
 from linqi_tune.evidence.log_selection import LogSelection
 from linqi_tune.evidence.metrics import MetricMeasurements, read_metrics
+from linqi_tune.evidence.prometheus_server import PrometheusSource, read_prometheus
 from linqi_tune.evidence.storm_result import StormMeasurements, read_storm
 from linqi_tune.model.measurements import REFERENCE_COSTS, CurrentSettings, Measurements, Targets
 
@@ -34,6 +35,7 @@ class Sources:
         with_traffic: Whether to read from the logs what was requested, for a workload.
         quiet_paths: Paths whose requests extend no session, beside those of the configuration.
         metrics: Metrics in the text format of Prometheus.
+        prometheus: A Prometheus server that has these metrics; not both.
 
     """
 
@@ -49,6 +51,7 @@ class Sources:
     with_traffic: bool = False
     quiet_paths: Sequence[str] = ()
     metrics: Path | None = None
+    prometheus: PrometheusSource | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,7 +97,7 @@ def collect_evidence(
             buffer=current.buffer,
             progress=progress,
         )
-    metrics = read_metrics(sources.metrics) if sources.metrics is not None else None
+    metrics = _metrics(sources)
     measurements = Measurements(
         costs=REFERENCE_COSTS if sources.bench is None else read_bench(sources.bench),
         served=storm.served if storm else None,
@@ -122,6 +125,14 @@ def collect_evidence(
             *_of_metrics(metrics),
         ),
     )
+
+
+def _metrics(sources: Sources) -> MetricMeasurements | None:
+    if sources.metrics is not None and sources.prometheus is not None:
+        raise ConfigurationError(["--metrics and --prometheus hold the same lags, expected one"])
+    if sources.prometheus is not None:
+        return read_prometheus(sources.prometheus)
+    return None if sources.metrics is None else read_metrics(sources.metrics)
 
 
 def _log_source(sources: Sources, quiet: Sequence[str]) -> LogSource:

@@ -196,3 +196,17 @@ class Advice:
     def option(self, name: str) -> Option:
         """Return the option called `name`."""
         return next(option for option in self.options if option.name == name)
+
+    def is_behind(self, option: Option, most: float | None) -> bool:
+        """Return whether the settings in force surely force more sign-ins than they should.
+
+        Args:
+            option: What they are compared with where there is no target: whatever holds of both
+                intervals, they force more.
+            most: The target, in forced sign-ins per person and day; or None.
+
+        """
+        now, then = self.outcome.sign_ins, option.outcome.sign_ins
+        if now is None or then is None:
+            return False
+        return now.total.low > (then.total.high if most is None else most)
