@@ -60,10 +60,10 @@ def made(alg: str, which: str) -> tuple[Key, x509.Certificate]:
     return Key(private, alg, kid=which), certificate
 
 
-def variables(alg: str) -> dict[str, Any]:
+def variables(alg: str, kid: str = "current") -> dict[str, Any]:
     """Return what the texts with $ stand for."""
     now = int(time.time())
-    found: dict[str, Any] = {"$now": now, "$later": now + 3600, "$kid": "current"}
+    found: dict[str, Any] = {"$now": now, "$later": now + 3600, "$kid": kid}
     for which, prefix in (("current", "$"), ("other", "$other_")):
         key, certificate = made(alg, which)
         der = certificate.public_bytes(Encoding.DER)
@@ -108,7 +108,8 @@ class Vendor:
             return str(case.get("token", self.shape["token"]))
         header = _changed(self.shape["header"], case.get("header", {}))
         claims = _changed(self.shape["claims"], case.get("claims", {}))
-        encode = _padded if self.shape.get("padded") else _unpadded
+        is_padded = self.shape.get("padded") and not case.get("unpadded")
+        encode = _padded if is_padded else _unpadded
         parts = (encode(json.dumps(part).encode()) for part in (header, claims))
         signed = ".".join(parts)
         signature = self._sign(case.get("key", "current"))(signed.encode())
@@ -153,7 +154,8 @@ class Site:
     def vendor(self, name: str) -> Vendor:
         """Return an issuer of the file, whose documents are served from now on."""
         text = self.localised(name, json.dumps(VENDORS[name]))
-        shape = _filled(json.loads(text), variables(VENDORS[name].get("alg", "ES256")))
+        found = variables(VENDORS[name]["alg"], VENDORS[name].get("kid", "current"))
+        shape = _filled(json.loads(text), found)
         for address, document in shape["documents"].items():
             method, _, url = address.rpartition(" ")
             self._documents[method or "GET", urlsplit(url).path] = document
