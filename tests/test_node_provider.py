@@ -4,15 +4,17 @@ import asyncio
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import httpx2
 import pytest
 
 from asgi import App, served
-from linqi import JWTMiddleware, RemoteKeys, Verifier
+from linqi import JWTMiddleware, RemoteAccess, RemoteKeys, Verifier
 from linqi.config import wrap
 from linqi.errors import AlgorithmNotAllowed, InvalidClaim
 from node_provider import Client, Provider, node_provider
+from private_server import resolve
 
 API = "https://api.example/"
 OTHER = "https://other.example/"
@@ -114,6 +116,27 @@ async def test_v2_tokens_of_a_provider_in_node_are_signed_by_ed25519(
     with pytest.raises(AlgorithmNotAllowed):
         Verifier(others.trust(api)).verify(token)
     await others.close()
+
+
+@pytest.mark.parametrize("document", ["openid-configuration", "oauth-authorization-server"])
+async def test_a_provider_in_node_is_asked_by_its_private_name(
+    provider: Provider, client: Client, monkeypatch: pytest.MonkeyPatch, document: str
+) -> None:
+    """Its issuer is fixed, and its jwks_uri has the host that was asked, as with Keycloak."""
+    resolve(monkeypatch, "key_cloak")
+    token = await asyncio.to_thread(provider.client_credentials, client, API)
+    keys = RemoteKeys(
+        provider.issuer,
+        ["ES256"],
+        discovery_url=f"http://key_cloak:{urlsplit(provider.issuer).port}/.well-known/{document}",
+        access=RemoteAccess(allow_http=True),
+    )
+    await keys.start()
+    assert Verifier(keys.trust(API)).verify(token).issuer == provider.issuer
+    snapshot = keys.snapshot()
+    assert snapshot is not None
+    assert snapshot.url.startswith("http://key_cloak:")
+    await keys.close()
 
 
 def test_node_that_is_too_old_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -854,6 +854,27 @@ def test_live_an_authority_that_ends_soon_is_found(
         assert "issuer-authority" not in found
 
 
+def test_live_a_proxy_before_a_private_name_is_found(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The remedy is the exception that the client of workers follows."""
+    resolve(monkeypatch, "key_cloak")
+    monkeypatch.delenv("no_proxy", raising=False)
+    monkeypatch.setenv("NO_PROXY", "localhost")
+    monkeypatch.setenv("http_proxy", "http://127.0.0.1:1")
+    with private_server(keycloak("shop")) as server:
+        (tmp_path / "linqi.toml").write_text(
+            '[[issuers]]\nissuer = "shop"\naudience = ["a"]\nalgorithms = ["RS256"]\n'
+            f'discovery_url = "http://key_cloak:{server.port}{METADATA}"\nallow_http = true\n'
+        )
+        found, _ = live(tmp_path, capsys)
+        assert {"proxies-private", "issuer-no-keys"} <= found.keys()
+        assert "key_cloak to NO_PROXY" in found["proxies-private"]["remedy"]
+        monkeypatch.setenv("NO_PROXY", "localhost,key_cloak")
+        found, _ = live(tmp_path, capsys)
+        assert not {"proxies-private", "issuer-no-keys"} & found.keys()
+
+
 def test_linqi_jwks_takes_the_same_settings(
     tmp_path: Path, cluster: Any, token_file: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -51,8 +51,8 @@ def _is_excepted(host: str, port: int | None, variables: Mapping[str, str]) -> b
 async def look_at_proxies(environment: Environment, result: ProbeResult) -> None:
     """Report by which proxy keys are fetched, and from whom the server accepts client addresses."""
     for table in environment.config.issuers:
-        url = table.jwks_url or table.issuer or ""
-        if not url.startswith("http"):
+        url = table.jwks_url or table.discovery_url or table.issuer or ""
+        if table.keys_file or table.keys_env or not url.startswith("http"):
             continue
         proxy = proxy_of(url, environment.variables)
         way = f"through the proxy {proxy}" if proxy else "directly"
@@ -63,6 +63,15 @@ async def look_at_proxies(environment: Environment, result: ProbeResult) -> None
                 "proxies-loopback",
                 f"the keys of {table.issuer} on this machine are fetched through the proxy {proxy}",
                 "add localhost,127.0.0.1 to NO_PROXY",
+            )
+        elif proxy and (table.allow_http or table.ca_file):
+            host = urlsplit(url).hostname
+            result.found(
+                "warning",
+                "proxies-private",
+                f"the keys of {table.issuer} in a private network are fetched from {host} through"
+                f" the proxy {proxy}, which may not reach it",
+                f"add {host} to NO_PROXY, unless the proxy is meant to be used",
             )
     _look_at_forwarded(environment, result)
 
