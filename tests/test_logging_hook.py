@@ -125,6 +125,22 @@ def test_every_event_is_a_json_line(
     assert len({name for name, _ in told}) == len(told) == len(fields) + 3
 
 
+def test_a_duration_in_a_json_line_has_its_unit_in_its_name(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """What leaves the process says its unit; instants end with ``_at`` or ``_end``."""
+    caplog.set_level(logging.DEBUG)
+    unnamed = set()
+    for event in typing.get_args(Event):
+        fields = event.__annotations__
+        samples = {"int": 1, "float": 1.5, "bool": True, "float | None": 1.5}
+        caplog.clear()
+        LoggingHook(json=True)(event(**{n: samples.get(str(k), "x") for n, k in fields.items()}))
+        told = json.loads(caplog.records[0].getMessage())
+        unnamed |= {name for name, value in told.items() if value == 1.5 and "seconds" not in name}
+    assert {name for name in unnamed if not name.endswith(("at", "_end"))} == set()
+
+
 def test_a_json_line_has_the_trace_of_the_request(caplog: pytest.LogCaptureFixture) -> None:
     """Both ids in the form of W3C Trace Context, so that a log leads to its trace."""
     caplog.set_level(logging.INFO)

@@ -19,6 +19,10 @@ __all__ = ["LoggingHook", "event_name"]
 
 _BREAKS_OUT: Final = re.compile(r'[\s="\\]')
 _FIELD: Final = re.compile(r"(\w+)=%\((\w+)\)")
+_MORE_NAMES: Final = {
+    name: f"{name}_seconds" for name in ("lag", "buffer", "expired_for", "fresh_for")
+}
+"""The names of fields that no text line has."""
 _WORD: Final = re.compile(r"(?<=[a-z])(?=[A-Z])")
 
 _LINES: dict[str, tuple[int, str]] = {
@@ -263,7 +267,7 @@ def _json_line(event: str, values: dict[str, object], now: float) -> str:
         "time": datetime.fromtimestamp(now, UTC).isoformat(timespec="milliseconds"),
         "level": logging.getLevelName(level),
         "event": event_name(event),
-        **{names.get(name, name): value for name, value in values.items()},
+        **{names.get(name) or _MORE_NAMES.get(name, name): value for name, value in values.items()},
     }
     if "opentelemetry.trace" in sys.modules:  # where the application uses it
         from linqi.instrumentation.otel import trace_ids
