@@ -12,6 +12,7 @@ from clock import FakeClock
 from linqi import (
     Bridge,
     ConfigurationError,
+    CookieTransport,
     JWTMiddleware,
     Key,
     RenewalSettings,
@@ -569,3 +570,53 @@ async def test_moved_sessions_go_on_as_others_do(clock: FakeClock) -> None:
     second = await stack.moved(str(answer.successor))
     assert (second.session_id, second.auth_time) == (first.session_id, first.auth_time)
     assert second.expires_at > first.expires_at
+
+
+class Cookies:
+    """A deployment whose earlier system put its tokens into a cookie of its own."""
+
+    def __init__(self, clock: FakeClock, **options: Any) -> None:
+        transport = CookieTransport(
+            ["https://shop.test"], previous_name="fastapiusersauth", **options
+        )
+        self.stack = Deployment(clock, middleware={"transports": [transport]}.items())
+
+    async def send(self, cookie: str, **scope: Any) -> Any:
+        """Send a request with a Cookie header."""
+        headers = [(b"cookie", cookie.encode()), *scope.pop("headers", ())]
+        return await call(self.stack.middleware, http(headers=headers, **scope))
+
+
+async def test_the_cookie_of_the_earlier_system_is_replaced(clock: FakeClock) -> None:
+    """By one with __Host-, and deleted; where both arrive, ours counts."""
+    site = Cookies(clock)
+    answer = await site.send(f"a=b; fastapiusersauth={old_token()}")
+    assert answer.status == 200
+    ours, deleted = [value.decode() for name, value in answer.headers if name == b"set-cookie"]
+    assert ours.startswith("__Host-access=ey")
+    assert "HttpOnly" in ours
+    assert deleted == "fastapiusersauth=; Max-Age=0; Path=/"
+    assert answer.successor is None
+    token = ours.partition("=")[2].partition(";")[0]
+    both = await site.send(f"fastapiusersauth={old_token(sub='mallory')}; __Host-access={token}")
+    assert both.status == 200
+    seen = site.stack.app.scopes[-1]["linqi"]
+    assert (seen.subject, seen.bridged) == ("alice", False)
+
+
+async def test_a_page_of_another_site_cannot_use_the_earlier_cookie(clock: FakeClock) -> None:
+    """CSRF is refused as with our own cookie, and so is a cookie that stands twice."""
+    site = Cookies(clock)
+    cookie = f"fastapiusersauth={old_token()}"
+    foreign = [(b"origin", b"https://evil.test")]
+    assert (await site.send(cookie, method="POST", headers=foreign)).status == 400
+    assert (await site.send(f"{cookie}; {cookie}")).status == 400
+    own = [(b"origin", b"https://shop.test")]
+    assert (await site.send(cookie, method="POST", headers=own)).status == 200
+
+
+def test_the_earlier_cookie_has_a_name_of_its_own() -> None:
+    """The two cookies could not be told apart."""
+    for name in ("__Host-access", "a b", ""):
+        with pytest.raises(ConfigurationError):
+            CookieTransport(["https://shop.test"], previous_name=name)

@@ -171,6 +171,26 @@ def test_check_says_where_tokens_are_not_replaced(folder: Path) -> None:
     assert fine.isdisjoint({"bridge-kept", "bridge-unanswered"})
 
 
+def test_check_says_that_the_cookie_of_the_earlier_system_is_read(folder: Path) -> None:
+    """And that it is of no use where its tokens are not accepted."""
+    cookies = """[http]
+accept = ["cookie"]
+[cookies]
+origins = ["https://shop.test"]
+previous_name = "fastapiusersauth"
+[bridge]
+"""
+    base = BASE.replace("[bridge]\n", cookies)
+    environ = {"SECRET_KEY": SECRET}
+
+    def found(path: Path) -> dict[str, str]:
+        return {f.code: f.severity for f in check(path, environ, clock=lambda: NOW).findings}
+
+    assert found(usual(folder, base=base))["previous-cookie"] == "note"
+    without = written(folder, base=base.replace("[bridge]\n", ""))
+    assert found(without)["previous-cookie"] == "warning"
+
+
 def test_a_file_without_the_table_has_no_finding_about_it(folder: Path) -> None:
     """What is off shows nowhere."""
     path = written(folder, base=BASE.replace("[bridge]\n", ""))

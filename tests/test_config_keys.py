@@ -1327,6 +1327,12 @@ async def a_cookie_of_app_example(trial: Trial) -> object:
     return await trial.status(method="POST", headers=headers)
 
 
+@case("cookies.previous_name", COOKIE, ("old", None), (200, 401))
+async def a_cookie_of_an_earlier_system(trial: Trial) -> object:
+    """Return the status of a request with the token in a cookie of another name."""
+    return await trial.status(headers=[(b"cookie", b"old=" + good().encode())])
+
+
 @case("cookies.access_secure", PLAIN_COOKIE, (False, True), ("set without Secure", "refused"))
 async def a_cookie_without_prefix(trial: Trial) -> object:
     """Return how a cookie without __Host- is set, or that it is refused."""

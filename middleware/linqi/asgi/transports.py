@@ -212,9 +212,11 @@ class CookieTransport:
         name: The name of the cookie.
         secure: False leaves ``Secure`` out, and the name must lose its ``__Host-`` prefix; that
             is for development on loopback only.
+        previous_name: The cookie in which an earlier system put its tokens (`Bridge`). It is read
+            where the other is absent, and deleted as soon as that is set, on ``Path=/``.
 
     Raises:
-        ConfigurationError: `origins` or `name` is not of that form.
+        ConfigurationError: `origins` or a name is not of that form.
 
     """
 
@@ -222,11 +224,20 @@ class CookieTransport:
     successor_header: bytes | None = None
 
     def __init__(
-        self, origins: Sequence[str], *, name: str = "__Host-access", secure: bool = True
+        self,
+        origins: Sequence[str],
+        *,
+        name: str = "__Host-access",
+        secure: bool = True,
+        previous_name: str | None = None,
     ) -> None:
         faults = _origin_faults(origins)
         if not _TOKEN_CHARACTERS.fullmatch(name):
             faults.append(f"{name!r} is not a cookie name")
+        if previous_name is not None and not _TOKEN_CHARACTERS.fullmatch(previous_name):
+            faults.append(f"{previous_name!r} is not a cookie name")
+        if previous_name == name:
+            faults.append(f"previous_name is {name!r} too; leave it out")
         if secure and not name.startswith(("__Host-", "__Host-Http-")):
             faults.append(f"the cookie {name!r} lacks the prefix __Host-, so siblings can set it")
         if not secure and name.startswith("__"):
@@ -235,6 +246,7 @@ class CookieTransport:
             raise ConfigurationError(faults)
         self._origins = _OriginCheck(origins)
         self._name = name.encode("ascii")
+        self._previous = None if previous_name is None else previous_name.encode("ascii")
         self._attributes = b"; Path=/; HttpOnly; SameSite=Strict" + (b"; Secure" if secure else b"")
 
     def read(self, scope: Scope, headers: Headers) -> bytes | None:
@@ -245,19 +257,12 @@ class CookieTransport:
                 listed sent it (CSRF).
 
         """
-        found = None
-        for name, value in headers:
-            if name != b"cookie":
-                continue
-            for pair in value.split(b";"):
-                key, _, token = pair.strip().partition(b"=")
-                if key == self._name:
-                    if found is not None:
-                        raise InvalidRequest("the token cookie stands twice")
-                    found = token
-        if found:
+        token = _cookie(headers, self._name)
+        if not token and self._previous is not None:
+            token = _cookie(headers, self._previous)
+        if token:
             self._origins.check(scope, headers)
-        return found or None
+        return token or None
 
     def deliver(self, issued: Issued, headers: list[tuple[bytes, bytes]], now: float) -> bool:
         """Add the successor as ``Set-Cookie`` only (R10).
@@ -272,8 +277,25 @@ class CookieTransport:
         if len(cookie) + len(self._attributes) > _MOST_COOKIE_BYTES:
             raise ConfigurationError([f"the token is too long for a cookie: {len(cookie)} bytes"])
         headers.append((b"set-cookie", cookie + self._attributes))
+        if self._previous is not None:
+            headers.append((b"set-cookie", self._previous + b"=; Max-Age=0; Path=/"))
         merge_list(headers, b"vary", (b"Cookie", b"Origin"))
         return True
+
+
+def _cookie(headers: Headers, wanted: bytes) -> bytes | None:
+    """Return the value of a cookie; raise `InvalidRequest` if the request has it twice."""
+    found = None
+    for name, value in headers:
+        if name != b"cookie":
+            continue
+        for pair in value.split(b";"):
+            key, _, token = pair.strip().partition(b"=")
+            if key == wanted:
+                if found is not None:
+                    raise InvalidRequest("the token cookie stands twice")
+                found = token
+    return found
 
 
 class SubprotocolTransport:

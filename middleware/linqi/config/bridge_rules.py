@@ -78,4 +78,25 @@ def _answer(checked: CheckedSettings) -> Iterator[Finding]:
         )
 
 
-BRIDGE_RULES: Final[tuple[Callable[[CheckedSettings], Iterator[Finding]], ...]] = (_until, _answer)
+def _cookie(checked: CheckedSettings) -> Iterator[Finding]:
+    name = checked.config.cookies.previous_name
+    if name is None or "cookie" not in checked.config.http.accept:
+        return
+    is_used = checked.config.bridge != BridgeTable()
+    yield Finding(
+        code="previous-cookie",
+        severity="note" if is_used else "warning",
+        table="cookies",
+        key="previous_name",
+        reason=f"Tokens are read from the cookie {name} too, which a sibling site can set where its"
+        " name has no __Host-: a visitor may then act as another user without knowing."
+        + ("" if is_used else " Without [bridge] it is of no use."),
+        remedy="Remove it together with [bridge].",
+    )
+
+
+BRIDGE_RULES: Final[tuple[Callable[[CheckedSettings], Iterator[Finding]], ...]] = (
+    _until,
+    _answer,
+    _cookie,
+)

@@ -56,6 +56,13 @@ class CookiesTable:
         "The cookie of access tokens.",
         of=(CookieTransport, "name"),
     )
+    previous_name: str | None = setting(
+        String("a cookie name", _COOKIE),
+        "The cookie in which an earlier system put the tokens of [bridge]; read where the cookie of"
+        " access tokens is absent, and deleted as soon as that is set.",
+        of=(CookieTransport, "previous_name"),
+        example="fastapiusersauth",
+    )
     access_secure: bool = setting(
         Boolean(),
         "Off only for development on loopback, with a name without __Host-.",
