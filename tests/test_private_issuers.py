@@ -18,7 +18,7 @@ from linqi import ConfigurationError, Key, LoggingHook, RemoteAccess, RemoteKeys
 from linqi.cli import main
 from linqi.config import InvalidConfig, build, load
 from linqi.config.checker import check
-from linqi.errors import FetchFailed, Unavailable
+from linqi.errors import FetchFailed, TokenError, Unavailable
 from linqi.events import Event, KeysNotFetched
 from linqi.jwks.access import read_token
 from linqi.jwks.http import HttpFetch
@@ -651,6 +651,7 @@ def settings(folder: Path, server: Server, key: str, path: str) -> Path:
         f'[[issuers]]\nissuer = "{CLUSTER}"\naudience = ["shop"]\nalgorithms = ["RS256"]\n'
         f'{key} = "https://{API}:{server.port}{path}"\nca_file = "ca.crt"\ntoken_file = "token"\n'
         '[issuers.required_claims]\nsub = ["system:serviceaccount:billing:worker"]\n'
+        '"kubernetes.io" = { namespace = "billing" }\n'
     )
     return file
 
@@ -666,11 +667,12 @@ async def test_tokens_of_a_cluster_are_verified(tmp_path: Path, cluster: Any) ->
         for change in (
             {"aud": [CLUSTER]},
             {"sub": "system:serviceaccount:other:worker"},
+            {"kubernetes.io": {"namespace": "other"}},
+            {"kubernetes.io": "billing"},
             {"iss": "https://kubernetes.default.svc"},
         ):
-            with pytest.raises(Exception, match=r".") as caught:
+            with pytest.raises(TokenError, match=next(iter(change))):
                 await verified(verifier, pod_token(**change))
-            assert getattr(caught.value, "code", "")
         (keys,) = verifier.fetched_keys
         await keys.start()
         await keys.close()
