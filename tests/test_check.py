@@ -283,7 +283,7 @@ def test_keys_of_the_other_kind_are_told_until_they_are_removed(folder: Path) ->
     (folder / "linqi.toml").write_text(text)
     (note,) = [f for f in check(folder / "linqi.toml", {}).findings if f.code == "verify-keys"]
     assert (note.severity, note.table, note.key) == ("note", "keys", "verify_file")
-    assert "HS512 (512 bits)" in note.reason
+    assert "HS512 (64 bytes)" in note.reason
     assert "1800 s" in note.remedy
     assert "verify-keys" not in found(folder, BASE)
     (folder / "before.json").chmod(0o640)

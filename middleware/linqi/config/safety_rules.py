@@ -145,15 +145,14 @@ def _can_sign(keys: KeySet | None) -> bool:
     return keys is not None and any(key.can_sign for key in keys.keys)
 
 
-def _bits(secret: Key) -> int:
-    return len(_base64url.decode(secret.private_jwk()["k"])) * 8
+def _bytes_of(secret: Key) -> int:
+    return len(_base64url.decode(secret.private_jwk()["k"]))
 
 
 def _named(keys: Sequence[Key]) -> str:
-    """Return the algorithms of `keys`, with the strength of secrets."""
-    return ", ".join(
-        sorted({f"{key.alg} ({_bits(key)} bits)" if key.kty == "oct" else key.alg for key in keys})
-    )
+    """Return the algorithms of `keys`, with the length of secrets."""
+    names = {f"{key.alg} ({_bytes_of(key)} bytes)" if key.kty == "oct" else key.alg for key in keys}
+    return ", ".join(sorted(names))
 
 
 def _verification(checked: CheckedSettings) -> Iterator[Finding]:
