@@ -106,15 +106,16 @@ def parse_object(data: bytes, what: str, *, most_members: int = _MOST_MEMBERS) -
 
 
 def _measure(value: Any, depth: int, what: str) -> int:
-    """Return the number of members of `value` and of all objects in it; raise on deep nesting."""
-    kind = type(value)
-    if kind is not dict and kind is not list:
-        return 0
+    """Return the number of members of an object or list and of all objects in it."""
     if depth > _DEEPEST:
         raise MalformedToken(f"the {what} is nested deeper than {_DEEPEST}")
-    inside = value.values() if kind is dict else value
-    members = len(value) if kind is dict else 0
-    return members + sum(_measure(item, depth + 1, what) for item in inside)
+    is_object = type(value) is dict
+    members = len(value) if is_object else 0
+    for item in value.values() if is_object else value:
+        kind = type(item)
+        if kind is dict or kind is list:  # a call for each text and number took 4 us of a token
+            members += _measure(item, depth + 1, what)
+    return members
 
 
 def _refuse_duplicates(data: bytes, what: str) -> None:
