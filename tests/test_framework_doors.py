@@ -6,6 +6,7 @@ from typing import Any
 from unittest import mock
 
 import django
+import fastapi
 import litestar
 import pytest
 import quart
@@ -14,7 +15,10 @@ from litestar.testing import AsyncTestClient
 
 from asgi import Answer, call, http
 from linqi import ANONYMOUS, ConfigurationError, JWTMiddleware, Key, Verified
+from linqi.asgi.challenges import ChallengeWriter
+from linqi.asgi.refusals import WRITER
 from linqi.errors import Unavailable
+from linqi.fastapi import requires as fastapi_requires
 from linqi.litestar import LinqiPlugin
 from linqi.litestar import current as litestar_current
 from linqi.litestar import requires as litestar_requires
@@ -24,6 +28,7 @@ from tokens import good_claims, make, verifier_of
 
 KEY = Key.generate("ES256")
 TOKEN = make(KEY, good_claims())
+METADATA = "https://api.example/.well-known/oauth-protected-resource"
 
 
 def around(inner: Any, marked: Any) -> JWTMiddleware:
@@ -158,6 +163,40 @@ def test_an_application_is_protected_once() -> None:
         protect(app, around=around)
 
 
+@litestar.get("/x", guards=[litestar_requires("admin")])
+async def _litestar_admin() -> None: ...
+
+
+async def test_the_refusals_of_frameworks_name_the_metadata() -> None:
+    """A missing scope is found inside of the framework, whose response keeps the challenge (H9)."""
+    quart_app, fast = quart.Quart("shop", static_folder=None), fastapi.FastAPI()
+
+    @quart_app.get("/x")
+    @quart_requires("admin")
+    async def quart_admin() -> str:
+        return "admin"
+
+    @fast.get("/x", dependencies=[fastapi.Depends(fastapi_requires("admin"))])
+    async def fast_admin() -> None: ...
+
+    def around(inner: Any, marked: Any) -> JWTMiddleware:
+        options: Any = {"marked": marked, "resource_metadata": METADATA, "hooks": []}
+        return JWTMiddleware(inner, verifier_of(KEY), **options)
+
+    protect(quart_app, around=around)
+    plugin = LinqiPlugin(around=around)
+    for app in (
+        quart_app,
+        litestar.Litestar([_litestar_admin], plugins=[plugin]),
+        around(fast, None),
+    ):
+        answer = await _ask(app, http("/x", token=TOKEN))
+        assert answer.status == 403
+        assert (answer.header("www-authenticate") or "").endswith(
+            f'scope="admin", resource_metadata="{METADATA}"'
+        )
+
+
 @pytest.mark.parametrize("requires", [litestar_requires, quart_requires])
 @pytest.mark.parametrize("scopes", [(), ("two words",), ('a"b',)])
 def test_scopes_that_are_none_are_refused_where_they_are_written(
@@ -227,14 +266,18 @@ def test_only_a_token_in_the_header_needs_no_csrf_token(headers: Any, is_exempt:
     ("scopes", "status", "said"),
     [
         ("orders:read", 200, None),
-        ("other", 403, 'error="insufficient_scope", scope="orders:read"'),
-        (None, 401, 'Bearer realm="api"'),
+        (
+            "other",
+            403,
+            f'error="insufficient_scope", scope="orders:read", resource_metadata="{METADATA}"',
+        ),
+        (None, 401, f'Bearer realm="api", resource_metadata="{METADATA}"'),
     ],
 )
 def test_a_view_of_rest_framework_reads_the_scopes(
     scopes: str | None, status: int, said: str | None
 ) -> None:
-    """401 and 403 carry the challenge; `request.auth` is the token."""
+    """401 and 403 carry the challenge, complete (H9); `request.auth` is the token."""
     from types import SimpleNamespace
 
     from django.core.handlers.asgi import ASGIRequest
@@ -257,7 +300,8 @@ def test_a_view_of_rest_framework_reads_the_scopes(
 
         token = None if scopes is None else make(KEY, good_claims(scope=scopes))
         who = ANONYMOUS if token is None else verifier_of(KEY).verify(token)
-        request = ASGIRequest(http("/") | {"linqi": who}, mock.Mock())
+        writer = ChallengeWriter(METADATA, None)
+        request = ASGIRequest(http("/") | {"linqi": who, WRITER: writer}, mock.Mock())
         request.user = SimpleNamespace(is_authenticated=True)
         response = Orders.as_view()(request)
     assert response.status_code == status

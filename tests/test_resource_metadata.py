@@ -11,16 +11,21 @@ from linqi import (
     ConfigurationError,
     JWTMiddleware,
     Key,
+    MemoryStore,
     RefusalFormat,
     RequireClaims,
     RequireLogin,
     RequireScopes,
     ResourceMetadata,
+    SessionRoutes,
+    Sessions,
+    Signer,
+    Verifier,
     metadata_route,
     missing_scopes,
 )
 from linqi.asgi.caller import refusal_of
-from tokens import NOW, good_claims, make, verifier_of
+from tokens import AUDIENCE, ISSUER, NOW, good_claims, make, verifier_of
 
 
 class Role(msgspec.Struct):
@@ -133,6 +138,20 @@ async def test_a_refused_socket_names_the_metadata() -> None:
     await guarded(App())(scope, None, answer.send)  # type: ignore[arg-type]
     (start,) = [m for m in answer.messages if m["type"] == "websocket.http.response.start"]
     assert URL in dict(start["headers"])[b"www-authenticate"].decode()
+
+
+async def test_a_session_route_names_the_metadata() -> None:
+    """Its own refusal of a request without a token, in every mode of the middleware around."""
+    signer = Signer(KEY, issuer=ISSUER, audience=AUDIENCE)
+    verifier = Verifier.trusting(signer, hooks=(), clock=lambda: NOW)
+    sessions = Sessions(MemoryStore(), signer, Key.generate("HS256"), hooks=())
+    routes = SessionRoutes(App(), sessions, verifier, lambda form: None, throttle=None)
+    app = JWTMiddleware(routes, verifier, optional=["/*"], resource_metadata=NOTES, hooks=[])
+    answer = await call(app, http("/sessions"))
+    assert answer.status == 401
+    assert answer.header("www-authenticate") == (
+        f'Bearer realm="api"{READ}, resource_metadata="{URL}"'
+    )
 
 
 async def test_a_document_elsewhere_is_named_by_its_url() -> None:
