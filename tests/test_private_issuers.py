@@ -829,9 +829,13 @@ def test_live_an_expired_token_is_named_and_not_shown(
 ) -> None:
     """A volume that is not replaced any more."""
     expired = pod_token()
-    token_file.write_text(expired)
     with cluster("") as server:
         settings(tmp_path, server, "jwks_url", "/openid/v1/jwks")
+        token_file.write_text(pod_token(exp=99_999_999_999))
+        found, printed = live(tmp_path, capsys)
+        assert "issuer-token" not in found
+        assert "a token that expires in" in printed
+        token_file.write_text(expired)
         found, printed = live(tmp_path, capsys)
     assert "expired" in found["issuer-token"]["reason"]
     assert "answered with 401" in found["issuer-no-keys"]["reason"]
