@@ -15,7 +15,9 @@ from linqi import (
     CookieTransport,
     JWTMiddleware,
     Key,
+    RenewalBudget,
     RenewalSettings,
+    RequireScopes,
     Signer,
     SlidingRenewal,
     TrustedIssuer,
@@ -35,10 +37,18 @@ from linqi.errors import (
     TokenError,
     TokenExpired,
     TokenRevoked,
+    Unavailable,
     UnknownIssuer,
     UnsupportedToken,
 )
-from linqi.events import RenewalDenied, TokenBridged, TokenMoved, TokenRefused
+from linqi.events import (
+    RenewalDeferred,
+    RenewalDenied,
+    RenewalFailed,
+    TokenBridged,
+    TokenMoved,
+    TokenRefused,
+)
 from linqi.jose.bridge import _SESSION_CLAIMS
 from linqi.jose.issuers import own_issuer
 from linqi.jose.keys import KeySet
@@ -546,6 +556,48 @@ async def test_r3_the_application_grants_at_the_move_and_not_at_a_renewal(clock:
     assert (new.scopes, new.claims["roles"], new.subject) == (("read", "admin"), ["a"], "alice")
     narrow = Deployment(clock, renewal={"authorize": more}.items())
     assert (await narrow.moved(old_token(scope="read"))).scopes == ("read",)
+
+
+async def test_a_route_that_requires_a_scope_sees_what_was_granted(clock: FakeClock) -> None:
+    """Also with the first request, and where the response may carry no token."""
+    grants = {"authorize_move": lambda _: {"scope": "orders"}}
+    stack = Deployment(clock, app=RequireScopes(App(), "orders"), renewal=grants.items())
+    token = old_token()
+    for _ in range(2):
+        answer = await call(stack.middleware, http(token=token))
+        assert answer.status == 200
+        assert answer.successor is not None
+    assert stack.signer.signatures == 1
+    narrow = Deployment(clock, app=RequireScopes(App(), "orders"))
+    assert (await call(narrow.middleware, http(token=token))).status == 403
+
+
+@pytest.mark.parametrize("fault", [Unavailable("down"), ValueError("x"), None])
+async def test_a_fault_of_the_move_costs_no_response(clock: FakeClock, fault: Any) -> None:
+    """The old token is good: the application sees it, and the next request tries again."""
+
+    def authorize(verified: Verified) -> Any:
+        if fault is not None:
+            raise fault
+        return 7
+
+    stack = Deployment(clock, renewal={"authorize_move": authorize}.items())
+    answer = await call(stack.middleware, http(token=old_token()))
+    assert (answer.status, answer.successor) == (200, None)
+    assert stack.app.scopes[0]["linqi"].bridged
+    assert len(stack.heard_of(RenewalFailed)) == 1
+
+
+async def test_a_spent_budget_leaves_the_move_to_a_later_request(clock: FakeClock) -> None:
+    """When all clients come at once, as after the deployment."""
+    budget = RenewalBudget(rate=1, burst=1)
+    stack = Deployment(clock, renewal={"budget": budget}.items())
+    answers = [await call(stack.middleware, http(token=old_token(sub=name))) for name in ("a", "b")]
+    assert [answer.status for answer in answers] == [200, 200]
+    assert [answer.successor is None for answer in answers] == [False, True]
+    assert [event.reason for event in stack.heard_of(RenewalDeferred)] == ["budget"]
+    clock.move(2)
+    assert (await stack.moved(old_token(sub="b"))).subject == "b"
 
 
 async def test_the_bridge_is_counted_once_for_each_verification(clock: FakeClock) -> None:

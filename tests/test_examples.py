@@ -30,6 +30,7 @@ GUIDES = (
     "browser",
     "clients",
     "configuration",
+    "moving_in",
     "oidc",
     "private_issuers",
     "sessions",

@@ -102,17 +102,21 @@ class RenewalResponder:
         """Run `app` on a near-expiry request; a 2xx response carries the successor.
 
         Where signing is slow, it begins before the application runs, so that the successor is
-        ready when the response starts. `scope` must be a copy of the middleware's own.
+        ready when the response starts. A bridged token is replaced before, so that the application
+        sees what is granted at the move. `scope` must be a copy of the middleware's own.
         """
         if (reason := self._exempts(scope)) is not None:
             self.skip(wanted.verified, wanted.now, reason)
             await app(scope, receive, send)
             return
-        if is_early := self.renewal.signs_off_loop:
+        is_bridged = wanted.verified.origin.bridged
+        if is_early := is_bridged or self.renewal.signs_off_loop:
             wanted.begun = self._begin(wanted)
             if wanted.begun is None:
                 await app(scope, receive, send)
                 return
+            if is_bridged:
+                await self._show_moved(wanted.begun, scope)
         digest = wanted.verified.digest
         if self._conditions.may_hide(scope, digest) and (
             is_early or self.renewal.affords(wanted.verified, wanted.now)
@@ -135,6 +139,18 @@ class RenewalResponder:
         finally:
             if not is_started:
                 self.skip(wanted.verified, wanted.now, "unanswered")
+
+    async def _show_moved(self, begun: PendingRenewal, scope: Scope) -> None:
+        """Put the first token of ours into `scope`; why there is none is reported at the response.
+
+        Else a route that requires a scope would refuse every bridged token, and a refusal carries
+        no successor that has it.
+        """
+        try:
+            moved = self.verifier.verify((await self.made(begun)).token)
+        except (TimeoutError, LinqiError):
+            return
+        scope["linqi"] = scope["user"] = scope["auth"] = moved
 
     def _exempts(self, scope: Scope) -> Literal["method", "quiet"] | None:
         """Return why a request never renews, whatever its response is; None if it may."""
