@@ -14,6 +14,7 @@ from fastmcp import Client as FastMCPClient
 from fastmcp import FastMCP
 from fastmcp.server.auth import RemoteAuthProvider, TokenVerificationError, require_scopes
 from fastmcp.server.dependencies import get_access_token as fastmcp_access_token
+from fastmcp.server.event_store import EventStore
 from mcp.server.auth.middleware.auth_context import get_access_token
 from mcp.server.auth.settings import AuthSettings
 from mcp.server.mcpserver import MCPServer
@@ -392,6 +393,53 @@ async def test_a_stream_ends_with_its_token(build: Any) -> None:
         headers["authorization"] = f"Bearer {later}"
         async with client.stream("GET", url, headers=headers) as stream:
             assert stream.status_code == 200
+
+
+async def events_of(stream: httpx2.Response) -> list[dict[str, str]]:
+    """Return the events of a stream until it ends, or until one has a result."""
+    events: list[dict[str, str]] = [{}]
+    async for line in stream.aiter_lines():
+        name, _, value = line.partition(": ")
+        if name:
+            events[-1][name] = value
+        elif events[-1]:
+            if '"result"' in events[-1].get("data", ""):
+                return events
+            events.append({})
+    return events
+
+
+async def test_a_call_outlives_the_stream_of_its_token() -> None:
+    """With an event store its answer comes to the next token; another user's token gets none."""
+    clock, released = FakeClock(NOW), asyncio.Event()
+    server = FastMCP("notes")
+
+    @server.tool
+    async def slow() -> str:
+        await released.wait()
+        return "done"
+
+    def built(url: str) -> JWTMiddleware:
+        app = server.http_app(event_store=EventStore())
+        options = {"clock": clock, "check_seconds": 0.05, "stream_grace_seconds": 0}
+        return protect(app, verifier(url, clock), resource=url, hooks=[], **options)
+
+    async with serving(built) as url, httpx2.AsyncClient(timeout=5) as client:
+        headers = await begun(client, url, token_for(url))
+        body = rpc("tools/call", {"name": "slow", "arguments": {}})
+        async with client.stream("POST", url, json=body, headers=headers) as stream:
+            clock.move(601)
+            begin, *_ = await events_of(stream)
+        released.set()
+        later = {"exp": int(NOW) + 1200, "jti": "token-2"}
+        for subject, status in (("mallory", 404), ("alice", 200)):
+            headers["authorization"] = f"Bearer {token_for(url, sub=subject, **later)}"
+            headers["last-event-id"] = begin["id"]
+            async with client.stream("GET", url, headers=headers) as stream:
+                assert stream.status_code == status
+                if status == 200:
+                    answer = json.loads((await events_of(stream))[-1]["data"])
+        assert answer["result"]["content"][0]["text"] == "done"
 
 
 # Servers whose SDK does the authentication

@@ -225,6 +225,14 @@ async def test_only_the_documents_own_path_is_open(
         assert answer.messages[-1]["body"] == b""
 
 
+async def test_paths_beside_the_document_are_the_applications() -> None:
+    """Other documents below ``/.well-known`` are served by the application."""
+    app = App()
+    for path in (f"{PATH}/x", PATH[:-1], "/.well-known/security.txt"):
+        assert (await call(guarded(app, public=["/.well-known/*"]), http(path))).status == 200
+    assert len(app.scopes) == 3
+
+
 @pytest.mark.parametrize(
     ("resource", "url"),
     [
