@@ -1,7 +1,7 @@
 """Attacks on one verifier that trusts every kind of issuer: no token of one passes as another's.
 
-Own keys, an issuer that moves from a secret to a signature key, a template of tenants, a load
-balancer, an earlier system behind a bridge, and an issuer of opaque tokens stand side by side.
+Own keys and those of before, another issuer that moves from a secret to a signature key, a template
+of tenants, and an earlier system behind a bridge stand side by side.
 """
 
 import base64
@@ -68,6 +68,7 @@ def _source(key: Key, issuer: str, typ: str = "JWT", own: bool = False, **claims
 
 KEYS = {
     "own": Key.generate("ES256", kid="own"),
+    "own before": Key.generate("HS256", kid="own-before"),
     "moved from": Key.generate("HS256", kid="moved-from"),
     "moved to": Key.generate("ES256", kid="moved-to"),
     "plain": Key.generate("EdDSA", kid="plain"),
@@ -79,6 +80,7 @@ KEYS = {
 }
 SOURCES = {
     "own": _source(KEYS["own"], OWN, "at+jwt", own=True, jti="t-1", sid="s-1"),
+    "own before": _source(KEYS["own before"], OWN, "at+jwt", own=True, jti="t-2", sid="s-2"),
     "moved from": _source(KEYS["moved from"], MOVED),
     "moved to": _source(KEYS["moved to"], MOVED),
     "plain": _source(KEYS["plain"], PLAIN),
@@ -113,6 +115,7 @@ def trusting() -> Verifier:
     return Verifier(
         [
             own_issuer(signer),
+            own_issuer(signer, KeySet([KEYS["own before"]])),
             entry(MOVED, "moved from"),
             entry(MOVED, "moved to"),
             entry(PLAIN, "plain"),
