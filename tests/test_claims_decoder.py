@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from linqi import ANY_AUDIENCE, Key, KeySet, Verifier
 from linqi._base64url import encode as encode_segment
-from linqi.errors import InvalidSignature, MalformedToken, TokenError
+from linqi.errors import InvalidClaim, InvalidSignature, MalformedToken, TokenError
 from linqi.jose._claims_decoder import ClaimsShape
 from linqi.jose._compact import parse_object
 from linqi.jose.issuers import AnyAudience, Profile, TrustedIssuer, prepare
@@ -215,3 +215,37 @@ def test_issuers_whose_tokens_have_the_same_header_stay_apart() -> None:
         assert [verifier.verify(tokens[name]).issuer for name in keys] == [*keys]
         with pytest.raises(InvalidSignature):
             verifier.verify(stolen)
+
+
+def test_v19_issuers_whose_scopes_have_other_names_are_never_learned() -> None:
+    """One header, two issuers: what one calls scope is no scope of the other."""
+    names = {"https://a.example": ["scope"], "https://b.example": ["scp"]}
+    verifier = Verifier(
+        [
+            TrustedIssuer(
+                issuer=name,
+                audience=ANY_AUDIENCE,
+                keys=KeySet([KEY]),
+                algorithms=["HS256"],
+                scope_claims=claims,
+            )
+            for name, claims in names.items()
+        ],
+        cache=None,
+        clock=lambda: NOW,
+    )
+    header = {"alg": "HS256", "typ": "at+jwt"}
+    tokens = [make(KEY, good_claims(iss=name, scope="a", scp="b"), header) for name in names]
+    for _ in range(10):
+        assert [verifier.verify(token).scopes for token in tokens] == [("a",), ("b",)]
+        assert [verifier.verify(token).scopes for token in reversed(tokens)] == [("b",), ("a",)]
+
+
+@pytest.mark.parametrize("wrong", [{"token_use": "id"}, {"token_use": True}, {"token_use": ...}])
+def test_v19_required_claims_are_checked_however_many_tokens_were_alike(wrong: Any) -> None:
+    """A form that was learned would admit any value of the claim."""
+    verifier = verifier_of(KEY, required_claims={"token_use": "access"}, cache=None)
+    for _ in range(4):
+        assert verifier.verify(make(KEY, good_claims(token_use="access")))
+        with pytest.raises(InvalidClaim):
+            verifier.verify(make(KEY, good_claims(**wrong)))
