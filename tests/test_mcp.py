@@ -24,6 +24,7 @@ from asgi import App, call, http
 from clock import FakeClock
 from linqi import (
     ANY_AUDIENCE,
+    Bridge,
     ConfigurationError,
     JWTMiddleware,
     Key,
@@ -167,6 +168,18 @@ def test_an_issuer_that_is_trusted_with_more_is_refused(audience: Any) -> None:
     ):
         with pytest.raises(ConfigurationError, match=f"{ISSUER} is trusted for the audience"):
             way()
+
+
+@pytest.mark.parametrize("audience", [None, "api"])
+def test_a_bridge_from_another_system_is_refused(audience: str | None) -> None:
+    """Its tokens have no audience, or that of the system they come from."""
+    own = TrustedIssuer(
+        issuer=ISSUER, audience=RESOURCE, keys=KeySet([KEY]), algorithms=["ES256"], own=True
+    )
+    old = Key.generate("HS256")
+    bridge = Bridge(key=old, until=NOW + 3600, lifetime=3600, audience=audience)
+    with pytest.raises(ConfigurationError, match="the bridge is trusted for the audience"):
+        TokenVerifier(Verifier(own, bridge=bridge, clock=lambda: NOW), RESOURCE)
 
 
 def test_a_resource_without_a_path_has_two_spellings() -> None:
@@ -560,7 +573,7 @@ async def test_a_tool_cannot_pass_the_token_on() -> None:
 
 @pytest.mark.parametrize(
     ("missing", "name", "extra"),
-    [("mcp", "protect", "mcp"), ("fastmcp", "FastMCPTokenVerifier", "fastmcp")],
+    [("mcp", "current", "mcp"), ("fastmcp", "FastMCPTokenVerifier", "fastmcp")],
 )
 def test_what_is_not_installed_is_named(missing: str, name: str, extra: str) -> None:
     """With the extra that installs it; ``linqi.mcp`` itself imports without it."""

@@ -10,6 +10,7 @@ import httpx2
 import pytest
 from fastmcp import Client as FastMCPClient
 from fastmcp.client.auth import OAuth
+from mcp import MCPError
 from mcp.server.mcpserver import MCPServer
 
 from linqi import RemoteKeys, ResourceMetadata, Verifier
@@ -44,7 +45,7 @@ def server(provider: Provider, url: str) -> Any:
     return protect(app, trusting, resource=metadata, tools=tools, hooks=[])
 
 
-@pytest.mark.parametrize("mode", ["auto", "legacy"])
+@pytest.mark.parametrize("mode", ["auto", pytest.param("legacy", marks=pytest.mark.long)])
 async def test_the_official_client_signs_in_and_steps_up(provider: Provider, mode: str) -> None:
     """From a 401 to a call, with PKCE and the resource; a 403 leads to one more sign-in."""
     browser, stored = Browser(), Stored()
@@ -73,6 +74,28 @@ async def test_the_official_client_signs_in_and_steps_up(provider: Provider, mod
                 assert answer.status_code == 401
                 assert 'error="invalid_token"' in answer.headers["www-authenticate"]
                 assert (await plain.post(url, json={}, headers=headers)).status_code != 401
+
+
+class Unwilling(Browser):
+    """A user who consents to reading only."""
+
+    async def open(self, url: str) -> None:
+        """Sign in without the scope for writing."""
+        await super().open(url.replace("+write", ""))
+
+
+async def test_a_scope_that_is_not_granted_ends_in_an_error(provider: Provider) -> None:
+    """The second 403 is the end: the client asks its user once for a call, and not in a loop."""
+    browser = Unwilling()
+    async with (
+        serving(lambda url: server(provider, url)) as url,
+        connected(url, signing_in(url, browser)) as client,
+    ):
+        with pytest.raises(MCPError):
+            await client.call_tool("add_note", {"text": "x"})
+        assert len(browser.asked) == 2
+        who = await client.call_tool("who", {})
+        assert who.content[0].text == "alice read"  # type: ignore[union-attr]
 
 
 @pytest.mark.filterwarnings("ignore:Using in-memory token storage")

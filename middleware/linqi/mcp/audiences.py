@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
+from typing import TypeAlias
 from urllib.parse import urlsplit
 
 from linqi.errors import ConfigurationError
-from linqi.jose.issuers import AnyAudience
+from linqi.jose.issuers import ANY_AUDIENCE, AnyAudience
 from linqi.jose.verifier import Verifier
 
 __all__ = ["check_audiences"]
+
+_Audience: TypeAlias = str | Sequence[str] | AnyAudience
 
 
 def check_audiences(verifier: Verifier, resource: str) -> None:
@@ -29,14 +33,24 @@ def check_audiences(verifier: Verifier, resource: str) -> None:
     spellings = {resource, resource.removesuffix("/"), f"{resource}/"}
     if urlsplit(resource).path not in ("", "/"):
         spellings = {resource}
-    faults = []
-    for trusted in verifier.issuers:
-        audience = trusted.audience
-        seen = {audience} if isinstance(audience, str | AnyAudience) else {*audience}
-        if seen - spellings:
-            faults.append(
-                f"{trusted.issuer} is trusted for the audience {audience!r}, expected {resource!r}"
-                " alone: tokens for other resources would be accepted (RFC 8707)"
-            )
+    faults = [
+        f"{name} is trusted for the audience {audience!r}, expected {resource!r} alone: tokens for"
+        " other resources would be accepted (RFC 8707)"
+        for name, audience in _accepted(verifier)
+        if _listed(audience) - spellings
+    ]
     if faults:
         raise ConfigurationError(faults)
+
+
+def _accepted(verifier: Verifier) -> Iterator[tuple[str, _Audience]]:
+    """Yield each source of trust with the audience of its tokens."""
+    for trusted in verifier.issuers:
+        yield trusted.issuer, trusted.audience
+    if verifier.bridge is not None:
+        audience = verifier.bridge.audience
+        yield "the bridge", ANY_AUDIENCE if audience is None else audience
+
+
+def _listed(audience: _Audience) -> set[str | AnyAudience]:
+    return {audience} if isinstance(audience, str | AnyAudience) else {*audience}
