@@ -9,6 +9,7 @@ import pytest
 
 import config_reference
 import linqi.config
+from alb import SIGNER
 from linqi import Key, KeySet, rotate
 from linqi.cli import main
 from linqi.config import Config, read
@@ -23,6 +24,7 @@ STORE = '[store]\nurl = "sqlite:s.db"\nsecrets_file = "refresh.json"\n'
 OUTSIDE = (
     '[[issuers]]\nissuer = "https://id.shop.net"\naudience = ["shop"]\nalgorithms = ["RS256"]\n'
 )
+BALANCED = OUTSIDE.replace("RS256", "ES256") + f'alb_signer = ["{SIGNER}"]\n'
 
 
 @pytest.fixture
@@ -172,6 +174,8 @@ def test_every_example_in_a_new_file_is_good() -> None:
             "warning",
         ),
         (BASE + '[http]\ntoken_headers = ["X-Token"]\n', "token-header", "note"),
+        (BALANCED, "load-balancer", "note"),
+        (BALANCED, "load-balancer-header", "warning"),
         (
             BASE + '[http]\ntoken_headers = ["Cf-Access-Jwt-Assertion"]\n',
             "token-header-csrf",

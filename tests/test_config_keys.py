@@ -13,7 +13,9 @@ from typing import Any
 import httpx2
 import pytest
 
+import alb
 from aging import overwrite
+from alb import KID, OTHER_SIGNER, SIGNER, alb_token
 from asgi import Answer, App, call, http
 from clock import FakeClock
 from linqi import (
@@ -94,6 +96,17 @@ BY_VARIABLE = {
     ]
 }
 TENANTS = {"issuers": [OUTSIDE["issuers"][0] | {"issuer": ISSUER + "/{tid}"}]}
+BALANCER = Key.generate("ES256", kid=KID)
+BALANCED: dict[str, Any] = {
+    "issuers": [
+        {
+            "issuer": alb.ISSUER,
+            "audience": [alb.CLIENT],
+            "algorithms": ["ES256"],
+            "alb_signer": [SIGNER],
+        }
+    ]
+}
 NO_AUDIENCE = {"issuers": [OUTSIDE["issuers"][0] | {"audience": []}]}
 FIXED_END = OWN | {"renewal": {"cap_spread": 0}}
 NO_URL = OWN | {"store": {"secrets_file": "refresh.json"}}
@@ -458,6 +471,35 @@ async def a_token_without_type(trial: Trial) -> object:
     """Return the status of a token whose header has no typ."""
     header = {"alg": "ES256", "kid": "ES256"}
     return await trial.status(make(KEYS["ES256"].keys[0], good_claims(), header))
+
+
+@case("issuers.alb_signer", BALANCED, ([SIGNER], [OTHER_SIGNER]), (200, 401))
+async def a_load_balancers_token(trial: Trial) -> object:
+    """Return the status of a token of one load balancer."""
+    trial.answer = (200, {}, BALANCER.public_pem())
+    return await trial.status(alb_token(BALANCER))
+
+
+@case(
+    "issuers.alb_keys_url",
+    BALANCED,
+    (None, "https://mirror.example/keys"),
+    ("https://public-keys.auth.elb.eu-west-1.amazonaws.com", "https://mirror.example/keys"),
+)
+async def the_place_of_a_load_balancers_key(trial: Trial) -> object:
+    """Return the URL that is requested, without the key id."""
+    await trial.status(alb_token(BALANCER))
+    return trial.asked[0].removesuffix(f"/{KID}")
+
+
+@case("jwks_limits.new_kids", BALANCED, (8, 1), (3, 1))
+async def fetches_for_made_up_key_ids(trial: Trial) -> object:
+    """Return the number of requests after three tokens with made-up key ids."""
+    app, trial.answer = trial.app(), (404, {}, "")
+    for digit in "123":
+        token = alb_token(BALANCER, header={"kid": digit + KID[1:]})
+        await call(app, http(token=token))
+    return len(trial.asked)
 
 
 @case("issuers.keys_format", REMOTE, ("jwks", "certificates"), ([200, 503], [503, 200]))

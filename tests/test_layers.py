@@ -101,6 +101,7 @@ DOORS = {
         "linqi.jose.bridge",
         "linqi.jose.cache",
         "linqi.jose.issuers",
+        "linqi.jose.load_balancer",
         "linqi.jose.signature_check",
         "linqi.jose._compact",
         "linqi.jose.claims",
@@ -141,6 +142,8 @@ DOORS = {
     },
     "cachetools": {
         "linqi.asgi.conditions",
+        "linqi.jwks.alb_keys",
+        "linqi.jwks.kid_queue",
         "linqi.jwks.remote",
         "linqi.sessions.sliding",
         "linqi_storm.apps.sampler",

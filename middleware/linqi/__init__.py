@@ -50,6 +50,7 @@ if TYPE_CHECKING:
     from linqi.jose.verified import ANONYMOUS, Anonymous, Verified
     from linqi.jose.verifier import Verifier
     from linqi.jwks.access import RemoteAccess
+    from linqi.jwks.alb_keys import AlbKeys
     from linqi.jwks.freshness import RefreshSettings
     from linqi.jwks.http import RemoteLimits
     from linqi.jwks.key_file import KeyFile
@@ -125,6 +126,7 @@ else:
             "linqi.jose.verified": ("ANONYMOUS", "Anonymous", "Verified"),
             "linqi.jose.verifier": ("Verifier",),
             "linqi.jwks.access": ("RemoteAccess",),
+            "linqi.jwks.alb_keys": ("AlbKeys",),
             "linqi.jwks.freshness": ("RefreshSettings",),
             "linqi.jwks.http": ("RemoteLimits",),
             "linqi.jwks.key_file": ("KeyFile",),
@@ -171,6 +173,7 @@ __all__ = [
     "ALGORITHMS",
     "ANONYMOUS",
     "ANY_AUDIENCE",
+    "AlbKeys",
     "Anonymous",
     "AnyAudience",
     "Authenticate",

@@ -367,14 +367,15 @@ class FetchFailed(LinqiError):
 
     Attributes:
         retry_after: The seconds of the response's ``Retry-After``; None without one.
+        status: The status of a response that was refused for it; 0 otherwise.
 
     """
 
     code = "fetch_failed"
 
-    def __init__(self, detail: str, *, retry_after: float | None = None) -> None:
+    def __init__(self, detail: str, *, retry_after: float | None = None, status: int = 0) -> None:
         super().__init__(detail)
-        self.retry_after = retry_after
+        self.retry_after, self.status = retry_after, status
 
 
 class Unavailable(LinqiError):
@@ -384,8 +385,7 @@ class Unavailable(LinqiError):
 
     def __init__(self, detail: str, *, retry_after: float = 1.0) -> None:
         super().__init__(detail)
-        self.detail = detail
-        self.retry_after = retry_after
+        self.detail, self.retry_after = detail, retry_after
 
 
 class NotStarted(Unavailable):

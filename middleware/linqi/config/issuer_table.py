@@ -17,6 +17,7 @@ from linqi.config.value_types import (
 from linqi.jose.issuers import TrustedIssuer
 from linqi.jose.key import ALGORITHMS
 from linqi.jwks.access import RemoteAccess
+from linqi.jwks.alb_keys import AlbKeys
 from linqi.jwks.published import KeysFormat
 from linqi.jwks.remote import RemoteKeys
 
@@ -97,6 +98,22 @@ class IssuerTable:
         " of an issuer that signs by HMAC.",
         is_hidden=True,
         example="SUPABASE_JWT_SECRET",
+    )
+    alb_signer: tuple[str, ...] = setting(
+        StringList("a list of ARNs of load balancers"),
+        "The AWS load balancers whose x-amzn-oidc-data is accepted; audience is then the client id"
+        ' that they have at the issuer, and algorithms is ["ES256"].',
+        of=(TrustedIssuer, "alb_signer"),
+        default=(),
+        example=(
+            "arn:aws:elasticloadbalancing:eu-west-1:123456789012:loadbalancer/app/shop/50dc6c495c0c9188",
+        ),
+    )
+    alb_keys_url: str | None = setting(
+        String("an https URL"),
+        "The URL before the key id of their keys; by default that of AWS for their region.",
+        of=(AlbKeys, "url"),
+        example="https://public-keys.auth.elb.eu-west-1.amazonaws.com",
     )
     types: tuple[str, ...] = setting(
         StringList(least=1),

@@ -17,13 +17,14 @@ from linqi.jose.issuers import ANY_AUDIENCE, TrustedIssuer, own_issuer
 from linqi.jose.keys import KeySet
 from linqi.jose.signer import Signer
 from linqi.jwks.access import RemoteAccess
+from linqi.jwks.alb_keys import AlbKeys
 from linqi.jwks.key_file import KeyFile
 from linqi.jwks.remote import RemoteKeys
 from linqi.jwks.store_share import StoreShare
 
 __all__ = ["ConfiguredIssuers", "IssuersBuilder", "no_tenant"]
 
-_SOURCES: Final = ("jwks_url", "discovery_url", "keys_file", "keys_env")
+_SOURCES: Final = ("alb_signer", "jwks_url", "discovery_url", "keys_file", "keys_env")
 
 
 def no_tenant(tenant: str) -> bool:
@@ -201,6 +202,16 @@ class IssuersBuilder:
         elif table.any_audience and table.audience:
             text = "audience is set too; remove one of the two"
             self._faults.add("contradiction", place, "any_audience", text)
+        self._check_source(place, table)
+        return len(self._faults.found) == before
+
+    def _check_source(self, place: str, table: IssuerTable) -> None:
+        """Add a fault for each setting that contradicts the source of the keys."""
+        if table.alb_signer and tuple(table.algorithms) not in ((), ("ES256",)):
+            text = 'load balancers (alb_signer) sign by ES256: set algorithms = ["ES256"]'
+            self._faults.add("contradiction", place, "algorithms", text)
+        if table.alb_keys_url and not table.alb_signer:
+            self._faults.missing(place, "alb_signer", "alb_keys_url is used with it only")
         sources = [name for name in _SOURCES if getattr(table, name)]
         for name in sources[1:]:
             text = f"{sources[0]} is set too; remove one of the two"
@@ -208,15 +219,20 @@ class IssuersBuilder:
         held = next((name for name in sources if name.startswith("keys_")), None)
         remote = {**arguments_for(RemoteAccess, table), "keys_format": table.keys_format != "jwks"}
         for key, value in remote.items():
-            if value and held is not None:
+            if value and table.alb_signer:
+                text = "the keys of load balancers (alb_signer) are fetched from AWS; remove it"
+                self._faults.add("contradiction", place, key, text)
+            elif value and held is not None:
                 text = f"nothing is fetched, because {held} is set; remove one of the two"
                 self._faults.add("contradiction", place, key, text)
-        return len(self._faults.found) == before
 
     def _trusted(self, place: str, table: IssuerTable) -> TrustedIssuer | None:
         audience = ANY_AUDIENCE if table.any_audience else table.audience
         options = arguments_for(TrustedIssuer, table)
         options["tenants"] = self._tenants if table.ask_tenants else table.tenants
+        signers = options.pop("alb_signer")
+        if signers:
+            return self._load_balancer(table, signers).trust(audience, **options)
         if table.keys_file:
             algorithms = tuple(table.algorithms)
             keys = self._keys_of_file(place, "keys_file", table.keys_file, algorithms=algorithms)
@@ -235,6 +251,17 @@ class IssuersBuilder:
             keys=keys,
             algorithms=table.algorithms,
             **options,
+        )
+
+    def _load_balancer(self, table: IssuerTable, signers: Sequence[str]) -> AlbKeys:
+        return AlbKeys(
+            str(table.issuer),
+            signers,
+            **arguments_for(AlbKeys, table),
+            refresh=self._config.jwks.settings(),
+            limits=self._config.jwks_limits.settings(),
+            client=self._http_client,
+            clock=self._clock,
         )
 
     def _remote(self, table: IssuerTable) -> RemoteKeys:

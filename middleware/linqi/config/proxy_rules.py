@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from typing import Final
 
 from linqi.config.findings import CheckedSettings, Finding
+from linqi.config.schema import ISSUERS
 
 __all__ = ["PROXY_RULES"]
 
@@ -52,4 +53,34 @@ def _token_headers(checked: CheckedSettings) -> Iterator[Finding]:
         )
 
 
-PROXY_RULES: Final[tuple[Callable[[CheckedSettings], Iterator[Finding]], ...]] = (_token_headers,)
+def _load_balancers(checked: CheckedSettings) -> Iterator[Finding]:
+    http = checked.config.http
+    for position, issuer in enumerate(checked.config.issuers):
+        if not issuer.alb_signer:
+            continue
+        table = f"{ISSUERS}.{position}"
+        yield Finding(
+            code="load-balancer",
+            severity="note",
+            table=table,
+            key="alb_signer",
+            reason="Tokens of this issuer are padded and have no aud; the header's signer and"
+            " client are compared instead.",
+            remedy="Let requests reach the application through the load balancer only, so that"
+            " made-up key ids cause no requests to AWS.",
+        )
+        if "x-amzn-oidc-data" not in {name.lower() for name in http.token_headers}:
+            yield Finding(
+                code="load-balancer-header",
+                severity="warning",
+                table="http",
+                key="token_headers",
+                reason="Load balancers send their tokens in x-amzn-oidc-data, which is not read.",
+                remedy='Add "x-amzn-oidc-data" to token_headers.',
+            )
+
+
+PROXY_RULES: Final[tuple[Callable[[CheckedSettings], Iterator[Finding]], ...]] = (
+    _token_headers,
+    _load_balancers,
+)

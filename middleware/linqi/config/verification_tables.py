@@ -192,6 +192,11 @@ class JwksLimitsTable:
         "How long a key id that a fetch did not find is refused without another fetch.",
         of=(RemoteLimits, "unknown_seconds"),
     )
+    new_kids: int = number(
+        "How many unknown key ids are fetched within cooldown_seconds where each key has a URL of"
+        " its own (alb_signer).",
+        of=(RemoteLimits, "new_kids"),
+    )
 
     def settings(self) -> RemoteLimits:
         """Return the limits of every issuer's `RemoteKeys`."""

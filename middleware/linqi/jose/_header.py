@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from linqi.errors import AlgorithmNotAllowed, MalformedToken, UnsupportedToken
 from linqi.jose._claims_decoder import ClaimsShape
 from linqi.jose._compact import read_members
 from linqi.jose.key import ALGORITHMS
+
+if TYPE_CHECKING:
+    from linqi.jose.load_balancer import AlbHeader
 
 __all__ = ["Header", "parse_header"]
 
@@ -16,17 +19,22 @@ _LONGEST_KID: Final = 256
 
 
 class Header:
-    """A checked header. Tokens with the same header share one `ClaimsShape`."""
+    """A checked header. Tokens with the same header share one `ClaimsShape`.
 
-    __slots__ = ("alg", "kid", "shape", "typ")
+    `alb` is what the header of a padded token says; None for any other token.
+    """
 
-    def __init__(self, alg: str, kid: str | None, typ: str | None) -> None:
-        self.alg, self.kid, self.typ = alg, kid, typ
+    __slots__ = ("alb", "alg", "kid", "shape", "typ")
+
+    def __init__(
+        self, alg: str, kid: str | None, typ: str | None, alb: AlbHeader | None = None
+    ) -> None:
+        self.alg, self.kid, self.typ, self.alb = alg, kid, typ, alb
         self.shape = ClaimsShape()
 
 
 def parse_header(segment: bytes, most_bytes: int) -> Header:
-    """Return the header in an encoded segment.
+    """Return the header in an encoded segment, which ends with a dot if the token was padded.
 
     Raises:
         MalformedToken: It is longer than `most_bytes` or not strict JSON, or a member has a wrong
@@ -35,7 +43,8 @@ def parse_header(segment: bytes, most_bytes: int) -> Header:
         AlgorithmNotAllowed: Its ``alg`` is not a signature algorithm of linqi.
 
     """
-    members = read_members(segment, most_bytes)
+    is_padded = segment.endswith(b".")
+    members = read_members(segment[:-1] if is_padded else segment, most_bytes)
     if not _FORBIDDEN_MEMBERS.isdisjoint(members):
         found = ", ".join(sorted(_FORBIDDEN_MEMBERS & members.keys()))
         raise UnsupportedToken(f"the header has {found}, which is never honoured")
@@ -50,4 +59,8 @@ def parse_header(segment: bytes, most_bytes: int) -> Header:
         if type(typ) is not str:
             raise MalformedToken("the header's typ is not a string")
         typ = typ.lower().removeprefix("application/")
+    if is_padded:
+        from linqi.jose.load_balancer import alb_header
+
+        return Header(alg, kid, typ, alb_header(members))
     return Header(alg, kid, typ)

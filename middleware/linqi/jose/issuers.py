@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, Final, TypeAlias
+from typing import TYPE_CHECKING, Any, ClassVar, Final, TypeAlias
 
 import msgspec
 from msgspec.structs import replace
@@ -23,6 +23,9 @@ from linqi.jose.required_claims import (
 )
 from linqi.jose.signer import Signer
 from linqi.jose.verified import Origin
+
+if TYPE_CHECKING:
+    from linqi.jose.load_balancer import AlbRule
 
 __all__ = ["ANY_AUDIENCE", "AnyAudience", "Profile", "TrustedIssuer", "own_issuer", "prepare"]
 
@@ -68,6 +71,10 @@ class TrustedIssuer:
     """The claims that list the scopes, as texts with spaces between the scopes or as lists; the
     names are read as by `claim_path`. `Verified.scopes` has those of all of them. Without any the
     issuer gives no scopes. Name no claim that users can change themselves."""
+    alb_signer: str | Sequence[str] | None = None
+    """The ARNs of the AWS load balancers whose ``x-amzn-oidc-data`` these tokens are. They are
+    padded, which no others may be; `audience` is then compared with the header's ``client``, since
+    they have no ``aud``. `AlbKeys.trust` sets it."""
     own: bool = False
     """Whether this deployment issues these tokens; only own tokens are renewed."""
     tenants: Collection[str] | Callable[[str], bool] | None = None
@@ -98,6 +105,12 @@ class TrustedIssuer:
             faults.append("types is not a non-empty list of strings, such as ['at+jwt']")
         faults += required_faults(self.required_claims)
         faults += self._scope_faults()
+        faults += self._kind_faults()
+        return faults
+
+    def _kind_faults(self) -> list[str]:
+        """Return what is wrong with a placeholder in the issuer, or with load balancers."""
+        faults = []
         if isinstance(self.issuer, str) and ("{" in self.issuer or "}" in self.issuer):
             from linqi.jose.issuer_template import tenant_faults
 
@@ -106,6 +119,12 @@ class TrustedIssuer:
             faults.append("tenants is set, and issuer has no placeholder such as {tid}")
         if self.own and self.tenants is not None:
             faults.append("tenants is set for an own issuer, which has one iss; remove it")
+        if self.alb_signer is not None:
+            from linqi.jose.load_balancer import alb_faults
+
+            faults += alb_faults(self.alb_signer, self.algorithms, own=self.own)
+            if self.tenants is not None:
+                faults.append("alb_signer and tenants are both set; a load balancer has one issuer")
         return faults
 
     def _algorithm_faults(self) -> list[str]:
@@ -154,6 +173,8 @@ class Profile(msgspec.Struct, frozen=True):
     own: bool
     origins: dict[Key, Origin]
     """What the tokens of each key share. Kept per issuer: two issuers may have the same key."""
+    alb: AlbRule | None = None
+    """Which load balancers of AWS sign the tokens; None for all other issuers."""
     translate: Translate | None = None
     """Returns the claims of a token of the bridge as those of ours; None for all other tokens."""
 
@@ -191,6 +212,12 @@ def prepare(trusted: TrustedIssuer) -> Profile:
         types.add(None)
     any_audience = isinstance(trusted.audience, AnyAudience)
     scope_paths = tuple(map(claim_path, trusted.scope_claims))
+    audience = None if any_audience else frozenset(_listed(trusted.audience))
+    alb = None
+    if trusted.alb_signer is not None:
+        from linqi.jose.load_balancer import AlbRule
+
+        alb, audience = AlbRule(frozenset(_listed(trusted.alb_signer)), audience), None
     return Profile(
         issuer=trusted.issuer,
         source=" ".join((trusted.issuer, *sorted(trusted.algorithms))),
@@ -198,7 +225,8 @@ def prepare(trusted: TrustedIssuer) -> Profile:
         on_demand=trusted.keys if isinstance(trusted.keys, OnDemandKeys) else None,
         algorithms=frozenset(trusted.algorithms),
         types=frozenset(types),
-        audience=None if any_audience else frozenset(_listed(trusted.audience)),
+        audience=audience,
+        alb=alb,
         required=required_claims(trusted.required_claims),
         scope_paths=None if scope_paths == (("scope",),) else scope_paths,
         own=trusted.own,

@@ -62,6 +62,8 @@ class Trust:
         bridged = () if bridge is None else bridge[0].algorithms
         self.algorithms = frozenset((*listed, *bridged))
         """The algorithms that at least one issuer may use."""
+        self.takes_padding = any(trusted.alb_signer is not None for trusted in issuers)
+        """Whether one of the issuers is a load balancer of AWS."""
 
     def profile_for(self, claims: Mapping[str, Any], header: Header) -> Profile:
         """Return the profile by which a token is verified.
@@ -72,6 +74,8 @@ class Trust:
             AlgorithmNotAllowed: The issuer may not use the header's ``alg``.
             Unavailable: It may not here, and other workers have the key.
             UnsupportedToken: The header's ``typ`` is not accepted.
+            MalformedToken: The token is padded, and the issuer is no load balancer; or the reverse.
+            InvalidClaim: The header names another load balancer or another client.
 
         """
         issuer = claims.get("iss", _ABSENT)
@@ -88,6 +92,10 @@ class Trust:
             raise self.refusal_of(header)
         if header.typ not in profile.types:
             raise UnsupportedToken("the header's typ is not an accepted one")
+        if header.alb is not None or profile.alb is not None:
+            from linqi.jose.load_balancer import check_alb
+
+            check_alb(profile.alb, header.alb, claims)
         return profile
 
     def refusal_of(self, header: Header) -> TokenError | Unavailable:

@@ -23,7 +23,7 @@ from linqi.errors import (
 )
 from linqi.events.dispatcher import Dispatcher
 from linqi.jose import claims as rules
-from linqi.jose._compact import decode_segment, parse_object, split_token, token_bytes
+from linqi.jose._compact import decode_segment, parse_object, split_any, split_token, token_bytes
 from linqi.jose._header import Header, parse_header
 from linqi.jose.cache import CacheWatcher, VerifiedCache
 from linqi.jose.claims import DecodedClaims, Registered
@@ -113,6 +113,7 @@ class Verifier:
         self.issuers = listed
         self.bridge = bridge
         self._trust = Trust(listed, None if bridge is None else bridge.over(listed, leeway, clock))
+        self._split = split_any if self._trust.takes_padding else split_token
         self._headers: dict[bytes, Header] = {}
         self._keyless: tuple[bytes, Header, Profile] | None = None  # the last token without a key
         self._is_revoked = is_revoked
@@ -222,7 +223,7 @@ class Verifier:
         `verify_checked`.
         """
         data = token_bytes(token)
-        signed, first, second, last = split_token(data, self._most_bytes)
+        signed, first, second, last = self._split(data, self._most_bytes)
         header, profile = self._header_and_profile(first, second)
         signature = decode_segment(last)
         key = profile.keys.find(header.alg, header.kid)
@@ -230,7 +231,7 @@ class Verifier:
 
     def algorithm_of(self, token: bytes | str) -> str:
         """Return the ``alg`` in the header of `token`; nothing of the token is verified."""
-        first = split_token(token_bytes(token), self._most_bytes)[1]
+        first = self._split(token_bytes(token), self._most_bytes)[1]
         return (self._headers.get(first) or self._read_header(first)).alg
 
     def verify_checked(self, proof: SignatureCheck, *, holds: bool) -> Verified:
@@ -257,7 +258,7 @@ class Verifier:
             # Reading it again would double what a token with a made-up key id costs.
             _, header, profile = self._keyless
         else:
-            _, first, second, _ = split_token(data, self._most_bytes)
+            _, first, second, _ = self._split(data, self._most_bytes)
             header, profile = self._header_and_profile(first, second)
         if profile.on_demand is None:
             return False
@@ -299,7 +300,7 @@ class Verifier:
     def _verify_cold(
         self, data: bytes, digest: bytes = b"", *, is_signed: bool = False, by: Key | None = None
     ) -> Verified:
-        signed, first, second, last = split_token(data, self._most_bytes)
+        signed, first, second, last = self._split(data, self._most_bytes)
         known = self._headers.get(first)
         header = known or self._read_header(first)
         payload, signature = decode_segment(second), decode_segment(last)
@@ -331,7 +332,7 @@ class Verifier:
         if origin.own and not is_refused:
             # After the check of revocations, which raises `Unavailable` while the bound is unknown.
             is_refused = self._bound.is_exceeded(verified, is_signed=is_signed)
-        if header is not known:
+        if header is not known and header.alb is None:
             self._keep_header(first, header)
         self._note_accepted(verified, None if is_refused else profile.keys)
         return verified

@@ -109,4 +109,8 @@ def _check_status(response: HttpResponse, what: str, now: float) -> None:
             "; if the server wants a token, set token_file, which is sent to the origin of the"
             " configured URL only: configure url if the metadata name another origin"
         )
-    raise FetchFailed(f"{what} was answered with {response.status}{hint}", retry_after=wait)
+    raise FetchFailed(
+        f"{what} was answered with {response.status}{hint}",
+        retry_after=wait,
+        status=response.status,
+    )

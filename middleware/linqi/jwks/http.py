@@ -39,6 +39,7 @@ class RemoteLimits:
         "max_keys": Range(1, 1000, is_whole=True),
         "unknown_kids": Range(1, 65_536, is_whole=True),
         "unknown_seconds": Range(1, 3600, "seconds"),
+        "new_kids": Range(1, 1000, is_whole=True),
     }
 
     timeout: float = 5.0
@@ -52,6 +53,9 @@ class RemoteLimits:
     unknown_seconds: float = 300
     """Seconds for which a key id that a fetch did not bring is refused without another fetch; 1
     to 3,600, default 300."""
+    new_kids: int = 8
+    """Unknown key ids that are fetched within a cooldown where each key has a URL of its own, as
+    those of AWS load balancers; 1 to 1,000, default 8."""
 
     def __post_init__(self) -> None:
         if faults := range_faults(self.RANGES, self):
