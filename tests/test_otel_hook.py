@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import typing
 from collections.abc import Iterator
 from dataclasses import replace
@@ -18,7 +19,17 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 from prometheus_client import REGISTRY, CollectorRegistry, generate_latest
 
 from asgi import App, call, http
-from linqi import JWTMiddleware, Key, Signer, SlidingRenewal, VerifiedCache, Verifier
+from linqi import (
+    JWTMiddleware,
+    Key,
+    KeySet,
+    MemoryStore,
+    Sessions,
+    Signer,
+    SlidingRenewal,
+    VerifiedCache,
+    Verifier,
+)
 from linqi.events import Event, KeysNotFetched, TokenRefused, TokenRenewed
 from linqi.instrumentation.metrics import METRICS
 from linqi.instrumentation.otel import OpenTelemetryHook, otel_name
@@ -169,6 +180,31 @@ async def test_refusals_and_renewals_are_events_of_the_servers_span() -> None:
         for event in span.events
     ]
     assert told == [("linqi.token_renewed", None), ("linqi.token_refused", "malformed_token")]
+
+
+async def test_requests_that_waited_are_linked_to_the_one_that_refreshed() -> None:
+    """Of ten tabs that refresh together, nine link to the span that redeemed the token."""
+    exporter = InMemorySpanExporter()
+    provider = TracerProvider()
+    provider.add_span_processor(SimpleSpanProcessor(exporter))
+    tracer = provider.get_tracer("test")
+    signer = Signer(Key.generate("ES256"), issuer="https://i", audience="a")
+    secrets = KeySet([Key.generate("HS256")])
+    sessions = Sessions(MemoryStore(), signer, secrets, hooks=[OpenTelemetryHook()])
+    token = (await sessions.sign_in("alice")).refresh_token
+
+    async def refresh(number: int) -> None:
+        with tracer.start_as_current_span(str(number)):
+            await sessions.refresh(token)
+
+    await asyncio.gather(*(refresh(number) for number in range(10)))
+    await sessions.close()
+    spans = exporter.get_finished_spans()
+    (made,) = (s for s in spans if any(e.name == "linqi.session_refreshed" for e in s.events))
+    waited = [span for span in spans if span is not made]
+    assert [[link.context.span_id for link in span.links] for span in waited] == [
+        [made.get_span_context().span_id]
+    ] * 9
 
 
 async def test_the_hits_of_the_cache_are_in_each_export(reader: InMemoryMetricReader) -> None:

@@ -50,6 +50,7 @@ from linqi.events.sessions import (
     ClaimsUpdated,
     PurgeFellBehind,
     RefreshDenied,
+    RefreshShared,
     RefreshTokenReused,
     RefreshTooLate,
     SessionRefreshed,
@@ -79,6 +80,7 @@ Event: TypeAlias = (
     | TokenMoved
     | SessionStarted
     | SessionRefreshed
+    | RefreshShared
     | SessionRevoked
     | ClaimsOutdated
     | ClaimsUpdated

@@ -9,6 +9,7 @@ __all__ = [
     "ClaimsUpdated",
     "PurgeFellBehind",
     "RefreshDenied",
+    "RefreshShared",
     "RefreshTokenReused",
     "RefreshTooLate",
     "SessionRefreshed",
@@ -42,6 +43,15 @@ class SessionRefreshed:
     """How many rotations the session has had."""
     store_seconds: float = 0.0
     """How long the store took for this one, waiting for a connection included."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RefreshShared:
+    """A request waited for the refresh of another with the same token, and got its result."""
+
+    session: str
+    sequence: int
+    """As of the `SessionRefreshed` that it waited for."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -96,6 +96,10 @@ _LINES: dict[str, tuple[int, str]] = {
         "session refreshed: user=%(user)s session=%(session)s outcome=%(outcome)s"
         " sequence=%(sequence)d",
     ),
+    "RefreshShared": (
+        logging.DEBUG,
+        "refresh shared with another request: session=%(session)s sequence=%(sequence)d",
+    ),
     "SessionRevoked": (
         logging.INFO,
         "session revoked: user=%(user)s session=%(session)s cause=%(cause)s",

@@ -40,7 +40,7 @@ class Metric:
     series that begins with 1, so an alert would miss the first event of a process."""
 
 
-def one(*fields: str) -> Reading:
+def _one(*fields: str) -> Reading:
     """Return the reading that counts 1, with fields of the event as labels."""
     return lambda event: ((1, tuple(str(getattr(event, name)) for name in fields)),)
 
@@ -74,7 +74,7 @@ def count(
     known: tuple[tuple[str, ...], ...] = (),
 ) -> Metric:
     """Return the counter of one kind of event, whose fields are its labels."""
-    return counter(name, meaning, unit, {event: one(*labels)}, *labels, known=known)
+    return counter(name, meaning, unit, {event: _one(*labels)}, *labels, known=known)
 
 
 def gauge(

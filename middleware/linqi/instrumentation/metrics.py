@@ -143,6 +143,12 @@ METRICS: Final[tuple[Metric, ...]] = (
         "outcome",
         known=(("rotated",), ("replayed",), ("recovered",)),
     ),
+    count(
+        "refreshes_shared",
+        "Requests that waited for the refresh of another with the same token",
+        "{request}",
+        events.RefreshShared,
+    ),
     Metric(
         name="store.rotation",
         kind="histogram",

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections import OrderedDict
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final
 
 from opentelemetry import metrics, trace
@@ -46,6 +47,7 @@ SPAN_EVENTS: Final[Mapping[type[Any], tuple[str, ...]]] = {
     events.SessionCapReached: (),
     events.ClaimsUpdated: ("signed",),
     events.SessionRefreshed: ("outcome",),
+    events.RefreshShared: (),
     events.RefreshDenied: ("reason",),
     events.RefreshTokenReused: (),
     events.SessionRouteFailed: ("status", "code"),
@@ -55,12 +57,22 @@ SPAN_EVENTS: Final[Mapping[type[Any], tuple[str, ...]]] = {
 user, a session, a token or a path, which the span has as its route."""
 
 
+_SHARED: Final[Mapping[type[Any], Callable[[Any], tuple[str, float]]]] = {
+    events.TokenRenewed: lambda e: (e.session, e.new_expires_at),
+    events.SessionRefreshed: lambda e: (e.session, e.sequence),
+    events.RefreshShared: lambda e: (e.session, e.sequence),
+}
+"""What one request makes and others wait for: the successor of a token, a rotation."""
+_REMEMBERED: Final = 1_024
+
+
 class OpenTelemetryHook:
     """Records events as OpenTelemetry metrics and as events of the current span.
 
     Pass it in ``hooks``. It uses the API alone: the application sets up the SDK and its exporters,
     and without an SDK nothing is recorded. The span is that of the server, as the instrumentation
-    of ASGI or of a framework makes it, where that is around `JWTMiddleware`.
+    of ASGI or of a framework makes it, where that is around `JWTMiddleware`. The span of a request
+    that waited for the refresh or the signature of another is linked to the other's span.
 
     Args:
         meter_provider: Makes the instruments; None for the global one.
@@ -71,6 +83,7 @@ class OpenTelemetryHook:
         meter = metrics.get_meter("linqi", meter_provider=meter_provider)
         self._instruments = {metric.name: _instrument(metric, meter) for metric in METRICS}
         self._read = EventReader(self._record)
+        self._made: OrderedDict[tuple[str, float], trace.SpanContext] = OrderedDict()
         for metric in METRICS:
             for labels in metric.known:
                 self._record(metric, 0, labels)
@@ -87,6 +100,19 @@ class OpenTelemetryHook:
         if span.is_recording():
             kept = {_attribute(name): getattr(event, name) for name in fields}
             span.add_event(span_event_name(type(event)), kept)
+            self._link(span, event)
+
+    def _link(self, span: trace.Span, event: Event) -> None:
+        """Link the span of a request that waited for another's refresh or signature to its span."""
+        key = _SHARED.get(type(event), lambda _: None)(event)
+        if key is None:
+            return
+        if isinstance(event, events.SessionRefreshed) or getattr(event, "signed", False):
+            self._made[key] = span.get_span_context()
+            if len(self._made) > _REMEMBERED:
+                self._made.popitem(last=False)
+        elif (made := self._made.get(key)) is not None:
+            span.add_link(made, {"linqi.relation": "waited_for"})
 
     def watch_cache(self, cache: CountedCache) -> None:
         """Count the hits and misses of `cache` at each export; `Verifier.listen` calls this."""

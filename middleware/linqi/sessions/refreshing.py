@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable, Sequence
 
 from linqi._single_flight import SingleFlight
 from linqi.errors import RefreshRefused
-from linqi.events import Dispatcher, Event, RefreshDenied, SessionRefreshed
+from linqi.events import Dispatcher, Event, RefreshDenied, RefreshShared, SessionRefreshed
 from linqi.sessions._claims import narrowed
 from linqi.sessions.authorization import AuthorizeRefresh, authorized
 from linqi.sessions.pair import PairMaker, TokenPair
@@ -70,7 +70,11 @@ class Refreshing:
         # What began before claims changed is not shared by those that came to get the new ones.
         mark = self._revocations.latest_mark
         key = (refresh_token, None if scopes is None else tuple(scopes), mark)
-        return await self._flight(key, lambda: self._refresh(refresh_token, scopes))
+        is_shared = self._flight.has(key)
+        pair = await self._flight(key, lambda: self._refresh(refresh_token, scopes))
+        if is_shared and self._events:
+            self._events(RefreshShared(session=pair.session_id, sequence=pair.sequence))
+        return pair
 
     async def _refresh(self, refresh_token: str, scopes: Sequence[str] | None) -> TokenPair:
         session_id = ""
