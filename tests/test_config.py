@@ -44,6 +44,7 @@ OUTSIDE = (
 )
 
 
+JWKS = 'jwks_url = "https://id.example/keys"\n'
 SUPABASE = (
     '[[issuers]]\nissuer = "https://abc.supabase.co/auth/v1"\naudience = ["authenticated"]\n'
     'algorithms = ["ES256"]\n[[issuers]]\nissuer = "https://abc.supabase.co/auth/v1"\n'
@@ -544,7 +545,7 @@ def test_building_tells_everything_that_is_missing_at_once(folder: Path) -> None
             "accepts RS256 too",
         ),
         (
-            OUTSIDE.replace("id.example", "id.example/{tid}"),
+            OUTSIDE.replace("id.example", "id.example/{tid}") + JWKS,
             ("issuers.0", ""),
             "does not say which tenants count",
         ),
@@ -554,7 +555,7 @@ def test_building_tells_everything_that_is_missing_at_once(folder: Path) -> None
             "no placeholder",
         ),
         (
-            OUTSIDE.replace("id.example", "id.example/{tid}") + "ask_tenants = true\n",
+            OUTSIDE.replace("id.example", "id.example/{tid}") + JWKS + "ask_tenants = true\n",
             ("issuers.0", "ask_tenants"),
             "pass tenants=",
         ),

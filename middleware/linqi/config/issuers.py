@@ -229,7 +229,7 @@ class IssuersBuilder:
     def _trusted(self, place: str, table: IssuerTable) -> TrustedIssuer | None:
         audience = ANY_AUDIENCE if table.any_audience else table.audience
         options = arguments_for(TrustedIssuer, table)
-        options["tenants"] = self._tenants if table.ask_tenants else table.tenants
+        options["tenants"] = (self._tenants or no_tenant) if table.ask_tenants else table.tenants
         signers = options.pop("alb_signer")
         if signers:
             return self._load_balancer(table, signers).trust(audience, **options)
