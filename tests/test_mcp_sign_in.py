@@ -1,9 +1,12 @@
 """MCP clients find a server's issuer, sign in and call tools (H9, H10), all of real libraries."""
 
 import asyncio
+import json
+import subprocess
 import threading
 import webbrowser
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import httpx2
@@ -16,7 +19,9 @@ from mcp.server.mcpserver import MCPServer
 from linqi import RemoteKeys, ResourceMetadata, Verifier
 from linqi.mcp import ToolScopes, current, protect
 from mcp_peers import Bearer, Browser, Stored, connected, serving, signing_in
-from node_provider import Provider, node_provider
+from node_provider import Provider, node_and_packages, node_packages, node_provider
+
+CLIENT = Path(__file__).parent / "node" / "mcp_client"
 
 
 @pytest.fixture(scope="module")
@@ -120,6 +125,22 @@ async def test_fastmcps_client_signs_in(
     ):
         result = await client.call_tool("who", {})
         assert result.content[0].text == "bob read"  # type: ignore[union-attr]
+
+
+@pytest.mark.long
+async def test_the_official_client_in_typescript_signs_in_and_steps_up(provider: Provider) -> None:
+    """Another implementation finds the same issuer, and asks for the scope of the second tool."""
+    node, _ = node_and_packages()
+    folder = node_packages(CLIENT)
+    async with serving(lambda url: server(provider, url)) as url:
+        command = [node, str(CLIENT / "client.mjs"), str(folder), url]
+        ran = await asyncio.create_subprocess_exec(*command, stdout=subprocess.PIPE)
+        out, _ = await asyncio.wait_for(ran.communicate(), 60)
+        assert ran.returncode == 0
+        done = json.loads(out)
+        assert done["texts"] == ["alice read", "alice wrote x"]
+        assert [one["resource"] for one in done["asked"]] == [url, url]
+        assert "write" in done["asked"][1]["scope"].split()
 
 
 async def test_a_client_of_its_own_uses_client_credentials(provider: Provider) -> None:
