@@ -41,7 +41,7 @@ def group(name: str) -> Iterator[Any]:
 def test_every_requirement_is_one_exact_version(name: str) -> None:
     """A line is ``name==version`` and nothing else: no index, address, path or hash."""
     for line in lines_of(name):
-        assert re.fullmatch(r"[A-Za-z0-9._-]+==[A-Za-z0-9.]+", line), line
+        assert re.fullmatch(r"[A-Za-z0-9._-]+==(?:[0-9]+!)?[A-Za-z0-9.]+", line), line
 
 
 def test_what_the_demo_needs_is_pinned() -> None:
