@@ -307,7 +307,7 @@ def test_v16_a_secret_of_a_tutorial_makes_no_bridge() -> None:
 
 
 def test_the_key_is_not_one_of_ours(clock: FakeClock) -> None:
-    """Whoever has the earlier secret could otherwise make tokens of ours, also after the date."""
+    """Anyone with the earlier secret could otherwise make tokens of ours, also after the date."""
     with pytest.raises(ConfigurationError, match="signs our own tokens too"):
         Deployment(clock, key=OLD, ours=OLD)
 
@@ -598,6 +598,19 @@ async def test_a_spent_budget_leaves_the_move_to_a_later_request(clock: FakeCloc
     assert [event.reason for event in stack.heard_of(RenewalDeferred)] == ["budget"]
     clock.move(2)
     assert (await stack.moved(old_token(sub="b"))).subject == "b"
+
+
+async def test_a_signature_that_is_checked_in_a_thread_is_that_of_the_bridge(
+    clock: FakeClock,
+) -> None:
+    """The claims are translated there as well."""
+    key = Key.generate("ES256")
+    off_loop = {"verify_off_loop": ["ES256"]}
+    stack = Deployment(clock, key=key.public_half(), middleware=off_loop.items())
+    answer = await call(stack.middleware, http(token=old_token(key)))
+    assert (answer.status, answer.successor is None) == (200, False)
+    forged = await call(stack.middleware, http(token=old_token(Key.generate("ES256"))))
+    assert forged.status == 401
 
 
 async def test_the_bridge_is_counted_once_for_each_verification(clock: FakeClock) -> None:

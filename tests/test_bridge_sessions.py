@@ -138,6 +138,7 @@ async def test_an_old_token_is_exchanged_for_a_pair(clock: FakeClock, store: Ses
     """Of the same user, with the session that signing in would have begun then."""
     site = Site(clock, store)
     token = site.old_token(roles=["buyer"], scope="read")
+    clock.move(1000)
     status, body = await site.move(token)
     assert status == 200
     verified, old = site.verifier.verify(body["access_token"]), site.verifier.verify(token)
@@ -154,6 +155,21 @@ async def test_an_old_token_is_exchanged_for_a_pair(clock: FakeClock, store: Ses
         SessionStarted,
         TokenMoved,
     ]
+    await site.sessions.close()
+
+
+async def test_a_session_that_the_store_knows_as_revoked_is_not_begun_again(
+    clock: FakeClock, store: SessionStore
+) -> None:
+    """Also where this worker has not heard of it yet."""
+    site = Site(clock, store)
+    token = site.old_token()
+    await site.move(token)
+    session = site.verifier.verify(token).session_id or ""
+    await store.revoke(session, store.now(), "admin")  # as another worker does
+    status, body = await site.move(token)
+    assert (status, body["error"]) == (400, "invalid_grant")
+    assert [e.reason for e in site.heard if type(e) is RefreshDenied] == ["revoked"]
     await site.sessions.close()
 
 

@@ -35,7 +35,7 @@ def _until(checked: CheckedSettings) -> Iterator[Finding]:
             severity="warning",
             table="bridge",
             key="until",
-            reason=f"Whoever has the earlier key can sign in as any user for {days:.0f} more days.",
+            reason=f"Anyone with the earlier key can sign in as any user for {days:.0f} more days.",
             remedy="Choose a date soon after the last of the earlier tokens expires.",
         )
     else:

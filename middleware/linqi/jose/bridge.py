@@ -156,7 +156,7 @@ class Bridge:
         sets = [trusted.keys for trusted in own if isinstance(trusted.keys, KeySet)]
         if self.key.thumbprint in {key.thumbprint for keys in sets for key in keys.keys}:
             yield (
-                "the key of bridge signs our own tokens too, so whoever knows the earlier secret"
+                "the key of bridge signs our own tokens too, so anyone who knows the earlier secret"
                 " could make them; make another for our own: linqi keygen"
             )
         if any(t.issuer == self.issuer and self.key.alg in t.algorithms for t in issuers):
