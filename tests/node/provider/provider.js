@@ -1,4 +1,4 @@
-// An OpenID provider of a real library, oidc-provider, for tests: everybody signs in without a page.
+// An OpenID provider of a real library, oidc-provider, for tests: every user signs in without a page.
 // Usage: node provider.js PACKAGES SETTINGS, where SETTINGS is JSON; see tests/node_provider.py.
 // Prints {"url": ISSUER} once it listens, and ends when its standard input is closed.
 
