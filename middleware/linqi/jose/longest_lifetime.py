@@ -13,6 +13,7 @@ from linqi.jose.verified import Verified
 __all__ = [
     "KnowsLifetime",
     "LifetimeBound",
+    "RaisesLifetime",
     "check_lifetime",
     "raise_lifetime",
     "source_faults",
