@@ -19,6 +19,7 @@ from linqi import (
     Verifier,
 )
 from linqi.asgi.off_loop import OffLoop
+from linqi.cli import main
 from linqi.errors import (
     AlgorithmNotAllowed,
     InvalidClaim,
@@ -282,3 +283,11 @@ def test_v10_only_the_canonical_padding_is_split(
     else:
         with pytest.raises(MalformedToken):
             split_any(token, 999)
+
+
+def test_the_command_shows_a_padded_token(capsys: pytest.CaptureFixture[str]) -> None:
+    """``linqi inspect`` names the signer and the client, which the settings need."""
+    assert main(["inspect", alb_token(KEY)]) == 0
+    shown = capsys.readouterr()
+    assert SIGNER in shown.out
+    assert "alb_signer" in shown.err

@@ -12,7 +12,7 @@ from typing import Final
 from linqi.commands.command_help import CommandHelp, Example
 from linqi.commands.token_argument import add_token, report_refusal, token_of
 from linqi.errors import TokenError
-from linqi.jose._compact import decode_segment, parse_object, read_members, split_token
+from linqi.jose._compact import decode_segment, parse_object, read_members, split_any
 from linqi.jose.limits import TokenLimits
 
 __all__ = ["HELP", "add_options", "run"]
@@ -44,13 +44,15 @@ def run(arguments: argparse.Namespace, clock: Callable[[], float] = time.time) -
     """Print header and claims as JSON; return 0, or 1 for a token that cannot be decoded."""
     limits = TokenLimits()
     try:
-        _, first, second, _ = split_token(token_of(arguments), limits.token_bytes)
-        header = read_members(first, limits.header_bytes)
+        _, first, second, _ = split_any(token_of(arguments), limits.token_bytes)
+        header = read_members(first.removesuffix(b"."), limits.header_bytes)
         claims = parse_object(decode_segment(second), "payload")
     except TokenError as error:
         return report_refusal(error)
     print("UNVERIFIED: anyone can forge this; check it with `linqi verify`", file=sys.stderr)
     print(json.dumps({"header": header, "claims": claims}, indent=2))
+    if first.endswith(b"."):
+        print("padded, as AWS load balancers write it (alb_signer)", file=sys.stderr)
     expires_at = claims.get("exp")
     if isinstance(expires_at, int | float):
         left = expires_at - clock()
