@@ -26,7 +26,6 @@ from cryptography.hazmat.primitives.asymmetric.utils import (
 
 from linqi.errors import InvalidKey, SigningError
 from linqi.jose import _jwk
-from linqi.jose._certificate import public_key_of
 
 __all__ = ["ALGORITHMS", "Algorithm", "algorithm"]
 
@@ -91,6 +90,8 @@ class Algorithm:
     def read_pem(self, pem: bytes, password: bytes | None) -> Any:
         """Return the key of one PEM block, or of a certificate, and check its type and curve."""
         if pem.startswith(b"-----BEGIN CERTIFICATE"):
+            from linqi.jose._certificate import public_key_of
+
             material, _ = public_key_of(pem)
         else:
             material = self._load_pem(pem, password)
