@@ -19,6 +19,8 @@ from mcp.server.auth.middleware.auth_context import get_access_token
 from mcp.server.auth.settings import AuthSettings
 from mcp.server.mcpserver import MCPServer
 from pydantic import AnyHttpUrl
+from starlette.applications import Starlette
+from starlette.routing import Mount
 
 from asgi import App, call, http
 from clock import FakeClock
@@ -219,6 +221,28 @@ def test_a_file_describes_a_server(tmp_path: Any) -> None:
     path.write_text(text.replace("[resource]\nurl", "[store]\n#"))
     with pytest.raises(ConfigurationError, match="canonical URL"):
         protect(App(), path)
+
+
+async def test_a_server_below_a_path_has_its_document_at_the_root() -> None:
+    """With `protect` around the application that it is mounted in (RFC 9728, section 3.1)."""
+
+    def built(origin: str) -> JWTMiddleware:
+        url, inner = f"{origin}/api/mcp", notes().streamable_http_app()
+        outer = Starlette(
+            routes=[Mount("/api", app=inner)],
+            lifespan=lambda _: inner.router.lifespan_context(inner),
+        )
+        return protect(outer, verifier(url), resource=url, hooks=[], clock=lambda: NOW)
+
+    async with serving(lambda url: built(url.removesuffix("/mcp"))) as endpoint:
+        origin = endpoint.removesuffix("/mcp")
+        url, document = f"{origin}/api/mcp", "/.well-known/oauth-protected-resource/api/mcp"
+        async with httpx2.AsyncClient(base_url=origin) as client:
+            refused = await client.post("/api/mcp")
+            assert f'resource_metadata="{origin}{document}"' in refused.headers["www-authenticate"]
+            assert (await client.get(document)).json()["resource"] == url
+        async with connected(url, Bearer(token_for(url, scope="a"))) as known:
+            assert text_of(await known.call_tool("who", {})) == "app alice a"
 
 
 # Steps up by scope
