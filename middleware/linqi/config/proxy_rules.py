@@ -66,8 +66,7 @@ def _load_balancers(checked: CheckedSettings) -> Iterator[Finding]:
             key="alb_signer",
             reason="Tokens of this issuer are padded and have no aud; the header's signer and"
             " client are compared instead.",
-            remedy="Let requests reach the application through the load balancer only, so that"
-            " made-up key ids cause no requests to AWS.",
+            remedy="Let the application receive requests from the load balancer only, as AWS asks.",
         )
         if "x-amzn-oidc-data" not in {name.lower() for name in http.token_headers}:
             yield Finding(
