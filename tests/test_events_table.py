@@ -15,7 +15,10 @@ from linqi.instrumentation.metrics import METRICS, NOT_COUNTED, CacheCounted, La
 
 EVENTS = [event.__name__ for event in typing.get_args(Event)]
 GUIDE = Path(__file__).parent.parent / "docs" / "guides" / "events.md"
-SUBJECTS = ["requests", "renewal", "sessions", "logins", "revocation", "keys", "services"]
+SUBJECTS = [
+    *("requests", "renewal", "sessions", "logins", "revocation", "keys", "introspection"),
+    "services",
+]
 
 
 def guide_rows() -> list[tuple[str, str]]:

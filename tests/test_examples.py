@@ -32,6 +32,7 @@ GUIDES = (
     "configuration",
     "moving_in",
     "oidc",
+    "opaque_tokens",
     "private_issuers",
     "sessions",
     "testing",

@@ -99,15 +99,15 @@ def test_the_import_alone_loads_no_other_module_of_the_library() -> None:
 
 
 FIRST_REQUEST_MODULES = {
-    "linqi": "_background _base64url _callbacks _on_demand _ranges _single_flight _start_once asgi"
-    " errors events instrumentation jose",
+    "linqi": "_background _base64url _callbacks _on_demand _ranges _single_flight _start_once"
+    " _token_errors asgi errors events instrumentation jose",
     "linqi.asgi": "_http argument_faults drain lifespan middleware quiet refusals responses streams"
     " token_hold transports",
     "linqi.events": "dispatcher",
     "linqi.instrumentation": "logging",
     "linqi.jose": "_claims_decoder _compact _header _jwk _jws _key_strength _members _pem _roca"
-    " cache claim_paths claims issuers key keys limits longest_lifetime required_claims"
-    " signature_check signer trust trust_faults verified verifier",
+    " age cache claim_paths claims issuers key keys limits longest_lifetime required_claims"
+    " revocation_fault signature_check signer trust trust_faults verified verifier",
 }
 RENEWAL_MODULES = {
     "linqi.asgi": "cache_fields conditions renewal_response",

@@ -39,12 +39,16 @@ if TYPE_CHECKING:
     from linqi.errors import ConfigurationError, LinqiError, TokenError
     from linqi.events import Event, Hook
     from linqi.instrumentation.logging import LoggingHook
+    from linqi.introspection.introspection import Introspection
+    from linqi.introspection.settings import IntrospectionSettings
+    from linqi.introspection.state import IntrospectionState
     from linqi.jose.bridge import Bridge
     from linqi.jose.cache import CacheInfo, VerifiedCache
     from linqi.jose.issuers import ANY_AUDIENCE, AnyAudience, TrustedIssuer
     from linqi.jose.key import ALGORITHMS, Key
     from linqi.jose.keys import KeySet, KeySource
     from linqi.jose.limits import TokenLimits
+    from linqi.jose.opaque_issuer import OpaqueIssuer
     from linqi.jose.rotation import SigningKeyRotation, rotate
     from linqi.jose.signer import Signer
     from linqi.jose.verified import ANONYMOUS, Anonymous, Verified
@@ -117,6 +121,9 @@ else:
             "linqi.instrumentation.logging": ("LoggingHook",),
             "linqi.jose.bridge": ("Bridge",),
             "linqi.jose.cache": ("CacheInfo", "VerifiedCache"),
+            "linqi.introspection.introspection": ("Introspection",),
+            "linqi.introspection.settings": ("IntrospectionSettings",),
+            "linqi.introspection.state": ("IntrospectionState",),
             "linqi.jose.issuers": ("ANY_AUDIENCE", "AnyAudience", "TrustedIssuer"),
             "linqi.jose.key": ("ALGORITHMS", "Key"),
             "linqi.jose.keys": ("KeySet", "KeySource"),
@@ -125,6 +132,7 @@ else:
             "linqi.jose.signer": ("Signer",),
             "linqi.jose.verified": ("ANONYMOUS", "Anonymous", "Verified"),
             "linqi.jose.verifier": ("Verifier",),
+            "linqi.jose.opaque_issuer": ("OpaqueIssuer",),
             "linqi.jwks.access": ("RemoteAccess",),
             "linqi.jwks.alb_keys": ("AlbKeys",),
             "linqi.jwks.freshness": ("RefreshSettings",),
@@ -187,6 +195,9 @@ __all__ = [
     "Grid",
     "HeaderTransport",
     "Hook",
+    "Introspection",
+    "IntrospectionSettings",
+    "IntrospectionState",
     "Issued",
     "JWTMiddleware",
     "Jitter",
@@ -201,6 +212,7 @@ __all__ = [
     "LoginThrottle",
     "MemoryStore",
     "NamedHeaderTransport",
+    "OpaqueIssuer",
     "PendingRenewal",
     "Person",
     "Policy",

@@ -33,7 +33,7 @@ from linqi.errors import (
     RefreshRefused,
     TokenError,
 )
-from linqi.jose.verified import Anonymous, Verified
+from linqi.jose.verified import OPAQUE, Anonymous, Verified
 from linqi.jose.verifier import Verifier
 from linqi.sessions.authorization import Authorize
 from linqi.sessions.dual import Sessions
@@ -295,6 +295,8 @@ class SessionRoutes:
             raise BodyFault(400, "token is needed")
         if not await self._sessions.revoke_refresh_token(form["token"]):
             try:
+                if self._verifier.algorithm_of(form["token"]) == OPAQUE:
+                    return RouteResponse(200, {})  # never ours, and no reason to ask its issuer
                 verified = self._verifier.verify(form["token"])
             except TokenError:
                 return RouteResponse(200, {})

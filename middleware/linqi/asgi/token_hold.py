@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Final
 
 from linqi.errors import InvalidClaim, TokenError, TokenExpired, Unavailable
-from linqi.jose.verified import Verified
+from linqi.jose.verified import OPAQUE, Verified
 from linqi.jose.verifier import Verifier
 
 __all__ = ["CLOSE_SECONDS", "TokenHold"]
@@ -43,8 +43,10 @@ class TokenHold:
     ) -> None:
         self.verified = verified
         self._verifier = verifier
-        self._end_of = end_of
-        self._end = end_of(verified)
+        # An answer about an opaque token counts until its end, and no second longer.
+        self._is_opaque = verified.algorithm == OPAQUE
+        self._end_of = _exact_end if self._is_opaque else end_of
+        self._end = self._end_of(verified)
         self._check_seconds = check_seconds
         self._clock = clock
         self._changed = asyncio.Event()
@@ -80,7 +82,7 @@ class TokenHold:
 
     async def ended(self) -> TokenError:
         """Wait until the token or its session has ended, and return why."""
-        while (reason := self._check()) is None:
+        while (reason := self._check() or await self._ask_ahead()) is None:
             left = self._end - self._clock()
             self._changed.clear()
             with contextlib.suppress(TimeoutError):
@@ -89,6 +91,22 @@ class TokenHold:
                     self._changed.wait(), max(0.001, min(left, self._check_seconds))
                 )
         return reason
+
+    async def _ask_ahead(self) -> TokenError | None:
+        """Prolong the hold of an opaque token by a later answer; return why it has ended, if so."""
+        opaque = self._verifier.opaque
+        if not self._is_opaque or opaque is None:
+            return None
+        left = self._end - self._clock()
+        with contextlib.suppress(TimeoutError, Unavailable):
+            try:
+                verified = await asyncio.wait_for(opaque.ask_ahead(self.verified), max(0.0, left))
+                self._verifier.recheck(verified)
+            except TokenError as error:
+                return error
+            if verified.expires_at > self._end:
+                self.verified, self._end = verified, verified.expires_at
+        return None
 
     def _check(self) -> TokenError | None:
         over = self._clock() - self._end
@@ -101,3 +119,7 @@ class TokenHold:
         except Unavailable:
             return None  # unknown now: checked again soon, and the end still applies
         return None
+
+
+def _exact_end(verified: Verified) -> float:
+    return verified.expires_at

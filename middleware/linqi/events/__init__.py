@@ -13,6 +13,12 @@ if TYPE_CHECKING:
         VerboseHook,
     )
     from linqi.events.event import Event, Hook
+    from linqi.events.introspection import (
+        AnswerRefused,
+        IntrospectionFailed,
+        IntrospectionThrottled,
+        TokenIntrospected,
+    )
     from linqi.events.keys import (
         KeyFileNotRead,
         KeyFileRead,
@@ -76,6 +82,12 @@ else:
         {
             "linqi.events.dispatcher": ("Dispatcher", "VerboseHook"),
             "linqi.events.event": ("Event", "Hook"),
+            "linqi.events.introspection": (
+                "AnswerRefused",
+                "IntrospectionFailed",
+                "IntrospectionThrottled",
+                "TokenIntrospected",
+            ),
             "linqi.events.keys": (
                 "KeyFileNotRead",
                 "KeyFileRead",
@@ -131,12 +143,15 @@ else:
     )
 
 __all__ = [
+    "AnswerRefused",
     "BackgroundTaskFailed",
     "ClaimsOutdated",
     "ClaimsUpdated",
     "Dispatcher",
     "Event",
     "Hook",
+    "IntrospectionFailed",
+    "IntrospectionThrottled",
     "KeyFileNotRead",
     "KeyFileRead",
     "KeySkipped",
@@ -174,6 +189,7 @@ __all__ = [
     "StoreWarning",
     "StreamClosed",
     "TokenBridged",
+    "TokenIntrospected",
     "TokenMoved",
     "TokenRefused",
     "TokenRenewed",

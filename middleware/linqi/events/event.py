@@ -5,6 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TypeAlias
 
+from linqi.events.introspection import (
+    AnswerRefused,
+    IntrospectionFailed,
+    IntrospectionThrottled,
+    TokenIntrospected,
+)
 from linqi.events.keys import (
     KeyFileNotRead,
     KeyFileRead,
@@ -105,6 +111,10 @@ Event: TypeAlias = (
     | KeyFileNotRead
     | KeysMissing
     | KeysNotAnnounced
+    | TokenIntrospected
+    | AnswerRefused
+    | IntrospectionFailed
+    | IntrospectionThrottled
     | BackgroundTaskFailed
     | ServicesNotStarted
 )

@@ -194,6 +194,24 @@ _LINES: dict[str, tuple[int, str]] = {
         logging.WARNING,
         "key ids not announced to the other workers: detail=%(detail)s",
     ),
+    "TokenIntrospected": (
+        logging.DEBUG,
+        "token introspected: issuer=%(issuer)s token_digest=%(token_digest)s outcome=%(outcome)s",
+    ),
+    "AnswerRefused": (
+        logging.WARNING,
+        "introspection answer refused: issuer=%(issuer)s token_digest=%(token_digest)s"
+        " detail=%(detail)s",
+    ),
+    "IntrospectionFailed": (
+        logging.WARNING,
+        "introspection failed, unknown tokens get 503: issuer=%(issuer)s detail=%(detail)s"
+        " failures=%(failures)d retry_in_seconds=%(retry_in).1f",
+    ),
+    "IntrospectionThrottled": (
+        logging.WARNING,
+        "too many new tokens to introspect, they get 503: issuer=%(issuer)s requests=%(requests)d",
+    ),
     "BackgroundTaskFailed": (
         logging.ERROR,
         "background task failed: name=%(name)s detail=%(detail)s retry_in_seconds=%(retry_in).1f",

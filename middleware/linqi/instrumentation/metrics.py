@@ -317,6 +317,19 @@ METRICS: Final[tuple[Metric, ...]] = (
         "{time}",
         events.KeysNotAnnounced,
     ),
+    counter(
+        "introspections",
+        "Questions about opaque tokens; throttled ones were not asked",
+        "{question}",
+        {
+            events.TokenIntrospected: lambda e: ((1, (e.issuer, e.outcome)),),
+            events.AnswerRefused: lambda e: ((1, (e.issuer, "refused")),),
+            events.IntrospectionFailed: lambda e: ((1, (e.issuer, "failed")),),
+            events.IntrospectionThrottled: lambda e: ((e.requests, (e.issuer, "throttled")),),
+        },
+        "issuer",
+        "outcome",
+    ),
     count(
         "background_failures",
         "Background tasks started again",

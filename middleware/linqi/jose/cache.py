@@ -132,10 +132,11 @@ class VerifiedCache:
             and self._sources[entry.origin.source].generation == entry._generation
         )
 
-    def put(self, verified: Verified, keys: KeySource) -> None:
+    def put(self, verified: Verified, keys: KeySource, until: float = math.inf) -> None:
         """Cache `verified`, signed by a key of `keys`; evicts entries that were not used lately.
 
         A trusted issuer has one source of keys: with another one the cache is emptied first.
+        `until` is the monotonic instant at which the entry ends at the latest.
         """
         size = _bytes_of(verified)
         if size > self.max_bytes:
@@ -154,7 +155,7 @@ class VerifiedCache:
             self._bytes += size
         else:  # the same token, whose key stays the one object in table and ring
             force_setattr(verified, "digest", entries[digest].digest)
-        deadline = min(self._monotonic() + self.lifetime, keys.trusted_until)
+        deadline = min(self._monotonic() + self.lifetime, keys.trusted_until, until)
         if not self._deadline <= deadline < self._deadline + self._shared_seconds:
             self._deadline = deadline
         force_setattr(verified, "_cached_until", self._deadline)

@@ -11,20 +11,23 @@ from linqi.jose.issuers import TrustedIssuer
 __all__ = ["trusted_faults"]
 
 
-def trusted_faults(issuers: Sequence[TrustedIssuer], on_error: str, bound_tokens: str) -> list[str]:
+def trusted_faults(issuers: Sequence[object], on_error: str, bound_tokens: str) -> list[str]:
     """Return which of a verifier's issuers and choices are wrong."""
-    faults = []
-    if not issuers or not all(isinstance(trusted, TrustedIssuer) for trusted in issuers):
-        faults.append("issuers is empty or holds something else than TrustedIssuer values")
-    else:
-        names = Counter((one.issuer, alg) for one in issuers for alg in {*one.algorithms})
-        faults += [
-            f"two trusted issuers are {issuer!r} and take {alg}; merge them, or give each"
-            " algorithms of its own"
-            for (issuer, alg), count in names.items()
-            if count > 1
-        ]
-        faults += _overlaps({one.issuer for one in issuers if one.tenants is not None})
+    by_keys = [one for one in issuers if isinstance(one, TrustedIssuer)]
+    faults = [] if issuers else ["issuers is empty; name at least one TrustedIssuer"]
+    if len(by_keys) < len(issuers):
+        from linqi.jose.opaque import opaque_faults
+
+        asked = [one for one in issuers if not isinstance(one, TrustedIssuer)]
+        faults += opaque_faults(asked, by_keys)
+    names = Counter((one.issuer, alg) for one in by_keys for alg in {*one.algorithms})
+    faults += [
+        f"two trusted issuers are {issuer!r} and take {alg}; merge them, or give each"
+        " algorithms of its own"
+        for (issuer, alg), count in names.items()
+        if count > 1
+    ]
+    faults += _overlaps({one.issuer for one in by_keys if one.tenants is not None})
     if on_error not in ("closed", "open"):
         faults.append(f"on_revocation_error is {on_error!r}, expected 'closed' or 'open'")
     if bound_tokens not in ("refuse", "accept"):

@@ -15,6 +15,7 @@ from linqi.jose.claims import DecodedClaims, Registered, read_registered, split_
 
 __all__ = [
     "ANONYMOUS",
+    "OPAQUE",
     "Anonymous",
     "Origin",
     "RenewalSchedule",
@@ -24,6 +25,8 @@ __all__ = [
 
 
 _T = TypeVar("_T")
+OPAQUE: Final = "opaque"
+"""The `Verified.algorithm` of a token that its issuer was asked about; no JWS algorithm."""
 
 
 class Origin(msgspec.Struct, frozen=True, gc=False):

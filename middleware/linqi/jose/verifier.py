@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-import logging
+import math
 import time
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal
@@ -14,33 +14,34 @@ from linqi.errors import (
     BoundToken,
     ConfigurationError,
     InvalidSignature,
-    LinqiError,
     StaleClaims,
-    TokenExpired,
     TokenRevoked,
     Unavailable,
     UnknownKey,
 )
 from linqi.events.dispatcher import Dispatcher
-from linqi.jose import claims as rules
 from linqi.jose._compact import decode_segment, parse_object, split_any, split_token, token_bytes
 from linqi.jose._header import Header, parse_header
+from linqi.jose.age import check_age
 from linqi.jose.cache import CacheWatcher, VerifiedCache
-from linqi.jose.claims import DecodedClaims, Registered
+from linqi.jose.claims import LONGEST_LEEWAY, DecodedClaims, Registered
 from linqi.jose.issuers import Profile, TrustedIssuer, own_issuer
 from linqi.jose.key import Key
 from linqi.jose.keys import FetchedKeys, KeySet, KeySource
 from linqi.jose.limits import TokenLimits
 from linqi.jose.longest_lifetime import LifetimeBound, raise_lifetime, source_faults
+from linqi.jose.revocation_fault import RevocationFault
 from linqi.jose.signature_check import SignatureCheck
 from linqi.jose.signer import Signer
 from linqi.jose.trust import Trust
 from linqi.jose.trust_faults import trusted_faults
-from linqi.jose.verified import RenewalSchedule, Verified, verified_from
+from linqi.jose.verified import OPAQUE, RenewalSchedule, Verified, verified_from
 
 if TYPE_CHECKING:
     from linqi.events import Event, Hook
     from linqi.jose.bridge import Bridge
+    from linqi.jose.opaque import OpaqueTokens
+    from linqi.jose.opaque_issuer import OpaqueIssuer
 
 __all__ = ["Verifier"]
 
@@ -55,7 +56,8 @@ class Verifier:
     Not thread-safe: use one verifier per event loop.
 
     Args:
-        issuers: One issuer or several; two entries of one ``iss`` if they share no algorithm.
+        issuers: One issuer or several; two entries of one ``iss`` if they share no algorithm. An
+            `OpaqueIssuer` is asked about its tokens.
         leeway: Seconds by which clocks may differ, 0 to 300.
         cache: None verifies every token again.
         limits: The longest token and header that are read.
@@ -80,11 +82,11 @@ class Verifier:
 
     """
 
-    RANGES: ClassVar[Ranges] = {"leeway": Range(0, rules.LONGEST_LEEWAY, "seconds")}
+    RANGES: ClassVar[Ranges] = {"leeway": Range(0, LONGEST_LEEWAY, "seconds")}
 
     def __init__(
         self,
-        issuers: TrustedIssuer | Sequence[TrustedIssuer],
+        issuers: TrustedIssuer | OpaqueIssuer | Sequence[TrustedIssuer | OpaqueIssuer],
         *,
         leeway: float = 0,
         cache: VerifiedCache | Literal["default"] | None = "default",
@@ -97,7 +99,7 @@ class Verifier:
         hooks: Sequence[Hook] = (),
         clock: Callable[[], float] = time.time,
     ) -> None:
-        listed = (issuers,) if isinstance(issuers, TrustedIssuer) else tuple(issuers)
+        listed = tuple(issuers) if isinstance(issuers, Sequence) else (issuers,)
         faults = trusted_faults(listed, on_revocation_error, bound_tokens)
         faults += range_faults(self.RANGES, {"leeway": leeway})
         faults += source_faults(longest_lifetime, is_revoked)
@@ -110,16 +112,22 @@ class Verifier:
         chosen = limits or TokenLimits()
         self._most_bytes, self._most_header_bytes = chosen.token_bytes, chosen.header_bytes
         self.token_bytes = chosen.token_bytes
-        self.issuers = listed
+        self.issuers = tuple(one for one in listed if isinstance(one, TrustedIssuer))
         self.bridge = bridge
-        self._trust = Trust(listed, None if bridge is None else bridge.over(listed, leeway, clock))
+        over = None if bridge is None else bridge.over(self.issuers, leeway, clock)
+        self._trust = Trust(self.issuers, over)
         self._split = split_any if self._trust.takes_padding else split_token
         self._headers: dict[bytes, Header] = {}
         self._keyless: tuple[bytes, Header, Profile] | None = None  # the last token without a key
         self._is_revoked = is_revoked
-        self._serves_on_error = on_revocation_error == "open"
         self._refuses_bound = bound_tokens == "refuse"
+        self.opaque: OpaqueTokens | None = None
+        if asked := [one for one in listed if not isinstance(one, TrustedIssuer)]:
+            from linqi.jose.opaque import OpaqueTokens
+
+            self.opaque = OpaqueTokens(asked, self.token_bytes, bound_tokens)
         self._events: Dispatcher[Event] = Dispatcher(hooks)
+        self._on_revocation_error = RevocationFault(self._events, on_revocation_error)
         self._bound = LifetimeBound(longest_lifetime, is_revoked, self._forget)
         if bridge is not None:
             raise_lifetime(is_revoked, bridge.lifetime)
@@ -158,12 +166,14 @@ class Verifier:
 
     @property
     def fetched_keys(self) -> tuple[FetchedKeys, ...]:
-        """The key sets that are fetched, each once; the caller must start and close them."""
-        found = {id(t.keys): t.keys for t in self.issuers if isinstance(t.keys, FetchedKeys)}
+        """The sources of fetched keys and of answers, each once; to be started and closed."""
+        sources = [t.keys for t in self.issuers]
+        sources += [] if self.opaque is None else self.opaque.sources
+        found = {id(one): one for one in sources if isinstance(one, FetchedKeys)}
         return tuple(found.values())
 
     def listen(self, *hooks: Hook) -> None:
-        """Call `hooks` too, also with events of the fetched keys; each hook once."""
+        """Call `hooks` too, also with events of what is fetched; each hook once."""
         self._events.add(*hooks)
         for keys in self.fetched_keys:
             keys.listen(*hooks)
@@ -197,13 +207,13 @@ class Verifier:
         data = token if type(token) is bytes else token_bytes(token)
         cache = self.cache
         if cache is None or len(data) > self._most_bytes:
-            return self._verify_cold(data)
+            return self._verify_uncached(data)
         # The cache key is a digest of the whole token: with a key of a part of it a forged token
         # gets the entry of a real one (LiteLLM, CVE-2026-35030).
         digest = _sha256(data).digest()
         verified = cache.get(digest)
         if verified is None:
-            return self._verify_cold(data, digest)
+            return self._verify_uncached(data, digest)
         self.recheck(verified)
         return verified
 
@@ -230,8 +240,11 @@ class Verifier:
         return SignatureCheck(data, _sha256(data).digest(), key, signed, signature)
 
     def algorithm_of(self, token: bytes | str) -> str:
-        """Return the ``alg`` in the header of `token`; nothing of the token is verified."""
-        first = self._split(token_bytes(token), self._most_bytes)[1]
+        """Return the unverified ``alg`` in the header of `token`, ``opaque`` for an opaque one."""
+        data = token_bytes(token)
+        if self.opaque is not None and self.opaque.entry_for(data) is not None:
+            return OPAQUE
+        first = self._split(data, self._most_bytes)[1]
         return (self._headers.get(first) or self._read_header(first)).alg
 
     def verify_checked(self, proof: SignatureCheck, *, holds: bool) -> Verified:
@@ -247,13 +260,16 @@ class Verifier:
         """Wait for a fetch that may bring the key of `token`, if one may be made now.
 
         To be awaited after `verify` raised `UnknownKey` or `Unavailable`. One fetch serves all that
-        wait for it; the cooldown of `RemoteKeys` bounds how often made-up key ids cause one.
+        wait for it; the cooldown of `RemoteKeys` bounds how often made-up key ids cause one. The
+        issuer of an opaque token is asked about it.
 
         Returns:
             Whether a fetch was waited for, so that another `verify` may succeed.
 
         """
         data = token_bytes(token)
+        if self.opaque is not None and (entry := self.opaque.entry_for(data)) is not None:
+            return await entry.source.ask(data, _sha256(data).digest())
         if self._keyless is not None and self._keyless[0] == data:
             # Reading it again would double what a token with a made-up key id costs.
             _, header, profile = self._keyless
@@ -267,10 +283,10 @@ class Verifier:
     def recheck(self, verified: Verified) -> None:
         """Raise if `verified` is now expired, not valid yet, revoked, or its claims are stale."""
         now = self._clock()
-        # `check_times` decides; comparing here first, without leeway, saves its call: about 0.3 us
+        # `check_age` decides; comparing here first, without leeway, saves its call: about 0.3 us
         # of a hit.
         if now >= verified.expires_at or now < verified.valid_from:
-            self._check_times(verified, now)
+            check_age(verified, now, self.leeway, self.bridge, self._schedule)
         if self._is_revoked is not None:
             try:
                 revoked = self._is_revoked(verified)
@@ -296,6 +312,16 @@ class Verifier:
         refuses it by ``bound_tokens`` or ``longest_lifetime``: such a token is not cached.
         """
         return self._verify_cold(token_bytes(token), is_signed=True)
+
+    def _verify_uncached(self, data: bytes, digest: bytes = b"") -> Verified:
+        """Return the verified value of a token, by the keys of its issuer or by its answer."""
+        entry = None if self.opaque is None else self.opaque.entry_for(data)
+        if entry is None:
+            return self._verify_cold(data, digest)
+        verified, until = entry.verified(digest or _sha256(data).digest())
+        self.recheck(verified)
+        self._note_accepted(verified, entry.source, until)
+        return verified
 
     def _verify_cold(
         self, data: bytes, digest: bytes = b"", *, is_signed: bool = False, by: Key | None = None
@@ -337,10 +363,12 @@ class Verifier:
         self._note_accepted(verified, None if is_refused else profile.keys)
         return verified
 
-    def _note_accepted(self, verified: Verified, keys: KeySource | None) -> None:
+    def _note_accepted(
+        self, verified: Verified, keys: KeySource | None, until: float = math.inf
+    ) -> None:
         """Cache a token that `keys`, if there are any, verified; report one of the bridge."""
         if self.cache is not None and keys is not None:
-            self.cache.put(verified, keys)
+            self.cache.put(verified, keys, until)
         if verified.origin.bridged:
             left = verified.expires_at - self._clock()
             user, session = verified.identity, verified.session_id or ""
@@ -368,27 +396,3 @@ class Verifier:
         if len(self._headers) >= _MOST_HEADERS:
             self._headers.clear()
         self._headers[segment] = header
-
-    def _check_times(self, verified: Verified, now: float) -> None:
-        is_bridged = verified.origin.bridged
-        if is_bridged and self.bridge is not None:
-            self.bridge.check_open(verified, now)
-        try:
-            rules.check_times(verified.expires_at, verified.valid_from, now, self.leeway)
-        except TokenExpired as error:
-            if self._schedule is not None and verified.own and not is_bridged:
-                error.lag = now - verified.due_at
-                error.buffer = self._schedule.buffer
-            raise
-
-    def _on_revocation_error(self, error: Exception) -> None:
-        """Serve on where that is wanted, and else raise `Unavailable`."""
-        detail = str(error) if isinstance(error, LinqiError) else type(error).__name__
-        self._events(events.RevocationFailed(detail=detail))
-        if not self._events:
-            logging.getLogger("linqi").error("revocation check failed", exc_info=error)
-        if self._serves_on_error:
-            return
-        if isinstance(error, Unavailable):
-            raise error
-        raise Unavailable(f"the revocation check raised {type(error).__name__}") from error

@@ -5,7 +5,7 @@ from __future__ import annotations
 import zlib
 from typing import Final
 
-from linqi.errors import FetchFailed
+from linqi.errors import FetchFailed, ResponseTooLong
 
 __all__ = ["CODINGS", "BoundedBody"]
 
@@ -45,7 +45,8 @@ class BoundedBody:
         """Add the next chunk as it was sent.
 
         Raises:
-            FetchFailed: The body is too long or not gzip.
+            ResponseTooLong: The body is too long.
+            FetchFailed: It is not gzip.
 
         """
         self._received += len(chunk)
@@ -81,5 +82,5 @@ class BoundedBody:
                 raise self._too_long()
             data = inflater.unused_data if inflater.eof else inflater.unconsumed_tail
 
-    def _too_long(self) -> FetchFailed:
-        return FetchFailed(f"the response is longer than {self._most_bytes} bytes")
+    def _too_long(self) -> ResponseTooLong:
+        return ResponseTooLong(f"the response is longer than {self._most_bytes} bytes")

@@ -11,7 +11,7 @@ from linqi.jwks.freshness import RefreshSettings, lifetime_of, retry_after_of
 from linqi.jwks.http import Fetch, HttpResponse
 from linqi.jwks.location import KeySetLocation
 
-__all__ = ["KeyDocument", "discover", "fetch_document"]
+__all__ = ["KeyDocument", "check_status", "discover", "fetch_document"]
 
 _MOST_MEMBERS = 2048
 
@@ -46,7 +46,7 @@ async def discover(fetch: Fetch, location: KeySetLocation, now: float) -> str:
 
     """
     response = await fetch(location.metadata_url, {})
-    _check_status(response, "the discovery document", now)
+    check_status(response, "the discovery document", now)
     try:
         text = response.body.removeprefix(BOM_UTF8)
         metadata = parse_object(text, "discovery document", most_members=_MOST_MEMBERS)
@@ -83,7 +83,7 @@ async def fetch_document(
     response = await fetch(url, {"if-none-match": etag} if etag else {})
     is_unchanged = bool(etag) and response.status == 304
     if not is_unchanged:
-        _check_status(response, "the key set", now)
+        check_status(response, "the key set", now)
     headers = response.headers
     return KeyDocument(
         body=None if is_unchanged else response.body,
@@ -92,7 +92,15 @@ async def fetch_document(
     )
 
 
-def _check_status(response: HttpResponse, what: str, now: float) -> None:
+def check_status(response: HttpResponse, what: str, now: float) -> None:
+    """Raise `FetchFailed`, with the ``Retry-After``, unless the status is 200.
+
+    Args:
+        response: The response.
+        what: How the message calls what was requested.
+        now: Unix seconds, with which a date in ``Retry-After`` is compared.
+
+    """
     if response.status == 200:
         return
     headers = response.headers

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Final, TypeAlias
 
 from linqi._ranges import Range, Ranges, range_faults
+from linqi._single_flight import SingleFlight
 from linqi.errors import ConfigurationError, FetchFailed
 from linqi.jwks._body import CODINGS, BoundedBody
 from linqi.jwks.access import RemoteAccess, read_certificates, read_token, tls_context
@@ -119,6 +120,7 @@ class HttpFetch:
         self._is_own = client is None
         self._certificates: str | None = None
         self._replaced: httpx2.AsyncClient | None = None
+        self._making: SingleFlight[str, None] = SingleFlight()
         self._token_origins = {origin_of(named_url)} - {None}
 
     async def __call__(
@@ -143,6 +145,7 @@ class HttpFetch:
 
     def forget(self) -> None:
         """Drop the client made here without closing it: it belongs to another event loop."""
+        self._making = SingleFlight()
         if self._is_own:
             self._client = self._replaced = None
 
@@ -189,13 +192,17 @@ class HttpFetch:
             return self._client
         certificates = None if file is None else await asyncio.to_thread(read_certificates, file)
         if self._client is None or certificates != self._certificates:
-            # In a thread: reading the public certificates takes tens of milliseconds.
-            client = await asyncio.to_thread(_client_for, certificates)
-            before, self._replaced = self._replaced, self._client
-            self._client, self._certificates = client, certificates
-            if before is not None:
-                await before.aclose()
+            # Once for all requests: one whose client is dropped loses its connection.
+            await self._making(certificates or "", lambda: self._replace(certificates))
         return self._client
+
+    async def _replace(self, certificates: str | None) -> None:
+        # In a thread: reading the public certificates takes tens of milliseconds.
+        client = await asyncio.to_thread(_client_for, certificates)
+        before, self._replaced = self._replaced, self._client
+        self._client, self._certificates = client, certificates
+        if before is not None:
+            await before.aclose()
 
 
 def _client_for(certificates: str | None) -> httpx2.AsyncClient:

@@ -1,0 +1,1 @@
+"""Opaque tokens: their issuer is asked about them (RFC 7662)."""
