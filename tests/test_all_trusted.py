@@ -1,10 +1,12 @@
 """Attacks on one verifier that trusts every kind of issuer: no token of one passes as another's.
 
 Own keys and those of before, another issuer that moves from a secret to a signature key, a template
-of tenants, a load balancer, and an earlier system behind a bridge stand side by side.
+of tenants, a load balancer, an earlier system behind a bridge, and an issuer of opaque tokens stand
+side by side.
 """
 
 import base64
+import contextlib
 import itertools
 import json
 import sys
@@ -21,15 +23,18 @@ from hypothesis import strategies as st
 import linqi
 from linqi import (
     Bridge,
+    Introspection,
     Key,
     KeySet,
     Signer,
     TokenError,
     TrustedIssuer,
+    Verified,
     Verifier,
 )
-from linqi.errors import Unavailable
+from linqi.errors import Unavailable, UnknownKey
 from linqi.jose.issuers import own_issuer
+from linqi.jose.opaque_issuer import OpaqueIssuer
 from tokens import NOW
 
 OWN, MOVED, PLAIN = "https://own.test", "https://moved.test", "https://plain.test"
@@ -111,8 +116,8 @@ SOURCES["balancer"] = replace(
 )
 
 
-def trusting() -> Verifier:
-    """Return a verifier that trusts all of them."""
+def trusting(*others: OpaqueIssuer) -> Verifier:
+    """Return a verifier that trusts all of them, and `others`."""
 
     def entry(issuer: str, *names: str, **options: Any) -> TrustedIssuer:
         keys = [KEYS[name] for name in names]
@@ -134,6 +139,7 @@ def trusting() -> Verifier:
             entry(PLAIN, "plain"),
             entry(BALANCED, "balancer", alb_signer=BALANCER),
             entry(TENANTS, "tenants", "one tenant", tenants=["one", "two"]),
+            *others,
         ],
         bridge=Bridge(key=KEYS["bridge"], until=NOW + 3600, lifetime=3600),
         clock=lambda: NOW,
@@ -270,3 +276,78 @@ def test_a_hit_executes_the_same_lines_whatever_else_is_trusted(name: str) -> No
     hit = lines_of(VERIFIER, token)
     assert hit == lines_of(alone, plain)
     assert len(hit) < 30
+
+
+OPAQUE = "https://opaque.test"
+ANSWERS: dict[str, dict[str, Any] | None] = {
+    "active": {"sub": "alice", "aud": AUDIENCE, "scope": "read"},
+    "revoked": None,
+    "in the name of ours": {"sub": "alice", "aud": AUDIENCE, "iss": OWN},
+    "in the name of a tenant": {"sub": "alice", "aud": AUDIENCE, "iss": _tenant("one")},
+    "in no name": {"sub": "alice", "aud": AUDIENCE, "iss": None},
+    "for another API": {"sub": "alice", "aud": "other"},
+    "for no API": {"sub": "alice"},
+    "expired": {"sub": "alice", "aud": AUDIENCE, "exp": int(NOW) - 1},
+    "bound": {"sub": "alice", "aud": AUDIENCE, "cnf": {"jkt": "x"}},
+}
+
+
+class Asked:
+    """The issuer of opaque tokens, and the tokens that it was asked about."""
+
+    def __init__(self) -> None:
+        self.tokens: list[str] = []
+
+    async def __call__(self, token: str) -> Mapping[str, Any] | None:
+        """Return the answer about a token."""
+        self.tokens.append(token)
+        return ANSWERS.get(token.removeprefix("opaque-").replace("-", " "))
+
+
+def asking() -> tuple[Verifier, Asked]:
+    """Return a verifier that trusts an issuer of opaque tokens too."""
+    asked = Asked()
+    source = Introspection(OPAQUE, ask=asked, clock=lambda: NOW)
+    return trusting(source.trust(AUDIENCE)), asked
+
+
+async def verified(verifier: Verifier, token: str) -> Verified:
+    """Verify as the middleware does: at once, or after a fetch."""
+    try:
+        return verifier.verify(token)
+    except (UnknownKey, Unavailable):
+        if not await verifier.fetch_key(token):
+            raise
+    return verifier.verify(token)
+
+
+async def test_an_opaque_token_counts_as_its_issuers_only() -> None:
+    """Whatever the answer says, it is no token of ours, and of no other issuer (V6)."""
+    verifier, asked = asking()
+    token = await verified(verifier, "opaque-active")
+    assert (token.issuer, token.own, token.subject) == (OPAQUE, False, "alice")
+    for name in ANSWERS:
+        if name != "active":
+            with pytest.raises((TokenError, Unavailable)):
+                await verified(verifier, f"opaque-{name.replace(' ', '-')}")
+    assert len(asked.tokens) == len(ANSWERS)
+
+
+async def test_no_token_of_another_issuer_is_sent_to_the_one_that_is_asked() -> None:
+    """A JWT in any mixture, padded or cut, is never shown to it."""
+    verifier, asked = asking()
+    for shown, told, signed_by in itertools.product(SOURCES.values(), repeat=3):
+        jwt = encoded(signed_by.key, shown.header, told.claims, is_padded=shown.is_padded)
+        for token in (jwt, f"{jwt}.", jwt.rpartition(".")[0]):
+            with contextlib.suppress(TokenError, Unavailable):
+                await verified(verifier, token)
+    assert asked.tokens == []
+
+
+async def test_a_hit_of_an_opaque_token_executes_the_same_lines() -> None:
+    """An answer that counts is a look-up, as a verified token is."""
+    verifier, _ = asking()
+    plain = genuine("own")
+    await verified(verifier, "opaque-active")
+    verifier.verify(plain)
+    assert lines_of(verifier, "opaque-active") == lines_of(verifier, plain)
