@@ -111,7 +111,7 @@ FIRST_REQUEST_MODULES = {
 }
 RENEWAL_MODULES = {
     "linqi.asgi": "cache_fields conditions renewal_response",
-    "linqi.sessions": "_claims budget claims_marks decision renewal sliding",
+    "linqi.sessions": "_claims budget claims_marks decision renewal sliding successor_claims",
 }
 LIBRARIES = """
 import asyncio, dataclasses, hashlib, hmac, json, logging, pkgutil, typing, msgspec, pybase64, sys

@@ -63,7 +63,7 @@ if TYPE_CHECKING:
     from linqi.jwks.snapshot import Snapshot
     from linqi.jwks.state import KeysState
     from linqi.jwks.store_share import StoreShare
-    from linqi.sessions.authorization import Authorize, AuthorizeRefresh
+    from linqi.sessions.authorization import AuthorizeRefresh
     from linqi.sessions.budget import RenewalBudget
     from linqi.sessions.dual import Sessions
     from linqi.sessions.key_announcer import KeyAnnouncer
@@ -80,6 +80,7 @@ if TYPE_CHECKING:
         SlidingRenewal,
     )
     from linqi.sessions.store import SessionStore
+    from linqi.sessions.successor_claims import Authorize
     from linqi.stores.memory import MemoryStore
     from linqi.stores.postgres import PostgresStore
     from linqi.stores.sqlite import SQLiteStore
@@ -143,7 +144,7 @@ else:
             "linqi.jwks.snapshot": ("Snapshot",),
             "linqi.jwks.state": ("KeysState",),
             "linqi.jwks.store_share": ("StoreShare",),
-            "linqi.sessions.authorization": ("Authorize", "AuthorizeRefresh"),
+            "linqi.sessions.authorization": ("AuthorizeRefresh",),
             "linqi.sessions.budget": ("RenewalBudget",),
             "linqi.sessions.dual": ("Sessions",),
             "linqi.sessions.key_announcer": ("KeyAnnouncer",),
@@ -167,6 +168,7 @@ else:
                 "SlidingRenewal",
             ),
             "linqi.sessions.store": ("SessionStore",),
+            "linqi.sessions.successor_claims": ("Authorize",),
             "linqi.stores.memory": ("MemoryStore",),
             "linqi.stores.postgres": ("PostgresStore",),
             "linqi.stores.sqlite": ("SQLiteStore",),

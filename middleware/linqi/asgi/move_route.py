@@ -10,9 +10,9 @@ from linqi.asgi.session_cookie import SessionCookie
 from linqi.errors import InvalidRequest, RefreshRefused
 from linqi.events import RefreshDenied, TokenMoved
 from linqi.jose.verified import Verified
-from linqi.sessions.authorization import Authorize
 from linqi.sessions.dual import Sessions
 from linqi.sessions.pair import TokenPair
+from linqi.sessions.successor_claims import Authorize
 
 __all__ = ["MoveRoute"]
 

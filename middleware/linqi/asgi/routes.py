@@ -35,9 +35,9 @@ from linqi.errors import (
 )
 from linqi.jose.verified import OPAQUE, Anonymous, Verified
 from linqi.jose.verifier import Verifier
-from linqi.sessions.authorization import Authorize
 from linqi.sessions.dual import Sessions
 from linqi.sessions.pair import TokenPair
+from linqi.sessions.successor_claims import Authorize
 
 __all__ = ["SessionRoutes"]
 

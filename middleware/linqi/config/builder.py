@@ -41,11 +41,12 @@ from linqi.jose.keys import KeySet
 from linqi.jose.signer import Signer
 from linqi.jose.verifier import Verifier
 from linqi.jwks.key_file import KeyFile
-from linqi.sessions.authorization import Authorize, AuthorizeRefresh
+from linqi.sessions.authorization import AuthorizeRefresh
 from linqi.sessions.dual import Sessions
 from linqi.sessions.key_announcer import KeyAnnouncer
 from linqi.sessions.revocation import Revocations
 from linqi.sessions.sliding import SlidingRenewal
+from linqi.sessions.successor_claims import Authorize
 
 __all__ = ["Components", "build"]
 

@@ -23,7 +23,7 @@ from linqi.jose.signer import Signer
 from linqi.jose.verified import Verified
 from linqi.sessions._claims import check_subject
 from linqi.sessions._secrets import Secrets
-from linqi.sessions.authorization import Authorize, AuthorizeRefresh, granted_at_move
+from linqi.sessions.authorization import AuthorizeRefresh
 from linqi.sessions.clock_check import ClockCheck
 from linqi.sessions.devices import Devices
 from linqi.sessions.pair import PairMaker, TokenPair
@@ -39,6 +39,7 @@ from linqi.sessions.revocation_publisher import RevocationPublisher
 from linqi.sessions.session_page import SessionPage, read_page
 from linqi.sessions.starting import Starting
 from linqi.sessions.store import SessionStore, WarnsAtStart
+from linqi.sessions.successor_claims import Authorize, granted_at_move
 
 __all__ = ["AuthorizeRefresh", "Sessions"]
 
@@ -197,12 +198,11 @@ class Sessions:
     ) -> TokenPair:
         """Return the first tokens of the session that takes over a bridged token (`Bridge`).
 
-        A retry returns the same refresh token, until that is redeemed. `authorize` decides on the
-        user, and on the claims and scopes of the session; `device` is that of `sign_in`.
+        A retry returns the same refresh token until that is redeemed. `authorize` decides on the
+        user, claims and scopes of the session; `device` is that of `sign_in`.
 
         Raises:
-            RefreshRefused: The session has ended or goes on by its refresh token, or `authorize`
-                returned False.
+            RefreshRefused: The session has ended or is refreshed, or `authorize` returned False.
             LinqiError: As of `sign_in`; `ApplicationFault` where `authorize` raised.
 
         """

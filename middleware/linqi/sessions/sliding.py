@@ -27,11 +27,11 @@ from linqi.jose.longest_lifetime import source_faults
 from linqi.jose.signer import Signer
 from linqi.jose.verified import Verified
 from linqi.sessions._claims import check_start
-from linqi.sessions.authorization import Authorize, claims_at_move, claims_at_renewal
 from linqi.sessions.budget import RenewalBudget
 from linqi.sessions.claims_marks import CLAIMS_AT, marks_source, updated_id
 from linqi.sessions.decision import NOT_OURS, Decision, Due, decide
 from linqi.sessions.renewal import RenewalSettings, first_span
+from linqi.sessions.successor_claims import Authorize, claims_at_move, claims_at_renewal
 
 if TYPE_CHECKING:
     from concurrent.futures import ThreadPoolExecutor
