@@ -257,10 +257,11 @@ def verified_from(
     if claims.nbf is not None:
         valid_from = max(claims.nbf, issued_at or 0)
     due_at = math.inf
-    if schedule is not None and origin.bridged:
-        due_at = 0.0  # it is replaced by one of ours as soon as a response may carry that
-    elif schedule is not None:
-        due_at = schedule.due_at(claims.sid if origin.own else None, issued_at, claims.exp)
+    if schedule is not None:
+        if origin.bridged:  # it is replaced by one of ours as soon as a response may carry that
+            due_at = 0.0
+        else:
+            due_at = schedule.due_at(claims.sid if origin.own else None, issued_at, claims.exp)
     return Verified(  # by position, in the order of its fields
         origin,
         claims.exp,

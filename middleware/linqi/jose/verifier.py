@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import math
 import time
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal
@@ -27,7 +26,7 @@ from linqi.jose.cache import CacheWatcher, VerifiedCache
 from linqi.jose.claims import LONGEST_LEEWAY, DecodedClaims, Registered
 from linqi.jose.issuers import Profile, TrustedIssuer, own_issuer
 from linqi.jose.key import Key
-from linqi.jose.keys import FetchedKeys, KeySet, KeySource
+from linqi.jose.keys import FetchedKeys, KeySet
 from linqi.jose.limits import TokenLimits
 from linqi.jose.longest_lifetime import LifetimeBound, raise_lifetime, source_faults
 from linqi.jose.revocation_fault import RevocationFault
@@ -122,10 +121,12 @@ class Verifier:
         self._is_revoked = is_revoked
         self._refuses_bound = bound_tokens == "refuse"
         self.opaque: OpaqueTokens | None = None
+        self._verify_uncached: Callable[..., Verified] = self._verify_cold
         if asked := [one for one in listed if not isinstance(one, TrustedIssuer)]:
             from linqi.jose.opaque import OpaqueTokens
 
             self.opaque = OpaqueTokens(asked, self.token_bytes, bound_tokens)
+            self._verify_uncached = self._verify_either
         self._events: Dispatcher[Event] = Dispatcher(hooks)
         self._on_revocation_error = RevocationFault(self._events, on_revocation_error)
         self._bound = LifetimeBound(longest_lifetime, is_revoked, self._forget)
@@ -313,14 +314,14 @@ class Verifier:
         """
         return self._verify_cold(token_bytes(token), is_signed=True)
 
-    def _verify_uncached(self, data: bytes, digest: bytes = b"") -> Verified:
+    def _verify_either(self, data: bytes, digest: bytes = b"") -> Verified:
         """Return the verified value of a token, by the keys of its issuer or by its answer."""
-        entry = None if self.opaque is None else self.opaque.entry_for(data)
-        if entry is None:
+        if self.opaque is None or (entry := self.opaque.entry_for(data)) is None:
             return self._verify_cold(data, digest)
         verified, until = entry.verified(digest or _sha256(data).digest())
         self.recheck(verified)
-        self._note_accepted(verified, entry.source, until)
+        if self.cache is not None:
+            self.cache.put(verified, entry.source, until)
         return verified
 
     def _verify_cold(
@@ -360,19 +361,15 @@ class Verifier:
             is_refused = self._bound.is_exceeded(verified, is_signed=is_signed)
         if header is not known and header.alb is None:
             self._keep_header(first, header)
-        self._note_accepted(verified, None if is_refused else profile.keys)
-        return verified
+        if self.cache is not None and not is_refused:
+            self.cache.put(verified, profile.keys)
+        return self._report_bridged(verified) if origin.bridged else verified
 
-    def _note_accepted(
-        self, verified: Verified, keys: KeySource | None, until: float = math.inf
-    ) -> None:
-        """Cache a token that `keys`, if there are any, verified; report one of the bridge."""
-        if self.cache is not None and keys is not None:
-            self.cache.put(verified, keys, until)
-        if verified.origin.bridged:
-            left = verified.expires_at - self._clock()
-            user, session = verified.identity, verified.session_id or ""
-            self._events(events.TokenBridged(user=user, session=session, seconds_left=left))
+    def _report_bridged(self, verified: Verified) -> Verified:
+        left = verified.expires_at - self._clock()
+        user, session = verified.identity, verified.session_id or ""
+        self._events(events.TokenBridged(user=user, session=session, seconds_left=left))
+        return verified
 
     def _forget(self) -> None:
         if self.cache is not None:
