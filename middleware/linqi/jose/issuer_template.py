@@ -30,10 +30,8 @@ class IssuerTemplate:
         if not issuer.startswith(self.before) or not issuer.endswith(self.after):
             return None
         tenant = issuer[len(self.before) : len(issuer) - len(self.after)]
-        # Compared as a whole: before and after must not share characters of `issuer`.
-        if not is_tenant(tenant) or self.issuer_of(tenant) != issuer:
-            return None
-        return tenant
+        # Where before and after share characters of `issuer`, nothing is left, which is no tenant.
+        return tenant if is_tenant(tenant) else None
 
     def issuer_of(self, tenant: str) -> str:
         """Return the ``iss`` of `tenant`."""
