@@ -28,9 +28,11 @@ from linqi import (
     ANY_AUDIENCE,
     Bridge,
     ConfigurationError,
+    Introspection,
     JWTMiddleware,
     Key,
     KeySet,
+    OpaqueIssuer,
     RemoteKeys,
     ResourceMetadata,
     TrustedIssuer,
@@ -182,6 +184,22 @@ def test_a_bridge_from_another_system_is_refused(audience: str | None) -> None:
     bridge = Bridge(key=old, until=NOW + 3600, lifetime=3600, audience=audience)
     with pytest.raises(ConfigurationError, match="the bridge is trusted for the audience"):
         TokenVerifier(Verifier(own, bridge=bridge, clock=lambda: NOW), RESOURCE)
+
+
+@pytest.mark.parametrize("audience", ["https://calendar.example", ANY_AUDIENCE])
+def test_an_issuer_of_opaque_tokens_is_held_to_the_resource(audience: Any) -> None:
+    """It says itself for whom a token is, so its answers are checked as tokens are."""
+    source = Introspection(ISSUER, url=f"{ISSUER}/introspect", client_id="a", client_secret="b")
+    with pytest.raises(ConfigurationError, match=f"{ISSUER} is trusted for the audience"):
+        protect(
+            App(),
+            Verifier(OpaqueIssuer(issuer=ISSUER, audience=audience, source=source)),
+            resource=RESOURCE,
+        )
+    opaque = OpaqueIssuer(issuer=ISSUER, audience=RESOURCE, source=source)
+    app = protect(App(), Verifier(opaque), resource=RESOURCE, hooks=[])
+    document = asyncio.run(call(app, http(METADATA.removeprefix("https://notes.example"))))
+    assert json.loads(document.messages[-1]["body"])["authorization_servers"] == [ISSUER]
 
 
 def test_a_resource_without_a_path_has_two_spellings() -> None:

@@ -16,7 +16,7 @@ from fastmcp.client.auth import OAuth
 from mcp import MCPError
 from mcp.server.mcpserver import MCPServer
 
-from linqi import RemoteKeys, ResourceMetadata, Verifier
+from linqi import Introspection, OpaqueIssuer, RemoteKeys, ResourceMetadata, Verifier
 from linqi.mcp import ToolScopes, current, protect
 from mcp_peers import Bearer, Browser, Stored, connected, serving, signing_in
 from node_provider import Provider, node_and_packages, node_packages, node_provider
@@ -31,22 +31,28 @@ def provider() -> Iterator[Provider]:
         yield running
 
 
-def server(provider: Provider, url: str) -> Any:
-    """Return a server whose clients sign in at `provider`."""
-    tools, notes = ToolScopes(), MCPServer("notes")
+def notes(tools: ToolScopes | None = None) -> MCPServer:
+    """Return a server with two tools, one of which needs a scope."""
+    tools, server = tools or ToolScopes(), MCPServer("notes")
 
-    @notes.tool()
+    @server.tool()
     def who() -> str:
         return f"{current().subject} {' '.join(sorted(current().scopes))}"
 
-    @notes.tool()
+    @server.tool()
     @tools.requires("write")
     def add_note(text: str) -> str:
         return f"{current().subject} wrote {text}"
 
+    return server
+
+
+def server(provider: Provider, url: str) -> Any:
+    """Return a server whose clients sign in at `provider`."""
+    tools = ToolScopes()
     trusting = Verifier(RemoteKeys(provider.issuer, ["ES256"]).trust(url))
     metadata = ResourceMetadata(url, [provider.issuer], scopes_supported=["read"])
-    app = notes.streamable_http_app()
+    app = notes(tools).streamable_http_app()
     return protect(app, trusting, resource=metadata, tools=tools, hooks=[])
 
 
@@ -79,6 +85,31 @@ async def test_the_official_client_signs_in_and_steps_up(provider: Provider, mod
                 assert answer.status_code == 401
                 assert 'error="invalid_token"' in answer.headers["www-authenticate"]
                 assert (await plain.post(url, json={}, headers=headers)).status_code != 401
+
+
+async def test_opaque_tokens_are_for_one_server_too(provider: Provider) -> None:
+    """The issuer is asked about them, and names the resource that they are for."""
+    client = await asyncio.to_thread(provider.register)
+    secret = {"client_id": client.id, "client_secret": client.secret}
+    source = Introspection(provider.issuer, url=provider.about["introspection_endpoint"], **secret)
+
+    def opaque(url: str) -> Any:
+        issuer = OpaqueIssuer(issuer=provider.issuer, audience=url, source=source)
+        return protect(notes().streamable_http_app(), Verifier(issuer), resource=url, hooks=[])
+
+    await asyncio.to_thread(provider.set, resources={"*": {"format": "opaque"}})
+    try:
+        async with serving(opaque) as url, serving(opaque) as other:
+            credentials = (client, url, "read")
+            token = await asyncio.to_thread(provider.client_credentials, *credentials)
+            async with connected(url, Bearer(token)) as connection:
+                result = await connection.call_tool("who", {})
+                assert result.content[0].text.endswith(" read")  # type: ignore[union-attr]
+            async with httpx2.AsyncClient() as plain:
+                headers = {"authorization": f"Bearer {token}"}
+                assert (await plain.post(other, json={}, headers=headers)).status_code == 401
+    finally:
+        await asyncio.to_thread(provider.set, resources={"*": {}})
 
 
 class Unwilling(Browser):

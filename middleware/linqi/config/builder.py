@@ -172,7 +172,7 @@ def build(
     throttle = _throttle(config, faults, variables)
     if config.renewal.sliding is True and not config.has_keys:
         faults.missing("keys", "file", "sliding = true needs signing keys: set file or env")
-    resource = _resource(config, trust, faults)
+    resource = _resource(config, faults)
     bridge = _bridge(config, faults, variables, trust)
     with faults.at("http", ""):
         refusal = replace(config.http.settings(), on_refusal=on_refusal)
@@ -234,14 +234,14 @@ def build(
     )
 
 
-def _resource(config: Config, trust: ConfiguredIssuers, faults: Faults) -> ResourceMetadata | None:
+def _resource(config: Config, faults: Faults) -> ResourceMetadata | None:
     if config.resource.url is not None and config.http.resource_metadata is not None:
         text = "[resource] url serves the metadata too; keep one of them"
         faults.add("contradiction", "http", "resource_metadata", text)
     if config.resource.url is None and config.resource != type(config.resource)():
         faults.missing("resource", "url", "the table has no effect without url")
     with faults.at("resource", "url"):
-        outside = dict.fromkeys(one.issuer for one in trust.issuers if not one.own)
+        outside = dict.fromkeys(table.issuer for table in config.issuers if table.issuer)
         return config.resource.metadata([*outside])
     return None
 

@@ -74,6 +74,7 @@ class OpaqueTokens:
         self._by_iss = {one.issuer: entry for one, entry in entries if one.jwts}
         self._by_name = {entry.origin.source: entry for _, entry in entries}
         self._most_bytes = most_bytes
+        self.issuers = tuple(issuers)
         self.sources = [one.source for one in issuers]
 
     def entry_for(self, token: bytes) -> OpaqueEntry | None:

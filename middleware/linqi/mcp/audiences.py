@@ -47,6 +47,8 @@ def _accepted(verifier: Verifier) -> Iterator[tuple[str, _Audience]]:
     """Yield each source of trust with the audience of its tokens."""
     for trusted in verifier.issuers:
         yield trusted.issuer, trusted.audience
+    for asked in () if verifier.opaque is None else verifier.opaque.issuers:
+        yield asked.issuer, asked.audience
     if verifier.bridge is not None:
         audience = verifier.bridge.audience
         yield "the bridge", ANY_AUDIENCE if audience is None else audience

@@ -74,5 +74,7 @@ def _metadata(
 ) -> ResourceMetadata | None:
     if not isinstance(resource, str):
         return resource
-    outside = dict.fromkeys(one.issuer for one in verifier.issuers if not one.own)
-    return ResourceMetadata(resource, [*outside])
+    outside = [one.issuer for one in verifier.issuers if not one.own]
+    if verifier.opaque is not None:
+        outside += [one.issuer for one in verifier.opaque.issuers]
+    return ResourceMetadata(resource, [*dict.fromkeys(outside)])
