@@ -369,7 +369,7 @@ async def test_j8_the_name_is_compared_also_with_a_private_authority(
 async def test_j8_a_public_authority_cannot_stand_in_for_the_private_one(
     tmp_path: Path, authority: Authority, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A man in the middle with a certificate that is trusted by default is refused."""
+    """J9: a man in the middle with a certificate that is trusted by default is refused."""
     public = Authority()
     (tmp_path / "public.pem").write_text(public.pem)
     monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "public.pem"))
@@ -498,7 +498,7 @@ async def test_the_token_is_read_for_each_request(token_file: Path) -> None:
 
 
 async def test_j8_the_token_is_not_sent_where_only_the_metadata_lead(token_file: Path) -> None:
-    """An issuer that names another server would collect it there."""
+    """J9: an issuer that names another server would collect it there."""
     access = RemoteAccess(token_file=token_file)
     with private_server(keycloak("")) as thief:
         aim = f"http://127.0.0.1:{thief.port}{CERTS}"
@@ -541,7 +541,7 @@ async def test_j8_what_is_no_token_is_not_sent_and_not_shown(
 async def test_j8_the_token_appears_nowhere(
     token_file: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Not in logs at debug level, events, errors, the state, snapshots or what objects show."""
+    """J9: not in logs at debug level, events, errors, the state, snapshots or what objects show."""
     events: list[Event] = []
     caplog.set_level(logging.DEBUG)
     shown: list[object] = []

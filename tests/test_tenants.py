@@ -207,6 +207,24 @@ def test_storm_0558_a_key_of_one_tenant_signs_for_no_other(cache: Any) -> None:
             verifier.verify(text)
 
 
+@pytest.mark.parametrize("cache", ["default", None])
+def test_storm_0558_a_key_of_one_tenant_signs_for_no_other_issuer(cache: Any) -> None:
+    """An API of one company may use the key set of all: a consumer's key is in it, too."""
+    every, consumer, own = (Key.generate("ES256", kid=kid) for kid in ("every", "one", "own"))
+    named = [
+        every.public_jwk() | {"issuer": TEMPLATE.replace("tid", "tenantid")},
+        consumer.public_jwk() | {"issuer": issuer_of(CONSUMERS)},
+        own.public_jwk() | {"issuer": issuer_of(A)},
+    ]
+    entry = trusted(None, issuer_of(A), keys=KeySet.from_jwks({"keys": named}))
+    verifier = verifier_of(entry, cache=cache)
+    for _ in range(3):
+        assert verifier.verify(token(A, every)).key_id == "every"
+        assert verifier.verify(token(A, own)).key_id == "own"
+        with pytest.raises(InvalidSignature, match="another tenant"):
+            verifier.verify(token(A, consumer))
+
+
 def test_the_issuer_of_a_key_is_kept_with_it() -> None:
     """Saved, halved and rotated keys say the same."""
     jwk = KEY.private_jwk() | {"issuer": TEMPLATE}

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final, TypeAlias
 import msgspec
 from msgspec.structs import replace
 
-from linqi.errors import ConfigurationError
+from linqi.errors import ConfigurationError, InvalidSignature
 from linqi.jose.claim_paths import ClaimName, ClaimPath, claim_path, is_name
 from linqi.jose.claims import Registered, check_audience, read_registered, scopes_at
 from linqi.jose.key import ALGORITHMS, Key
@@ -195,8 +195,20 @@ class Profile(msgspec.Struct, frozen=True):
         """Return `claims` and their JSON as they count here, from a token whose signature holds."""
         return (claims, payload) if self.translate is None else self.translate(claims, signed)
 
+    def is_named(self, issuer: str) -> bool:
+        """Return whether a key with this `Key.issuer` may sign here: that of one, or of all."""
+        return issuer == self.issuer or "{" in issuer
+
     def origin_of(self, key: Key) -> Origin:
-        """Return what all tokens of `key` share."""
+        """Return what all tokens of `key` share.
+
+        Raises:
+            InvalidSignature: The issuer publishes the key for another tenant.
+
+        """
+        if key.issuer is not None and not self.own and not self.is_named(key.issuer):
+            # A key for personal accounts signed tokens of companies (Storm-0558, 2023).
+            raise InvalidSignature("the issuer publishes the key for another tenant")
         if len(self.origins) >= _MOST_ORIGINS:  # keys are rotated
             self.origins.clear()
         origin = Origin(

@@ -34,8 +34,8 @@ class Key:
         is_named: Whether the key id was given; one that was computed here is unknown to others.
         kty: ``oct``, ``RSA``, ``EC`` or ``OKP``.
         can_sign: Whether it is a secret or a private key.
-        issuer: The member ``issuer`` of its JWK, by which an issuer with many tenants says whose
-            tokens it signs; None without one.
+        issuer: The member ``issuer`` of its JWK, by which a provider with many tenants says whose
+            tokens it signs: those of one ``iss``, or of all, with a placeholder; None without one.
         signs_from: Unix seconds from which a key that was rotated in signs; it is published at
             once.
         published_until: Unix seconds after which it need not be published; None without an end.
@@ -175,7 +175,7 @@ class Key:
             kid=kid if kid is not None else members.get("kid"),
             signs_from=members.get("signs_from", 0),
             published_until=members.get("published_until"),
-            # What is no text is the issuer of no tenant, but does not spoil the key of one issuer.
+            # What is no text is the issuer of no tenant.
             issuer=str(members["issuer"]) if "issuer" in members else None,
         )
 

