@@ -1,6 +1,7 @@
 """An OpenID provider in another language: oidc-provider in Node, as its library makes it."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -19,6 +20,9 @@ from private_server import resolve
 API = "https://api.example/"
 OTHER = "https://other.example/"
 OPAQUE = "https://opaque.example/"
+INTROSPECTION = "/token/introspection"
+BOUND = 1.5
+"""Seconds: `trust_seconds` of the test, and what a busy machine adds."""
 RESOURCES = {
     API: {"alg": "ES256"},
     OTHER: {"alg": "ES256"},
@@ -148,3 +152,61 @@ def test_node_that_is_too_old_is_told(tmp_path: Path, monkeypatch: pytest.Monkey
     monkeypatch.setattr("node_provider._ROOT", tmp_path)
     with pytest.raises(pytest.fail.Exception, match=r"node is v18\.20\.4; .* version 22 or later"):
         node_provider().__enter__()
+
+
+def introspecting(form: str, folder: Path, provider: Provider, app: App) -> JWTMiddleware:
+    """Return the middleware that asks the provider, with the credentials of an API of its own."""
+    url = provider.about["introspection_endpoint"]
+    api = provider.register("client_secret_post")
+    if form == "python":
+        source = Introspection(
+            provider.issuer,
+            url=url,
+            client_id=api.id,
+            client_secret=api.secret,
+            client_auth="post",
+            settings=IntrospectionSettings(trust_seconds=1),
+        )
+        return JWTMiddleware(app, Verifier(source.trust(OPAQUE)))
+    (folder / "secret").write_text(api.secret)
+    (folder / "linqi.toml").write_text(
+        f"""
+        [[issuers]]
+        issuer = "{provider.issuer}"
+        audience = ["{OPAQUE}"]
+        introspection_url = "{url}"
+        client_id = "{api.id}"
+        client_secret_file = "secret"
+        client_auth = "post"
+        trust_seconds = 1
+        """
+    )
+    return wrap(app, folder / "linqi.toml", environ={})
+
+
+@pytest.mark.parametrize("form", ["python"])
+async def test_opaque_tokens_are_accepted_until_the_provider_revokes_them(
+    provider: Provider, client: Client, tmp_path: Path, form: str
+) -> None:
+    """By introspection; a JWT, which another API could be sent, is never shown to it."""
+    app = App()
+    token = (await asyncio.to_thread(provider.sign_in, client, "bob", OPAQUE))["access_token"]
+    jwt = await asyncio.to_thread(provider.client_credentials, client, API)
+    without = await asyncio.to_thread(provider.client_credentials, client)
+    guarded = await asyncio.to_thread(introspecting, form, tmp_path, provider, app)
+    async with asked(guarded) as http:
+        assert await status(http, token) == 200
+        verified = app.scopes[-1]["linqi"]
+        assert (verified.issuer, verified.subject) == (provider.issuer, "bob")
+        assert verified.scopes == ("read",)
+        before = provider.counts()[INTROSPECTION]
+        assert await status(http, jwt) == 401
+        assert provider.counts()[INTROSPECTION] == before
+        assert await status(http, without) == 401  # active, and for no audience
+        assert await status(http, "made-up") == 401
+        revoked = time.monotonic()
+        await asyncio.to_thread(provider.revoke, client, token)
+        while await status(http, token) == 200:
+            assert time.monotonic() - revoked < BOUND
+            await asyncio.sleep(0.05)
+        assert await status(http, token) == 401
