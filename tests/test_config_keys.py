@@ -1,6 +1,7 @@
 """Every key of linqi.toml has an effect: another value changes the behaviour."""
 
 import asyncio
+import base64
 import copy
 import datetime
 import json
@@ -538,6 +539,91 @@ async def a_url_without_tls(trial: Trial) -> object:
     except ConfigurationError:
         return "refused"
     return trial.asked[0]
+
+
+OPAQUE: dict[str, Any] = {
+    "issuers": [
+        {
+            "issuer": "https://id.example",
+            "audience": ["api"],
+            "introspection_url": "https://id.example/introspect",
+            "client_id": "api",
+            "client_secret_env": "KEYS_A",
+        }
+    ]
+}
+
+
+async def asked_about(trial: Trial, *tokens: str, moved: float = 0) -> list[int]:
+    """Return the statuses of requests with opaque tokens, the clocks moved before the last."""
+    trial.answer = (200, {}, {"active": True, "aud": "api", "sub": "alice"})
+    (trial.folder / "secret").write_text("of a file")
+    app = trial.app()
+    statuses = [(await call(app, http(token=token))).status for token in tokens[:-1]]
+    trial.clock.move(moved)
+    if moved:
+        trial.answer = (500, {}, {})
+    return [*statuses, (await call(app, http(token=tokens[-1]))).status]
+
+
+@case(
+    "issuers.introspection_url",
+    OPAQUE,
+    ("https://id.example/introspect", "https://id.example/other"),
+    ("https://id.example/introspect", "https://id.example/other"),
+)
+async def the_endpoint_that_is_asked(trial: Trial) -> object:
+    """Return the URL of the question about a token."""
+    assert await asked_about(trial, "opaque") == [200]
+    return trial.asked[0]
+
+
+@case("issuers.client_id", OPAQUE, ("api", "other"), ("api", "other"))
+@case("issuers.client_auth", OPAQUE, ("basic", "post"), ("api", ""))
+async def the_name_of_the_api(trial: Trial) -> object:
+    """Return the user name of the basic credentials."""
+    await asked_about(trial, "opaque")
+    sent = trial.sent[0].get("authorization", "Basic ")
+    return base64.b64decode(sent.removeprefix("Basic ")).decode().partition(":")[0]
+
+
+FROM_FILE = {"issuers": [{**OPAQUE["issuers"][0]}]}
+del FROM_FILE["issuers"][0]["client_secret_env"]
+
+
+@case("issuers.client_secret_file", FROM_FILE, ("secret", "absent"), (200, 503))
+@case("issuers.client_secret_env", FROM_FILE, ("KEYS_A", "ABSENT"), (200, "refused"))
+@case("issuers.prefixes", OPAQUE, (["op"], ["gho_"]), (200, 401))
+async def a_request_with_an_opaque_token(trial: Trial) -> object:
+    """Return its status; or that the configuration is refused."""
+    try:
+        return (await asked_about(trial, "opaque"))[0]
+    except ConfigurationError:
+        return "refused"
+
+
+@case("issuers.introspect_jwts", OPAQUE, (True, False), (200, 401))
+async def a_jwt_that_is_asked_about(trial: Trial) -> object:
+    """Return the status of a request with a JWT of the issuer, for which there is no key."""
+    return (await asked_about(trial, good(iss="https://id.example")))[0]
+
+
+@case("issuers.trust_seconds", OPAQUE, (60, 5), (200, 503))
+async def an_old_answer_in_an_outage(trial: Trial) -> object:
+    """Return the status of a request ten seconds after the answer about its token."""
+    return (await asked_about(trial, "opaque", "opaque", moved=10))[-1]
+
+
+@case("issuers.stale_answer_seconds", OPAQUE, (300, 0), (200, 503))
+async def a_stale_answer_in_an_outage(trial: Trial) -> object:
+    """Return the status of a request ten seconds after the end of the answer."""
+    return (await asked_about(trial, "opaque", "opaque", moved=70))[-1]
+
+
+@case("issuers.new_per_second", OPAQUE, (1, 10), (503, 200))
+async def many_new_tokens(trial: Trial) -> object:
+    """Return the status of a request with the fifth new token of a second."""
+    return (await asked_about(trial, *(f"opaque-{n}" for n in range(5))))[-1]
 
 
 @case("issuers.token_file", REMOTE, ("token", None), ("Bearer abc.def", None))

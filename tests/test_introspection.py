@@ -3,6 +3,7 @@
 import asyncio
 import gzip
 import json
+import runpy
 import time
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
@@ -27,6 +28,11 @@ from linqi import (
     VerifiedCache,
     Verifier,
 )
+from linqi.asgi.token_hold import TokenHold
+from linqi.config import load
+from linqi.config.builder import build
+from linqi.config.checker import check
+from linqi.config.faults import InvalidConfig
 from linqi.errors import (
     BoundToken,
     InactiveToken,
@@ -36,6 +42,7 @@ from linqi.errors import (
     MissingClaim,
     RefusedAnswer,
     TokenError,
+    TokenExpired,
     TokenNotYetValid,
     TokenRevoked,
     Unavailable,
@@ -48,7 +55,9 @@ from linqi.events import (
     TokenIntrospected,
 )
 from linqi.jose.issuers import own_issuer
+from linqi.live import LiveOptions, check_live
 
+ROOT = Path(__file__).parent.parent
 ISSUER, AUDIENCE = "https://id.test", "api"
 ALICE = "opaque-alice"
 SECRET = "a secret: 100 % of it"
@@ -361,6 +370,16 @@ async def test_k6_a_step_of_the_wall_clock_makes_no_answer_last(
     )
     world.times.move(60)
     assert isinstance(await world.refused(), InactiveToken)
+
+
+async def test_k6_a_step_ahead_asks_again_at_once(server: IntrospectionServer) -> None:
+    """K6: the entry that the step ended does not hide the new answer."""
+    world = World(server)
+    await world.verify()
+    world.times.wall.advance(3600)
+    assert (await world.verify()).subject == "alice"
+    assert world.verifier.verify(ALICE).subject == "alice"
+    assert len(server.asked) == 2
 
 
 async def test_an_active_token_is_asked_about_before_its_answer_ends(
@@ -901,3 +920,206 @@ async def test_events_tell_what_came_of_each_question(server: IntrospectionServe
     await world.refused("dead")
     assert [event.outcome for event in world.of(TokenIntrospected)] == ["active", "inactive"]
     assert all(len(event.token_digest) == 8 for event in world.of(TokenIntrospected))
+
+
+ENTRY = """
+[[issuers]]
+issuer = "https://id.test"
+audience = ["api"]
+introspection_url = "{url}"
+client_id = "api"
+client_secret_env = "SECRET"
+"""
+
+
+def configured(folder: Path, text: str, environ: dict[str, str] | None = None) -> Any:
+    """Return the components that a ``linqi.toml`` with `text` describes."""
+    (folder / "linqi.toml").write_text(text)
+    variables = {"SECRET": SECRET} if environ is None else environ
+    return build(load(folder / "linqi.toml", variables), environ=variables)
+
+
+async def test_a_file_describes_an_introspection(
+    server: IntrospectionServer, tmp_path: Path
+) -> None:
+    """[[issuers]] with introspection_url asks with the secret of a variable."""
+    server.answers["gho_1"] = alice(sc="a b")
+    more = 'prefixes = ["gho_"]\ntrust_seconds = 5\nscope_claims = ["sc"]\n'
+    components = configured(tmp_path, ENTRY.format(url=server.url) + more)
+    (source,) = components.verifier.fetched_keys
+    server.sources.append(source)
+    assert await components.verifier.fetch_key("gho_1")
+    verified = components.verifier.verify("gho_1")
+    assert verified.scopes == ("a", "b")
+    assert verified.expires_at - time.time() <= 5
+    assert server.asked[0].headers["authorization"].startswith("Basic ")
+    assert SECRET not in repr(components)
+
+
+@pytest.mark.parametrize(
+    ("change", "code", "key"),
+    [
+        ('jwks_url = "https://id.test/jwks"', "contradiction", "jwks_url"),
+        ('keys_file = "k.json"', "contradiction", "keys_file"),
+        ('algorithms = ["ES256"]', "contradiction", "algorithms"),
+        ('client_secret_file = "s"', "contradiction", "client_secret_file"),
+    ],
+)
+def test_keys_and_answers_contradict_each_other(
+    tmp_path: Path, change: str, code: str, key: str
+) -> None:
+    """A token is verified in one way; the file that names two is refused."""
+    with pytest.raises(InvalidConfig) as caught:
+        configured(tmp_path, ENTRY.format(url="https://id.test/i") + change)
+    assert (code, key) in {(fault.code, fault.key) for fault in caught.value.details}
+
+
+@pytest.mark.parametrize(
+    ("removed", "key"), [("client_id", "client_id"), ("introspection_url", "introspection_url")]
+)
+def test_an_entry_without_credentials_or_url_is_refused(
+    tmp_path: Path, removed: str, key: str
+) -> None:
+    """Each missing key is named."""
+    text = ENTRY.format(url="https://id.test/i")
+    kept = "\n".join(line for line in text.split("\n") if not line.startswith(f"{removed} "))
+    with pytest.raises(InvalidConfig) as caught:
+        configured(tmp_path, kept)
+    assert key in {fault.key for fault in caught.value.details}
+
+
+def test_the_check_tells_what_is_loosened(tmp_path: Path) -> None:
+    """stale_answer_seconds is a warning, JWTs that are sent are a note."""
+    text = ENTRY.format(url="https://id.test/i")
+    text += "stale_answer_seconds = 30\nintrospect_jwts = true\n"
+    (tmp_path / "linqi.toml").write_text(text)
+    found = check(tmp_path / "linqi.toml", {"SECRET": SECRET}).findings
+    severities = {one.code: one.severity for one in found}
+    assert severities["stale-answers"] == "warning"
+    assert severities["introspect-jwts"] == "note"
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "code"),
+    [
+        ("401 Unauthorized", b"{}", "introspection-failed"),
+        ("200 OK", b"<html>", "introspection-answer"),
+        ("200 OK", b'{"active": true}', "introspection-lies"),
+        ("200 OK", b'{"active": false}', None),
+    ],
+)
+async def test_the_live_check_asks_about_a_made_up_token(
+    server: IntrospectionServer, tmp_path: Path, status: str, body: bytes, code: str | None
+) -> None:
+    """Wrong credentials, another endpoint and a server that accepts anything are found."""
+
+    async def respond(token: str) -> bytes:
+        return response(body, status)
+
+    server.respond = respond
+    (tmp_path / "linqi.toml").write_text(ENTRY.format(url=server.url))
+    config = load(tmp_path / "linqi.toml", {"SECRET": SECRET})
+    found = await check_live(config, LiveOptions(timeout=2), environ={"SECRET": SECRET})
+    codes = {one.code for one in found.findings if one.code.startswith("introspection")}
+    assert codes == ({code} if code else set())
+    assert server.tokens()[0].startswith("linqi-check-")
+
+
+async def test_a_socket_lasts_while_its_issuer_calls_the_token_active(
+    server: IntrospectionServer,
+) -> None:
+    """It is asked about before the answer is too old; a revoked token ends the hold (J8, H6)."""
+    world = World(server, settings={"trust_seconds": 60})
+    verified = await world.verify()
+    hold = TokenHold(
+        world.verifier,
+        verified,
+        end_of=lambda held: held.expires_at + 600,
+        check_seconds=0.01,
+        clock=world.times.wall,
+    )
+    ended = asyncio.create_task(hold.ended())
+    for _ in range(3):
+        world.times.move(50)
+        end = world.times.wall.now + 60
+        await until(lambda end=end: hold.verified.expires_at == end)  # type: ignore[misc]
+    server.answers.clear()
+    world.times.move(50)
+    assert isinstance(await asyncio.wait_for(ended, 5), InactiveToken)
+
+
+async def test_a_socket_ends_with_the_last_answer_in_an_outage(
+    server: IntrospectionServer,
+) -> None:
+    """Without a grace: the bound is the longest time that a revoked token is accepted (J8)."""
+    world = World(server)
+    hold = TokenHold(
+        world.verifier,
+        await world.verify(),
+        end_of=lambda held: held.expires_at + 600,
+        check_seconds=0.01,
+        clock=world.times.wall,
+    )
+
+    async def broken(token: str) -> bytes:
+        return response(b"", "500 Internal Server Error")
+
+    server.respond = broken
+    ended = asyncio.create_task(hold.ended())
+    world.times.move(59)
+    await until(lambda: len(server.asked) == 2 and not world.source.state().waiting)
+    assert not ended.done()
+    world.times.move(1)
+    assert isinstance(await asyncio.wait_for(ended, 5), TokenExpired)
+
+
+async def test_github_accepts_the_tokens_of_one_app_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The example of the guide, against GitHub's documented response."""
+    token = "gho_" + "a" * 36
+    user = {"id": 583231, "login": "octocat", "type": "User"}
+    found = {
+        "id": 1,
+        "url": "https://api.github.com/authorizations/1",
+        "scopes": ["public_repo", "user"],
+        "token": token,
+        "token_last_eight": token[-8:],
+        "hashed_token": "25f94a2a5c7fbaf499c665bc73d67c1c87e496da8985131633ee0a95819db2e8",
+        "app": {"url": "http://my-github-app.com", "name": "app", "client_id": "Iv1.8a61f9b3a7aba"},
+        "note": None,
+        "note_url": None,
+        "updated_at": "2026-09-06T20:39:23Z",
+        "created_at": "2026-09-06T17:26:27Z",
+        "fingerprint": None,
+        "expires_at": None,
+        "user": user,
+    }
+    seen = []
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        head = (await reader.readuntil(b"\r\n\r\n")).decode().lower()
+        length = int(head.split("content-length: ")[1].split("\r\n")[0])
+        body = json.loads(await reader.readexactly(length))
+        seen.append((head.split("\r\n")[0], body))
+        assert basic("id", "secret").lower() in head
+        known = body["access_token"] == token
+        answer = response(json.dumps(found).encode()) if known else response(b"", "404 Not Found")
+        writer.write(answer)
+        await writer.drain()
+        writer.close()
+
+    async with await asyncio.start_server(serve, "127.0.0.1", 0) as github:
+        monkeypatch.setenv("GITHUB_API", f"http://127.0.0.1:{github.sockets[0].getsockname()[1]}")
+        monkeypatch.setenv("GITHUB_CLIENT_ID", "id")
+        monkeypatch.setenv("GITHUB_CLIENT_SECRET", "secret")
+        found["app"] = {"client_id": "id", "name": "app", "url": "https://app.example"}
+        example = runpy.run_path(str(ROOT / "docs" / "examples" / "github_tokens.py"))
+        app = example["app"]
+        assert (await call(app, http(token=token))).status == 200
+        assert (await call(app, http(token=token))).status == 200
+        assert (await call(app, http(token="gho_" + "b" * 36))).status == 401
+        assert (await call(app, http(token="ghp_" + "a" * 36))).status == 401
+        verified = app.verifier.verify(token)
+        assert (verified.subject, verified.scopes) == ("583231", ("public_repo", "user"))
+    asked = [body["access_token"][:5] for _, body in seen]
+    assert asked == ["gho_a", "gho_b"]
+    assert seen[0][0] == "post /applications/id/token http/1.1"

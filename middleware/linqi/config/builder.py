@@ -308,7 +308,7 @@ def _verifier(
     clock: Callable[[], float],
 ) -> Verifier:
     return Verifier(
-        trust.issuers,
+        (*trust.issuers, *trust.opaque),
         **arguments_for(Verifier, config.verify),
         bridge=bridge,
         cache=config.cache.build(),

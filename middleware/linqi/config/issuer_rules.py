@@ -18,6 +18,32 @@ _OF_USERS: Final = frozenset({"user_metadata", "unsafe_metadata", "unsafeMetadat
 """Objects that signed-in users change themselves, at Supabase, Auth0 and Clerk."""
 
 
+def _opaque(checked: CheckedSettings) -> Iterator[Finding]:
+    for position, issuer in enumerate(checked.config.issuers):
+        table = f"issuers.{position}"
+        if issuer.stale_answer_seconds > 0:
+            yield Finding(
+                code="stale-answers",
+                severity="warning",
+                table=table,
+                key="stale_answer_seconds",
+                reason="While the issuer cannot be asked, a token that it has revoked is accepted"
+                f" for {issuer.trust_seconds + issuer.stale_answer_seconds:g} s.",
+                remedy="Leave it at 0, unless an outage of the issuer costs more than that.",
+            )
+        if issuer.introspect_jwts:
+            yield Finding(
+                code="introspect-jwts",
+                severity="note",
+                table=table,
+                key="introspect_jwts",
+                reason="JWTs are sent to the issuer that they name, before anything in them is"
+                " verified.",
+                remedy="Remove it where revocation at the issuer does not have to count; its keys"
+                " then verify them.",
+            )
+
+
 def _access(checked: CheckedSettings) -> Iterator[Finding]:
     config = checked.config
     for position, issuer in enumerate(config.issuers):
@@ -97,6 +123,7 @@ def _of_users(position: int, key: str, paths: list[ClaimPath]) -> Iterator[Findi
 
 ISSUER_RULES: Final[tuple[Callable[[CheckedSettings], Iterator[Finding]], ...]] = (
     _access,
+    _opaque,
     _scope_claims,
     _required_claims,
     _certificates,

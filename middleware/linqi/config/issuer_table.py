@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, get_args
 
-from linqi.config.setting import PATH, VARIABLE, setting
+from linqi.config.setting import PATH, VARIABLE, number, setting
 from linqi.config.value_types import (
     Boolean,
     Choice,
@@ -14,8 +14,11 @@ from linqi.config.value_types import (
     String,
     StringList,
 )
+from linqi.introspection.introspection import Introspection
+from linqi.introspection.settings import IntrospectionSettings
 from linqi.jose.issuers import TrustedIssuer
 from linqi.jose.key import ALGORITHMS
+from linqi.jose.opaque_issuer import OpaqueIssuer
 from linqi.jwks.access import RemoteAccess
 from linqi.jwks.alb_keys import AlbKeys
 from linqi.jwks.published import KeysFormat
@@ -114,6 +117,58 @@ class IssuerTable:
         "The URL before the key id of their keys; by default that of AWS for their region.",
         of=(AlbKeys, "url"),
         example="https://public-keys.auth.elb.eu-west-1.amazonaws.com",
+    )
+    introspection_url: str | None = setting(
+        String("an https URL"),
+        "The endpoint that is asked about its tokens (RFC 7662), which are opaque: the issuer then"
+        " has no algorithms and no keys.",
+        of=(Introspection, "url"),
+        example="https://id.example/oauth2/introspect",
+    )
+    client_id: str | None = setting(
+        String(),
+        "The name of this API at that endpoint.",
+        of=(Introspection, "client_id"),
+        example="shop-api",
+    )
+    client_secret_env: str | None = setting(
+        VARIABLE,
+        "The environment variable that holds its secret there.",
+        is_hidden=True,
+        example="INTROSPECTION_SECRET",
+    )
+    client_secret_file: str | None = setting(
+        PATH, "The file of the secret instead; read for each request.", example="introspection"
+    )
+    client_auth: str = setting(
+        Choice(("basic", "post")),
+        "How both are sent: in the Authorization header, or in the form.",
+        of=(Introspection, "client_auth"),
+    )
+    prefixes: tuple[str, ...] = setting(
+        StringList(),
+        "The beginnings of its opaque tokens; without any, every token that is no JWT is its own.",
+        of=(OpaqueIssuer, "prefixes"),
+        example=("gho_",),
+    )
+    introspect_jwts: bool = setting(
+        Boolean(),
+        "Whether it is asked about JWTs too whose iss names it.",
+        of=(OpaqueIssuer, "jwts"),
+    )
+    trust_seconds: float = number(
+        "For how long an answer counts: the longest time for which a token that the issuer revoked"
+        " is still accepted.",
+        of=(IntrospectionSettings, "trust_seconds"),
+    )
+    stale_answer_seconds: float = number(
+        "How much longer the last answer about a token counts while the issuer cannot be asked.",
+        of=(IntrospectionSettings, "stale_seconds"),
+    )
+    new_per_second: float = number(
+        "How many tokens a second a worker asks about that were not active before; further ones"
+        " get 503.",
+        of=(IntrospectionSettings, "new_per_second"),
     )
     types: tuple[str, ...] = setting(
         StringList(least=1),

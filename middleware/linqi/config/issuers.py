@@ -10,11 +10,13 @@ from linqi.asgi.lifespan import Service
 from linqi.config import key_material
 from linqi.config.faults import Faults
 from linqi.config.issuer_table import IssuerTable
+from linqi.config.opaque import check_opaque, opaque_issuer
 from linqi.config.schema import Config
 from linqi.config.setting import arguments_for
 from linqi.events import Hook
 from linqi.jose.issuers import ANY_AUDIENCE, TrustedIssuer, own_issuer
 from linqi.jose.keys import KeySet
+from linqi.jose.opaque_issuer import OpaqueIssuer
 from linqi.jose.signer import Signer
 from linqi.jwks.access import RemoteAccess
 from linqi.jwks.alb_keys import AlbKeys
@@ -41,6 +43,8 @@ class ConfiguredIssuers:
     verify_keys: KeySet | None
     """Keys of the other kind than the signer's that verify own tokens."""
     issuers: tuple[TrustedIssuer, ...]
+    opaque: tuple[OpaqueIssuer, ...]
+    """The outside issuers that are asked about their tokens."""
     services: tuple[Service, ...]
     """The key files that are checked for changes while the application runs."""
 
@@ -69,6 +73,7 @@ class IssuersBuilder:
         self._share = share
         self._clock = clock
         self._services: list[Service] = []
+        self._opaque: list[OpaqueIssuer] = []
         self._files: dict[tuple[str, tuple[tuple[str, Any], ...]], KeyFile] = {}
 
     def build(self) -> ConfiguredIssuers:
@@ -92,6 +97,7 @@ class IssuersBuilder:
             signer=signer,
             verify_keys=verify_keys,
             issuers=(*own, *self._outside()),
+            opaque=tuple(self._opaque),
             services=tuple(self._services),
         )
 
@@ -164,6 +170,9 @@ class IssuersBuilder:
             taken.update((table.issuer, alg) for alg in table.algorithms)
             if self._is_complete(place, table):
                 with self._faults.at(place):
+                    if table.introspection_url is not None:
+                        self._opaque.append(self._asked(table))
+                        continue
                     trusted = self._trusted(place, table)
                     found += [] if trusted is None else [trusted]
         return found
@@ -194,7 +203,7 @@ class IssuersBuilder:
         before = len(self._faults.found)
         if not table.issuer:
             self._faults.missing(place, "issuer", "set it to the exact iss claim")
-        if not table.algorithms:
+        if not table.algorithms and table.introspection_url is None:
             text = 'set the accepted signature algorithms, such as ["RS256"]'
             self._faults.missing(place, "algorithms", text)
         if not table.any_audience and not table.audience:
@@ -203,6 +212,7 @@ class IssuersBuilder:
             text = "audience is set too; remove one of the two"
             self._faults.add("contradiction", place, "any_audience", text)
         self._check_source(place, table)
+        check_opaque(place, table, self._faults)
         return len(self._faults.found) == before
 
     def _check_source(self, place: str, table: IssuerTable) -> None:
@@ -251,6 +261,17 @@ class IssuersBuilder:
             keys=keys,
             algorithms=table.algorithms,
             **options,
+        )
+
+    def _asked(self, table: IssuerTable) -> OpaqueIssuer:
+        return opaque_issuer(
+            table,
+            folder=self._config.folder,
+            access=self._access(table),
+            limits=self._config.jwks_limits.settings(),
+            client=self._http_client,
+            environ=self._environ,
+            clock=self._clock,
         )
 
     def _load_balancer(self, table: IssuerTable, signers: Sequence[str]) -> AlbKeys:

@@ -21,7 +21,7 @@ _SECRET: Final = re.compile(
     r"|\blqr_[A-Za-z0-9_-]{20,}|[\"']?\b[dk][\"']?\s*[:=]\s*[\"'][A-Za-z0-9_+/=-]{32,}[\"']"
     r"|(?i:(?:secret|password|passwd)\w*)[\"']?\s*[:=]\s*[\"'][^\"'\s]{8,}[\"']"
 )
-_ALLOWED: Final = re.compile(r"^\s*#?\s*secrets_(?:file|env)\s*=")
+_ALLOWED: Final = re.compile(r"^\s*#?\s*(?:secrets|client_secret)_(?:file|env)\s*=")
 _OTHERS_READ, _GROUP_READS, _OTHERS_WRITE, _OWNER_WRITES = 0o004, 0o040, 0o022, 0o200
 
 

@@ -113,6 +113,13 @@ class Answers:
             return Answer(known.payload, wall + left, now + min(left, paused_for))
         return None
 
+    def is_cut(self, digest: bytes) -> bool:
+        """Return whether a step of the wall clock ended an answer that caches still hold."""
+        known = self._known.get(digest)
+        if known is None or self._clock() < known.ends_at:
+            return False
+        return self._monotonic() < known.until
+
     def due(self, digest: bytes) -> bytes | None:
         """Return the token of an answer that is soon too old; None for any other."""
         known = self._known.get(digest)

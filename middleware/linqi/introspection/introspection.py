@@ -179,6 +179,8 @@ class Introspection:
         except TokenError:
             return True
         except Unavailable:
+            if self._answers.is_cut(digest):
+                self.generation += 1  # else their entry would hide the next answer
             return await self._fly(token, digest)
         return False  # something else was not available
 

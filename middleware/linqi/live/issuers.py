@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 
 from linqi.config.faults import Faults
 from linqi.config.issuers import IssuersBuilder, no_tenant
+from linqi.introspection.introspection import Introspection
 from linqi.jwks.discovery import discover
 from linqi.jwks.http import HttpFetch
 from linqi.jwks.lint import lint
@@ -23,15 +24,15 @@ from linqi.live.issuer_access import look_at_authorities, look_at_token, trusted
 from linqi.live.probe import Environment, ProbeResult
 from linqi.live.proxies import proxy_of
 
-__all__ = ["look_at_issuer", "remote_issuers"]
+__all__ = ["look_at_issuer", "outside_issuers"]
 
 _DAY: Final = 86_400.0
 _SOON: Final = 14 * _DAY
 """Certificates of a month or more are renewed before this, so one that is not was forgotten."""
 
 
-def remote_issuers(environment: Environment) -> list[RemoteKeys]:
-    """Return the issuers of the configuration whose keys are fetched; nothing is shared."""
+def outside_issuers(environment: Environment) -> tuple[list[RemoteKeys], list[Introspection]]:
+    """Return the issuers whose keys are fetched, and those that are asked; nothing is shared."""
     config = environment.config
     alone = replace(config, jwks=replace(config.jwks, share_folder=None, share_in_store=False))
     trusted = IssuersBuilder(
@@ -44,7 +45,8 @@ def remote_issuers(environment: Environment) -> list[RemoteKeys]:
         clock=environment.clock,
         tenants=no_tenant if any(table.ask_tenants for table in config.issuers) else None,
     ).build()
-    return [one.keys for one in trusted.issuers if isinstance(one.keys, RemoteKeys)]
+    keys = [one.keys for one in trusted.issuers if isinstance(one.keys, RemoteKeys)]
+    return keys, [one.source for one in trusted.opaque if isinstance(one.source, Introspection)]
 
 
 async def look_at_issuer(keys: RemoteKeys, environment: Environment, result: ProbeResult) -> None:

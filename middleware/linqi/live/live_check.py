@@ -14,7 +14,8 @@ from linqi.config.findings import SEVERITIES, Finding
 from linqi.config.schema import Config
 from linqi.errors import ConfigurationError
 from linqi.live.http_clock import look_at_clock
-from linqi.live.issuers import look_at_issuer, remote_issuers
+from linqi.live.introspection import look_at_introspection
+from linqi.live.issuers import look_at_issuer, outside_issuers
 from linqi.live.log_settings import look_at_logs
 from linqi.live.probe import (
     Environment,
@@ -82,7 +83,9 @@ async def check_live(
         monotonic=monotonic,
     )
     probes = [*_PROBES.items()]
-    probes += [("issuer", partial(look_at_issuer, one)) for one in remote_issuers(environment)]
+    fetched, asked = outside_issuers(environment)
+    probes += [("issuer", partial(look_at_issuer, one)) for one in fetched]
+    probes += [("introspection", partial(look_at_introspection, one)) for one in asked]
     results = await asyncio.gather(*(bounded(*each, environment) for each in probes))
     store = next(result for result in results if result.probe == "store")
     if not any(finding.severity == "error" for finding in store.findings):

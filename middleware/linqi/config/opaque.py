@@ -1,0 +1,87 @@
+"""The issuer of opaque tokens that an entry of [[issuers]] describes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, Final
+
+from linqi.config import key_material
+from linqi.config.faults import Faults
+from linqi.config.issuer_table import IssuerTable
+from linqi.config.setting import arguments_for
+from linqi.introspection.introspection import Introspection
+from linqi.introspection.settings import IntrospectionSettings
+from linqi.jose.issuers import ANY_AUDIENCE, TrustedIssuer
+from linqi.jose.opaque_issuer import OpaqueIssuer
+from linqi.jwks.access import RemoteAccess
+from linqi.jwks.http import RemoteLimits
+
+__all__ = ["check_opaque", "opaque_issuer"]
+
+_OF_KEYS: Final = (
+    *("algorithms", "jwks_url", "discovery_url", "keys_file", "keys_env", "alb_signer"),
+    *("tenants", "ask_tenants", "required", "require_type"),
+)
+_OF_ANSWERS: Final = (
+    *("client_id", "client_secret_env", "client_secret_file", "prefixes", "introspect_jwts"),
+    "stale_answer_seconds",
+)
+
+
+def check_opaque(place: str, table: IssuerTable, faults: Faults) -> None:
+    """Add a fault for each key that contradicts how the tokens of an issuer are verified."""
+    if table.introspection_url is None:
+        for name in _OF_ANSWERS:
+            if getattr(table, name):
+                text = f"{name} is used with it only"
+                faults.missing(place, "introspection_url", text)
+        return
+    for name in _OF_KEYS:
+        if getattr(table, name):
+            text = "introspection_url is set too: its tokens have no keys; remove one of the two"
+            faults.add("contradiction", place, name, text)
+    if table.client_secret_env and table.client_secret_file:
+        text = "client_secret_env is set too; remove one of the two"
+        faults.add("contradiction", place, "client_secret_file", text)
+    has_secret = bool(table.client_secret_env or table.client_secret_file)
+    if not table.token_file and not (table.client_id and has_secret):
+        text = "the endpoint needs credentials: client_id and client_secret_env or _file"
+        faults.missing(place, "client_id", text)
+
+
+def opaque_issuer(
+    table: IssuerTable,
+    *,
+    folder: Path,
+    access: RemoteAccess,
+    limits: RemoteLimits,
+    client: Any,
+    environ: Mapping[str, str],
+    clock: Callable[[], float],
+) -> OpaqueIssuer:
+    """Return the issuer that `table`, checked by `check_opaque`, describes.
+
+    Raises:
+        ConfigurationError: A value cannot be used, or the variable of the secret is not set.
+
+    """
+    secret: str | Path | None = None
+    if table.client_secret_env:
+        secret = key_material.text_of(table.client_secret_env, environ)
+    elif table.client_secret_file:
+        secret = folder / table.client_secret_file
+    source = Introspection(
+        str(table.issuer),
+        **arguments_for(Introspection, table),
+        client_secret=secret,
+        access=access,
+        settings=IntrospectionSettings(**arguments_for(IntrospectionSettings, table)),
+        limits=limits,
+        client=client,
+        clock=clock,
+    )
+    shared = arguments_for(TrustedIssuer, table)
+    claims = {name: shared[name] for name in ("required_claims", "scope_claims")}
+    audience = ANY_AUDIENCE if table.any_audience else table.audience
+    return source.trust(audience, **arguments_for(OpaqueIssuer, table), **claims)
