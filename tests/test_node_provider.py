@@ -11,7 +11,14 @@ import httpx2
 import pytest
 
 from asgi import App, served
-from linqi import JWTMiddleware, RemoteAccess, RemoteKeys, Verifier
+from linqi import (
+    Introspection,
+    IntrospectionSettings,
+    JWTMiddleware,
+    RemoteAccess,
+    RemoteKeys,
+    Verifier,
+)
 from linqi.config import wrap
 from linqi.errors import AlgorithmNotAllowed, InvalidClaim
 from node_provider import Client, Provider, node_provider
