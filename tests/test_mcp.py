@@ -428,6 +428,19 @@ async def test_the_session_of_one_user_is_of_no_use_to_another(build: Any) -> No
             assert (await client.post(url, json=ping, headers=changed)).status_code == status
 
 
+async def test_a_token_that_names_no_one_has_its_session_alone() -> None:
+    """Two tokens without ``sub`` and client are two callers, not one that has no name (H10)."""
+    async with serving(protected) as url, httpx2.AsyncClient() as client:
+        first, second = (
+            make(KEY, good_claims(aud=url, sub=..., client_id=..., jti=name)) for name in "ab"
+        )
+        headers = await begun(client, url, first)
+        for token, status in ((second, 404), (first, 200)):
+            changed = headers | {"authorization": f"Bearer {token}"}
+            answer = await client.post(url, json=rpc("ping", {}), headers=changed)
+            assert answer.status_code == status
+
+
 @pytest.mark.parametrize("build", [protected, fast_notes])
 async def test_a_stream_ends_with_its_token(build: Any) -> None:
     """The session stays: a client opens another stream with its next token."""

@@ -51,6 +51,8 @@ class Callers:
 def access_token_of(verified: Verified, resource: str, token: str = "") -> AccessToken:
     """Return what the SDK knows of a verified token.
 
+    A token that names neither a client nor a subject is a client of its own.
+
     Args:
         verified: The verified token.
         resource: The canonical URL of the server, which the token's audience was checked against.
@@ -63,7 +65,8 @@ def access_token_of(verified: Verified, resource: str, token: str = "") -> Acces
     client = next((name for name in named if isinstance(name, str) and name), None)
     return AccessToken(
         token=token,
-        client_id=client or verified.subject or "",
+        # Else all tokens without a name would be one caller, and share sessions by their ids (H10).
+        client_id=client or verified.subject or f"token {verified.digest.hex()[:32]}",
         scopes=list(verified.scopes),
         expires_at=int(verified.expires_at),
         resource=resource,
