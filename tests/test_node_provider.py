@@ -191,7 +191,7 @@ def introspecting(form: str, folder: Path, provider: Provider, app: App) -> JWTM
     return wrap(app, folder / "linqi.toml", environ={})
 
 
-@pytest.mark.parametrize("form", ["python"])
+@pytest.mark.parametrize("form", ["python", "toml"])
 async def test_opaque_tokens_are_accepted_until_the_provider_revokes_them(
     provider: Provider, client: Client, tmp_path: Path, form: str
 ) -> None:
