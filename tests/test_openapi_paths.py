@@ -1,12 +1,15 @@
 """The OpenAPI description of the session routes is what they answer."""
 
+import time
 from typing import Any
 
 import httpx2
 import jsonschema
+import jwt
 import pytest
 
 from linqi import (
+    Bridge,
     JWTMiddleware,
     Key,
     KeySet,
@@ -19,6 +22,7 @@ from linqi import (
     Verifier,
 )
 from linqi.asgi.openapi_paths import security_scheme, session_paths, session_schemas
+from linqi.jose.issuers import own_issuer
 
 FORM = "application/x-www-form-urlencoded"
 OPERATIONS = [(m, path) for path, item in session_paths().items() for m in item]
@@ -36,11 +40,38 @@ def app() -> JWTMiddleware:
     def authenticate(form: Any) -> Person | None:
         return Person(subject="alice") if form["password"] == "right" else None
 
-    async def api(scope: Any, receive: Any, send: Any) -> None:
-        raise AssertionError(scope["path"])
-
-    routes = SessionRoutes(api, sessions, verifier, authenticate, throttle=throttle)
+    routes = SessionRoutes(unreached, sessions, verifier, authenticate, throttle=throttle)
     return JWTMiddleware(routes, verifier, public=routes.public, services=[sessions])
+
+
+async def test_the_route_that_takes_tokens_of_an_earlier_system_answers_as_described() -> None:
+    """It is there with a bridge only, and is described then only."""
+    old = bytes(range(1, 33))
+    key = Key.from_secret(bytes(range(32)))
+    signer = Signer(key, issuer="https://shop.example", audience="shop")
+    bridge = Bridge(key=Key.from_secret(old), until=time.time() + 900, lifetime=900)
+    verifier = Verifier(own_issuer(signer), bridge=bridge)
+    sessions = Sessions(MemoryStore(), signer, KeySet([key]))
+    routes = SessionRoutes(unreached, sessions, verifier, lambda _: None)
+    guarded = JWTMiddleware(routes, verifier, public=routes.public, services=[sessions], hooks=[])
+    now = int(time.time())
+    token = jwt.encode({"sub": "alice", "iat": now, "exp": now + 600}, old, "HS256")
+    ours = (await sessions.sign_in("alice")).access_token
+    seen = []
+    async with client_of(guarded) as client:
+        for presented in (token, ours, "x"):
+            headers = {"Authorization": f"Bearer {presented}"}
+            response = await client.post("/move", headers=headers)
+            check(("post", "/move"), response)
+            seen.append(response.status_code)
+    await sessions.close()
+    assert seen == [200, 400, 401]
+    assert "/move" not in session_paths()
+
+
+async def unreached(scope: Any, receive: Any, send: Any) -> None:
+    """Fail: the session routes answer every request of these tests."""
+    raise AssertionError(scope["path"])
 
 
 def client_of(app: JWTMiddleware) -> httpx2.AsyncClient:
@@ -52,7 +83,7 @@ def client_of(app: JWTMiddleware) -> httpx2.AsyncClient:
 def check(operation: tuple[str, str], response: httpx2.Response) -> None:
     """Check that the document has the status of `response`, and its body."""
     method, path = operation
-    described = session_paths()[path][method]["responses"][str(response.status_code)]
+    described = session_paths(moves=True)[path][method]["responses"][str(response.status_code)]
     if "content" not in described:
         assert response.content == b""
         return

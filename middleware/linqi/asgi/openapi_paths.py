@@ -107,12 +107,15 @@ def session_schemas() -> dict[str, Document]:
     }
 
 
-def session_paths(prefix: str = "", *, scheme: str = SCHEME) -> dict[str, Document]:
+def session_paths(
+    prefix: str = "", *, scheme: str = SCHEME, moves: bool = False
+) -> dict[str, Document]:
     """Return the operations of `SessionRoutes` by path.
 
     Args:
         prefix: The prefix of the routes.
         scheme: The name of the security scheme.
+        moves: Whether the verifier has a bridge, and so a route for tokens of an earlier system.
 
     """
     secured: Document = {"security": [{scheme: []}]}
@@ -159,6 +162,13 @@ def session_paths(prefix: str = "", *, scheme: str = SCHEME) -> dict[str, Docume
             | _body({"token": _TEXT, "token_type_hint": _TEXT}, required=["token"]),
         ),
     }
+    if moves:
+        operations["/move"] = (
+            "post",
+            _operation("move", "Exchange a token of the earlier system", {"200": _TOKENS} | _MOVED)
+            | secured
+            | {"parameters": [_DELIVERY]},
+        )
     return {f"{prefix}{path}": {method: found} for path, (method, found) in operations.items()}
 
 
@@ -243,6 +253,10 @@ _SESSION: Final = _object(
 _SESSION_ID: Final = {"name": "session_id", "in": "path", "required": True, "schema": _TEXT}
 _TOKENS: Final = _json("The tokens", _ref("LinqiTokens"))
 _LIST: Final = _json("The sessions, oldest first", _ref("LinqiSessions"))
+_MOVED: Final = {
+    "400": _refusal("The token is none of the earlier system, or its session has ended"),
+    "401": _refusal("No token, or one that is not valid", _CHALLENGE),
+}
 _REVOKED: Final = _json("The token is revoked, or is none of this service", {"type": "object"})
 _DONE: Final = {"204": {"description": "Done"}}
 _ABSENT: Final = {"404": _refusal("The user has no such session")}

@@ -31,6 +31,7 @@ def document(
     scopes: Mapping[str, str] | None = None,
     realm: str = "api",
     style: str = "rfc6750",
+    moves: bool = False,
 ) -> None:
     """Describe the guard in the OpenAPI document of `app`, and answer refusals in its form.
 
@@ -47,10 +48,14 @@ def document(
         scopes: The meaning of scopes; those that routes require are listed without it too.
         realm: The realm of challenges by dependencies.
         style: The format of the bodies of refusals (`linqi.RefusalFormat`).
+        moves: Whether the session routes exchange tokens of an earlier system.
 
     """
     answer_refusals(app, realm)
-    description = _Description(app, marked, token_url, sessions_prefix, dict(scopes or {}), style)
+    described_scopes = dict(scopes or {})
+    description = _Description(
+        app, marked, token_url, sessions_prefix, described_scopes, style, moves=moves
+    )
     original = app.openapi
     described: list[tuple[Any, dict[str, Any]]] = []
 
@@ -72,8 +77,11 @@ class _Description:
         sessions_prefix: str | None,
         scopes: dict[str, str],
         style: str,
+        *,
+        moves: bool,
     ) -> None:
         self._app = app
+        self._moves = moves
         self._marked = marked
         self._token_url = token_url
         self._sessions_prefix = sessions_prefix
@@ -98,7 +106,8 @@ class _Description:
             if name == "LinqiError" or self._sessions_prefix is not None:
                 schemas.setdefault(name, described)
         if self._sessions_prefix is not None:
-            schema["paths"] = schema.get("paths", {}) | session_paths(self._sessions_prefix)
+            sessions = session_paths(self._sessions_prefix, moves=self._moves)
+            schema["paths"] = schema.get("paths", {}) | sessions
         components.setdefault("securitySchemes", {})[SCHEME] = self._scheme(used)
         return schema
 

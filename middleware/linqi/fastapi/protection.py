@@ -61,6 +61,7 @@ def protect(
         scopes=scopes,
         realm=parts.config.http.realm,
         style=parts.config.http.refusal_format,
+        moves=parts.verifier.bridge is not None,
     )
     return parts
 

@@ -49,14 +49,14 @@ def describe_route(route: BaseRoute, handler: Any) -> None:
     handler.operation_class = _guarded_operation(handler.operation_class, added, responses)
 
 
-def session_handlers(prefix: str) -> Sequence[HTTPRouteHandler]:
+def session_handlers(prefix: str, *, moves: bool = False) -> Sequence[HTTPRouteHandler]:
     """Return handlers that stand for the session routes in the document.
 
     `SessionRoutes` stands in front of the application, so that none of them is ever called.
     """
     schemas = session_schemas()
     handlers = []
-    for path, item in session_paths(prefix, scheme=SCHEME).items():
+    for path, item in session_paths(prefix, scheme=SCHEME, moves=moves).items():
         for method, described in item.items():
             operation = _inlined(described, schemas)
             made = type("SessionOperation", (_SessionOperation,), {"described": operation})

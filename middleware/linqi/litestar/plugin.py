@@ -68,6 +68,7 @@ class LinqiPlugin(InitPlugin, ReceiveRoutePlugin):
         self._load_user = load_user
         self._public_docs = public_docs
         self._session_prefix = session_prefix
+        self._moves = False
         self._router = _GuardedRouter()
         marked = RouteTable(self._collect, version=self._count_routes)
         if around is None:
@@ -75,6 +76,7 @@ class LinqiPlugin(InitPlugin, ReceiveRoutePlugin):
             options = {}
             if authenticate is not None:
                 self._session_prefix = config.config.paths.sessions_prefix or ""
+                self._moves = config.verifier.bridge is not None
         self.guard: ASGIApp = wrap_marked(
             self._router.serve,
             marked,
@@ -103,7 +105,7 @@ class LinqiPlugin(InitPlugin, ReceiveRoutePlugin):
         if app_config.openapi_config is not None:
             describe_security(app_config.openapi_config, prefix)
             if prefix is not None:
-                app_config.route_handlers.extend(session_handlers(prefix))
+                app_config.route_handlers.extend(session_handlers(prefix, moves=self._moves))
         return app_config
 
     def receive_route(self, route: BaseRoute) -> None:
