@@ -15,6 +15,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import alb
 from asgi import Answer, App, call, http
 from clock import FakeClock
 from linqi import (
@@ -549,6 +550,16 @@ def test_building_tells_everything_that_is_missing_at_once(folder: Path) -> None
             OUTSIDE.replace("id.example", "id.example/{tid}") + JWKS,
             ("issuers.0", ""),
             "does not say which tenants count",
+        ),
+        (
+            OUTSIDE + 'keys_file = "public.json"\nrequired = true\n',
+            ("issuers.0", "required"),
+            "nothing is fetched",
+        ),
+        (
+            OUTSIDE.replace("RS256", "ES256") + f'alb_signer = ["{alb.SIGNER}"]\nrequired = true\n',
+            ("issuers.0", "required"),
+            "when a token names it",
         ),
         (
             OUTSIDE + 'tenants = ["a"]\n',

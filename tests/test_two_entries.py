@@ -1,5 +1,6 @@
 """Two entries of one ``iss``: ``alg`` chooses the entry, and each has its own keys (V3, V6)."""
 
+import base64
 import time
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ import pytest
 from cryptography.hazmat.primitives import hashes, hmac, serialization
 
 from asgi import App, call, http
+from certificates import certificate_of, private_pem_of
 from clock import FakeClock
 from linqi import (
     ConfigurationError,
@@ -168,6 +170,30 @@ def test_v3_a_public_key_is_not_taken_as_a_secret() -> None:
     """The mistake that opens the confusion by hand, the PEM as the secret, is refused."""
     with pytest.raises(InvalidKey, match="asymmetric key"):
         Key.from_secret(PEM)
+
+
+@pytest.mark.parametrize("form", [Key.public_pem, certificate_of, private_pem_of])
+@pytest.mark.parametrize("spelling", ["lines", "one line", "quoted", "base64url", "bytes"])
+def test_v3_a_key_without_its_armour_is_no_secret(form: Any, spelling: str) -> None:
+    """Keycloak shows its public key so, and who has it could sign (CVE-2022-29217)."""
+    body = "\n".join(form(NEW).strip().splitlines()[1:-1])
+    line = body.replace("\n", "")
+    secret = {
+        "lines": body,
+        "one line": line,
+        "quoted": f'"{line}"',
+        "base64url": line.translate({ord("+"): "-", ord("/"): "_", ord("="): None}),
+        "bytes": base64.b64decode(line),
+    }[spelling]
+    with pytest.raises(InvalidKey, match="asymmetric key"):
+        Key.from_secret(secret)
+
+
+def test_a_secret_that_only_begins_like_a_key_is_one() -> None:
+    """Random bytes in base64 begin with ``MI`` now and then."""
+    cut = "MFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAE"
+    for secret in ("MIIB" + "sN0nG5uWq3tYx8Zc" * 5, cut, cut[:33], "0" + cut):
+        assert Key.from_secret(secret).can_sign
 
 
 def test_a_withdrawn_key_of_one_entry_leaves_the_other_cached() -> None:

@@ -227,10 +227,17 @@ class IssuersBuilder:
             text = f"{sources[0]} is set too; remove one of the two"
             self._faults.add("contradiction", place, name, text)
         held = next((name for name in sources if name.startswith("keys_")), None)
-        remote = {**arguments_for(RemoteAccess, table), "keys_format": table.keys_format != "jwks"}
+        remote = {
+            **arguments_for(RemoteAccess, table),
+            "keys_format": table.keys_format != "jwks",
+            "required": table.required,
+        }
         for key, value in remote.items():
             if value and table.alb_signer:
-                text = "the keys of load balancers (alb_signer) are fetched from AWS; remove it"
+                text = (
+                    "the keys of load balancers (alb_signer) are fetched from AWS, each when a"
+                    " token names it; remove it"
+                )
                 self._faults.add("contradiction", place, key, text)
             elif value and held is not None:
                 text = f"nothing is fetched, because {held} is set; remove one of the two"

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 from linqi.errors import InvalidKey
 from linqi.jose._jwk import public_members
 
-__all__ = ["public_jwk_of", "public_key_of", "write_public_pem"]
+__all__ = ["is_der_key", "public_jwk_of", "public_key_of", "write_public_pem"]
 
 _BEGIN = b"-----BEGIN "
 
@@ -53,6 +54,28 @@ def public_jwk_of(pem: bytes) -> tuple[dict[str, str], float]:
         raise InvalidKey(
             f"the PEM is a {type(material).__name__}, for which JOSE has no key type"
         ) from error
+
+
+def is_der_key(data: bytes) -> bool:
+    """Return whether `data` is a key, public or private, or a certificate in DER."""
+    from cryptography.hazmat.primitives.serialization import (
+        load_der_private_key,
+        load_der_public_key,
+    )
+    from cryptography.x509 import load_der_x509_certificate
+
+    loaders: tuple[Callable[[], object], ...] = (
+        lambda: load_der_public_key(data),
+        lambda: load_der_private_key(data, None),
+        lambda: load_der_x509_certificate(data),
+    )
+    for load in loaders:
+        try:
+            load()
+        except Exception:  # noqa: BLE001, S112 - one door (V17)
+            continue
+        return True
+    return False
 
 
 def write_public_pem(material: Any) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import binascii
 import hashlib
 from collections.abc import Mapping
 from functools import cache
@@ -17,6 +18,10 @@ __all__ = ["check_material", "check_members", "is_known_secret"]
 
 _LEAST_DISTINCT_BYTES = 8
 """A random 32-byte secret has about 30 distinct bytes; fewer than 8 is a pattern."""
+
+_SEQUENCE = b"0"
+"""The first byte of each key in DER; in base64 it begins with ``M``."""
+_STANDARD = bytes.maketrans(b"-_", b"+/")
 
 
 def check_material(algorithm: Algorithm, material: Any) -> None:
@@ -49,6 +54,11 @@ def _check_secret(algorithm: Algorithm, secret: bytes) -> None:
     if holds_pem(secret):
         # Else anyone who has the public key could sign (fast-jwt, CVE-2026-34950).
         raise InvalidKey("the secret is a PEM key, perhaps with text around it; use Key.from_pem")
+    if _is_bare_key(secret):
+        raise InvalidKey(
+            "the secret is an asymmetric key in base64 or DER, without the lines of a PEM around"
+            " it; use Key.from_pem, and an algorithm that is no HMAC"
+        )
     if b'"kty"' in secret:
         raise InvalidKey("the secret is the text of a JWK; use Key.from_jwk")
     if len(secret) < algorithm.hash_bytes:
@@ -60,6 +70,20 @@ def _check_secret(algorithm: Algorithm, secret: bytes) -> None:
         raise InvalidKey(f"the secret repeats a handful of bytes; {remedy}")
     if is_known_secret(secret):
         raise InvalidKey(f"the secret is on a public list of known JWT secrets; {remedy}")
+
+
+def _is_bare_key(secret: bytes) -> bool:
+    """Return whether `secret` is a key or a certificate in DER, plain or in base64."""
+    text = b"".join(secret.strip(b"\"'").split()).translate(_STANDARD)
+    try:
+        plain = binascii.a2b_base64(text + b"==") if text.startswith(b"M") else secret
+    except binascii.Error:
+        return False
+    if not plain.startswith(_SEQUENCE):
+        return False
+    from linqi.jose._certificate import is_der_key
+
+    return is_der_key(plain)
 
 
 def _check_rsa(material: Any) -> None:
