@@ -44,7 +44,7 @@ if TYPE_CHECKING:
     from linqi.introspection.state import IntrospectionState
     from linqi.jose.bridge import Bridge
     from linqi.jose.cache import CacheInfo, VerifiedCache
-    from linqi.jose.issuers import ANY_AUDIENCE, AnyAudience, TrustedIssuer
+    from linqi.jose.issuers import ANY_AUDIENCE, AnyAudience, TrustedIssuer, own_issuer
     from linqi.jose.key import ALGORITHMS, Key
     from linqi.jose.keys import KeySet, KeySource
     from linqi.jose.limits import TokenLimits
@@ -125,7 +125,7 @@ else:
             "linqi.introspection.introspection": ("Introspection",),
             "linqi.introspection.settings": ("IntrospectionSettings",),
             "linqi.introspection.state": ("IntrospectionState",),
-            "linqi.jose.issuers": ("ANY_AUDIENCE", "AnyAudience", "TrustedIssuer"),
+            "linqi.jose.issuers": ("ANY_AUDIENCE", "AnyAudience", "TrustedIssuer", "own_issuer"),
             "linqi.jose.key": ("ALGORITHMS", "Key"),
             "linqi.jose.keys": ("KeySet", "KeySource"),
             "linqi.jose.limits": ("TokenLimits",),
@@ -273,5 +273,6 @@ __all__ = [
     "metadata_route",
     "missing_scopes",
     "open_attempts",
+    "own_issuer",
     "rotate",
 ]
