@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from linqi.events import Event
 
-__all__ = ["LoggingHook", "event_name"]
+__all__ = ["LoggingHook"]
 
 _BREAKS_OUT: Final = re.compile(r'[\s="\\]')
 _FIELD: Final = re.compile(r"(\w+)=%\((\w+)\)")
@@ -23,7 +23,6 @@ _MORE_NAMES: Final = {
     name: f"{name}_seconds" for name in ("lag", "buffer", "expired_for", "fresh_for")
 }
 """The names of fields that no text line has."""
-_WORD: Final = re.compile(r"(?<=[a-z])(?=[A-Z])")
 
 _LINES: dict[str, tuple[int, str]] = {
     "TokenRefused": (
@@ -268,7 +267,7 @@ class LoggingHook:
         values = asdict(event)
         fields = {name: _printable(value) for name, value in values.items()}
         if self._json:
-            message = _json_line(type(event).__name__, values, self._clock())
+            message = _json_line(type(event), values, self._clock())
             self._logger.log(level, "%s", message, extra={"linqi": fields})
             return
         quoted = {name: _quoted(value) for name, value in values.items()}
@@ -277,13 +276,10 @@ class LoggingHook:
         self._logger.log(level, line, *arguments, extra={"linqi": fields})
 
 
-def event_name(event: str) -> str:
-    """Return the name of an event's class in lower case, such as ``token_renewed``."""
-    return _WORD.sub("_", event).lower()
+def _json_line(event: type[Event], values: dict[str, object], now: float) -> str:
+    from linqi.instrumentation.event_name import event_name
 
-
-def _json_line(event: str, values: dict[str, object], now: float) -> str:
-    level, line = _LINES[event]
+    level, line = _LINES[event.__name__]
     names = {field: name for name, field in _FIELD.findall(line)}
     told = {
         "time": datetime.fromtimestamp(now, UTC).isoformat(timespec="milliseconds"),

@@ -10,8 +10,8 @@ from opentelemetry import metrics, trace
 
 from linqi import events
 from linqi.events import Event
+from linqi.instrumentation.event_name import event_name
 from linqi.instrumentation.event_reader import CountedCache, EventReader
-from linqi.instrumentation.logging import event_name
 from linqi.instrumentation.metric import Metric
 from linqi.instrumentation.metrics import METRICS
 
@@ -143,7 +143,7 @@ def otel_name(metric: Metric) -> str:
 
 def span_event_name(event: type[Any]) -> str:
     """Return the name of a span event, such as ``linqi.token_refused``."""
-    return f"linqi.{event_name(event.__name__)}"
+    return f"linqi.{event_name(event)}"
 
 
 def trace_ids() -> dict[str, str]:
