@@ -7,7 +7,16 @@ from typing import Final, TypeAlias
 
 from linqi_storm.run.facts import InvariantRules, RunFacts
 from linqi_storm.schema.results import Check, CheckKind
-from linqi_storm.schema.violations import CLIENT_RULES, EXPIRED, FORGED, REVOKED, UNANSWERED_DUE
+from linqi_storm.schema.violations import (
+    CLIENT_RULES,
+    EXPIRED,
+    FAILED,
+    FORCED_OUT,
+    FORGED,
+    REVOKED,
+    TWO_SUCCESSORS,
+    UNANSWERED_DUE,
+)
 
 __all__ = ["InvariantRules", "RunFacts", "check_invariants", "every_invariant"]
 
@@ -79,12 +88,12 @@ def _timed(facts: RunFacts) -> CheckKind:
 
 
 def _of_honest_clients(facts: RunFacts, rules: InvariantRules) -> Iterator[_Counted]:
-    yield "forced logouts of honest users", "safety", 0, facts.forced_out, ""
+    yield FORCED_OUT, "safety", 0, facts.forced_out, ""
     # 503: the service waited for a store.
     refused: CheckKind = "safety" if facts.failed else _timed(facts)
     unexpected = 0 if rules.may_be_unavailable else facts.unavailable
     expected = f"{facts.unavailable} intended 503" if rules.may_be_unavailable else ""
-    yield "5xx other than an intended 503", refused, 0, facts.failed + unexpected, expected
+    yield FAILED, refused, 0, facts.failed + unexpected, expected
     yield "honest requests without an answer", _timed(facts), 0, facts.unanswered, ""
     yield "honest requests told to slow down", "load", 0, facts.limited, ""
 
@@ -92,8 +101,7 @@ def _of_honest_clients(facts: RunFacts, rules: InvariantRules) -> Iterator[_Coun
 def _of_renewals(facts: RunFacts, rules: InvariantRules) -> Iterator[_Counted]:
     same = 0 if rules.is_agreed else None
     # A first token whose client stood still for a whole period may meet two grid points.
-    name = "renewals with two different successors"
-    yield name, _timed(facts), same, facts.duplicate_successors, ""
+    yield TWO_SUCCESSORS, _timed(facts), same, facts.duplicate_successors, ""
     if rules.is_sliding and facts.signatures is not None:
         renewals = facts.renewals + facts.probe_renewals
         ratio = facts.signatures / renewals if renewals else 0.0

@@ -34,14 +34,14 @@ from linqi_storm.schema.generator_plan import (
 )
 from linqi_storm.schema.results import Target
 
-__all__ = ["LOGINS_AT_ONCE", "UrlTarget", "at_barrier", "is_on_this_machine"]
+__all__ = ["CLOCK_SECONDS", "LOGINS_AT_ONCE", "UrlTarget", "at_barrier", "is_on_this_machine"]
 
 LOGINS_AT_ONCE: Final = 4
 """linqi's throttle counts a login until it is answered, and allows 5 of one name and address."""
 _LOGIN_SECONDS: Final = 0.1
 """Estimated time of a login, with a password hash on the server."""
 _LIFE_TOLERANCE: Final = 1.1
-_CLOCK_SECONDS: Final = 1.0
+CLOCK_SECONDS: Final = 1.0
 """How far the clocks of two machines may differ."""
 _MANY: Final = 20
 _LEAST_OF_MANY: Final = 2 / 3
@@ -114,7 +114,7 @@ class UrlTarget:
             period=scenario.load.period,
             revocation_bound=scenario.revocation_bound,
             may_be_unavailable=scenario.may_be_unavailable,
-            clock_error=SAME_CLOCK if is_on_this_machine(storm.url) else _CLOCK_SECONDS,
+            clock_error=SAME_CLOCK if is_on_this_machine(storm.url) else CLOCK_SECONDS,
         )
 
     @contextlib.contextmanager

@@ -15,6 +15,8 @@ __all__ = [
     "CLIENT_RULES",
     "EARLY_RENEWALS",
     "EXPIRED",
+    "FAILED",
+    "FORCED_OUT",
     "FORGED",
     "HOSTILE_FAILED",
     "LONG_LIVES",
@@ -36,9 +38,16 @@ __all__ = [
     "STORABLE_REFUSALS",
     "STORABLE_TOKENS",
     "SURVIVED_THEFT",
+    "TWO_SUCCESSORS",
     "UNANSWERED_DUE",
 ]
 
+FORCED_OUT: Final = "forced logouts of honest users"
+"""A session ended though its client did all that it should."""
+FAILED: Final = "5xx other than an intended 503"
+"""An honest request was answered so."""
+TWO_SUCCESSORS: Final = "renewals with two different successors"
+"""Requests with one token brought two successors, of which its client keeps only one."""
 ANOTHER_IDENTITY: Final = "successors with another identity"
 """A new token drops or alters a claim of its session."""
 ANOTHER_USER: Final = "answers for another user"

@@ -8,11 +8,11 @@ import threading
 from collections.abc import AsyncGenerator, Awaitable, Callable, Generator, Iterable
 from concurrent.futures import Future
 from typing import Any, Final, TypeAlias
-from urllib.parse import urlsplit
 
 from linqi._http_date import http_date
 from linqi.client.http_post import PostResponse, post
 from linqi.client.judge import JudgeSettings
+from linqi.client.origins import PORTS, Origin, origin_of
 from linqi.client.renewal import RenewalPlan, TokenRenewal
 from linqi.client.tokens import ClientTokens, TokenStorage
 from linqi.errors import ConfigurationError, Unavailable
@@ -27,10 +27,8 @@ _LONGEST_PAUSE: Final = 2.0
 _UNAVAILABLE: Final = frozenset({0, 502, 503, 504})
 _RENEWAL_SECONDS: Final = 20.0
 """The limit for all attempts of one renewal, also if a response arrives slowly."""
-_PORTS: Final = {"http": 80, "https": 443}
 
 _Run: TypeAlias = Callable[[Callable[[], Any]], Awaitable[Any]]
-_Origin: TypeAlias = tuple[str, str, int]
 
 
 class RefreshingFlow:
@@ -302,7 +300,7 @@ class RefreshingFlow:
         return isinstance(stream, self._replayable)
 
     def _may_carry_token(self, url: Any) -> bool:
-        return (url.scheme, url.host, url.port or _PORTS.get(url.scheme)) in self._origins
+        return (url.scheme, url.host, url.port or PORTS.get(url.scheme)) in self._origins
 
 
 async def _call(call: Callable[[], Any]) -> Any:
@@ -320,14 +318,14 @@ def _can_rewind(file: Any) -> bool:
     return seekable is not None and bool(seekable())
 
 
-def _origins_of(refresh_url: str, origins: Iterable[str]) -> frozenset[_Origin]:
+def _origins_of(refresh_url: str, origins: Iterable[str]) -> frozenset[Origin]:
     """Return the origins to which a token may be sent, or raise with all faults."""
     if isinstance(origins, str):
         raise ConfigurationError(["origins is a string, expected a list of origins"])
-    found = [_origin_of(refresh_url)]
+    found = [origin_of(refresh_url)]
     faults = [] if found[0] else ["refresh_url is not an http or https URL with a host"]
     for position, text in enumerate(origins):
-        origin, rest = _origin_of(text), text.partition("://")[2]
+        origin, rest = origin_of(text), text.partition("://")[2]
         if origin is None or any(mark in rest for mark in "/?#@"):
             faults.append(  # without the text, which may contain a password
                 f"origins[{position}] is not an origin, expected scheme, host and port only,"
@@ -337,17 +335,6 @@ def _origins_of(refresh_url: str, origins: Iterable[str]) -> frozenset[_Origin]:
     if faults:
         raise ConfigurationError(faults)
     return frozenset(origin for origin in found if origin is not None)
-
-
-def _origin_of(url: str) -> _Origin | None:
-    try:
-        parts = urlsplit(url)
-        port = parts.port
-    except ValueError:
-        return None
-    if parts.scheme not in _PORTS or not parts.hostname:
-        return None
-    return (parts.scheme, parts.hostname, port or _PORTS[parts.scheme])
 
 
 def _with_token(request: Any, token: str) -> Any:

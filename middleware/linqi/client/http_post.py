@@ -9,7 +9,7 @@ from typing import Any, Final
 from linqi._http_date import http_date
 from linqi.client.tokens import decode_json
 
-__all__ = ["PostResponse", "post"]
+__all__ = ["PostResponse", "post", "retry_after_seconds"]
 
 _SECONDS: Final = 10.0
 _MOST_BYTES: Final = 65_536
@@ -79,12 +79,12 @@ async def post(client: Any, url: str, refresh_token: str = "", **fields: str) ->
         body=decode_json(bytes(data)) if len(data) <= _MOST_BYTES else None,
         presented=refresh_token,
         date=date,
-        retry_after=_seconds(response.headers.get("retry-after", ""), date),
+        retry_after=retry_after_seconds(response.headers.get("retry-after", ""), date),
         detail="" if is_plain else "compressed",
     )
 
 
-def _seconds(text: str, now: float | None) -> float:
+def retry_after_seconds(text: str, now: float | None) -> float:
     """Return ``Retry-After`` in seconds; a date in it is compared with the response's ``Date``."""
     if text.isascii() and text.isdigit():
         return float(text[:9])
