@@ -2,7 +2,7 @@
 
 ``uvicorn locust_target:app`` with MODE (``sliding`` or ``dual``), LIFETIME in seconds, FOLDER and
 perhaps FAULT: ``forgetful`` refuses each 20th token, ``storable`` lets caches store successors,
-``expired`` accepts expired tokens, ``kills`` refuses refresh tokens.
+``expired`` accepts expired tokens.
 """
 
 import itertools
