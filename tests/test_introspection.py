@@ -52,10 +52,12 @@ from linqi.events import (
     Event,
     IntrospectionFailed,
     IntrospectionThrottled,
+    StreamClosed,
     TokenIntrospected,
 )
 from linqi.jose.issuers import own_issuer
 from linqi.live import LiveOptions, check_live
+from test_streams import END, Connection, ticker
 
 ROOT = Path(__file__).parent.parent
 ISSUER, AUDIENCE = "https://id.test", "api"
@@ -1046,6 +1048,34 @@ async def test_a_socket_lasts_while_its_issuer_calls_the_token_active(
     server.answers.clear()
     world.times.move(50)
     assert isinstance(await asyncio.wait_for(ended, 5), InactiveToken)
+
+
+async def test_an_event_stream_goes_on_until_its_issuer_withdraws_the_token(
+    server: IntrospectionServer,
+) -> None:
+    """Through the middleware: past three bounds, then ended; the grace does not count (J8, H6)."""
+    world = World(server, settings={"trust_seconds": 60})
+    guarded = JWTMiddleware(
+        ticker(),
+        world.verifier,
+        check_seconds=0.01,
+        stream_grace_seconds=600,
+        hooks=[world.events.append],
+        clock=world.times.wall,
+    )
+    connection = Connection(ALICE)
+    served = asyncio.create_task(connection.run(guarded))
+    await connection.started(2)
+    for asked in (2, 3, 4):
+        world.times.move(50)
+        await until(lambda asked=asked: len(server.asked) == asked)  # type: ignore[misc]
+        await until(lambda: not world.source.state().waiting)
+    assert not served.done()
+    server.answers.clear()
+    world.times.move(50)
+    await asyncio.wait_for(served, 5)
+    assert connection.sent[-1] == END
+    assert [event.code for event in world.of(StreamClosed)] == ["inactive_token"]
 
 
 async def test_a_socket_ends_with_the_last_answer_in_an_outage(
