@@ -771,6 +771,52 @@ async def test_claims_are_checked_as_those_of_a_jwt(server: IntrospectionServer)
     assert isinstance(await world.refused("other"), InvalidClaim)
 
 
+@pytest.mark.parametrize(
+    "member",
+    [
+        {"token_type": "refresh_token"},
+        {"token_type": "N_A"},
+        {"token_type": None},
+        {"token_use": "refresh_token"},
+        {"token_use": "id"},
+        {"typ": "Refresh"},
+        {"typ": "Offline"},
+        {"typ": "ID"},
+        {"token_type": "Bearer", "token_use": "refresh_token"},
+    ],
+)
+async def test_j8_a_refresh_token_is_no_access_token(
+    server: IntrospectionServer, member: dict[str, Any]
+) -> None:
+    """Servers call refresh tokens active too (RFC 7662, section 2.1), and they live for weeks."""
+    server.answers[ALICE] = alice(**member)
+    with pytest.raises(InvalidClaim, match="no access token"):
+        await World(server).verify()
+
+
+@pytest.mark.parametrize(
+    "member",
+    [{}, {"token_type": "Bearer"}, {"token_type": "bearer", "token_use": "access_token"}],
+)
+async def test_j8_an_access_token_is_called_so_or_not_at_all(
+    server: IntrospectionServer, member: dict[str, Any]
+) -> None:
+    """The member token_type is optional."""
+    server.answers[ALICE] = alice(**member)
+    assert (await World(server).verify()).subject == "alice"
+
+
+async def test_j8_required_claims_say_what_an_access_token_is_called(
+    server: IntrospectionServer,
+) -> None:
+    """By a value of token_type a server is followed that has a word of its own, or none."""
+    server.answers[ALICE] = alice(token_type="access")
+    world = World(server, required_claims={"token_type": "access"})
+    assert (await world.verify()).subject == "alice"
+    server.answers["refresh"] = alice()
+    assert isinstance(await world.refused("refresh"), MissingClaim)
+
+
 async def test_no_token_and_no_secret_is_shown(
     server: IntrospectionServer, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -988,6 +1034,22 @@ def test_an_entry_without_credentials_or_url_is_refused(
     with pytest.raises(InvalidConfig) as caught:
         configured(tmp_path, kept)
     assert key in {fault.key for fault in caught.value.details}
+
+
+@pytest.mark.parametrize(
+    ("required", "is_told"),
+    [('["client_id"]', True), ('{ client_id = "web", token_type = "Bearer" }', False)],
+)
+def test_the_check_tells_where_refresh_tokens_are_accepted(
+    tmp_path: Path, required: str, is_told: bool
+) -> None:
+    """J8: where the issuer names no audience, the kind of the token must be required."""
+    text = ENTRY.format(url="https://id.test/i")
+    kept = [line for line in text.split("\n") if not line.startswith("audience ")]
+    text = "\n".join([*kept, "any_audience = true", f"required_claims = {required}", ""])
+    (tmp_path / "linqi.toml").write_text(text)
+    found = check(tmp_path / "linqi.toml", {"SECRET": SECRET}).findings
+    assert ("any-kind" in {one.code for one in found}) == is_told
 
 
 def test_the_check_tells_what_is_loosened(tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ import pytest
 
 from asgi import App, served
 from linqi import (
+    ANY_AUDIENCE,
     Introspection,
     IntrospectionSettings,
     JWTMiddleware,
@@ -217,3 +218,22 @@ async def test_opaque_tokens_are_accepted_until_the_provider_revokes_them(
             assert time.monotonic() - revoked < BOUND
             await asyncio.sleep(0.05)
         assert await status(http, token) == 401
+
+
+async def test_a_refresh_token_of_the_provider_is_no_access_token(provider: Provider) -> None:
+    """The provider calls it active and names its client: only token_type is missing (J8)."""
+    api, web = provider.register(), provider.register()
+    signed_in = await asyncio.to_thread(provider.sign_in, web, "bob", "", "openid offline_access")
+    source = Introspection(
+        provider.issuer,
+        url=provider.about["introspection_endpoint"],
+        client_id=api.id,
+        client_secret=api.secret,
+    )
+    required = {"client_id": web.id, "token_type": "Bearer"}
+    guarded = JWTMiddleware(
+        App(), Verifier(source.trust(ANY_AUDIENCE, required_claims=required)), hooks=[]
+    )
+    async with asked(guarded) as http:
+        assert await status(http, signed_in["access_token"]) == 200
+        assert await status(http, signed_in["refresh_token"]) == 401

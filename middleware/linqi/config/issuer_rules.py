@@ -9,10 +9,12 @@ from typing import Final
 from linqi.config.findings import CheckedSettings, Finding
 from linqi.config.schema import ISSUERS
 from linqi.jose.claim_paths import ClaimPath, claim_path, display_path
+from linqi.jose.opaque import KINDS
 from linqi.jose.required_claims import wanted_values
 
 __all__ = ["ISSUER_RULES"]
 
+_KINDS: Final = {(kind,) for kind in KINDS}
 _OTHERS_WRITE: Final = 0o022
 _OF_USERS: Final = frozenset({"user_metadata", "unsafe_metadata", "unsafeMetadata"})
 """Objects that signed-in users change themselves, at Supabase, Auth0 and Clerk."""
@@ -30,6 +32,18 @@ def _opaque(checked: CheckedSettings) -> Iterator[Finding]:
                 reason="While the issuer cannot be asked, a token that it has revoked is accepted"
                 f" for {issuer.trust_seconds + issuer.stale_answer_seconds:g} s.",
                 remedy="Leave it at 0, unless an outage of the issuer costs more than that.",
+            )
+        paths = {path for path, _ in wanted_values(issuer.required_claims)}
+        if issuer.introspection_url and issuer.any_audience and not paths & _KINDS:
+            yield Finding(
+                code="any-kind",
+                severity="warning",
+                table=table,
+                key="required_claims",
+                reason="Issuers call refresh tokens active too, and without an audience nothing"
+                " tells them from access tokens.",
+                remedy='Name the audience, or add token_type = "Bearer" to required_claims if the'
+                " issuer says so of access tokens.",
             )
         if issuer.introspect_jwts:
             yield Finding(

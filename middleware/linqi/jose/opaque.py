@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from typing import Final
 
@@ -13,9 +13,10 @@ from linqi.errors import BoundToken, InvalidClaim, MalformedToken
 from linqi.jose._compact import decode_segment, parse_object
 from linqi.jose.issuers import Profile, TrustedIssuer, prepare
 from linqi.jose.opaque_issuer import AnswerSource, OpaqueIssuer
+from linqi.jose.required_claims import wanted_values
 from linqi.jose.verified import OPAQUE, Origin, Verified, verified_from
 
-__all__ = ["OpaqueEntry", "OpaqueTokens", "opaque_faults"]
+__all__ = ["KINDS", "OpaqueEntry", "OpaqueTokens", "opaque_faults"]
 
 # What a header and a cookie can carry without quotes (RFC 6750, section 2.1; RFC 6265, section
 # 4.1.1): a token with anything else is refused before it is sent to anyone.
@@ -26,6 +27,14 @@ _OWN_REFRESH_TOKEN: Final = b"lqr_"
 """A refresh token of linqi, which a client sent in the wrong place: good for days, it is shown to
 no other party (D1)."""
 
+KINDS: Final[Mapping[str, frozenset[str]]] = {
+    "token_type": frozenset({"bearer", "dpop", "access_token"}),
+    "token_use": frozenset({"access", "access_token"}),
+    "typ": frozenset({"bearer", "dpop", "jwt", "at+jwt"}),
+}
+"""The members by which an answer says what kind of token it is about, and what access tokens have
+there, in lower case: that of RFC 7662, that of Cognito and Hydra, and that of Keycloak."""
+
 
 class OpaqueEntry(msgspec.Struct, frozen=True):
     """An `OpaqueIssuer`, prepared for look-ups."""
@@ -34,19 +43,25 @@ class OpaqueEntry(msgspec.Struct, frozen=True):
     profile: Profile
     origin: Origin
     refuses_bound: bool
+    kinds: tuple[str, ...]
+    """The members of `KINDS` for which the settings name no values."""
 
     def verified(self, digest: bytes) -> tuple[Verified, float]:
         """Return the verified value of a token, and the monotonic instant at which it ends.
 
         Raises:
             InactiveToken: The issuer said that the token is not active.
-            InvalidClaim: The answer is for another audience, or a required claim is wrong.
+            InvalidClaim: The answer is for another audience, or about a refresh or ID token, or a
+                required claim is wrong.
             BoundToken: The token is bound to a key.
             Unavailable: There is no answer now.
 
         """
         answer = self.source.answer(digest)
         claims = parse_object(answer.payload, "answer")
+        for kind in self.kinds:
+            if kind in claims and str(claims[kind]).lower() not in KINDS[kind]:
+                raise InvalidClaim(f"the member {kind} says that this is no access token", kind)
         read = self.profile.read(claims, answer.payload)
         if self.refuses_bound and "cnf" in claims:
             raise BoundToken("the token has the claim cnf, and no proof of possession is checked")
@@ -150,11 +165,13 @@ def opaque_faults(given: Sequence[object], trusted: Sequence[TrustedIssuer]) -> 
 
 
 def _prepared(issuer: OpaqueIssuer, *, refuses_bound: bool) -> OpaqueEntry:
+    named = {path for path, wanted in wanted_values(issuer.required_claims) if wanted is not None}
     return OpaqueEntry(
         source=issuer.source,
         profile=prepare(issuer.as_trusted()),
         origin=Origin(issuer.issuer, OPAQUE, "", own=False, source=f"{OPAQUE} {issuer.issuer}"),
         refuses_bound=refuses_bound,
+        kinds=tuple(kind for kind in KINDS if (kind,) not in named),
     )
 
 
