@@ -65,6 +65,7 @@ def test_a_run_without_faults_passes() -> None:
         ({"kept_per_request": 257.0}, "memory kept per request, bytes", True),
         ({"quiet": 9, "quiet_renewed": 1}, "sessions extended by quiet requests", True),
         ({"violations": {REVOKED: 1}}, "revoked tokens accepted past the bound", False),
+        ({"store_calls_per_refresh": 3.1}, "store calls per refresh", False),
         ({"families_killed": 1}, "refresh families killed without theft", False),
         ({"memory_growth": 0.051}, "growth of a worker's memory, per cent", True),
         ({"issuer_requests": 4}, "requests to the issuer", True),
@@ -83,6 +84,12 @@ def test_an_intended_503_passes_and_another_5xx_fails() -> None:
     rules = replace(RULES, may_be_unavailable=True)
     assert failed(replace(GOOD, unavailable=50), rules) == []
     assert failed(replace(GOOD, unavailable=50, failed=1), rules)
+
+
+def test_429_passes_where_it_is_intended() -> None:
+    """The figure is shown without a limit."""
+    rules = replace(RULES, may_be_limited=True)
+    assert failed(replace(GOOD, limited=50), rules) == []
 
 
 def test_servers_that_were_not_sampled_have_no_counter_invariants() -> None:

@@ -14,6 +14,7 @@ from linqi_storm.clients.client_session import ClientSession, Tally
 from linqi_storm.clients.http_requests import RequestBuilder
 from linqi_storm.clients.inspector import Inspector
 from linqi_storm.clients.wire_responses import ResponseReader, WireResponse
+from linqi_storm.scenarios import find_scenario
 from linqi_storm.schema.expectations import Expectations
 from linqi_storm.schema.generator_plan import Credential, GeneratorPlan, TokenTransport
 from linqi_storm.schema.load import StormLoad
@@ -73,6 +74,7 @@ def parts(takes: float = 0.1) -> tuple[ClientSession, Exchange, ClientRenewals, 
         None,  # type: ignore[arg-type] # no login is made here
         Inspector(PLAN, tally),
         tally,
+        delay=find_scenario("storm-dual")(PLAN.load).retry_delay,
         rng=random.Random(1),
         now=lambda: exchange.now,
     )

@@ -67,8 +67,10 @@ def test_the_planned_rate_is_that_of_the_requests_that_are_sent() -> None:
     assert pages == pytest.approx(1_000 * ordered(replace(EVEN, pages=True))[1].pages.mean, rel=0.1)
     tabs = busy_rate(ordered(replace(EVEN, sessions=250), "tabs")[1])
     assert tabs == pytest.approx(1_000, rel=0.1)
-    polls = busy_rate(ordered(EVEN, "polls")[1])
-    assert polls == pytest.approx(1_500, rel=0.1)
+    polls = busy_rate(ordered(EVEN, "polling")[1])
+    assert polls == pytest.approx(1_000, rel=0.1)  # half of the users leave
+    ssr = busy_rate(ordered(replace(EVEN, sessions=50), "ssr")[1])
+    assert ssr == pytest.approx(1_000, rel=0.3)
     assert busy_rate(ordered(EVEN, "garbage-flood")[1]) > 1_150
 
 

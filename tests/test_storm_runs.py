@@ -294,7 +294,7 @@ def test_a_storm_that_locust_cannot_begin_ends_with_its_reason(tmp_path: Path) -
 
 def test_polls_of_pages_left_open_extend_no_session(tmp_path: Path) -> None:
     """On real servers polls get no successor, and are counted apart from pages."""
-    code, run = run_command(tmp_path, "polls", *TINY, "--seconds", "9", "--set", "every=0.5")
+    code, run = run_command(tmp_path, "polling", *TINY, "--seconds", "9", "--set", "every=0.5")
     assert broken(run) == []
     assert code == EXIT_CODES[run.verdict]
     outcomes = [second.outcomes for second in run.timeline]

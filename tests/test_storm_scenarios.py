@@ -29,9 +29,9 @@ class Recorder:
         """Set the current second."""
         self.second = max(self.second, second)
 
-    async def restart_workers(self) -> None:
+    async def restart_workers(self, *, at_once: bool = False) -> None:
         """Record the call."""
-        self.done.append(f"{self.second:g} restart")
+        self.done.append(f"{self.second:g} restart" + " all" * at_once)
 
     async def store_down(self) -> None:
         """Record the call."""
@@ -81,6 +81,7 @@ def made(name: str, **options: float) -> Scenario:
             {"at": 3, "seconds": 9},
             ["3 fault error", "6 fault hang", "9 fault garbage", "12 fault"],
         ),
+        ("cold-start", {"at": 4}, ["4 fault slow", "4 restart all", "4 fault"]),
         ("storm-sliding", {}, []),
     ],
 )

@@ -7,6 +7,7 @@ from typing import Final
 
 from mutants import (  # noqa: F401 - each registers its mutants
     claims,
+    incidents,
     lifetimes,
     outside,
     refresh,

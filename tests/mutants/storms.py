@@ -5,9 +5,12 @@ from __future__ import annotations
 from typing import Final, TypeAlias
 
 __all__ = [
+    "AUDIENCES",
     "BUDGET",
     "COLD",
+    "COLD_START",
     "CONTROLS",
+    "DEAD_TOKEN",
     "DEPLOY",
     "DUAL",
     "FEW",
@@ -24,8 +27,11 @@ __all__ = [
     "ROTATION",
     "SHORT",
     "SLIDING",
+    "SSR",
     "STORE_OUTAGE",
+    "SWITCH_ON",
     "TABS",
+    "THROTTLED",
     "Storm",
 ]
 
@@ -62,7 +68,7 @@ FEW: Final = _storm("storm-sliding", 24, 9, 3, 1, 11)
 GRID: Final = _storm("storm-sliding", 240, 6, 2, 1, 13)
 BUDGET: Final = _storm("storm-sliding", 120, 9, 3, 1, 11, "--budget-per-second", "60")
 LOST_SUCCESSORS: Final = _storm("lost-successors", 120, 9, 3, 1, 11)
-POLLS: Final = _storm("polls", 120, 9, 3, 2, 12, *_settings(every=1))
+POLLS: Final = _storm("polling", 120, 9, 3, 2, 12, *_settings(every=1))
 DEPLOY: Final = _storm("deploy", 120, 9, 3, 1, 11, *_settings(at=4))
 GARBAGE: Final = _storm("garbage-flood", 60, 9, 3, 1, 9)
 COLD: Final = _storm("steady", 36_000, 900, 300, 2, 24, *_settings(cold=1))
@@ -77,6 +83,12 @@ PARTITION: Final = _storm("partition", 60, 20, 8, 1, 18, *_settings(at=3, second
 ROTATION: Final = _storm("key-rotation", 60, 9, 3, 1, 9, *_settings(at=3))
 ISSUER_OUTAGE: Final = _storm("issuer-outage", 60, 9, 3, 1, 10, *_settings(at=2, seconds=6))
 KID_FLOOD: Final = _storm("kid-flood", 60, 9, 3, 1, 9)
+DEAD_TOKEN: Final = _storm("dead-token", 60, 9, 3, 1, 6)
+SSR: Final = _storm("ssr", 20, 6, 2, 2, 8)
+AUDIENCES: Final = _storm("audiences", 60, 9, 3, 1, 6)
+SWITCH_ON: Final = _storm("switch-on", 120, 6, 2, 0.5, 8)
+THROTTLED: Final = _storm("throttled", 250, 20, 8, 2, 8)
+COLD_START: Final = _storm("cold-start", 120, 9, 3, 1, 8, *_settings(at=2))
 CONTROLS: Final = (
     *(SLIDING, TABS, REVOKE, GRID, DUAL, SLIDING, LOST_REPLIES, DEPLOY, POLLS, STORE_OUTAGE),
     *(SLIDING, TABS, REVOKE, ROTATION, KID_FLOOD, GARBAGE, ISSUER_OUTAGE, COLD, BUDGET, SHORT),

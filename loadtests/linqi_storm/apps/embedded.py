@@ -34,6 +34,7 @@ from linqi import (
 )
 from linqi_storm.apps.counted_store import CountedStore
 from linqi_storm.apps.offset_clock import OffsetClock
+from linqi_storm.apps.refresh_limit import RefreshLimit
 from linqi_storm.apps.sampler import Sampler
 from linqi_storm.schema.generator_plan import TokenTransport
 from linqi_storm.schema.identity import MARK, claims_of, echo_of, scopes_of
@@ -81,6 +82,9 @@ class AppSpec:
     workers: int = 2
     budget_per_second: float | None = None
     """Renewals per second, all workers together; None for no limit."""
+    refreshes_per_second: float | None = None
+    """The same of refreshes: the others are answered 429."""
+    refresh_path: str = ""
     algorithms: tuple[str, ...] = ("ES256",)
     app: str = ""
     """``module:app`` of the user's application."""
@@ -119,7 +123,10 @@ def build(spec: AppSpec, sampler: Sampler) -> ASGIApp:
         "outside": _outside,
         "app": _user_app,
     }
-    return sampler.around(kinds[spec.kind](spec, sampler))
+    app = kinds[spec.kind](spec, sampler)
+    if spec.refreshes_per_second is not None:
+        app = RefreshLimit(app, spec.refresh_path, spec.refreshes_per_second / spec.workers)
+    return sampler.around(app)
 
 
 def _sliding(spec: AppSpec, sampler: Sampler) -> ASGIApp:

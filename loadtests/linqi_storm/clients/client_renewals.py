@@ -11,14 +11,12 @@ from linqi_storm.clients.client_session import ClientSession, Tally
 from linqi_storm.clients.exchange import Exchange
 from linqi_storm.clients.http_requests import RequestBuilder
 from linqi_storm.clients.inspector import Inspector
-from linqi_storm.clients.login_endpoint import read_credential, refusal_of
+from linqi_storm.clients.login_endpoint import read_credential, refusal_of, retry_after_of
 from linqi_storm.clients.sign_in import SignIn
 from linqi_storm.clients.wire_responses import NoResponseError, WireResponse
 from linqi_storm.schema.generator_plan import Credential, GeneratorPlan
 
 __all__ = ["ClientRenewals"]
-
-_SOONEST_RETRY, _LATEST_RETRY = 0.25, 5.0
 
 
 class ClientRenewals:
@@ -31,7 +29,8 @@ class ClientRenewals:
         sign_in: Signs a client in again after its session was lost.
         inspector: Checks the tokens.
         tally: Receives the counts.
-        rng: Draws the delays of retries.
+        delay: Returns the seconds until a refresh is tried again, as `Scenario.retry_delay`.
+        rng: Draws the delays.
         now: Returns the seconds since the barrier.
 
     """
@@ -45,6 +44,7 @@ class ClientRenewals:
         inspector: Inspector,
         tally: Tally,
         *,
+        delay: Callable[[float, int, random.Random], float],
         rng: random.Random,
         now: Callable[[], float],
     ) -> None:
@@ -54,6 +54,7 @@ class ClientRenewals:
         self._sign_in = sign_in
         self._inspector = inspector
         self._tally = tally
+        self._delay = delay
         self._rng = rng
         self._now = now
 
@@ -74,20 +75,27 @@ class ClientRenewals:
 
     def renew(self, session: ClientSession, due: float) -> None:
         """Renew until it succeeds, the token held is still valid after a try, or the run ends."""
-        while not self._renew_once(session, due):
+        while True:
             now = self._now()
-            wait = session.retry_at - now
-            is_live = now < session.expires_at
-            if is_live or now + wait > self._plan.load.duration + self._plan.timeout:
+            if now < session.retry_at:  # another try was refused a moment ago
+                is_live = now < session.expires_at
+                if is_live or session.retry_at > self._plan.load.duration + self._plan.timeout:
+                    return
+                gevent.sleep(session.retry_at - now)
+                due = self._now()
+                if due < session.renew_at:
+                    return  # another tab has renewed meanwhile
+            elif self._renew_once(session, due):
                 return
-            gevent.sleep(max(0.0, wait))
-            due = self._now()
 
     def _renew_once(self, session: ClientSession, due: float) -> bool:
         """Try to renew once; return False if another try after ``retry_at`` may succeed."""
         if self._plan.mode == "outside":
             return self._fetch(session)
         presented, asked_at, logins = session.refresh_token, self._now(), session.logins
+        if session.told_to_wait_until is not None:
+            early = session.told_to_wait_until - asked_at
+            self._inspector.retried(f"{early:.3f} s early" if early > 0 else "")
         first_asked = session.first_asked(presented, asked_at)
         kind = ("REFRESH", self._plan.transport.refresh_path)
         request = self._requests.refresh(presented)
@@ -106,11 +114,12 @@ class ClientRenewals:
             if session.refresh_refused(presented, now, reason, self._tally) == "lost":
                 self.login(session)
             return True
-        # Full jitter, after the time that the server demands.
         session.retries += 1
-        least = 0.0 if response is None else float(response.headers.get(b"retry-after", b"0"))
-        longest = min(_LATEST_RETRY, _SOONEST_RETRY * 2 ** min(session.retries, 8))
-        session.retry_at = now + least + self._rng.random() * longest
+        asked = 0.0 if response is None else retry_after_of(response)
+        if response is not None and response.status == 429:
+            self._inspector.limited(response)
+            session.told_to_wait_until = now + asked
+        session.retry_at = now + self._delay(asked, session.retries, self._rng)
         return False
 
     def _keep(
@@ -161,7 +170,7 @@ class ClientRenewals:
         try:
             received = self._sign_in.sign_in(session.index)
         except (NoResponseError, TimeoutError):
-            session.retry_at = self._now() + self._rng.random() * _SOONEST_RETRY * 2
+            session.retry_at = self._now() + self._delay(0.0, 1, self._rng)
             return False
         now, token = self._now(), received.token.encode()
         self._inspector.received(session, token, sent_at=asked_at, now=now)

@@ -117,6 +117,7 @@ class ClientSession:
     Attributes:
         renew_at: When the token held is due for renewal.
         identity: What its tokens must say of it; None if that is not checked.
+        told_to_wait_until: Until when the last 429 demands to wait; None if its tokens are newer.
         logins: How often its client signed in: a response to a request of an earlier login says
             nothing of the tokens held.
 
@@ -144,6 +145,7 @@ class ClientSession:
         "revoked_at",
         "sequence",
         "token",
+        "told_to_wait_until",
     )
 
     def __init__(
@@ -162,6 +164,7 @@ class ClientSession:
         self.last_accepted: float | None = None
         self.retry_at = float("-inf")
         self.retries = 0
+        self.told_to_wait_until: float | None = None
         self._successors = RecentPairs(_REMEMBERED)
         self._asked = self._dropped = self.logins = 0
         self._first_asked: dict[str, float] | None = None
@@ -184,7 +187,7 @@ class ClientSession:
     ) -> None:
         """Replace all tokens by those of a new login; without `due_at` only expiry decides."""
         self._successors.clear()
-        self._first_asked = None
+        self._first_asked = self.told_to_wait_until = None
         self.logins += 1
         self.refresh_token, self.sequence = refresh_token, sequence
         self.refresh_expires_at = refresh_expires_at
@@ -302,6 +305,7 @@ class ClientSession:
             agreed_until=agreed_until,
         )
         self.retries = 0
+        self.told_to_wait_until = None
         if sequence > self.sequence:
             self.sequence = sequence
             self.refresh_token, self.refresh_expires_at = refresh_token, refresh_expires_at

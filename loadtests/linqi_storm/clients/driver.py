@@ -115,6 +115,7 @@ class Driver:
             ReportedSignIn(sign_in, statistics, self._now),
             self._inspector,
             self._tally,
+            delay=scenario.retry_delay,
             rng=self._rng,
             now=self._now,
         )
@@ -384,6 +385,8 @@ class Driver:
         replaced, expired_at = session.token, session.expires_at
         tab.refreshing = Event()
         try:
+            for _ in range(1, self._scenario.refreshes):
+                self._spawn(self._renewals.renew, session, due)
             self._renewals.renew(session, due)
         finally:
             tab.refreshing.set()

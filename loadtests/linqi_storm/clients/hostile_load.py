@@ -18,12 +18,13 @@ from linqi_storm.clients.outcomes import outcome_of
 from linqi_storm.clients.request_statistics import RequestStatistics
 from linqi_storm.clients.wire_responses import WireResponse
 from linqi_storm.scenarios.forged_tokens import Forger
-from linqi_storm.schema.violations import FORGED
+from linqi_storm.schema.violations import FORGED, REVOKED
 
 __all__ = ["HostileLoad"]
 
 _MALFORMED: Final = (400, 413, 414, 431)
-"""Statuses for what is no token, or is too long for a header."""
+"""Statuses for what is no token, or is too long for a header; 400 also refuses a refresh (RFC 6749,
+section 5.2)."""
 
 
 class HostileLoad:
@@ -74,22 +75,32 @@ class HostileLoad:
             self._send(due, self._forger.forge(self._rng, live))
 
     def _send(self, due: float, token: bytes) -> None:
-        self._pool.send(self._requests.page(token), partial(self._answered, due, token))
+        request = (
+            self._requests.refresh(token.decode())
+            if self._forger.is_refresh
+            else self._requests.page(token)
+        )
+        self._pool.send(request, partial(self._answered, due, token))
 
     def _answered(
         self, due: float, token: bytes, response: WireResponse | None, fault: Exception | None
     ) -> None:
-        status = 0
+        status, is_refresh = 0, self._forger.is_refresh
         if response is None:
             outcome = "timeout" if isinstance(fault, TimeoutError) else "broken"
         else:
             status = response.status
             outcome = outcome_of(status, "ok")
             if not 200 <= status < 300:
-                self._inspector.refused(response)
+                self._inspector.refused(response, is_page=not is_refresh)
         self._recorder.record_hostile(due, outcome)
         path = self._requests.kinds[0][1]
         self._statistics.count_hostile(path, self._now() - due, status)
         if response is not None:
-            tolerated = () if token.count(b".") == 2 else _MALFORMED
-            self._inspector.worthless(FORGED, response, f"at {due:.3f} s", tolerated=tolerated)
+            is_malformed = is_refresh or token.count(b".") != 2
+            self._inspector.worthless(
+                REVOKED if is_refresh else FORGED,
+                response,
+                f"at {due:.3f} s",
+                tolerated=_MALFORMED if is_malformed else (),
+            )

@@ -24,6 +24,7 @@ from linqi_storm.schema.violations import (
     LONG_LIVES,
     LONG_REFRESH,
     NO_CHALLENGE,
+    NO_RETRY_AFTER,
     NO_VARY,
     OTHER_STATUS,
     OUTLIVED_SESSIONS,
@@ -32,6 +33,7 @@ from linqi_storm.schema.violations import (
     SHORT_LIVES,
     STORABLE_REFUSALS,
     STORABLE_TOKENS,
+    TOO_SOON,
 )
 
 __all__ = ["Inspector"]
@@ -57,6 +59,8 @@ class Inspector:
         self._expected = plan.expected
         self._tally = tally
         self._lives = TokenLives(plan.load.lifetime, plan.load.buffer, plan.expected)
+        held_lifetime = plan.expected.held_lifetime or plan.load.lifetime
+        self._first_lives = TokenLives(held_lifetime, plan.load.buffer, plan.expected)
         # Dual tokens are due by ``exp``, and tokens of an outside issuer on no grid.
         self._due = DueRule(
             plan.load.lifetime,
@@ -88,7 +92,7 @@ class Inspector:
                 f"session {session.index} began with another {', '.join(wrong)}" if wrong else "",
             )
         self._judge_all(
-            _LIFE_RULES, self._lives.faults(claims, sent_at=None, received_at=None), session
+            _LIFE_RULES, self._first_lives.faults(claims, sent_at=None, received_at=None), session
         )
         return self._due.due_at(claims) - self._zero
 
@@ -152,6 +156,15 @@ class Inspector:
             rules = (*rules, CLEARED_COOKIES) if is_page else rules
         faults = refusal_faults(response, self._carrier, has_token=has_token, is_page=is_page)
         self._judge_all(rules, faults, None)
+
+    def limited(self, response: WireResponse) -> None:
+        """Check the 429 to a refresh: it says how long to wait (RFC 6585, section 4)."""
+        is_said = b"retry-after" in response.headers
+        self._judge(NO_RETRY_AFTER, "" if is_said else "a refresh was answered 429 without it")
+
+    def retried(self, early: str) -> None:
+        """Count a refresh that was tried again after a 429; `early` says how much too soon."""
+        self._judge(TOO_SOON, early)
 
     def worthless(
         self, rule: str, response: WireResponse, what: str, *, tolerated: Container[int] = ()

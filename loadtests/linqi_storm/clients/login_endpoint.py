@@ -10,13 +10,15 @@ from urllib.parse import urlencode
 import msgspec
 
 from linqi import ConfigurationError
+from linqi._http_date import http_date
+from linqi.client.http_post import retry_after_seconds
 from linqi_storm.clients.unverified_claims import expiry_of
 from linqi_storm.schema.generator_plan import Credential, StormLogin
 
 if TYPE_CHECKING:
     from linqi_storm.clients.wire_responses import WireResponse
 
-__all__ = ["login_content", "read_credential", "read_login", "refusal_of"]
+__all__ = ["login_content", "read_credential", "read_login", "refusal_of", "retry_after_of"]
 
 _FOREVER: Final = 1e9
 """Assumed lifetime in seconds of a refresh token without ``refresh_token_timeout``."""
@@ -105,3 +107,11 @@ def refusal_of(response: WireResponse) -> str:
         code = ""
     outcome = response.headers.get(b"x-refresh-outcome", b"").decode("latin-1")[:40]
     return " ".join(filter(None, (str(response.status), code, outcome)))
+
+
+def retry_after_of(response: WireResponse) -> float:
+    """Return the seconds of ``Retry-After``, which may be a date; 0 without."""
+    asked, date = (
+        response.headers.get(name, b"").decode("latin-1") for name in (b"retry-after", b"date")
+    )
+    return retry_after_seconds(asked, http_date(date))

@@ -15,11 +15,11 @@ import gevent
 
 from linqi._http_date import http_date
 from linqi.client.backoff import Backoff
-from linqi.client.http_post import PostResponse, retry_after_seconds
+from linqi.client.http_post import PostResponse
 from linqi.client.renewal import TokenRenewal
 from linqi.client.tokens import ClientTokens, decode_json, tokens_of
 from linqi.errors import LinqiError, MalformedToken, SignedOut, Unavailable
-from linqi_storm.clients.login_endpoint import login_content, refusal_of
+from linqi_storm.clients.login_endpoint import login_content, refusal_of, retry_after_of
 from linqi_storm.clients.wire_responses import WireResponse
 from linqi_storm.locust_user.answers import wire_response_of
 from linqi_storm.locust_user.inspection import UserInspection
@@ -150,7 +150,7 @@ class UserSession:
             body=decode_json(answer.body),
             presented=presented,
             date=_date_of(answer),
-            retry_after=_retry_after(answer),
+            retry_after=retry_after_of(answer),
         )
 
     def _sign_in(self, before: ClientTokens | None) -> None:
@@ -177,7 +177,7 @@ class UserSession:
         if not fault:
             self._backoff.reset()
             return
-        self._backoff.delay(_retry_after(answer))
+        self._backoff.delay(retry_after_of(answer))
         if answer.status in _PASSING or answer.status >= 500:
             raise Unavailable(fault, retry_after=self._backoff.retry_at - self._monotonic())
         raise SignedOut(fault)
@@ -230,8 +230,3 @@ def _refresh_fault(answer: WireResponse) -> str:
 
 def _date_of(answer: WireResponse) -> float | None:
     return http_date(answer.headers.get(b"date", b"").decode("latin-1"))
-
-
-def _retry_after(answer: WireResponse) -> float:
-    text = answer.headers.get(b"retry-after", b"").decode("latin-1")
-    return retry_after_seconds(text, _date_of(answer))

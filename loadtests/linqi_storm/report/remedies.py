@@ -87,6 +87,12 @@ REMEDIES: Final[Mapping[str, str]] = {
     "new tokens with the id of an earlier one": "give each token a jti of its own",
     "refresh tokens that outlive their settings": "do not deploy until refresh tokens live no"
     " longer than idle_seconds and their session no longer than absolute_seconds",
+    "429 without Retry-After": "let the limiter say how long to wait: clients that are not told"
+    " try again at once",
+    "retries before the end of Retry-After": "let the client wait for Retry-After before it"
+    " refreshes again, as linqi.js and linqi.client do",
+    "store calls per refresh": "refuse a refresh token of an ended session with one call of the"
+    " store, and without retries",
     "growth of a worker's memory, per cent": "look for what the application keeps; the chart of the"
     " memory shows since when",
 }

@@ -178,6 +178,7 @@ def facts_of(
         thefts=tally.thefts,
         quiet=tally.quiet,
         quiet_renewed=tally.quiet_renewed,
+        store_calls_per_refresh=_store_calls(totals, samples, scenario, outcomes["refreshed"]),
         chance=chance_of(totals, scenario),
         renewal_delay=renewal_delay(totals),
         cached_above_limit=max((one.cached_above_limit for one in samples), default=None),
@@ -196,6 +197,15 @@ def facts_of(
         issuer_requests=issuer_requests,
         stalled_seconds=max(totals.lag.get_max_value() / 1e6, stalled_seconds(samples)),
     )
+
+
+def _store_calls(
+    totals: LoadTotals, samples: Sequence[ServerSample], scenario: Scenario, refreshed: int
+) -> float | None:
+    """Return the store calls per refresh of a flood of refused ones; None without either."""
+    calls = sum(sample.store_calls for sample in samples)
+    refused = sum(sum(totals.counts(second).hostile.values()) for second in totals.seconds)
+    return calls / (refreshed + refused) if calls and scenario.forgeries == "dead" else None
 
 
 def not_kept(load: StormLoad) -> tuple[str, ...]:
@@ -248,6 +258,7 @@ def assemble(
     rules = InvariantRules(
         workers=max(1, target.workers),
         may_be_unavailable=scenario.may_be_unavailable,
+        may_be_limited=scenario.refreshes_per_second is not None,
         most_issuer_requests=scenario.most_issuer_requests(target.workers),
         is_sliding=scenario.mode == "sliding",
         is_agreed=scenario.mode != "sliding" or target.policy != "plain",

@@ -43,6 +43,8 @@ class RunFacts:
     """Quiet requests answered 2xx."""
     quiet_renewed: int = 0
     """Quiet requests answered with a successor."""
+    store_calls_per_refresh: float | None = None
+    """None where refused refreshes are few, or the store is not counted."""
     chance: Measured | None = None
     """The storm factor of the requests that renewed; None without renewals."""
     renewal_delay: Measured | None = None
@@ -74,6 +76,8 @@ class InvariantRules:
     workers: int = 1
     may_be_unavailable: bool = False
     """Whether 503 is an expected response."""
+    may_be_limited: bool = False
+    """Whether 429 is an expected response."""
     most_issuer_requests: int = 0
     is_sliding: bool = True
     is_agreed: bool = True

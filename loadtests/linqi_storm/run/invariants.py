@@ -28,6 +28,8 @@ _MOST_KEPT_BYTES: Final = 256.0
 """Per request, beyond what caches of known size may take."""
 _MOST_KEPT_THINGS: Final = 0.1
 """Threads or files per renewal, beyond pools of known size."""
+_MOST_STORE_CALLS: Final = 3.0
+"""One call redeems or refuses a refresh token; the feed of revocations and probes add some."""
 _MOST_BLOCKED: Final = 5.0
 """Per cent of the time: a correct service has no call that blocks its event loop."""
 _WITH_ALL: Final = RunFacts(
@@ -36,6 +38,7 @@ _WITH_ALL: Final = RunFacts(
     signed_twice=1,
     families_killed=1,
     quiet=1,
+    store_calls_per_refresh=1,
     chance=(1, 1, ""),
     renewal_delay=(1, 1, ""),
     cached_above_limit=1,
@@ -95,7 +98,8 @@ def _of_honest_clients(facts: RunFacts, rules: InvariantRules) -> Iterator[_Coun
     expected = f"{facts.unavailable} intended 503" if rules.may_be_unavailable else ""
     yield FAILED, refused, 0, facts.failed + unexpected, expected
     yield "honest requests without an answer", _timed(facts), 0, facts.unanswered, ""
-    yield "honest requests told to slow down", "load", 0, facts.limited, ""
+    most = None if rules.may_be_limited else 0
+    yield "honest requests told to slow down", "load", most, facts.limited, ""
 
 
 def _of_renewals(facts: RunFacts, rules: InvariantRules) -> Iterator[_Counted]:
@@ -143,6 +147,9 @@ def _of_sessions(facts: RunFacts, rules: InvariantRules) -> Iterator[_Counted]:
         killed = max(0, facts.families_killed - facts.thefts)
         name, detail = "refresh families killed without theft", f"besides {facts.thefts} thefts"
         yield name, _timed(facts), 0, killed, detail
+    if facts.store_calls_per_refresh is not None:
+        calls = round(facts.store_calls_per_refresh, 2)
+        yield "store calls per refresh", "load", _MOST_STORE_CALLS, calls, ""
 
 
 def _of_servers(facts: RunFacts, rules: InvariantRules) -> Iterator[_Counted]:

@@ -25,6 +25,7 @@ from linqi_storm.run.local_store import LocalStore
 from linqi_storm.run.probe_sessions import (
     clients_by_key,
     dated,
+    dead_tokens,
     planned_probes,
     probe_claims,
     signed_probes,
@@ -76,6 +77,7 @@ class LocalTarget:
             has_grid=kind not in ("naive", "outside") and policy in ("grid", "plain"),
             clock_error=self._scenario.clock_error(),
             period=self._scenario.load.period,
+            held_lifetime=self._scenario.held_lifetime(),
             leeway=self._leeway if config is None else config.verify.leeway_seconds,
             revocation_bound=self._scenario.revocation_bound,
             idle=SessionSettings().idle if config is None else config.sessions.idle_seconds,
@@ -110,6 +112,8 @@ class LocalTarget:
                 store=store,
                 workers=self._storm.workers,
                 budget_per_second=self._storm.budget_per_second,
+                refreshes_per_second=self._scenario.refreshes_per_second,
+                refresh_path=self.transport.refresh_path,
                 algorithms=(self._storm.alg,),
                 run=self.expected.run,
                 sessions=load.sessions,
@@ -218,18 +222,21 @@ class LocalTarget:
             jwks=self._spec.jwks, issuer=self._spec.issuer, audience=self._spec.audience
         )
         signed = signed_probes(by_key, scenario, begins_at, run)
-        held, stored = await self._sign_in_all(scenario, begins_at)
+        held, stored, dead = await self._sign_in_all(scenario, begins_at)
         return StormClients(
             begins_at=begins_at,
             credentials=tuple(held),
-            refused=tuple(refused_tokens(by_key, begins_at)),
+            refused=tuple(dead or refused_tokens(by_key, begins_at)),
             probes=(*signed, *stored),
         )
 
     async def _sign_in_all(
         self, scenario: Scenario, begins_at: float
-    ) -> tuple[list[Credential], Sequence[Probe]]:
-        """Create the sessions in the store, with expired tokens if the scenario needs them."""
+    ) -> tuple[list[Credential], Sequence[Probe], Sequence[str]]:
+        """Create the sessions in the store, with expired tokens if the scenario needs them.
+
+        Returns the tokens of clients, probes, and refresh tokens of sessions that have ended.
+        """
         age = self._spec.lifetime + 1 if scenario.is_expired_at_start() else 0.0
         now = begins_at - age
         sessions = build_sessions(self._spec, clock=lambda: now)
@@ -261,9 +268,10 @@ class LocalTarget:
                 )
             run = self.expected.run
             probes = await stored_probes(scenario, sessions, set_clock, begins_at, run)
+            dead = await dead_tokens(sessions) if scenario.forgeries == "dead" else ()
         finally:
             await sessions.store.close()
-        return held, probes
+        return held, probes, dead
 
     async def _fetch_all(self, sessions: int) -> list[Credential]:
         gate = asyncio.Semaphore(_AT_ONCE)
@@ -306,10 +314,10 @@ class LocalTarget:
         if self._worker_pool is not None:
             self._worker_pool.check()
 
-    async def restart_workers(self) -> None:
-        """Replace the workers one by one."""
+    async def restart_workers(self, *, at_once: bool = False) -> None:
+        """Replace the workers one by one, or all at once."""
         assert self._worker_pool is not None  # noqa: S101 - called while running
-        await asyncio.to_thread(self._worker_pool.replace_all)
+        await asyncio.to_thread(self._worker_pool.replace_all, at_once=at_once)
 
     async def store_down(self) -> None:
         """Make the store unreachable."""

@@ -61,8 +61,9 @@ def busy_rate(scenario: Scenario) -> float:
         _count(seconds, scenario, lambda _: polls, first, 1.0)
     rates = sorted(seconds[second] for second in range(math.ceil(load.duration)))
     scale = load.sessions / len(sampled)
-    # A client that renews by itself sends one more request for each renewal.
-    renewing = 0.0 if scenario.mode == "sliding" else load.sessions / load.period
+    # A client that renews by itself sends one more request for each renewal, or several.
+    each = 0 if scenario.mode == "sliding" else scenario.refreshes
+    renewing = each * load.sessions / load.period
     return scale * rates[math.ceil(0.95 * len(rates)) - 1] + renewing + scenario.hostile_per_second
 
 

@@ -18,9 +18,11 @@ from linqi_storm.schema.identity import claims_of, scopes_of
 from linqi_storm.schema.probes import PAST_SECONDS, PROBES_PER_SECOND, Probe, ProbeKind
 
 __all__ = [
+    "DEAD_SESSIONS",
     "STORED_KINDS",
     "clients_by_key",
     "dated",
+    "dead_tokens",
     "has_own_users",
     "online_probes",
     "planned_probes",
@@ -37,6 +39,8 @@ STORED_KINDS: Final[tuple[ProbeKind, ...]] = (
     "past_recovery",
 )
 """Those that need a session in a store."""
+DEAD_SESSIONS: Final = 20
+"""Sessions that have ended, whose refresh tokens are presented again and again."""
 _LAST_SECONDS: Final = 0.5
 _ANOTHER_ISSUER: Final = "https://another.linqi.example"
 _LIVE_SECONDS: Final = 1.0
@@ -198,6 +202,16 @@ async def stored_probes(
     finally:
         sessions.store = store
     return made
+
+
+async def dead_tokens(sessions: Sessions) -> list[str]:
+    """Return the refresh tokens of sessions that are signed in and out again."""
+    dead = []
+    for _ in range(DEAD_SESSIONS):
+        pair = await sessions.sign_in(f"probe-{secrets.token_hex(4)}")
+        await sessions.revoke_refresh_token(pair.refresh_token)
+        dead.append(pair.refresh_token)
+    return dead
 
 
 def _spans(probe: Probe, sessions: Sessions) -> float | None:

@@ -64,8 +64,8 @@ class _RunControl:
     async def until(self, second: float) -> None:
         await asyncio.sleep(max(0.0, second - self.now()))
 
-    async def restart_workers(self) -> None:
-        await self.target.restart_workers()
+    async def restart_workers(self, *, at_once: bool = False) -> None:
+        await self.target.restart_workers(at_once=at_once)
 
     async def store_down(self) -> None:
         await self.target.store_down()

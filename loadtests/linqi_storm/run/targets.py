@@ -64,8 +64,8 @@ class StormTarget(Protocol):
         """Raise `ServerDiedError` if a server has ended unexpectedly."""
         ...
 
-    async def restart_workers(self) -> None:
-        """Replace the workers one by one."""
+    async def restart_workers(self, *, at_once: bool = False) -> None:
+        """Replace the workers one by one, or all at once."""
         ...
 
     async def store_down(self) -> None:
@@ -128,7 +128,7 @@ async def sign_sliding(
         clock=lambda: now,
     )
     settings = RenewalSettings(
-        lifetime=load.lifetime,
+        lifetime=scenario.held_lifetime(),
         buffer=load.buffer,
         policy=parse_policy(source.policy),
         whole_seconds=load.whole_seconds,

@@ -20,7 +20,12 @@ from linqi_storm.apps.sampler import ServerSample
 from linqi_storm.clients.login_endpoint import login_content, read_credential
 from linqi_storm.clients.unverified_claims import lifetime_of
 from linqi_storm.run.local_store import run_failover
-from linqi_storm.run.probe_sessions import clients_by_key, has_own_users, online_probes
+from linqi_storm.run.probe_sessions import (
+    DEAD_SESSIONS,
+    clients_by_key,
+    has_own_users,
+    online_probes,
+)
 from linqi_storm.run.targets import signing_pace
 from linqi_storm.scenarios.base import Scenario
 from linqi_storm.schema.config import StormConfig
@@ -112,6 +117,7 @@ class UrlTarget:
             run=secrets.token_hex(4) if storm.key else "",
             has_grid=bool(storm.key) and storm.policy in ("grid", "plain"),
             period=scenario.load.period,
+            held_lifetime=scenario.held_lifetime(),
             revocation_bound=scenario.revocation_bound,
             may_be_unavailable=scenario.may_be_unavailable,
             clock_error=SAME_CLOCK if is_on_this_machine(storm.url) else CLOCK_SECONDS,
@@ -158,6 +164,10 @@ class UrlTarget:
             held = await asyncio.gather(*map(sign_in, range(sessions)))
             planned = online_probes(scenario) if has_own_users(login) else ()
             others = await asyncio.gather(*(sign_in(n % sessions) for n in range(len(planned))))
+            doomed = DEAD_SESSIONS if scenario.forgeries == "dead" else 0
+            dead = await asyncio.gather(*(sign_in(n % sessions) for n in range(doomed)))
+            for each in dead:
+                await self._sign_out(client, each)
         probes = [
             replace(probe, refresh_token=held.refresh_token)
             for probe, held in zip(planned, others, strict=True)
@@ -165,6 +175,7 @@ class UrlTarget:
         return StormClients(
             begins_at=begins_at,
             credentials=at_barrier(held, scenario, begins_at),
+            refused=tuple(each.refresh_token for each in dead),
             probes=tuple(probes),
         )
 
@@ -183,6 +194,12 @@ class UrlTarget:
                 [f"{login.url} answered {answer.status_code}: {error}"]
             ) from None
 
+    async def _sign_out(self, client: httpx2.AsyncClient, held: Credential) -> None:
+        url = self.url + self.transport.logout_path
+        answer = await client.post(url, json={"refresh_token": held.refresh_token})
+        if not answer.is_success:
+            raise ConfigurationError([f"{url} answered {answer.status_code}, expected 2xx"])
+
     def samples(self) -> Sequence[ServerSample]:
         """Return none: its workers are not sampled."""
         return ()
@@ -194,7 +211,7 @@ class UrlTarget:
     def check(self) -> None:
         """Do nothing: no server was started."""
 
-    async def restart_workers(self) -> None:
+    async def restart_workers(self, *, at_once: bool = False) -> None:
         """Raise `ConfigurationError`."""
         _refuse("restart its workers")
 
@@ -245,6 +262,10 @@ def _faults(storm: StormConfig, scenario: Scenario) -> Iterator[str]:
         yield "--key needs --issuer and --audience"
     if scenario.mode == "dual" and storm.key:
         yield f"{scenario.name} needs refresh tokens: give --login"
+    if storm.login and scenario.held_lifetime() != scenario.load.lifetime:
+        yield f"{scenario.name} signs tokens of a former lifetime: give --key"
+    if storm.login and scenario.forgeries == "dead" and not has_own_users(storm.login):
+        yield f"{scenario.name} ends sessions: give the body of --login a {{n}}"
     if scenario.mode == "outside" or scenario.embedded == "naive":
         yield f"{scenario.name} starts servers of its own, expected no --url"
 

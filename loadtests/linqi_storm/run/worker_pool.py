@@ -83,14 +83,20 @@ class WorkerPool:
         """All workers ever started, in the order of their start."""
         return self._pids
 
-    def replace_all(self) -> None:
-        """Replace the workers one by one: each new one serves before the old one ends."""
-        for place, old in enumerate(self._workers):
-            new = self._start(old.listener, old.spec)
-            self._wait(new)
-            self._workers[place] = new
-            old.process.send_signal(signal.SIGTERM)
-            _stop(old)
+    def replace_all(self, *, at_once: bool = False) -> None:
+        """Replace the workers one by one, or all `at_once`: new ones serve before old ones end."""
+        size = len(self._workers) if at_once else 1
+        for first in range(0, len(self._workers), size):
+            places = slice(first, first + size)
+            old = self._workers[places]
+            new = [self._start(each.listener, each.spec) for each in old]
+            for each in new:
+                self._wait(each)
+            self._workers[places] = new
+            for each in old:
+                each.process.send_signal(signal.SIGTERM)
+            for each in old:
+                _stop(each)
 
     def samples(self) -> list[ServerSample]:
         """Return the samples of all workers so far."""

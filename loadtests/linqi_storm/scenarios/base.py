@@ -6,7 +6,7 @@ import dataclasses
 import random
 from collections.abc import Mapping
 from functools import cache
-from typing import Any, ClassVar, Protocol
+from typing import Any, ClassVar, Final, Protocol
 
 from linqi import ConfigurationError
 from linqi.commands.command_parser import nearest
@@ -26,6 +26,10 @@ from linqi_storm.schema.results import Window
 __all__ = ["Scenario", "ServerControl", "StormLoad"]
 
 
+_SOONEST_RETRY: Final = 0.25
+_LATEST_RETRY: Final = 5.0
+
+
 @cache
 def _page_of(requests: int) -> OpenedPage:
     """Return the page of so many requests of the first path: one object for all clients."""
@@ -39,8 +43,8 @@ class ServerControl(Protocol):
         """Wait until `second` seconds after the barrier."""
         ...
 
-    async def restart_workers(self) -> None:
-        """Replace the workers one by one; each old one ends when the new one serves."""
+    async def restart_workers(self, *, at_once: bool = False) -> None:
+        """Replace the workers one by one, or all at once; old ones end when the new ones serve."""
         ...
 
     async def store_down(self) -> None:
@@ -104,6 +108,10 @@ class Scenario:
     """Connections opened before the barrier; more are opened on demand."""
     tabs: ClassVar[int] = 1
     """Browser tabs that share one session."""
+    refreshes: ClassVar[int] = 1
+    """Refreshes that a client sends at once with one refresh token."""
+    refreshes_per_second: ClassVar[float | None] = None
+    """What the workers answer before they answer 429; None for no limit."""
     hostile_per_second: ClassVar[float] = 2.0
     """Rate of requests that must be refused: 2 per second as a probe, more as an attack."""
     forgeries: ClassVar[ForgeryKind] = "mixed"
@@ -187,6 +195,23 @@ class Scenario:
         if away is not None:
             return away
         return self.gap(index, rng) if page.think is None else page.think.draw(rng)
+
+    def held_lifetime(self) -> float:
+        """Return the lifetime of the tokens that clients hold when the load begins."""
+        return self.load.lifetime
+
+    def retry_delay(self, asked: float, tries: int, rng: random.Random) -> float:
+        """Return the seconds until a refresh that got no tokens is tried again, if it may be.
+
+        Args:
+            asked: The seconds of ``Retry-After``; 0 without.
+            tries: How often it was tried.
+            rng: Draws the jitter.
+
+        """
+        # Full jitter, after the time that the server demands.
+        longest: float = min(_LATEST_RETRY, _SOONEST_RETRY * 2 ** min(tries, 8))
+        return asked + rng.random() * longest
 
     def polls_every(self) -> float | None:
         """Return the seconds between quiet requests of a page; None if it sends none."""

@@ -15,7 +15,7 @@ from linqi import _base64url
 
 __all__ = ["Forger", "ForgeryKind"]
 
-ForgeryKind = Literal["mixed", "known_kids", "kids", "garbage"]
+ForgeryKind = Literal["mixed", "known_kids", "kids", "garbage", "dead"]
 
 _GARBAGE: Final = string.ascii_letters + string.digits + "-_."
 
@@ -25,9 +25,13 @@ class Forger:
 
     Args:
         kind: ``kids`` (unknown key ids only), ``garbage`` (random characters only), ``mixed``
-            (every kind) or ``known_kids`` (every kind except unknown key ids).
+            (every kind), ``known_kids`` (every kind except unknown key ids) or ``dead`` (those in
+            `refused` only, which are then refresh tokens of sessions that have ended).
         refused: Tokens signed with the keys of the run that must still be refused: expired ones,
             or for another audience.
+
+    Attributes:
+        is_refresh: Whether the tokens are presented to be refreshed, and not for a page.
 
     """
 
@@ -37,7 +41,9 @@ class Forger:
             "known_kids": (self._flipped, self._unsigned, self._garbage, self._kept),
             "kids": (self._swapped_kid,),
             "garbage": (self._garbage,),
+            "dead": (self._kept,),
         }
+        self.is_refresh = kind == "dead"
         # In turn and not by chance: a short storm presents few, and must present each kind.
         self._makers = itertools.cycle(makers[kind])
         self._refused = tuple(refused)

@@ -11,10 +11,10 @@ from linqi_storm.scenarios.forged_tokens import ForgeryKind
 from linqi_storm.schema.load import StormLoad
 from linqi_storm.schema.results import Window
 
-__all__ = ["IssuerKeyRotation", "IssuerOutage", "KidFlood"]
+__all__ = ["IssuerKeyRotation", "IssuerOutage", "KidFlood", "Outside"]
 
 
-class _Outside(Scenario):
+class Outside(Scenario):
     """Clients fetch tokens from the issuer, and the next one before a token expires."""
 
     load = StormLoad(
@@ -30,7 +30,7 @@ class _Outside(Scenario):
         return rng.random() * self.load.gap
 
 
-class IssuerKeyRotation(_Outside):
+class IssuerKeyRotation(Outside):
     """The issuer publishes a new key, signs with it at once, and later withdraws the old key."""
 
     name = "key-rotation"
@@ -59,7 +59,7 @@ class IssuerKeyRotation(_Outside):
         return 2 * workers
 
 
-class IssuerOutage(_Outside):
+class IssuerOutage(Outside):
     """The issuer's documents fail for some seconds; known keys must stay usable."""
 
     name = "issuer-outage"
@@ -83,7 +83,7 @@ class IssuerOutage(_Outside):
         return 3 * workers
 
 
-class KidFlood(_Outside):
+class KidFlood(Outside):
     """Many hostile requests with unknown key ids beside honest users."""
 
     name = "kid-flood"

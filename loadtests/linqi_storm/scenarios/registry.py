@@ -11,13 +11,21 @@ from linqi.commands.command_parser import nearest
 from linqi_storm.scenarios.base import Scenario
 from linqi_storm.scenarios.dual import LostReplies, Revoke, StoreOutage, StormDual, Tabs
 from linqi_storm.scenarios.hosts import ClockStep, Failover, Partition
+from linqi_storm.scenarios.incidents import (
+    Audiences,
+    ColdStart,
+    DeadToken,
+    Polling,
+    Ssr,
+    SwitchOn,
+    Throttled,
+)
 from linqi_storm.scenarios.outside import IssuerKeyRotation, IssuerOutage, KidFlood
 from linqi_storm.scenarios.sliding import (
     Deploy,
     GarbageFlood,
     LostSuccessors,
     Morning,
-    Polls,
     Steady,
     StormHandwritten,
     StormSliding,
@@ -40,9 +48,9 @@ SCENARIOS: Final[Mapping[str, type[Scenario]]] = {
             Revoke,
             Deploy,
             Morning,
-            Polls,
             StormHandwritten,
         ),
+        *(Polling, DeadToken, Ssr, Audiences, SwitchOn, Throttled, ColdStart),
     )
 }
 

@@ -18,7 +18,6 @@ __all__ = [
     "GarbageFlood",
     "LostSuccessors",
     "Morning",
-    "Polls",
     "Steady",
     "StormHandwritten",
     "StormSliding",
@@ -123,19 +122,6 @@ class LostSuccessors(StormSliding):
     def loses_reply(self, rng: random.Random) -> bool:
         """Return True for the setting ``share`` of all responses."""
         return rng.random() < self.settings["share"]
-
-
-class Polls(StormSliding):
-    """Every page sends quiet requests until its token expires, with or without its user."""
-
-    name = "polls"
-    summary = "users with long pauses, on pages that poll: no quiet request extends a session"
-    load = replace(_SHORT, gap=3, law="reading", pages=False)
-    options: ClassVar[Mapping[str, float]] = {"every": 2.0}
-
-    def polls_every(self) -> float:
-        """Return the setting ``every``."""
-        return self.settings["every"]
 
 
 class GarbageFlood(StormSliding):

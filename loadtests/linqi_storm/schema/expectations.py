@@ -25,6 +25,8 @@ class Expectations:
     """The name of this storm in the claims of its sessions; empty where others set the claims."""
     is_embedded: bool = False
     """Whether an embedded application is tested, whose answers and claims are known exactly."""
+    held_lifetime: float = 0.0
+    """Of the tokens that clients hold when the load begins; 0 if it is that of all others."""
     has_grid: bool = False
     """Whether tokens live until a grid point, or for the whole lifetime, and not for less."""
     leeway: float = 0.0

@@ -22,6 +22,7 @@ __all__ = [
     "LONG_LIVES",
     "LONG_REFRESH",
     "NO_CHALLENGE",
+    "NO_RETRY_AFTER",
     "NO_TOKEN",
     "NO_VARY",
     "OTHER_STATUS",
@@ -38,6 +39,7 @@ __all__ = [
     "STORABLE_REFUSALS",
     "STORABLE_TOKENS",
     "SURVIVED_THEFT",
+    "TOO_SOON",
     "TWO_SUCCESSORS",
     "UNANSWERED_DUE",
 ]
@@ -102,13 +104,17 @@ REPLAYED_LATE: Final = "spent refresh tokens replayed after the grace"
 """A spent refresh token brought the same successor again after the grace."""
 REPLAYED_BRANCH: Final = "replays within the grace with another successor"
 """A spent refresh token brought a second successor within the grace."""
+NO_RETRY_AFTER: Final = "429 without Retry-After"
+"""A refresh was answered 429 and not told how long to wait (RFC 6585, section 4)."""
+TOO_SOON: Final = "retries before the end of Retry-After"
+"""A client sent a refresh again before the time that a 429 demands."""
 
 CLIENT_RULES: Final = (
     *(ANOTHER_IDENTITY, ANOTHER_USER, LONG_LIVES, SHORT_LIVES, OUTLIVED_SESSIONS),
     *(EARLY_RENEWALS, NO_CHALLENGE, REFUSED_WITH_TOKEN, STORABLE_REFUSALS, STORABLE_TOKENS),
     *(NO_VARY, PREMATURE, STOLEN, SURVIVED_THEFT, REPLAYED_LATE, REPLAYED_BRANCH),
     *(LONG_REFRESH, SAME_ID, OTHER_STATUS, CLEARED_COOKIES, HOSTILE_FAILED, NO_TOKEN),
-    REFRESH_AS_ACCESS,
+    *(REFRESH_AS_ACCESS, NO_RETRY_AFTER, TOO_SOON),
 )
 """Rules that hold wherever they are checked: a single violation fails the run."""
 BOUNDED_RULES: Final = (REVOKED, SURVIVED_THEFT)
