@@ -333,3 +333,20 @@ def test_a_place_that_is_not_known_is_a_fault(
         AlbKeys(ISSUER, signers, url=url)
     with pytest.raises(ConfigurationError, match="new_kids"):
         RemoteLimits(new_kids=0)
+
+
+@pytest.mark.parametrize("times", [1, 2])
+@pytest.mark.parametrize("rate", [200, 1000])
+def test_j1_a_flood_delays_a_named_key_id_by_one_period_at_most(times: int, rate: int) -> None:
+    """Made-up key ids, each named once or twice, push out none that five requests a second name."""
+    time = FakeTime()
+    queue = KidQueue(8, 30, time.monotonic)
+    admitted = None
+    for request in range(35 * rate):
+        time.move(1 / rate)
+        queue.admits(f"made up {request // times}")
+        if request > rate and request % (rate // 5) == 0 and queue.admits("real"):
+            admitted = request / rate
+            break
+    assert admitted is not None
+    assert admitted < 31
