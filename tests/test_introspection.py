@@ -494,6 +494,23 @@ async def test_j8_a_flood_of_made_up_tokens_is_bounded(server: IntrospectionServ
     assert world.source.state().throttled == 500 - asked
 
 
+@pytest.mark.parametrize("were_active", [False, True])
+async def test_j8_requests_that_arrive_together_are_bounded_too(
+    server: IntrospectionServer, were_active: bool
+) -> None:
+    """J8: a burst of one step of the event loop does not pass `concurrent` and `waiting`."""
+    bounds = {"new_per_second": 10_000, "concurrent": 2, "waiting": 8}
+    world = World(server, settings=bounds)
+    tokens = [f"token-{n}" for n in range(40)]
+    for token in tokens if were_active else ():
+        server.answers[token] = alice()
+        await world.verify(token)
+    world.times.move(61)
+    errors = await asyncio.gather(*map(world.verify, tokens), return_exceptions=True)
+    assert sum(isinstance(error, Unavailable) for error in errors) == 30
+    assert world.source.state().throttled == 30
+
+
 async def test_j8_a_hanging_server_holds_no_request_for_long(server: IntrospectionServer) -> None:
     """J8: each waits for the timeout at most, then none is sent within the pause."""
     never = asyncio.Event()

@@ -271,9 +271,19 @@ class Introspection:
 
     async def _fly(self, token: bytes, digest: bytes) -> bool:
         """Join the question about a token or ask it; return False if it may not be asked."""
-        if not (self._flight.has(digest) or self._may_ask(digest)):
+        if not self._begin(token, digest):
             return False
         await self._flight(digest, lambda: self._attempt(token, digest))
+        return True
+
+    def _begin(self, token: bytes, digest: bytes) -> bool:
+        """Start to ask about a token; return False if it may not be asked about."""
+        if self._flight.has(digest):
+            return True
+        if not self._may_ask(digest):
+            return False
+        task, _ = self._flight.start(digest, lambda: self._attempt(token, digest))
+        self._lane_of(digest).hold(task)
         return True
 
     def _ask_in_background(self, token: bytes, digest: bytes) -> None:
@@ -282,8 +292,7 @@ class Introspection:
             self._keep_here()
         except RuntimeError:
             return
-        if not self._flight.has(digest) and self._may_ask(digest):
-            self._flight.start(digest, lambda: self._attempt(token, digest))
+        self._begin(token, digest)
 
     async def _attempt(self, token: bytes, digest: bytes) -> None:
         lane = self._lane_of(digest)

@@ -52,11 +52,11 @@ class Lane:
     def move(self) -> None:
         """Forget who waits: the event loop of theirs has ended."""
         self._slots = asyncio.Semaphore(self._concurrent)
-        self._inside = 0
+        self._inside: set[asyncio.Task[None]] = set()
 
     def admits(self, now: float) -> bool:
         """Return whether one more token may enter at `now`, and take its place in the rate."""
-        if self._inside >= self._most:
+        if len(self._inside) >= self._most:
             return False
         if self._rate == math.inf:
             return True
@@ -68,23 +68,26 @@ class Lane:
         self._level -= 1
         return True
 
+    def hold(self, task: asyncio.Task[None]) -> None:
+        """Count `task`, which was admitted, until it is done.
+
+        From now on and not from its first step on, or requests that arrive together would all be
+        admitted.
+        """
+        self._inside.add(task)
+        task.add_done_callback(self._inside.discard)
+
     async def enter(self, seconds: float) -> bool:
         """Wait for a slot; return False if there is none within `seconds`."""
-        self._inside += 1
         try:
             async with asyncio.timeout(seconds):
                 await self._slots.acquire()
         except TimeoutError:
-            self._inside -= 1
             return False
-        except BaseException:
-            self._inside -= 1
-            raise
         return True
 
     def leave(self) -> None:
         """Free a slot."""
-        self._inside -= 1
         self._slots.release()
 
     def succeeded(self) -> None:
