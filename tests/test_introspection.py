@@ -1027,6 +1027,8 @@ async def test_a_file_describes_an_introspection(
         ('jwks_url = "https://id.test/jwks"', "contradiction", "jwks_url"),
         ('keys_file = "k.json"', "contradiction", "keys_file"),
         ('algorithms = ["ES256"]', "contradiction", "algorithms"),
+        ('keys_format = "certificates"', "contradiction", "keys_format"),
+        ('types = ["at+jwt"]', "contradiction", "types"),
         ('client_secret_file = "s"', "contradiction", "client_secret_file"),
     ],
 )
@@ -1067,6 +1069,22 @@ def test_the_check_tells_where_refresh_tokens_are_accepted(
     (tmp_path / "linqi.toml").write_text(text)
     found = check(tmp_path / "linqi.toml", {"SECRET": SECRET}).findings
     assert ("any-kind" in {one.code for one in found}) == is_told
+
+
+def test_how_long_an_answer_counts_is_refused_where_none_is_asked_for(tmp_path: Path) -> None:
+    """An operator who lowers it for an issuer with keys would expect faster revocation."""
+    text = """
+    [[issuers]]
+    issuer = "https://id.test"
+    audience = ["shop"]
+    algorithms = ["ES256"]
+    trust_seconds = 5
+    new_per_second = 5
+    """
+    with pytest.raises(InvalidConfig) as caught:
+        configured(tmp_path, text)
+    reasons = [fault.expected for fault in caught.value.details]
+    assert [reason.split()[0] for reason in reasons] == ["trust_seconds", "new_per_second"]
 
 
 def test_the_check_tells_what_is_loosened(tmp_path: Path) -> None:

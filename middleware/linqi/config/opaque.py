@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any, Final
 
@@ -21,26 +21,25 @@ __all__ = ["check_opaque", "opaque_issuer"]
 
 _OF_KEYS: Final = (
     *("algorithms", "jwks_url", "discovery_url", "keys_file", "keys_env", "alb_signer"),
-    *("tenants", "ask_tenants", "required", "require_type"),
+    *("keys_format", "tenants", "ask_tenants", "required", "types", "require_type"),
 )
 _OF_ANSWERS: Final = (
-    *("client_id", "client_secret_env", "client_secret_file", "prefixes", "introspect_jwts"),
-    "stale_answer_seconds",
+    *("client_id", "client_secret_env", "client_secret_file", "client_auth"),
+    *("prefixes", "introspect_jwts", "trust_seconds", "stale_answer_seconds", "new_per_second"),
 )
+_UNSET: Final = IssuerTable()
 
 
 def check_opaque(place: str, table: IssuerTable, faults: Faults) -> None:
     """Add a fault for each key that contradicts how the tokens of an issuer are verified."""
     if table.introspection_url is None:
-        for name in _OF_ANSWERS:
-            if getattr(table, name):
-                text = f"{name} is used with it only"
-                faults.missing(place, "introspection_url", text)
+        for name in _changed(table, _OF_ANSWERS):
+            text = f"{name} is used with it only"
+            faults.missing(place, "introspection_url", text)
         return
-    for name in _OF_KEYS:
-        if getattr(table, name):
-            text = "introspection_url is set too: its tokens have no keys; remove one of the two"
-            faults.add("contradiction", place, name, text)
+    for name in _changed(table, _OF_KEYS):
+        text = "introspection_url is set too: its tokens have no keys; remove one of the two"
+        faults.add("contradiction", place, name, text)
     if table.client_secret_env and table.client_secret_file:
         text = "client_secret_env is set too; remove one of the two"
         faults.add("contradiction", place, "client_secret_file", text)
@@ -85,3 +84,8 @@ def opaque_issuer(
     claims = {name: shared[name] for name in ("required_claims", "scope_claims")}
     audience = ANY_AUDIENCE if table.any_audience else table.audience
     return source.trust(audience, **arguments_for(OpaqueIssuer, table), **claims)
+
+
+def _changed(table: IssuerTable, names: Iterable[str]) -> list[str]:
+    """Return those of `names` whose values are not the defaults."""
+    return [name for name in names if getattr(table, name) != getattr(_UNSET, name)]
