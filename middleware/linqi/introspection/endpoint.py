@@ -18,7 +18,7 @@ from linqi.errors import (
 )
 from linqi.introspection.answer import LONGEST_ANSWER, ActiveToken, read_answer
 from linqi.jose._compact import parse_object
-from linqi.jwks.access import RemoteAccess
+from linqi.jwks.access import RemoteAccess, read_client_secret
 from linqi.jwks.discovery import check_status
 from linqi.jwks.http import HttpFetch, RemoteLimits
 from linqi.jwks.url import url_fault
@@ -26,7 +26,6 @@ from linqi.jwks.url import url_fault
 __all__ = ["ClientAuth", "IntrospectionEndpoint"]
 
 _FORM: Final = "application/x-www-form-urlencoded"
-_LONGEST_SECRET: Final = 4096
 _ABOUT_THE_TOKEN: Final = (400, 413, 414, 422)
 """Statuses that say something of the token: they are no failure of the server, which a client
 could cause at will by tokens of an odd form."""
@@ -73,17 +72,9 @@ class ClientAuth:
     async def secret(self) -> str:
         """Return the secret; a file is read now, so that it can be replaced while this runs."""
         given = self.client_secret
-        if not isinstance(given, Path):
-            return given or ""
-        try:
-            text = (await asyncio.to_thread(given.read_text, "utf-8")).strip()
-        except (OSError, UnicodeError) as error:
-            raise FetchFailed(
-                f"the file of the client secret cannot be read: {type(error).__name__}"
-            ) from None
-        if not 0 < len(text) <= _LONGEST_SECRET:
-            raise FetchFailed("the file of the client secret is empty or too long")
-        return text
+        if isinstance(given, Path):
+            return await asyncio.to_thread(read_client_secret, given)
+        return given or ""
 
 
 class IntrospectionEndpoint:

@@ -11,10 +11,11 @@ from typing import Final
 
 from linqi.errors import ConfigurationError, FetchFailed
 
-__all__ = ["RemoteAccess", "read_certificates", "read_token", "tls_context"]
+__all__ = ["RemoteAccess", "read_authorities", "read_client_secret", "read_token", "tls_context"]
 
 _MOST_CERTIFICATES: Final = 1_048_576
 _MOST_TOKEN: Final = 16_384
+_MOST_SECRET: Final = 4096
 # Anything else could end the header, or be shown by the error of an HTTP client.
 _TOKEN: Final = re.compile(r"[A-Za-z0-9._~+/-]+=*")  # RFC 6750, section 2.1
 
@@ -54,7 +55,7 @@ class RemoteAccess:
             raise ConfigurationError(faults)
 
 
-def read_certificates(file: str | Path) -> str:
+def read_authorities(file: str | Path) -> str:
     """Return the text of a file of certificates; call it in a thread.
 
     Raises:
@@ -75,6 +76,19 @@ def read_token(file: str | Path) -> str:
     if _TOKEN.fullmatch(token) is None:
         raise FetchFailed(f"token_file {file} does not consist of one bearer token")
     return token
+
+
+def read_client_secret(file: str | Path) -> str:
+    """Return the client secret of a file, without the line end; call it in a thread.
+
+    Raises:
+        FetchFailed: The file cannot be read, is empty, or is longer than 4 KiB.
+
+    """
+    secret = _read("client_secret", file, _MOST_SECRET).strip()
+    if not secret:
+        raise FetchFailed(f"client_secret {file} is empty")
+    return secret
 
 
 def tls_context(certificates: str) -> ssl.SSLContext:

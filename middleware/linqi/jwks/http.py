@@ -12,7 +12,7 @@ from linqi._ranges import Range, Ranges, range_faults
 from linqi._single_flight import SingleFlight
 from linqi.errors import ConfigurationError, FetchFailed
 from linqi.jwks._body import CODINGS, BoundedBody
-from linqi.jwks.access import RemoteAccess, read_certificates, read_token, tls_context
+from linqi.jwks.access import RemoteAccess, read_authorities, read_token, tls_context
 from linqi.jwks.url import origin_of
 
 if TYPE_CHECKING:
@@ -190,7 +190,7 @@ class HttpFetch:
         file = self._access.ca_file
         if not self._is_own or (file is None and self._client is not None):
             return self._client
-        certificates = None if file is None else await asyncio.to_thread(read_certificates, file)
+        certificates = None if file is None else await asyncio.to_thread(read_authorities, file)
         if self._client is None or certificates != self._certificates:
             # Once for all requests: one whose client is dropped loses its connection.
             await self._making(certificates or "", lambda: self._replace(certificates))

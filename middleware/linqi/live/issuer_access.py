@@ -8,7 +8,7 @@ from typing import Final
 from linqi.errors import FetchFailed, TokenError
 from linqi.jose._compact import decode_segment, parse_object, split_token
 from linqi.jose.limits import TokenLimits
-from linqi.jwks.access import RemoteAccess, read_certificates, read_token, tls_context
+from linqi.jwks.access import RemoteAccess, read_authorities, read_token, tls_context
 from linqi.live.probe import Environment, ProbeResult
 
 __all__ = ["look_at_authorities", "look_at_token", "trusted_by"]
@@ -26,7 +26,7 @@ def trusted_by(access: RemoteAccess) -> ssl.SSLContext:
     """
     if access.ca_file is None:
         return ssl.create_default_context()
-    return tls_context(read_certificates(access.ca_file))
+    return tls_context(read_authorities(access.ca_file))
 
 
 def look_at_authorities(
