@@ -271,10 +271,11 @@ def _header_transport(http: HttpTable, text: str) -> HeaderTransport:
     header, _, scheme = text.partition(": ")
     if (header.lower(), scheme.lower()) == ("authorization", "bearer"):
         return HeaderTransport(http.successor_header)
+    is_of_proxy = header.lower() != "authorization"
     return NamedHeaderTransport(
         header,
         scheme=scheme or None,
-        origins=http.token_origins or None if header.lower() != "authorization" else None,
+        origins=http.token_origins if is_of_proxy and http.token_origins else None,
         successor_header=http.successor_header,
     )
 

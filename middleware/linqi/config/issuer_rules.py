@@ -22,7 +22,7 @@ _OF_USERS: Final = frozenset({"user_metadata", "unsafe_metadata", "unsafeMetadat
 
 def _opaque(checked: CheckedSettings) -> Iterator[Finding]:
     for position, issuer in enumerate(checked.config.issuers):
-        table = f"issuers.{position}"
+        table = f"{ISSUERS}.{position}"
         if issuer.stale_answer_seconds > 0:
             yield Finding(
                 code="stale-answers",
@@ -61,7 +61,7 @@ def _opaque(checked: CheckedSettings) -> Iterator[Finding]:
 def _access(checked: CheckedSettings) -> Iterator[Finding]:
     config = checked.config
     for position, issuer in enumerate(config.issuers):
-        table = f"issuers.{position}"
+        table = f"{ISSUERS}.{position}"
         if issuer.allow_http:
             yield Finding(
                 code="allow-http",

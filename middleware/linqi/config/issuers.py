@@ -11,7 +11,7 @@ from linqi.config import key_material
 from linqi.config.faults import Faults
 from linqi.config.issuer_table import IssuerTable
 from linqi.config.opaque import check_opaque, opaque_issuer
-from linqi.config.schema import Config
+from linqi.config.schema import ISSUERS, Config
 from linqi.config.setting import arguments_for
 from linqi.events import Hook
 from linqi.jose.issuers import ANY_AUDIENCE, TrustedIssuer, own_issuer
@@ -155,7 +155,7 @@ class IssuersBuilder:
         own = self._config.verify.issuer if self._config.has_keys else None
         taken: set[tuple[str | None, str]] = set()
         for position, table in enumerate(self._config.issuers):
-            place = f"issuers.{position}"
+            place = f"{ISSUERS}.{position}"
             same = taken.intersection((table.issuer, alg) for alg in table.algorithms)
             if table.issuer and (same or table.issuer == own):
                 text = (
@@ -188,10 +188,10 @@ class IssuersBuilder:
                 # Else a tenant of one issuer would count at another.
                 text = "another issuer asks the function, which receives no issuer; list tenants"
             if text:
-                self._faults.add("contradiction", f"issuers.{position}", "ask_tenants", text)
+                self._faults.add("contradiction", f"{ISSUERS}.{position}", "ask_tenants", text)
             if self._tenants is None:
                 text = "the function that decides is not given: pass tenants= to wrap or build"
-                self._faults.missing(f"issuers.{position}", "ask_tenants", text)
+                self._faults.missing(f"{ISSUERS}.{position}", "ask_tenants", text)
         if self._tenants is not None and not asked:
             text = (
                 "tenants= is given, and no [[issuers]] has ask_tenants = true, so it is not asked"

@@ -186,7 +186,7 @@ class _Reading:
         known = settings_of(IssuerTable)
         found = []
         for position, entry in enumerate(entries):
-            name = f"issuers.{position}"
+            name = f"{ISSUERS}.{position}"
             given = {}
             for key, value in entry.items():
                 if key in known:

@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 
 from linqi import _base64url
 from linqi.config.findings import CheckedSettings, Finding
+from linqi.config.schema import ISSUERS
 from linqi.jose.key import Key
 from linqi.jose.keys import KeySet
 from linqi.jwks.url import is_loopback_url
@@ -116,19 +117,6 @@ def _keys(checked: CheckedSettings) -> Iterator[Finding]:
                 remedy=f"Rotate with --token-lifetime-seconds {lifetime:g} or more.",
             )
     verify = () if checked.verify is None else checked.verify.keys
-    if verify:
-        secrets = [key for key in verify if key.kty == "oct"]
-        yield Finding(
-            code="verify-keys",
-            severity="note",
-            table="keys",
-            key="verify_file" if config.keys.verify_file else "verify_env",
-            reason=f"Own tokens by {_named(verify)} are accepted too, although these keys sign"
-            " none here"
-            + ("; a copy of such a secret can sign tokens of any user." if secrets else "."),
-            remedy=f"Remove it {config.renewal.longest_own_lifetime:g} s after the last worker that"
-            " signed with them has stopped.",
-        )
     prints = {key.thumbprint for key in (*signing.keys, *verify)}
     if checked.refresh is not None and any(k.thumbprint in prints for k in checked.refresh.keys):
         yield Finding(
@@ -139,6 +127,24 @@ def _keys(checked: CheckedSettings) -> Iterator[Finding]:
             reason="Refresh tokens use the signing key as their secret, so one leak exposes both.",
             remedy="Run linqi keygen --alg HS256 --out refresh.json, and name that file.",
         )
+
+
+def _verify_keys(checked: CheckedSettings) -> Iterator[Finding]:
+    config = checked.config
+    keys = () if checked.verify is None else checked.verify.keys
+    if checked.signing is None or not keys:
+        return
+    has_secret = any(key.kty == "oct" for key in keys)
+    yield Finding(
+        code="verify-keys",
+        severity="note",
+        table="keys",
+        key="verify_file" if config.keys.verify_file else "verify_env",
+        reason=f"Own tokens by {_named(keys)} are accepted too, although these keys sign none here"
+        + ("; a copy of such a secret can sign tokens of any user." if has_secret else "."),
+        remedy=f"Remove it {config.renewal.longest_own_lifetime:g} s after the last worker that"
+        " signed with them has stopped.",
+    )
 
 
 def _can_sign(keys: KeySet | None) -> bool:
@@ -202,7 +208,7 @@ def _verification(checked: CheckedSettings) -> Iterator[Finding]:
             yield Finding(
                 code="tenants-asked",
                 severity="note",
-                table=f"issuers.{position}",
+                table=f"{ISSUERS}.{position}",
                 key="ask_tenants",
                 reason="A function decides which tenants count, and this check does not see it.",
                 remedy="List them in tenants if they are few and known.",
@@ -211,7 +217,7 @@ def _verification(checked: CheckedSettings) -> Iterator[Finding]:
             yield Finding(
                 code="any-audience",
                 severity="warning",
-                table=f"issuers.{position}",
+                table=f"{ISSUERS}.{position}",
                 key="any_audience",
                 reason="A token that the issuer made for any other API is accepted here.",
                 remedy="Name the audience, or add a claim such as client_id to required_claims.",
@@ -244,7 +250,7 @@ def _http(checked: CheckedSettings) -> Iterator[Finding]:
     urls = [("verify", "issuer", config.verify.issuer or "")]
     # With allow_http the rule of that key says it.
     urls += [
-        (f"issuers.{n}", "issuer", outside.issuer or "")
+        (f"{ISSUERS}.{n}", "issuer", outside.issuer or "")
         for n, outside in enumerate(config.issuers)
         if not outside.allow_http
     ]
@@ -367,6 +373,7 @@ SAFETY_RULES: Final[tuple[Callable[[CheckedSettings], Iterator[Finding]], ...]] 
     _inline,
     _files,
     _keys,
+    _verify_keys,
     _verification,
     _http,
     _store,

@@ -7,6 +7,7 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from linqi.config.findings import CheckedSettings, Finding
+from linqi.config.schema import ISSUERS
 from linqi.config.setting import settings_of
 from linqi.config.verification_tables import VerifyTable
 
@@ -18,7 +19,7 @@ _LOGIN: Final = "/login"
 def _placeholders(checked: CheckedSettings) -> Iterator[Finding]:
     config = checked.config
     issuers = [("verify", config.verify.issuer or "")]
-    issuers += [(f"issuers.{n}", issuer.issuer or "") for n, issuer in enumerate(config.issuers)]
+    issuers += [(f"{ISSUERS}.{n}", issuer.issuer or "") for n, issuer in enumerate(config.issuers)]
     for table, issuer in issuers:
         if not _is_reserved(issuer):
             continue
@@ -69,7 +70,7 @@ def _resource(checked: CheckedSettings) -> Iterator[Finding]:
         yield Finding(
             code="resource-audience",
             severity="warning",
-            table=f"issuers.{number}",
+            table=f"{ISSUERS}.{number}",
             key="audience",
             reason=f"Clients ask {issuer.issuer} for tokens with the audience {url} (RFC 8707),"
             " which is not accepted.",

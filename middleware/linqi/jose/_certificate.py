@@ -17,7 +17,7 @@ _BEGIN = b"-----BEGIN "
 def public_key_of(pem: bytes) -> tuple[Any, float]:
     """Return the public key in a PEM with one certificate or public key, and when it ends.
 
-    The signature of a certificate is not checked: whoever publishes it vouches for it, as for a key
+    The signature of a certificate is not checked: the publisher vouches for it, as for a key
     without one.
 
     Returns:
