@@ -291,3 +291,16 @@ def test_the_command_shows_a_padded_token(capsys: pytest.CaptureFixture[str]) ->
     shown = capsys.readouterr()
     assert SIGNER in shown.out
     assert "alb_signer" in shown.err
+
+
+def test_a_header_that_was_verified_before_is_compared_with_each_payload() -> None:
+    """Tokens with one header are read the long way, so that each payload is compared with it."""
+    verifier = Verifier(trusted(), cache=None, clock=lambda: NOW)
+
+    def compact(data: bytes) -> bytes:
+        return padded(data.replace(b": ", b":").replace(b", ", b","))
+
+    for _ in range(4):
+        assert verifier.verify(alb_token(KEY, encode=compact)).subject
+    with pytest.raises(InvalidClaim, match="exp"):
+        verifier.verify(alb_token(KEY, payload={"exp": int(NOW) + 3600}, encode=compact))
