@@ -21,9 +21,11 @@ from linqi import (
     IntrospectionSettings,
     JWTMiddleware,
     Key,
+    KeySet,
     RemoteAccess,
     RemoteLimits,
     Signer,
+    TrustedIssuer,
     Verified,
     VerifiedCache,
     Verifier,
@@ -58,6 +60,7 @@ from linqi.events import (
 from linqi.jose.issuers import own_issuer
 from linqi.live import LiveOptions, check_live
 from test_streams import END, Connection, ticker
+from tokens import make
 
 ROOT = Path(__file__).parent.parent
 ISSUER, AUDIENCE = "https://id.test", "api"
@@ -762,6 +765,64 @@ async def test_off_loop_verification_takes_opaque_tokens(server: IntrospectionSe
     for token, status in (("opaque-alice", 200), (own, 200), ("dead", 401), ("a.b.c", 401)):
         assert (await call(app, http(token=token))).status == status
     assert server.tokens() == ["opaque-alice", "dead"]
+
+
+def held(world: World, verified: Verified) -> TokenHold:
+    """Return the hold of `verified` on a connection, with a grace for JWTs."""
+    return TokenHold(
+        world.verifier,
+        verified,
+        end_of=lambda token: token.expires_at + 60,
+        check_seconds=5,
+        clock=world.times.wall,
+    )
+
+
+async def test_a_connection_adopts_an_opaque_successor_whose_answer_is_older(
+    server: IntrospectionServer,
+) -> None:
+    """Else it ends with the token that the successor replaced (H8)."""
+    server.answers |= {"old": alice(), "new": alice()}
+    world = World(server)
+    await world.verify("new")
+    world.times.move(20)
+    hold = held(world, await world.verify("old"))
+    hold.adopt("new")
+    server.answers["old"] = {"active": False}
+    world.times.move(35)
+    with pytest.raises(TimeoutError):
+        await asyncio.wait_for(hold.ended(), 0.1)
+    server.answers["new"] = {"active": False}
+    world.times.move(50)
+    assert isinstance(await asyncio.wait_for(hold.ended(), 5), InactiveToken)
+
+
+@pytest.mark.parametrize("first", ["jwt", "opaque"])
+async def test_a_connection_goes_from_a_jwt_to_an_opaque_token_and_back(
+    server: IntrospectionServer, first: str
+) -> None:
+    """Each ends by its own rule: no grace for an answer, no question about a JWT (J8)."""
+    key = Key.generate("ES256")
+    jwts = TrustedIssuer(issuer=ISSUER, audience=AUDIENCE, keys=KeySet([key]), algorithms=["ES256"])
+    server.answers["opaque"] = alice(sid="one")
+    world = World(server, issuers=[jwts])
+    now = int(world.times.wall.now)
+    claims = {"iss": ISSUER, "aud": AUDIENCE, "sub": "alice", "sid": "one", "iat": now}
+    jwt = make(key, claims | {"exp": now + 100})
+    opaque = await world.verify("opaque")
+    if first == "opaque":
+        hold = held(world, opaque)
+        hold.adopt(jwt)
+        world.times.move(110)
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(hold.ended(), 0.05)
+        world.times.move(60)
+    else:
+        hold = held(world, world.verifier.verify(jwt))
+        hold.adopt("opaque")
+        server.answers["opaque"] = {"active": False}
+        world.times.move(50)
+    assert isinstance(await asyncio.wait_for(hold.ended(), 5), TokenError)
 
 
 async def test_k3_a_revocation_of_ours_ends_an_opaque_token(server: IntrospectionServer) -> None:

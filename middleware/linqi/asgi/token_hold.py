@@ -43,10 +43,8 @@ class TokenHold:
     ) -> None:
         self.verified = verified
         self._verifier = verifier
-        # An answer about an opaque token counts until its end, and no second longer.
-        self._is_opaque = verified.algorithm == OPAQUE
-        self._end_of = _exact_end if self._is_opaque else end_of
-        self._end = self._end_of(verified)
+        self._end_of = end_of
+        self._end = self._end_for(verified)
         self._check_seconds = check_seconds
         self._clock = clock
         self._changed = asyncio.Event()
@@ -55,7 +53,8 @@ class TokenHold:
         """Continue the connection under `token`, a successor of the same session.
 
         Issuer, subject and session must be the same: a subject is unique only within its issuer
-        (RFC 7519, section 4.1.2). A token that expires earlier changes nothing.
+        (RFC 7519, section 4.1.2). A token that expires earlier changes nothing; an opaque one is
+        adopted in any case, since its end is that of an answer, which may be an older one.
 
         Returns:
             The verified `token`.
@@ -74,9 +73,9 @@ class TokenHold:
             raise InvalidClaim("the token is for another subject than the connection's", "sub")
         if verified.session_id != mine.session_id:
             raise InvalidClaim("the token is of another session than the connection's", "sid")
-        if verified.expires_at > mine.expires_at:
+        if verified.expires_at > mine.expires_at or verified.algorithm == OPAQUE:
             self.verified = verified
-            self._end = self._end_of(verified)
+            self._end = self._end_for(verified)
             self._changed.set()
         return verified
 
@@ -94,19 +93,24 @@ class TokenHold:
 
     async def _ask_ahead(self) -> TokenError | None:
         """Prolong the hold of an opaque token by a later answer; return why it has ended, if so."""
-        opaque = self._verifier.opaque
-        if not self._is_opaque or opaque is None:
+        opaque, mine = self._verifier.opaque, self.verified
+        if mine.algorithm != OPAQUE or opaque is None:
             return None
         left = self._end - self._clock()
         with contextlib.suppress(TimeoutError, Unavailable):
             try:
-                verified = await asyncio.wait_for(opaque.ask_ahead(self.verified), max(0.0, left))
+                verified = await asyncio.wait_for(opaque.ask_ahead(mine), max(0.0, left))
                 self._verifier.recheck(verified)
             except TokenError as error:
-                return error
-            if verified.expires_at > self._end:
+                # Of another token than the one that was asked about, if one was adopted meanwhile.
+                return error if self.verified is mine else None
+            if self.verified is mine and verified.expires_at > self._end:
                 self.verified, self._end = verified, verified.expires_at
         return None
+
+    def _end_for(self, verified: Verified) -> float:
+        """Return the end of the hold; an answer about an opaque token counts no second longer."""
+        return verified.expires_at if verified.algorithm == OPAQUE else self._end_of(verified)
 
     def _check(self) -> TokenError | None:
         over = self._clock() - self._end
@@ -119,7 +123,3 @@ class TokenHold:
         except Unavailable:
             return None  # unknown now: checked again soon, and the end still applies
         return None
-
-
-def _exact_end(verified: Verified) -> float:
-    return verified.expires_at
