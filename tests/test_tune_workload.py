@@ -13,7 +13,8 @@ from pathlib import Path
 import pytest
 
 from linqi import ConfigurationError
-from linqi_storm.command import add_options, config_of
+from linqi_storm.command import add_options
+from linqi_storm.run.storm_options import config_of
 from linqi_storm.scenarios.workload_traffic import WorkloadPages
 from linqi_storm.schema.result_file import load_run
 from linqi_storm.schema.workload import read_workload

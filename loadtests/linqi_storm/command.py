@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-from collections.abc import Sequence
 from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
@@ -95,6 +94,8 @@ def _add_load(load: argparse._ArgumentGroup) -> None:
     add = load.add_argument
     add("--sessions", type=int, help="number of sessions")
     add("--seconds", type=float, help="duration of the load, not compressed")
+    stage = "ramp to so many active sessions in so long, not compressed; repeat: 2m:500 5m:500"
+    add("--stage", action="append", default=[], metavar="DURATION:SESSIONS", help=stage)
     add("--lifetime-seconds", type=float, help="of access tokens, before compression")
     add("--buffer-seconds", type=float, help="renewal buffer, before compression")
     add(
@@ -133,6 +134,11 @@ def _add_output(output: argparse._ArgumentGroup) -> None:
     against = "an earlier result to compare with in the report"
     add("--against", type=Path, metavar="OTHER.json", help=against)
     add("--junit", type=Path, help="invariants and requirements as JUnit XML")
+    tag = "a name for this run, in the JSON, the JUnit XML and the report; repeat for several"
+    add("--tag", action="append", default=[], metavar="NAME=VALUE", help=tag)
+    summary = "verdict and comparison as Markdown, for a pull request"
+    add("--markdown", type=Path, metavar="FILE.md", help=summary)
+    add("--csv", type=Path, metavar="FILE.csv", help="the seconds of the run, a line each")
     add("--json", action="store_true", help="print the result on standard output")
 
 
@@ -152,6 +158,7 @@ def run(options: argparse.Namespace) -> int:
     from linqi_storm.run.progress import shown_progress
     from linqi_storm.run.required import read_required
     from linqi_storm.run.runner import StormError, run_storm
+    from linqi_storm.run.storm_options import config_of
     from linqi_storm.scenarios import find_scenario
     from linqi_storm.schema.result_file import load_run, save_run
 
@@ -169,7 +176,7 @@ def run(options: argparse.Namespace) -> int:
     if options.result is not None:
         raise ConfigurationError([f"{options.result} is a result file, which only report takes"])
     _require(*_GENERATOR)
-    storm = config_of(options)
+    storm = config_of(options, sys.argv[1:])
     required.check(find_scenario(storm.scenario)(storm.load, storm.options))
     paced = _paced(console, options, storm)
     try:
@@ -197,7 +204,9 @@ def _paced(console: Console, options: argparse.Namespace, storm: StormConfig) ->
         find_scenario(storm.scenario)(storm.load, storm.options),
         calibrate(),
         cores=cores if storm.url else cores // 2,  # the servers need the others
-        is_size_fixed=options.sessions is not None or options.baseline is not None,
+        is_size_fixed=options.sessions is not None
+        or bool(options.stage)
+        or options.baseline is not None,
         are_processes_fixed=options.processes is not None,
     )
     for text in paced.chosen:
@@ -223,13 +232,19 @@ def _show(
 ) -> int:
     """Show a result on the terminal, in the report and in the other formats requested."""
     from linqi_storm.report.junit import write_junit
+    from linqi_storm.report.markdown import write_markdown
     from linqi_storm.report.page import write_report
+    from linqi_storm.report.seconds_csv import write_csv
     from linqi_storm.report.verdict import EXIT_CODES, show_verdict
 
     report = options.report or path.with_suffix(".html")
     write_report(result, report, against)
     if options.junit is not None:
         write_junit([result], options.junit)
+    if options.markdown is not None:
+        write_markdown(result, options.markdown, against)
+    if options.csv is not None:
+        write_csv(result, options.csv)
     show_verdict(console, result)
     console.print(f"result: {path}", markup=False, soft_wrap=True)
     console.print(f"report: {report}", markup=False, soft_wrap=True)
@@ -242,109 +257,6 @@ def _earlier(path: Path | None) -> StormRun | None:
     from linqi_storm.schema.result_file import load_run
 
     return None if path is None else load_run(path)
-
-
-def config_of(options: argparse.Namespace) -> StormConfig:
-    """Return the settings of the storm that the options describe.
-
-    Raises:
-        ConfigurationError: If the options are invalid or contradict each other.
-
-    """
-    from linqi.config import load as load_config
-    from linqi_storm.clients.login_endpoint import read_login
-    from linqi_storm.run.workload_options import workload_of
-    from linqi_storm.scenarios import find_scenario
-    from linqi_storm.scenarios.traffic import measured_mean
-    from linqi_storm.schema.config import StormConfig
-
-    scenario = find_scenario(options.scenario)
-    # The times of a running deployment cannot be compressed.
-    k = options.compress or (1.0 if options.url else scenario.load.compression)
-    table = load_config(options.config).renewal if options.app and options.config else None
-    policy = options.policy or ("grid" if table is None else _policy_of(table))
-    lifetime, buffer = options.lifetime_seconds, options.buffer_seconds
-    if table is not None:
-        lifetime, buffer = lifetime or table.lifetime_seconds, buffer or table.buffer_seconds
-
-    def real(seconds: float | None, usual: float) -> float:
-        """Compress `seconds`, or the scenario's default converted to real time."""
-        return (usual * scenario.load.compression if seconds is None else seconds) / k
-
-    usual = scenario.load
-    gap, spread, workload = options.gap_seconds, options.login_spread_seconds, None
-    found = workload_of(options.workload, options.gaps, path=options.path, mean=gap)
-    if found is not None:
-        spread = found.login_spread_seconds if spread is None else spread
-        gap, workload = found.pauses.mean, found.scaled(1 / k)
-    elif gap is None:
-        gap = measured_mean(options.gaps or "")
-    load = scenario.resized(
-        sessions=options.sessions,
-        duration=usual.duration * usual.compression / k
-        if options.seconds is None
-        else options.seconds,
-        lifetime=real(lifetime, usual.lifetime),
-        buffer=real(buffer, usual.buffer),
-        gap=real(gap, usual.gap),
-        login_spread=real(spread, usual.login_spread),
-        law=None if workload else options.gaps,
-        workload=workload,
-        compression=k,
-        seed=options.seed,
-    )
-    return StormConfig(
-        scenario=options.scenario,
-        load=load,
-        options=_settings(options.set),
-        policy=policy,
-        alg=options.alg,
-        bits=options.bits,
-        workers=options.workers,
-        generators=1 if options.processes is None else options.processes,
-        store=options.store or scenario.stores[0],
-        failover_command=options.failover_command,
-        budget_per_second=options.budget_per_second,
-        app=options.app,
-        config=options.config,
-        url=options.url,
-        path=options.path,
-        key=options.key,
-        issuer=options.issuer,
-        audience=options.audience,
-        scopes=tuple(options.scope),
-        login=read_login(options.login),
-        is_own_host=options.i_own_this_host,
-        command=("linqi", *_without_secrets(sys.argv[1:])),
-    )
-
-
-def _policy_of(table: Any) -> str:
-    is_jitter = table.policy == "jitter"
-    return f"jitter {table.jitter_width:g}" if is_jitter else str(table.policy)
-
-
-def _without_secrets(arguments: Sequence[str]) -> list[str]:
-    """Return the command line for the result, without ``--login``, which may hold a password."""
-    shown, is_login = [], False
-    for argument in arguments:
-        name, given, _ = argument.partition("=")
-        shown.append(
-            "..." if is_login else f"{name}=..." if name == "--login" and given else argument
-        )
-        is_login = argument == "--login"
-    return shown
-
-
-def _settings(pairs: Sequence[str]) -> dict[str, float]:
-    found = {}
-    for pair in pairs:
-        name, _, value = pair.partition("=")
-        try:
-            found[name] = float(value)
-        except ValueError:
-            raise ConfigurationError([f"--set takes NAME=NUMBER, not {pair!r}"]) from None
-    return found
 
 
 def _list(console: Any) -> None:

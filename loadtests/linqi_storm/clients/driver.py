@@ -54,7 +54,7 @@ class _Tab:
     page: OpenedPage = _NO_PAGE
     """The page that is due."""
     refreshing: Event | None = None
-    is_over: bool = False
+    leaves_at: float = float("inf")
 
 
 class Driver:
@@ -170,7 +170,7 @@ class Driver:
             self._sessions.append(session)
             for _ in range(self._scenario.tabs):
                 due = max(self._scenario.first_due(index, self._rng), held.begins_at - zero)
-                tab = _Tab(session)
+                tab = _Tab(session, leaves_at=self._scenario.leaves_at(index))
                 self._tabs.add(tab, due)
                 if self._polls_every < float("inf"):
                     self._polls.add(tab, due + self._rng.random() * self._polls_every)
@@ -215,7 +215,8 @@ class Driver:
         self._await_responses()
         gevent.killall(beside)
         for session in self._sessions:
-            if session.is_silent and session.renew_at < ends and session.revoked_at is None:
+            leaves = min(ends, self._scenario.leaves_at(session.index))
+            if session.is_silent and session.renew_at < leaves and session.revoked_at is None:
                 self._tally.silent += 1
         self._pool.close()
         self._hostile_pool.close()
@@ -225,8 +226,11 @@ class Driver:
         now = min(self._now(), self._plan.load.duration)
         self._sent_at = float("inf")
         for due, tab in self._polls.pop(now):
-            self._poll(tab, due)
+            if due < tab.leaves_at:
+                self._poll(tab, due)
         for due, tab in self._tabs.pop(now):
+            if due >= tab.leaves_at:
+                continue
             self._recorder.parallel[tab.page.size] += 1
             self._visit(tab, due, tab.page)
         self._sent_at = now
@@ -252,6 +256,8 @@ class Driver:
 
     def _next_gap(self, tab: _Tab) -> float:
         # Called when a page is due: the pause after it may depend on the page.
+        if self._now() >= tab.leaves_at:
+            return float("inf")
         tab.page = self._scenario.open_page(self._rng)
         gap = self._scenario.pause_after(tab.page, tab.session.index, self._rng)
         self._recorder.record_gap(gap)
@@ -260,7 +266,7 @@ class Driver:
     def _visit(self, tab: _Tab, due: float, page: OpenedPage) -> None:
         """Open one page: renew first if the client does that, then send all its requests."""
         session, mode = tab.session, self._plan.mode
-        if tab.is_over or session.revoked_at is not None:
+        if session.revoked_at is not None:
             return
         now = self._now()
         self._recorder.record_lag(due, max(0.0, now - due))
@@ -346,7 +352,7 @@ class Driver:
     def _poll(self, tab: _Tab, due: float) -> None:
         """Send a quiet request unless the token held has expired, as the clients of linqi do."""
         session, now = tab.session, self._now()
-        if tab.is_over or session.revoked_at is not None:
+        if session.revoked_at is not None:
             return
         self._recorder.record_lag(due, max(0.0, now - due))
         if now >= session.expires_at:

@@ -16,6 +16,7 @@ from linqi_storm.schema.results import (
     Spectrum,
     StormRun,
 )
+from linqi_storm.schema.stages import stages_text
 
 __all__ = [
     "SAME_MACHINE",
@@ -121,7 +122,7 @@ def differences(before: StormRun, now: StormRun) -> tuple[tuple[str, str, str], 
 
 _SAME_LOAD: Final = (
     *("sessions", "duration_seconds", "lifetime_seconds", "buffer_seconds", "compression"),
-    *("gaps", "mean_parallel", "login_spread_seconds", "hostile_per_second", "options"),
+    *("gaps", "mean_parallel", "login_spread_seconds", "hostile_per_second", "stages", "options"),
 )
 
 
@@ -137,6 +138,7 @@ def _settings(run: StormRun) -> dict[str, str]:
         "store": target.store,
         "budget per second": target.budget_per_second,
         "sessions": load.sessions,
+        "stages": stages_text(load.stages),
         "seconds": f"{load.duration_seconds:g}",
         "lifetime": f"{load.lifetime_seconds:g} s",
         "buffer": f"{load.buffer_seconds:g} s",

@@ -39,6 +39,10 @@ def _add_suite(root: Xml.Element, run: StormRun) -> None:
         skipped=str(sum(not run.is_judged(check) for check in checks)),
         time=f"{setup.load.duration_seconds:g}",
     )
+    if setup.tags:
+        properties = Xml.SubElement(suite, "properties")
+        for tag, value in setup.tags.items():
+            Xml.SubElement(properties, "property", name=tag, value=value)
     generator = Xml.SubElement(suite, "testcase", classname=name, name="the generator kept up")
     if not run.generator.is_valid:
         Xml.SubElement(generator, "error", message="; ".join(run.generator.faults))

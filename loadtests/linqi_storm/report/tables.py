@@ -12,6 +12,7 @@ from linqi_storm.report.comparison import changes, differences
 from linqi_storm.schema.checks import Check, RequirementCheck
 from linqi_storm.schema.figures import cpu_per_request_us, hit_ratio
 from linqi_storm.schema.results import Spectrum, StormRun
+from linqi_storm.schema.stages import stages_text
 from linqi_storm.schema.validity import CPU_LIMIT, LAG_LIMIT_MS
 
 __all__ = [
@@ -240,6 +241,7 @@ def setup_tables(run: StormRun) -> str:
         ("renewal budget of all workers", "none" if budget is None else f"{budget:g}/s"),
         ("sessions", load.sessions),
         ("duration", f"{load.duration_seconds:g} s"),
+        *([("stages", stages_text(load.stages))] if load.stages else []),
         ("lifetime; buffer in the run", f"{load.lifetime_seconds:g}; {load.buffer_seconds:g} s"),
         ("compression factor k", f"{load.compression:g}"),
         (
@@ -254,6 +256,7 @@ def setup_tables(run: StormRun) -> str:
         ("hostile requests", f"{load.hostile_per_second:g}/s"),
         ("load generator processes", setup.generators),
         *((f"setting {name}", value) for name, value in load.options.items()),
+        *((f"tag {name}", value) for name, value in setup.tags.items()),
     ]
     return "".join(
         table((title, ("Value", "long")), [(name, (_text(value), "long")) for name, value in rows])

@@ -69,7 +69,7 @@ def peaks_of(totals: LoadTotals, load: StormLoad) -> tuple[Peak, ...]:
     if load.duration > first:
         spans.append(("whole run", 0.0, load.duration))
     return tuple(
-        peak_of(label, renewals, begins, ends, sessions=load.sessions, period=load.period)
+        peak_of(label, renewals, begins, ends, sessions=load.active, period=load.period)
         for label, begins, ends in spans
     )
 
@@ -277,6 +277,7 @@ def assemble(
             machine=describe_machine(),
             versions=versions_of(_LIBRARIES),
             command=storm.command,
+            tags=storm.tags,
         ),
         timeline=timeline_of(totals, samples, begins_at, pids),
         windows=tuple(every),
@@ -317,5 +318,6 @@ def request_load(scenario: Scenario) -> RequestLoad:
         mean_parallel=scenario.pages.mean,
         login_spread_seconds=load.login_spread,
         hostile_per_second=scenario.hostile_per_second,
+        stages=load.stages,
         options=scenario.settings,
     )

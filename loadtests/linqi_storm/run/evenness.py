@@ -33,7 +33,7 @@ def chance_of(totals: LoadTotals, scenario: Scenario) -> Measured | None:
     ]
     most, _ = busiest(instants, window * 1000)
     span = load.duration - begins
-    events = steady_rate(load.sessions, load.period) * span
+    events = steady_rate(load.active, load.period) * span
     limit = chance_limit(events, span, window, false_alarms=_FALSE_ALARMS)
-    factor = storm_factor(most / window, load.sessions, load.period)
+    factor = storm_factor(most / window, load.active, load.period)
     return factor, limit, f"window of {window:g} s; chance exceeds it in one run of 10,000"

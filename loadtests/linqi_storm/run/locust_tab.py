@@ -82,9 +82,9 @@ def live_rows(totals: LoadTotals, load: StormLoad) -> list[Row]:
     live = live_figures(totals)
     if live is None:
         return waiting_rows()
-    floor = steady_rate(load.sessions, load.period)
+    floor = steady_rate(load.active, load.period)
     peak = peak_so_far(totals, load)
-    factor = storm_factor(peak, load.sessions, load.period)
+    factor = storm_factor(peak, load.active, load.period)
     return [
         _row("second of the run", f"{live.second} of {load.duration:.0f}"),
         _row("requests per second", str(live.requests)),

@@ -63,7 +63,7 @@ def busy_rate(scenario: Scenario) -> float:
     scale = load.sessions / len(sampled)
     # A client that renews by itself sends one more request for each renewal, or several.
     each = 0 if scenario.mode == "sliding" else scenario.refreshes
-    renewing = each * load.sessions / load.period
+    renewing = each * load.active / load.period
     return scale * rates[math.ceil(0.95 * len(rates)) - 1] + renewing + scenario.hostile_per_second
 
 
@@ -79,8 +79,8 @@ def _count(
         for instant in instants:
             due.add(index, instant)
     counted = Counter[int]()
-    for at, _ in due.pop(scenario.load.duration):
-        counted[int(at)] += 1
+    for at, index in due.pop(scenario.load.duration):
+        counted[int(at)] += scenario.login_at(index) <= at < scenario.leaves_at(index)
     for second, count in counted.items():
         seconds[second] += count * each
 

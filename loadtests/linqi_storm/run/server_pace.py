@@ -45,7 +45,7 @@ def server_request_us(plan: GeneratorPlan, scenario: Scenario, pids: Sequence[in
     number = requests.question
     if plan.token_source.login is not None or not pids or number is None:
         return None
-    few = dataclasses.replace(scenario.load, sessions=_TOKENS)
+    few = dataclasses.replace(scenario.load, sessions=_TOKENS, stages=())
     sample, now = type(scenario)(few, scenario.settings), time.time()
     run = f"{plan.expected.run}-pace"
     signed = asyncio.run(sign_sliding(plan.token_source, sample, now - _PAST, run))

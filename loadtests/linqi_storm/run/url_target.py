@@ -38,6 +38,7 @@ from linqi_storm.schema.generator_plan import (
     TokenTransport,
 )
 from linqi_storm.schema.results import Target
+from linqi_storm.schema.stages import joins_at
 
 __all__ = ["CLOCK_SECONDS", "LOGINS_AT_ONCE", "UrlTarget", "at_barrier", "is_on_this_machine"]
 
@@ -260,6 +261,7 @@ def _faults(storm: StormConfig, scenario: Scenario) -> Iterator[str]:
         yield "--url needs either --key (with --issuer and --audience) or --login"
     if storm.key and not (storm.issuer and storm.audience):
         yield "--key needs --issuer and --audience"
+    yield from _stage_faults(storm, scenario)
     if scenario.mode == "dual" and storm.key:
         yield f"{scenario.name} needs refresh tokens: give --login"
     if storm.login and scenario.held_lifetime() != scenario.load.lifetime:
@@ -268,6 +270,16 @@ def _faults(storm: StormConfig, scenario: Scenario) -> Iterator[str]:
         yield f"{scenario.name} ends sessions: give the body of --login a {{n}}"
     if scenario.mode == "outside" or scenario.embedded == "naive":
         yield f"{scenario.name} starts servers of its own, expected no --url"
+
+
+def _stage_faults(storm: StormConfig, scenario: Scenario) -> Iterator[str]:
+    if storm.load.stages and storm.login and scenario.mode == "sliding":
+        latest = joins_at(storm.load.stages, storm.load.sessions - 1)
+        if latest >= storm.load.lifetime:
+            yield (
+                f"--stage lets sessions begin until second {latest:g}, and the tokens of --login,"
+                f" fetched before the load, live {storm.load.lifetime:g} s: use --key"
+            )
 
 
 def _token_source(storm: StormConfig) -> TokenSource:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 import random
 from collections.abc import Mapping
 from functools import cache
@@ -22,6 +23,7 @@ from linqi_storm.schema.expectations import REVOCATION_BOUND, SAME_CLOCK
 from linqi_storm.schema.generator_plan import Mode
 from linqi_storm.schema.load import StormLoad
 from linqi_storm.schema.results import Window
+from linqi_storm.schema.stages import joins_at, leaves_at
 
 __all__ = ["Scenario", "ServerControl", "StormLoad"]
 
@@ -153,6 +155,11 @@ class Scenario:
             )
         self.load = load
         self.settings = {**self.options, **(options or {})}
+        is_planned = type(self).signs_out_at is not Scenario.signs_out_at
+        if load.stages and (is_planned or self.is_expired_at_start()):
+            raise ConfigurationError(
+                [f"{self.name} plans itself when sessions come and go; it takes no --stage"]
+            )
         workload = load.workload
         self._visits: VisitModel | None = None
         self._workload_pages: WorkloadPages | None = None
@@ -173,7 +180,13 @@ class Scenario:
 
     def login_at(self, index: int) -> float:
         """Return the second at which session `index` signs in."""
+        if self.load.stages:
+            return joins_at(self.load.stages, index)
         return self.load.login_spread * index / self.load.sessions
+
+    def leaves_at(self, index: int) -> float:
+        """Return the second from which session `index` sends nothing; infinite for never."""
+        return leaves_at(self.load.stages, index) if self.load.stages else math.inf
 
     def gap(self, index: int, rng: random.Random) -> float:
         """Return the seconds from one page of session `index` to the next."""

@@ -60,6 +60,8 @@ class StormConfig:
     """The login endpoint of `url`."""
     is_own_host: bool = False
     """Whether the user states that a host other than loopback may be loaded."""
+    tags: Mapping[str, str] = field(default_factory=dict)
+    """What the user calls this run, for the result."""
     command: tuple[str, ...] = ()
     """The command line, without secrets, for the result."""
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from linqi import ConfigurationError
+from linqi_storm.schema.stages import Stage, most_active
 from linqi_storm.schema.workload import Workload
 
 __all__ = ["StormLoad"]
@@ -43,6 +44,10 @@ class StormLoad:
     workload: Workload | None = None
     """Pages, pauses and visits of real users, compressed; `law` and `pages` are not used then."""
 
+    stages: tuple[Stage, ...] = ()
+    """Ramps of the number of active sessions; `sessions`, `duration` and `login_spread` follow from
+    them. Empty: all sessions are active from `login_spread` on."""
+
     def __post_init__(self) -> None:
         faults = []
         if not 1 <= self.sessions <= 1_000_000:
@@ -61,6 +66,11 @@ class StormLoad:
             faults.append(f"the compression is {self.compression:g}, expected at least 1")
         if faults:
             raise ConfigurationError(faults)
+
+    @property
+    def active(self) -> int:
+        """The most sessions that are active at one time."""
+        return most_active(self.stages) if self.stages else self.sessions
 
     @property
     def period(self) -> float:

@@ -12,6 +12,7 @@ from typing import Any, Final
 
 from linqi_storm.schema.checks import Check, CheckKind, RequirementCheck
 from linqi_storm.schema.distributions import Histogram, Latencies, Percentiles, Spectrum
+from linqi_storm.schema.stages import Stage
 
 __all__ = [
     "OUTCOMES",
@@ -63,6 +64,8 @@ class RequestLoad:
     login_spread_seconds: float
     """All sessions sign in within this time."""
     hostile_per_second: float = 0.0
+    stages: tuple[Stage, ...] = ()
+    """Ramps of the number of active sessions; `sessions` is then how many sign in."""
     options: Mapping[str, Any] = field(default_factory=dict)
     """The scenario's own settings."""
 
@@ -106,6 +109,8 @@ class Setup:
     machine: Mapping[str, Any]
     versions: Mapping[str, str]
     command: tuple[str, ...] = ()
+    tags: Mapping[str, str] = field(default_factory=dict)
+    """What the user calls this run; a comparison does not look at them."""
 
 
 OUTCOMES: Final = (
