@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -18,7 +19,7 @@ from linqi_storm.scenarios import find_scenario
 from linqi_storm.schema.expectations import Expectations
 from linqi_storm.schema.generator_plan import Credential, GeneratorPlan, TokenTransport
 from linqi_storm.schema.load import StormLoad
-from linqi_storm.schema.violations import ANOTHER_IDENTITY, SHORT_LIVES
+from linqi_storm.schema.violations import ANOTHER_IDENTITY, NO_RETRY_AFTER, SHORT_LIVES, TOO_SOON
 
 SIGNER = Signer(Key.generate("ES256"), issuer="https://a.example", audience="a")
 PLAN = GeneratorPlan(
@@ -52,17 +53,28 @@ class Exchange:
         self.now = 2.0
         self.takes = takes
         self.meanwhile: Any = lambda: None
+        self.asked = 0
+        self.headers_of_429: dict[bytes, bytes] | None = None
 
     def ask(self, *_: object, **__: object) -> WireResponse:
         """Return the response to a refresh."""
         self.now += self.takes
         self.meanwhile()
+        self.asked += 1
+        if self.headers_of_429 is not None:
+            return WireResponse(429, self.headers_of_429)
         pair = {"access_token": a_token("a", 1_008.0), "refresh_token": "a-1", "sequence": 5}
         body = json.dumps(pair).encode()
         return WireResponse(200, {b"cache-control": b"no-store"}, body=body)
 
 
-def parts(takes: float = 0.1) -> tuple[ClientSession, Exchange, ClientRenewals, Tally]:
+Delay = Callable[[float, int, random.Random], float]
+HONEST: Delay = find_scenario("storm-dual")(PLAN.load).retry_delay
+
+
+def parts(
+    takes: float = 0.1, delay: Delay = HONEST
+) -> tuple[ClientSession, Exchange, ClientRenewals, Tally]:
     """Return one client that has signed in, with what it uses."""
     tally = Tally()
     session = ClientSession(0, 3, PLAN.expected)
@@ -74,7 +86,7 @@ def parts(takes: float = 0.1) -> tuple[ClientSession, Exchange, ClientRenewals, 
         None,  # type: ignore[arg-type] # no login is made here
         Inspector(PLAN, tally),
         tally,
-        delay=find_scenario("storm-dual")(PLAN.load).retry_delay,
+        delay=delay,
         rng=random.Random(1),
         now=lambda: exchange.now,
     )
@@ -88,6 +100,40 @@ def test_a_refresh_is_adopted() -> None:
     renewals.renew(session, 2.0)
     assert session.refresh_token == "a-1"
     assert not tally.violations
+
+
+LIMITED = {b"retry-after": b"3"}
+DATED = {
+    b"date": b"Fri, 02 Jan 2026 00:00:00 GMT",
+    b"retry-after": b"Fri, 02 Jan 2026 00:00:03 GMT",
+}
+
+
+@pytest.mark.parametrize("headers", [LIMITED, DATED])
+def test_a_client_with_a_live_token_does_not_ask_before_retry_after(
+    headers: dict[bytes, bytes],
+) -> None:
+    """Its pages go on with the token that it holds, and a later one asks again."""
+    session, exchange, renewals, tally = parts(delay=lambda asked, tries, rng: asked)
+    session.expires_at = 8.0
+    exchange.headers_of_429 = headers
+    for exchange.now in (2.0, 3.0, 5.0):
+        renewals.renew(session, exchange.now)
+    assert exchange.asked == 1
+    exchange.headers_of_429, exchange.now = None, 5.2
+    renewals.renew(session, exchange.now)
+    assert (exchange.asked, session.refresh_token) == (2, "a-1")
+    assert tally.checked[TOO_SOON] == tally.checked[NO_RETRY_AFTER] == 1
+    assert not tally.violations
+
+
+def test_a_client_that_asks_before_retry_after_is_counted() -> None:
+    """So is a 429 that does not say how long to wait."""
+    session, exchange, renewals, tally = parts(delay=lambda asked, tries, rng: 0.5)
+    session.expires_at = 8.0
+    for exchange.headers_of_429, exchange.now in ((LIMITED, 2.0), ({}, 3.0)):
+        renewals.renew(session, exchange.now)
+    assert tally.violations == {TOO_SOON: 1, NO_RETRY_AFTER: 1}
 
 
 def test_tokens_of_an_earlier_login_are_neither_adopted_nor_judged() -> None:
