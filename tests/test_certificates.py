@@ -38,6 +38,14 @@ def read(
     return read_published(json.dumps(document).encode(), algorithms, most, "certificates", NOW)
 
 
+def test_a_map_read_as_a_jwks_names_the_setting() -> None:
+    """Firebase's address without `keys_format`: the error says what is missing."""
+    with pytest.raises(InvalidKey, match="set keys_format"):
+        read_published(json.dumps({"rsa": certificate_of(RSA)}).encode(), ("RS256",), 64)
+    with pytest.raises(InvalidKey, match=r'no "keys" array$'):
+        read_published(b'{"rsa": "x"}', ("RS256",), 64)
+
+
 def test_each_certificate_gives_the_public_key_of_its_kid() -> None:
     """Also a bare public key, as in the map of Google's IAP."""
     other = Key.generate("RS256", kid="other")

@@ -63,6 +63,18 @@ def test_inspect_says_that_nothing_is_verified(capsys: pytest.CaptureFixture[str
     assert "malformed_token" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    ("token", "kind"),
+    [("gho_16C7e42F292c6912E7710c838347Ae178B4a", "opaque"), ("e30.a.b.c.d", "encrypted")],
+)
+def test_inspect_says_what_kind_of_token_is_no_jwt(
+    token: str, kind: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A user with the token of an outside issuer learns that no key will verify it, and why."""
+    assert main(["inspect", token]) == 1
+    assert kind in capsys.readouterr().err
+
+
 def test_verify_exits_by_the_verdict(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

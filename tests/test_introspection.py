@@ -1102,6 +1102,14 @@ def test_keys_and_answers_contradict_each_other(
     assert (code, key) in {(fault.code, fault.key) for fault in caught.value.details}
 
 
+def test_an_unset_variable_of_the_secret_is_a_fault_of_its_key(tmp_path: Path) -> None:
+    """The fault names client_secret_env: an entry may name several variables and files."""
+    with pytest.raises(InvalidConfig) as caught:
+        configured(tmp_path, ENTRY.format(url="https://id.test/i"), environ={})
+    (fault,) = caught.value.details
+    assert (fault.code, fault.table, fault.key) == ("missing", "issuers.0", "client_secret_env")
+
+
 @pytest.mark.parametrize(
     ("removed", "key"), [("client_id", "client_id"), ("introspection_url", "introspection_url")]
 )

@@ -687,7 +687,7 @@ async def test_j8_a_node_address_in_the_metadata_gets_no_token(
         path = "/.well-known/openid-configuration"
         file = settings(tmp_path, server, "discovery_url", path)
         verifier = build(load(file, {}), environ={}, clock=lambda: 2000).verifier
-        with pytest.raises(Unavailable, match=r"answered with 403.*configure url"):
+        with pytest.raises(Unavailable, match=r"answered with 403.*configure the URL of"):
             await verified(verifier, pod_token())
         (keys,) = verifier.fetched_keys
         await keys.start()

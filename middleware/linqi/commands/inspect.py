@@ -43,11 +43,14 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace, clock: Callable[[], float] = time.time) -> int:
     """Print header and claims as JSON; return 0, or 1 for a token that cannot be decoded."""
     limits = TokenLimits()
+    token = token_of(arguments)
     try:
-        _, first, second, _ = split_any(token_of(arguments), limits.token_bytes)
+        _, first, second, _ = split_any(token, limits.token_bytes)
         header = read_members(first.removesuffix(b"."), limits.header_bytes)
         claims = parse_object(decode_segment(second), "payload")
     except TokenError as error:
+        if b"." not in token:
+            print("no JWT; if it is an opaque token, only its issuer can read it", file=sys.stderr)
         return report_refusal(error)
     print("UNVERIFIED: anyone can forge this; check it with `linqi verify`", file=sys.stderr)
     print(json.dumps({"header": header, "claims": claims}, indent=2))

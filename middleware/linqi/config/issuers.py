@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Final
 
 from linqi.asgi.lifespan import Service
@@ -171,7 +172,7 @@ class IssuersBuilder:
             if self._is_complete(place, table):
                 with self._faults.at(place):
                     if table.introspection_url is not None:
-                        self._opaque.append(self._asked(table))
+                        self._opaque += self._asked(place, table)
                         continue
                     trusted = self._trusted(place, table)
                     found += [] if trusted is None else [trusted]
@@ -270,16 +271,24 @@ class IssuersBuilder:
             **options,
         )
 
-    def _asked(self, table: IssuerTable) -> OpaqueIssuer:
-        return opaque_issuer(
+    def _asked(self, place: str, table: IssuerTable) -> list[OpaqueIssuer]:
+        secret: str | Path | None = None
+        if table.client_secret_env:
+            with self._faults.at(place, "client_secret_env"):
+                secret = key_material.text_of(table.client_secret_env, self._environ)
+            if secret is None:
+                return []
+        elif table.client_secret_file:
+            secret = self._config.folder / table.client_secret_file
+        issuer = opaque_issuer(
             table,
-            folder=self._config.folder,
+            secret=secret,
             access=self._access(table),
             limits=self._config.jwks_limits.settings(),
             client=self._http_client,
-            environ=self._environ,
             clock=self._clock,
         )
+        return [issuer]
 
     def _load_balancer(self, table: IssuerTable, signers: Sequence[str]) -> AlbKeys:
         return AlbKeys(

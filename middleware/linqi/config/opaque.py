@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, Final
 
-from linqi.config import key_material
 from linqi.config.faults import Faults
 from linqi.config.issuer_table import IssuerTable
 from linqi.config.setting import arguments_for
@@ -52,24 +51,18 @@ def check_opaque(place: str, table: IssuerTable, faults: Faults) -> None:
 def opaque_issuer(
     table: IssuerTable,
     *,
-    folder: Path,
+    secret: str | Path | None,
     access: RemoteAccess,
     limits: RemoteLimits,
     client: Any,
-    environ: Mapping[str, str],
     clock: Callable[[], float],
 ) -> OpaqueIssuer:
     """Return the issuer that `table`, checked by `check_opaque`, describes.
 
     Raises:
-        ConfigurationError: A value cannot be used, or the variable of the secret is not set.
+        ConfigurationError: A value cannot be used.
 
     """
-    secret: str | Path | None = None
-    if table.client_secret_env:
-        secret = key_material.text_of(table.client_secret_env, environ)
-    elif table.client_secret_file:
-        secret = folder / table.client_secret_file
     source = Introspection(
         str(table.issuer),
         **arguments_for(Introspection, table),

@@ -57,7 +57,8 @@ def _login(checked: CheckedSettings) -> Iterator[Finding]:
             key="public",
             reason="No path is public, so the application's own sign-in, such as"
             f" {_LOGIN}, is answered 401 without a token.",
-            remedy=f'Set public = ["{_LOGIN}"], or the path where users sign in.',
+            remedy=f'Set public = ["{_LOGIN}"], or the path where users sign in, unless the'
+            " application marks its route as public, as with @public of linqi.fastapi.",
         )
 
 

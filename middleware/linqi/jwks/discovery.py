@@ -115,7 +115,8 @@ def check_status(response: HttpResponse, what: str, now: float) -> None:
     if response.status in (401, 403):
         hint = (
             "; if the server wants a token, set token_file, which is sent to the origin of the"
-            " configured URL only: configure url if the metadata name another origin"
+            " configured URL only; if the metadata name another origin, configure the URL of the"
+            " key set"
         )
     raise FetchFailed(
         f"{what} was answered with {response.status}{hint}",

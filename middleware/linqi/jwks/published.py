@@ -132,7 +132,8 @@ def read_entries(
     except MalformedToken as error:
         raise InvalidKey(str(error)) from None
     if not isinstance(entries, list):
-        raise InvalidKey('the JWKS has no "keys" array')
+        hint = "; for a map of certificates set keys_format" if b"-----BEGIN " in text else ""
+        raise InvalidKey(f'the JWKS has no "keys" array{hint}')
     if len(entries) > most_keys:
         raise InvalidKey(f"the JWKS has {len(entries)} keys, at most {most_keys} are read")
     return [without_nulls(e) if isinstance(e, Mapping) else e for e in entries]
