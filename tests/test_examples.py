@@ -30,6 +30,7 @@ GUIDES = (
     "browser",
     "clients",
     "configuration",
+    "monitoring",
     "moving_in",
     "oidc",
     "opaque_tokens",

@@ -56,6 +56,31 @@ def test_the_board_and_the_rules_are_those_of_their_code() -> None:
     assert (EXAMPLES / "alerts.yml").read_text() == make.rules()
 
 
+def test_the_application_of_the_page_is_scraped_without_a_token(tmp_path: Path) -> None:
+    """By both spellings of the path: Prometheus asks for /metrics unless told otherwise."""
+    program = """
+import asyncio
+import httpx2
+from app import app
+
+async def scrape():
+    transport = httpx2.ASGITransport(app=app)
+    async with httpx2.AsyncClient(transport=transport, base_url="http://shop.test") as client:
+        assert (await client.get("/me")).status_code == 401
+        for path in ("/metrics", "/metrics/"):
+            told = await client.get(path, follow_redirects=True)
+            print(told.status_code, "linqi_refusals_total" in told.text)
+
+asyncio.run(scrape())
+"""
+    environ = {**os.environ, "PYTHONPATH": str(EXAMPLES)}
+    command = [sys.executable, "-c", program]  # a process of its own, as its metrics are global
+    done = subprocess.run(
+        command, cwd=tmp_path, env=environ, capture_output=True, text=True, timeout=60, check=False
+    )
+    assert done.stdout.split() == ["200", "True"] * 2, done.stderr
+
+
 def test_the_page_has_a_section_for_every_alert() -> None:
     """Each alert links to what it means and what to do."""
     assert make.alerts_table() in PAGE.read_text()
