@@ -1,5 +1,6 @@
 """Incidents as scenarios: a correct service passes, and the fault of the incident fails."""
 
+import json
 import random
 import subprocess
 import sys
@@ -8,9 +9,14 @@ from pathlib import Path
 import pytest
 
 from asgi import App, call, http
+from linqi import Key, KeySet
+from linqi_storm.apps.embedded import AppSpec
 from linqi_storm.apps.refresh_limit import RefreshLimit
+from linqi_storm.run.worker_pool import WorkerPool
 from linqi_storm.scenarios import SCENARIOS, find_scenario
 from linqi_storm.schema.result_file import load_run
+from linqi_storm.schema.results import StormRun
+from linqi_storm.schema.violations import REVOKED
 from mutants import storms
 from mutants.catalogue import MUTANTS
 from mutants.runner import run_one
@@ -34,6 +40,7 @@ FAULTS = {
     "cold-start": "cold-workers-fetch-for-each-request",
 }
 """Each is killed by the invariant that its incident broke."""
+PASSWORD = "correct horse battery staple"
 IMPATIENT = """
 from linqi_storm.scenarios import find_scenario
 
@@ -83,6 +90,55 @@ def test_a_client_that_does_not_wait_after_429_is_found(tmp_path: Path) -> None:
     assert done.returncode == 1, done.stdout + done.stderr
     run = load_run(tmp_path / "storm.json")
     assert "retries before the end of Retry-After" in {check.name for check in run.broken}
+
+
+def dead_tokens_at(url: str, folder: Path) -> StormRun:
+    """Return the result of ``dead-token`` on a running deployment."""
+    login = {
+        "url": f"{url}/login",
+        "body": {"username": "user-{n}", "password": PASSWORD},
+        "headers": {"x-token-delivery": "body"},
+        "refresh_path": "/refresh",
+        "logout_path": "/logout",
+    }
+    output = folder / "storm.json"
+    subprocess.run(
+        [
+            *(sys.executable, "-m", "linqi", "storm", "dead-token", "--url", url),
+            *("--login", json.dumps(login), "--sessions", "20", "--seconds", "6"),
+            *("--lifetime-seconds", "9", "--buffer-seconds", "3", "--gap-seconds", "1"),
+            *("--output", str(output)),
+        ],
+        capture_output=True,
+        timeout=100,
+        check=False,
+    )
+    return load_run(output)
+
+
+@pytest.mark.long
+def test_dead_tokens_are_presented_to_a_running_deployment(tmp_path: Path) -> None:
+    """Sessions that sign in there and out again before the load are refused at each refresh."""
+    keys = [(tmp_path / "key.json", Key.generate("ES256"))]
+    keys += [(tmp_path / "secret.json", Key.generate("HS256"))]
+    for path, key in keys:
+        KeySet([key]).save(path)
+    spec = AppSpec(
+        kind="dual",
+        lifetime=9,
+        buffer=3,
+        jwks=str(keys[0][0]),
+        secret=str(keys[1][0]),
+        store=f"sqlite:{tmp_path}/sessions.db",
+        password=PASSWORD,
+        workers=1,
+    )
+    with WorkerPool([spec], tmp_path).running() as running:
+        run = dead_tokens_at(running.url, tmp_path)
+    checks = {check.name: check for check in run.checks}
+    assert [check.name for check in run.broken] == []
+    assert int(checks[REVOKED].detail.split()[1]) > 500
+    assert "store calls per refresh" not in checks, "a deployment is not sampled"
 
 
 def test_each_incident_is_a_scenario() -> None:

@@ -207,6 +207,9 @@ def test_a_login_endpoint_of_a_running_deployment_is_stormed(tmp_path: Path) -> 
     assert {NO_TOKEN, OTHER_STATUS, LONG_REFRESH} <= {check.name for check in run.checks}
 
 
+ONE_USER = StormLogin(url="http://127.0.0.1:1/login", body={"username": "alice"})
+
+
 def url_config(place: str, **changes: object) -> StormConfig:
     """Return the settings for a running deployment."""
     scenario = find_scenario("storm-sliding")
@@ -254,6 +257,9 @@ def test_a_foreign_login_is_not_stormed_either() -> None:
         ({"scenario": "storm-dual"}, "--login"),
         ({"scenario": "key-rotation"}, "servers of its own"),
         ({"scenario": "naive"}, "servers of its own"),
+        ({"scenario": "cold-start"}, "servers of its own"),
+        ({"scenario": "switch-on", "key": None, "login": ONE_USER}, "give --key"),
+        ({"scenario": "dead-token", "key": None, "login": ONE_USER}, "{n}"),
         ({"url": "ftp://127.0.0.1"}, "http"),
     ],
 )
