@@ -22,6 +22,8 @@ DISTRIBUTED_ARGS ?=
 MATRIX_ARGS ?=
 TEST_ARGS ?=
 TEST_JOBS ?= 4
+# The tests start hundreds of processes of Python, which would each compile linqi again.
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: help demo page test coverage bench served served-once generators big-log million-revocations store-growth rivals simulations smoke-storms mutants distributed long-tests matrix browsers lint types format pins clean coverage-of-intervals
 

@@ -40,6 +40,8 @@ LONG_FIRST = (
         "examples",
     ),
     *("login", "throttle_workers", "real_servers", "page", "restored", "storm_runs", "config_keys"),
+    *("monitoring", "mcp_sign_in", "mcp", "node_provider", "moving_in_page", "algorithm_change"),
+    *("private_issuers", "alb_keys", "logs_page"),
 )
 """The modules that take longest: begun last, one of them would run alone at the end."""
 
