@@ -522,13 +522,13 @@ async def test_j8_a_hanging_server_holds_no_request_for_long(server: Introspecti
         await never.wait()
         return b""
 
-    world = World(server, limits=RemoteLimits(timeout=0.3))
+    world = World(server, limits=RemoteLimits(timeout=1.5))
     await world.verify()
     server.asked.clear()
     server.respond = respond
     began = time.monotonic()
     errors = await asyncio.gather(*(world.refused(f"t{n}") for n in range(40)))
-    assert time.monotonic() - began < 2
+    assert time.monotonic() - began < 2 * 1.5 + 2  # those that were sent, then those that waited
     assert all(isinstance(error, Unavailable) for error in errors)
     assert len(server.asked) == 16
     assert isinstance(await world.refused("one-more"), Unavailable)
@@ -544,7 +544,9 @@ async def test_j8_a_server_that_drips_is_cut(server: IntrospectionServer) -> Non
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.readuntil(b"access_token")  # the end of the request
         writer.write(b"HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\n")
-        for _ in range(30):
+        for _ in range(300):
+            if writer.transport.is_closing():
+                break
             writer.write(b" ")
             await asyncio.sleep(0.02)
         writer.transport.abort()
@@ -554,9 +556,9 @@ async def test_j8_a_server_that_drips_is_cut(server: IntrospectionServer) -> Non
     async with await asyncio.start_server(serve, "127.0.0.1", 0) as dripping:
         server.url = f"http://127.0.0.1:{dripping.sockets[0].getsockname()[1]}/"
         began = time.monotonic()
-        world = World(server, limits=RemoteLimits(timeout=0.15))
+        world = World(server, limits=RemoteLimits(timeout=1.0))
         assert isinstance(await world.refused(), Unavailable)
-        assert time.monotonic() - began < 1
+        assert time.monotonic() - began < 5  # it would drip for six
         await ended.wait()
 
 
