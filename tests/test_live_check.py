@@ -218,7 +218,7 @@ def test_a_right_date_an_old_copy_and_keys_are_no_findings(look: Any) -> None:
     """A cache answers with the date of the origin, which tells nothing."""
     with issuing() as url:
         live = look(trusting(url))
-        assert live.saw(f"{url}: 1 usable keys, trusted for")
+        assert live.saw(f"{url}: usable keys: 1, trusted for")
         assert "clock-differs" not in live.found
         assert "issuer-no-keys" not in live.found
     with issuing(ahead=-500, age="500") as url:

@@ -67,7 +67,7 @@ async def look_at_issuer(keys: RemoteKeys, environment: Environment, result: Pro
         )
         return
     result.saw(
-        f"{keys.issuer}: {len(state.kids)} usable keys, trusted for {state.trusted_for:.0f} s"
+        f"{keys.issuer}: usable keys: {len(state.kids)}, trusted for {state.trusted_for:.0f} s"
     )
     url = await _look_at_document(keys, environment, result)
     access = keys.location.access
