@@ -1000,7 +1000,10 @@ async def nothing(token: str) -> None:
             ),
             "expected 'basic' or 'post'",
         ),
-        (lambda: Introspection(ISSUER, ask=nothing, url="https://i.test/x"), "stands beside"),
+        (
+            lambda: Introspection(ISSUER, ask=nothing, url="https://i.test/x"),
+            "url is set beside ask",
+        ),
         (lambda: IntrospectionSettings(trust_seconds=301), "1 to 300"),
         (lambda: IntrospectionSettings(cooldown=40), "longest_backoff"),
         (lambda: Introspection(ISSUER, ask=nothing).trust(()), "audience is neither"),

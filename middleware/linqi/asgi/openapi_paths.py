@@ -254,7 +254,7 @@ _SESSION_ID: Final = {"name": "session_id", "in": "path", "required": True, "sch
 _TOKENS: Final = _json("The tokens", _ref("LinqiTokens"))
 _LIST: Final = _json("The sessions, oldest first", _ref("LinqiSessions"))
 _MOVED: Final = {
-    "400": _refusal("The token is none of the earlier system, or its session has ended"),
+    "400": _refusal("The token is not one of the earlier system, or its session has ended"),
     "401": _refusal("No token, or one that is not valid", _CHALLENGE),
 }
 _REVOKED: Final = _json("The token is revoked, or is none of this service", {"type": "object"})

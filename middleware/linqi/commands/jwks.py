@@ -127,7 +127,12 @@ def _location(arguments: argparse.Namespace) -> KeySetLocation | None:
         raise ConfigurationError(["--discovery-url needs --issuer and the issuer's exact iss"])
     if not arguments.issuer and not arguments.source.startswith(("http://", "https://")):
         if arguments.allow_http or arguments.ca_file or arguments.token_file:
-            raise ConfigurationError([f"{arguments.source} is a file, which needs no access"])
+            raise ConfigurationError(
+                [
+                    f"{arguments.source} is a file; --allow-http, --ca-file and --token-file are"
+                    " for a URL"
+                ]
+            )
         return None
     return KeySetLocation(
         issuer=arguments.source,

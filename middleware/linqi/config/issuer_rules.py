@@ -20,6 +20,29 @@ _OF_USERS: Final = frozenset({"user_metadata", "unsafe_metadata", "unsafeMetadat
 """Objects that signed-in users change themselves, at Supabase, Auth0 and Clerk."""
 
 
+def _accepted(checked: CheckedSettings) -> Iterator[Finding]:
+    for position, issuer in enumerate(checked.config.issuers):
+        table = f"{ISSUERS}.{position}"
+        if issuer.ask_tenants:
+            yield Finding(
+                code="tenants-asked",
+                severity="note",
+                table=table,
+                key="ask_tenants",
+                reason="A function decides which tenants count, and this check does not see it.",
+                remedy="List them in tenants if they are few and known.",
+            )
+        if issuer.any_audience and not issuer.required_claims:
+            yield Finding(
+                code="any-audience",
+                severity="warning",
+                table=table,
+                key="any_audience",
+                reason="A token that the issuer made for any other API is accepted here.",
+                remedy="Name the audience, or add a claim such as client_id to required_claims.",
+            )
+
+
 def _opaque(checked: CheckedSettings) -> Iterator[Finding]:
     for position, issuer in enumerate(checked.config.issuers):
         table = f"{ISSUERS}.{position}"
@@ -136,6 +159,7 @@ def _of_users(position: int, key: str, paths: list[ClaimPath]) -> Iterator[Findi
 
 
 ISSUER_RULES: Final[tuple[Callable[[CheckedSettings], Iterator[Finding]], ...]] = (
+    _accepted,
     _access,
     _opaque,
     _scope_claims,

@@ -86,7 +86,7 @@ def keys_of_text(
 def certificate_end(data: bytes) -> float:
     """Return when the certificate ends from which `Key.from_pem` takes the key, in Unix seconds.
 
-    Infinite where the key is none of a certificate.
+    Infinite if the key does not come from a certificate.
     """
     block = key_block(data) if holds_pem(data) else b""
     return public_key_of(block)[1] if block.startswith(b"-----BEGIN CERTIFICATE") else math.inf

@@ -203,25 +203,6 @@ def _verification(checked: CheckedSettings) -> Iterator[Finding]:
             reason="A stolen DPoP or mTLS token works here as a bearer token (RFC 9449, 7.2).",
             remedy='Leave it at "refuse", unless a gateway checks every proof first.',
         )
-    for position, issuer in enumerate(config.issuers):
-        if issuer.ask_tenants:
-            yield Finding(
-                code="tenants-asked",
-                severity="note",
-                table=f"{ISSUERS}.{position}",
-                key="ask_tenants",
-                reason="A function decides which tenants count, and this check does not see it.",
-                remedy="List them in tenants if they are few and known.",
-            )
-        if issuer.any_audience and not issuer.required_claims:
-            yield Finding(
-                code="any-audience",
-                severity="warning",
-                table=f"{ISSUERS}.{position}",
-                key="any_audience",
-                reason="A token that the issuer made for any other API is accepted here.",
-                remedy="Name the audience, or add a claim such as client_id to required_claims.",
-            )
 
 
 def _http(checked: CheckedSettings) -> Iterator[Finding]:

@@ -6,7 +6,7 @@ import asyncio
 import math
 import random
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final, Literal
 
@@ -107,14 +107,10 @@ class Introspection:
         if ask is None:
             reached = access or RemoteAccess()
             self._question = IntrospectionEndpoint(issuer, url, auth, reached, self._limits, client)
-        elif not callable(ask) or (url, client_id, client_secret, access) != (None,) * 4:
-            raise ConfigurationError(
-                [
-                    "ask is no async function, or one of url, client_id, client_secret and access"
-                    " stands beside it, which it does not receive"
-                ]
-            )
         else:
+            beside = {"url": url, "client_id": client_id, "client_secret": client_secret}
+            if faults := _ask_faults(ask, beside | {"access": access}):
+                raise ConfigurationError(faults)
             self._question = AskFunction(issuer, ask, self._limits.timeout)
         self._events: Dispatcher[Event] = Dispatcher(hooks)
         self._clock = clock
@@ -354,3 +350,12 @@ class Introspection:
                     retry_in=max(0.0, lane.retry_at - now),
                 )
             )
+
+
+def _ask_faults(ask: object, beside: Mapping[str, object]) -> list[str]:
+    faults = [] if callable(ask) else ["ask is not an async function"]
+    return faults + [
+        f"{name} is set beside ask, which does not receive it; remove one of the two"
+        for name, value in beside.items()
+        if value is not None
+    ]

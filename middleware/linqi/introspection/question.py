@@ -1,4 +1,4 @@
-"""A function of the application that knows the active tokens, where there is no RFC 7662."""
+"""How one issuer is asked about a token, by a function where there is no RFC 7662."""
 
 from __future__ import annotations
 

@@ -111,4 +111,4 @@ def _require(name: str, value: object, accepted: frozenset[str]) -> None:
     if value is None:
         raise MissingClaim(f"the header's {name} is missing", name)
     if type(value) is not str or value not in accepted:
-        raise InvalidClaim(f"the header's {name} is none of the accepted values", name)
+        raise InvalidClaim(f"the header's {name} is not an accepted value", name)

@@ -125,7 +125,7 @@ class OpaqueTokens:
         """Return the value of `verified` by the latest answer about its token.
 
         Raises:
-            TokenError: It is not accepted any more.
+            TokenError: It is no longer accepted.
             Unavailable: There is no answer that still counts.
 
         """

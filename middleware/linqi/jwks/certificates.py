@@ -31,7 +31,7 @@ def read_certificates(
     Each PEM is one certificate (RFC 7468, section 5), or one public key (section 13) as in the map
     of Google's IAP. The certificate's chain and names are not checked: the server that publishes it
     vouches for the key, as for a JWK. Its end is, because the publisher itself says that the key
-    does not count any more; its beginning is not, because a clock that is late would refuse the
+    no longer counts; its beginning is not, because a clock that is late would refuse the
     first tokens of a new key.
 
     Args:

@@ -13,7 +13,7 @@ _MOST_WAITING: Final = 1024
 """Of more the one that was not named for longest is forgotten: a key id that five requests a second
 name outlasts a flood of 5,000 a second."""
 _WAITING_SECONDS: Final = 5.0
-"""How long a key id counts as waiting after it was named: one that no request names any more must
+"""How long a key id counts as waiting after it was named: one that requests no longer name must
 not keep others from their turn."""
 
 
