@@ -254,7 +254,8 @@ def test_the_traffic_is_endpoints_and_pages_of_parallel_requests(tmp_path: Path)
 PEOPLE = "Mozilla/5.0 (X11; Linux x86_64) Firefox/140.0"
 
 
-def population(tmp_path: Path) -> Path:
+@pytest.fixture(scope="module")
+def population(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Write a log of 50 users and of one of each kind that stands out."""
     rng = random.Random(7)
     requests: list[Request] = []
@@ -271,12 +272,12 @@ def population(tmp_path: Path) -> Path:
         agent = f"{PEOPLE} Edition/{n % 30}"
         requests.append((rng.random() * 50_000, "10.0.1.3", {"agent": agent, "path": "/shop"}))
     requests.sort(key=lambda request: request[0])
-    return write_requests(tmp_path / "population.log", requests)
+    return write_requests(tmp_path_factory.mktemp("population") / "population.log", requests)
 
 
-def test_who_stands_out_is_told_with_numbers_and_the_option(tmp_path: Path) -> None:
+def test_who_stands_out_is_told_with_numbers_and_the_option(population: Path) -> None:
     """Programs, clocks, dominant sessions and shared addresses, each by its kind."""
-    log = read_logs(LogSource(paths=[population(tmp_path)], session="sid"))
+    log = read_logs(LogSource(paths=[population], session="sid"))
     kinds = {one.kind: one for one in log.populations}
     assert set(kinds) == {"bots", "cron", "dominant"}
     assert kinds["cron"].persons == 1
@@ -289,11 +290,10 @@ def test_who_stands_out_is_told_with_numbers_and_the_option(tmp_path: Path) -> N
     assert "10.0.1" not in told
 
 
-def test_one_address_of_many_users_is_shared(tmp_path: Path) -> None:
+def test_one_address_of_many_users_is_shared(population: Path, tmp_path: Path) -> None:
     """Only where persons are addresses; else the kind is a wrong option."""
-    path = population(tmp_path)
-    text = path.read_text().replace('"sid"', '"remote_addr"')
-    path.write_text(text)
+    path = tmp_path / "addresses.log"
+    path.write_text(population.read_text().replace('"sid"', '"remote_addr"'))
     log = read(path, session="address")
     (shared,) = [one for one in log.populations if one.kind == "shared"]
     assert shared.persons == 1
@@ -322,15 +322,14 @@ def test_one_address_of_many_users_is_shared(tmp_path: Path) -> None:
     ],
 )
 def test_populations_are_left_out_or_kept_alone(
-    tmp_path: Path, exclude: list[str], only: list[str], persons: int
+    population: Path, exclude: list[str], only: list[str], persons: int
 ) -> None:
     """By a field with a pattern, or by a kind; those of one field are alternatives."""
-    path = population(tmp_path)
     if not persons:
         with pytest.raises(UnreadableLog, match="--exclude"):
-            read(path, exclude, only)
+            read(population, exclude, only)
         return
-    log = read(path, exclude, only)
+    log = read(population, exclude, only)
     assert log.histories.persons == persons
     assert (log.summary.left_out > 0) == (persons < 53)
     assert log.summary.visits + log.summary.left_out == log.summary.lines
