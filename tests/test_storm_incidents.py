@@ -56,9 +56,10 @@ class Impatient(find_scenario("throttled")):
 @pytest.mark.long
 @pytest.mark.parametrize("name", INCIDENTS)
 def test_a_correct_service_survives_the_incident(name: str) -> None:
-    """Every invariant holds on real servers."""
+    """Every invariant holds on real servers; on a busy machine those that can be judged."""
     outcome = run_one(name, INCIDENTS[name], None, tries=3)
-    assert outcome.is_good, outcome
+    assert not outcome.failed, outcome
+    assert outcome.is_good or outcome.is_void, outcome
 
 
 @pytest.mark.parametrize(
