@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import threading
 import time
@@ -21,9 +22,9 @@ def cache_evicts_nothing(patch: Patch) -> None:
     """The cache of verified tokens has no bound: memory grows with every user."""
 
     @patch("linqi.jose.cache:VerifiedCache.put")
-    def put(original, self, verified, keys):
+    def put(original, self, verified, keys, until=math.inf):
         self.max_entries = self.max_bytes = 2**60
-        original(self, verified, keys)
+        original(self, verified, keys, until)
 
 
 @mutant(

@@ -7,6 +7,7 @@ import asyncio
 import msgspec
 
 from linqi.errors import Unavailable
+from linqi.jose.age import check_age
 from mutants.patching import Patch
 from mutants.registry import mutant
 from mutants.storms import PARTITION, REVOKE, TABS
@@ -77,7 +78,7 @@ def cached_tokens_are_never_revoked(patch: Patch) -> None:
             return
         if self._is_revoked is not None and self._is_revoked(verified):
             patch.reach()
-        self._check_times(verified, self._clock())
+        check_age(verified, self._clock(), self.leeway, self.bridge, self._schedule)
 
 
 @mutant(REVOKE, killed_by="revoked tokens accepted past the bound")
