@@ -45,6 +45,10 @@ class Prometheus:
         found = self.query(f'max_over_time(ALERTS{{alertstate="firing"}}[{span}])')
         return {series["metric"]["alertname"] for series in found}
 
+    def is_ready(self) -> bool:
+        """Return whether it answers queries; while it starts they get 503."""
+        return self._client.get("/-/ready").status_code == 200
+
     def close(self) -> None:
         """Close the client."""
         self._client.close()
@@ -65,7 +69,10 @@ def wait_until(holds: Callable[[], object], seconds: float, what: Callable[[], o
 
 @contextlib.contextmanager
 def prometheus(target: str, folder: Path) -> Iterator[Prometheus]:
-    """Run Prometheus on a free port of the loopback; it scrapes `target` each second."""
+    """Run Prometheus on a free port of the loopback; it scrapes each second.
+
+    `target` is a host and port, or several between commas.
+    """
     (folder / "alerts.yml").write_text(make.rules(faster=FASTER))
     settings = {
         "global": {"scrape_interval": "1s", "scrape_timeout": "1s", "evaluation_interval": "1s"},
@@ -74,7 +81,7 @@ def prometheus(target: str, folder: Path) -> Iterator[Prometheus]:
             {
                 "job_name": "app",
                 "metrics_path": "/metrics/",
-                "static_configs": [{"targets": [target]}],
+                "static_configs": [{"targets": target.split(",")}],
             }
         ],
     }
@@ -106,7 +113,7 @@ def prometheus(target: str, folder: Path) -> Iterator[Prometheus]:
         def is_ready() -> bool:
             assert process.poll() is None, log.read_text()
             with contextlib.suppress(httpx2.TransportError):
-                return bool(server.query("up == 1"))
+                return server.is_ready() and bool(server.query("up == 1"))
             return False
 
         wait_until(is_ready, 30, log.read_text)
