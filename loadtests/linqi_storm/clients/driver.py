@@ -229,10 +229,9 @@ class Driver:
             if due < tab.leaves_at:
                 self._poll(tab, due)
         for due, tab in self._tabs.pop(now):
-            if due >= tab.leaves_at:
-                continue
-            self._recorder.parallel[tab.page.size] += 1
-            self._visit(tab, due, tab.page)
+            if due < tab.leaves_at:
+                self._recorder.parallel[tab.page.size] += 1
+                self._visit(tab, due, tab.page)
         self._sent_at = now
 
     def _send_between(self, now: float) -> None:

@@ -180,10 +180,11 @@ class UserInspection:
         now = self._clock() - self._expected.leeway - self._expected.clock_error
         if not self._presents or not self._replaced or self._replaced[0][1] > now:
             return
+        token, _ = self._replaced.popleft()  # before other requests of the user run
         if url not in self._pages and len(self._pages) < _MOST_PAGES:
             yield ""
         if self._pages.get(url):
-            yield self._replaced.popleft()[0]
+            yield token
 
     def presented(self, url: str, token: str, status: int) -> str:
         """Judge the status of a request with a worthless token; return the fault, or nothing."""
