@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 import typing
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client.multiprocess import MultiProcessCollector
 
 from asgi import App, call, http
 from linqi import JWTMiddleware, Key, Signer, SlidingRenewal, Verifier
@@ -169,6 +174,35 @@ async def test_the_hits_of_the_cache_are_counted_when_the_registry_is_read() -> 
     assert 'linqi_cache_lookups_total{outcome="miss"} 1.0' in read
     assert "linqi_cache_entries 1.0" in read
     assert 'linqi_cache_lookups_total{outcome="hit"} 3.0' in generate_latest(registry).decode()
+
+
+def test_several_processes_count_their_caches_too(tmp_path: Path) -> None:
+    """They are read through the files of prometheus-client, and no registry of theirs ever is."""
+    worker = """
+import asyncio
+from asgi import App, call, http
+from linqi import JWTMiddleware, Key, Signer, SlidingRenewal, Verifier
+from linqi.instrumentation.prometheus import PrometheusHook
+
+signer = Signer(Key.generate("ES256"), issuer="https://i", audience="a")
+token = SlidingRenewal(signer).start("alice").token
+guarded = JWTMiddleware(App(), Verifier.trusting(signer), hooks=[PrometheusHook()])
+
+async def ask():
+    for presented in (token, token, token, None):
+        await call(guarded, http("/", token=presented))
+
+asyncio.run(ask())
+"""
+    environ = {**os.environ, "PROMETHEUS_MULTIPROC_DIR": str(tmp_path)}
+    for _ in range(2):
+        command = [sys.executable, "-c", worker]
+        subprocess.run(command, env=environ, cwd=Path(__file__).parent, check=True, timeout=60)
+    registry = CollectorRegistry()
+    MultiProcessCollector(registry, str(tmp_path))
+    read = generate_latest(registry).decode()
+    assert 'linqi_cache_lookups_total{outcome="hit"} 4.0' in read
+    assert 'linqi_refusals_total{code="no_token",status="401"} 2.0' in read
 
 
 def test_a_session_is_lost_that_expired_less_than_its_buffer_ago() -> None:

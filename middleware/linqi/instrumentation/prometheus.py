@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable
 from typing import Any
 
@@ -33,12 +34,16 @@ class PrometheusHook:
 
     def __init__(self, registry: CollectorRegistry = REGISTRY) -> None:
         self._read = EventReader(self._record)
+        # Several processes are read through their files, and no registry of theirs ever is.
+        self._is_shared = "PROMETHEUS_MULTIPROC_DIR" in os.environ
         registry.register(_CacheCounter(self._read))  # before the metrics, so that it is read first
         self._collectors = {metric.name: _collector(metric, registry) for metric in METRICS}
 
     def __call__(self, event: Event) -> None:
         """Count `event`."""
         self._read(event)
+        if self._is_shared:
+            self._read.count_caches()
 
     def watch_cache(self, cache: CountedCache) -> None:
         """Count the hits and misses of `cache` at each scrape; `Verifier.listen` calls this."""
@@ -90,7 +95,9 @@ def _collector(metric: Metric, registry: CollectorRegistry) -> Any:
         return Histogram(
             name, metric.meaning, metric.labels, buckets=metric.buckets, registry=registry
         )
-    gauge = Gauge(name, metric.meaning, metric.labels, registry=registry)
+    gauge = Gauge(
+        name, metric.meaning, metric.labels, registry=registry, multiprocess_mode="liveall"
+    )
     if metric.at_start is not None:
         gauge.set(metric.at_start)
     return gauge
