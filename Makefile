@@ -21,7 +21,7 @@ MUTANTS_ARGS ?=
 DISTRIBUTED_ARGS ?=
 MATRIX_ARGS ?=
 TEST_ARGS ?=
-TEST_JOBS ?= 4
+TEST_JOBS ?= 6
 # The tests start hundreds of processes of Python, which would each compile linqi again.
 unexport PYTHONDONTWRITEBYTECODE
 
