@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, get_args
+from typing import Any, Literal, get_args
 
 from linqi.config.setting import PATH, VARIABLE, number, setting
 from linqi.config.value_types import (
@@ -14,13 +14,11 @@ from linqi.config.value_types import (
     String,
     StringList,
 )
-from linqi.introspection.introspection import Introspection
 from linqi.introspection.settings import IntrospectionSettings
 from linqi.jose.issuers import TrustedIssuer
 from linqi.jose.key import ALGORITHMS
 from linqi.jose.opaque_issuer import OpaqueIssuer
 from linqi.jwks.access import RemoteAccess
-from linqi.jwks.alb_keys import AlbKeys
 from linqi.jwks.published import KeysFormat
 from linqi.jwks.remote import RemoteKeys
 
@@ -115,20 +113,17 @@ class IssuerTable:
     alb_keys_url: str | None = setting(
         String("an https URL"),
         "The URL before the key id of their keys; by default that of AWS for their region.",
-        of=(AlbKeys, "url"),
         example="https://public-keys.auth.elb.eu-west-1.amazonaws.com",
     )
     introspection_url: str | None = setting(
         String("an https URL"),
         "The endpoint that is asked about its tokens (RFC 7662), which are opaque: the issuer then"
         " has no algorithms and no keys.",
-        of=(Introspection, "url"),
         example="https://id.example/oauth2/introspect",
     )
     client_id: str | None = setting(
         String(),
         "The name of this API at that endpoint.",
-        of=(Introspection, "client_id"),
         example="shop-api",
     )
     client_secret_env: str | None = setting(
@@ -140,10 +135,10 @@ class IssuerTable:
     client_secret_file: str | None = setting(
         PATH, "The file of the secret instead; read for each request.", example="introspection"
     )
-    client_auth: str = setting(
+    client_auth: Literal["basic", "post"] = setting(
         Choice(("basic", "post")),
         "How both are sent: in the Authorization header, or in the form.",
-        of=(Introspection, "client_auth"),
+        default="basic",
     )
     prefixes: tuple[str, ...] = setting(
         StringList(),

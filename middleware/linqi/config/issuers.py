@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from linqi.asgi.lifespan import Service
 from linqi.config import key_material
@@ -20,10 +20,12 @@ from linqi.jose.keys import KeySet
 from linqi.jose.opaque_issuer import OpaqueIssuer
 from linqi.jose.signer import Signer
 from linqi.jwks.access import RemoteAccess
-from linqi.jwks.alb_keys import AlbKeys
 from linqi.jwks.key_file import KeyFile
 from linqi.jwks.remote import RemoteKeys
 from linqi.jwks.store_share import StoreShare
+
+if TYPE_CHECKING:
+    from linqi.jwks.alb_keys import AlbKeys
 
 __all__ = ["ConfiguredIssuers", "IssuersBuilder", "no_tenant"]
 
@@ -291,10 +293,12 @@ class IssuersBuilder:
         return [issuer]
 
     def _load_balancer(self, table: IssuerTable, signers: Sequence[str]) -> AlbKeys:
+        from linqi.jwks.alb_keys import AlbKeys
+
         return AlbKeys(
             str(table.issuer),
             signers,
-            **arguments_for(AlbKeys, table),
+            url=table.alb_keys_url,
             refresh=self._config.jwks.settings(),
             limits=self._config.jwks_limits.settings(),
             client=self._http_client,

@@ -10,7 +10,6 @@ from typing import Final
 from linqi.config.faults import SourceNotFound
 from linqi.errors import ConfigurationError, InvalidKey
 from linqi.events import Hook
-from linqi.jose._certificate import public_key_of
 from linqi.jose._guarded_file import read_guarded
 from linqi.jose._pem import holds_pem, key_block
 from linqi.jose.key import ALGORITHMS, Key
@@ -89,7 +88,11 @@ def certificate_end(data: bytes) -> float:
     Infinite if the key does not come from a certificate.
     """
     block = key_block(data) if holds_pem(data) else b""
-    return public_key_of(block)[1] if block.startswith(b"-----BEGIN CERTIFICATE") else math.inf
+    if not block.startswith(b"-----BEGIN CERTIFICATE"):
+        return math.inf
+    from linqi.jose._certificate import public_key_of
+
+    return public_key_of(block)[1]
 
 
 def text_of(variable: str, environ: Mapping[str, str]) -> str:
