@@ -8,12 +8,11 @@ from typing import Final
 
 from linqi.config import key_material
 from linqi.config.bridge_table import BridgeTable
-from linqi.config.faults import Faults, SourceNotFound
+from linqi.config.faults import Faults
 from linqi.config.schema import Config
 from linqi.config.setting import arguments_for
 from linqi.config.value_types import unix_seconds
 from linqi.errors import ConfigurationError, InvalidKey
-from linqi.jose._guarded_file import read_guarded
 from linqi.jose.bridge import Bridge
 from linqi.jose.issuers import TrustedIssuer
 from linqi.jose.key import Key
@@ -68,7 +67,7 @@ def _key(config: Config, faults: Faults, environ: Mapping[str, str]) -> Key | No
         return None
     with faults.at("bridge", "file" if table.file else "env"):
         if table.file:
-            text = _text_of_file(config, table.file)
+            text = key_material.text_of_file(config.folder / table.file)
         else:
             text = key_material.text_of(str(table.env), environ)
         try:
@@ -82,12 +81,3 @@ def _key(config: Config, faults: Faults, environ: Mapping[str, str]) -> Key | No
             raise ConfigurationError(["expected one key, since its tokens name none"])
         return keys[0]
     return None
-
-
-def _text_of_file(config: Config, name: str) -> str:
-    try:
-        return read_guarded(config.folder / name).decode("ascii").strip()
-    except FileNotFoundError:
-        raise SourceNotFound(["the file does not exist"]) from None
-    except UnicodeDecodeError:
-        raise ConfigurationError(["the file has non-ASCII characters"]) from None

@@ -16,7 +16,7 @@ from linqi.jose.key import ALGORITHMS, Key
 from linqi.jose.keys import KeySet
 from linqi.jwks.key_file import KeyFile
 
-__all__ = ["certificate_end", "keys_of_file", "keys_of_text", "text_of"]
+__all__ = ["certificate_end", "keys_of_file", "keys_of_text", "text_of", "text_of_file"]
 
 _SECRET_ALGORITHM: Final = "HS256"
 _QUOTES: Final = ("'", '"')
@@ -103,6 +103,16 @@ def text_of(variable: str, environ: Mapping[str, str]) -> str:
     if not text.isascii():
         raise SourceNotFound(["the environment variable that it names has non-ASCII characters"])
     return text
+
+
+def text_of_file(path: Path) -> str:
+    """Return the text of a guarded file, without surrounding white space."""
+    try:
+        return read_guarded(path).decode("ascii").strip()
+    except FileNotFoundError:
+        raise SourceNotFound(["the file does not exist"]) from None
+    except UnicodeDecodeError:
+        raise ConfigurationError(["the file has non-ASCII characters"]) from None
 
 
 def _only(algorithms: Sequence[str]) -> str | None:

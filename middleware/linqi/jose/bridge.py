@@ -24,7 +24,7 @@ from linqi.jose.claims import LATEST_TIME, split_scope
 from linqi.jose.issuers import ANY_AUDIENCE, Profile, TrustedIssuer, prepare
 from linqi.jose.key import Key
 from linqi.jose.keys import KeySet
-from linqi.jose.required_claims import RequiredClaims, wanted_values
+from linqi.jose.required_claims import RequiredClaims, without_values
 from linqi.jose.session_ids import RANDOM_BYTES, session_id_of
 from linqi.jose.verified import Verified
 
@@ -171,9 +171,7 @@ class _Translation:
     ) -> None:
         self._bridge = bridge
         self._profile = profile
-        wanted = wanted_values(bridge.required_claims)
-        valued = {path for path, values in wanted if values is not None}
-        self._kinds = tuple(name for name in _KINDS if (name,) not in valued)
+        self._kinds = without_values(_KINDS, bridge.required_claims)
         self._leeway = leeway
         self._clock = clock
 

@@ -13,7 +13,7 @@ from linqi.errors import BoundToken, InvalidClaim, MalformedToken
 from linqi.jose._compact import decode_segment, parse_object
 from linqi.jose.issuers import Profile, TrustedIssuer, prepare
 from linqi.jose.opaque_issuer import AnswerSource, OpaqueIssuer
-from linqi.jose.required_claims import wanted_values
+from linqi.jose.required_claims import without_values
 from linqi.jose.verified import OPAQUE, Origin, Verified, verified_from
 
 __all__ = ["KINDS", "OpaqueEntry", "OpaqueTokens", "opaque_faults"]
@@ -165,13 +165,12 @@ def opaque_faults(given: Sequence[object], trusted: Sequence[TrustedIssuer]) -> 
 
 
 def _prepared(issuer: OpaqueIssuer, *, refuses_bound: bool) -> OpaqueEntry:
-    named = {path for path, wanted in wanted_values(issuer.required_claims) if wanted is not None}
     return OpaqueEntry(
         source=issuer.source,
         profile=prepare(issuer.as_trusted()),
         origin=Origin(issuer.issuer, OPAQUE, "", own=False, source=f"{OPAQUE} {issuer.issuer}"),
         refuses_bound=refuses_bound,
-        kinds=tuple(kind for kind in KINDS if (kind,) not in named),
+        kinds=without_values(KINDS, issuer.required_claims),
     )
 
 

@@ -25,6 +25,7 @@ __all__ = [
     "required_claims",
     "required_faults",
     "wanted_values",
+    "without_values",
 ]
 
 AcceptedValue: TypeAlias = str | bool | int | float
@@ -58,6 +59,12 @@ def wanted_values(required: RequiredClaims) -> Iterator[tuple[ClaimPath, Any]]:
         for name, wanted in item.items():
             is_exact = isinstance(name, str) and isinstance(wanted, Mapping)
             yield from _inside((name,) if is_exact else claim_path(name), wanted)
+
+
+def without_values(names: Iterable[str], required: RequiredClaims) -> tuple[str, ...]:
+    """Return those of the claims `names` for which `required` accepts any value, or names none."""
+    valued = {path for path, wanted in wanted_values(required) if wanted is not None}
+    return tuple(name for name in names if (name,) not in valued)
 
 
 def require_claims(claims: Mapping[str, Any], required: Iterable[RequiredClaim]) -> None:
