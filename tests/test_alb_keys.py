@@ -284,7 +284,7 @@ async def test_the_number_of_keys_is_bounded() -> None:
 
 
 def test_one_that_is_named_most_often_is_admitted_first() -> None:
-    """And one that nobody names any more keeps no other waiting."""
+    """And one that no request names any longer keeps no other waiting."""
     time = FakeTime()
     queue = KidQueue(1, 30, time.monotonic)
     assert queue.admits("first")

@@ -257,9 +257,6 @@ def test_every_module_can_be_imported_first() -> None:
     program = f"""
 import importlib, os, sys, traceback
 import asyncio, cachetools, cryptography.hazmat.primitives.serialization, gc, msgspec, pybase64
-import cryptography.x509, django.http, django.test, django.urls, fastapi, httpx, httpx2, jwt
-import litestar, quart, redis.asyncio.cluster
-assert not [name for name in sys.modules if name.partition(".")[0] == "linqi"]
 gc.freeze()
 failed = []
 for name in {names!r}:
