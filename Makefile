@@ -25,7 +25,7 @@ TEST_JOBS ?= 6
 # The tests start hundreds of processes of Python, which would each compile linqi again.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help demo page test coverage bench served served-once generators big-log million-revocations store-growth rivals simulations smoke-storms mutants distributed long-tests matrix browsers lint types format pins clean coverage-of-intervals
+.PHONY: help demo page docs test coverage bench served served-once generators big-log million-revocations store-growth rivals simulations smoke-storms mutants distributed long-tests matrix browsers lint types format pins clean coverage-of-intervals
 
 help:
 	@echo "make demo    show the main features: renewals, theft, an outage, storms, tuning (3 min)"
@@ -46,6 +46,7 @@ help:
 	@echo "make distributed   many workers on clusters, standbys and poolers that fail; the histories judged (15 min)"
 	@echo "make browsers  every test of linqi.js in Chromium, Firefox and WebKit (needs their packages; 3 min)"
 	@echo "make matrix  every framework on every ASGI server, wrapped and unwrapped, in one table (10 min)"
+	@echo "make docs    build the documentation site in build/site, and check links, anchors and translations"
 	@echo "make lint    ruff          make types   mypy --strict"
 	@echo "make pins    renew the pinned requirements          make clean"
 
@@ -57,6 +58,9 @@ coverage-of-intervals: $(VENV)/dev.stamp
 
 page: $(VENV)/demo.stamp
 	$(BIN)/linqi serve --lifetime-seconds 20 --buffer-seconds 8 $(PAGE_ARGS)
+
+docs: $(VENV)/dev.stamp
+	PYTHONPATH=docs $(BIN)/python -m website
 
 SUITE = $(BIN)/python tests/suite.py -n $(TEST_JOBS) --dist loadfile --no-loadscope-reorder
 

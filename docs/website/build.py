@@ -1,0 +1,152 @@
+"""Build the site of this version: stage the pages, run Zensical, lay the versions out, check."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import tomlkit
+
+from website.links import site_faults
+from website.pages import DOCS, ROOT, PageFault, first_sentence, pages, staged_text, url_of, version
+from website.rules import page_faults
+from website.translations import translation_faults, translations
+
+STAGE = ROOT / "build" / "docs"
+SITE = ROOT / "build" / "site"
+HERE = Path(__file__).parent
+
+
+def build() -> Path:
+    """Build `build/site` and return the folder of this version in it.
+
+    Raises:
+        PageFault: A page, a link, an anchor or a translation is not as it should be. All that
+            was found is in the message.
+
+    """
+    folder = SITE / version().rpartition(".")[0]
+    shutil.rmtree(STAGE, ignore_errors=True)
+    shutil.rmtree(SITE, ignore_errors=True)
+    faults = stage()
+    command = [sys.executable, "-m", "zensical", "build", "--strict", "--clean"]
+    environment = {**os.environ, "NO_COLOR": "1"}
+    if subprocess.run(command, cwd=STAGE, env=environment, check=False).returncode:  # noqa: S603
+        raise PageFault("\n".join([*faults, "Zensical found faults: see above"]))
+    shutil.copytree(STAGE / "site", folder)
+    add_version(SITE, folder.name)
+    if faults := faults + site_faults(folder):
+        raise PageFault("\n".join(faults))
+    return folder
+
+
+def stage() -> list[str]:
+    """Write the pages and the settings of Zensical into `build/docs`.
+
+    Returns:
+        What is wrong with the pages, one sentence each.
+
+    """
+    staged = pages()
+    settings: dict[str, Any] = tomlkit.parse((HERE / "zensical.toml").read_text()).unwrap()
+    project = settings["project"]
+    faults, descriptions = [], {}
+    partners = partner_pages(staged)
+    for source, page in staged.items():
+        markdown = (ROOT / source).read_text()
+        faults += page_faults(source, markdown)
+        descriptions[page] = first_sentence(markdown)
+        front = {"description": descriptions[page], **partners.get(source, {})}
+        lines = [
+            f"{name}: {json.dumps(value, ensure_ascii=False)}" for name, value in front.items()
+        ]
+        try:
+            text = staged_text(source, staged, f"v{version()}")
+        except PageFault as fault:
+            faults.append(str(fault))
+            continue
+        at = STAGE / "pages" / page
+        at.parent.mkdir(parents=True, exist_ok=True)
+        at.write_text("\n".join(["---", *lines, "---", "", text]))
+    shutil.copytree(DOCS / "images", STAGE / "pages" / "images")
+    shutil.copytree(HERE / "assets", STAGE / "pages" / "assets")
+    shutil.copytree(HERE / "overrides", STAGE / "overrides")
+    sections = {next(iter(entry)): in_navigation(entry) for entry in project["nav"]}
+    listed = [page for inner in sections.values() for page in inner]
+    faults += [f"{page} is not in the navigation" for page in staged.values() if page not in listed]
+    faults += [
+        f"{page} of the navigation is no page" for page in set(listed) - set(staged.values())
+    ]
+    faults += translation_faults(set(settings["translated"]))
+    project["plugins"]["llmstxt"]["sections"] = {
+        title: [{page: descriptions.get(page, "")} for page in inner]
+        for title, inner in sections.items()
+    }
+    (STAGE / "zensical.toml").write_text(tomlkit.dumps({"project": project}))
+    return faults
+
+
+def partner_pages(staged: dict[str, str]) -> dict[str, dict[str, Any]]:
+    """Return what the templates must know of the pages that exist in two languages.
+
+    Returns:
+        For each source the front matter: `language`, `partner` (the address of the page in the
+        other language, from the root of the site) and, for a stale translation, `stale`.
+
+    """
+    known: dict[str, dict[str, Any]] = {}
+    for source, page in staged.items():
+        if page.startswith("zh/"):
+            known[source] = {"language": "zh"}
+    for one in translations():
+        source = f"docs/{one.page}"
+        if source in staged and one.source in staged:
+            known[source] = {"language": "zh", "partner": url_of(staged[one.source]) or "./"}
+            known[one.source] = {"partner": url_of(staged[source])}
+            if one.is_stale:
+                known[source]["stale"] = True
+    return known
+
+
+def in_navigation(entry: Any) -> list[str]:
+    """Return the pages below an entry of the navigation, in their order."""
+    if isinstance(entry, str):
+        return [entry]
+    inner = entry.values() if isinstance(entry, dict) else entry
+    return [page for part in inner for page in in_navigation(part)]
+
+
+def add_version(site: Path, name: str) -> None:
+    """Enter the version `name`, a folder of `site`, into the list that the version menu reads.
+
+    The newest version is also what the address without a version leads to.
+
+    Args:
+        site: The folder that is published; it may hold earlier versions.
+        name: The version, such as `0.2`.
+
+    """
+    listed = site / "versions.json"
+    entries = json.loads(listed.read_text()) if listed.exists() else []
+    names = {entry["version"] for entry in entries} | {name}
+    ordered = sorted(names, key=lambda one: [int(part) for part in one.split(".")], reverse=True)
+    newest = ordered[0]
+    listed.write_text(
+        json.dumps(
+            [
+                {"version": one, "title": one, "aliases": ["latest"] if one == newest else []}
+                for one in ordered
+            ],
+            indent=2,
+        )
+        + "\n"
+    )
+    (site / "index.html").write_text(
+        f'<!doctype html>\n<meta charset="utf-8">\n<title>linqi</title>\n'
+        f'<meta http-equiv="refresh" content="0; url={newest}/">\n'
+        f'<link rel="canonical" href="{newest}/">\n<a href="{newest}/">linqi {newest}</a>\n'
+    )
+    (site / ".nojekyll").touch()

@@ -1,0 +1,116 @@
+"""The pages of the site: which files they are, and what their links become."""
+
+import os
+import re
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path, PurePosixPath
+
+ROOT = Path(__file__).parent.parent.parent
+DOCS = ROOT / "docs"
+REPOSITORY = "https://github.com/linqi/linqi"
+# Pages that GitHub wants at the root of the repository.
+OF_THE_ROOT = {
+    "CHANGELOG.md": "changelog.md",
+    "SECURITY.md": "security.md",
+    "CONTRIBUTING.md": "contributing.md",
+}
+FENCE = re.compile(r"^ *(```|~~~)")
+LINK = re.compile(r"(!?\[(?:[^\[\]]|\[[^\]]*\])*\])\(([^)\s]+)\)")
+EXAMPLE_MARK = re.compile(r"^<!-- (?:example: \S+|end) -->\n", re.M)
+
+
+class PageFault(Exception):
+    """A page of the documentation is not as the site needs it.
+
+    The message names the file and what to change.
+    """
+
+
+def version() -> str:
+    """Return the version of the distribution, from `pyproject.toml`."""
+    return str(tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"])
+
+
+def pages() -> dict[str, str]:
+    """Return each page's path from the repository's root, with its path on the site.
+
+    Pages are all Markdown files of `docs/`; of `docs/examples/` those that are called README.md.
+    """
+    found = dict(OF_THE_ROOT)
+    for path in sorted(DOCS.rglob("*.md")):
+        inner = path.relative_to(DOCS)
+        if inner.parts[0] == "examples" and path.name != "README.md":
+            continue
+        found[f"docs/{inner.as_posix()}"] = inner.as_posix()
+    return found
+
+
+def staged_text(source: str, staged: dict[str, str], tag: str) -> str:
+    """Return the text of a page with links that work on the site.
+
+    Links to other pages stay relative. Links to other files of the repository become addresses
+    of the file at the release `tag`; images stay, since they are copied beside the pages.
+
+    Args:
+        source: The page's path from the repository's root.
+        staged: The answer of `pages`.
+        tag: The git tag that the site is built for, such as `v0.2.0`.
+
+    Raises:
+        PageFault: A link leads to no file of the repository.
+
+    """
+    here = staged[source]
+
+    def target_of(link: str) -> str:
+        path, mark, anchor = link.partition("#")
+        if not path or ":" in path or path.startswith("/"):
+            return link
+        at = os.path.normpath(os.path.join(os.path.dirname(source), path))
+        if at in staged or f"{at}/README.md" in staged:
+            to = staged.get(at) or staged[f"{at}/README.md"]
+            return os.path.relpath(to, os.path.dirname(here) or ".") + mark + anchor
+        if at.startswith("docs/images/"):
+            return os.path.relpath(at.removeprefix("docs/"), os.path.dirname(here) or ".")
+        if not (ROOT / at).exists():
+            raise PageFault(f"{source}: the link {link!r} leads to no file")
+        kind = "tree" if (ROOT / at).is_dir() else "blob"
+        return f"{REPOSITORY}/{kind}/{tag}/{at}{mark}{anchor}"
+
+    lines = []
+    for line, is_text in text_and_code((ROOT / source).read_text()):
+        if is_text:
+            line = LINK.sub(lambda found: f"{found[1]}({target_of(found[2])})", line)
+        lines.append(line)
+    return EXAMPLE_MARK.sub("", "".join(lines))
+
+
+def text_and_code(markdown: str) -> Iterator[tuple[str, bool]]:
+    """Yield each line of a page, and whether it stands outside the fenced code."""
+    fence = ""
+    for line in markdown.splitlines(keepends=True):
+        found = FENCE.match(line)
+        yield line, not fence and not found
+        if found:
+            fence = "" if fence == found[1] else fence or found[1]
+
+
+def first_sentence(markdown: str) -> str:
+    """Return what a page does for its reader: the first sentence below its title, as plain text."""
+    body = re.split(r"^# .+$", markdown, maxsplit=1, flags=re.M)[-1]
+    for part in re.split(r"\n\s*\n", body):
+        text = re.sub(r"!?\[([^\]]*)\]\([^)]*\)|[*`]|<[^>]+>", r"\1", part).strip()
+        if FENCE.match(part):
+            break
+        if text and text[0] not in "|#-<>!":
+            return re.split(r"(?<=[.。！？:：])(?:\s|(?<=[。！？：]))", " ".join(text.split()))[0]
+    return ""
+
+
+def url_of(page: str) -> str:
+    """Return the address of a staged page, relative to the root of the site."""
+    path = PurePosixPath(page)
+    if path.name in {"README.md", "index.md"}:
+        return "" if path.parent == PurePosixPath(".") else f"{path.parent}/"
+    return f"{path.with_suffix('')}/"
