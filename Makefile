@@ -25,7 +25,7 @@ TEST_JOBS ?= 6
 # The tests start hundreds of processes of Python, which would each compile linqi again.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help demo page docs test coverage bench served served-once generators big-log million-revocations store-growth rivals simulations smoke-storms mutants distributed long-tests matrix browsers lint types format pins clean coverage-of-intervals
+.PHONY: help demo page docs figures test coverage bench served served-once generators big-log million-revocations store-growth rivals simulations smoke-storms mutants distributed long-tests matrix browsers lint types format pins clean coverage-of-intervals
 
 help:
 	@echo "make demo    show the main features: renewals, theft, an outage, storms, tuning (3 min)"
@@ -47,6 +47,7 @@ help:
 	@echo "make browsers  every test of linqi.js in Chromium, Firefox and WebKit (needs their packages; 3 min)"
 	@echo "make matrix  every framework on every ASGI server, wrapped and unwrapped, in one table (10 min)"
 	@echo "make docs    build the documentation site in build/site, and check links, anchors and translations"
+	@echo "make figures  draw the figures of the documentation again, and print the numbers in them"
 	@echo "make lint    ruff          make types   mypy --strict"
 	@echo "make pins    renew the pinned requirements          make clean"
 
@@ -61,6 +62,9 @@ page: $(VENV)/demo.stamp
 
 docs: $(VENV)/dev.stamp
 	PYTHONPATH=docs $(BIN)/python -m website
+
+figures: $(VENV)/dev.stamp
+	PYTHONPATH=docs $(BIN)/python -m figures
 
 SUITE = $(BIN)/python tests/suite.py -n $(TEST_JOBS) --dist loadfile --no-loadscope-reorder
 

@@ -1,82 +1,12 @@
-"""The storm figures, simulated with the policies that the middleware uses.
-
-20,000 sessions with a lifetime of 900 s and a buffer of 300 s make a request every 10 s on
-average. A session's next renewal is its first request after ``due_at``; between requests the
-gaps are exponential, so only that request needs to be drawn.
-"""
+"""The storm figures, simulated with the policies that the middleware uses."""
 
 import bisect
-import heapq
-import random
 from collections.abc import Callable
 
 import pytest
 
-from linqi import Grid, Jitter, Policy, RenewalBudget, RenewalSettings, Threshold
-from linqi.sessions.renewal import TokenSpan, first_span
-
-SESSIONS = 20_000
-LIFETIME, BUFFER = 900, 300
-PERIOD = LIFETIME - BUFFER
-REQUESTS_PER_SECOND = 0.1
-STEADY = SESSIONS / PERIOD
-START = 1_800_000_000.0
-
-
-def simulate(
-    policy: Policy,
-    until: float,
-    *,
-    spread: float = 1.0,
-    outage: tuple[float, float] = (-1.0, -1.0),
-    budget: RenewalBudget | None = None,
-    seed: int = 1,
-) -> tuple[list[float], int]:
-    """Return the times of renewals after a login within `spread` seconds, and the lost sessions.
-
-    Nothing is answered during `outage`; clients try again when it ends, within a second.
-    """
-    rng = random.Random(seed)
-    settings = RenewalSettings(
-        lifetime=LIFETIME, buffer=BUFFER, policy=policy, max_session=366 * 86_400
-    )
-    due: list[tuple[float, str, float]] = []
-
-    def push(session: str, span: TokenSpan) -> None:
-        after = settings.due_at(session, span.issued_at, span.expires_at)
-        _push(due, rng, session, span.expires_at, after, outage)
-
-    for number in range(SESSIONS):
-        session = f"session-{seed}-{number}"
-        push(session, first_span(session, START + rng.random() * spread, settings))
-    renewals, lost = [], 0
-    while due and due[0][0] < START + until:
-        now, session, expires_at = heapq.heappop(due)
-        if now >= expires_at:
-            lost += 1
-            continue
-        left = expires_at - now
-        if budget is not None and not budget.take(now, left, BUFFER, settings.margin):
-            _push(due, rng, session, expires_at, now, outage)
-            continue
-        renewals.append(now - START)
-        push(session, policy.successor(session, now, expires_at, settings))
-    return renewals, lost
-
-
-def _push(
-    due: list[tuple[float, str, float]],
-    rng: random.Random,
-    session: str,
-    expires_at: float,
-    after: float,
-    outage: tuple[float, float],
-) -> None:
-    """Draw the session's first request after `after`."""
-    now = after + rng.expovariate(REQUESTS_PER_SECOND)
-    if outage[0] <= now - START < outage[1]:
-        now = START + outage[1] + rng.random()
-    heapq.heappush(due, (now, session, expires_at))
+from figures.population import BUFFER, PERIOD, STEADY, simulate
+from linqi import Grid, Jitter, Policy, RenewalBudget, Threshold
 
 
 def peak(renewals: list[float], start: float, end: float, window: float = 10.0) -> float:

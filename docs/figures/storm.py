@@ -1,0 +1,130 @@
+"""The renewals after a sign-in of all sessions at once: plain threshold against grid."""
+
+from dataclasses import dataclass
+
+from figures.population import BIN, SESSIONS, STEADY, in_bins, simulate
+from figures.svg import Figure
+from linqi import Grid, Threshold
+
+_UNTIL = 3600
+_LEFT, _RIGHT, _TOP, _BOTTOM = 78, 580, 56, 300
+_HIGHEST = 13_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Words:
+    """The texts of the figure in one language; the fields in braces are filled from the run."""
+
+    language: str
+    title: str
+    description: str
+    plain: str
+    grid: str
+    peak: str
+    axis: str
+
+
+WORDS = {
+    "": Words(
+        language="en",
+        title=f"Renewals in each {BIN} s after {SESSIONS:,} sign-ins",
+        description=(
+            "With a plain threshold the renewals come in peaks every ten minutes: the highest has"
+            " {plain:,} renewals in 10 s, {plain_factor:.0f} times the even rate of {even:.0f}."
+            " On the grid they are level: at most {grid:,} in 10 s, {grid_factor:.1f} times."
+        ),
+        plain="plain threshold",
+        grid="grid, the default of linqi",
+        peak="peak {count:,}, {factor:.{digits}f} × the even rate",
+        axis="minutes after all sessions signed in within 1 s",
+    ),
+    "zh": Words(
+        language="zh-CN",
+        title=f"{SESSIONS:,} 个会话同时登录后，每 {BIN} 秒的续期次数",
+        description=(
+            "固定阈值每十分钟出现一次续期高峰，最高 10 秒内 {plain:,} 次，是平均值"
+            "（{even:.0f} 次）的 {plain_factor:.0f} 倍。网格策略保持平稳，10 秒内最多"
+            " {grid:,} 次，是平均值的 {grid_factor:.1f} 倍。"
+        ),
+        plain="固定阈值（plain）",
+        grid="网格（grid，linqi 默认）",
+        peak="峰值 {count:,}，平均值的 {factor:.{digits}f} 倍",
+        axis="全部会话在 1 秒内登录之后的分钟数",
+    ),
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Run:
+    """The renewals of one hour in bars of `BIN` seconds."""
+
+    plain: list[int]
+    grid: list[int]
+
+    @property
+    def facts(self) -> dict[str, float]:
+        """The numbers of the texts: the highest bars, and their ratio to the even rate."""
+        plain, grid, even = max(self.plain), max(self.grid), STEADY * BIN
+        return {
+            "plain": plain,
+            "grid": grid,
+            "even": even,
+            "plain_factor": plain / even,
+            "grid_factor": grid / even,
+        }
+
+
+def play() -> Run:
+    """Return the renewals of the two policies after the same sign-in."""
+    bars = [in_bins(simulate(policy, _UNTIL)[0], 0, _UNTIL) for policy in (Threshold(), Grid())]
+    return Run(plain=bars[0], grid=bars[1])
+
+
+def draw(run: Run, words: Words) -> Figure:
+    """Return the figure in one language."""
+    facts = run.facts
+    figure = Figure(
+        title=words.title,
+        description=words.description.format(**facts),
+        height=366,
+        language=words.language,
+    )
+    figure.text(20, 32, words.title, "title")
+    for value in (0, 5_000, 10_000):
+        figure.line([(_LEFT, _up(value)), (_RIGHT, _up(value))], "grid")
+        figure.text(_LEFT - 8, _up(value) + 5, f"{value:,}", "tick", "end")
+    for minute in range(0, 61, 10):
+        figure.text(_across(minute * 60), _BOTTOM + 21, str(minute), "tick", "middle")
+    figure.text((_LEFT + _RIGHT) / 2, _BOTTOM + 48, words.axis, "tick", "middle")
+    figure.area([(_LEFT, _BOTTOM), *_steps(run.plain), (_RIGHT, _BOTTOM)], "plain")
+    figure.line([(_LEFT, _BOTTOM), (_RIGHT, _BOTTOM)], "edge")
+    figure.line(_steps(run.grid), "level")
+    beside = _across(13.5 * 60)
+    figure.text(beside, 80, words.plain, "strong plain")
+    said = words.peak.format(count=facts["plain"], factor=facts["plain_factor"], digits=0)
+    figure.text(beside, 103, said)
+    figure.text(beside, 138, words.grid, "strong level")
+    said = words.peak.format(count=facts["grid"], factor=facts["grid_factor"], digits=1)
+    figure.text(beside, 161, said)
+    return figure
+
+
+def _across(seconds: float) -> float:
+    return _LEFT + (_RIGHT - _LEFT) * seconds / _UNTIL
+
+
+def _up(count: float) -> float:
+    return _BOTTOM - (_BOTTOM - _TOP) * count / _HIGHEST
+
+
+def _steps(bars: list[int]) -> list[tuple[float, float]]:
+    """Return the upper edge of the bars, without the points within a level stretch."""
+    points: list[tuple[float, float]] = []
+    for number, count in enumerate(bars):
+        begins, ends = _across(number * BIN), _across((number + 1) * BIN)
+        if number and bars[number - 1] == count:
+            points.pop()
+        else:
+            points.append((begins, _up(count)))
+        points.append((ends, _up(count)))
+    return points
