@@ -25,7 +25,10 @@ TEST_JOBS ?= 6
 # The tests start hundreds of processes of Python, which would each compile linqi again.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help demo page docs figures test coverage bench served served-once generators big-log million-revocations store-growth rivals simulations smoke-storms mutants distributed long-tests matrix browsers lint types format pins clean coverage-of-intervals
+.PHONY: help demo page docs figures stories test coverage bench served served-once generators big-log million-revocations store-growth rivals simulations smoke-storms mutants distributed long-tests matrix browsers lint types format pins clean coverage-of-intervals
+=======
+.PHONY: help demo page docs stories test coverage bench served served-once generators big-log million-revocations store-growth rivals simulations smoke-storms mutants distributed long-tests matrix browsers lint types format pins clean coverage-of-intervals
+>>>>>>> 3183d4a (Show the Python API from docstrings, and search Chinese by character)
 
 help:
 	@echo "make demo    show the main features: renewals, theft, an outage, storms, tuning (3 min)"
@@ -48,6 +51,7 @@ help:
 	@echo "make matrix  every framework on every ASGI server, wrapped and unwrapped, in one table (10 min)"
 	@echo "make docs    build the documentation site in build/site, and check links, anchors and translations"
 	@echo "make figures  draw the figures of the documentation again, and print the numbers in them"
+	@echo "make stories play each worked story of docs/examples with its one command, and run its tests"
 	@echo "make lint    ruff          make types   mypy --strict"
 	@echo "make pins    renew the pinned requirements          make clean"
 
@@ -63,6 +67,7 @@ page: $(VENV)/demo.stamp
 docs: $(VENV)/dev.stamp
 	PYTHONPATH=docs $(BIN)/python -m website
 
+<<<<<<< HEAD
 figures: $(VENV)/dev.stamp
 	PYTHONPATH=docs $(BIN)/python -m figures
 

@@ -59,15 +59,12 @@ def stage() -> list[str]:
         markdown = (ROOT / source).read_text()
         faults += page_faults(source, markdown)
         descriptions[page] = first_sentence(markdown)
-        front = {"description": descriptions[page], **partners.get(source, {})}
+        front = {"description": descriptions[page], "source": page, **partners.get(source, {})}
         lines = [
             f"{name}: {json.dumps(value, ensure_ascii=False)}" for name, value in front.items()
         ]
-        try:
-            text = staged_text(source, staged, f"v{version()}")
-        except PageFault as fault:
-            faults.append(str(fault))
-            continue
+        text, broken = staged_text(source, staged, f"v{version()}")
+        faults += broken
         at = STAGE / "pages" / page
         at.parent.mkdir(parents=True, exist_ok=True)
         at.write_text("\n".join(["---", *lines, "---", "", text]))

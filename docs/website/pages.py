@@ -46,8 +46,8 @@ def pages() -> dict[str, str]:
     return found
 
 
-def staged_text(source: str, staged: dict[str, str], tag: str) -> str:
-    """Return the text of a page with links that work on the site.
+def staged_text(source: str, staged: dict[str, str], tag: str) -> tuple[str, list[str]]:
+    """Return the text of a page with links that work on the site, and the links that lead nowhere.
 
     Links to other pages stay relative. Links to other files of the repository become addresses
     of the file at the release `tag`; images stay, since they are copied beside the pages.
@@ -57,11 +57,12 @@ def staged_text(source: str, staged: dict[str, str], tag: str) -> str:
         staged: The answer of `pages`.
         tag: The git tag that the site is built for, such as `v0.2.0`.
 
-    Raises:
-        PageFault: A link leads to no file of the repository.
+    Returns:
+        The text, and one sentence for each link that leads to no file of the repository.
 
     """
     here = staged[source]
+    faults: list[str] = []
 
     def target_of(link: str) -> str:
         path, mark, anchor = link.partition("#")
@@ -74,7 +75,7 @@ def staged_text(source: str, staged: dict[str, str], tag: str) -> str:
         if at.startswith("docs/images/"):
             return os.path.relpath(at.removeprefix("docs/"), os.path.dirname(here) or ".")
         if not (ROOT / at).exists():
-            raise PageFault(f"{source}: the link {link!r} leads to no file")
+            faults.append(f"{source}: the link {link!r} leads to no file")
         kind = "tree" if (ROOT / at).is_dir() else "blob"
         return f"{REPOSITORY}/{kind}/{tag}/{at}{mark}{anchor}"
 
@@ -83,7 +84,7 @@ def staged_text(source: str, staged: dict[str, str], tag: str) -> str:
         if is_text:
             line = LINK.sub(lambda found: f"{found[1]}({target_of(found[2])})", line)
         lines.append(line)
-    return EXAMPLE_MARK.sub("", "".join(lines))
+    return EXAMPLE_MARK.sub("", "".join(lines)), faults
 
 
 def text_and_code(markdown: str) -> Iterator[tuple[str, bool]]:

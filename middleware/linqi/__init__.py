@@ -1,12 +1,12 @@
 """Verify JSON Web Tokens in front of any ASGI application and renew them near expiry.
 
-::
+```python
+signer = Signer(Key.from_secret(secret), issuer="https://shop.example", audience="shop")
+renewal = SlidingRenewal(signer)
+app = JWTMiddleware(api, Verifier.trusting(signer), renewal=renewal, public=["/login"])
 
-    signer = Signer(Key.from_secret(secret), issuer="https://shop.example", audience="shop")
-    renewal = SlidingRenewal(signer)
-    app = JWTMiddleware(api, Verifier.trusting(signer), renewal=renewal, public=["/login"])
-
-    token = renewal.start("alice").token  # inside /login
+token = renewal.start("alice").token  # inside /login
+```
 """
 
 from typing import TYPE_CHECKING

@@ -1,43 +1,43 @@
 """All errors that linqi raises on purpose, as one tree.
 
-::
-
-    LinqiError
-    ├── ConfigurationError        every fault of a configuration, each with its remedy
-    ├── InvalidKey                a key that may not be used
-    ├── TokenError                a token that is refused
-    │   ├── MalformedToken        not a compact JWS with strict JSON inside
-    │   ├── UnsupportedToken      encrypted, compressed, critical or detached forms
-    │   ├── AlgorithmNotAllowed   ``alg`` is not on the issuer's list
-    │   ├── UnknownIssuer         ``iss`` names no trusted issuer
-    │   ├── UnknownKey            no key of that issuer fits the header
-    │   ├── InvalidSignature      the signature does not fit the key
-    │   ├── InvalidClaim          a claim has the wrong type or value
-    │   │   └── MissingClaim      a required claim is absent
-    │   ├── TokenExpired          ``now >= exp``
-    │   ├── LifetimeExceeded      an own token that lives longer than allowed
-    │   ├── BridgeClosed          a token of an earlier system, after the bridge's date
-    │   ├── TokenNotYetValid      ``now < nbf`` or ``now < iat``
-    │   ├── BoundToken            a token with ``cnf``, presented without its proof
-    │   ├── TokenRevoked          the session or the token was revoked
-    │   ├── StaleClaims           its claims were read before they changed
-    │   ├── UnfitClaims           its claims do not fit the application's type
-    │   ├── InactiveToken         an opaque token that its issuer does not call active
-    │   └── RefusedAnswer         an issuer's answer about an opaque token that cannot be used
-    ├── ApplicationFault          a function of the application raised, or returned a wrong value
-    ├── InvalidSubject            a subject that no token can carry
-    ├── ForeignToken              a valid token of another issuer, where only own ones are accepted
-    ├── InvalidCursor             a place in a list that this list did not return
-    ├── InvalidRequest            credentials that do not conform to RFC 6750
-    ├── SigningError              a token could not be signed
-    ├── RenewalRefused            a session may not be renewed
-    ├── RefreshRefused            a refresh token that is not redeemed
-    ├── SignedOut                 a client's session has ended: sign in again
-    ├── Unavailable               something that verification needs is not available now
-    │   └── NotStarted            a service was not started
-    ├── FetchFailed               an issuer's document that could not be fetched or read
-    │   └── ResponseTooLong       its response is longer than the limit
-    └── QuietExpired              a quiet request is not sent: its token is expired
+```text
+LinqiError
+├── ConfigurationError        every fault of a configuration, each with its remedy
+├── InvalidKey                a key that may not be used
+├── TokenError                a token that is refused
+│   ├── MalformedToken        not a compact JWS with strict JSON inside
+│   ├── UnsupportedToken      encrypted, compressed, critical or detached forms
+│   ├── AlgorithmNotAllowed   ``alg`` is not on the issuer's list
+│   ├── UnknownIssuer         ``iss`` names no trusted issuer
+│   ├── UnknownKey            no key of that issuer fits the header
+│   ├── InvalidSignature      the signature does not fit the key
+│   ├── InvalidClaim          a claim has the wrong type or value
+│   │   └── MissingClaim      a required claim is absent
+│   ├── TokenExpired          ``now >= exp``
+│   ├── LifetimeExceeded      an own token that lives longer than allowed
+│   ├── BridgeClosed          a token of an earlier system, after the bridge's date
+│   ├── TokenNotYetValid      ``now < nbf`` or ``now < iat``
+│   ├── BoundToken            a token with ``cnf``, presented without its proof
+│   ├── TokenRevoked          the session or the token was revoked
+│   ├── StaleClaims           its claims were read before they changed
+│   ├── UnfitClaims           its claims do not fit the application's type
+│   ├── InactiveToken         an opaque token that its issuer does not call active
+│   └── RefusedAnswer         an issuer's answer about an opaque token that cannot be used
+├── ApplicationFault          a function of the application raised, or returned a wrong value
+├── InvalidSubject            a subject that no token can carry
+├── ForeignToken              a valid token of another issuer, where only own ones are accepted
+├── InvalidCursor             a place in a list that this list did not return
+├── InvalidRequest            credentials that do not conform to RFC 6750
+├── SigningError              a token could not be signed
+├── RenewalRefused            a session may not be renewed
+├── RefreshRefused            a refresh token that is not redeemed
+├── SignedOut                 a client's session has ended: sign in again
+├── Unavailable               something that verification needs is not available now
+│   └── NotStarted            a service was not started
+├── FetchFailed               an issuer's document that could not be fetched or read
+│   └── ResponseTooLong       its response is longer than the limit
+└── QuietExpired              a quiet request is not sent: its token is expired
+```
 
 ``code`` is stable and machine-readable. ``detail`` is for the operator's log: it contains no
 token, key or claim value. ``hint`` is the one sentence that a client may see (RFC 6750, section

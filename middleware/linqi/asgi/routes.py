@@ -51,7 +51,7 @@ class SessionRoutes:
     """Serves ``/login``, ``/refresh``, ``/logout``, ``/logout-all``, ``/sessions``, ``/revoke``.
 
     All other paths are passed to `app`. Put it inside the middleware, whose public paths include
-    `public`::
+    `public`:
 
         routes = SessionRoutes(app, sessions, verifier, authenticate)
         app = JWTMiddleware(routes, verifier, public=routes.public, services=[sessions])

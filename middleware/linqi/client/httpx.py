@@ -18,10 +18,10 @@ _MULTIPART: Final = type(httpx.Request("POST", "http://x", files={"file": b""}).
 class RefreshingAuth(RefreshingFlow, httpx.Auth):
     """Sends each request of an `httpx.Client` or `httpx.AsyncClient` with a fresh access token.
 
-    ::
-
-        auth = RefreshingAuth("https://shop.example/refresh", tokens)
-        client = httpx.Client(auth=auth)
+    ```python
+    auth = RefreshingAuth("https://shop.example/refresh", tokens)
+    client = httpx.Client(auth=auth)
+    ```
 
     One object may serve several clients, tasks and threads: they share one renewal.
     """

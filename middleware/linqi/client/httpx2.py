@@ -18,10 +18,10 @@ _MULTIPART: Final = type(httpx2.Request("POST", "http://x", files={"file": b""})
 class RefreshingAuth(RefreshingFlow, httpx2.Auth):
     """Sends each request of an `httpx2.Client` or `httpx2.AsyncClient` with a fresh access token.
 
-    ::
-
-        auth = RefreshingAuth("https://shop.example/refresh", tokens)
-        client = httpx2.Client(auth=auth)
+    ```python
+    auth = RefreshingAuth("https://shop.example/refresh", tokens)
+    client = httpx2.Client(auth=auth)
+    ```
 
     One object may serve several clients, tasks and threads: they share one renewal.
     """

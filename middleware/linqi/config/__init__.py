@@ -1,8 +1,8 @@
 """``linqi.toml``, the file of settings: read it, check it, write it, build the objects.
 
-::
-
-    app = wrap(api, "linqi.toml")
+```python
+app = wrap(api, "linqi.toml")
+```
 """
 
 from linqi.config.builder import Components, build

@@ -1,16 +1,16 @@
 """The Django integration: `request.user` and scopes behind `JWTMiddleware`.
 
-::
+```python
+# asgi.py
+application = protect(get_asgi_application(), "linqi.toml", authenticate=authenticate)
 
-    # asgi.py
-    application = protect(get_asgi_application(), "linqi.toml", authenticate=authenticate)
+# settings.py
+MIDDLEWARE = [..., "linqi.django.LinqiMiddleware"]
 
-    # settings.py
-    MIDDLEWARE = [..., "linqi.django.LinqiMiddleware"]
-
-    # views.py
-    @requires("orders:read")
-    def orders(request): ...
+# views.py
+@requires("orders:read")
+def orders(request): ...
+```
 """
 
 from typing import TYPE_CHECKING

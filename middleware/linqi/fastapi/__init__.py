@@ -1,13 +1,13 @@
 """FastAPI behind linqi: dependencies for the caller, marks on routes, and the OpenAPI document.
 
-::
+```python
+app = FastAPI()
+parts = protect(app, "linqi.toml", authenticate=check_password, public_docs=True)
 
-    app = FastAPI()
-    parts = protect(app, "linqi.toml", authenticate=check_password, public_docs=True)
-
-    @app.get("/me")
-    async def me(user: CurrentUser) -> str:
-        return user.identity
+@app.get("/me")
+async def me(user: CurrentUser) -> str:
+    return user.identity
+```
 """
 
 from linqi.asgi.route_marks import optional, public

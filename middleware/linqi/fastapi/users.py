@@ -28,11 +28,11 @@ def load_user(loader: Callable[..., _User | None]) -> Callable[..., Awaitable[_U
 def load_user(loader: Callable[..., Any]) -> Callable[..., Awaitable[Any]]:
     """Return a dependency that gives the application's own user, loaded once per request.
 
-    ::
+    ```python
+    async def load(verified: Verified, db: Database) -> Account | None: ...
 
-        async def load(verified: Verified, db: Database) -> Account | None: ...
-
-        Account_ = Annotated[Account, Depends(load_user(load))]
+    Account_ = Annotated[Account, Depends(load_user(load))]
+    ```
 
     A parameter of type `Verified` receives the caller; all others are FastAPI's, such as
     dependencies. A plain function runs in a thread, as in all of FastAPI. None refuses with 401

@@ -1,11 +1,11 @@
 """The Litestar plugin: current user, guards and OpenAPI behind `JWTMiddleware`.
 
-::
+```python
+@get("/orders", guards=[requires("orders:read")])
+async def orders(current: Verified) -> list[str]: ...
 
-    @get("/orders", guards=[requires("orders:read")])
-    async def orders(current: Verified) -> list[str]: ...
-
-    app = Litestar([orders], plugins=[LinqiPlugin("linqi.toml", authenticate=authenticate)])
+app = Litestar([orders], plugins=[LinqiPlugin("linqi.toml", authenticate=authenticate)])
+```
 """
 
 from typing import TYPE_CHECKING

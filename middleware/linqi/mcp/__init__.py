@@ -1,15 +1,15 @@
 """The MCP integration: servers of the Model Context Protocol as protected resources.
 
-::
+```python
+tools = ToolScopes()
+server = MCPServer("notes")
 
-    tools = ToolScopes()
-    server = MCPServer("notes")
+@server.tool()
+@tools.requires("notes:write")
+def add_note(text: str) -> str: ...
 
-    @server.tool()
-    @tools.requires("notes:write")
-    def add_note(text: str) -> str: ...
-
-    app = protect(server.streamable_http_app(), "linqi.toml", tools=tools)
+app = protect(server.streamable_http_app(), "linqi.toml", tools=tools)
+```
 """
 
 from typing import TYPE_CHECKING

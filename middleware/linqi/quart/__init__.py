@@ -1,12 +1,12 @@
 """The Quart integration: current user and scopes behind `JWTMiddleware`.
 
-::
+```python
+@app.get("/orders")
+@requires("orders:read")
+async def orders() -> list[str]: ...
 
-    @app.get("/orders")
-    @requires("orders:read")
-    async def orders() -> list[str]: ...
-
-    protect(app, "linqi.toml", authenticate=authenticate)
+protect(app, "linqi.toml", authenticate=authenticate)
+```
 """
 
 from typing import TYPE_CHECKING

@@ -1,10 +1,10 @@
 """Starlette behind linqi: one call protects an application, and marks open single routes.
 
-::
-
-    routes = [Route("/", public(home)), Route("/me", me)]
-    app = Starlette(routes=routes)
-    protect(app, "linqi.toml", authenticate=check_password)
+```python
+routes = [Route("/", public(home)), Route("/me", me)]
+app = Starlette(routes=routes)
+protect(app, "linqi.toml", authenticate=check_password)
+```
 """
 
 from linqi.asgi.route_marks import optional, public

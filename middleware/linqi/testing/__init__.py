@@ -1,9 +1,9 @@
 """Test an application that linqi guards: clocks, tokens, an issuer and signed-in clients.
 
-::
-
-    def test_alice_reads_orders(client, signed_in):
-        assert signed_in(client, "alice", scopes=["orders:read"]).get("/orders").status_code == 200
+```python
+def test_alice_reads_orders(client, signed_in):
+    assert signed_in(client, "alice", scopes=["orders:read"]).get("/orders").status_code == 200
+```
 
 The fixtures ``signed_in``, ``linqi_clock``, ``linqi_issuer`` and ``linqi_app`` come with the pytest
 plugin, which is loaded without an import. Nothing here turns a verification off.

@@ -1,0 +1,168 @@
+"""The documentation site: what its checks find, and what a reader's browser loads and finds."""
+
+import hashlib
+import json
+import re
+import sys
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+import linqi
+
+ROOT = Path(__file__).parent.parent
+sys.path.append(str(ROOT / "docs"))
+
+from website import translations  # noqa: E402
+from website.build import add_version  # noqa: E402
+from website.links import site_faults  # noqa: E402
+from website.pages import first_sentence, pages, staged_text  # noqa: E402
+from website.rules import page_faults  # noqa: E402
+
+
+def site_of(folder: Path, **files: str) -> Path:
+    """Write a site of the given pages, whose names are written with `__` for the slash."""
+    for name, text in files.items():
+        path = folder / name.replace("__", "/") / "index.html"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("html", "fault"),
+    [
+        ('<a href="../b/">b</a>', "leads to no page"),
+        ('<a href="#c">c</a>', "leads to no heading"),
+        ('<a href="../c/#nothing">c</a>', "leads to no heading"),
+        ('<a href="/c/">c</a>', "below the address of a version"),
+        ('<script src="https://cdn.example/x.js"></script>', "another host"),
+        ('<img src="//cdn.example/x.png">', "another host"),
+        ('<link rel="stylesheet" href="https://fonts.example/a.css">', "another host"),
+        ('<img src="x.png">', "no file of the site"),
+        ('<pre class="mermaid">graph</pre>', "another host"),
+    ],
+)
+def test_a_page_with_a_fault_is_found(tmp_path: Path, html: str, fault: str) -> None:
+    """Each kind of broken link, and each way to load something from outside, is a fault."""
+    (found,) = site_faults(site_of(tmp_path, a=html, c='<h2 id="there">c</h2>'))
+    assert fault in found
+
+
+def test_a_sound_page_has_no_fault(tmp_path: Path) -> None:
+    """Links to pages, headings, other sites and the page itself lead somewhere."""
+    links = '<a href="../c/#there"></a><a href="#a" id="a"></a><a href="https://x.example/"></a>'
+    assert site_faults(site_of(tmp_path, a=links, c='<h2 id="there">c</h2>')) == []
+
+
+def test_a_stylesheet_loads_nothing_from_outside(tmp_path: Path) -> None:
+    """A font of another host in a stylesheet is found as a script would be."""
+    (tmp_path / "a.css").write_text("@font-face { src: url(https://fonts.example/a.woff2) }")
+    assert len(site_faults(tmp_path)) == 1
+
+
+@pytest.mark.parametrize(
+    ("text", "fault"),
+    [
+        ("# A\n\n```sh\nrun\n```\n\n## Limits\n", "does not say"),
+        ("# A\n\nDo it.\n\n## More\n", "does not end"),
+        ("# A\n\nDo it.\n\n## Limits\n\n## More\n", "does not end"),
+        ("# A\n\n# B\n\nDo it.\n\n## Limits\n", "2 titles"),
+    ],
+)
+def test_a_page_says_what_it_does_and_ends_with_limits(text: str, fault: str) -> None:
+    """A page begins with a sentence, not with code, and its last section is known."""
+    (found,) = page_faults("docs/guides/a.md", text)
+    assert fault in found
+
+
+def test_a_heading_in_code_is_no_heading() -> None:
+    """A comment of a shell in a code block does not count as a title or a section."""
+    text = "# A\n\nDo it.\n\n```sh\n# not a title\n## not a section\n```\n\n## Limits\n"
+    assert page_faults("docs/guides/a.md", text) == []
+
+
+def test_the_first_sentence_is_plain_text() -> None:
+    """Search results and llms.txt show it without marks and addresses."""
+    text = "# A\n\n<!-- note -->\n\nKeep *users* [signed in](b.md) with `linqi`. Then more.\n"
+    assert first_sentence(text) == "Keep users signed in with linqi."
+    assert first_sentence("# 甲\n\n双 token 无感刷新。滑动过期。\n") == "双 token 无感刷新。"
+
+
+def test_links_to_files_of_the_repository_name_the_release() -> None:
+    """A page of version 0.2.0 leads to the code of that version, not to that of today."""
+    text, faults = staged_text("docs/quickstart.md", pages(), "v9.9.9")
+    assert faults == []
+    assert "/blob/v9.9.9/docs/examples/" in text
+    assert not re.search(r"\]\(examples/", text)
+
+
+@pytest.fixture
+def chinese(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Set up a repository with one English page and its translation, and return its root."""
+    (tmp_path / "docs" / "zh").mkdir(parents=True)
+    (tmp_path / "docs" / "a.md").write_text("# A\n")
+    (tmp_path / "docs" / "zh" / "a.md").write_text("# 甲\n")
+    digest = hashlib.sha256(b"# A\n").hexdigest()
+    entries = f'["zh/a.md"]\nsource = "docs/a.md"\nsha256 = "{digest}"\n'
+    (tmp_path / "docs" / "zh" / "translations.toml").write_text(entries)
+    monkeypatch.setattr(translations, "ROOT", tmp_path)
+    monkeypatch.setattr(translations, "DOCS", tmp_path / "docs")
+    monkeypatch.setattr(translations, "LIST", tmp_path / "docs" / "zh" / "translations.toml")
+    return tmp_path
+
+
+def test_a_changed_page_whose_translation_is_not_marked_is_found(chinese: Path) -> None:
+    """Marking it as stale, or bringing the translation up to date, ends the fault."""
+    assert translations.translation_faults({"docs/a.md"}) == []
+    (chinese / "docs" / "a.md").write_text("# A, changed\n")
+    (fault,) = translations.translation_faults({"docs/a.md"})
+    assert "has changed since zh/a.md was translated" in fault
+    listed = chinese / "docs" / "zh" / "translations.toml"
+    listed.write_text(listed.read_text() + "stale = true\n")
+    assert translations.translation_faults({"docs/a.md"}) == []
+    translations.mark_translated("zh/a.md")
+    assert translations.translation_faults({"docs/a.md"}) == []
+    assert "stale" not in listed.read_text().replace(translations.HEAD, "")
+
+
+def test_a_missing_or_unlisted_translation_is_found(chinese: Path) -> None:
+    """A required page without a translation, and a Chinese page without an entry, are faults."""
+    (chinese / "docs" / "zh" / "b.md").write_text("# 乙\n")
+    faults = translations.translation_faults({"docs/a.md", "docs/b.md"})
+    assert faults == [
+        "docs/b.md has no Chinese translation",
+        "zh/b.md is not in docs/zh/translations.toml",
+    ]
+
+
+def test_a_translation_of_today_is_not_stale(chinese: Path) -> None:
+    """The mark is taken away when it no longer holds, or readers would be sent away for nothing."""
+    listed = chinese / "docs" / "zh" / "translations.toml"
+    listed.write_text(listed.read_text() + "stale = true\n")
+    (fault,) = translations.translation_faults(set())
+    assert "marked as stale" in fault
+
+
+def test_versions_stand_beside_each_other(tmp_path: Path) -> None:
+    """The newest is what the address without a version leads to, in whatever order they came."""
+    for version in ("0.9", "0.10", "0.2"):
+        add_version(tmp_path, version)
+    listed = json.loads((tmp_path / "versions.json").read_text())
+    assert [entry["version"] for entry in listed] == ["0.10", "0.9", "0.2"]
+    assert [entry["aliases"] for entry in listed] == [["latest"], [], []]
+    assert "url=0.10/" in (tmp_path / "index.html").read_text()
+
+
+def test_every_public_name_is_in_the_reference_once() -> None:
+    """A name that is importable from linqi has its docstring on one page of the API reference."""
+    listed = Counter(
+        name
+        for page in (ROOT / "docs" / "reference" / "api").glob("*.md")
+        for name in re.findall(r"^::: linqi\.(\w+)$", page.read_text(), re.M)
+    )
+    whole = {"Event", "Hook"}, {"LinqiError", "ConfigurationError", "TokenError"}
+    in_modules = set().union(*whole)  # on the pages of linqi.events and linqi.errors
+    names = set(linqi.__all__) - in_modules
+    assert {name: listed[name] for name in names if listed[name] != 1} == {}

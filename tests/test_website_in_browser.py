@@ -1,0 +1,130 @@
+"""The built documentation site as a reader meets it: in Chromium, wide and narrow, and searched."""
+
+import sys
+from collections.abc import AsyncIterator
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from threading import Thread
+
+import pytest
+import pytest_asyncio
+from playwright.async_api import Browser, Page, expect
+
+from chrome import Watch, browsing
+
+ROOT = Path(__file__).parent.parent
+sys.path.append(str(ROOT / "docs"))
+
+from website.build import SITE, build  # noqa: E402
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+# What people search for, and the page that answers: it is among the first three.
+SEARCHES = {
+    "token refresh": "",
+    "silent refresh": "",
+    "双token": "zh/",
+    "无感刷新": "zh/",
+    "临期刷新": "zh/",
+    "滑动过期": "zh/",
+    "并发只刷新一次": "zh/",
+}
+RESULTS = """() => {
+  const found = [], walk = (root) => root.querySelectorAll('*').forEach((element) => {
+    if (element.shadowRoot) walk(element.shadowRoot)
+    if (element.tagName === 'A' && element.href.includes('?h=')) found.push(element.href)
+  })
+  walk(document)
+  return found
+}"""
+
+
+class QuietHandler(SimpleHTTPRequestHandler):
+    """Serves a folder without a log line for each request."""
+
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002
+        """Write nothing."""
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def site() -> AsyncIterator[str]:
+    """Build the site, serve it on loopback, and return the URL of this version's home page."""
+    folder = build()
+    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(QuietHandler, directory=str(SITE)))
+    Thread(target=server.serve_forever, daemon=True).start()
+    yield f"http://127.0.0.1:{server.server_port}/{folder.name}/"
+    server.shutdown()
+    server.server_close()
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def browser() -> AsyncIterator[Browser]:
+    """Return a running Chromium."""
+    async with browsing() as started:
+        yield started
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [400, 1200])
+async def test_no_page_is_wider_than_the_window_or_loads_from_outside(
+    site: str, browser: Browser, width: int, scheme: str
+) -> None:
+    """Every page fits a telephone and a laptop, and a browser asks no other host for anything."""
+    context = await browser.new_context(
+        viewport={"width": width, "height": 900},
+        color_scheme="dark" if scheme == "dark" else "light",
+    )
+    watch = Watch(context)
+    page = await context.new_page()
+    wide = []
+    home = SITE / site.split("/")[-2]
+    for path in sorted(home.rglob("index.html")):
+        url = f"{site}{path.parent.relative_to(home)}/".replace("/./", "/")
+        await page.goto(url)
+        if await page.evaluate("document.documentElement.scrollWidth > innerWidth"):
+            wide.append(url)
+    await context.close()
+    assert wide == []
+    assert watch.faults == []
+    origin = site.split("/")[2]
+    assert {url for url in watch.urls if url.split("/")[2] != origin} == set()
+    assert [(url, status) for url, status in watch.statuses if status >= 400] == []
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def page(browser: Browser) -> AsyncIterator[Page]:
+    """Return an empty page of a laptop's width."""
+    context = await browser.new_context(viewport={"width": 1280, "height": 900})
+    yield await context.new_page()
+    await context.close()
+
+
+@pytest.mark.parametrize("phrase", SEARCHES)
+async def test_the_search_finds_what_people_look_for(site: str, page: Page, phrase: str) -> None:
+    """The words of both languages lead to the page that answers, also inside Chinese sentences."""
+    await page.goto(site)
+    await page.locator("[for=__search], .md-search__button").locator("visible=true").first.click()
+    await page.keyboard.type(phrase)
+    await page.wait_for_function(f"({RESULTS})().length > 0")
+    found = [url.split("?")[0].removeprefix(site) for url in await page.evaluate(RESULTS)]
+    assert SEARCHES[phrase] in found[:3]
+
+
+async def test_the_menu_of_languages_leads_to_the_translation(site: str, page: Page) -> None:
+    """A reader of one page comes to the same page in the other language, and back."""
+    await page.goto(f"{site}choose/")
+    menu = page.locator(".md-header .md-select", has=page.locator("[hreflang=zh]"))
+    await menu.hover()
+    await menu.get_by_text("简体中文").click()
+    await expect(page).to_have_url(f"{site}zh/choose/")
+    await expect(page.locator("html")).to_have_attribute("lang", "zh")
+    await menu.hover()
+    await menu.get_by_text("English").click()
+    await expect(page).to_have_url(f"{site}choose/")
+
+
+async def test_the_menu_of_versions_names_this_one(site: str, page: Page) -> None:
+    """The version in the address is the one that the header shows."""
+    await page.goto(site)
+    await expect(page.locator(".md-version__current")).to_have_text(site.split("/")[-2])
