@@ -26,9 +26,6 @@ TEST_JOBS ?= 6
 unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: help demo page docs figures stories test coverage bench served served-once generators big-log million-revocations store-growth rivals simulations smoke-storms mutants distributed long-tests matrix browsers lint types format pins clean coverage-of-intervals
-=======
-.PHONY: help demo page docs stories test coverage bench served served-once generators big-log million-revocations store-growth rivals simulations smoke-storms mutants distributed long-tests matrix browsers lint types format pins clean coverage-of-intervals
->>>>>>> 3183d4a (Show the Python API from docstrings, and search Chinese by character)
 
 help:
 	@echo "make demo    show the main features: renewals, theft, an outage, storms, tuning (3 min)"
@@ -67,9 +64,14 @@ page: $(VENV)/demo.stamp
 docs: $(VENV)/dev.stamp
 	PYTHONPATH=docs $(BIN)/python -m website
 
-<<<<<<< HEAD
 figures: $(VENV)/dev.stamp
 	PYTHONPATH=docs $(BIN)/python -m figures
+
+# A story is a folder that a reader may copy away: its tests need nothing of tests/.
+STORIES = $(dir $(wildcard docs/examples/*/run.py))
+stories: $(VENV)/dev.stamp
+	@for story in $(STORIES); do echo "== $$story" && $(BIN)/python $$story/run.py && \
+		$(BIN)/pytest -q -p no:cacheprovider $$story || exit 1; done
 
 SUITE = $(BIN)/python tests/suite.py -n $(TEST_JOBS) --dist loadfile --no-loadscope-reorder
 
