@@ -39,10 +39,12 @@ GUIDES = (
     "testing",
     "transports",
 )
+STORIES = ("shop_to_sliding",)
 PAGES = [
     "README.md",
     "docs/reference/refusals.md",
     *(f"docs/guides/{name}.md" for name in GUIDES),
+    *(f"docs/examples/{name}/README.md" for name in STORIES),
 ]
 
 
