@@ -148,11 +148,14 @@ def test_a_translation_of_today_is_not_stale(chinese: Path) -> None:
 def test_versions_stand_beside_each_other(tmp_path: Path) -> None:
     """The newest is what the address without a version leads to, in whatever order they came."""
     for version in ("0.9", "0.10", "0.2"):
+        (tmp_path / version).mkdir()
+        (tmp_path / version / "index.html").write_text(version)
         add_version(tmp_path, version)
     listed = json.loads((tmp_path / "versions.json").read_text())
     assert [entry["version"] for entry in listed] == ["0.10", "0.9", "0.2"]
     assert [entry["aliases"] for entry in listed] == [["latest"], [], []]
-    assert "url=0.10/" in (tmp_path / "index.html").read_text()
+    assert (tmp_path / "latest" / "index.html").read_text() == "0.10"
+    assert "url=latest/" in (tmp_path / "index.html").read_text()
 
 
 def test_every_public_name_is_in_the_reference_once() -> None:

@@ -18,6 +18,7 @@ from website.translations import translation_faults, translations
 STAGE = ROOT / "build" / "docs"
 SITE = ROOT / "build" / "site"
 HERE = Path(__file__).parent
+LATEST = "latest"
 
 
 def build() -> Path:
@@ -78,6 +79,7 @@ def stage() -> list[str]:
         f"{page} of the navigation is no page" for page in set(listed) - set(staged.values())
     ]
     faults += translation_faults(set(settings["translated"]))
+    project["site_url"] += f"{LATEST}/"
     project["plugins"]["llmstxt"]["sections"] = {
         title: [{page: descriptions.get(page, "")} for page in inner]
         for title, inner in sections.items()
@@ -119,7 +121,8 @@ def in_navigation(entry: Any) -> list[str]:
 def add_version(site: Path, name: str) -> None:
     """Enter the version `name`, a folder of `site`, into the list that the version menu reads.
 
-    The newest version is also what the address without a version leads to.
+    The newest version is also in the folder `latest`, which search engines are told to prefer and
+    the address without a version leads to.
 
     Args:
         site: The folder that is published; it may hold earlier versions.
@@ -134,16 +137,18 @@ def add_version(site: Path, name: str) -> None:
     listed.write_text(
         json.dumps(
             [
-                {"version": one, "title": one, "aliases": ["latest"] if one == newest else []}
+                {"version": one, "title": one, "aliases": [LATEST] if one == newest else []}
                 for one in ordered
             ],
             indent=2,
         )
         + "\n"
     )
+    shutil.rmtree(site / LATEST, ignore_errors=True)
+    shutil.copytree(site / newest, site / LATEST)
     (site / "index.html").write_text(
         f'<!doctype html>\n<meta charset="utf-8">\n<title>linqi</title>\n'
-        f'<meta http-equiv="refresh" content="0; url={newest}/">\n'
-        f'<link rel="canonical" href="{newest}/">\n<a href="{newest}/">linqi {newest}</a>\n'
+        f'<meta http-equiv="refresh" content="0; url={LATEST}/">\n'
+        f'<link rel="canonical" href="{LATEST}/">\n<a href="{LATEST}/">linqi</a>\n'
     )
     (site / ".nojekyll").touch()
