@@ -11,12 +11,17 @@ __all__ = ["resident_bytes", "return_freed_memory"]
 
 
 def resident_bytes() -> int:
-    """Return the resident size of this process; outside Linux, its maximum so far."""
+    """Return the resident size of this process; outside Linux, its maximum so far.
+
+    Windows has neither of the two sources: the answer is 0 there.
+    """
     statm = Path("/proc/self/statm")
     if statm.exists():
         return int(statm.read_text("ascii").split()[1]) * os.sysconf("SC_PAGE_SIZE")
-    import resource
-
+    try:
+        import resource
+    except ModuleNotFoundError:
+        return 0
     unit = 1 if sys.platform == "darwin" else 1024
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
 

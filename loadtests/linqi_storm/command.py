@@ -159,6 +159,7 @@ def run(options: argparse.Namespace) -> int:
     from linqi_storm.run.required import read_required
     from linqi_storm.run.runner import StormError, run_storm
     from linqi_storm.run.storm_options import config_of
+    from linqi_storm.run.worker_pool import check_shared_port
     from linqi_storm.scenarios import find_scenario
     from linqi_storm.schema.result_file import load_run, save_run
 
@@ -177,6 +178,8 @@ def run(options: argparse.Namespace) -> int:
         raise ConfigurationError([f"{options.result} is a result file, which only report takes"])
     _require(*_GENERATOR)
     storm = config_of(options, sys.argv[1:])
+    if not storm.url:
+        check_shared_port()
     required.check(find_scenario(storm.scenario)(storm.load, storm.options))
     paced = _paced(console, options, storm)
     try:

@@ -39,7 +39,7 @@ def main() -> None:
     gc.freeze()
     config = uvicorn.Config(
         app,
-        loop="asyncio" if sys.platform == "win32" else "uvloop",
+        loop="auto",  # uvloop, and on Windows asyncio
         http="httptools",
         ws="none",
         log_level="warning",

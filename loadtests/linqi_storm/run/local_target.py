@@ -32,7 +32,7 @@ from linqi_storm.run.probe_sessions import (
     stored_probes,
 )
 from linqi_storm.run.targets import refused_tokens, signing_pace
-from linqi_storm.run.worker_pool import WorkerPool
+from linqi_storm.run.worker_pool import WorkerPool, check_shared_port
 from linqi_storm.scenarios.base import Scenario
 from linqi_storm.schema.config import StormConfig
 from linqi_storm.schema.expectations import SAME_CLOCK, Expectations
@@ -50,9 +50,15 @@ _SIGN_IN_SECONDS: Final = 0.0006
 
 
 class LocalTarget:
-    """Workers that serve an embedded application, or the user's own with its linqi.toml."""
+    """Workers that serve an embedded application, or the user's own with its linqi.toml.
+
+    Raises:
+        ConfigurationError: The system has no sockets that several workers can share.
+
+    """
 
     def __init__(self, storm: StormConfig, scenario: Scenario) -> None:
+        check_shared_port()
         self._storm = storm
         self._scenario = scenario
         self._key = Key.generate(storm.alg, bits=storm.bits)

@@ -17,15 +17,30 @@ from typing import Final
 import httpx2
 import msgspec
 
+from linqi import ConfigurationError
 from linqi_report.processes import ServerDiedError
 from linqi_storm.apps.embedded import AppSpec
 from linqi_storm.apps.sampler import ServerSample, read_samples
 
-__all__ = ["WorkerPool"]
+__all__ = ["CAN_SHARE_PORT", "WorkerPool", "check_shared_port"]
+
+CAN_SHARE_PORT: Final = os.name == "posix" and hasattr(socket, "SO_REUSEPORT")
+"""Whether workers can listen on one port with sockets that they inherit: not on Windows."""
 
 _START_SECONDS: Final = 30.0
 _STOP_SECONDS: Final = 10.0
 _BACKLOG: Final = 4_096
+
+
+def check_shared_port() -> None:
+    """Raise `ConfigurationError` if workers cannot share a port on this system."""
+    if not CAN_SHARE_PORT:
+        raise ConfigurationError(
+            [
+                "the workers of a storm share a port, which this system has no sockets for:"
+                " run it on Linux or macOS, in WSL or in a container"
+            ]
+        )
 
 
 @dataclass(slots=True)

@@ -125,7 +125,7 @@ def _config(options: ServeOptions) -> uvicorn.Config:
     return uvicorn.Config(
         app,
         factory=True,  # worker processes receive a pickle: a partial has one, an app has not
-        loop="asyncio" if sys.platform == "win32" else "uvloop",
+        loop="auto",  # uvloop, and on Windows asyncio
         http="httptools",
         ws="none",
         workers=options.workers,
