@@ -151,7 +151,7 @@ pins:
 	rm -rf $(VENV)-pins
 	$(PYTHON) -m venv $(VENV)-pins
 	$(VENV)-pins/bin/pip install -q --upgrade "pip>=25.1"
-	$(VENV)-pins/bin/pip install -q hatchling editables '.[serve,storm]'
+	$(VENV)-pins/bin/pip install -q hatchling hatch-fancy-pypi-readme editables '.[serve,storm]'
 	$(VENV)-pins/bin/pip freeze --exclude linqi > requirements/demo.txt
 	$(VENV)-pins/bin/pip install -q --group dev '.[serve,storm,bench]'
 	$(VENV)-pins/bin/pip freeze --exclude linqi > requirements/dev.txt
