@@ -39,7 +39,7 @@ GUIDES = (
     "testing",
     "transports",
 )
-STORIES = ("shop_to_sliding",)
+STORIES = ("behind_keycloak", "nine_oclock", "shop_to_sliding")
 PAGES = [
     "README.md",
     "docs/reference/refusals.md",
