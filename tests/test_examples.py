@@ -42,6 +42,9 @@ GUIDES = (
 STORIES = ("behind_keycloak", "nine_oclock", "shop_to_sliding")
 PAGES = [
     "README.md",
+    "docs/README.md",
+    "docs/choose.md",
+    "docs/quickstart.md",
     "docs/reference/refusals.md",
     *(f"docs/guides/{name}.md" for name in GUIDES),
     *(f"docs/examples/{name}/README.md" for name in STORIES),

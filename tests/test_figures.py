@@ -9,6 +9,8 @@ from figures.__main__ import IMAGES, figures
 from figures.svg import Figure
 
 NAMES = [
+    "choose.svg",
+    "choose.zh.svg",
     "storm_plain_grid.svg",
     "storm_plain_grid.zh.svg",
 ]

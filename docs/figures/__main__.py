@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from figures import storm
+from figures import choose, storm
 from figures.svg import Figure
 
 IMAGES = Path(__file__).parent.parent / "images"
@@ -15,6 +15,8 @@ def figures() -> dict[str, Figure]:
     for suffix, words in storm.WORDS.items():
         name = f"storm_plain_grid.{suffix}.svg" if suffix else "storm_plain_grid.svg"
         drawn[name] = storm.draw(run, words)
+    for suffix, chosen in choose.WORDS.items():
+        drawn[f"choose.{suffix}.svg" if suffix else "choose.svg"] = choose.draw(chosen)
     return drawn
 
 
