@@ -21,11 +21,12 @@ MUTANTS_ARGS ?=
 DISTRIBUTED_ARGS ?=
 MATRIX_ARGS ?=
 TEST_ARGS ?=
+RELEASE_ARGS ?=
 TEST_JOBS ?= 6
 # The tests start hundreds of processes of Python, which would each compile linqi again.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help demo page docs figures stories test coverage bench served served-once generators big-log million-revocations store-growth rivals simulations smoke-storms mutants distributed long-tests matrix browsers lint types format pins clean coverage-of-intervals
+.PHONY: help demo page docs release-check figures stories test coverage bench served served-once generators big-log million-revocations store-growth rivals simulations smoke-storms mutants distributed long-tests matrix browsers lint types format pins clean coverage-of-intervals
 
 help:
 	@echo "make demo    show the main features: renewals, theft, an outage, storms, tuning (3 min)"
@@ -49,6 +50,7 @@ help:
 	@echo "make docs    build the documentation site in build/site, and check links, anchors and translations"
 	@echo "make figures  draw the figures of the documentation again, and print the numbers in them"
 	@echo "make stories play each worked story of docs/examples with its one command, and run its tests"
+	@echo "make release-check  build the files of a release, and check them in bare environments (4 min)"
 	@echo "make lint    ruff          make types   mypy --strict"
 	@echo "make pins    renew the pinned requirements          make clean"
 
@@ -60,6 +62,10 @@ coverage-of-intervals: $(VENV)/dev.stamp
 
 page: $(VENV)/demo.stamp
 	$(BIN)/linqi serve --lifetime-seconds 20 --buffer-seconds 8 $(PAGE_ARGS)
+
+# Beside the environment of the tests: what it checks runs in bare environments.
+release-check: $(VENV)/dev.stamp $(VENV)-release/stamp
+	PYTHONPATH=tests PATH="$(CURDIR)/$(VENV)-release/bin:$$PATH" $(BIN)/python -m release_check $(RELEASE_ARGS)
 
 docs: $(VENV)/dev.stamp
 	PYTHONPATH=docs $(BIN)/python -m website
@@ -156,15 +162,24 @@ pins:
 	$(VENV)-pins/bin/pip install -q --group dev '.[serve,storm,bench]'
 	$(VENV)-pins/bin/pip freeze --exclude linqi > requirements/dev.txt
 	rm -rf $(VENV)-pins
+	$(PYTHON) -m venv $(VENV)-pins
+	$(VENV)-pins/bin/pip install -q hatchling hatch-fancy-pypi-readme twine check-wheel-contents
+	$(VENV)-pins/bin/pip freeze > requirements/release.txt
+	rm -rf $(VENV)-pins
 
 clean:
-	rm -rf .venv .venv-3.* $(VENV)-pins .venv-rivals bench/rivals/node/node_modules build dist .coverage* .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf .venv .venv-3.* $(VENV)-pins $(VENV)-release .venv-rivals bench/rivals/node/node_modules build dist .coverage* .mypy_cache .ruff_cache .pytest_cache .hypothesis
 
 $(BIN)/python:
 	@test -n "$(PYTHON)" || { echo "linqi needs Python 3.11 or newer; none was found on PATH" >&2; exit 1; }
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 		{ echo "linqi needs Python 3.11 or newer; $(PYTHON) is older" >&2; exit 1; }
 	$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); exit 1; }
+
+$(VENV)-release/stamp: requirements/release.txt
+	$(PYTHON) -m venv $(VENV)-release
+	$(VENV)-release/bin/python -m pip install -q --disable-pip-version-check -r $<
+	touch $@
 
 # dev contains demo, so its stamp is one of demo as well. pip compiles in one process, and the tests
 # of the packages too; a file that cannot be compiled is no error, as with pip.

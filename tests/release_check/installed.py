@@ -1,0 +1,194 @@
+"""A wheel in a bare environment, outside the checkout: commands, and the first application."""
+
+import json
+import os
+import re
+import socket
+import subprocess
+import time
+import urllib.error
+import urllib.request
+import venv
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from release_check.versions import ROOT, project_version
+
+SECONDS = 60
+SETTINGS = """\
+[verify]
+issuer = "https://shop.test"
+audience = "shop"
+
+[keys]
+file = "keys.json"
+
+[paths]
+public = ["/login"]
+"""
+# Pages that begin with an application, and what its server needs beside linqi.
+FIRST_PAGES = ("README.md", "docs/quickstart.md")
+SERVER = ("uvicorn", "fastapi")
+
+
+class Bare:
+    """A new environment that has nothing but what is installed into it.
+
+    Attributes:
+        folder: Where it and the files of the commands are.
+
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        venv.create(folder / "env", with_pip=True)
+        scripts = folder / "env" / ("Scripts" if os.name == "nt" else "bin")
+        self._python = str(scripts / "python")
+        self._scripts = scripts
+        self._environment = {
+            name: value for name, value in os.environ.items() if not name.startswith("PYTHON")
+        }
+
+    def install(self, *requirements: str) -> None:
+        """Install `requirements` with pip."""
+        options = ["--disable-pip-version-check", "-q"]
+        self.python("-m", "pip", "install", *options, *requirements, seconds=600)
+
+    def python(self, *arguments: str, seconds: float = SECONDS) -> str:
+        """Run Python and return what it prints.
+
+        Raises:
+            RuntimeError: It ended with an exit code other than 0.
+
+        """
+        return self._run([self._python, *arguments], seconds)
+
+    def linqi(self, *arguments: str) -> str:
+        """Run the command `linqi` and return what it prints."""
+        return self._run([str(self._scripts / "linqi"), *arguments], SECONDS)
+
+    def _run(self, command: list[str], seconds: float) -> str:
+        ran = subprocess.run(
+            command,
+            cwd=self.folder,
+            env=self._environment,
+            capture_output=True,
+            text=True,
+            timeout=seconds,
+            check=False,
+        )
+        if ran.returncode:
+            shown = " ".join(command[1:])
+            raise RuntimeError(f"{shown}: exit {ran.returncode}\n{ran.stdout}{ran.stderr}")
+        return ran.stdout
+
+    @contextmanager
+    def serving(self, app: str) -> Iterator[str]:
+        """Serve `app`, as ``module:app``, with uvicorn on a free port; yield its URL."""
+        with socket.create_server(("127.0.0.1", 0)) as free:
+            port = free.getsockname()[1]
+        log = self.folder / "uvicorn.log"
+        with log.open("wb") as output:
+            server = subprocess.Popen(
+                [self._python, "-m", "uvicorn", app, "--port", str(port)],
+                cwd=self.folder,
+                env=self._environment,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+            )
+        try:
+            url = f"http://127.0.0.1:{port}"
+            end = time.monotonic() + SECONDS
+            while server.poll() is None and time.monotonic() < end:
+                try:
+                    answer_of(f"{url}/")
+                except OSError:
+                    time.sleep(0.1)
+                else:
+                    yield url
+                    return
+            raise RuntimeError(f"uvicorn {app} does not answer:\n{log.read_text('utf-8')}")
+        finally:
+            server.terminate()
+            server.wait(20)
+
+
+def answer_of(url: str, method: str = "GET", token: str = "") -> tuple[int, dict[str, str], bytes]:
+    """Return the status, the headers in lower case and the body of the answer to a request."""
+    headers = {"Authorization": f"Bearer {token}"} if token else {}
+    request = urllib.request.Request(url, method=method, headers=headers)  # noqa: S310 - loopback
+    try:
+        answer = urllib.request.urlopen(request, timeout=10)  # noqa: S310
+    except urllib.error.HTTPError as refused:
+        answer = refused
+    with answer:
+        found = {name.lower(): value for name, value in answer.headers.items()}
+        return int(answer.status), found, answer.read()
+
+
+def check_commands(bare: Bare) -> None:
+    """Run the first commands, with no extra installed."""
+    place = bare.python("-c", "import linqi; print(linqi.__file__)").strip()
+    if not Path(place).resolve().is_relative_to(bare.folder.resolve()):
+        raise RuntimeError(f"linqi was imported from {place}, not from the wheel")
+    if bare.linqi("--version").strip() != f"linqi {project_version()}":
+        raise RuntimeError("linqi --version says another version")
+    for arguments in (["--help"], ["keygen"], ["init"]):
+        bare.linqi(*arguments)
+    if bare.python("-m", "linqi", "--help") != bare.linqi("--help"):
+        raise RuntimeError("python -m linqi differs from linqi")
+    (bare.folder / "linqi.toml").write_text(SETTINGS, "utf-8")
+    bare.linqi("check")
+
+
+def check_first_pages(bare: Bare) -> list[str]:
+    """Serve each application of the first pages, sign in, and call it with and without a token.
+
+    Returns:
+        The names of the applications.
+
+    """
+    names = []
+    for page in FIRST_PAGES:
+        text = (ROOT / page).read_text("utf-8")
+        for path, code in re.findall(
+            r"<!-- example: (\S+\.py) -->\n```\w+\n(.*?)```\n<!-- end -->", text, re.S
+        ):
+            name = Path(path).stem
+            if name in names or not re.search(r"^app = ", code, re.M):
+                continue
+            (bare.folder / f"{name}.py").write_text(code, "utf-8")
+            with bare.serving(f"{name}:app") as url:
+                _sign_in_and_call(url)
+            names.append(name)
+    return names
+
+
+def _sign_in_and_call(url: str) -> None:
+    status, _, body = answer_of(f"{url}/login", "POST")
+    if status != 200:
+        status, _, body = answer_of(f"{url}/login")
+    token = json.loads(body)["access_token"]
+    status, _, body = answer_of(f"{url}/me", token=token)
+    if status != 200 or json.loads(body)["user"] != "alice":
+        raise RuntimeError(f"/me answers {status} {body!r} to a valid token")
+    status, headers, _ = answer_of(f"{url}/me")
+    if status != 401 or not headers.get("www-authenticate", "").startswith("Bearer"):
+        raise RuntimeError(f"/me answers {status} without a token")
+
+
+def extras(wheel: Path) -> list[str]:
+    """Return the extras that a wheel names."""
+    import zipfile
+    from email import message_from_bytes
+
+    with zipfile.ZipFile(wheel) as archive:
+        (name,) = (n for n in archive.namelist() if n.endswith(".dist-info/METADATA"))
+        return message_from_bytes(archive.read(name)).get_all("Provides-Extra", [])
+
+
+def check_extras(bare: Bare, wheel: Path) -> None:
+    """Let pip resolve each extra of the wheel, and install nothing."""
+    for extra in extras(wheel):
+        bare.python(*("-m", "pip", "install", "-q", "--dry-run", f"{wheel}[{extra}]"), seconds=600)

@@ -1,0 +1,73 @@
+"""What is built can be published: versions agree, links are absolute, the sdist is complete."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from release_check import artifacts
+from release_check.__main__ import main
+from release_check.versions import named_versions, notes, project_version, version_faults
+
+
+@pytest.fixture(scope="module")
+def dist(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a folder with a wheel and an sdist of this checkout."""
+    folder = tmp_path_factory.mktemp("dist")
+    artifacts.build(folder)
+    return folder
+
+
+def test_all_files_name_one_version() -> None:
+    """The project file, the package, the browser module and the changelog agree."""
+    assert set(named_versions().values()) == {project_version()}
+
+
+@pytest.mark.parametrize(
+    ("tag", "earlier", "said"),
+    [
+        ("v9.9.9", [], "the tag is v9.9.9"),
+        (f"v{project_version()}", [f"v{project_version()}"], "a version is published once"),
+    ],
+)
+def test_a_wrong_tag_is_refused(tag: str, earlier: list[str], said: str) -> None:
+    """A tag is that of the version, and is given once."""
+    assert said in "\n".join(version_faults(tag, frozenset(earlier)))
+
+
+def test_the_notes_are_those_of_the_newest_version() -> None:
+    """The page of a release has the section of the changelog, with absolute links."""
+    text = notes()
+    assert "### Highlights" in text
+    assert "## [" not in text.replace("### ", "")
+    assert all(to.startswith("https://") for to in re.findall(r"\]\(([^)#][^)]*)\)", text))
+
+
+def test_the_wheel_can_be_published(dist: Path) -> None:
+    """It has the five packages, their type marks, the licence, and absolute links only."""
+    assert artifacts.wheel_faults(artifacts.wheel_of(dist)) == []
+
+
+def test_a_relative_link_in_the_description_is_found() -> None:
+    """A picture or a page that the site of packages could not load is a fault."""
+    head = "Metadata-Version: 2.4\nDescription-Content-Type: text/markdown\n\n"
+    faults = artifacts.description_faults(head + "![storm](docs/images/storm.svg)")
+    assert faults == ["the description links to docs/images/storm.svg"]
+
+
+def test_the_sdist_makes_the_same_wheel(dist: Path, tmp_path: Path) -> None:
+    """Who builds from the sdist gets what was published as a wheel."""
+    root = artifacts.unpack(dist, tmp_path / "sdist")
+    artifacts.build(tmp_path / "wheel", root, "wheel")
+    made = artifacts.contents(artifacts.wheel_of(tmp_path / "wheel"))
+    assert made == artifacts.contents(artifacts.wheel_of(dist))
+    assert (root / "tests" / "conftest.py").exists()
+
+
+def test_a_version_that_is_not_released_has_no_date(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Without a build, a wrong tag ends the checks with 1 and says what was expected."""
+    monkeypatch.setattr("sys.argv", ["release_check", "--tag", "v9.9.9"])
+    assert main() == 1
+    assert f"expected v{project_version()}" in capsys.readouterr().err
