@@ -39,7 +39,13 @@ GUIDES = (
     "testing",
     "transports",
 )
-STORIES = ("behind_keycloak", "nine_oclock", "shop_to_sliding")
+STORIES = (
+    "behind_keycloak",
+    "mobile_lost_replies",
+    "nine_oclock",
+    "shop_to_sliding",
+    "spa_behind_nginx",
+)
 PAGES = [
     "README.md",
     "docs/README.md",
