@@ -16,7 +16,9 @@ ROOT = Path(__file__).parent.parent
 PARSERS = {name: (parser, told) for name, parser, told in command_reference.every_parser()}
 COMMANDS = installed_commands()
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
-CALL = re.compile(r"(?:^|[|&(]\s*)(?:\$ )?(linqi (?!COMMAND|store ACTION)[^|&]*)")
+CALL = re.compile(
+    r"""(?:^|[|&(]\s*)(?:\$ )?(linqi (?!COMMAND|store ACTION)(?:'[^']*'|"[^"]*"|[^|&'"])*)"""
+)
 
 
 def calls_in(line: str) -> list[list[str]]:
