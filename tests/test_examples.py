@@ -115,7 +115,7 @@ async def test_the_event_streams_continue(tmp_path: Path, monkeypatch: pytest.Mo
         assert refused.status_code == 401
 
 
-@pytest.mark.parametrize("alias", ["bare", "fastapi_app", "shop"])
+@pytest.mark.parametrize("alias", ["bare", "fastapi_app"])
 async def test_an_example_lets_in_only_who_signed_in(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, alias: str
 ) -> None:

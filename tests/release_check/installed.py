@@ -29,6 +29,8 @@ public = ["/login"]
 """
 # Pages that begin with an application, and what its server needs beside linqi.
 FIRST_PAGES = ("README.md", "docs/quickstart.md")
+# As the quickstart has it: the next token arrives within seconds.
+SHORT = {"LINQI_RENEWAL__LIFETIME_SECONDS": "20", "LINQI_RENEWAL__BUFFER_SECONDS": "9"}
 SERVER = ("uvicorn", "fastapi")
 
 
@@ -93,7 +95,7 @@ class Bare:
             server = subprocess.Popen(
                 [self._python, "-m", "uvicorn", app, "--port", str(port)],
                 cwd=self.folder,
-                env=self._environment,
+                env={**self._environment, **SHORT},
                 stdout=output,
                 stderr=subprocess.STDOUT,
             )
@@ -143,12 +145,14 @@ def check_commands(bare: Bare) -> None:
 
 
 def check_first_pages(bare: Bare) -> list[str]:
-    """Serve each application of the first pages, sign in, and call it with and without a token.
+    """Serve each application of the first pages, and do with it what the pages say.
 
     Returns:
         The names of the applications.
 
     """
+    bare.linqi("init")
+    bare.linqi("keygen")
     names = []
     for page in FIRST_PAGES:
         text = (ROOT / page).read_text("utf-8")
@@ -176,6 +180,15 @@ def _sign_in_and_call(url: str) -> None:
     status, headers, _ = answer_of(f"{url}/me")
     if status != 401 or not headers.get("www-authenticate", "").startswith("Bearer"):
         raise RuntimeError(f"/me answers {status} without a token")
+    end = time.monotonic() + float(SHORT["LINQI_RENEWAL__LIFETIME_SECONDS"])
+    while "x-refresh-token" not in headers:
+        if time.monotonic() > end:
+            raise RuntimeError("no token was renewed in its lifetime")
+        time.sleep(1)
+        _, headers, _ = answer_of(f"{url}/me", token=token)
+    status, _, _ = answer_of(f"{url}/me", token=headers["x-refresh-token"])
+    if status != 200:
+        raise RuntimeError(f"/me answers {status} to the next token")
 
 
 def extras(wheel: Path) -> list[str]:
