@@ -11,6 +11,11 @@ from figures.svg import Figure
 NAMES = [
     "choose.svg",
     "choose.zh.svg",
+    "near_expiry.svg",
+    "near_expiry.zh.svg",
+    "session_life.svg",
+    "session_life.zh.svg",
+    "storm_outage.svg",
     "storm_plain_grid.svg",
     "storm_plain_grid.zh.svg",
 ]

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from figures.population import BIN, SESSIONS, STEADY, in_bins, simulate
-from figures.svg import Figure
+from figures.svg import Figure, outline
 from linqi import Grid, Threshold
 
 _UNTIL = 3600
@@ -96,9 +96,9 @@ def draw(run: Run, words: Words) -> Figure:
     for minute in range(0, 61, 10):
         figure.text(_across(minute * 60), _BOTTOM + 21, str(minute), "tick", "middle")
     figure.text((_LEFT + _RIGHT) / 2, _BOTTOM + 48, words.axis, "tick", "middle")
-    figure.area([(_LEFT, _BOTTOM), *_steps(run.plain), (_RIGHT, _BOTTOM)], "plain")
+    figure.area([(_LEFT, _BOTTOM), *outline(run.plain, _edge, _up), (_RIGHT, _BOTTOM)], "plain")
     figure.line([(_LEFT, _BOTTOM), (_RIGHT, _BOTTOM)], "edge")
-    figure.line(_steps(run.grid), "level")
+    figure.line(outline(run.grid, _edge, _up), "level")
     beside = _across(13.5 * 60)
     figure.text(beside, 80, words.plain, "strong plain")
     said = words.peak.format(count=facts["plain"], factor=facts["plain_factor"], digits=0)
@@ -113,18 +113,9 @@ def _across(seconds: float) -> float:
     return _LEFT + (_RIGHT - _LEFT) * seconds / _UNTIL
 
 
+def _edge(number: int) -> float:
+    return _across(number * BIN)
+
+
 def _up(count: float) -> float:
     return _BOTTOM - (_BOTTOM - _TOP) * count / _HIGHEST
-
-
-def _steps(bars: list[int]) -> list[tuple[float, float]]:
-    """Return the upper edge of the bars, without the points within a level stretch."""
-    points: list[tuple[float, float]] = []
-    for number, count in enumerate(bars):
-        begins, ends = _across(number * BIN), _across((number + 1) * BIN)
-        if number and bars[number - 1] == count:
-            points.pop()
-        else:
-            points.append((begins, _up(count)))
-        points.append((ends, _up(count)))
-    return points

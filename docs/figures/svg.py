@@ -4,7 +4,8 @@ The card follows the reader's colour scheme. A viewer that knows of none gets th
 which reads on a dark page too. No font, script or image comes from outside.
 """
 
-from collections.abc import Sequence
+import math
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from html import escape
 from pathlib import Path
@@ -17,18 +18,21 @@ _STYLE = """
 .card{fill:#f6f7f9;stroke:#d5d9e0}text{fill:#1f2530;font-family:system-ui,-apple-system,'Segoe UI',
 'PingFang SC','Microsoft YaHei','Noto Sans CJK SC',sans-serif;font-size:18px}
 .title{font-size:19px;font-weight:600}.tick{font-size:16px;fill:#565f6e}
-.strong{font-weight:600}.code{font-family:ui-monospace,Menlo,Consolas,monospace;font-size:14px}
+.strong{font-weight:600}
 .grid{stroke:#dfe3e9;fill:none}.edge{stroke:#8a93a1;fill:none;stroke-width:1.5}
 .plain{fill:#c2410c;stroke:#c2410c}.level{fill:none;stroke:#1d4ed8;stroke-width:2.5}
 .budget{fill:none;stroke:#15803d;stroke-width:2.5}
 text.plain{fill:#c2410c;stroke:none}text.level{fill:#1d4ed8;stroke:none}text.budget{fill:#15803d;stroke:none}
+text.halo{paint-order:stroke;stroke:#f6f7f9;stroke-width:7px}
 .ok{fill:#d7ecdd;stroke:#15803d}.soon{fill:#dbe6ff;stroke:#1d4ed8}.bad{fill:#fbe0d6;stroke:#c2410c}
+.point{fill:none;stroke:#8a93a1;stroke-width:1.5;stroke-dasharray:5 4}
 .soft{fill:#e6e9ee;stroke:#8a93a1}.arrow{fill:none;stroke:#565f6e;stroke-width:1.8}
 .head{fill:#565f6e;stroke:none}
 @media(prefers-color-scheme:dark){.card{fill:#191d25;stroke:#343b48}text{fill:#e8ebf1}
-.tick{fill:#a9b2c0}.grid{stroke:#2c323d}.edge{stroke:#7d8796}
+.tick{fill:#b4bcc9}.grid{stroke:#2c323d}.edge{stroke:#7d8796}
 .plain{fill:#fb923c;stroke:#fb923c}.level{stroke:#60a5fa}.budget{stroke:#4ade80}
 text.plain{fill:#fb923c}text.level{fill:#60a5fa}text.budget{fill:#4ade80}
+text.halo{stroke:#191d25}
 .ok{fill:#173524;stroke:#4ade80}.soon{fill:#1a2c52;stroke:#60a5fa}.bad{fill:#452313;stroke:#fb923c}
 .soft{fill:#2a303b;stroke:#7d8796}.arrow{stroke:#a9b2c0}.head{fill:#a9b2c0}}
 """
@@ -76,6 +80,20 @@ class Figure:
             f' height="{height:.1f}" rx="6"/>'
         )
 
+    def dot(self, x: float, y: float) -> None:
+        """Add a dot."""
+        self.parts.append(f'<circle class="head" cx="{x:.1f}" cy="{y:.1f}" r="5"/>')
+
+    def arrow(self, x1: float, y1: float, x2: float, y2: float) -> None:
+        """Add a straight line with a head at its end."""
+        length = math.hypot(x2 - x1, y2 - y1)
+        dx, dy = (x2 - x1) / length * 10, (y2 - y1) / length * 10
+        self.line([(x1, y1), (x2 - dx * 0.8, y2 - dy * 0.8)], "arrow")
+        self.area(
+            [(x2, y2), (x2 - dx - dy / 2, y2 - dy + dx / 2), (x2 - dx + dy / 2, y2 - dy - dx / 2)],
+            "head",
+        )
+
     def written(self) -> str:
         """Return the file's text."""
         natural_height = round(self.height * NATURAL_WIDTH / WIDTH)
@@ -98,3 +116,24 @@ class Figure:
     def write(self, path: Path) -> None:
         """Write the file."""
         path.write_text(self.written(), encoding="utf-8", newline="\n")
+
+
+def outline(
+    bars: Sequence[float], across: Callable[[int], float], up: Callable[[float], float]
+) -> list[tuple[float, float]]:
+    """Return the upper edge of bars.
+
+    Args:
+        bars: Their values.
+        across: Where the left edge of a bar is, by its number.
+        up: Where the upper edge is, by its value.
+
+    """
+    points: list[tuple[float, float]] = []
+    for number, value in enumerate(bars):
+        if number and bars[number - 1] == value:
+            points.pop()  # a level stretch has two points
+        else:
+            points.append((across(number), up(value)))
+        points.append((across(number + 1), up(value)))
+    return points

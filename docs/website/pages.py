@@ -17,7 +17,7 @@ OF_THE_ROOT = {
 }
 FENCE = re.compile(r"^ *(```|~~~)")
 LINK = re.compile(r"(!?\[(?:[^\[\]]|\[[^\]]*\])*\])\(([^)\s]+)\)")
-EXAMPLE_MARK = re.compile(r"^<!-- (?:example: \S+|end) -->\n", re.M)
+EXAMPLE_MARK = re.compile(r"^<!-- (?:(?:example|output): \S+|end) -->\n", re.M)
 
 
 class PageFault(Exception):
