@@ -41,6 +41,7 @@ GUIDES = (
 )
 STORIES = (
     "behind_keycloak",
+    "mcp_notes",
     "mobile_lost_replies",
     "nine_oclock",
     "shop_to_sliding",
