@@ -21,16 +21,21 @@ COMMANDS = {
 
 @contextlib.contextmanager
 def serving(
-    server: str, app: str, log: Path, *arguments: str, environ: dict[str, str] | None = None
+    server: str,
+    app: str,
+    log: Path,
+    *arguments: str,
+    environ: dict[str, str] | None = None,
+    folder: Path = TESTS,
 ) -> Iterator[int]:
-    """Serve ``module:variable`` of the tests by `server`, on the port that this yields."""
+    """Serve ``module:variable`` of `folder` by `server`, on the port that this yields."""
     with socket.create_server(("127.0.0.1", 0)) as probe:
         port = probe.getsockname()[1]
     command = [part.format(port=port) for part in COMMANDS[server]]
     with log.open("wb") as output:
         process = subprocess.Popen(
             [sys.executable, "-m", *command, *arguments, app],
-            cwd=TESTS,
+            cwd=folder,
             env={**os.environ, "PYTHONPATH": str(TESTS), **(environ or {})},
             stdin=subprocess.DEVNULL,
             stdout=output,

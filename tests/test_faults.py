@@ -272,22 +272,6 @@ async def test_sqlite_workers_are_killed(tmp_path: Path) -> None:
     assert answers["0"] > 0, "no request failed"
 
 
-@pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """Return a file system of 16 MiB."""
-    folder = tmp_path / "small"
-    folder.mkdir()
-    mount = ["/bin/mount", "-t", "tmpfs", "-o", "size=16m", "tmpfs", str(folder)]
-    try:
-        done = subprocess.run(mount, capture_output=True, check=False)
-    except OSError:
-        done = None
-    if done is None or done.returncode != 0:
-        pytest.skip("a tmpfs cannot be mounted here")
-    yield folder
-    subprocess.run(["/bin/umount", "-l", str(folder)], check=False)
-
-
 async def test_sqlite_on_a_full_disk_says_503_and_recovers(
     small_disk: Path, tmp_path: Path
 ) -> None:

@@ -17,7 +17,8 @@ from grafana_foundation_sdk.cog.encoder import JSONEncoder
 from grafana_foundation_sdk.models.dashboard import DataSourceRef
 
 HERE: Final = Path(__file__).parent
-PAGE: Final = "https://github.com/linqi/linqi/blob/main/docs/guides/monitoring.md"
+DOCS: Final = "https://github.com/linqi/linqi/blob/main/docs"
+PAGE: Final = f"{DOCS}/guides/monitoring.md"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,6 +34,15 @@ class Alert:
     """What has happened."""
     do: str
     """What to do first."""
+    runbook: str = ""
+    """The page of docs/operate for it; without one, the alert's section of the monitoring page."""
+
+    @property
+    def runbook_url(self) -> str:
+        """Return the address that the alert shows."""
+        if self.runbook:
+            return f"{DOCS}/operate/{self.runbook}.md"
+        return f"{PAGE}#{self.name.lower()}"
 
 
 ALERTS: Final = (
@@ -60,6 +70,7 @@ ALERTS: Final = (
         means="a worker receives no revocations: signed-out tokens may be accepted for a moment,"
         " then all get 503",
         do="look at the store and the way to it",
+        runbook="lost_feed",
     ),
     Alert(
         name="LinqiStoreUnavailable",
@@ -68,6 +79,7 @@ ALERTS: Final = (
         severity="critical",
         means="users can neither sign in nor refresh: the store does not answer",
         do="look at the store; no token is spent meanwhile, so clients recover by themselves",
+        runbook="full_store",
     ),
     Alert(
         name="LinqiStoreSlow",
@@ -77,6 +89,7 @@ ALERTS: Final = (
         severity="warning",
         means="one refresh in a hundred waits for the store for over half a second",
         do="look at its load and its disk; a storm of refreshes shows in 'Refreshes'",
+        runbook="storm",
     ),
     Alert(
         name="LinqiRefreshTokenReused",
@@ -86,6 +99,7 @@ ALERTS: Final = (
         means="a spent refresh token was presented: a copy is in other hands, or a client lost its"
         " state",
         do="find the session in the log lines 'SECURITY refresh token reused'; it has ended",
+        runbook="reuse_alarms",
     ),
     Alert(
         name="LinqiSessionsLost",
@@ -96,6 +110,7 @@ ALERTS: Final = (
         severity="warning",
         means="users who were active were signed out: over one for each hundred renewals",
         do="raise the buffer: linqi tune --metrics says how much a longer one would keep",
+        runbook="storm",
     ),
     Alert(
         name="LinqiRenewalsLate",
@@ -105,6 +120,7 @@ ALERTS: Final = (
         severity="warning",
         means="one token in a hundred is renewed in the second half of its buffer or later",
         do="as for LinqiSessionsLost, before sessions are lost",
+        runbook="storm",
     ),
     Alert(
         name="LinqiRenewalsDeferred",
@@ -113,6 +129,7 @@ ALERTS: Final = (
         severity="warning",
         means="the budget of renewals is spent: tokens come closer to their end",
         do="look at 'Renewals' for a storm; raise the budget if signing has room",
+        runbook="storm",
     ),
     Alert(
         name="LinqiCacheHitRatioFallen",
@@ -165,7 +182,7 @@ def rules(*, faster: int = 1) -> str:
             "annotations": {
                 "summary": alert.means,
                 "description": alert.do,
-                "runbook_url": f"{PAGE}#{alert.name.lower()}",
+                "runbook_url": alert.runbook_url,
             },
         }
         for alert in ALERTS
@@ -348,6 +365,8 @@ def alerts_table() -> str:
     """Return the alerts as the page shows them."""
     sections = []
     for alert in ALERTS:
+        name = alert.runbook
+        runbook = f" Runbook: [{name}](../operate/{name}.md)." if name else ""
         sections += [
             f"### {alert.name}",
             "",
@@ -357,7 +376,7 @@ def alerts_table() -> str:
             alert.expr,
             "```",
             "",
-            f"For {alert.lasts}.",
+            f"For {alert.lasts}." + runbook,
             "",
         ]
     return "\n".join(sections)
