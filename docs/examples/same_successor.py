@@ -49,11 +49,9 @@ async def show_sliding(name, policy=None):
     tokens = await ask(workers[0], first.token, REQUESTS)
     clock.advance(3)
     tokens += await ask(workers[1], first.token, REQUESTS)
-    signatures = [renewal.counts.signatures for renewal, _ in workers]
-    print(
-        f"{name}: {len(tokens)} requests, {signatures} signatures of the two workers,"
-        f" {len(set(tokens))} successor(s)"
-    )
+    signatures = sum(renewal.counts.signatures for renewal, _ in workers)
+    made = len(set(tokens))
+    print(f"{name}: {len(tokens)} requests, {signatures} signatures, {made} new token(s)")
 
 
 async def show_dual():
@@ -69,10 +67,8 @@ async def show_dual():
         clock.advance(3)
     outcomes = Counter(pair.outcome for pair in pairs)
     tokens = {pair.refresh_token for pair in pairs}
-    print(
-        f"dual tokens: {len(pairs)} refreshes, {outcomes['rotated']} rotated and"
-        f" {outcomes['replayed']} replayed, {len(tokens)} new refresh token(s)"
-    )
+    told = ", ".join(f"{count} {outcome}" for outcome, count in outcomes.items())
+    print(f"dual: {len(pairs)} refreshes, {told}, {len(tokens)} new token(s)")
     for worker in workers:
         await worker.close()
 
@@ -80,7 +76,7 @@ async def show_dual():
 async def main():
     """Show all."""
     await show_sliding("grid")
-    await show_sliding("plain threshold", Threshold())
+    await show_sliding("plain", Threshold())
     await show_dual()
 
 
