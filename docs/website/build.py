@@ -10,6 +10,7 @@ from typing import Any
 
 import tomlkit
 
+from website import glossary
 from website.links import site_faults
 from website.pages import DOCS, ROOT, PageFault, first_sentence, pages, staged_text, url_of, version
 from website.rules import page_faults
@@ -78,7 +79,7 @@ def stage() -> list[str]:
     faults += [
         f"{page} of the navigation is no page" for page in set(listed) - set(staged.values())
     ]
-    faults += translation_faults(set(settings["translated"]))
+    faults += translation_faults(set(settings["translated"])) + glossary.faults()
     project["site_url"] += f"{LATEST}/"
     project["plugins"]["llmstxt"]["sections"] = {
         title: [{page: descriptions.get(page, "")} for page in inner]
