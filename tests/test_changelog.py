@@ -24,6 +24,7 @@ AREAS = [
     "Tuner",
     "Benchmarks",
     "Development",
+    "Documentation",
 ]
 VERSION = re.compile(r"## \[(\d+\.\d+\.\d+)\] - (unreleased|\d{4}-\d{2}-\d{2})")
 
