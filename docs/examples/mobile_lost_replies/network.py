@@ -30,7 +30,7 @@ class Server:
             )
         for _ in range(600):
             if self._process.poll() is not None:
-                raise SystemExit(f"the server ended with code {self._process.returncode}")
+                raise SystemExit(f"the server ended:\n{self.log.read_text()}")
             with contextlib.suppress(OSError):
                 _, writer = await asyncio.open_connection("127.0.0.1", self.port)
                 writer.close()

@@ -141,47 +141,51 @@ def phone_with(answers, file, sequence=0):
     return Phone("http://server.test", file, http)
 
 
-async def test_a_lost_reply_is_asked_for_again_with_the_same_token(tmp_path):
+def test_a_lost_reply_is_asked_for_again_with_the_same_token(tmp_path):
     """Twice; then the new token is on disk, readable by its owner only."""
     answers, file = Answers(LOST, LOST, pair(1)), tmp_path / "tokens.json"
-    await phone_with(answers, file).get("/feed")
+    asyncio.run(phone_with(answers, file).get("/feed"))
     assert answers.posted == ["r0"] * 3
     assert json.loads(file.read_text())["refresh_token"] == "r1"
     if sys.platform != "win32":
         assert stat.S_IMODE(file.stat().st_mode) == 0o600
 
 
-async def test_no_network_ends_no_session(tmp_path):
+def test_no_network_ends_no_session(tmp_path):
     """Neither do 503 and 500; the token stays on disk."""
     busy = httpx2.Response(503)
     for given in ((LOST,) * 3, (busy,) * 3, (httpx2.Response(500),)):
         file = tmp_path / "tokens.json"
         with pytest.raises(Offline):
-            await phone_with(Answers(*given), file).get("/feed")
+            asyncio.run(phone_with(Answers(*given), file).get("/feed"))
         assert json.loads(file.read_text())["refresh_token"] == "r0"
 
 
-async def test_invalid_grant_ends_the_session(tmp_path):
+def test_invalid_grant_ends_the_session(tmp_path):
     """The file is gone, and nothing is posted again."""
     answers, file = Answers(REFUSED), tmp_path / "tokens.json"
     phone = phone_with(answers, file)
     for _ in range(2):
         with pytest.raises(SignedOut):
-            await phone.get("/feed")
+            asyncio.run(phone.get("/feed"))
     assert answers.posted == ["r0"]
     assert not file.exists()
 
 
-async def test_parallel_requests_share_one_refresh(tmp_path):
+def test_parallel_requests_share_one_refresh(tmp_path):
     """Twenty requests of an app that has just started."""
     answers = Answers(pair(1))
     phone = phone_with(answers, tmp_path / "tokens.json")
-    await asyncio.gather(*(phone.get("/feed") for _ in range(20)))
+
+    async def start():
+        await asyncio.gather(*(phone.get("/feed") for _ in range(20)))
+
+    asyncio.run(start())
     assert answers.posted == ["r0"]
 
 
-async def test_an_earlier_pair_never_replaces_a_later_one(tmp_path):
+def test_an_earlier_pair_never_replaces_a_later_one(tmp_path):
     """An answer that was late keeps its hands off the disk."""
     file = tmp_path / "tokens.json"
-    await phone_with(Answers(pair(3)), file, 5).get("/feed")
+    asyncio.run(phone_with(Answers(pair(3)), file, 5).get("/feed"))
     assert json.loads(file.read_text())["refresh_token"] == "r5"

@@ -23,6 +23,7 @@ class Worker:
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self.environ = environ
+        self.log = folder / f"{self.port}.log"
         self._app, self._folder = app, folder
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -31,10 +32,11 @@ class Worker:
         arguments = ["--port", str(self.port), "--no-access-log", "--log-level", "warning"]
         command = [sys.executable, "-m", "uvicorn", self._app, *arguments]
         environ = os.environ | self.environ
-        self._process = subprocess.Popen(command, cwd=self._folder, env=environ)
+        with self.log.open("ab") as log:
+            self._process = subprocess.Popen(command, cwd=self._folder, env=environ, stderr=log)
         for _ in range(400):
             if self._process.poll() is not None:
-                raise SystemExit(f"{self._app} ended with code {self._process.returncode}")
+                raise SystemExit(f"{self._app} ended:\n{self.log.read_text()}")
             with contextlib.suppress(OSError):
                 _, writer = await asyncio.open_connection("127.0.0.1", self.port)
                 writer.close()
@@ -56,6 +58,7 @@ class Balancer:
     def __init__(self, workers: Iterable[Worker]) -> None:
         self.workers = [*workers]
         self.url = ""
+        self._open: dict[int, set[asyncio.Task[None]]] = {}
         self._turn = 0
 
     async def start(self) -> None:
@@ -68,13 +71,21 @@ class Balancer:
         self._server.close()
         await self._server.wait_closed()
 
+    async def drain(self, worker: Worker) -> None:
+        """Return when the connections of a worker that was taken out are done."""
+        if still := self._open.get(worker.port):
+            await asyncio.wait(still, timeout=15)
+
     async def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._turn += 1
         port = self.workers[self._turn % len(self.workers)].port
+        task = asyncio.current_task()
+        self._open.setdefault(port, set()).add(task)
         with contextlib.suppress(OSError):
             answers, requests = await asyncio.open_connection("127.0.0.1", port)
             await asyncio.gather(_copy(reader, requests), _copy(answers, writer))
         writer.close()
+        self._open[port].discard(task)
 
 
 async def _copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
