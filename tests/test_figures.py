@@ -13,6 +13,7 @@ NAMES = [
     "choose.zh.svg",
     "near_expiry.svg",
     "near_expiry.zh.svg",
+    "nine_oclock.svg",
     "session_life.svg",
     "session_life.zh.svg",
     "storm_outage.svg",

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from figures import choose, near_expiry, outage, policies, session_life, storm
+from figures import choose, near_expiry, nine_oclock, outage, policies, session_life, storm
 from figures.svg import Figure
 
 IMAGES = Path(__file__).parent.parent / "images"
@@ -11,7 +11,10 @@ IMAGES = Path(__file__).parent.parent / "images"
 def figures() -> dict[str, Figure]:
     """Return all figures by their file names."""
     run = storm.play()
-    drawn = {"storm_outage.svg": outage.draw(outage.play())}
+    drawn = {
+        "nine_oclock.svg": nine_oclock.draw(),
+        "storm_outage.svg": outage.draw(outage.play()),
+    }
     for suffix in ("", "zh"):
         dotted = f".{suffix}" if suffix else ""
         drawn[f"storm_plain_grid{dotted}.svg"] = storm.draw(run, storm.WORDS[suffix])
