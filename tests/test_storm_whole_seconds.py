@@ -34,6 +34,7 @@ def test_only_compression_decides(load: StormLoad) -> None:
         store="",
         lifetime=load.lifetime,
         buffer=load.buffer,
+        policy="grid",
         whole_seconds=load.whole_seconds,
     )
     assert own.renewal.settings().is_whole == is_real

@@ -244,6 +244,7 @@ def _components(spec: AppSpec, **options: Any) -> Components:
         store=spec.store,
         lifetime=spec.lifetime,
         buffer=spec.buffer,
+        policy=spec.policy,
         whole_seconds=spec.whole_seconds,
     )
     return build_components(config, **options)

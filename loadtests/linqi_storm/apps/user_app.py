@@ -7,11 +7,11 @@ import importlib
 import inspect
 import os
 import sys
-from typing import Any
+from typing import Any, Literal
 
 from starlette.types import ASGIApp
 
-from linqi import ConfigurationError
+from linqi import ConfigurationError, Jitter, Policy, Threshold
 from linqi.asgi.authentication import Authenticate
 from linqi.config import Components, Config, load, wrap
 from linqi.config.store_table import StoreTable
@@ -20,6 +20,7 @@ from linqi_storm.apps.app_wiring import replace_middleware
 from linqi_storm.scenarios.base import Scenario
 from linqi_storm.schema.config import StormConfig
 from linqi_storm.schema.generator_plan import TokenTransport
+from linqi_storm.schema.policies import parse_policy
 
 __all__ = ["config_for_run", "import_app", "transport_of", "user_config", "wrap_for_run"]
 
@@ -78,9 +79,10 @@ def config_for_run(
     store: str,
     lifetime: float,
     buffer: float,
+    policy: str,
     whole_seconds: bool,
 ) -> Config:
-    """Return `config` with the keys, the store and the compressed times of one run.
+    """Return `config` with the keys, the store, the compressed times and the policy of one run.
 
     The user's own keys and sessions are not used. The login throttle is off, because all clients
     of a storm have the same address.
@@ -89,10 +91,14 @@ def config_for_run(
     headers = dataclasses.replace(config.http, token_headers=("Authorization: Bearer",))
     margin = config.renewal.hard_margin_seconds
     compression = config.renewal.lifetime_seconds / lifetime
+    chosen = parse_policy(policy)
+    width = chosen.width if isinstance(chosen, Jitter) else config.renewal.jitter_width
     renewal = dataclasses.replace(
         config.renewal,
         lifetime_seconds=lifetime,
         buffer_seconds=buffer,
+        policy=_name_of(chosen),
+        jitter_width=width,
         hard_margin_seconds=None if margin is None else margin / compression,
         whole_second_times=config.renewal.whole_second_times and whole_seconds,
     )
@@ -111,6 +117,12 @@ def config_for_run(
         http=headers,
         throttle=dataclasses.replace(config.throttle, enabled=False),
     )
+
+
+def _name_of(policy: Policy) -> Literal["grid", "plain", "jitter"]:
+    if isinstance(policy, Jitter):
+        return "jitter"
+    return "plain" if isinstance(policy, Threshold) else "grid"
 
 
 def import_app(place: str) -> Any:
