@@ -24,11 +24,11 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 SEARCHES = {
     "token refresh": "",
     "silent refresh": "",
-    "双token": "zh/",
-    "无感刷新": "zh/",
-    "临期刷新": "zh/",
-    "滑动过期": "zh/",
-    "并发只刷新一次": "zh/",
+    "双token": "zh/sessions/",
+    "无感刷新": "zh/frontend/",
+    "临期刷新": "zh/start/",
+    "滑动过期": "zh/choose/",
+    "并发只刷新一次": "zh/frontend/",
 }
 RESULTS = """() => {
   const found = [], walk = (root) => root.querySelectorAll('*').forEach((element) => {
