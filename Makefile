@@ -50,7 +50,7 @@ help:
 	@echo "make docs    build the documentation site in build/site, and check links, anchors and translations"
 	@echo "make figures  draw the figures of the documentation again, and print the numbers in them"
 	@echo "make stories play each worked story of docs/examples with its one command, and run its tests"
-	@echo "make release-check  build the files of a release, and check them in bare environments (4 min)"
+	@echo "make release-check  build the files of a release, and check them in bare environments"
 	@echo "make lint    ruff          make types   mypy --strict"
 	@echo "make pins    renew the pinned requirements          make clean"
 
