@@ -27,8 +27,8 @@ SEARCHES = {
     "双token": "zh/sessions/",
     "无感刷新": "zh/frontend/",
     "临期刷新": "zh/start/",
-    "滑动过期": "zh/choose/",
-    "并发只刷新一次": "zh/frontend/",
+    "滑动过期": "zh/faq/",
+    "并发只刷新一次": "zh/faq/",
 }
 RESULTS = """() => {
   const found = [], walk = (root) => root.querySelectorAll('*').forEach((element) => {
