@@ -49,6 +49,7 @@ STORIES = (
 )
 PAGES = [
     "README.md",
+    "README.zh-CN.md",
     "docs/README.md",
     "docs/choose.md",
     "docs/quickstart.md",

@@ -24,12 +24,16 @@ EXAMPLES = ROOT / "docs" / "examples"
 CHOICES = (ROOT / "docs" / "choose.md").read_text()
 
 
+@pytest.mark.parametrize(
+    ("example", "said_of_a_successor"),
+    [("quickstart", "X-Refresh-Token: the next token"), ("zh_start", "拿到新 token")],
+)
 def test_a_session_of_the_quickstart_outlives_its_tokens(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, example: str, said_of_a_successor: str
 ) -> None:
     """As the page says, in less time: tokens of 8 s, and a client that is answered for 10 s."""
     monkeypatch.chdir(tmp_path)
-    shutil.copytree(EXAMPLES / "quickstart", tmp_path, dirs_exist_ok=True)
+    shutil.copytree(EXAMPLES / example, tmp_path, dirs_exist_ok=True)
     assert main(["init"]) == main(["keygen"]) == 0
     short = {"LINQI_RENEWAL__LIFETIME_SECONDS": "8", "LINQI_RENEWAL__BUFFER_SECONDS": "3"}
     command = [sys.executable, "-m", "uvicorn", "shop:app", "--port", "0", "--no-access-log"]
@@ -37,7 +41,7 @@ def test_a_session_of_the_quickstart_outlives_its_tokens(
     with log.open("wb") as output:
         server = subprocess.Popen(command, env={**os.environ, **short}, stderr=output)
     try:
-        client = (tmp_path / "call.py").read_text()
+        client = (tmp_path / "call.py").read_text(encoding="utf-8")
         for said, quicker in (
             ("8000", _port(log, server)),
             ("range(0, 61, 4)", "range(11)"),
@@ -46,14 +50,18 @@ def test_a_session_of_the_quickstart_outlives_its_tokens(
             assert said in client
             client = client.replace(said, quicker)
         seen = subprocess.run(
-            [sys.executable, "-c", client], capture_output=True, text=True, timeout=120, check=True
+            [sys.executable, "-X", "utf8", "-c", client],
+            capture_output=True,
+            encoding="utf-8",
+            timeout=120,
+            check=True,
         ).stdout.splitlines()
     finally:
         server.terminate()
         server.wait(10)
     assert len(seen) == 11
     assert all('200  {"user":"alice"}' in line for line in seen)
-    assert any(line.endswith("X-Refresh-Token: the next token") for line in seen)
+    assert any(line.endswith(said_of_a_successor) for line in seen)
 
 
 def _port(log: Path, server: subprocess.Popen[bytes]) -> str:
