@@ -1,6 +1,6 @@
 """The whole story in one command: log, storm, tuning, proof.
 
-``python run.py`` takes half a minute; ``python run.py --full`` takes eight, and its figures may
+``python run.py`` takes a minute; ``python run.py --full`` takes eight, and its figures may
 be quoted.
 """
 
