@@ -64,7 +64,10 @@ def status(client: TestClient, caller: dict[str, str]) -> int:
     return int(client.get("/me", headers=headers).status_code)
 
 
-@pytest.mark.parametrize("page", sorted((ROOT / "docs" / "zh").glob("*.md")), ids=lambda p: p.name)
+PAGES = [ROOT / "README.zh-CN.md", *sorted((ROOT / "docs" / "zh").glob("*.md"))]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_a_chinese_page_shows_the_examples_as_they_are(page: Path) -> None:
     """Each code block with a file's name is that file."""
     for path, code in _SHOWN.findall(page.read_text()):
