@@ -22,8 +22,8 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 # What people search for, and the page that answers: it is among the first three.
 SEARCHES = {
-    "token refresh": "",
-    "silent refresh": "",
+    "token refresh": "faq/",
+    "silent refresh": "faq/",
     "双token": "zh/sessions/",
     "无感刷新": "zh/frontend/",
     "临期刷新": "zh/start/",
