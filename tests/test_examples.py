@@ -56,7 +56,6 @@ PAGES = [
     "docs/reference/refusals.md",
     *(f"docs/guides/{name}.md" for name in GUIDES),
     *(f"docs/examples/{name}/README.md" for name in STORIES),
-    "docs/operate/leaked_key.md",
 ]
 
 

@@ -11,6 +11,7 @@ from linqi.commands import (
     store_init,
     store_purge,
     store_restored,
+    store_revoke,
     store_sessions,
     store_workers,
 )
@@ -40,6 +41,7 @@ ACTIONS: Final[dict[str, tuple[str, ModuleType]]] = {
     "backup": ("copy a SQLite file while workers write to it", store_backup),
     "restored": ("end the sessions of a restored backup, or trust them", store_restored),
     "sessions": ("list the sessions of one user", store_sessions),
+    "revoke": ("end the sessions of one user, in every worker", store_revoke),
     "workers": ("list the running workers with the ids of their keys", store_workers),
 }
 _URL: Final = (
