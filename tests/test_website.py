@@ -14,6 +14,7 @@ import linqi
 ROOT = Path(__file__).parent.parent
 sys.path.append(str(ROOT / "docs"))
 
+from website import pages as website_pages  # noqa: E402
 from website import translations  # noqa: E402
 from website.build import add_version  # noqa: E402
 from website.links import site_faults  # noqa: E402
@@ -42,11 +43,22 @@ def site_of(folder: Path, **files: str) -> Path:
         ('<link rel="stylesheet" href="https://fonts.example/a.css">', "another host"),
         ('<img src="x.png">', "no file of the site"),
         ('<pre class="mermaid">graph</pre>', "another host"),
+        ('<img srcset="x.png 1x, https://cdn.example/x.png 2x">', "another host"),
+        ('<object data="https://cdn.example/x.svg"></object>', "another host"),
+        ('<audio src="https://cdn.example/x.mp3"></audio>', "another host"),
+        ('<video poster="https://cdn.example/x.png"></video>', "another host"),
+        ('<link rel="alternate stylesheet" href="https://fonts.example/a.css">', "another host"),
+        ("<p style=\"background: url( 'https://cdn.example/x.png')\">x</p>", "another host"),
+        ('<style>@import "https://fonts.example/a.css";</style>', "another host"),
+        ('<script>import("https://cdn.example/x.js")</script>', "another host"),
+        ('<a href="../../outside.txt">x</a>', "out of the site"),
     ],
 )
 def test_a_page_with_a_fault_is_found(tmp_path: Path, html: str, fault: str) -> None:
     """Each kind of broken link, and each way to load something from outside, is a fault."""
-    (found,) = site_faults(site_of(tmp_path, a=html, c='<h2 id="there">c</h2>'))
+    (tmp_path / "outside.txt").touch()
+    site = site_of(tmp_path / "site", a=html, c='<h2 id="there">c</h2>')
+    found = "; ".join(site_faults(site))
     assert fault in found
 
 
@@ -54,6 +66,14 @@ def test_a_sound_page_has_no_fault(tmp_path: Path) -> None:
     """Links to pages, headings, other sites and the page itself lead somewhere."""
     links = '<a href="../c/#there"></a><a href="#a" id="a"></a><a href="https://x.example/"></a>'
     assert site_faults(site_of(tmp_path, a=links, c='<h2 id="there">c</h2>')) == []
+
+
+def test_the_page_of_wrong_addresses_loads_nothing_from_outside(tmp_path: Path) -> None:
+    """404.html has absolute links, which are right there; a script of another host is not."""
+    (tmp_path / "404.html").write_text('<a href="/c/">c</a><script src="/assets/x.js"></script>')
+    assert site_faults(tmp_path) == []
+    (tmp_path / "404.html").write_text('<script src="https://cdn.example/x.js"></script>')
+    assert len(site_faults(tmp_path)) == 1
 
 
 def test_a_stylesheet_loads_nothing_from_outside(tmp_path: Path) -> None:
@@ -96,6 +116,62 @@ def test_links_to_files_of_the_repository_name_the_release() -> None:
     assert faults == []
     assert "/blob/v9.9.9/docs/examples/" in text
     assert not re.search(r"\]\(examples/", text)
+
+
+def staged_page(folder: Path, patch: pytest.MonkeyPatch, text: str) -> tuple[str, list[str]]:
+    """Return what the site gets of a page docs/a.md beside b.md, x.py and images/y.svg."""
+    (folder / "docs" / "images").mkdir(parents=True)
+    for name in ("docs/b.md", "docs/x.py", "docs/images/y.svg"):
+        (folder / name).touch()
+    (folder / "docs" / "a.md").write_text(text)
+    patch.setattr(website_pages, "ROOT", folder)
+    return staged_text("docs/a.md", {"docs/a.md": "a.md", "docs/b.md": "b.md"}, "v1")
+
+
+@pytest.mark.parametrize(
+    ("link", "staged"),
+    [
+        ('[x](x.py "t")', '[x](CODE/x.py "t")'),
+        ("[x](<x.py>)", "[x](<CODE/x.py>)"),
+        ("[b](<b.md>)", "[b](<b.md>)"),
+        ("[x]: x.py", "[x]: CODE/x.py"),
+        ('[x]: x.py "t"', '[x]: CODE/x.py "t"'),
+        ('![y](images/y.svg "t")', '![y](images/y.svg "t")'),
+        ("`[x](x.py)` and [x](x.py)", "`[x](x.py)` and [x](CODE/x.py)"),
+        ("``a`[x](x.py)``", "``a`[x](x.py)``"),
+        ("[`x`](x.py)", "[`x`](CODE/x.py)"),
+        ("````\n```\n[x](x.py)\n```\n[x](x.py)\n````", None),
+        ("```sh\n[x](x.py)\n```\n[x](x.py)", "```sh\n[x](x.py)\n```\n[x](CODE/x.py)"),
+    ],
+)
+def test_each_form_of_a_link_is_moved_and_code_stays(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, link: str, staged: str | None
+) -> None:
+    """Titles, angle brackets and references are links; what looks like one in code is none."""
+    text, faults = staged_page(tmp_path, monkeypatch, link)
+    code = "https://github.com/linqi/linqi/blob/v1/docs"
+    assert (text, faults) == ((staged or link).replace("CODE", code), [])
+
+
+@pytest.mark.parametrize(
+    "link",
+    [
+        "[n](n.md)",
+        '[n](n.md "t")',
+        "[n](<n n.md>)",
+        "[n]: n.md",
+        '![n](images/n.svg "t")',
+        "[n](https://github.com/linqi/linqi/blob/main/docs/n.py)",
+        "[n](https://linqi.github.io/linqi/latest/n/)",
+    ],
+)
+def test_each_form_of_a_broken_link_is_found(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, link: str
+) -> None:
+    """Addresses of the repository's files and of the site's pages count as well."""
+    text = link if "]:" in link else f"| [b](b.md) | {link} |"
+    _, faults = staged_page(tmp_path, monkeypatch, text)
+    assert len(faults) == 1
 
 
 @pytest.fixture
@@ -143,6 +219,17 @@ def test_a_translation_of_today_is_not_stale(chinese: Path) -> None:
     listed.write_text(listed.read_text() + "stale = true\n")
     (fault,) = translations.translation_faults(set())
     assert "marked as stale" in fault
+
+
+def test_a_translation_of_a_page_that_is_gone_is_found(chinese: Path) -> None:
+    """A page that was moved or deleted is a fault of its translation, also of a stale one."""
+    (chinese / "docs" / "a.md").unlink()
+    faults = "; ".join(translations.translation_faults(set()))
+    assert "zh/a.md follows docs/a.md, which is no file" in faults
+    listed = chinese / "docs" / "zh" / "translations.toml"
+    listed.write_text(listed.read_text() + "stale = true\n")
+    faults = "; ".join(translations.translation_faults(set()))
+    assert "zh/a.md follows docs/a.md, which is no file" in faults
 
 
 def test_versions_stand_beside_each_other(tmp_path: Path) -> None:

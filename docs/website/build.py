@@ -70,6 +70,8 @@ def stage() -> list[str]:
         at = STAGE / "pages" / page
         at.parent.mkdir(parents=True, exist_ok=True)
         at.write_text("\n".join(["---", *lines, "---", "", text]))
+    for path in ROOT.glob("README*.md"):  # no pages, but with links to check
+        faults += staged_text(path.name, {**staged, path.name: path.name}, f"v{version()}")[1]
     shutil.copytree(DOCS / "images", STAGE / "pages" / "images")
     shutil.copytree(HERE / "assets", STAGE / "pages" / "assets")
     shutil.copytree(HERE / "overrides", STAGE / "overrides")

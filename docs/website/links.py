@@ -6,10 +6,17 @@ from html.parser import HTMLParser
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
-# Elements that a browser loads by itself, and the attribute that says from where.
-LOADED = {"script": "src", "img": "src", "source": "srcset", "iframe": "src", "video": "src"}
+# Attributes that name what a browser loads by itself; `data` and `href` only of these elements.
+LOADED = {"src", "srcset", "poster", "background"}
+LOADED_OF = {"object": "data", "image": "href", "use": "href"}
 # A `link` of these kinds names a document; a browser does not load it.
-NAMES_ONLY = {"canonical", "alternate", "prev", "next", "describedby"}
+NAMES_ONLY = {"canonical", "alternate", "translation", "prev", "next", "describedby"}
+# How a style or a script names what it loads from another host.
+OUTSIDE = re.compile(
+    r"(?:url\(\s*|@import\s+|image-set\(\s*|\bimport\(\s*|\bfrom\s+|\bfetch\(\s*)"
+    r"[\"'`]?((?:https?:)?//[^\"'`)\s]+)",
+    re.I,
+)
 # What the theme would load a script of another host for.
 LOADS_LATER = {"mermaid", "arithmatex", "glightbox"}
 
@@ -37,12 +44,19 @@ class Page(HTMLParser):
         found = {name: value or "" for name, value in attrs}
         self.anchors |= {found.get("id", ""), found.get("name", "")}
         self.loads += [name for name in found.get("class", "").split() if name in LOADS_LATER]
-        if tag == "a" and "href" in found:
+        if tag in {"a", "area"} and "href" in found:
             self.targets.append(found["href"])
-        if tag == "link" and not NAMES_ONLY & set(found.get("rel", "").split()):
-            self.loads.append(found["href"])
-        if found.get(LOADED.get(tag, "")):
-            self.loads.append(found[LOADED[tag]])
+        if tag == "link" and not set(found.get("rel", "").split()) <= NAMES_ONLY:
+            self.loads.append(found.get("href", ""))
+        for name in {*LOADED, LOADED_OF.get(tag, "")} & found.keys():
+            parts = found[name].split(",") if name == "srcset" else [found[name]]
+            self.loads += [part.split()[0] for part in parts if part.strip()]
+        self.loads += OUTSIDE.findall(found.get("style", ""))
+
+    def handle_data(self, data: str) -> None:
+        """Take what a style or a script in the page loads from another host."""
+        if self.cdata_elem:  # the parser is in an element that is no text: script or style
+            self.loads += OUTSIDE.findall(data)
 
 
 def site_faults(site: Path) -> list[str]:
@@ -51,21 +65,22 @@ def site_faults(site: Path) -> list[str]:
     faults = []
     for path, page in pages.items():
         name = path.relative_to(site.resolve())
-        if name.name == "404.html":  # is served below any address, so its links are absolute
-            continue
+        is_404 = name.name == "404.html"  # is served below any address: its links are absolute
         for target in page.loads:
             if urlsplit(target).netloc or target in LOADS_LATER:
                 faults.append(f"{name} loads {target} from another host")
-            elif not file_of(path, target).is_file():
+            elif not is_404 and not file_of(path, target).is_file():
                 faults.append(f"{name} loads {target}, which is no file of the site")
-        for target in page.targets:
-            fault = fault_of_link(path, target, pages)
+        for target in [] if is_404 else page.targets:
+            fault = fault_of_link(path, target, pages, site.resolve())
             if fault:
                 faults.append(f"{name}: {target!r} {fault}")
     for path in site.rglob("*.css"):
-        outside = re.findall(r"(?:url\(|@import )[\"']?((?:https?:)?//[^\"')]*)", path.read_text())
         name = path.relative_to(site)
-        faults += [f"{name} loads {target} from another host" for target in outside]
+        faults += [
+            f"{name} loads {target} from another host"
+            for target in OUTSIDE.findall(path.read_text())
+        ]
     return sorted(set(faults))
 
 
@@ -76,7 +91,7 @@ def read_page(path: Path) -> Page:
     return page
 
 
-def fault_of_link(path: Path, target: str, pages: dict[Path, Page]) -> str:
+def fault_of_link(path: Path, target: str, pages: dict[Path, Page], site: Path) -> str:
     """Return what is wrong with a link on the page at `path`; "" if it leads somewhere."""
     parts = urlsplit(target)
     if parts.scheme or parts.netloc:
@@ -86,6 +101,8 @@ def fault_of_link(path: Path, target: str, pages: dict[Path, Page]) -> str:
     at = file_of(path, target)
     if not at.is_file():
         return "leads to no page"
+    if not at.is_relative_to(site):
+        return "leads out of the site"
     if parts.fragment and at in pages and unquote(parts.fragment) not in pages[at].anchors:
         return "leads to no heading"
     return ""

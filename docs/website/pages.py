@@ -9,14 +9,23 @@ from pathlib import Path, PurePosixPath
 ROOT = Path(__file__).parent.parent.parent
 DOCS = ROOT / "docs"
 REPOSITORY = "https://github.com/linqi/linqi"
+# Addresses of files of the repository, and of pages of the site.
+OF_REPOSITORY = re.compile(rf"{REPOSITORY}/(?:blob|tree|edit|raw)/[^/]+/([^?#]+)")
+OF_SITE = re.compile(r"https://linqi\.github\.io/linqi/[^/]+/([^?#]*)")
 # Pages that GitHub wants at the root of the repository.
 OF_THE_ROOT = {
     "CHANGELOG.md": "changelog.md",
     "SECURITY.md": "security.md",
     "CONTRIBUTING.md": "contributing.md",
 }
-FENCE = re.compile(r"^ *(```|~~~)")
-LINK = re.compile(r"(!?\[(?:[^\[\]]|\[[^\]]*\])*\])\(([^)\s]+)\)")
+FENCE = re.compile(r"^ *(`{3,}(?=[^`\n]*$)|~{3,})(.*)", re.M)
+# Code in a line, which stays as it is; else a link, an image or `[name]: target`, with or without
+# a title behind the target.
+LINK = re.compile(
+    r"(?<!`)(`+)(?!`).*?(?<!`)\1(?!`)"
+    r"|(?P<start>!?\[(?:[^\[\]]|\[[^\]]*\])*\]\(<?|^ {0,3}\[(?!\^)[^\]]+\]: +<?)"
+    r"(?P<target>(?<=<)[^<>]+|(?<!<)[^)\s<>]+)(?=>?(?:\)|\s+[\"']|\s*$))"
+)
 EXAMPLE_MARK = re.compile(r"^<!-- (?:(?:example|output): \S+|end) -->\n", re.M)
 
 
@@ -66,25 +75,38 @@ def staged_text(source: str, staged: dict[str, str], tag: str) -> tuple[str, lis
 
     def target_of(link: str) -> str:
         path, mark, anchor = link.partition("#")
-        if not path or ":" in path or path.startswith("/"):
-            return link
         at = os.path.normpath(os.path.join(os.path.dirname(source), path))
+        is_relative = path and ":" not in path and not path.startswith("/")
+        if is_nowhere(link, staged) or (is_relative and not (ROOT / at).exists()):
+            faults.append(f"{source}: the link {link!r} leads to no file")
+        if not is_relative:
+            return link
         if at in staged or f"{at}/README.md" in staged:
             to = staged.get(at) or staged[f"{at}/README.md"]
             return os.path.relpath(to, os.path.dirname(here) or ".") + mark + anchor
         if at.startswith("docs/images/"):
             return os.path.relpath(at.removeprefix("docs/"), os.path.dirname(here) or ".")
-        if not (ROOT / at).exists():
-            faults.append(f"{source}: the link {link!r} leads to no file")
         kind = "tree" if (ROOT / at).is_dir() else "blob"
         return f"{REPOSITORY}/{kind}/{tag}/{at}{mark}{anchor}"
+
+    def moved(found: re.Match[str]) -> str:
+        return found["start"] + target_of(found["target"]) if found["target"] else found[0]
 
     lines = []
     for line, is_text in text_and_code((ROOT / source).read_text()):
         if is_text:
-            line = LINK.sub(lambda found: f"{found[1]}({target_of(found[2])})", line)
+            line = LINK.sub(moved, line)
         lines.append(line)
     return EXAMPLE_MARK.sub("", "".join(lines)), faults
+
+
+def is_nowhere(address: str, staged: dict[str, str]) -> bool:
+    """Return whether an address names a file of the repository, or a page, that is not there."""
+    if found := OF_REPOSITORY.match(address):
+        return not (ROOT / found[1]).exists()
+    if found := OF_SITE.match(address):
+        return found[1] not in map(url_of, staged.values())
+    return False
 
 
 def text_and_code(markdown: str) -> Iterator[tuple[str, bool]]:
@@ -93,8 +115,10 @@ def text_and_code(markdown: str) -> Iterator[tuple[str, bool]]:
     for line in markdown.splitlines(keepends=True):
         found = FENCE.match(line)
         yield line, not fence and not found
-        if found:
-            fence = "" if fence == found[1] else fence or found[1]
+        if found and not fence:
+            fence = found[1]
+        elif found and found[1].startswith(fence) and not found[2].strip():
+            fence = ""
 
 
 def first_sentence(markdown: str) -> str:

@@ -49,8 +49,9 @@ def translations() -> list[Translation]:
 
 
 def digest_of(source: str) -> str:
-    """Return the digest of a page, from the repository's root."""
-    return hashlib.sha256((ROOT / source).read_bytes()).hexdigest()
+    """Return the digest of a page, from the repository's root; "" if there is no such page."""
+    at = ROOT / source
+    return hashlib.sha256(at.read_bytes()).hexdigest() if at.is_file() else ""
 
 
 def translation_faults(required: set[str]) -> list[str]:
@@ -71,6 +72,11 @@ def translation_faults(required: set[str]) -> list[str]:
         f"{one.page} is marked as stale, but follows the English page as it is"
         for one in listed
         if one.is_stale and digest_of(one.source) == one.sha256
+    ]
+    faults += [
+        f"{one.page} follows {one.source}, which is no file"
+        for one in listed
+        if one.source and not (ROOT / one.source).is_file()
     ]
     missing = required - {one.source for one in listed}
     faults += [f"{source} has no Chinese translation" for source in sorted(missing)]
