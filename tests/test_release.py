@@ -7,7 +7,7 @@ import pytest
 
 from release_check import artifacts
 from release_check.__main__ import main
-from release_check.versions import named_versions, notes, project_version, version_faults
+from release_check.versions import ROOT, named_versions, notes, project_version, version_faults
 
 
 @pytest.fixture(scope="module")
@@ -55,6 +55,27 @@ def test_a_relative_link_in_the_description_is_found() -> None:
     assert faults == ["the description links to docs/images/storm.svg"]
 
 
+def test_metadata_that_an_older_twine_refuses_is_found() -> None:
+    """Hatchling 1.32 writes 2.5 unless it is told otherwise, and twine 6 does not upload it."""
+    text = "Metadata-Version: 2.5\nDescription-Content-Type: text/markdown\n\n[a](https://a.test)"
+    assert artifacts.description_faults(text) == ["METADATA has version 2.5, which twine 6 refuses"]
+
+
+def test_jobs_that_may_write_or_publish_run_no_foreign_code() -> None:
+    """Each action is pinned by commit; a job with a right to write installs no package."""
+    text = (ROOT / ".github" / "workflows" / "release.yml").read_text("utf-8")
+    uses = re.findall(r"uses: (\S+)", text)
+    assert [one for one in uses if not re.search(r"@[0-9a-f]{40}$|^\./", one)] == []
+    jobs = dict(
+        re.findall(r"^  (\w+):\n((?:    .*\n|\n|  #.*\n)+)", text.partition("\njobs:\n")[2], re.M)
+    )
+    writing = {name: job for name, job in jobs.items() if ": write" in job}
+    assert set(writing) == {"attest", "publish", "tag", "documentation"}
+    assert [
+        name for name, job in writing.items() if re.search("pip|make |PYTHONPATH=tests", job)
+    ] == []
+
+
 def test_the_sdist_makes_the_same_wheel(dist: Path, tmp_path: Path) -> None:
     """Who builds from the sdist gets what was published as a wheel."""
     root = artifacts.unpack(dist, tmp_path / "sdist")
@@ -62,6 +83,8 @@ def test_the_sdist_makes_the_same_wheel(dist: Path, tmp_path: Path) -> None:
     made = artifacts.contents(artifacts.wheel_of(tmp_path / "wheel"))
     assert made == artifacts.contents(artifacts.wheel_of(dist))
     assert (root / "tests" / "conftest.py").exists()
+    assert (root / "Makefile").exists(), "make test and tests/test_makefile.py need it"
+    assert (root / "requirements" / "dev.txt").exists()
 
 
 def test_a_version_that_is_not_released_has_no_date(

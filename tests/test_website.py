@@ -16,10 +16,10 @@ sys.path.append(str(ROOT / "docs"))
 
 from website import pages as website_pages  # noqa: E402
 from website import translations  # noqa: E402
-from website.build import add_version  # noqa: E402
 from website.links import site_faults  # noqa: E402
 from website.pages import first_sentence, pages, staged_text  # noqa: E402
 from website.rules import page_faults  # noqa: E402
+from website.versions import add_version, publish  # noqa: E402
 
 
 def site_of(folder: Path, **files: str) -> Path:
@@ -243,6 +243,24 @@ def test_versions_stand_beside_each_other(tmp_path: Path) -> None:
     assert [entry["aliases"] for entry in listed] == [["latest"], [], []]
     assert (tmp_path / "latest" / "index.html").read_text() == "0.10"
     assert "url=latest/" in (tmp_path / "index.html").read_text()
+
+
+def test_a_version_that_is_published_again_replaces_itself_alone(tmp_path: Path) -> None:
+    """A job that is run again leaves no page of its first run, and the earlier versions as is."""
+    for version, page in (("0.2", "old.html"), ("0.3", "lost.html"), ("0.3", "new.html")):
+        built = tmp_path / f"built-{page}"
+        (built / version).mkdir(parents=True)
+        (built / version / page).touch()
+        add_version(built, version)
+        assert publish(built, tmp_path / "published") == version
+    found = (path.relative_to(tmp_path / "published") for path in tmp_path.rglob("published/*/*"))
+    assert {path.as_posix() for path in found} == {
+        "0.2/old.html",
+        "0.3/new.html",
+        "latest/new.html",
+    }
+    listed = json.loads((tmp_path / "published" / "versions.json").read_text())
+    assert [entry["version"] for entry in listed] == ["0.3", "0.2"]
 
 
 def test_every_public_name_is_in_the_reference_once() -> None:

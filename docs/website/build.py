@@ -15,11 +15,11 @@ from website.links import site_faults
 from website.pages import DOCS, ROOT, PageFault, first_sentence, pages, staged_text, url_of, version
 from website.rules import page_faults
 from website.translations import translation_faults, translations
+from website.versions import LATEST, add_version
 
 STAGE = ROOT / "build" / "docs"
 SITE = ROOT / "build" / "site"
 HERE = Path(__file__).parent
-LATEST = "latest"
 
 
 def build() -> Path:
@@ -119,39 +119,3 @@ def in_navigation(entry: Any) -> list[str]:
         return [entry]
     inner = entry.values() if isinstance(entry, dict) else entry
     return [page for part in inner for page in in_navigation(part)]
-
-
-def add_version(site: Path, name: str) -> None:
-    """Enter the version `name`, a folder of `site`, into the list that the version menu reads.
-
-    The newest version is also in the folder `latest`, which search engines are told to prefer and
-    the address without a version leads to.
-
-    Args:
-        site: The folder that is published; it may hold earlier versions.
-        name: The version, such as `0.2`.
-
-    """
-    listed = site / "versions.json"
-    entries = json.loads(listed.read_text()) if listed.exists() else []
-    names = {entry["version"] for entry in entries} | {name}
-    ordered = sorted(names, key=lambda one: [int(part) for part in one.split(".")], reverse=True)
-    newest = ordered[0]
-    listed.write_text(
-        json.dumps(
-            [
-                {"version": one, "title": one, "aliases": [LATEST] if one == newest else []}
-                for one in ordered
-            ],
-            indent=2,
-        )
-        + "\n"
-    )
-    shutil.rmtree(site / LATEST, ignore_errors=True)
-    shutil.copytree(site / newest, site / LATEST)
-    (site / "index.html").write_text(
-        f'<!doctype html>\n<meta charset="utf-8">\n<title>linqi</title>\n'
-        f'<meta http-equiv="refresh" content="0; url={LATEST}/">\n'
-        f'<link rel="canonical" href="{LATEST}/">\n<a href="{LATEST}/">linqi</a>\n'
-    )
-    (site / ".nojekyll").touch()

@@ -103,6 +103,8 @@ def description_faults(metadata: str) -> list[str]:
     message = message_from_string(metadata)
     body = str(message.get_payload())
     faults = []
+    if message["Metadata-Version"] != "2.4":
+        faults.append(f"METADATA has version {message['Metadata-Version']}, which twine 6 refuses")
     if message["Description-Content-Type"] != "text/markdown":
         faults.append(f"the description is {message['Description-Content-Type']}")
     links = re.findall(r"\]\(([^)\s]+)", body) + re.findall(r"(?:src|href)=\"([^\"]+)", body)

@@ -202,6 +202,9 @@ def extras(wheel: Path) -> list[str]:
 
 
 def check_extras(bare: Bare, wheel: Path) -> None:
-    """Let pip resolve each extra of the wheel, and install nothing."""
-    for extra in extras(wheel):
-        bare.python(*("-m", "pip", "install", "-q", "--dry-run", f"{wheel}[{extra}]"), seconds=600)
+    """Let pip resolve all extras of the wheel at once, and install nothing.
+
+    What resolves together resolves alone. Fourteen runs of pip took minutes.
+    """
+    wanted = f"{wheel}[{','.join(extras(wheel))}]"
+    bare.python("-m", "pip", "install", "-q", "--dry-run", wanted, seconds=900)
