@@ -127,6 +127,13 @@ async def test_a_service_that_cannot_start_fails_the_start_up() -> None:
     assert "a closes" in log
 
 
+async def test_a_fault_of_several_services_is_said_once() -> None:
+    """Sessions and throttle share a server: its fault is not repeated."""
+    services = [Recorder(name, [], OSError("no disk")) for name in "ab"]
+    said = await run(lifespan_app([]), verifier_of_key(KEY), *services)
+    assert said == [{"type": "lifespan.startup.failed", "message": "OSError: no disk"}]
+
+
 async def test_a_service_that_does_not_close_is_logged_and_hides_nothing(
     caplog: pytest.LogCaptureFixture,
 ) -> None:

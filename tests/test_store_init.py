@@ -14,6 +14,7 @@ from linqi import ConfigurationError
 from linqi.sessions.refresh import SessionSettings
 from linqi.stores.postgres import PostgresStore
 from linqi.stores.sqlite import SQLiteStore
+from linqi_report import servers
 from test_migration import SCHEMAS
 from test_store_command import linqi
 from test_stores import record
@@ -196,3 +197,21 @@ async def test_an_index_whose_building_was_stopped_is_built_again_beside_workers
         assert await asyncio.wait_for(asyncio.gather(*building), 20) == [2, 2, 2]
         assert await linqi("store", "init", dsn, "--check") == 0
         await store.close()
+
+
+async def test_a_valkey_server_without_memory_is_not_ready(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It answers reads, so that only a write shows it; the answer of the server is printed."""
+    import redis
+
+    monkeypatch.delenv("LINQI_VALKEY_URL", raising=False)
+    with servers.valkey() as url, redis.Redis.from_url(url) as client:
+        assert await linqi("store", "init", url) == 0
+        assert "the store is ready" in capsys.readouterr().out
+        client.config_set("maxmemory", "1mb")
+        assert await linqi("store", "init", url) != 0
+        out, err = capsys.readouterr()
+        assert "ready" not in out
+        assert "maxmemory" in err
+        client.config_set("maxmemory", "0")

@@ -136,7 +136,8 @@ class Services:
                 if not isinstance(error, LinqiError):
                     log_fault("a service did not start", error, ())
             await self._close()
-            raise Unavailable("; ".join(_said(error) for error in failed)) from failed[0]
+            said = dict.fromkeys(map(_said, failed))  # once, where services share a server
+            raise Unavailable("; ".join(said)) from failed[0]
 
     async def _close(self) -> None:
         """Close all services; one that raises is logged, and keeps no other from closing."""

@@ -5,8 +5,10 @@ from __future__ import annotations
 import argparse
 import asyncio
 import sys
+from secrets import token_hex
 from typing import Final
 
+from linqi._notes import KeepsNotes
 from linqi.commands.command_help import CommandHelp, Example
 from linqi.commands.named_store import open_named
 from linqi.sessions.revocation import Revocations
@@ -36,6 +38,9 @@ HELP: Final = CommandHelp(
     },
 )
 
+_NOTE_SECONDS: Final = 10.0
+"""How long a note of a command that was killed stays in the store."""
+
 
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Declare the options."""
@@ -60,6 +65,7 @@ def run(arguments: argparse.Namespace) -> int:
 async def _initialize(store: SessionStore, *, is_check: bool) -> int:
     if not isinstance(store, HasSchema):
         await _try(store)  # Valkey has no tables; it is checked whether it is usable
+        await _write(store)
         print("the store is ready")
         return 0
     state = await store.schema_state()
@@ -90,6 +96,19 @@ async def _try(store: SessionStore) -> None:
     if isinstance(store, WarnsAtStart):
         for text in store.warnings:
             print(f"warning: {text}", file=sys.stderr)
+
+
+async def _write(store: SessionStore) -> None:
+    """Write a note and delete it; `Unavailable` says that the server is full, or refuses writes."""
+    if not isinstance(store, KeepsNotes):
+        return
+    await store.start()
+    try:
+        name = token_hex(8)
+        await store.notes().put("check", name, "linqi store init", _NOTE_SECONDS)
+        await store.notes().drop("check", name, "linqi store init")
+    finally:
+        await store.close()
 
 
 async def _fault_of_feed(store: SessionStore) -> str:
