@@ -53,12 +53,12 @@ def stage() -> list[str]:
 
     """
     staged = pages()
-    settings: dict[str, Any] = tomlkit.parse((HERE / "zensical.toml").read_text()).unwrap()
+    settings: dict[str, Any] = tomlkit.parse((HERE / "zensical.toml").read_text("utf-8")).unwrap()
     project = settings["project"]
     faults, descriptions = [], {}
     partners = partner_pages(staged)
     for source, page in staged.items():
-        markdown = (ROOT / source).read_text()
+        markdown = (ROOT / source).read_text("utf-8")
         faults += page_faults(source, markdown)
         descriptions[page] = first_sentence(markdown)
         front = {"description": descriptions[page], "source": page, **partners.get(source, {})}
@@ -69,7 +69,7 @@ def stage() -> list[str]:
         faults += broken
         at = STAGE / "pages" / page
         at.parent.mkdir(parents=True, exist_ok=True)
-        at.write_text("\n".join(["---", *lines, "---", "", text]))
+        at.write_text("\n".join(["---", *lines, "---", "", text]), "utf-8")
     for path in ROOT.glob("README*.md"):  # no pages, but with links to check
         faults += staged_text(path.name, {**staged, path.name: path.name}, f"v{version()}")[1]
     shutil.copytree(DOCS / "images", STAGE / "pages" / "images")
@@ -87,7 +87,7 @@ def stage() -> list[str]:
         title: [{page: descriptions.get(page, "")} for page in inner]
         for title, inner in sections.items()
     }
-    (STAGE / "zensical.toml").write_text(tomlkit.dumps({"project": project}))
+    (STAGE / "zensical.toml").write_text(tomlkit.dumps({"project": project}), "utf-8")
     return faults
 
 

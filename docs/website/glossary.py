@@ -38,14 +38,14 @@ class Term:
 
 def terms() -> list[Term]:
     """Return the terms in the order of `glossary.toml`."""
-    entries = tomllib.loads(DATA.read_text())["term"]
+    entries = tomllib.loads(DATA.read_text("utf-8"))["term"]
     return [Term(**entry | {"avoid": tuple(entry.get("avoid", ()))}) for entry in entries]
 
 
 def chinese_pages() -> dict[str, str]:
     """Return the text of each Chinese page but the page of terms, by its path from the root."""
     paths = [*sorted((DOCS / "zh").rglob("*.md")), *sorted(ROOT.glob("README.zh*.md"))]
-    texts = {path.relative_to(ROOT).as_posix(): path.read_text() for path in paths}
+    texts = {path.relative_to(ROOT).as_posix(): path.read_text("utf-8") for path in paths}
     texts.pop(PAGE, None)
     return texts
 
@@ -70,7 +70,7 @@ def glossary_faults(listed: list[Term], page: str, chinese: dict[str, str]) -> l
         if term.zh not in chinese or term.chinese not in chinese[term.zh]:
             faults.append(f"{term.zh} does not use {term.chinese!r}, the term of the glossary")
         english = ROOT / term.where
-        if not english.is_file() or term.english.lower() not in plain(english.read_text()):
+        if not english.is_file() or term.english.lower() not in plain(english.read_text("utf-8")):
             faults.append(f"{term.where} does not use {term.english!r}, a term of the glossary")
     if (found := TABLE.search(page)) is None or found[0] != table(listed):
         faults.append(
@@ -96,13 +96,13 @@ def table(listed: list[Term]) -> str:
 
 def faults() -> list[str]:
     """Return what is wrong between the glossary and the pages of this repository."""
-    return glossary_faults(terms(), (ROOT / PAGE).read_text(), chinese_pages())
+    return glossary_faults(terms(), (ROOT / PAGE).read_text("utf-8"), chinese_pages())
 
 
 def write_table() -> None:
     """Write the table of the page of terms."""
     page = ROOT / PAGE
-    page.write_text(TABLE.sub(lambda _: table(terms()), page.read_text()))
+    page.write_text(TABLE.sub(lambda _: table(terms()), page.read_text("utf-8")), "utf-8")
 
 
 if __name__ == "__main__":

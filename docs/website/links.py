@@ -79,7 +79,7 @@ def site_faults(site: Path) -> list[str]:
         name = path.relative_to(site)
         faults += [
             f"{name} loads {target} from another host"
-            for target in OUTSIDE.findall(path.read_text())
+            for target in OUTSIDE.findall(path.read_text("utf-8"))
         ]
     return sorted(set(faults))
 
@@ -87,7 +87,7 @@ def site_faults(site: Path) -> list[str]:
 def read_page(path: Path) -> Page:
     """Return what an HTML file defines and refers to."""
     page = Page()
-    page.feed(path.read_text())
+    page.feed(path.read_text("utf-8"))
     return page
 
 

@@ -38,7 +38,7 @@ class PageFault(Exception):
 
 def version() -> str:
     """Return the version of the distribution, from `pyproject.toml`."""
-    return str(tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["version"])
+    return str(tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]["version"])
 
 
 def pages() -> dict[str, str]:
@@ -93,7 +93,7 @@ def staged_text(source: str, staged: dict[str, str], tag: str) -> tuple[str, lis
         return found["start"] + target_of(found["target"]) if found["target"] else found[0]
 
     lines = []
-    for line, is_text in text_and_code((ROOT / source).read_text()):
+    for line, is_text in text_and_code((ROOT / source).read_text("utf-8")):
         if is_text:
             line = LINK.sub(moved, line)
         lines.append(line)

@@ -36,7 +36,7 @@ class Translation:
 
 def translations() -> list[Translation]:
     """Return the entries of `docs/zh/translations.toml` in their order."""
-    entries = tomllib.loads(LIST.read_text())
+    entries = tomllib.loads(LIST.read_text("utf-8"))
     return [
         Translation(
             page=page,
@@ -106,7 +106,7 @@ def mark_translated(page: str) -> None:
         if one.source:
             lines += [f'source = "{one.source}"', f'sha256 = "{sha256}"']
         entries.append("\n".join(lines + ["stale = true"] * stale))
-    LIST.write_text(HEAD + "\n" + "\n\n".join(entries) + "\n")
+    LIST.write_text(HEAD + "\n" + "\n\n".join(entries) + "\n", "utf-8")
 
 
 def page_path(page: str) -> Path:

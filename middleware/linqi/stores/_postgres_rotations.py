@@ -40,7 +40,7 @@ class PostgresRotations:
         """The server's clock."""
         self._fetch = fetch
         self._timeout = timeout
-        self._sql = files("linqi.stores").joinpath("rotate.sql").read_text()
+        self._sql = files("linqi.stores").joinpath("rotate.sql").read_text("utf-8")
         self._batches: Batches[_Presented, Any] = Batches(
             self._rotate,
             timeout=timeout,

@@ -110,4 +110,4 @@ async def _known_version(connection: Any) -> int:
 
 
 def _sql(name: str) -> str:
-    return files("linqi.stores").joinpath(name).read_text()
+    return files("linqi.stores").joinpath(name).read_text("utf-8")

@@ -59,7 +59,7 @@ class Script:
     """
 
     def __init__(self, name: str, *, is_for_each: bool = False) -> None:
-        text = files("linqi.stores").joinpath(f"{name}.lua").read_text()
+        text = files("linqi.stores").joinpath(f"{name}.lua").read_text("utf-8")
         self._text = _FOR_EACH % text if is_for_each else text
         self._digest = hashlib.sha1(self._text.encode(), usedforsecurity=False).hexdigest()
 

@@ -136,7 +136,7 @@ class PostgresStore:
             check=self._check,
         )
         self._fetch = self._connections.fetch
-        self._purge = files("linqi.stores").joinpath("purge.sql").read_text()
+        self._purge = files("linqi.stores").joinpath("purge.sql").read_text("utf-8")
         self._rotations = PostgresRotations(self._fetch, timeout=timeout)
         self._attempts = PostgresAttempts(
             dsn, pool=pool, timeout=timeout, statement_cache_size=statement_cache_size
