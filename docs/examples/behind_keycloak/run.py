@@ -7,6 +7,7 @@ clock can be moved by ten minutes.
 import contextlib
 import json
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -61,10 +62,13 @@ class Keycloak:
         run = [sys.executable, str(HERE / "keycloak.py"), port, PUBLIC_URL, str(self.folder)]
         self.process = subprocess.Popen(run)
         metadata = f"{self.url}{REALM}/.well-known/openid-configuration"
-        for _ in range(200):
+        for _ in range(600):
+            if self.process.poll() is not None:
+                break
             with contextlib.suppress(httpx2.TransportError):
                 return httpx2.get(metadata).json()
             time.sleep(0.05)
+        self.stop()
         return sys.exit("keycloak.py did not start")
 
     def stop(self):
@@ -115,9 +119,11 @@ def api(folder, keycloak):
     server = uvicorn.Server(uvicorn.Config(app, port=port, log_level="error"))
     thread = threading.Thread(target=server.run)
     thread.start()
-    while not server.started:
-        time.sleep(0.02)
     try:
+        while not server.started:
+            if not thread.is_alive():
+                sys.exit(f"the API does not listen on port {port}")
+            time.sleep(0.02)
         with httpx2.Client(base_url=f"http://127.0.0.1:{port}", timeout=10) as client:
             yield client
     finally:
@@ -191,12 +197,13 @@ def story(keycloak, client, clock):
 
 def main():
     """Tell the story; return the exit code."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # kill ends the servers, too
     with tempfile.TemporaryDirectory() as name, moved_time() as clock:
         data = Path(name, "keycloak")
         data.mkdir()
         keycloak = Keycloak(data)
-        keycloak.start()
         try:
+            keycloak.start()
             with api(Path(name), keycloak) as client:
                 story(keycloak, client, clock)
         finally:

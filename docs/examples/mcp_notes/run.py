@@ -5,6 +5,7 @@ import contextlib
 import os
 import re
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -64,7 +65,10 @@ def serving(folder, **settings):
             stderr=log,
         )
     try:
-        for _ in range(200):
+        for _ in range(600):
+            code = process.poll()
+            if code is not None:
+                raise SystemExit(f"the server ended with code {code}")
             with contextlib.suppress(httpx2.TransportError):
                 httpx2.get(f"{origin}/login")
                 break
@@ -220,6 +224,7 @@ async def story(folder, origin):
 
 def main():
     """Tell the story; return the exit code."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # kill ends the servers, too
     with tempfile.TemporaryDirectory() as name, serving(Path(name)) as origin:
         asyncio.run(story(Path(name), origin))
     return 0

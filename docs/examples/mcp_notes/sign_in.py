@@ -51,6 +51,11 @@ def check_password(name, password):
     )
 
 
+def place_of(uri):
+    """Return scheme and host: evil://bank.example is not https://bank.example."""
+    return f"{uri.scheme}://{uri.host}" if uri.host else f"{uri.scheme}:"
+
+
 @dataclass
 class Asked:
     """An authorization request that waits for its user."""
@@ -83,9 +88,16 @@ class SignIn(OAuthAuthorizationServerProvider[AuthorizationCode, RefreshToken, N
         """Keep a request, and return the page at which its user signs in."""
         if params.resource not in (None, self.resource):
             raise AuthorizeError("invalid_target", f"expected {self.resource}")
+        self._forget()
         asked = secrets.token_urlsafe(32)
         self.asked[asked] = Asked(client, params, time.time() + 600)
         return f"{self.issuer}login?asked={asked}"
+
+    def _forget(self):
+        """Drop what is over, so that requests that no user finishes do not fill the memory."""
+        now = time.time()
+        self.asked = {name: one for name, one in self.asked.items() if one.ends > now}
+        self.codes = {name: one for name, one in self.codes.items() if one.expires_at > now}
 
     async def login(self, request):
         """Show the page; on a right password send the browser back to the client with a code."""
@@ -96,14 +108,14 @@ class SignIn(OAuthAuthorizationServerProvider[AuthorizationCode, RefreshToken, N
             return HTMLResponse("This sign-in is over. Begin again in your client.", 400, HEADERS)
         said = ""
         if request.method == "POST":
-            user, password = form.get("username", ""), form.get("password", "")
+            user, password = (str(form.get(field, "")) for field in ("username", "password"))
             if await asyncio.to_thread(check_password, user, password):
                 return self.allowed(name, user)
             said = "Wrong name or password."
         page = PAGE.format(
             said=said,
             client=escape(waiting.client.client_name or "A program"),
-            place=escape(waiting.params.redirect_uri.host or ""),
+            place=escape(place_of(waiting.params.redirect_uri)),
             scopes=escape(", ".join(waiting.params.scopes or SCOPES[:1])),
             asked=escape(name),
         )

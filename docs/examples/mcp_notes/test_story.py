@@ -33,8 +33,8 @@ def program(place):
     """Return what makes clients, and closes them at the end."""
     made = []
 
-    def make(name="Test"):
-        made.append(Program(place[1], name))
+    def make(name="Test", uri=run.CALLBACK):
+        made.append(Program(place[1], name, uri))
         return made[-1]
 
     yield make
@@ -45,12 +45,12 @@ def program(place):
 class Program:
     """A client that speaks OAuth by hand, so that it can do it wrong."""
 
-    def __init__(self, origin, name):
+    def __init__(self, origin, name, uri):
         self.http = httpx2.Client(base_url=origin, timeout=30)
         self.resource = f"{origin}/mcp"
         metadata = {
             "client_name": name,
-            "redirect_uris": [run.CALLBACK],
+            "redirect_uris": [uri],
             "token_endpoint_auth_method": "none",
         }
         self.id = self.http.post("/register", json=metadata).json()["client_id"]
@@ -87,9 +87,10 @@ class Program:
         form |= {"client_id": self.id, "code_verifier": verifier, "resource": self.resource}
         return self.http.post("/token", data=form)
 
-    def refresh(self, token):
+    def refresh(self, token, **more):
         """Return the answer to a refresh token."""
         form = {"grant_type": "refresh_token", "refresh_token": token, "client_id": self.id}
+        form |= more
         return self.http.post("/token", data=form)
 
     def status(self, token):
@@ -167,6 +168,40 @@ def test_a_refresh_token_that_another_client_presents_ends_the_session(program):
     assert refused(thief.refresh(tokens["refresh_token"])) == "invalid_grant"
     assert refused(owner.refresh(tokens["refresh_token"])) == "invalid_grant"
     assert owner.status(tokens["access_token"]) == 401
+
+
+@pytest.mark.parametrize("scope", ["notes:write", "notes:read notes:write"])
+def test_a_refresh_gives_no_scope_that_the_user_did_not_allow(program, scope):
+    """RFC 6749, section 6: a wider scope needs another sign-in."""
+    client = program()
+    tokens = client.tokens(client.code()).json()
+    answer = client.refresh(tokens["refresh_token"], scope=scope)
+    assert answer.status_code == 400 or answer.json()["scope"] == "notes:read"
+
+
+@pytest.mark.parametrize(
+    ("uri", "shown"),
+    [
+        ("https://bank.example/back", "https://bank.example"),
+        ("evil://bank.example/", "evil://"),
+        ("com.example.app:/back", "com.example.app:"),
+        ("https://bank.example@evil.example/", "evil"),
+    ],
+)
+def test_the_page_shows_where_the_code_goes(program, uri, shown):
+    """Neither another scheme nor a user name before the host passes for a bank."""
+    client = program(uri=uri)
+    page = client.page(redirect_uri=uri).text
+    assert f"<b>{shown}" in page or f"<b>https://{shown}" in page
+
+
+def test_a_file_in_place_of_a_password_is_a_wrong_password(program):
+    """What is no text is no error of the server."""
+    page = program().page()
+    asked = parse_qs(page.url.query.decode())["asked"][0]
+    files = {"username": ("a", b"alice"), "password": ("b", b"correct horse")}
+    answer = httpx2.post(page.url, data={"asked": asked}, files=files, timeout=30)
+    assert answer.status_code == 401
 
 
 def test_a_spent_refresh_token_ends_the_session(program):

@@ -64,12 +64,16 @@ class Phone:
         if held is None:
             raise SignedOut
         answer = await self._post("/refresh", {"refresh_token": held["refresh_token"]})
-        if answer.status_code == 400 and answer.json()["error"] == "invalid_grant":
+        try:
+            said = answer.json()
+        except ValueError as error:  # the page of a proxy or of a hotel's network
+            raise Offline from error
+        if answer.status_code == 400 and said["error"] == "invalid_grant":
             self._file.unlink(missing_ok=True)  # the only answer that ends a session
             raise SignedOut
         if answer.status_code != 200:
             raise Offline
-        self._take(answer.json())
+        self._take(said)
 
     async def _post(self, path: str, form: dict[str, str]) -> httpx2.Response:
         """Post; repeat with the same token where no answer came, for a few times."""

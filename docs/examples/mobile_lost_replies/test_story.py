@@ -152,9 +152,10 @@ def test_a_lost_reply_is_asked_for_again_with_the_same_token(tmp_path):
 
 
 def test_no_network_ends_no_session(tmp_path):
-    """Neither do 503 and 500; the token stays on disk."""
-    busy = httpx2.Response(503)
-    for given in ((LOST,) * 3, (busy,) * 3, (httpx2.Response(500),)):
+    """Neither do 503, 500 and the page of a hotel's network; the token stays on disk."""
+    busy, broken = httpx2.Response(503), httpx2.Response(500, json={})
+    pages = (httpx2.Response(status, html="<p>Welcome") for status in (200, 400))
+    for given in ((LOST,) * 3, (busy,) * 3, (broken,), *((page,) for page in pages)):
         file = tmp_path / "tokens.json"
         with pytest.raises(Offline):
             asyncio.run(phone_with(Answers(*given), file).get("/feed"))

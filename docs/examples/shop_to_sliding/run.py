@@ -3,6 +3,7 @@
 import asyncio
 import secrets
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -217,6 +218,7 @@ def claims_of(customer: Customer) -> dict[str, Any]:
 
 def main() -> None:
     """Play the story in a folder of its own."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # kill ends the servers, too
     began = time.monotonic()
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as made:
         folder = Path(made) / "shop"

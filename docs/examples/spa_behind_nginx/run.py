@@ -1,5 +1,6 @@
 """Plays the app behind nginx over HTTPS, as a browser would send it: ``python run.py``."""
 
+import signal
 import threading
 import time
 from collections import Counter
@@ -156,6 +157,7 @@ def socket_url(site: Site) -> str:
 
 def main() -> None:
     """Play the story."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # kill ends the servers, too
     began = time.monotonic()
     with serving() as site:
         story(site)

@@ -4,6 +4,7 @@ import contextlib
 import datetime
 import ipaddress
 import os
+import re
 import shutil
 import socket
 import ssl
@@ -82,8 +83,8 @@ def serving(**environ: str) -> Iterator[Site]:
         workers = [Worker(folder, environ) for _ in range(2)]
         ports = {"8443": port, "8001": workers[0].port, "8002": workers[1].port}
         settings = (folder / "nginx.conf").read_text()
-        for written, used in ports.items():
-            settings = settings.replace(written, str(used))
+        settings = settings.replace("listen 8443", "listen 127.0.0.1:8443")
+        settings = re.sub(r"\b(8443|8001|8002)\b", lambda found: str(ports[found[0]]), settings)
         (folder / "nginx.conf").write_text(f"daemon off;\n{settings}")
         command = [program, "-p", str(folder), "-e", "logs/error.log", "-c", "nginx.conf"]
         with contextlib.ExitStack() as running:
@@ -141,4 +142,5 @@ def certify(folder: Path) -> None:
     private = key.private_bytes(
         pem, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
     )
+    (folder / "certificate.key").touch(0o600)
     (folder / "certificate.key").write_bytes(private)
