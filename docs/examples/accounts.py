@@ -40,7 +40,7 @@ async def authenticate(form):
     user = users.get(form["username"])
     if user is None or not user["is_active"]:
         return None
-    if not hmac.compare_digest(form["password"], user["password"]):
+    if not hmac.compare_digest(form["password"].encode(), user["password"].encode()):
         return None
     return Person(subject=form["username"], claims={"role": user["role"]})
 

@@ -8,7 +8,8 @@ from linqi.config import wrap
 
 def authenticate(form):
     """Check a name and a password here, with a slow hash and in a thread."""
-    if form["username"] == "alice" and hmac.compare_digest(form["password"], "correct horse"):
+    is_right = hmac.compare_digest(form["password"].encode(), b"correct horse")
+    if is_right and form["username"] == "alice":
         return Person(subject="alice", scopes=["read"])
     return None
 

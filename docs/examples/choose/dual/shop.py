@@ -10,9 +10,8 @@ from linqi.fastapi import CurrentUser, protect
 
 def authenticate(form):
     """Check a name and a password here, with a slow hash; None refuses the sign-in."""
-    if form["username"] == "alice" and hmac.compare_digest(form["password"], "correct horse"):
-        return Person(subject="alice")
-    return None
+    is_right = hmac.compare_digest(form["password"].encode(), b"correct horse")
+    return Person(subject="alice") if is_right and form["username"] == "alice" else None
 
 
 app = FastAPI()
