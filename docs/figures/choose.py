@@ -138,10 +138,10 @@ def _ladder(figure: Figure, words: Words, ladder: Ladder, top: float) -> float:
         across = (top + bottom) / 2
         height = _height(answer)
         _card(figure, _ANSWER_X, across - height / 2, _ANSWER_WIDTH, answer, "soon")
-        _arrow(figure, (_QUESTION_X + _QUESTION_WIDTH, across), (_ANSWER_X, across))
         begins = _QUESTION_X + _QUESTION_WIDTH
+        figure.arrow(begins, across, _ANSWER_X, across)
         figure.text((begins + _ANSWER_X) / 2 - 5, across - 8, words.yes, "tick", "middle")
-        _arrow(figure, (middle, bottom), (middle, bottom + _GAP))
+        figure.arrow(middle, bottom, middle, bottom + _GAP)
         figure.text(middle + 12, bottom + _GAP / 2 + 5, words.no, "tick")
         top = bottom + _GAP
     return _card(figure, _QUESTION_X, top, _QUESTION_WIDTH, ladder.last, "soon")
@@ -160,13 +160,3 @@ def _card(
         weight = "strong" if kind == "soon" else ""
         figure.text(left + width / 2, top + 28 + number * _LINE, line, weight, "middle")
     return top + _height(lines)
-
-
-def _arrow(figure: Figure, begins: tuple[float, float], ends: tuple[float, float]) -> None:
-    """Draw an arrow to the right or down."""
-    figure.line([begins, ends], "arrow")
-    (x, y), size = ends, 6
-    if begins[1] == ends[1]:
-        figure.area([(x, y), (x - size * 1.6, y - size), (x - size * 1.6, y + size)], "head")
-    else:
-        figure.area([(x, y), (x - size, y - size * 1.6), (x + size, y - size * 1.6)], "head")

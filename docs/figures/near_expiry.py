@@ -80,7 +80,7 @@ class Life:
 def lives() -> list[Life]:
     """Return the first token of a session and the successors that `_REQUESTS` get."""
     settings = RenewalSettings(lifetime=LIFETIME, buffer=BUFFER, policy=Grid())
-    session = next(name for name in _sessions(settings))
+    session = next(_sessions(settings))
     span = first_span(session, START, settings)
     found = [_life(session, span, settings)]
     for at in _REQUESTS:

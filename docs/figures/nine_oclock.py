@@ -7,10 +7,10 @@ a minute of real time, in each of 80 minutes.
 import json
 from pathlib import Path
 
+from figures.axes import Axes
 from figures.svg import Figure
 
-_LEFT, _RIGHT, _TOP, _BOTTOM = 60, 580, 56, 270
-_HIGHEST = 70
+_AXES = Axes(ends=80, highest=70, left=60, bottom=270)
 _DATA = Path(__file__).with_name("nine_oclock.json")
 
 
@@ -28,29 +28,15 @@ def draw() -> Figure:
         height=336,
     )
     figure.text(20, 32, figure.title, "title")
-    for value in (0, 20, 40, 60):
-        figure.line([(_LEFT, _up(value)), (_RIGHT, _up(value))], "grid")
-        figure.text(_LEFT - 8, _up(value) + 5, str(value), "tick", "end")
-    for minute in range(0, 80, 20):
-        clock = f"{9 + minute // 60}:{minute % 60:02}"
-        figure.text(_across(minute), _BOTTOM + 21, clock, "tick", "middle")
-    figure.area([(_LEFT, _BOTTOM), *_points(before), (_RIGHT, _BOTTOM)], "plain")
-    figure.line([(_LEFT, _BOTTOM), (_RIGHT, _BOTTOM)], "edge")
+    clock = [(minute, f"{9 + minute // 60}:{minute % 60:02}") for minute in range(0, 80, 20)]
+    _AXES.draw(figure, (0, 20, 40, 60), clock, "time of day")
+    _AXES.fill(figure, _points(before), "plain")
     figure.line(_points(after), "level")
-    figure.text(_LEFT + 14, 112, "before: plain, buffer 300 s", "strong plain")
-    figure.text(_LEFT + 14, 136, "after: grid, buffer 1764 s", "strong level")
-    figure.text((_LEFT + _RIGHT) / 2, _BOTTOM + 48, "time of day", "tick", "middle")
+    figure.text(_AXES.left + 14, 112, "before: plain, buffer 300 s", "strong plain")
+    figure.text(_AXES.left + 14, 136, "after: grid, buffer 1764 s", "strong level")
     return figure
-
-
-def _across(minute: float) -> float:
-    return _LEFT + (_RIGHT - _LEFT) * minute / 80
-
-
-def _up(rate: float) -> float:
-    return _BOTTOM - (_BOTTOM - _TOP) * rate / _HIGHEST
 
 
 def _points(rates: list[float]) -> list[tuple[float, float]]:
     # The last minute is left out: the storm ended in it.
-    return [(_across(number + 0.5), _up(rate)) for number, rate in enumerate(rates[:-1])]
+    return [(_AXES.across(number + 0.5), _AXES.up(rate)) for number, rate in enumerate(rates[:-1])]

@@ -2,13 +2,13 @@
 
 from dataclasses import dataclass
 
+from figures.axes import Axes
 from figures.population import BIN, PERIOD, STEADY, in_bins, simulate
-from figures.svg import Figure, outline
+from figures.svg import Figure
 from linqi import Grid, RenewalBudget, Threshold
 
 _BEGINS, _LASTS, _BEFORE, _AFTER = 3000.0, 180.0, 240, 1500
-_LEFT, _RIGHT, _TOP, _BOTTOM = 78, 580, 56, 300
-_HIGHEST = 6_600
+_AXES = Axes(begins=-_BEFORE, ends=_AFTER, highest=6_600)
 _FRACTION = 1.5
 
 
@@ -68,36 +68,16 @@ def draw(recovery: Recovery) -> Figure:
         height=366,
     )
     figure.text(20, 32, figure.title, "title")
-    for value in (0, 2_000, 4_000, 6_000):
-        figure.line([(_LEFT, _up(value)), (_RIGHT, _up(value))], "grid")
-        figure.text(_LEFT - 8, _up(value) + 5, f"{value:,}", "tick", "end")
-    for minute in range(0, 26, 5):
-        figure.text(_across(minute * 60), _BOTTOM + 21, str(minute), "tick", "middle")
-    figure.text(
-        (_LEFT + _RIGHT) / 2, _BOTTOM + 48, "minutes from the beginning of the outage", "tick",
-        "middle",
-    )  # fmt: skip
-    plain = [(_LEFT, _BOTTOM), *outline(recovery.plain, _edge, _up), (_RIGHT, _BOTTOM)]
-    figure.area(plain, "plain")
-    figure.line([(_LEFT, _BOTTOM), (_RIGHT, _BOTTOM)], "edge")
-    figure.line(outline(recovery.grid, _edge, _up), "level")
-    figure.line(outline(recovery.budget, _edge, _up), "budget")
-    beside = _across(_LASTS + 75)
+    minutes = [(minute * 60, str(minute)) for minute in range(0, 26, 5)]
+    name = "minutes from the beginning of the outage"
+    _AXES.draw(figure, (0, 2_000, 4_000, 6_000), minutes, name)
+    _AXES.fill(figure, _AXES.bars(recovery.plain, BIN), "plain")
+    figure.line(_AXES.bars(recovery.grid, BIN), "level")
+    figure.line(_AXES.bars(recovery.budget, BIN), "budget")
+    beside = _AXES.across(_LASTS + 75)
     figure.text(beside, 80, "× the even rate: at once, next cycle", "tick halo")
     for number, (name, kind, _) in enumerate(rows):
         first, second = peaks[name]
         figure.text(beside, 106 + 25 * number, name, f"strong {kind} halo")
-        figure.text(_RIGHT, 106 + 25 * number, f"{first:.1f}, {second:.1f}", "halo", "end")
+        figure.text(_AXES.right, 106 + 25 * number, f"{first:.1f}, {second:.1f}", "halo", "end")
     return figure
-
-
-def _across(seconds: float) -> float:
-    return _LEFT + (_RIGHT - _LEFT) * (seconds + _BEFORE) / (_BEFORE + _AFTER)
-
-
-def _edge(number: int) -> float:
-    return _across(number * BIN - _BEFORE)
-
-
-def _up(count: float) -> float:
-    return _BOTTOM - (_BOTTOM - _TOP) * count / _HIGHEST

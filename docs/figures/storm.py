@@ -2,13 +2,13 @@
 
 from dataclasses import dataclass
 
+from figures.axes import Axes
 from figures.population import BIN, SESSIONS, STEADY, in_bins, simulate
-from figures.svg import Figure, outline
+from figures.svg import Figure
 from linqi import Grid, Threshold
 
 _UNTIL = 3600
-_LEFT, _RIGHT, _TOP, _BOTTOM = 78, 580, 56, 300
-_HIGHEST = 13_000
+_AXES = Axes(ends=_UNTIL, highest=13_000)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,16 +90,11 @@ def draw(run: Run, words: Words) -> Figure:
         language=words.language,
     )
     figure.text(20, 32, words.title, "title")
-    for value in (0, 5_000, 10_000):
-        figure.line([(_LEFT, _up(value)), (_RIGHT, _up(value))], "grid")
-        figure.text(_LEFT - 8, _up(value) + 5, f"{value:,}", "tick", "end")
-    for minute in range(0, 61, 10):
-        figure.text(_across(minute * 60), _BOTTOM + 21, str(minute), "tick", "middle")
-    figure.text((_LEFT + _RIGHT) / 2, _BOTTOM + 48, words.axis, "tick", "middle")
-    figure.area([(_LEFT, _BOTTOM), *outline(run.plain, _edge, _up), (_RIGHT, _BOTTOM)], "plain")
-    figure.line([(_LEFT, _BOTTOM), (_RIGHT, _BOTTOM)], "edge")
-    figure.line(outline(run.grid, _edge, _up), "level")
-    beside = _across(13.5 * 60)
+    minutes = [(minute * 60, str(minute)) for minute in range(0, 61, 10)]
+    _AXES.draw(figure, (0, 5_000, 10_000), minutes, words.axis)
+    _AXES.fill(figure, _AXES.bars(run.plain, BIN), "plain")
+    figure.line(_AXES.bars(run.grid, BIN), "level")
+    beside = _AXES.across(13.5 * 60)
     figure.text(beside, 80, words.plain, "strong plain")
     said = words.peak.format(count=facts["plain"], factor=facts["plain_factor"], digits=0)
     figure.text(beside, 103, said)
@@ -107,15 +102,3 @@ def draw(run: Run, words: Words) -> Figure:
     said = words.peak.format(count=facts["grid"], factor=facts["grid_factor"], digits=1)
     figure.text(beside, 161, said)
     return figure
-
-
-def _across(seconds: float) -> float:
-    return _LEFT + (_RIGHT - _LEFT) * seconds / _UNTIL
-
-
-def _edge(number: int) -> float:
-    return _across(number * BIN)
-
-
-def _up(count: float) -> float:
-    return _BOTTOM - (_BOTTOM - _TOP) * count / _HIGHEST

@@ -5,7 +5,7 @@ which reads on a dark page too. No font, script or image comes from outside.
 """
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from html import escape
 from pathlib import Path
@@ -116,24 +116,3 @@ class Figure:
     def write(self, path: Path) -> None:
         """Write the file."""
         path.write_text(self.written(), encoding="utf-8", newline="\n")
-
-
-def outline(
-    bars: Sequence[float], across: Callable[[int], float], up: Callable[[float], float]
-) -> list[tuple[float, float]]:
-    """Return the upper edge of bars.
-
-    Args:
-        bars: Their values.
-        across: Where the left edge of a bar is, by its number.
-        up: Where the upper edge is, by its value.
-
-    """
-    points: list[tuple[float, float]] = []
-    for number, value in enumerate(bars):
-        if number and bars[number - 1] == value:
-            points.pop()  # a level stretch has two points
-        else:
-            points.append((across(number), up(value)))
-        points.append((across(number + 1), up(value)))
-    return points
