@@ -1,15 +1,11 @@
 """The glossary of both languages: the pages keep to it, and its table is that of the data."""
 
-import sys
 from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parent.parent
-sys.path.append(str(ROOT / "docs"))
-
-from website import glossary  # noqa: E402
-from website.glossary import Term, glossary_faults, table  # noqa: E402
+from website import glossary
+from website.glossary import Term, glossary_faults, table
 
 ZH = "docs/zh/a.md"
 TERM = Term(
@@ -58,7 +54,7 @@ def test_an_english_term_that_its_page_lacks_is_found() -> None:
 def test_the_table_is_written_from_the_data(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """As `python -m website.glossary` does; the text around it stays."""
+    """As `python -m website glossary` does; the text around it stays."""
     page = tmp_path / glossary.PAGE
     page.parent.mkdir(parents=True)
     page.write_text("# T\n\n<!-- glossary -->\nold\n<!-- end -->\n\nafter\n")

@@ -5,6 +5,7 @@ import os
 import shutil
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 from typing import Any
 
@@ -53,23 +54,19 @@ def stage() -> list[str]:
 
     """
     staged = pages()
-    settings: dict[str, Any] = tomlkit.parse((HERE / "zensical.toml").read_text("utf-8")).unwrap()
+    settings = tomllib.loads((HERE / "zensical.toml").read_text("utf-8"))
     project = settings["project"]
-    faults, descriptions = [], {}
-    partners = partner_pages(staged)
+    faults: list[str] = []
+    descriptions: dict[str, str] = {}
+    languages = page_languages(staged)
     for source, page in staged.items():
         markdown = (ROOT / source).read_text("utf-8")
         faults += page_faults(source, markdown)
         descriptions[page] = first_sentence(markdown)
-        front = {"description": descriptions[page], "source": page, **partners.get(source, {})}
-        lines = [
-            f"{name}: {json.dumps(value, ensure_ascii=False)}" for name, value in front.items()
-        ]
         text, broken = staged_text(source, staged, f"v{version()}")
         faults += broken
-        at = STAGE / "pages" / page
-        at.parent.mkdir(parents=True, exist_ok=True)
-        at.write_text("\n".join(["---", *lines, "---", "", text]), "utf-8")
+        front = {"description": descriptions[page], "source": page, **languages.get(source, {})}
+        write_page(STAGE / "pages" / page, front, text)
     for path in ROOT.glob("README*.md"):  # no pages, but with links to check
         faults += staged_text(path.name, {**staged, path.name: path.name}, f"v{version()}")[1]
     shutil.copytree(DOCS / "images", STAGE / "pages" / "images")
@@ -91,12 +88,19 @@ def stage() -> list[str]:
     return faults
 
 
-def partner_pages(staged: dict[str, str]) -> dict[str, dict[str, Any]]:
+def write_page(path: Path, front: dict[str, Any], text: str) -> None:
+    """Write a page below its front matter, which the templates read."""
+    lines = [f"{name}: {json.dumps(value, ensure_ascii=False)}" for name, value in front.items()]
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text("\n".join(["---", *lines, "---", "", text]), "utf-8")
+
+
+def page_languages(staged: dict[str, str]) -> dict[str, dict[str, Any]]:
     """Return what the templates must know of the pages that exist in two languages.
 
     Returns:
-        For each source the front matter: `language`, `partner` (the address of the page in the
-        other language, from the root of the site) and, for a stale translation, `stale`.
+        For each source the front matter: `language`, `alternate` (the address of the page in
+        the other language, from the root of the site) and, for a stale translation, `stale`.
 
     """
     known: dict[str, dict[str, Any]] = {}
@@ -106,8 +110,8 @@ def partner_pages(staged: dict[str, str]) -> dict[str, dict[str, Any]]:
     for one in translations():
         source = f"docs/{one.page}"
         if source in staged and one.source in staged:
-            known[source] = {"language": "zh", "partner": url_of(staged[one.source]) or "./"}
-            known[one.source] = {"partner": url_of(staged[source])}
+            known[source] = {"language": "zh", "alternate": url_of(staged[one.source]) or "./"}
+            known[one.source] = {"alternate": url_of(staged[source])}
             if one.is_stale:
                 known[source]["stale"] = True
     return known

@@ -1,6 +1,6 @@
 """The terms of both languages: `glossary.toml` is kept by the pages and by the page of terms.
 
-`python -m website.glossary` writes the table of the page from the file.
+`python -m website glossary` writes the table of the page from the file.
 """
 
 import re
@@ -74,7 +74,7 @@ def glossary_faults(listed: list[Term], page: str, chinese: dict[str, str]) -> l
             faults.append(f"{term.where} does not use {term.english!r}, a term of the glossary")
     if (found := TABLE.search(page)) is None or found[0] != table(listed):
         faults.append(
-            f"the table of {PAGE} is not that of {DATA.name}: run `python -m website.glossary`"
+            f"the table of {PAGE} is not that of {DATA.name}: run `python -m website glossary`"
         )
     return faults
 
@@ -103,7 +103,3 @@ def write_table() -> None:
     """Write the table of the page of terms."""
     page = ROOT / PAGE
     page.write_text(TABLE.sub(lambda _: table(terms()), page.read_text("utf-8")), "utf-8")
-
-
-if __name__ == "__main__":
-    write_table()

@@ -3,7 +3,6 @@
 import hashlib
 import tomllib
 from dataclasses import dataclass
-from pathlib import Path
 
 from website.pages import DOCS, ROOT, PageFault
 
@@ -107,8 +106,3 @@ def mark_translated(page: str) -> None:
             lines += [f'source = "{one.source}"', f'sha256 = "{sha256}"']
         entries.append("\n".join(lines + ["stale = true"] * stale))
     LIST.write_text(HEAD + "\n" + "\n\n".join(entries) + "\n", "utf-8")
-
-
-def page_path(page: str) -> Path:
-    """Return where a Chinese page lies."""
-    return ROOT / page if page.startswith("README") else DOCS / page
