@@ -1,6 +1,7 @@
 """What is built can be published: versions agree, links are absolute, the sdist is complete."""
 
 import re
+from email import message_from_string
 from pathlib import Path
 
 import pytest
@@ -51,7 +52,8 @@ def test_the_wheel_can_be_published(dist: Path) -> None:
 def test_a_relative_link_in_the_description_is_found() -> None:
     """A picture or a page that the site of packages could not load is a fault."""
     head = "Metadata-Version: 2.4\nDescription-Content-Type: text/markdown\n\n"
-    faults = artifacts.description_faults(head + "![storm](docs/images/storm.svg)")
+    message = message_from_string(head + "![storm](docs/images/storm.svg)")
+    faults = artifacts.description_faults(message)
     assert faults == ["the description links to docs/images/storm.svg"]
 
 
@@ -87,10 +89,10 @@ def test_the_sdist_makes_the_same_wheel(dist: Path, tmp_path: Path) -> None:
     assert (root / "requirements" / "dev.txt").exists()
 
 
-def test_a_version_that_is_not_released_has_no_date(
+def test_a_wrong_tag_ends_the_command(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Without a build, a wrong tag ends the checks with 1 and says what was expected."""
+    """Before anything is built, with 1, and with the tag that was expected."""
     monkeypatch.setattr("sys.argv", ["release_check", "--tag", "v9.9.9"])
     assert main() == 1
     assert f"expected v{project_version()}" in capsys.readouterr().err

@@ -137,9 +137,7 @@ def check_first(dist: Path, folder: Path) -> str:
 
 def check_extras(dist: Path, folder: Path) -> str:
     """Resolve all extras together."""
-    bare, wheel = installed.Bare(folder), artifacts.wheel_of(dist)
-    installed.check_extras(bare, wheel)
-    return ", ".join(installed.extras(wheel))
+    return ", ".join(installed.check_extras(installed.Bare(folder), artifacts.wheel_of(dist)))
 
 
 CHECKS: dict[str, Callable[[Path, Path], str]] = {

@@ -8,6 +8,7 @@ import sys
 import tarfile
 import zipfile
 from email import message_from_string
+from email.message import Message
 from pathlib import Path
 
 from release_check.versions import ROOT
@@ -94,13 +95,18 @@ def wheel_faults(wheel: Path) -> list[str]:
     faults += [f"the wheel has {name}" for name in files if name.endswith((".pyc", ".so", ".pyd"))]
     if not any(name.endswith("/licenses/LICENSE") for name in files):
         faults.append("the wheel lacks the licence")
-    (metadata,) = (files[name] for name in files if name.endswith(".dist-info/METADATA"))
-    return faults + description_faults(metadata.decode())
+    return faults + description_faults(metadata_of(wheel))
 
 
-def description_faults(metadata: str) -> list[str]:
+def metadata_of(wheel: Path) -> Message:
+    """Return the fields of a wheel, with its description as the body."""
+    files = contents(wheel)
+    (name,) = (name for name in files if name.endswith(".dist-info/METADATA"))
+    return message_from_string(files[name].decode())
+
+
+def description_faults(message: Message) -> list[str]:
     """Return what would not work on the page of the package, which has no relative links."""
-    message = message_from_string(metadata)
     body = str(message.get_payload())
     faults = []
     if message["Metadata-Version"] != "2.4":
