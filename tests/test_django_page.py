@@ -10,7 +10,8 @@ from pathlib import Path
 import httpx2
 import pytest
 
-from framework_shops import PASSWORDS, Shop, check_page, copied, shop_at, wait_until
+from example_files import copied
+from framework_shops import PASSWORDS, Shop, check_page, shop_at, wait_until
 
 _USERS = f"""
 import django, os
@@ -28,7 +29,7 @@ make("root", password={PASSWORDS["root"]!r}, is_staff=True)
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return a folder with the example, fresh keys and two users."""
-    folder = copied("django", tmp_path_factory.mktemp("django"))
+    folder = copied("frameworks/django", tmp_path_factory.mktemp("django"))
     subprocess.run([sys.executable, "-c", _USERS], cwd=folder, check=True)
     return folder
 

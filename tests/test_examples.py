@@ -1,7 +1,6 @@
 """What the documentation shows runs, as a reader would run it."""
 
 import asyncio
-import importlib.util
 import json
 import re
 import shutil
@@ -16,6 +15,7 @@ import httpx2
 import pytest
 
 from asgi import served
+from example_files import EXAMPLES, MARK, ROOT, imported, shown_on
 from linqi import Key
 from linqi.cli import main
 from linqi.config import wrap
@@ -24,49 +24,16 @@ from linqi.testing import FakeIssuer
 from signed_in import PASSWORD
 from tokens import good_claims, make
 
-ROOT = Path(__file__).parent.parent
-EXAMPLES = ROOT / "docs" / "examples"
-GUIDES = (
-    "browser",
-    "clients",
-    "configuration",
-    "monitoring",
-    "moving_in",
-    "oidc",
-    "opaque_tokens",
-    "private_issuers",
-    "sessions",
-    "testing",
-    "transports",
+PAGES = sorted(
+    str(page.relative_to(ROOT))
+    for page in [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")]
+    if MARK.search(page.read_text())
 )
-STORIES = (
-    "behind_keycloak",
-    "mcp_notes",
-    "mobile_lost_replies",
-    "nine_oclock",
-    "shop_to_sliding",
-    "spa_behind_nginx",
-)
-PAGES = [
-    "README.md",
-    "README.zh-CN.md",
-    "docs/README.md",
-    "docs/choose.md",
-    "docs/quickstart.md",
-    "docs/reference/refusals.md",
-    *(f"docs/guides/{name}.md" for name in GUIDES),
-    *(f"docs/examples/{name}/README.md" for name in STORIES),
-]
 
 
 def load(name: str) -> ModuleType:
-    """Import an example from its file."""
-    spec = importlib.util.spec_from_file_location(name, EXAMPLES / f"{name}.py")
-    assert spec
-    assert spec.loader
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    """Import an example that is one file."""
+    return imported(EXAMPLES / f"{name}.py")
 
 
 def client_of(app: object) -> httpx2.AsyncClient:
@@ -79,12 +46,11 @@ def client_of(app: object) -> httpx2.AsyncClient:
 
 @pytest.mark.parametrize("page", PAGES)
 def test_a_page_shows_the_example_as_it_is(page: str) -> None:
-    """The code block on the page is the file that the other tests run."""
-    text = (ROOT / page).read_text()
-    shown = re.findall(r"<!-- example: (\S+) -->\n```\w+\n(.*?)```\n<!-- end -->", text, re.S)
-    assert shown
+    """Each code block with a file's name is that file, which other tests run."""
+    shown = shown_on(ROOT / page)
+    assert len(shown) == len(MARK.findall((ROOT / page).read_text()))
     for path, code in shown:
-        assert code == (ROOT / path).read_text()
+        assert code == (ROOT / path).read_text(), path
 
 
 def test_every_relative_link_in_the_docs_leads_somewhere() -> None:

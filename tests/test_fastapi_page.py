@@ -1,6 +1,5 @@
 """The pages of FastAPI and Starlette, and their examples, as a reader runs them."""
 
-import importlib.util
 from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
@@ -9,7 +8,8 @@ from typing import Any
 import pytest
 from starlette.testclient import TestClient
 
-from framework_shops import check_page, copied
+from example_files import copied, imported
+from framework_shops import check_page
 from test_pytest_plugin import pytest_in
 
 NAMES = ["fastapi", "starlette"]
@@ -18,7 +18,7 @@ NAMES = ["fastapi", "starlette"]
 @pytest.fixture(scope="module", params=NAMES)
 def folder(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return a folder with an example and fresh keys."""
-    return copied(request.param, tmp_path_factory.mktemp(request.param))
+    return copied(f"frameworks/{request.param}", tmp_path_factory.mktemp(request.param))
 
 
 @pytest.fixture(scope="module")
@@ -26,12 +26,7 @@ def shop(folder: Path) -> Iterator[ModuleType]:
     """Import the example in its folder."""
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
-        spec = importlib.util.spec_from_file_location("shop", folder / "shop.py")
-        assert spec
-        assert spec.loader
-        module = importlib.util.module_from_spec(spec)
-        spec.loader.exec_module(module)
-        yield module
+        yield imported(folder / "shop.py")
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -9,7 +9,8 @@ import pytest
 from playwright.async_api import Route
 
 from chrome import browsing
-from framework_shops import PASSWORDS, Shop, check_page, copied, document_of, shop_at
+from example_files import copied
+from framework_shops import PASSWORDS, Shop, check_page, document_of, shop_at
 from linqi_report.processes import running
 from test_pytest_plugin import pytest_in
 
@@ -20,7 +21,7 @@ _SWAGGER_UI = Path(fastapi_offline.__file__).parent / "static"
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return a folder with the example and fresh keys."""
-    return copied("litestar", tmp_path_factory.mktemp("litestar"))
+    return copied("frameworks/litestar", tmp_path_factory.mktemp("litestar"))
 
 
 @pytest.fixture(scope="module")

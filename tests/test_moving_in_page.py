@@ -1,11 +1,9 @@
 """The guide for those who move in: its settings and its example, as a reader would use them."""
 
 import datetime
-import importlib.util
 import json
 import re
 import secrets
-import shutil
 import tomllib
 from pathlib import Path
 from typing import Any
@@ -16,12 +14,12 @@ import pytest
 
 from asgi import App, call, http, served
 from clock import FakeClock
+from example_files import EXAMPLES, ROOT, copied, imported
 from linqi import Key, KeySet
 from linqi.config import read, wrap
 
-ROOT = Path(__file__).parent.parent
 PAGE = (ROOT / "docs" / "guides" / "moving_in.md").read_text()
-EXAMPLE = ROOT / "docs" / "examples" / "moving_in"
+EXAMPLE = EXAMPLES / "moving_in"
 VECTORS = json.loads((Path(__file__).parent / "vectors" / "bridged_tokens.json").read_text())
 HEADINGS = {
     "tutorial": "PyJWT or python-jose by hand",
@@ -61,20 +59,13 @@ async def test_the_settings_of_an_origin_move_its_tokens(name: str, tmp_path: Pa
 
 async def test_the_example_moves_a_client(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """On a real server: an old token of FastAPI's tutorial, and the next request with ours."""
-    for path in EXAMPLE.iterdir():
-        if path.is_file():
-            shutil.copy(path, tmp_path)
-    KeySet([Key.generate("ES256")]).save(tmp_path / "keys.json")
+    copied("moving_in", tmp_path)
     secret = secrets.token_hex(32)
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("SECRET_KEY", secret)
     until = datetime.datetime.now(datetime.UTC) + datetime.timedelta(days=30)
     monkeypatch.setenv("LINQI_BRIDGE__UNTIL", until.isoformat())
-    spec = importlib.util.spec_from_file_location("moving_in_shop", tmp_path / "shop.py")
-    assert spec
-    assert spec.loader
-    shop = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(shop)
+    shop = imported(tmp_path / "shop.py")
     ends = datetime.datetime.now(datetime.UTC) + datetime.timedelta(minutes=30)
 
     def old_token(subject: str) -> str:

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from framework_shops import Shop, check_page, copied, shop_at
+from example_files import copied
+from framework_shops import Shop, check_page, shop_at
 from linqi_report.processes import running
 from test_pytest_plugin import pytest_in
 
@@ -13,7 +14,7 @@ from test_pytest_plugin import pytest_in
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return a folder with the example and fresh keys."""
-    return copied("quart", tmp_path_factory.mktemp("quart"))
+    return copied("frameworks/quart", tmp_path_factory.mktemp("quart"))
 
 
 @pytest.fixture(scope="module")

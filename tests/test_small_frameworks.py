@@ -2,10 +2,7 @@
 
 import contextlib
 import copy
-import importlib.util
 import os
-import re
-import shutil
 import socket
 import subprocess
 import sys
@@ -20,32 +17,10 @@ import httpx2
 import pytest
 import uvicorn
 
-from linqi import Key, KeySet
+from example_files import copied, imported
+from framework_shops import check_page
 
-ROOT = Path(__file__).parent.parent
-EXAMPLES = ROOT / "docs" / "examples" / "frameworks"
 FRAMEWORKS = ("falcon", "blacksheep", "sanic")
-SHOWN = re.compile(r"<!-- example: (\S+) -->\n```\w+\n(.*?)```\n<!-- end -->", re.S)
-
-
-def copy_example(name: str, folder: Path) -> None:
-    """Copy the example of a framework into a folder, with fresh keys as its page says."""
-    for path in (EXAMPLES / name).iterdir():
-        if path.is_file():
-            shutil.copy(path, folder)
-    KeySet([Key.generate("ES256")]).save(folder / "keys.json")
-    KeySet([Key.generate("HS256")]).save(folder / "refresh.json")
-
-
-def load(name: str, folder: Path) -> ModuleType:
-    """Import the example of a framework from its folder."""
-    copy_example(name, folder)
-    spec = importlib.util.spec_from_file_location(f"shop_of_{name}", folder / "shop.py")
-    assert spec
-    assert spec.loader
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 @contextmanager
@@ -69,7 +44,7 @@ def served_shop(
     """Return the example of each framework in turn, and its URL."""
     folder = tmp_path_factory.mktemp(request.param)
     with contextlib.chdir(folder):  # the file's relative paths start there
-        shop = load(request.param, folder)
+        shop = imported(copied(f"frameworks/{request.param}", folder) / "shop.py")
         with serving(shop.app) as url:
             yield shop, url
     assert not shop.Database.is_open, "the application's own lifespan did not end"
@@ -97,12 +72,8 @@ def sign_in(client: httpx2.Client, name: str, password: str) -> dict[str, Any]:
 
 @pytest.mark.parametrize("name", FRAMEWORKS)
 def test_the_page_shows_the_files_that_the_tests_run(name: str) -> None:
-    """Each code block is its file, and every file of the example is on the page."""
-    shown = dict(SHOWN.findall((ROOT / "docs" / "frameworks" / f"{name}.md").read_text()))
-    files = {path for path in (EXAMPLES / name).iterdir() if path.is_file()}
-    assert set(shown) == {str(path.relative_to(ROOT)) for path in files}
-    for path, code in shown.items():
-        assert code == (ROOT / path).read_text()
+    """Every file of the example is on the page."""
+    check_page(name)
 
 
 def test_a_stranger_is_refused_and_a_caller_is_known(client: httpx2.Client) -> None:
@@ -199,7 +170,7 @@ def test_the_lifespan_of_the_application_runs(
 @pytest.mark.parametrize("name", FRAMEWORKS)
 def test_the_unit_tests_of_the_page_pass(name: str, tmp_path: Path) -> None:
     """As a reader runs them: pytest in the folder, with the plugin of linqi."""
-    copy_example(name, tmp_path)
+    copied(f"frameworks/{name}", tmp_path)
     command = [sys.executable, "-m", "pytest", "-q", "-p", "linqi.testing.pytest_plugin"]
     environment = os.environ | {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", "PYTEST_ADDOPTS": ""}
     run = subprocess.run(

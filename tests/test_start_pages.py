@@ -1,12 +1,9 @@
 """The first pages that a reader follows: docs/quickstart.md and docs/choose.md."""
 
-import os
 import re
-import runpy
 import shutil
 import subprocess
 import sys
-import time
 import tomllib
 from pathlib import Path
 from typing import Any
@@ -14,13 +11,13 @@ from typing import Any
 import pytest
 from starlette.testclient import TestClient
 
-from linqi import Key, KeySet, Signer, SlidingRenewal
+from example_files import EXAMPLES, ROOT, copied, imported
+from linqi import KeySet, Signer, SlidingRenewal
 from linqi.cli import main
 from linqi.config import read
 from linqi.testing import ProcessClock
+from linqi_report.processes import running
 
-ROOT = Path(__file__).parent.parent
-EXAMPLES = ROOT / "docs" / "examples"
 CHOICES = (ROOT / "docs" / "choose.md").read_text()
 
 
@@ -36,14 +33,11 @@ def test_a_session_of_the_quickstart_outlives_its_tokens(
     shutil.copytree(EXAMPLES / example, tmp_path, dirs_exist_ok=True)
     assert main(["init"]) == main(["keygen"]) == 0
     short = {"LINQI_RENEWAL__LIFETIME_SECONDS": "8", "LINQI_RENEWAL__BUFFER_SECONDS": "3"}
-    command = [sys.executable, "-m", "uvicorn", "shop:app", "--port", "0", "--no-access-log"]
-    log = tmp_path / "log"
-    with log.open("wb") as output:
-        server = subprocess.Popen(command, env={**os.environ, **short}, stderr=output)
-    try:
+    command = ["uvicorn", "shop:app", "--port", "0", "--no-access-log"]
+    with running(command, tmp_path / "log", health="/", environment=short) as url:
         client = (tmp_path / "call.py").read_text(encoding="utf-8")
         for said, quicker in (
-            ("8000", _port(log, server)),
+            ("8000", url.rpartition(":")[2]),
             ("range(0, 61, 4)", "range(11)"),
             ("time.sleep(4)", "time.sleep(1)"),
         ):
@@ -56,22 +50,9 @@ def test_a_session_of_the_quickstart_outlives_its_tokens(
             timeout=120,
             check=True,
         ).stdout.splitlines()
-    finally:
-        server.terminate()
-        server.wait(10)
     assert len(seen) == 11
     assert all('200  {"user":"alice"}' in line for line in seen)
     assert any(line.endswith(said_of_a_successor) for line in seen)
-
-
-def _port(log: Path, server: subprocess.Popen[bytes]) -> str:
-    for _ in range(400):
-        found = re.search(r"running on http://127\.0\.0\.1:(\d+)", log.read_text())
-        if found:
-            return found[1]
-        assert server.poll() is None, log.read_text()
-        time.sleep(0.05)
-    raise AssertionError(f"the server did not start: {log.read_text()}")
 
 
 def bearer(token: str) -> dict[str, str]:
@@ -81,10 +62,7 @@ def bearer(token: str) -> dict[str, str]:
 
 def chosen(name: str, folder: Path) -> Any:
     """Return the application of a choice, with fresh keys in `folder`, the current one."""
-    shutil.copytree(EXAMPLES / "choose" / name, folder, dirs_exist_ok=True)
-    KeySet([Key.generate("ES256")]).save(folder / "keys.json")
-    KeySet([Key.generate("HS256")]).save(folder / "refresh.json")
-    return runpy.run_path(str(folder / "shop.py"))["app"]
+    return imported(copied(f"choose/{name}", folder) / "shop.py").app
 
 
 def test_a_bound_session_is_renewed_and_ends_at_sign_out(
@@ -116,7 +94,9 @@ def test_dual_tokens_give_parallel_refreshes_one_successor_and_end_at_sign_out(
     """The session routes of the page: sign in, refresh twice with one token, sign out."""
     monkeypatch.chdir(tmp_path)
     with TestClient(chosen("dual", tmp_path)) as client:
-        form = {"username": "alice", "password": "correct horse"}
+        form = {"username": "alice", "password": "pásswörd"}
+        assert client.post("/login", data=form).status_code == 400
+        form["password"] = "correct horse"
         pair = client.post("/login", data=form).json()
         caller = bearer(pair["access_token"])
         assert client.get("/me", headers=caller).json() == {"user": "alice"}

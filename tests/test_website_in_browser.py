@@ -1,10 +1,8 @@
 """The built documentation site as a reader meets it: in Chromium, wide and narrow, and searched."""
 
-import sys
 from collections.abc import AsyncIterator
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
-from pathlib import Path
 from threading import Thread
 
 import pytest
@@ -12,11 +10,7 @@ import pytest_asyncio
 from playwright.async_api import Browser, Page, expect
 
 from chrome import Watch, browsing
-
-ROOT = Path(__file__).parent.parent
-sys.path.append(str(ROOT / "docs"))
-
-from website.build import SITE, build  # noqa: E402
+from website.build import SITE, build
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 

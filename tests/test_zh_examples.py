@@ -1,9 +1,7 @@
 """The examples of the Chinese pages, as their readers run them."""
 
 import contextlib
-import importlib.util
 import re
-import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -15,23 +13,12 @@ import pytest
 from starlette.testclient import TestClient
 
 from chrome import Watch, browsing, run
-from linqi import Key, KeySet
+from example_files import copied, imported
 from linqi.cli import main
 from linqi.testing.process_clock import ProcessClock
 from linqi_report.processes import running
 
-ROOT = Path(__file__).parent.parent
-EXAMPLES = ROOT / "docs" / "examples"
-_SHOWN = re.compile(r"<!-- example: (\S+) -->\n```\w+\n(.*?)```\n<!-- end -->", re.S)
 PEOPLE = {"alice": "correct horse", "root": "battery staple"}
-
-
-def copied(name: str, folder: Path) -> Path:
-    """Copy an example into `folder`, with fresh keys as its page says."""
-    shutil.copytree(EXAMPLES / name, folder, dirs_exist_ok=True)
-    KeySet([Key.generate("ES256")]).save(folder / "keys.json")
-    KeySet([Key.generate("HS256")]).save(folder / "refresh.json")
-    return folder
 
 
 @pytest.fixture
@@ -41,12 +28,7 @@ def shop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], Mod
     def load(name: str) -> ModuleType:
         folder = copied(name, tmp_path / name)
         monkeypatch.chdir(folder)
-        spec = importlib.util.spec_from_file_location(f"shop_of_{name}", folder / "shop.py")
-        assert spec
-        assert spec.loader
-        module = importlib.util.module_from_spec(spec)
-        spec.loader.exec_module(module)
-        return module
+        return imported(folder / "shop.py")
 
     return load
 
@@ -62,16 +44,6 @@ def status(client: TestClient, caller: dict[str, str]) -> int:
     """Return the status of a request of `caller`."""
     headers = {"Authorization": caller["Authorization"]}
     return int(client.get("/me", headers=headers).status_code)
-
-
-PAGES = [ROOT / "README.zh-CN.md", *sorted((ROOT / "docs" / "zh").glob("*.md"))]
-
-
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
-def test_a_chinese_page_shows_the_examples_as_they_are(page: Path) -> None:
-    """Each code block with a file's name is that file."""
-    for path, code in _SHOWN.findall(page.read_text()):
-        assert code == (ROOT / path).read_text(), f"{page.name}: {path}"
 
 
 def test_the_first_lines_renew_near_expiry(
