@@ -52,15 +52,34 @@ def test_the_wheel_can_be_published(dist: Path) -> None:
 def test_a_relative_link_in_the_description_is_found() -> None:
     """A picture or a page that the site of packages could not load is a fault."""
     head = "Metadata-Version: 2.4\nDescription-Content-Type: text/markdown\n\n"
-    message = message_from_string(head + "![storm](docs/images/storm.svg)")
-    faults = artifacts.description_faults(message)
-    assert faults == ["the description links to docs/images/storm.svg"]
+    for link in (
+        "![storm](docs/images/storm.svg)",
+        "[storm]: docs/images/storm.svg",
+        '<img src="docs/images/storm.svg">',
+    ):
+        faults = artifacts.description_faults(message_from_string(head + link))
+        assert faults == ["the description links to docs/images/storm.svg"]
+
+
+def test_two_headings_of_one_version_are_found(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Two branches that each began the next version leave them after a merge."""
+    for name in named_versions():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_bytes((ROOT / name).read_bytes())
+    with (tmp_path / "CHANGELOG.md").open("a", encoding="utf-8") as file:
+        file.write(f"\n## [{project_version()}] - unreleased\n")
+    monkeypatch.setattr("release_check.versions.ROOT", tmp_path)
+    (fault,) = version_faults()
+    assert "has 2 headings" in fault
 
 
 def test_metadata_that_an_older_twine_refuses_is_found() -> None:
     """Hatchling 1.32 writes 2.5 unless it is told otherwise, and twine 6 does not upload it."""
     text = "Metadata-Version: 2.5\nDescription-Content-Type: text/markdown\n\n[a](https://a.test)"
-    assert artifacts.description_faults(text) == ["METADATA has version 2.5, which twine 6 refuses"]
+    faults = artifacts.description_faults(message_from_string(text))
+    assert faults == ["METADATA has version 2.5, which twine 6 refuses"]
 
 
 def test_jobs_that_may_write_or_publish_run_no_foreign_code() -> None:

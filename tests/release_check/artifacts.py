@@ -114,6 +114,7 @@ def description_faults(message: Message) -> list[str]:
     if message["Description-Content-Type"] != "text/markdown":
         faults.append(f"the description is {message['Description-Content-Type']}")
     links = re.findall(r"\]\(([^)\s]+)", body) + re.findall(r"(?:src|href)=\"([^\"]+)", body)
+    links += re.findall(r"^\[[^\]]+\]: *(\S+)", body, re.M)
     faults += [f"the description links to {to}" for to in links if not to.startswith("https://")]
     if not links:
         faults.append("the description has no links")

@@ -42,6 +42,9 @@ def version_faults(tag: str | None = None, earlier: frozenset[str] = frozenset()
         for path, named in named_versions().items()
         if named != version
     ]
+    headings = HEADING.findall((ROOT / "CHANGELOG.md").read_text("utf-8"))
+    if (times := [named for named, _ in headings].count(version)) > 1:
+        faults.append(f"CHANGELOG.md has {times} headings of {version}: merge their sections")
     if tag is None:
         return faults
     if tag != f"v{version}":
