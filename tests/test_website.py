@@ -14,7 +14,7 @@ from website import translations
 from website.links import site_faults
 from website.pages import ROOT, first_sentence, pages, staged_text
 from website.rules import page_faults
-from website.versions import add_version, publish
+from website.versions import add_version, name_version, publish
 
 
 def site_of(folder: Path, **files: str) -> Path:
@@ -225,6 +225,15 @@ def test_a_translation_of_a_page_that_is_gone_is_found(chinese: Path) -> None:
     listed.write_text(listed.read_text() + "stale = true\n")
     faults = "; ".join(translations.translation_faults(set()))
     assert "zh/a.md follows docs/a.md, which is no file" in faults
+
+
+def test_llms_txt_leads_to_the_pages_of_its_own_version(tmp_path: Path) -> None:
+    """When 0.3 is the latest, the list of 0.2 still describes the pages that it links."""
+    (tmp_path / "0.2").mkdir()
+    listed = tmp_path / "0.2" / "llms.txt"
+    listed.write_text("[a](<https://linqi.github.io/linqi/latest/a/index.md>)")
+    name_version(tmp_path / "0.2")
+    assert listed.read_text() == "[a](<https://linqi.github.io/linqi/0.2/a/index.md>)"
 
 
 def test_versions_stand_beside_each_other(tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ from website.links import site_faults
 from website.pages import DOCS, ROOT, PageFault, first_sentence, pages, staged_text, url_of, version
 from website.rules import page_faults
 from website.translations import translation_faults, translations
-from website.versions import LATEST, add_version
+from website.versions import LATEST, add_version, name_version
 
 STAGE = ROOT / "build" / "docs"
 SITE = ROOT / "build" / "site"
@@ -40,6 +40,7 @@ def build() -> Path:
     if subprocess.run(command, cwd=STAGE, env=environment, check=False).returncode:  # noqa: S603
         raise PageFault("\n".join([*faults, "Zensical found faults: see above"]))
     shutil.copytree(STAGE / "site", folder)
+    name_version(folder)
     add_version(SITE, folder.name)
     if faults := faults + site_faults(folder):
         raise PageFault("\n".join(faults))
@@ -62,7 +63,7 @@ def stage() -> list[str]:
     for source, page in staged.items():
         markdown = (ROOT / source).read_text("utf-8")
         faults += page_faults(source, markdown)
-        descriptions[page] = first_sentence(markdown)
+        descriptions[page] = first_sentence(markdown).rstrip(":：")
         text, broken = staged_text(source, staged, f"v{version()}")
         faults += broken
         front = {"description": descriptions[page], "source": page, **languages.get(source, {})}

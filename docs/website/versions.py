@@ -11,6 +11,14 @@ from pathlib import Path
 LATEST = "latest"
 
 
+def name_version(folder: Path) -> None:
+    """Let llms.txt and the Markdown pages in `folder` lead to that version, not to the latest."""
+    address = "<https://linqi.github.io/linqi/"
+    for path in (*folder.rglob("*.txt"), *folder.rglob("*.md")):
+        text = path.read_text("utf-8").replace(f"{address}{LATEST}/", f"{address}{folder.name}/")
+        path.write_text(text, "utf-8")
+
+
 def add_version(site: Path, name: str) -> None:
     """Enter the version `name`, a folder of `site`, into the list that the version menu reads.
 
