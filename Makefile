@@ -49,7 +49,7 @@ help:
 	@echo "make matrix  every framework on every ASGI server, wrapped and unwrapped, in one table (10 min)"
 	@echo "make docs    build the documentation site in build/site, and check links, anchors and translations"
 	@echo "make figures  draw the figures of the documentation again, and print the numbers in them"
-	@echo "make stories play each worked story of docs/examples with its one command, and run its tests"
+	@echo "make stories play each worked story with its one command, and run its tests; one: make story-mcp_notes"
 	@echo "make release-check  build the files of a release, and check them in bare environments"
 	@echo "make lint    ruff          make types   mypy --strict"
 	@echo "make pins    renew the pinned requirements          make clean"
@@ -74,10 +74,12 @@ figures: $(VENV)/dev.stamp
 	PYTHONPATH=docs $(BIN)/python -m figures
 
 # A story is a folder that a reader may copy away: its tests need nothing of tests/.
-STORIES = $(dir $(wildcard docs/examples/*/run.py))
-stories: $(VENV)/dev.stamp
-	@for story in $(STORIES); do echo "== $$story" && $(BIN)/python $$story/run.py && \
-		$(BIN)/pytest -q -p no:cacheprovider $$story || exit 1; done
+STORIES = $(patsubst docs/examples/%/run.py,story-%,$(wildcard docs/examples/*/run.py))
+stories: $(STORIES)
+
+story-%: $(VENV)/dev.stamp
+	$(BIN)/python docs/examples/$*/run.py
+	$(BIN)/pytest -q -p no:cacheprovider docs/examples/$*
 
 SUITE = $(BIN)/python tests/suite.py -n $(TEST_JOBS) --dist loadfile --no-loadscope-reorder
 
