@@ -13,7 +13,7 @@ import pytest
 from starlette.testclient import TestClient
 
 from chrome import Watch, browsing, run
-from example_files import copied, imported
+from example_files import ROOT, copied, imported
 from linqi.cli import main
 from linqi.testing.process_clock import ProcessClock
 from linqi_report.processes import running
@@ -44,6 +44,16 @@ def status(client: TestClient, caller: dict[str, str]) -> int:
     """Return the status of a request of `caller`."""
     headers = {"Authorization": caller["Authorization"]}
     return int(client.get("/me", headers=headers).status_code)
+
+
+@pytest.mark.parametrize(
+    "page", ["docs/zh/redis.md", "docs/guides/several_machines.md", "docs/guides/stores.md"]
+)
+def test_settings_of_stores_have_comments_on_lines_of_their_own(page: str) -> None:
+    """Valkey does not start with a comment behind a setting; PgBouncer takes it for the value."""
+    blocks = re.findall(r"^```(.*?)\n(.*?)^```$", (ROOT / page).read_text(), re.M | re.S)
+    settings = "".join(block for language, block in blocks if not language)
+    assert re.findall(r"^[^#\n].*#.*$", settings, re.M) == []
 
 
 def test_the_first_lines_renew_near_expiry(
