@@ -22,6 +22,7 @@ import pytest
 import websockets
 
 from chrome import browsing
+from free_ports import free_port
 
 __all__ = ["ENGINES", "Browser", "Page", "Profile", "browser_of", "chosen_engines"]
 
@@ -296,7 +297,7 @@ async def _webkit() -> AsyncIterator[Browser]:
             number = await _printed(log, r"(\d+)\n")
             environment = {**os.environ, "DISPLAY": f":{number}", "HOME": folder}
             environment |= {"XDG_RUNTIME_DIR": folder, "LIBGL_ALWAYS_SOFTWARE": "1"}
-            port = _free_port()
+            port = free_port()
             with _running([driver, f"--port={port}"], home / "driver", environment):
                 url = f"http://127.0.0.1:{port}"
                 async with httpx2.AsyncClient(base_url=url, timeout=_SECONDS) as client:
@@ -350,11 +351,3 @@ async def _answering(client: httpx2.AsyncClient) -> None:
                 if (await client.get("/status")).status_code == 200:
                     return
             await asyncio.sleep(0.02)
-
-
-def _free_port() -> int:
-    import socket
-
-    with socket.create_server(("127.0.0.1", 0)) as found:
-        port: int = found.getsockname()[1]
-    return port

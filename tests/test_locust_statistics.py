@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from free_ports import free_port
 from linqi import Key, KeySet
 from linqi_storm.apps.embedded import AppSpec
 from linqi_storm.clients.request_statistics import RequestStatistics
@@ -35,7 +36,7 @@ def test_locust_has_a_row_for_each_kind_and_path(tmp_path: Path, processes: int)
     with WorkerPool([spec] * spec.workers, tmp_path).running() as worker_pool:
         command = [
             *(sys.executable, "-m", "locust", "-f", str(LOCUSTFILE), "--headless", "--json"),
-            *("-u", str(processes), "-r", str(processes), "--processes", str(processes)),
+            *("-u", str(processes), "-r", str(processes)),
             *("--csv", str(tmp_path / "locust"), "-H", worker_pool.url),
             *("--linqi-key", str(tmp_path / "key.json"), "--linqi-audience", "linqi-storm"),
             *("--linqi-issuer", "https://storm.linqi.example", "--linqi-sessions", "40"),
@@ -43,8 +44,10 @@ def test_locust_has_a_row_for_each_kind_and_path(tmp_path: Path, processes: int)
             *("--linqi-workload", str(tmp_path / "workload.json"), "--linqi-seconds", "10"),
             *("--linqi-output", str(tmp_path / "storm.json")),
         ]
-        if processes == 1:
-            del command[command.index("--processes") : command.index("--processes") + 2]
+        if processes > 1:
+            port = str(free_port())  # of the master; another test may have one
+            command += ["--processes", str(processes)]
+            command += ["--master-bind-port", port, "--master-port", port]
         done = subprocess.run(
             command, capture_output=True, text=True, timeout=100, check=False, cwd=tmp_path
         )

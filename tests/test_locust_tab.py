@@ -3,7 +3,6 @@
 import contextlib
 import json
 import os
-import socket
 import subprocess
 import sys
 import time
@@ -14,6 +13,7 @@ import httpx2
 import pytest
 
 from chrome import Watch, browsing
+from free_ports import free_port
 from linqi import Key, KeySet
 from linqi_storm.apps.embedded import AppSpec
 from linqi_storm.clients.load_counts import LoadRecorder, LoadTotals
@@ -128,12 +128,6 @@ def in_the_background(program: str) -> Iterator[None]:
     finally:
         process.terminate()
         process.wait(15)
-
-
-def free_port() -> int:
-    """Return a free port."""
-    with socket.create_server(("127.0.0.1", 0)) as found:
-        return int(found.getsockname()[1])
 
 
 @contextlib.contextmanager

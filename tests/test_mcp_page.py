@@ -3,7 +3,6 @@
 import contextlib
 import re
 import runpy
-import socket
 import subprocess
 import sys
 import time
@@ -18,17 +17,12 @@ import httpx2
 import pytest
 
 from example_files import EXAMPLES, ROOT, shown_on
+from free_ports import free_port
 from node_provider import node_and_packages
 
 PAGE = ROOT / "docs" / "frameworks" / "mcp.md"
 EXAMPLE = EXAMPLES / "frameworks" / "mcp"
 FILES = ("linqi.toml", "server.py", "client.py", "issuer.mjs")
-
-
-def free_port() -> int:
-    """Return a port that nothing listens on."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        return int(listener.getsockname()[1])
 
 
 @contextmanager

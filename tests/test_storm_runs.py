@@ -10,6 +10,7 @@ from xml.etree import ElementTree as Xml
 
 import pytest
 
+from free_ports import free_port
 from linqi import ConfigurationError, Key, KeySet
 from linqi_storm.apps.embedded import AppSpec
 from linqi_storm.report.verdict import EXIT_CODES
@@ -150,13 +151,15 @@ def test_plain_locust_storms_a_running_deployment(
     Two processes are a master with two workers, as they would be on two machines.
     """
     users = str(processes)
-    several = ["--processes", users] if processes > 1 else []
+    port = str(free_port())  # of the master; another test may have one
+    several = ["--processes", users, "--master-bind-port", port, "--master-port", port]
     locustfile = Path(sys.modules["linqi_storm"].__path__[0]) / "run" / "locustfile.py"
     output = tmp_path / "storm.json"
     done = subprocess.run(
         [
             *(sys.executable, "-m", "locust", "-f", str(locustfile), "--headless"),
-            *("-u", users, "-r", users, "-H", worker_pool.url, "--only-summary", *several),
+            *("-u", users, "-r", users, "-H", worker_pool.url, "--only-summary"),
+            *(several if processes > 1 else ()),
             *("--linqi-key", str(tmp_path / "key.json")),
             *("--linqi-issuer", "https://storm.linqi.example"),
             *("--linqi-audience", "linqi-storm", "--linqi-sessions", "40"),

@@ -43,11 +43,18 @@ class QuietHandler(SimpleHTTPRequestHandler):
         """Write nothing."""
 
 
+class SiteServer(ThreadingHTTPServer):
+    """A server whose clients leave pages before they are complete, as browsers do."""
+
+    def handle_error(self, request: object, client_address: object) -> None:
+        """Write nothing: a page that lacks something fails its own test."""
+
+
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def site() -> AsyncIterator[str]:
     """Build the site, serve it on loopback, and return the URL of this version's home page."""
     folder = build()
-    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(QuietHandler, directory=str(SITE)))
+    server = SiteServer(("127.0.0.1", 0), partial(QuietHandler, directory=str(SITE)))
     Thread(target=server.serve_forever, daemon=True).start()
     yield f"http://127.0.0.1:{server.server_port}/{folder.name}/"
     server.shutdown()
