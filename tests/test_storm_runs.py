@@ -204,7 +204,7 @@ def test_a_login_endpoint_of_a_running_deployment_is_stormed(tmp_path: Path) -> 
         )
     finally:
         server.stop()
-    assert broken(run) == []
+    assert broken(run) == [], run.notes
     assert run.sessions.renewals >= 30
     assert run.sessions.logins == 0
     assert {NO_TOKEN, OTHER_STATUS, LONG_REFRESH} <= {check.name for check in run.checks}
