@@ -69,6 +69,7 @@ release-check: $(VENV)/dev.stamp $(VENV)-release/stamp
 
 docs: $(VENV)/dev.stamp
 	PYTHONPATH=docs $(BIN)/python -m website
+	$(BIN)/pytest -q -m site tests/test_website_in_browser.py
 
 figures: $(VENV)/dev.stamp
 	PYTHONPATH=docs $(BIN)/python -m figures

@@ -1,4 +1,7 @@
-"""The built documentation site as a reader meets it: in Chromium, wide and narrow, and searched."""
+"""The built documentation site as a reader meets it: in Chromium, wide and narrow, and searched.
+
+`make docs` builds it and runs these tests.
+"""
 
 from collections.abc import AsyncIterator
 from functools import partial
@@ -10,9 +13,10 @@ import pytest_asyncio
 from playwright.async_api import Browser, Page, expect
 
 from chrome import Watch, browsing
-from website.build import SITE, build
+from website.build import SITE
+from website.pages import version
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
+pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.site]
 
 # What people search for, and the page that answers: it is among the first three.
 SEARCHES = {
@@ -52,8 +56,10 @@ class SiteServer(ThreadingHTTPServer):
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def site() -> AsyncIterator[str]:
-    """Build the site, serve it on loopback, and return the URL of this version's home page."""
-    folder = build()
+    """Serve the site that was built on loopback, and return the URL of this version's home page."""
+    folder = SITE / version().rpartition(".")[0]
+    if not folder.is_dir():
+        pytest.fail("no site in build/site: make docs builds it")
     server = SiteServer(("127.0.0.1", 0), partial(QuietHandler, directory=str(SITE)))
     Thread(target=server.serve_forever, daemon=True).start()
     yield f"http://127.0.0.1:{server.server_port}/{folder.name}/"

@@ -256,6 +256,7 @@ async def test_a_client_without_cookies_refreshes_once_and_survives_an_outage(
         assert ended == ["刷新失败：400", False, None]
 
 
+@pytest.mark.long
 def test_the_comparison_of_three_ways_runs(tmp_path: Path) -> None:
     """Each way answers; only the ways without renewal sign anyone in again while active."""
     folder = copied("zh_three_ways", tmp_path / "three")
