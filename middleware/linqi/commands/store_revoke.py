@@ -12,7 +12,6 @@ from linqi.commands.command_help import CommandHelp, Example
 from linqi.commands.named_store import open_named
 from linqi.errors import ConfigurationError
 from linqi.sessions._claims import check_subject
-from linqi.sessions.device_token import owner_of
 from linqi.sessions.revocation import Revocations
 from linqi.sessions.revocation_publisher import RevocationPublisher
 from linqi.sessions.store import SessionStore
@@ -68,11 +67,7 @@ async def _revoke(store: SessionStore, subject: str, clock: Callable[[], float])
     """Do what `Sessions.revoke_all` does, without the keys that a `Sessions` needs."""
     await store.start()
     try:
-        now = clock()
         publisher = RevocationPublisher(store, Revocations(store, clock=clock), clock=clock)
-        await store.end_devices(owner_of(subject), now)
-        ids = await store.revoke_all(subject, store.now(), "admin", "")
-        await publisher.revoke_subject(subject, ids, now, "")
+        return await publisher.end_subject(subject, kept_session="", cause="admin")
     finally:
         await store.close()
-    return ids

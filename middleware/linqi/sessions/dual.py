@@ -262,11 +262,7 @@ class Sessions:
 
         """
         await self._ready()
-        now = self._clock()
-        self._publisher.refuse_subject(subject, now, kept_session)
-        await self.devices.end(subject)
-        ids = await self.store.revoke_all(subject, self.store.now(), cause, kept_session)
-        await self._publisher.revoke_subject(subject, ids, now, kept_session)
+        ids = await self._publisher.end_subject(subject, kept_session=kept_session, cause=cause)
         for name in ids:
             self.events(SessionRevoked(user=subject, session=name, cause=cause))
         return ids

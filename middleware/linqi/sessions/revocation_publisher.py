@@ -9,7 +9,8 @@ from typing import Final
 
 from linqi.errors import Unavailable
 from linqi.jose.claims import LONGEST_LEEWAY
-from linqi.sessions.record import Revocation, SessionRecord
+from linqi.sessions.device_token import owner_of
+from linqi.sessions.record import Revocation, RevocationCause, SessionRecord
 from linqi.sessions.revocation import Revocations
 from linqi.sessions.store import SessionStore
 
@@ -40,10 +41,6 @@ class RevocationPublisher:
         """Refuse the tokens of a session in this process, before the store is asked."""
         self._refuse([_of_session(session_id, at)], at)
 
-    def refuse_subject(self, subject: str, at: float, kept_session: str) -> None:
-        """Refuse the tokens of `subject` in this process, before the store is asked."""
-        self._refuse([_of_subject(subject, at, kept_session)], at)
-
     async def revoke_sessions(self, session_ids: Sequence[str], at: float) -> None:
         """Refuse the tokens of sessions that were revoked at `at` (Unix seconds)."""
         await self._publish([_of_session(name, at) for name in session_ids], at)
@@ -70,6 +67,21 @@ class RevocationPublisher:
         """
         whole = _of_subject(subject, at, kept_session)
         await self._publish([whole, *(_of_session(name, at) for name in session_ids)], at)
+
+    async def end_subject(
+        self, subject: str, *, kept_session: str, cause: RevocationCause
+    ) -> Sequence[str]:
+        """End all sessions of `subject` but `kept_session`, and return their ids.
+
+        All device tokens of the subject end, too. The tokens are refused in this process before
+        the store is asked.
+        """
+        now = self._clock()
+        self._refuse([_of_subject(subject, now, kept_session)], now)
+        await self._store.end_devices(owner_of(subject), now)
+        ids = await self._store.revoke_all(subject, self._store.now(), cause, kept_session)
+        await self.revoke_subject(subject, ids, now, kept_session)
+        return ids
 
     async def revoke_token(self, token_id: str, expires_at: float | None, at: float) -> None:
         """Refuse the token whose ``jti`` is `token_id` until it expires.
