@@ -2,7 +2,6 @@
 
 import contextlib
 import os
-import socket
 import subprocess
 import sys
 import time
@@ -13,6 +12,8 @@ from typing import Any
 import httpx2
 import pytest
 import yaml
+
+from free_ports import free_port
 
 EXAMPLES = Path(__file__).parent.parent / "docs" / "examples" / "monitoring"
 sys.path.insert(0, str(EXAMPLES))
@@ -86,8 +87,7 @@ def prometheus(target: str, folder: Path) -> Iterator[Prometheus]:
         ],
     }
     (folder / "prometheus.yml").write_text(yaml.safe_dump(settings))
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        port = probe.getsockname()[1]
+    port = free_port()
     command = [
         "prometheus",
         f"--config.file={folder / 'prometheus.yml'}",

@@ -9,6 +9,8 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+from free_ports import free_port
+
 _CONFIGURATION = """
 daemon off;
 master_process off;
@@ -46,9 +48,7 @@ def nginx(folder: Path, application: str, more: str = "") -> Iterator[str]:
     ``X-Accel-Redirect``.
     """
     (folder / "hidden").mkdir(parents=True)
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     file = folder / "nginx.conf"
     file.write_text(
         _CONFIGURATION.format(folder=folder, port=port, application=application, more=more)

@@ -11,6 +11,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
+from free_ports import free_port
+
 _CONFIGURATION = """
 [databases]
 * = host={host} port={port} user=postgres
@@ -34,9 +36,7 @@ def pgbouncer(dsn: str, mode: str = "transaction", *, ignored: str = "") -> Iter
     split = urlsplit(dsn)
     asked = parse_qs(split.query)
     host = asked["host"][0] if "host" in asked else str(split.hostname)
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     with tempfile.TemporaryDirectory(prefix="linqi-pgbouncer-") as name:
         folder = Path(name)
         folder.chmod(0o755)

@@ -6,7 +6,6 @@ import os
 import pwd
 import shutil
 import signal
-import socket
 import stat
 import subprocess
 import tempfile
@@ -15,6 +14,8 @@ import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
+
+from free_ports import free_port
 
 _SETTINGS = """
 listen_addresses = '127.0.0.1'
@@ -36,8 +37,7 @@ class Server:
     """One PostgreSQL server on a port that it keeps; its superuser needs no password."""
 
     def __init__(self, name: str, folder: Path) -> None:
-        with socket.create_server(("127.0.0.1", 0)) as probe:
-            self.port = probe.getsockname()[1]
+        self.port = free_port()
         self.name = name
         self.folder = folder / name
         self.dsn = f"postgresql://postgres@127.0.0.1:{self.port}/postgres?sslmode=disable"

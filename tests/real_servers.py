@@ -9,6 +9,8 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+from free_ports import free_port
+
 TESTS = Path(__file__).parent
 
 COMMANDS = {
@@ -29,8 +31,7 @@ def serving(
     folder: Path = TESTS,
 ) -> Iterator[int]:
     """Serve ``module:variable`` of `folder` by `server`, on the port that this yields."""
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        port = probe.getsockname()[1]
+    port = free_port()
     command = [part.format(port=port) for part in COMMANDS[server]]
     with log.open("wb") as output:
         process = subprocess.Popen(

@@ -1,7 +1,6 @@
 """The page of Django: its example by daphne's ``runserver``, and its tests."""
 
 import os
-import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -12,6 +11,7 @@ import pytest
 
 from example_files import copied
 from framework_shops import PASSWORDS, Shop, check_page, shop_at, wait_until
+from free_ports import free_port
 
 _USERS = f"""
 import django, os
@@ -37,8 +37,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def shop(folder: Path) -> Iterator[Shop]:
     """Serve the example by ``manage.py runserver``."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port = listener.getsockname()[1]
+    port = free_port()
     url = f"http://127.0.0.1:{port}"
     command = [sys.executable, "manage.py", "runserver", "--noreload", f"127.0.0.1:{port}"]
     with (folder / "log").open("wb") as output:

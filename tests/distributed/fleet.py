@@ -6,7 +6,6 @@ import asyncio
 import contextlib
 import json
 import os
-import socket
 import subprocess
 import sys
 import time
@@ -17,6 +16,7 @@ from typing import Any
 import httpx2
 
 from chaos import Address, Proxy
+from free_ports import free_port
 from linqi import Key, KeySet
 from linqi_storm.apps.offset_clock import set_offset
 
@@ -51,8 +51,7 @@ class Worker:
     """One worker process, on a port that it keeps."""
 
     def __init__(self, folder: Path, number: int, settings: str) -> None:
-        with socket.create_server(("127.0.0.1", 0)) as probe:
-            self.port = probe.getsockname()[1]
+        self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self._config = folder / f"linqi-{number}.toml"
         self._config.write_text(settings)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
-import socket
 import sys
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
@@ -13,6 +12,8 @@ from pathlib import Path
 from typing import Final
 
 import httpx
+
+from free_ports import free_port
 
 __all__ = ["SERVERS", "Server", "serving"]
 
@@ -76,8 +77,7 @@ async def serving(
         RuntimeError: The server ended early, or does not answer.
 
     """
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        port = probe.getsockname()[1]
+    port = free_port()
     kind = "wrapped" if is_wrapped else "unwrapped"
     name = f"{framework}-{server.name.replace(' ', '-').replace('/', '')}-{kind}-{port}"
     lifespan, log = folder / f"{name}.lifespan", folder / f"{name}.log"

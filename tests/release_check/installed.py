@@ -3,7 +3,6 @@
 import json
 import os
 import re
-import socket
 import subprocess
 import time
 import urllib.error
@@ -13,6 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from free_ports import free_port
 from release_check.artifacts import metadata_of
 from release_check.versions import ROOT, project_version
 
@@ -89,8 +89,7 @@ class Bare:
     @contextmanager
     def serving(self, app: str) -> Iterator[str]:
         """Serve `app`, as ``module:app``, with uvicorn on a free port; yield its URL."""
-        with socket.create_server(("127.0.0.1", 0)) as free:
-            port = free.getsockname()[1]
+        port = free_port()
         log = self.folder / "uvicorn.log"
         with log.open("wb") as output:
             server = subprocess.Popen(
