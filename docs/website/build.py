@@ -13,7 +13,17 @@ import tomlkit
 
 from website import glossary
 from website.links import site_faults
-from website.pages import DOCS, ROOT, PageFault, first_sentence, pages, staged_text, url_of, version
+from website.pages import (
+    ADDRESS,
+    DOCS,
+    ROOT,
+    PageFault,
+    first_sentence,
+    pages,
+    staged_text,
+    url_of,
+    version,
+)
 from website.rules import page_faults
 from website.translations import translation_faults, translations
 from website.versions import LATEST, add_version, name_version
@@ -31,7 +41,7 @@ def build() -> Path:
             was found is in the message.
 
     """
-    folder = SITE / version().rpartition(".")[0]
+    folder = folder_of_version()
     shutil.rmtree(STAGE, ignore_errors=True)
     shutil.rmtree(SITE, ignore_errors=True)
     faults = stage()
@@ -47,6 +57,11 @@ def build() -> Path:
     return folder
 
 
+def folder_of_version() -> Path:
+    """Return the folder of this version in the site, such as `build/site/0.2`."""
+    return SITE / version().rpartition(".")[0]
+
+
 def stage() -> list[str]:
     """Write the pages and the settings of Zensical into `build/docs`.
 
@@ -55,6 +70,7 @@ def stage() -> list[str]:
 
     """
     staged = pages()
+    tag = f"v{version()}"
     settings = tomllib.loads((HERE / "zensical.toml").read_text("utf-8"))
     project = settings["project"]
     faults: list[str] = []
@@ -64,12 +80,12 @@ def stage() -> list[str]:
         markdown = (ROOT / source).read_text("utf-8")
         faults += page_faults(source, markdown)
         descriptions[page] = first_sentence(markdown).rstrip(":：")
-        text, broken = staged_text(source, staged, f"v{version()}")
+        text, broken = staged_text(source, staged, tag)
         faults += broken
         front = {"description": descriptions[page], "source": page, **languages.get(source, {})}
         write_page(STAGE / "pages" / page, front, text)
     for path in ROOT.glob("README*.md"):  # no pages, but with links to check
-        faults += staged_text(path.name, {**staged, path.name: path.name}, f"v{version()}")[1]
+        faults += staged_text(path.name, {**staged, path.name: path.name}, tag)[1]
     shutil.copytree(DOCS / "images", STAGE / "pages" / "images")
     shutil.copytree(HERE / "assets", STAGE / "pages" / "assets")
     shutil.copytree(HERE / "overrides", STAGE / "overrides")
@@ -80,7 +96,7 @@ def stage() -> list[str]:
         f"{page} of the navigation is no page" for page in set(listed) - set(staged.values())
     ]
     faults += translation_faults(set(settings["translated"])) + glossary.faults()
-    project["site_url"] += f"{LATEST}/"
+    project["site_url"] = f"{ADDRESS}{LATEST}/"
     project["plugins"]["llmstxt"]["sections"] = {
         title: [{page: descriptions.get(page, "")} for page in inner]
         for title, inner in sections.items()

@@ -9,9 +9,10 @@ from pathlib import Path, PurePosixPath
 ROOT = Path(__file__).parent.parent.parent
 DOCS = ROOT / "docs"
 REPOSITORY = "https://github.com/linqi/linqi"
+ADDRESS = "https://linqi.github.io/linqi/"
 # Addresses of files of the repository, and of pages of the site.
 OF_REPOSITORY = re.compile(rf"{REPOSITORY}/(?:blob|tree|edit|raw)/[^/]+/([^?#]+)")
-OF_SITE = re.compile(r"https://linqi\.github\.io/linqi/[^/]+/([^?#]*)")
+OF_SITE = re.compile(rf"{re.escape(ADDRESS)}[^/]+/([^?#]*)")
 # Pages that GitHub wants at the root of the repository.
 OF_THE_ROOT = {
     "CHANGELOG.md": "changelog.md",

@@ -6,7 +6,6 @@ from website.pages import first_sentence, text_and_code
 
 # Records and lists that are not read as an answer to a task.
 EXEMPT = ("docs/decisions/", "CHANGELOG.md", "SECURITY.md", "CONTRIBUTING.md")
-LAST = {"en": "Limits", "zh": "限制"}
 MOST_WORDS = 60  # of the first paragraph's first sentence
 
 
@@ -31,7 +30,7 @@ def page_faults(source: str, markdown: str) -> list[str]:
         faults.append(f"{source} does not say below its title what it does for the reader")
     elif len(opening.split()) > MOST_WORDS:
         faults.append(f"{source} begins with a sentence of {len(opening.split())} words")
-    last = LAST["zh" if source.startswith("docs/zh/") else "en"]
+    last = "限制" if source.startswith("docs/zh/") else "Limits"
     if not sections or sections[-1] != last:
         faults.append(f"{source} does not end with a section {last!r}")
     return faults

@@ -8,14 +8,15 @@ import shutil
 import sys
 from pathlib import Path
 
+from website.pages import ADDRESS
+
 LATEST = "latest"
 
 
 def name_version(folder: Path) -> None:
     """Let llms.txt and the Markdown pages in `folder` lead to that version, not to the latest."""
-    address = "<https://linqi.github.io/linqi/"
     for path in (*folder.rglob("*.txt"), *folder.rglob("*.md")):
-        text = path.read_text("utf-8").replace(f"{address}{LATEST}/", f"{address}{folder.name}/")
+        text = path.read_text("utf-8").replace(f"<{ADDRESS}{LATEST}/", f"<{ADDRESS}{folder.name}/")
         path.write_text(text, "utf-8")
 
 
