@@ -132,7 +132,7 @@ def api(folder, keycloak):
 
 
 def story(keycloak, client, clock):
-    """Tell the story."""
+    """Play the story."""
 
     def get(token):
         return client.get("/orders", headers={"Authorization": f"Bearer {token}"})
@@ -186,7 +186,7 @@ def story(keycloak, client, clock):
         clock.advance(60)
         seen.append(get(newer).status_code)
     told(seen == [200] * 10, f"a request each minute: {seen}")
-    stranger = jwt.encode(claims, key, "RS256", {"kid": "key-of-nobody"})
+    stranger = jwt.encode(claims, key, "RS256", {"kid": "unknown-key"})
     answer = get(stranger)
     told(answer.status_code in (401, 503), f"an unknown key id meanwhile: {refusal(answer)}")
     keycloak.start()
@@ -196,7 +196,7 @@ def story(keycloak, client, clock):
 
 
 def main():
-    """Tell the story; return the exit code."""
+    """Play the story; return the exit code."""
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # kill ends the servers, too
     with tempfile.TemporaryDirectory() as name, moved_time() as clock:
         data = Path(name, "keycloak")

@@ -173,7 +173,7 @@ def token_for(folder, origin, audience):
 
 
 async def story(folder, origin):
-    """Tell the story."""
+    """Play the story."""
     async with httpx2.AsyncClient(timeout=30) as http:
         print("1. A client that knows the URL alone finds where to sign in")
         answer = await http.post(f"{origin}/mcp", headers=HEADERS)
@@ -223,7 +223,7 @@ async def story(folder, origin):
 
 
 def main():
-    """Tell the story; return the exit code."""
+    """Play the story; return the exit code."""
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # kill ends the servers, too
     with tempfile.TemporaryDirectory() as name, serving(Path(name)) as origin:
         asyncio.run(story(Path(name), origin))

@@ -134,7 +134,7 @@ def test_a_wrong_password_leads_to_no_code(program):
 
 
 def test_no_page_is_sent_to_an_address_that_was_not_registered(program):
-    """Otherwise a code would be sent to whoever wrote the link."""
+    """Otherwise a code would be sent to the author of the link."""
     answer = program().page(redirect_uri="http://127.0.0.1:9/thief")
     assert answer.status_code == 400
     assert "location" not in answer.headers

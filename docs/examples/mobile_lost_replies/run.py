@@ -180,7 +180,7 @@ async def theft(server: Server, folder: Path) -> None:
             if phone_opens:
                 check(not thief, "the copy is refused: it was spent, and its successor was used")
             else:
-                check(thief, "the copy is accepted: nobody can tell yet who is who")
+                check(thief, "the copy is accepted: it cannot be told yet from the original")
                 await opens(files[1])
                 await asyncio.sleep(LONGER)
             check(not await opens(files[0]), "the phone must sign in again: the theft shows")

@@ -128,7 +128,7 @@ def judged(before, after, compress):
 
 
 def main():
-    """Tell the story; return the exit code."""
+    """Play the story; return the exit code."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--full", action="store_true", help="400 people, storms of 80 seconds")
     is_full = parser.parse_args().full

@@ -17,7 +17,7 @@ bearer = OAuth2PasswordBearer(tokenUrl="login")
 
 
 def get_current_user(token: Annotated[str, Depends(bearer)]) -> Account:
-    """Decode the token; the customer is whoever it names."""
+    """Decode the token; it names the customer."""
     try:
         claims = jwt.decode(token, SECRET_KEY, algorithms=["HS256"])
     except jwt.InvalidTokenError as error:
