@@ -169,7 +169,7 @@ def test_the_search_for_real_clocks_can_fail() -> None:
         verifier = Verifier.trusting(SIGNER)
         assert [*held_clocks(verifier)] == []
         vars(clock)["_clock"].return_to_the_time()
-    verifier._clock = time.time
+    verifier.clock = time.time
     verifier.cache._monotonic = time.monotonic  # type: ignore[union-attr]
     assert {what for _, what in held_clocks(verifier)} == {"time", "monotonic"}
 

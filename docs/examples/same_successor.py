@@ -27,9 +27,8 @@ def workers_of(clock, policy=None):
     settings = RenewalSettings() if policy is None else RenewalSettings(policy=policy)
     workers = []
     for _ in range(2):
-        signer = Signer(key, issuer="https://shop.example", audience="shop")
-        renewal = SlidingRenewal(signer, settings, clock=clock)
-        workers.append((renewal, Verifier.trusting(signer, clock=clock)))
+        signer = Signer(key, issuer="https://shop.example", audience="shop", clock=clock)
+        workers.append((SlidingRenewal(signer, settings), Verifier.trusting(signer)))
     return workers
 
 
@@ -57,9 +56,10 @@ async def show_sliding(name, policy=None):
 async def show_dual():
     """Present one refresh token to both workers, to the second one 3 s later."""
     clock = Clock(1_800_000_000.0)
-    signer = Signer(Key.generate("ES256"), issuer="https://shop.example", audience="shop")
+    key = Key.generate("ES256")
+    signer = Signer(key, issuer="https://shop.example", audience="shop", clock=clock)
     store, secret = MemoryStore(clock=clock), Key.generate("HS256")
-    workers = [Sessions(store, signer, secret, clock=clock) for _ in range(2)]
+    workers = [Sessions(store, signer, secret) for _ in range(2)]
     token = (await workers[0].sign_in("alice")).refresh_token
     pairs = []
     for worker in workers:

@@ -24,11 +24,12 @@ MINUTE, HOUR, DAY = 60, 3600, 86_400
 PASSWORD = {"username": "alice", "password": "correct horse"}
 
 clock = Clock()
-signer = Signer(Key.generate("ES256"), issuer="https://shop.example", audience="shop")
-sessions = Sessions(MemoryStore(clock=clock), signer, Key.generate("HS256"), clock=clock)
+key = Key.generate("ES256")
+signer = Signer(key, issuer="https://shop.example", audience="shop", clock=clock)
+sessions = Sessions(MemoryStore(clock=clock), signer, Key.generate("HS256"))
 is_revoked = sessions.revocations.is_revoked
-verifier = Verifier.trusting(signer, is_revoked=is_revoked, clock=clock)
-renewal = SlidingRenewal(signer, is_revoked=is_revoked, clock=clock)
+verifier = Verifier.trusting(signer, is_revoked=is_revoked)
+renewal = SlidingRenewal(signer, is_revoked=is_revoked)
 
 
 async def api(scope, receive, send):
@@ -49,9 +50,9 @@ def client_of(app):
     )
 
 
-routes = SessionRoutes(api, sessions, verifier, authenticate, clock=clock)
-dual = client_of(JWTMiddleware(routes, verifier, public=routes.public, clock=clock))
-sliding = client_of(JWTMiddleware(api, verifier, renewal=renewal, clock=clock))
+routes = SessionRoutes(api, sessions, verifier, authenticate)
+dual = client_of(JWTMiddleware(routes, verifier, public=routes.public))
+sliding = client_of(JWTMiddleware(api, verifier, renewal=renewal))
 
 
 def seen(state, response):

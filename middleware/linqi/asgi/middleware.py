@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Awaitable, Callable, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -94,7 +93,7 @@ class JWTMiddleware:
             them.
         hooks: Receive every event, those of the verifier and of `services` included; by default
             events are logged to the logger ``linqi``.
-        clock: Returns Unix seconds.
+        clock: Returns Unix seconds; by default the clock of `verifier`.
 
     Raises:
         ConfigurationError: Arguments are malformed or contradict each other; all faults are named.
@@ -131,7 +130,7 @@ class JWTMiddleware:
         verify_off_loop: Sequence[str] = (),
         services: Sequence[Service] = (),
         hooks: Sequence[Hook] | None = None,
-        clock: Callable[[], float] = time.time,
+        clock: Callable[[], float] | None = None,
     ) -> None:
         used: list[Transport] = [HeaderTransport()] if transports is None else list(transports)
         seconds = {
@@ -144,6 +143,7 @@ class JWTMiddleware:
         faults += range_faults(self.RANGES, seconds)
         if faults:
             raise ConfigurationError(faults)
+        clock = clock or verifier.clock
         self.app = app
         self.verifier = verifier
         self.renewal = renewal

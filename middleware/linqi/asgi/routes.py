@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import time
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Final
 
@@ -77,7 +76,7 @@ class SessionRoutes:
         authorize_move: Called by ``/move``, which is there if `verifier` has a bridge, before a
             token of an earlier system gets a session.
         realm: The realm of challenges (RFC 6750, section 3).
-        clock: Returns Unix seconds.
+        clock: Returns Unix seconds; by default the clock of `verifier`.
 
     Attributes:
         public: The paths that need no access token.
@@ -102,7 +101,7 @@ class SessionRoutes:
         revoke_session: bool = False,
         authorize_move: Authorize | None = None,
         realm: str = "api",
-        clock: Callable[[], float] = time.time,
+        clock: Callable[[], float] | None = None,
     ) -> None:
         if faults := _faults(prefix, sessions, verifier):
             raise ConfigurationError(faults)
@@ -116,7 +115,7 @@ class SessionRoutes:
         if throttle is not None:
             chosen = LoginThrottle() if isinstance(throttle, str) else throttle
             self._attempts = LoginAttempts(chosen, sessions, self._device_cookie)
-        self._clock = clock
+        self._clock = clock or verifier.clock
         self._drain = Drain()
         self._prefix = prefix
         self._revokes_session = revoke_session

@@ -60,7 +60,7 @@ class Signer:
         self.audience = audience
         self.signatures = 0
         """How many tokens this signer has signed."""
-        self._clock = clock
+        self.clock = clock
         self._counter = itertools.count(1)
         self._fixed = {"iss": issuer, "aud": audience}
         self._header: tuple[Key, bytes] | None = None
@@ -68,11 +68,11 @@ class Signer:
     @property
     def is_slow(self) -> bool:
         """Whether a signature takes longer than most requests (RSA), and belongs into a thread."""
-        return self.keys.signing_key(self._clock()).alg.startswith(("RS", "PS"))
+        return self.keys.signing_key(self.clock()).alg.startswith(("RS", "PS"))
 
     def sign(self, claims: Mapping[str, Any]) -> str:
         """Return a token of `claims`, ``iss`` and ``aud``; `SigningError` if signing fails."""
-        key = self.keys.signing_key(self._clock())
+        key = self.keys.signing_key(self.clock())
         try:
             payload = msgspec.json.encode({**claims, **self._fixed})
         except (TypeError, ValueError, RecursionError) as error:

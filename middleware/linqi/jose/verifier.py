@@ -133,13 +133,13 @@ class Verifier:
         if bridge is not None:
             raise_lifetime(is_revoked, bridge.lifetime)
         self._schedule: RenewalSchedule | None = None
-        self._clock = clock
+        self.clock = clock
 
     @classmethod
     def trusting(
         cls, signer: Signer, *, verify_keys: KeySet | None = None, **options: Any
     ) -> Verifier:
-        """Return a verifier of exactly what `signer` signs; `options` as for the constructor.
+        """Return a verifier of exactly what `signer` signs, by its clock.
 
         ``Verifier([own_issuer(signer), *others])`` trusts other issuers as well.
 
@@ -147,13 +147,13 @@ class Verifier:
             signer: The signer of this deployment.
             verify_keys: Keys of the other kind (secrets or asymmetric keys), while the deployment
                 moves from HS256 to ES256 or back: their tokens are own tokens too.
-            options: As for the constructor.
+            options: As for the constructor; `clock` is the signer's unless it is here.
 
         """
         issuers = [own_issuer(signer)]
         if verify_keys is not None:
             issuers.append(own_issuer(signer, verify_keys))
-        return cls(issuers, **options)
+        return cls(issuers, **{"clock": signer.clock} | options)
 
     @property
     def longest_lifetime(self) -> float:
@@ -283,7 +283,7 @@ class Verifier:
 
     def recheck(self, verified: Verified) -> None:
         """Raise if `verified` is now expired, not valid yet, revoked, or its claims are stale."""
-        now = self._clock()
+        now = self.clock()
         # `check_age` decides; comparing here first, without leeway, saves its call: about 0.3 us
         # of a hit.
         if now >= verified.expires_at or now < verified.valid_from:
@@ -366,7 +366,7 @@ class Verifier:
         return self._report_bridged(verified) if origin.bridged else verified
 
     def _report_bridged(self, verified: Verified) -> Verified:
-        left = verified.expires_at - self._clock()
+        left = verified.expires_at - self.clock()
         user, session = verified.identity, verified.session_id or ""
         self._events(events.TokenBridged(user=user, session=session, seconds_left=left))
         return verified

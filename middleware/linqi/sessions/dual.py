@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, ClassVar
 
@@ -62,7 +61,7 @@ class Sessions:
         on_issue: Receives every access token: pass ``verifier.cache_issued``.
         purge_per_second: The most ended rows that this worker deletes in a second; 1 to 100,000.
         hooks: Receive the events; the default logs them.
-        clock: Returns Unix seconds.
+        clock: Returns Unix seconds; by default the clock of `signer`.
         sleep: Waits for the given seconds.
 
     Raises:
@@ -86,11 +85,12 @@ class Sessions:
         on_issue: Callable[[str], object] | None = None,
         purge_per_second: float = 2_000,
         hooks: Sequence[Hook] | None = None,
-        clock: Callable[[], float] = time.time,
+        clock: Callable[[], float] | None = None,
         sleep: Callable[[float], Awaitable[object]] = asyncio.sleep,
     ) -> None:
         if not isinstance(store, SessionStore):
             raise ConfigurationError(["store is not a session store, such as SQLiteStore(path)"])
+        clock = clock or signer.clock
         self.store = store
         self.signer = signer
         self.settings = settings or SessionSettings()

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import os
 import secrets
-import time
 from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -125,7 +124,7 @@ class SlidingRenewal:
             longer than a request.
         memo_seconds: How long a successor is remembered; above 0 to 3,600 s.
         memo_entries: How many successors are remembered.
-        clock: Returns Unix seconds.
+        clock: Returns Unix seconds; by default the clock of `signer`.
 
     Raises:
         ConfigurationError: A number is out of range.
@@ -150,11 +149,12 @@ class SlidingRenewal:
         sign_off_loop: bool | None = None,
         memo_seconds: float = 30.0,
         memo_entries: int = 10_000,
-        clock: Callable[[], float] = time.time,
+        clock: Callable[[], float] | None = None,
     ) -> None:
         values = {"memo_seconds": memo_seconds, "memo_entries": memo_entries}
         if faults := range_faults(self.RANGES, values) + source_faults(None, is_revoked):
             raise ConfigurationError(faults)
+        clock = clock or signer.clock
         self.signer = signer
         self.settings = settings or RenewalSettings()
         self.counts = RenewalCounts()
