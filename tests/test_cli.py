@@ -187,6 +187,19 @@ def test_other_distributions_add_commands(
     assert "verify a token" in shown
 
 
+def test_benchmarks_name_the_extra_that_measures(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also where pytest is installed for another reason, and its plugin is not."""
+    monkeypatch.setitem(sys.modules, "pytest_benchmark", None)
+    for name in [name for name in sys.modules if name.startswith("linqi_bench")]:
+        monkeypatch.delitem(sys.modules, name)
+    assert main(["bench", "--quick", "--only", "cold"]) == 2
+    assert "pytest_benchmark is not installed; pip install 'linqi[bench]'" in (
+        capsys.readouterr().err
+    )
+
+
 def test_a_command_that_cannot_be_loaded_leaves_the_others(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Final
 
 import pytest
+from pytest_benchmark import plugin
 
 from linqi_bench.budgets import Budgets
 from linqi_bench.recorder import Recorder
@@ -82,12 +83,12 @@ def measure(
     recorder = Recorder(seconds, tell, settings=settings, is_quick=is_quick, against=against)
     options = [
         *("-c", os.devnull, "--rootdir", str(home), "--disable-plugin-autoload"),
-        *("-p", "pytest_benchmark.plugin", "-p", "no:cacheprovider", "-p", "no:logging"),
-        *("-p", "no:terminal", "--noconftest", "--capture=no", "--assert=plain"),
+        *("-p", "no:cacheprovider", "-p", "no:logging", "-p", "no:terminal"),
+        *("--noconftest", "--capture=no", "--assert=plain"),
         *(f"--benchmark-max-time={seconds}", "--benchmark-quiet"),
         *(["-k", only] if only else []),
     ]
-    pytest.main([*options, *(str(home / f"{name}.py") for name in SUITES)], [recorder])
+    pytest.main([*options, *(str(home / f"{name}.py") for name in SUITES)], [plugin, recorder])
     budgets = Budgets.load(recorder.yardstick)
     recorder.yardsticks.append(read_yardstick())
     widenings = recorder.widenings
