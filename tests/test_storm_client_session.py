@@ -109,6 +109,18 @@ def test_a_quiet_request_with_a_live_token_is_not_refused() -> None:
     assert tally.forced_out == 1
 
 
+def test_a_refusal_by_a_clock_that_is_ahead_is_no_forced_logout() -> None:
+    """A token may have expired for the service before it has for the client."""
+    for error, forced_out, lapsed in ((0.0, 2, 0), (0.05, 0, 2)):
+        tally = Tally()
+        session = ClientSession(7, BUFFER, Expectations(clock_error=error))
+        session.begin(b"first", 30.0)
+        assert ask(session, tally, 29.96, 401) == "lost"
+        session.begin(b"second", 30.0, "r0", refresh_expires_at=40.0)
+        assert session.refresh_refused("r0", 39.97, "400", tally) == "lost"
+        assert (tally.forced_out, tally.lapsed) == (forced_out, lapsed)
+
+
 def test_a_late_answer_does_not_replace_a_newer_token() -> None:
     """The token with the later expiry is kept."""
     session, tally = a_session()

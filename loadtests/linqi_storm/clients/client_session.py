@@ -323,7 +323,7 @@ class ClientSession:
             return "refused"
         self._lost = presented.encode()
         tally.cycles += 1
-        if now >= self.refresh_expires_at:
+        if now + self._expected.clock_error >= self.refresh_expires_at:
             tally.lapsed += 1
         else:
             tally.forced_out += 1
@@ -357,7 +357,8 @@ class ClientSession:
     def _refused(self, sent: Sent, now: float, tally: Tally) -> Verdict:
         if self.revoked_at is not None or sent.token == self._lost:
             return "refused"  # as expected, or already counted
-        if now < sent.expires_at:
+        # A refusal by a clock that is ahead is no forced logout.
+        if now + self._expected.clock_error < sent.expires_at:
             return self._lose(sent, tally, f"a live token was refused at {now:.3f} s")
         if sent.token != self.token or self.refresh_token:
             return "refused"  # a newer token is held, or will be requested

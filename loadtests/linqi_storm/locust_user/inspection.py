@@ -121,9 +121,7 @@ class UserInspection:
         if successor is not None and successor != session.token:
             expires_at, _ = self._inspector.received(session, successor, sent_at=None, now=now)
             self._replace(sent.token, sent.expires_at)
-        # A refusal by a clock that is ahead is no forced logout.
-        error = self._expected.clock_error if answer.status == 401 else 0.0
-        session.answered(sent, answer.status, successor, expires_at, now + error, self._tally)
+        session.answered(sent, answer.status, successor, expires_at, now, self._tally)
 
     def asked_refresh(self, presented: str) -> float:
         """Return when the user first presented a refresh token; it does so now."""
