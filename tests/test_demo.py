@@ -1,11 +1,17 @@
 """The demo, on real servers with a short lifetime."""
 
+import io
 import subprocess
 import sys
+from dataclasses import replace
+from pathlib import Path
 
 import pytest
+from rich.console import Console
 
+import linqi_tune.demo.demo as module
 from linqi.cli import main
+from linqi_storm.schema.result_file import load_run
 
 
 def demo(*arguments: str) -> subprocess.CompletedProcess[str]:
@@ -39,3 +45,14 @@ def test_a_demo_too_short_for_a_renewal_is_refused(capsys: pytest.CaptureFixture
     """One line that says how long it must be, before any server starts."""
     assert main(["demo", "--seconds", "4"]) == 2
     assert "lifetime - buffer = 12 s" in capsys.readouterr().err
+
+
+def test_storms_without_renewals_are_told_of(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A machine that answers each token after its expiry sees none, and no traceback."""
+    recorded = load_run(Path(__file__).parent / "storms" / "void.json")
+    storms = [replace(recorded, peaks=(), rates=None)] * 2
+    monkeypatch.setattr(module, "run_plain_then_grid", lambda *_, **__: storms)
+    monkeypatch.setattr(module, "run_tuning", lambda *_: True)
+    shown = io.StringIO()
+    module._storm(Console(file=shown, width=200), Path(), 30)
+    assert "no renewals, no renewals" in shown.getvalue()
