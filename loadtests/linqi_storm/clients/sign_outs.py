@@ -60,7 +60,9 @@ class SignOuts:
         session.revoked_at = self._now()  # from now on a refusal is expected
         kind = ("LOGOUT", self._path)
         response = self._exchange.ask(kind, request, leaves, session=session, success="ok")
-        if response is None or not 200 <= response.status < 300:
+        if response is None or response.status >= 500:
+            return  # the session may be over, and may not
+        if response.status >= 300:
             session.revoked_at = None
             return
         since = self._now()
