@@ -407,6 +407,22 @@ def test_a_refresh_token_alone_is_enough_to_begin() -> None:
     assert renewal.plan().token
 
 
+@pytest.mark.parametrize("refresh_in", [None, 600.0])
+@pytest.mark.parametrize("left", [250, 20, 1])
+def test_a_stored_token_near_its_end_is_renewed(left: float, refresh_in: float | None) -> None:
+    """Its life began at ``iat``: what is left of it when a program starts is no new life."""
+    kept = msgspec.structs.replace(pair(time.time() + left - 900, 900, 1), refresh_in=refresh_in)
+    plan = TokenRenewal(storage=MemoryStorage(kept)).plan()
+    assert plan.is_leader
+    assert bool(plan.token) == (left > 30)
+
+
+def test_a_stored_token_far_from_its_end_is_sent() -> None:
+    """Starting a program is no reason to renew."""
+    kept = pair(time.time() - 100, 900, 1)
+    assert TokenRenewal(storage=MemoryStorage(kept)).fresh_token() == kept.access_token
+
+
 def test_tokens_are_kept_in_a_private_file(tmp_path: Path) -> None:
     """Mode 0600, atomic, removed at sign-out; a damaged file counts as empty."""
     storage = FileStorage(tmp_path / "tokens.json")

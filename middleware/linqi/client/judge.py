@@ -109,9 +109,10 @@ def hold(
     date: float | None = None,
     refresh_in: float | None = None,
     chance: float = 0.0,
+    is_stored: bool = False,
     settings: JudgeSettings,
 ) -> HeldToken:
-    """Return the thresholds and the remaining life of a token that has just arrived.
+    """Return the thresholds and the remaining life of a token that arrived just now.
 
     Args:
         issued_at: The token's ``iat``, or None.
@@ -122,14 +123,20 @@ def hold(
         refresh_in: The ``refresh_in`` of the token response; replaces the advisory threshold if it
             lies within the token's life.
         chance: A random number from 0 to 1, for the jitter.
+        is_stored: Whether it came from a storage and arrived earlier, perhaps long ago. Its
+            thresholds are then parts of its life since ``iat``: as parts of what is left of it
+            they would never be reached.
         settings: The thresholds that are asked for.
 
     """
     offset = clock_offset(wall, date, issued_at)
     life = max(0.0, expires_at - (wall + offset))
-    most = life * settings.share
-    if refresh_in is not None and 0 < refresh_in < life:
-        advisory = life - refresh_in
+    whole = life
+    if is_stored and issued_at is not None:
+        whole = max(life, expires_at - issued_at)
+    most = whole * settings.share
+    if refresh_in is not None and 0 < refresh_in < whole:
+        advisory = whole - refresh_in
     else:
         advisory = min(settings.advisory * (1 + settings.jitter * chance), most)
     return HeldToken(

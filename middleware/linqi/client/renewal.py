@@ -101,7 +101,7 @@ class TokenRenewal:
         elif (found := self._storage.load()) is not None:
             self._saved = found
             try:
-                self._take(found, None)
+                self._take(found, None, is_stored=True)
             except MalformedToken:  # the refresh token may still be valid
                 self._take(ClientTokens(access_token="", refresh_token=found.refresh_token), None)
 
@@ -243,7 +243,7 @@ class TokenRenewal:
                         return False
                     if not is_later(found, self._tokens):
                         return False
-                    self._take(found, None)
+                    self._take(found, None, is_stored=True)
                 except MalformedToken:
                     return False
                 self._saved = found
@@ -344,30 +344,27 @@ class TokenRenewal:
         self._backoff.delay(response.retry_after)
         _log.info("a token renewal failed: status %d %s", response.status, response.detail)
 
-    def _take(self, tokens: ClientTokens, date: float | None) -> None:
+    def _take(self, tokens: ClientTokens, date: float | None, *, is_stored: bool = False) -> None:
         claims = read_claims(tokens.access_token) if tokens.access_token else None
         if self._tokens is not None:
             self.renewals += 1
-        self._tokens, self._claims = tokens, claims
-        self._held = None if claims is None else self._hold(claims, tokens.refresh_in, date)
+        self._tokens, self._claims, self._held = tokens, claims, None
+        if claims is not None:
+            self._held = hold(
+                issued_at=claims.iat,
+                expires_at=claims.exp,
+                wall=self._wall(),
+                monotonic=self._monotonic(),
+                date=date,
+                refresh_in=tokens.refresh_in,
+                chance=self._chance(),
+                is_stored=is_stored,
+                settings=self._settings,
+            )
         if self._held is None or tokens.access_token == self._refused:
             self._sendable = None
         else:
             self._sendable = (tokens.access_token, self._held)
-
-    def _hold(
-        self, claims: AccessClaims, refresh_in: float | None, date: float | None
-    ) -> HeldToken:
-        return hold(
-            issued_at=claims.iat,
-            expires_at=claims.exp,
-            wall=self._wall(),
-            monotonic=self._monotonic(),
-            date=date,
-            refresh_in=refresh_in,
-            chance=self._chance(),
-            settings=self._settings,
-        )
 
     def _end(self, why: str) -> None:
         self._tokens, self._claims, self._held, self._sendable = None, None, None, None
