@@ -18,7 +18,7 @@ class TokenRefused:
     """A request was refused: it carries no token, or one that is not accepted."""
 
     status: int
-    """The response's: 400, 401 or 503."""
+    """The response's: 400, 401, 403 or 503."""
     code: str
     """The error's `linqi.errors.LinqiError.code`; ``no_token`` without a token."""
     detail: str
