@@ -92,6 +92,18 @@ def test_a_few_lines_have_sign_in_refresh_and_sign_out(shop: Callable[[str], Mod
         assert wrong.status_code == 400
 
 
+def test_a_sign_out_ends_a_sliding_session_that_has_a_store(
+    shop: Callable[[str], ModuleType],
+) -> None:
+    """The token is refused at once, and that of another session is not."""
+    with TestClient(shop("zh_bound").app) as client:
+        tokens = [client.post("/login").json()["access_token"] for _ in range(2)]
+        old, other = ({"Authorization": f"Bearer {token}"} for token in tokens)
+        assert status(client, old) == 200
+        assert client.post("/logout", headers=old).status_code == 204
+        assert [status(client, each) for each in (old, other)] == [401, 200]
+
+
 def test_the_application_of_the_load_test_answers(shop: Callable[[str], ModuleType]) -> None:
     """The page that `linqi storm --path /cart` requests needs a token, and answers with one."""
     with TestClient(shop("zh_load").app) as client:
