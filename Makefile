@@ -80,7 +80,7 @@ stories: $(STORIES)
 
 story-%: $(VENV)/dev.stamp
 	$(BIN)/python docs/examples/$*/run.py
-	$(BIN)/pytest -q -p no:cacheprovider docs/examples/$*
+	$(BIN)/pytest -q -c pyproject.toml -p no:cacheprovider docs/examples/$*
 
 SUITE = $(BIN)/python tests/suite.py -n $(TEST_JOBS) --dist loadfile --no-loadscope-reorder
 
