@@ -216,6 +216,7 @@ DOORS = {
     "locust": {"linqi_storm.clients", "linqi_storm.locust_user", "linqi_storm.run"},
     "psutil": {"linqi_storm.apps.sampler", "linqi_storm.run.server_pace"},
     "pytest": {"linqi.testing.pytest_plugin", "linqi_bench"},
+    "pytest_benchmark": {"linqi_bench"},
     "starlette": {
         "linqi.fastapi",
         "linqi.mcp.callers",
