@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from redis.asyncio import Connection, ConnectionPool, Redis
 
+from core_time import core_time
 from linqi.errors import Unavailable
 from linqi.jose.session_ids import subject_tag
 from linqi.sessions.record import Revocation
@@ -72,10 +73,10 @@ async def started(url: str, **options: Any) -> AsyncIterator[ValkeyStore]:
 
 async def seconds_of(call: Coroutine[Any, Any, Any]) -> float:
     """Return how long a call takes to fail."""
-    began = time.monotonic()
+    began = core_time()
     with pytest.raises(Unavailable):
         await call
-    return time.monotonic() - began
+    return core_time() - began
 
 
 async def test_every_call_ends_while_the_server_hangs(server: Node) -> None:
@@ -205,10 +206,10 @@ async def test_a_node_that_hangs_holds_up_no_other(pairs: ValkeyCluster) -> None
                 for name in ("create", "present", "get", "live", "revoke", "revoke_all")
             ]
             await asyncio.sleep(0.1)
-            began = time.monotonic()
+            began = core_time()
             for row in rows:
                 assert (await store.present(row.session_id, 0, RULES)).kind == "rotated"
-            took = time.monotonic() - began
+            took = core_time() - began
             assert max(await asyncio.gather(*hung)) < LIMIT + SLACK
         assert took < LIMIT
         for name in ("create", "present", "get", "live", "revoke", "revoke_all"):
@@ -250,7 +251,7 @@ async def test_a_node_that_hangs_is_left_for_the_replica_that_replaced_it() -> N
             node = made.primary_of(store._subjects.key(row.session_id))
             with frozen(node):
                 began, kind = time.monotonic(), ""
-                while time.monotonic() < began + 15 and kind != "rotated":
+                while time.monotonic() < began + 60 and kind != "rotated":
                     with contextlib.suppress(Unavailable):
                         kind = (await store.present(row.session_id, 0, RULES)).kind
                     await asyncio.sleep(0.05)

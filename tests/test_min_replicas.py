@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from redis.asyncio.cluster import RedisCluster
 
+from core_time import core_time
 from linqi.errors import RefreshRefused, TokenRevoked, Unavailable
 from linqi.events import RefreshTokenReused, SessionRevoked
 from linqi.jose.session_ids import subject_tag
@@ -45,7 +46,7 @@ class Pair:
         """Wait until the replica has all that the primary has."""
         mark = secrets.token_hex(8)
         self.primary.run("SET", "mark", mark)
-        wait_until(lambda: self.replica.run("GET", "mark") == mark.encode(), 10, "the replica")
+        wait_until(lambda: self.replica.run("GET", "mark") == mark.encode(), 60, "the replica")
 
     @contextmanager
     def frozen(self) -> Iterator[None]:
@@ -102,10 +103,10 @@ async def published(store: ValkeyStore) -> set[str]:
 
 async def shortage(action: Coroutine[Any, Any, Any]) -> None:
     """Check that `action` fails within its limit, because of its replicas."""
-    began = time.monotonic()
+    began = core_time()
     with pytest.raises(Unavailable, match="0 of 1 replicas"):
         await action
-    assert time.monotonic() - began < LIMIT
+    assert core_time() - began < LIMIT
 
 
 async def test_d6_a_revocation_waits_for_its_replica(pair: Pair) -> None:
@@ -178,9 +179,9 @@ async def test_calls_that_wait_for_a_replica_hold_up_no_refresh(pair: Pair) -> N
             ids = [new_session_id("frank") for _ in range(120)]
             calls = [asyncio.create_task(made.sessions.revoke(name)) for name in ids]
             await asyncio.sleep(1)
-            began = time.monotonic()
+            began = core_time()
             await made.sessions.refresh(tokens.refresh_token)
-            assert time.monotonic() - began < 1
+            assert core_time() - began < 1
             answers = await asyncio.gather(*calls, return_exceptions=True)
         assert all(isinstance(answer, Unavailable) for answer in answers)
 
@@ -294,7 +295,7 @@ async def test_i2_reuse_that_another_worker_found_waits_for_the_notice(
         replica.freeze()
         try:
             await shortage(first.sessions.refresh(stolen.refresh_token))
-            async with asyncio.timeout(5):
+            async with asyncio.timeout(30):
                 while not second.sessions.revocations.knows(stolen.session_id):
                     await asyncio.sleep(0.01)
             await shortage(second.sessions.refresh(stolen.refresh_token))

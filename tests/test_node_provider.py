@@ -1,7 +1,6 @@
 """An OpenID provider in another language: oidc-provider in Node, as its library makes it."""
 
 import asyncio
-import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -11,6 +10,7 @@ import httpx2
 import pytest
 
 from asgi import App, served
+from core_time import core_time
 from linqi import (
     ANY_AUDIENCE,
     Introspection,
@@ -29,7 +29,7 @@ API = "https://api.example/"
 OTHER = "https://other.example/"
 OPAQUE = "https://opaque.example/"
 INTROSPECTION = "/token/introspection"
-BOUND = 1.5
+BOUND = 3.0
 """Seconds: `trust_seconds` of the test, and what a busy machine adds."""
 RESOURCES = {
     API: {"alg": "ES256"},
@@ -212,10 +212,10 @@ async def test_opaque_tokens_are_accepted_until_the_provider_revokes_them(
         assert provider.counts()[INTROSPECTION] == before
         assert await status(http, without) == 401  # active, and for no audience
         assert await status(http, "made-up") == 401
-        revoked = time.monotonic()
+        revoked = core_time()
         await asyncio.to_thread(provider.revoke, client, token)
         while await status(http, token) == 200:
-            assert time.monotonic() - revoked < BOUND
+            assert core_time() - revoked < BOUND
             await asyncio.sleep(0.05)
         assert await status(http, token) == 401
 
