@@ -32,6 +32,8 @@ class Proxy:
         self._only = b""
         self._left = float("inf")
         self.seen: list[bytes] = []
+        self.accepted = 0
+        """How many connections came."""
 
     @contextlib.asynccontextmanager
     async def running(self) -> AsyncIterator["Proxy"]:
@@ -60,6 +62,7 @@ class Proxy:
         self._relays.add(task)
         task.add_done_callback(self._relays.discard)
         self._writers.add(writer)
+        self.accepted += 1
         try:
             if self.mode == "cut" and not self._only:
                 return

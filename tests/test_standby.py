@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 import pytest
 
 from chaos import Proxy
+from core_time import core_time
 from linqi import ConfigurationError, Revocation, Revocations
 from linqi.errors import Unavailable
 from linqi.events import Event, RevocationFeedLost
@@ -81,17 +82,21 @@ async def test_a_server_that_can_no_longer_be_written_is_left_at_once(pair: Pair
         await store.create(record(), 20)
 
 
-async def test_a_dead_host_before_the_primary_costs_no_call(pair: Pair) -> None:
+async def test_a_dead_host_before_the_primary_costs_no_call(
+    pair: Pair, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A host that takes connections and says nothing, as one whose kernel alone still works."""
+    # Else a busy machine, on which the primary needs longer than this, asks the dead one again.
+    monkeypatch.setattr("linqi.stores._postgres_connections._HEAD_START", 1.5)
     async with Proxy(("127.0.0.1", pair.primary.port)).running() as silent:
         silent.set("hang")
         hosts = f"127.0.0.1:{silent.port},127.0.0.1:{pair.primary.port}"
         dsn = f"postgresql://postgres@{hosts}/postgres?sslmode=disable"
-        async with started(dsn, timeout=2) as store:
+        async with started(dsn, timeout=10) as store:
             await store.create(record(), 20)
-            began = time.monotonic()
-            await asyncio.gather(*[store._fetch("SELECT pg_sleep(0.1)") for _ in range(8)])
-            assert time.monotonic() - began < 0.6, "the dead host was tried first again"
+            before = silent.accepted
+            await asyncio.gather(*[store._fetch("SELECT pg_sleep(0.1)") for _ in range(4)])
+            assert silent.accepted == before > 0, "the dead host was tried first again"
 
 
 @pytest.mark.distributed
@@ -115,11 +120,11 @@ async def test_an_address_that_points_elsewhere_moves_every_connection(pair: Pai
                 rows = await asyncio.gather(*[store._fetch(ask) for _ in range(4)])
                 assert {row[0][0] for row in rows} == {str(other.port)}
                 # The feed, too: what others revoke there arrives.
-                await until(lambda: any(isinstance(e, RevocationFeedLost) for e in events), 3)
-                await until(lambda: known.state().is_trusted and not known.state().last_error, 5)
+                await until(lambda: any(isinstance(e, RevocationFeedLost) for e in events))
+                await until(lambda: known.state().is_trusted and not known.state().last_error)
                 async with started(other.dsn) as second:
                     await second.publish([of_session("elsewhere")])
-                await until(lambda: known.knows("elsewhere"), 2)
+                await until(lambda: known.knows("elsewhere"))
                 await known.close()
 
 
@@ -150,7 +155,7 @@ async def test_min_replicas_is_checked_against_what_commits_wait_for(pair: Pair)
                     return "wait for 0 standbys" in error.detail
                 return False
 
-            end = time.monotonic() + 3
+            end = time.monotonic() + 30
             while not await refuses():
                 assert time.monotonic() < end
                 await asyncio.sleep(0.1)
@@ -181,7 +186,7 @@ async def test_a_commit_that_no_standby_confirms_is_never_acknowledged(pair: Pai
     """Within the limit it is 503, also for a retry that finds its change stored."""
     pair.set_synchronous(True)
     try:
-        async with started(pair.dsn, min_replicas=1, timeout=0.4) as store:
+        async with started(pair.dsn, min_replicas=1, timeout=0.8) as store:
             known = Revocations(store)
             await known.start()
             row = record()
@@ -194,10 +199,10 @@ async def test_a_commit_that_no_standby_confirms_is_never_acknowledged(pair: Pai
                         store.publish([of_session(row.session_id)]),
                         store.end_devices("owner", time.time()),
                     ):
-                        began = time.monotonic()
+                        began = core_time()
                         with pytest.raises(Unavailable):
                             await call
-                        assert time.monotonic() - began < 1
+                        assert core_time() - began < 1.6
                 assert known.state().is_trusted, "the feed needs no standby"
             finally:
                 pair.standby.thaw()
