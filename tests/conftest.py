@@ -23,6 +23,7 @@ from linqi.stores.valkey import ValkeyStore
 from linqi_report import servers
 from signed_in import serving_dual
 from valkey_cluster import ValkeyCluster, cluster
+from valkey_nodes import CALM_MS
 from valkey_sentinel import ValkeySentinel, sentinel
 
 # They start clusters, standbys, poolers or load generators, which Windows has no packages for.
@@ -101,14 +102,14 @@ def valkey_url() -> Iterator[str]:
 @pytest.fixture(scope="session")
 def valkey_cluster() -> Iterator[ValkeyCluster]:
     """Return a Valkey cluster for the whole run, for tests that do it no harm."""
-    with cluster() as made:
+    with cluster(node_timeout=CALM_MS) as made:
         yield made
 
 
 @pytest.fixture(scope="session")
 def valkey_sentinel() -> Iterator[ValkeySentinel]:
     """Return a Valkey primary, its replica and sentinels, for tests that do them no harm."""
-    with sentinel() as made:
+    with sentinel(down_after=CALM_MS) as made:
         yield made
 
 
@@ -129,8 +130,8 @@ def dual_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 @pytest.fixture(scope="session")
 def quick_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """Return a server with dual tokens whose access tokens live 2 to 6 s."""
-    with serving_dual(tmp_path_factory.mktemp("quick"), lifetime=6, buffer=2) as url:
+    """Return a server with dual tokens whose access tokens live 3 to 9 s."""
+    with serving_dual(tmp_path_factory.mktemp("quick"), lifetime=9, buffer=3) as url:
         yield url
 
 
@@ -142,22 +143,26 @@ def quick_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     ]
 )
 def make_store(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[[], SessionStore]:
-    """Return a factory of stores that share their data, for each kind of store."""
+    """Return a factory of stores that share their data, for each kind of store.
+
+    Their calls may take long: on a busy machine hundreds at once need more than the usual limit.
+    """
+    patient = {"timeout": 20.0}
     if request.param == "memory":
         store = MemoryStore()
         return lambda: store
     if request.param == "sqlite":
-        return lambda: SQLiteStore(tmp_path / "sessions.db")
+        return lambda: SQLiteStore(tmp_path / "sessions.db", **patient)
     if request.param == "valkey":
         url = request.getfixturevalue("valkey_url")
         prefix = f"t{secrets.token_hex(4)}"
-        return lambda: ValkeyStore(url, prefix=prefix)
+        return lambda: ValkeyStore(url, prefix=prefix, **patient)
     if request.param.startswith("valkey_"):
         url = request.getfixturevalue(request.param).url
         prefix = f"t{secrets.token_hex(4)}"
-        return lambda: ValkeyStore(url, prefix=prefix)
+        return lambda: ValkeyStore(url, prefix=prefix, **patient)
     dsn = request.getfixturevalue("postgres_dsn")
-    return lambda: PostgresStore(dsn)
+    return lambda: PostgresStore(dsn, **patient)
 
 
 @pytest.fixture

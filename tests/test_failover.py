@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 
 import pytest
 
+from core_time import core_time
 from linqi import Key, Revocation, Signer
 from linqi.errors import Unavailable
 from linqi.sessions.dual import Sessions
@@ -61,7 +62,7 @@ class Honest:
         while not stop.is_set():
             try:
                 pair = await sessions.refresh(pair.refresh_token)
-                self.answered.append(time.monotonic())
+                self.answered.append(core_time())
             except Unavailable:
                 self.unavailable += 1
             except Exception as error:  # noqa: BLE001 - each is a client that is signed out
@@ -88,7 +89,7 @@ async def fail_over(pair: Pair, harm: Callable[[], object]) -> float:
     """Harm the primary, promote the standby, and return when that was done."""
     await asyncio.to_thread(harm)
     await asyncio.to_thread(pair.standby.promote)
-    return time.monotonic()
+    return core_time()
 
 
 async def test_after_a_planned_failover_both_workers_go_on(pair: Pair) -> None:
@@ -101,11 +102,11 @@ async def test_after_a_planned_failover_both_workers_go_on(pair: Pair) -> None:
         print(f"\nfirst answer {honest.first_after(promoted_at):.3f} s after the promotion")
         assert honest.refused == []
         assert honest.first_after(promoted_at) < 1.5
-        await until(lambda: one.revocations.state().is_trusted, 5)
+        await until(lambda: one.revocations.state().is_trusted)
         signed_out = await two.sign_in("carol")
         session = two._tokens.check(signed_out.refresh_token).session_id
         await two.revoke(session)
-        await until(lambda: one.revocations.knows(session), 2)
+        await until(lambda: one.revocations.knows(session))
 
 
 @pytest.mark.distributed
@@ -116,11 +117,11 @@ async def test_a_primary_that_hangs_is_left_within_one_call(pair: Pair) -> None:
         async with honest.crowd(10):
             await fail_over(pair, pair.primary.freeze)
             await asyncio.sleep(2)
-            began = time.monotonic()
+            began = core_time()
             await one.sign_in("dave")
-            assert time.monotonic() - began < 0.5
+            assert core_time() - began < 0.5
         assert honest.refused == []
-        await until(lambda: one.revocations.state().is_trusted, 5)
+        await until(lambda: one.revocations.state().is_trusted)
         pair.primary.thaw()
 
 
@@ -133,10 +134,10 @@ async def test_a_revocation_that_the_standby_never_received_stays_known_here(pai
             kind="session", value="lost-session", at=time.time(), until=time.time() + 600
         )
         await one.store.publish([lost])
-        await until(lambda: one.revocations.knows("lost-session"), 2)
+        await until(lambda: one.revocations.knows("lost-session"))
         await asyncio.to_thread(pair.primary.kill)
         await asyncio.to_thread(pair.standby.start)
         await fail_over(pair, lambda: None)
-        await until(lambda: one.revocations.state().is_trusted, 8)
+        await until(lambda: one.revocations.state().is_trusted)
         assert "lost-session" not in pair.standby.sql("SELECT value FROM linqi_revocations")
         assert one.revocations.knows("lost-session")

@@ -42,7 +42,7 @@ class ValkeyCluster:
         old = self.primary_of(key)
         new = self.replica_of(old)
         new.run("CLUSTER", "FAILOVER")
-        wait_until(lambda: new.role() == "master", 20, "a planned failover")
+        wait_until(lambda: new.role() == "master", 60, "a planned failover")
         return new
 
     def begin_move(self, key: str, target: Node) -> Node:
@@ -60,7 +60,7 @@ class ValkeyCluster:
         target.run("CLUSTER", "SETSLOT", slot, "NODE", node_id(target))
         source.run("CLUSTER", "SETSLOT", slot, "NODE", node_id(target))
 
-    def wait_healthy(self, seconds: float = 30) -> None:
+    def wait_healthy(self, seconds: float = 60) -> None:
         """Wait until every slot is served, and every replica follows its primary."""
         for node in self.nodes:
             wait_until(lambda node=node: _is_ready(node), seconds, f"{node.name} in the cluster")
@@ -151,7 +151,7 @@ def _join(made: ValkeyCluster, buses: dict[int, int]) -> None:
         primary = node_id(primaries[place % len(primaries)])
         wait_until(
             lambda node=node, primary=primary: node.run("CLUSTER", "REPLICATE", primary),
-            20,
+            60,
             f"{node.name} as a replica",
         )
     made.wait_healthy()

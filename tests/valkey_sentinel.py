@@ -45,10 +45,10 @@ class ValkeySentinel:
             }
             return self.primary() if len(found) == 1 and old.port not in found else None
 
-        found: Node = wait_until(new, 30, "a planned failover")
+        found: Node = wait_until(new, 60, "a planned failover")
         return found
 
-    def wait_healthy(self, seconds: float = 30) -> None:
+    def wait_healthy(self, seconds: float = 60) -> None:
         """Wait until every replica follows, and every sentinel knows all of them."""
         wait_until(self._is_healthy, seconds, "the sentinels' agreement")
 
