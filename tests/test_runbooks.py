@@ -107,6 +107,10 @@ class Site:
         """Return what the worker wrote."""
         return (self.folder / "log").read_text()
 
+    def removed_keys(self) -> str:
+        """Return what the worker's reads of its key files removed: one may see several changes."""
+        return " ".join(re.findall(r"key file read: .* removed=(.*)", self.log()))
+
     def run(self, *command: str) -> str:
         """Run a program of Python in the folder of linqi.toml; return what it printed."""
         done = subprocess.run(
@@ -165,7 +169,7 @@ def test_a_leaked_key_is_replaced_as_the_page_says(tmp_path: Path) -> None:
         kid = _old_kid(site.folder / "keys.json")
         site.linqi("keygen", "--rotate", "--lead-seconds", "0", "--out", "keys.json")
         site.linqi("keygen", "--remove", kid, "--out", "keys.json")
-        wait_until(lambda: site.me(forged) == 401, 10, site.log)
+        wait_until(lambda: site.me(forged) == 401, 60, site.log)
         assert "code=unknown_key" in site.log()
         assert site.me(alice["access_token"]) == 401
         alice = site.refresh(alice["refresh_token"]).raise_for_status().json()
@@ -175,7 +179,7 @@ def test_a_leaked_key_is_replaced_as_the_page_says(tmp_path: Path) -> None:
         assert site.refresh(bob["refresh_token"]).headers["x-refresh-outcome"] == "revoked"
         now = str(int(time.time()))
         assert "ended " in site.linqi("store", "restored", "sqlite:sessions.db", "--taken-at", now)
-        wait_until(lambda: site.me(alice["access_token"]) == 401, 10, site.log)
+        wait_until(lambda: site.me(alice["access_token"]) == 401, 60, site.log)
         assert site.refresh(alice["refresh_token"]).headers["x-refresh-outcome"] == "revoked"
         alice = site.login("alice")
         assert site.me(alice["access_token"]) == 200
@@ -190,7 +194,7 @@ def test_a_leaked_refresh_secret_is_replaced_as_the_page_says(tmp_path: Path) ->
         rotate += ["--token-lifetime-seconds", "604800", "--out", "refresh.json"]
         site.linqi("keygen", *rotate)
         site.linqi("keygen", "--remove", kid, "--out", "refresh.json")
-        wait_until(lambda: site.log().count("key file read") == 2, 10, site.log)
+        wait_until(lambda: kid in site.removed_keys(), 60, site.log)
         refused = site.refresh(alice["refresh_token"])
         assert (refused.status_code, refused.headers["x-refresh-outcome"]) == (400, "malformed")
         assert site.me(alice["access_token"]) == 200
