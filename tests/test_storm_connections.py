@@ -107,7 +107,7 @@ def serve(socket, _):
         path = data.split(b" ", 2)[1].decode()
         asked.append(path)
         if path == "/late":
-            gevent.sleep(1.0)
+            gevent.sleep(5)
         elif path == "/parts":
             for byte in OK:
                 socket.sendall(bytes([byte]))
@@ -141,7 +141,7 @@ server = gevent.server.StreamServer(("127.0.0.1", 0), serve)
 server.start()
 again = []
 pool = ConnectionPool(
-    f"http://127.0.0.1:{server.server_port}", timeout=0.3, on_reconnect=lambda: again.append(1)
+    f"http://127.0.0.1:{server.server_port}", timeout=3, on_reconnect=lambda: again.append(1)
 )
 
 def ask(path, filler=0):
@@ -165,16 +165,16 @@ jobs = [gevent.spawn(ask, "/parts") for _ in range(50)]
 gevent.joinall(jobs)
 found["many"] = sorted({job.value for job in jobs})
 pool.close()
-pool = ConnectionPool(f"http://127.0.0.1:{server.server_port}", timeout=0.4)
+pool = ConnectionPool(f"http://127.0.0.1:{server.server_port}", timeout=1.5)
 accepted.clear()
 gevent.sleep(0.02)
 ended = []
 for _ in range(70):
     pool.send(b"GET /late HTTP/1.1\\r\\n\\r\\n", lambda response, fault: ended.append(fault))
 found["opened at once"] = len(pool._deadlines)
-gevent.sleep(0.2)
+gevent.sleep(0.8)
 found["opened later"] = len(accepted)
-gevent.sleep(0.5)
+gevent.sleep(1)
 found["ended"] = len(ended)
 pool.close()
 pool = ConnectionPool(f"http://127.0.0.1:{server.server_port}", timeout=0.1)
@@ -187,12 +187,12 @@ secured = gevent.server.StreamServer(
     ("127.0.0.1", 0), serve, keyfile=sys.argv[1], certfile=sys.argv[2]
 )
 secured.start()
-pool = ConnectionPool(f"https://127.0.0.1:{secured.server_port}", timeout=2)
+pool = ConnectionPool(f"https://127.0.0.1:{secured.server_port}", timeout=10)
 found["tls"] = [ask(path) for path in ("/", "/parts", "/chunks", "/close", "/short")]
 found["tls big"] = ask("/big", 8_000_000)
 pool.close()
 server.stop()
-pool = ConnectionPool(f"http://127.0.0.1:{server.server_port or 1}", timeout=0.3)
+pool = ConnectionPool(f"http://127.0.0.1:{server.server_port or 1}", timeout=3)
 found["gone"] = ask("/")
 print(json.dumps(found))
 """
