@@ -116,7 +116,7 @@ def prometheus(target: str, folder: Path) -> Iterator[Prometheus]:
                 return server.is_ready() and bool(server.query("up == 1"))
             return False
 
-        wait_until(is_ready, 30, log.read_text)
+        wait_until(is_ready, 60, log.read_text)
         yield server
     finally:
         server.close()

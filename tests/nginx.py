@@ -66,7 +66,7 @@ def nginx(folder: Path, application: str, more: str = "") -> Iterator[str]:
 
 
 def _wait(server: "subprocess.Popen[bytes]", port: int, folder: Path) -> None:
-    for _ in range(400):
+    for _ in range(1200):
         with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
             return
         assert server.poll() is None, (folder / "error.log").read_text()

@@ -33,7 +33,7 @@ class Reading:
         self.caught_up_with.append(len(self.known))
         self.changed.set()
 
-    async def until_known(self, wanted: set[Revocation], seconds: float = 5) -> set[Revocation]:
+    async def until_known(self, wanted: set[Revocation], seconds: float = 30) -> set[Revocation]:
         """Wait until all of `wanted` came; return everything that did."""
         async with asyncio.timeout(seconds):
             while not wanted <= self.known:
@@ -41,7 +41,7 @@ class Reading:
                 await self.changed.wait()
         return self.known
 
-    async def until_caught_up(self, times: int = 1, seconds: float = 5) -> None:
+    async def until_caught_up(self, times: int = 1, seconds: float = 30) -> None:
         """Wait until the store was read to its end `times` more."""
         times += len(self.caught_up_with)
         async with asyncio.timeout(seconds):
@@ -65,7 +65,7 @@ async def reading(
 
 
 async def followed(
-    store: SessionStore, since: float, wanted: set[Revocation], seconds: float = 5
+    store: SessionStore, since: float, wanted: set[Revocation], seconds: float = 30
 ) -> set[Revocation]:
     """Follow until all of `wanted` came; return everything that did."""
     async with reading(store, since) as reader:

@@ -43,7 +43,7 @@ class Server:
                 stdout=output,
                 stderr=subprocess.STDOUT,
             )
-        for _ in range(400):
+        for _ in range(1200):
             found = re.search(r"serving on (\S+)", self.log.read_text())
             if found:
                 try:

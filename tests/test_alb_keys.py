@@ -77,7 +77,7 @@ def made_up(kid: str | None = None) -> str:
 
 async def settled(site: Site, requests: int) -> None:
     """Wait until the server was asked so often and has answered."""
-    for _ in range(2000):
+    for _ in range(15_000):
         if len(site.server.asked) >= requests and not site.keys._flight:
             return
         await asyncio.sleep(0.002)
@@ -227,7 +227,7 @@ async def test_j5_a_key_that_is_used_is_fetched_again_and_another_is_dropped() -
         assert site.keys.trusted_until > before
         generation = site.keys.generation
         site.time.move(500)
-        for _ in range(2000):
+        for _ in range(15_000):
             if not site.keys.kids:
                 break
             await asyncio.sleep(0.002)

@@ -201,7 +201,7 @@ async def test_j6_the_second_step_alone_answers_503_and_signs_no_one_out(
             await client.sign_in(url)
         first, second = workers.urls
         old, new = clients
-        for _ in range(500):  # until the worker has read what the other announced
+        for _ in range(3000):  # until the worker has read what the other announced
             if (await new.get(first, new.sliding)).status_code == 503:
                 break
             await asyncio.sleep(0.01)

@@ -73,7 +73,7 @@ class Worker:
 
     async def until_stale(self, token: str) -> None:
         """Wait until the mark has arrived."""
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             while not self.is_stale(token):
                 await asyncio.sleep(0.01)
 

@@ -216,6 +216,6 @@ async def test_a_withdrawn_key_is_withdrawn_whatever_hooks_raise(
 
 
 async def _until(is_true: Any) -> None:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         while not is_true():
             await asyncio.sleep(0.001)

@@ -361,7 +361,7 @@ def _wait_for(is_so: Callable[[], bool]) -> None:
 
 
 def _address(log: Path, server: subprocess.Popen[bytes]) -> str:
-    for _ in range(200):
+    for _ in range(1200):
         found = re.search(r"running on (http://127\.0\.0\.1:\d+)", log.read_text())
         if found:
             return found[1]

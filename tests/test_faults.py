@@ -46,7 +46,7 @@ class Worker:
                 stdout=output,
                 stderr=subprocess.STDOUT,
             )
-        for _ in range(400):
+        for _ in range(1200):
             with contextlib.suppress(httpx2.TransportError):
                 httpx2.get(f"{self.url}/healthz", timeout=2)
                 return
@@ -153,7 +153,7 @@ class Valkey:
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
         )
-        for _ in range(200):
+        for _ in range(1500):
             with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", self.port)):
                 return
             time.sleep(0.02)

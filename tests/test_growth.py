@@ -333,7 +333,7 @@ async def test_workers_of_postgresql_purge_one_at_a_time(postgres_dsn: str) -> N
     transaction = busy.transaction()
     await transaction.start()
     await busy.execute("SELECT pg_advisory_xact_lock($1)", 0x6C696E7169 + 1)
-    assert await asyncio.wait_for(stores[0].purge(NOW, 100), 1) == 0
+    assert await asyncio.wait_for(stores[0].purge(NOW, 100), 30) == 0
     await transaction.rollback()
     # A session that a request has locked waits for the next time.
     await transaction_of(busy, rows[0])

@@ -82,7 +82,7 @@ class Host:
 
     def wait(self) -> Self:
         """Return when the worker serves."""
-        for _ in range(400):
+        for _ in range(1200):
             with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", self.port)):
                 return self
             assert self.process.poll() is None, self.log.read_text()

@@ -395,7 +395,7 @@ def test_servers_that_send_no_lifespan_serve_dual_tokens(server: str, tmp_path: 
 
 def _when_up(api: httpx2.Client, form: dict[str, str]) -> dict[str, str]:
     """Return the answer to a login, once the server answers."""
-    for _ in range(400):
+    for _ in range(1200):
         try:
             answer = api.post("/login", json=form)
         except httpx2.TransportError:

@@ -53,8 +53,8 @@ def test_each_server_writes_the_events_as_json_lines(server: str, tmp_path: Path
         return [line for line in log.read_text().splitlines() if "token_refused" in line]
 
     try:
-        wait_until(refused, 30, log.read_text)
-        wait_until(lines, 10, log.read_text)
+        wait_until(refused, 90, log.read_text)
+        wait_until(lines, 90, log.read_text)
     finally:
         process.terminate()
         process.wait(15)

@@ -30,7 +30,7 @@ def running(command: list[str], folder: Path, url: str) -> Iterator[None]:
     """Run a program until the end of the block, from when it answers at `url`."""
     process = subprocess.Popen(command, cwd=folder, stdout=subprocess.DEVNULL)
     try:
-        for _ in range(300):
+        for _ in range(1200):
             with contextlib.suppress(httpx2.TransportError):
                 httpx2.get(url, timeout=2)
                 break

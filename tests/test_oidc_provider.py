@@ -60,7 +60,7 @@ def issuer() -> Iterator[str]:
     provider = subprocess.Popen(command, stdin=null, stdout=null, stderr=null)
     url = f"http://127.0.0.1:{port}"
     try:
-        for _ in range(300):
+        for _ in range(1200):
             with contextlib.suppress(httpx2.TransportError):
                 httpx2.get(f"{url}/jwks", timeout=2)
                 break

@@ -94,7 +94,7 @@ async def test_a_listen_url_makes_the_feed_whole(pooled_dsn: str, postgres_dsn: 
     assert known.state().is_trusted
     name, now = secrets.token_hex(8), time.time()
     await stores[1].publish([Revocation(kind="session", value=name, at=now, until=now + 60)])
-    await until(lambda: known.knows(name), 1)
+    await until(lambda: known.knows(name))
     await known.close()
     for store in stores:
         await store.close()
@@ -192,7 +192,7 @@ async def test_two_workers_serve_a_load_through_a_pooler(
 
     ended = await asyncio.gather(*[live(number) for number in range(20)])
     for worker in workers:
-        await until(lambda: all(map(worker.revocations.knows, ended)), 2)  # noqa: B023
+        await until(lambda: all(map(worker.revocations.knows, ended)))  # noqa: B023
         assert worker.revocations.state().is_trusted
         await worker.close()
 

@@ -48,7 +48,7 @@ async def verified(verifier: Verifier, token: str) -> Any:
 
 async def settled(keys: RemoteKeys, failures: int) -> None:
     """Wait for a background attempt that brings the failures to `failures`."""
-    for _ in range(2000):
+    for _ in range(15_000):
         if keys.state().failures == failures:
             return
         await asyncio.sleep(0.002)
@@ -57,7 +57,7 @@ async def settled(keys: RemoteKeys, failures: int) -> None:
 
 async def requested(keys: RemoteKeys, requests: int) -> None:
     """Wait until the issuer has received `requests` requests and responded."""
-    for _ in range(2000):
+    for _ in range(15_000):
         if keys.state().requests >= requests and not keys._flight:
             return
         await asyncio.sleep(0.002)

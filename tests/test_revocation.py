@@ -44,7 +44,7 @@ class FlakyStore(MemoryStore):
         raise Unavailable("connection lost")
 
 
-async def until(holds: Callable[[], bool], seconds: float = 5) -> None:
+async def until(holds: Callable[[], bool], seconds: float = 30) -> None:
     """Wait until `holds`."""
     async with asyncio.timeout(seconds):
         while not holds():

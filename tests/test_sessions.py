@@ -345,7 +345,7 @@ async def test_a_purge_that_fails_is_logged(caplog: pytest.LogCaptureFixture) ->
     signer = Signer(KEY, issuer="https://shop.example", audience="shop")
     sessions = Sessions(Undeletable(), signer, SECRET, hooks=[], sleep=lambda _: asyncio.sleep(0))
     await sessions.start()
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         while "permission denied for table sessions" not in caplog.text:
             await asyncio.sleep(0)
     await sessions.close()

@@ -65,7 +65,7 @@ async def test_a_refresh_by_one_is_taken_up_by_the_others(issuer: Issuer, tmp_pa
     for _ in range(3):
         times.move(240)
         for keys in sources:
-            for _ in range(1000):
+            for _ in range(6000):
                 if keys.state().age is not None and keys.state().age < 1:  # type: ignore[operator]
                     break
                 await asyncio.sleep(0.005)

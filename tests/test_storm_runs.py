@@ -291,7 +291,7 @@ def test_a_storm_that_locust_cannot_begin_ends_with_its_reason(tmp_path: Path) -
         ],
         capture_output=True,
         text=True,
-        timeout=30,
+        timeout=100,
         check=False,
         cwd=tmp_path,
         env=os.environ | {"PYTHONWARNINGS": "ignore"},

@@ -137,7 +137,7 @@ def serving(app: str) -> Iterator[str]:
     command = [sys.executable, "-m", "uvicorn", "deployed:app", "--port", str(port)]
     process = subprocess.Popen(command, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
     try:
-        for _ in range(400):
+        for _ in range(1200):
             with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
                 break
             assert process.poll() is None

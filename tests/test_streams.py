@@ -58,7 +58,7 @@ class Connection:
 
     async def started(self, messages: int = 1) -> None:
         """Wait until so much was sent."""
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             while len(self.sent) < messages:
                 await asyncio.sleep(0.001)
 

