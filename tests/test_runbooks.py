@@ -58,11 +58,17 @@ def test_every_log_line_of_the_pages_is_one_of_an_event() -> None:
     assert {line for line in told if line not in known | {"revocations arrive again"}} == set()
 
 
+def commands_of(block: str) -> list[str]:
+    """Return the lines after a prompt, or all lines of a block without prompts."""
+    typed = re.findall(r"^\$ (.*)", block, re.M)
+    return typed or block.splitlines()
+
+
 def test_every_linqi_command_of_the_pages_parses(capsys: pytest.CaptureFixture[str]) -> None:
     """Its name, and each option, by its own help."""
     blocks = re.findall(r"```(?:sh|console)\n(.*?)```", EVERYTHING, re.S)
     spans = re.findall(r"`(linqi [a-z][^`]*)`", EVERYTHING)
-    lines = [line.removeprefix("$ ") for block in blocks for line in block.splitlines()]
+    lines = [line for block in blocks for line in commands_of(block)]
     commands = [part for line in [*lines, *spans] for part in line.split("&&")]
     found = [shlex.split(text, comments=True) for text in commands if "linqi " in text[:8]]
     found = [words for words in found if words[:1] == ["linqi"] and words[1:]]
