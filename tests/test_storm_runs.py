@@ -2,6 +2,7 @@
 
 import json
 import os
+import secrets
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -12,6 +13,7 @@ import pytest
 
 from free_ports import free_port
 from linqi import ConfigurationError, Key, KeySet
+from linqi_report.processes import running
 from linqi_storm.apps.embedded import AppSpec
 from linqi_storm.report.verdict import EXIT_CODES
 from linqi_storm.run.runner import choose_target
@@ -27,6 +29,8 @@ from signed_in import PASSWORD
 
 SMALL = ["--sessions", "60", "--alg", "ES256", "--gap-seconds", "60"]
 TINY = [*SMALL, "--compress", "120", "--lifetime-seconds", "900", "--buffer-seconds", "300"]
+
+HERE = Path(__file__).parent
 
 
 def run_command(folder: Path, *arguments: str, cwd: Path | None = None) -> tuple[int, StormRun]:
@@ -186,7 +190,10 @@ def test_plain_locust_storms_a_running_deployment(
 
 
 def test_a_login_endpoint_of_a_running_deployment_is_stormed(tmp_path: Path) -> None:
-    """All clients sign in there and renew at the given path, and no session is lost."""
+    """All clients sign in there and renew at the given path, and no session is lost.
+
+    They are one user, whose sessions the server limits to 20.
+    """
     server = Server(tmp_path / "data", "--lifetime-seconds", "8", "--buffer-seconds", "3").start()
     login = {
         "url": f"{server.base}/auth/login",
@@ -198,16 +205,45 @@ def test_a_login_endpoint_of_a_running_deployment_is_stormed(tmp_path: Path) -> 
     try:
         _, run = run_command(
             tmp_path,
-            *("storm-dual", "--url", server.base, "--path", "/auth/me", "--sessions", "20"),
+            *("storm-dual", "--url", server.base, "--path", "/auth/me", "--sessions", "15"),
             *("--lifetime-seconds", "8", "--buffer-seconds", "3", "--gap-seconds", "1"),
             *("--seconds", "9", "--login", json.dumps(login)),
         )
     finally:
         server.stop()
     assert broken(run) == [], run.notes
-    assert run.sessions.renewals >= 30
+    assert run.sessions.renewals >= 22
     assert run.sessions.logins == 0
     assert {NO_TOKEN, OTHER_STATUS, LONG_REFRESH} <= {check.name for check in run.checks}
+
+
+def test_a_slow_login_endpoint_signs_each_client_in_once(tmp_path: Path) -> None:
+    """The load waits for the logins: a second round would end the sessions of the first."""
+    notes = tmp_path / "notes"
+    notes.touch()
+    environment = {
+        "STORE": f"sqlite:{tmp_path / 's.db'}",
+        "SECRET": secrets.token_hex(32),
+        "NOTES": str(notes),
+        "PAUSE": "2",
+    }
+    command = ["uvicorn", "login_app:app", "--app-dir", str(HERE), "--port", "0"]
+    log = tmp_path / "log"
+    with running(command, log, health="/here", environment=environment) as url:
+        login = {
+            "url": f"{url}/login",
+            "body": {"username": "alice", "password": "right"},
+            "headers": {"x-token-delivery": "body"},
+        }
+        _, run = run_command(
+            tmp_path,
+            *("storm-dual", "--url", url, "--path", "/orders", "--sessions", "8"),
+            *("--lifetime-seconds", "900", "--buffer-seconds", "300", "--gap-seconds", "1"),
+            *("--seconds", "4", "--login", json.dumps(login)),
+        )
+    assert broken(run) == [], run.notes
+    before_the_load = 1
+    assert notes.read_text().splitlines() == ["alice"] * (8 + before_the_load)
 
 
 ONE_USER = StormLogin(url="http://127.0.0.1:1/login", body={"username": "alice"})

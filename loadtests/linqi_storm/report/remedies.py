@@ -9,7 +9,8 @@ __all__ = ["REMEDIES"]
 
 REMEDIES: Final[Mapping[str, str]] = {
     "forced logouts of honest users": "do not deploy: users are signed out without a reason;"
-    " the notes below describe the first cases with their seconds",
+    " the notes below describe the first cases with their seconds; where all clients sign in as one"
+    " user, a limit of sessions per user ends the oldest: put {n} into the body of --login",
     "5xx other than an intended 503": "read the servers' logs of the seconds marked below; linqi"
     " itself answers no 5xx but 503, so check the application and the store first",
     "honest requests without an answer": "the servers were overloaded or down: add workers, or"

@@ -23,7 +23,7 @@ from linqi_storm.run.assembly import assemble
 from linqi_storm.run.local_target import LocalTarget
 from linqi_storm.run.preflight import run_preflight
 from linqi_storm.run.server_pace import overload_of, server_request_us
-from linqi_storm.run.targets import StormTarget, plan_of
+from linqi_storm.run.targets import StormTarget, lead_of, plan_of
 from linqi_storm.run.url_target import UrlTarget
 from linqi_storm.scenarios import Scenario, find_scenario
 from linqi_storm.schema.config import StormConfig
@@ -32,8 +32,6 @@ from linqi_storm.schema.results import StormRun, Window
 
 __all__ = ["Progress", "StormError", "run_storm"]
 
-_LEAD_SECONDS: Final = 0.7
-"""From when all clients have tokens until the barrier, so that every generator is ready."""
 _PATIENCE_SECONDS: Final = 90.0
 _LAST_SAMPLE_SECONDS: Final = 1.2
 
@@ -170,11 +168,12 @@ async def _run(
 ) -> StormRun:
     progress(f"signing in {storm.load.sessions} sessions", -1, LoadTotals())
     await _wait_until_ready(folder, generator)
-    lead = _LEAD_SECONDS + storm.load.preparation
+    lead = lead_of(storm.load)
     for patience in (1, 3, 9):
         # On a whole second, like the samples of the workers: one sample is one second of the run.
-        begins_at = math.ceil(time.time() + patience * target.sign_in_seconds() + lead)
-        clients = await target.clients(scenario, begins_at)
+        planned = math.ceil(time.time() + patience * target.sign_in_seconds() + lead)
+        clients = await target.clients(scenario, planned)
+        begins_at = clients.begins_at
         if time.time() < begins_at - lead / 2:
             break
     else:

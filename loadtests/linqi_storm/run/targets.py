@@ -7,7 +7,7 @@ import time
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 from linqi import Key, KeySet, RenewalSettings, Signer, SlidingRenewal
 from linqi_storm.apps.sampler import ServerSample
@@ -22,10 +22,20 @@ from linqi_storm.schema.generator_plan import (
     TokenTransport,
 )
 from linqi_storm.schema.identity import claims_of, scopes_of, subject_of
+from linqi_storm.schema.load import StormLoad
 from linqi_storm.schema.policies import parse_policy
 from linqi_storm.schema.results import Target
 
-__all__ = ["StormTarget", "plan_of", "refused_tokens", "sign_sliding", "signing_pace"]
+__all__ = [
+    "StormTarget",
+    "lead_of",
+    "plan_of",
+    "refused_tokens",
+    "sign_sliding",
+    "signing_pace",
+]
+
+_LEAD_SECONDS: Final = 0.7
 
 
 class StormTarget(Protocol):
@@ -49,7 +59,11 @@ class StormTarget(Protocol):
         ...
 
     async def clients(self, scenario: Scenario, begins_at: float) -> StormClients:
-        """Return the tokens of all clients at the barrier, and those that must be refused."""
+        """Return the tokens of all clients at the barrier, and those that must be refused.
+
+        The barrier is at `begins_at`, or later where sessions that took longer cannot be begun
+        again.
+        """
         ...
 
     def samples(self) -> Sequence[ServerSample]:
@@ -105,6 +119,11 @@ def plan_of(storm: StormConfig, scenario: Scenario, target: StormTarget) -> Gene
         expected=target.expected,
         load=storm.load,
     )
+
+
+def lead_of(load: StormLoad) -> float:
+    """Return the seconds between the last token and the barrier: each generator gets ready."""
+    return _LEAD_SECONDS + load.preparation
 
 
 def signing_pace(key: Key) -> float:

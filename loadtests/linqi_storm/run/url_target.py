@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import ipaddress
+import math
 import secrets
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -26,7 +27,7 @@ from linqi_storm.run.probe_sessions import (
     has_own_users,
     online_probes,
 )
-from linqi_storm.run.targets import signing_pace
+from linqi_storm.run.targets import lead_of, signing_pace
 from linqi_storm.scenarios.base import Scenario
 from linqi_storm.schema.config import StormConfig
 from linqi_storm.schema.expectations import SAME_CLOCK, Expectations
@@ -150,7 +151,11 @@ class UrlTarget:
         return sessions * _LOGIN_SECONDS / LOGINS_AT_ONCE * 1.5 + 1
 
     async def clients(self, scenario: Scenario, begins_at: float) -> StormClients:
-        """Sign the tokens, or sign all clients in at the login endpoint."""
+        """Sign the tokens, or sign all clients in at the login endpoint.
+
+        The barrier waits for slow logins. Once more they would be other sessions, and a service
+        that limits the sessions of a user would end those of the clients.
+        """
         login = self.token_source.login
         if login is None:
             return await clients_by_key(self.token_source, scenario, begins_at, self.expected.run)
@@ -173,9 +178,10 @@ class UrlTarget:
             replace(probe, refresh_token=held.refresh_token)
             for probe, held in zip(planned, others, strict=True)
         ]
+        barrier = max(begins_at, math.ceil(time.time() + lead_of(scenario.load)))
         return StormClients(
-            begins_at=begins_at,
-            credentials=at_barrier(held, scenario, begins_at),
+            begins_at=barrier,
+            credentials=at_barrier(held, scenario, barrier),
             refused=tuple(each.refresh_token for each in dead),
             probes=tuple(probes),
         )
