@@ -53,6 +53,15 @@ def test_a_page_shows_the_example_as_it_is(page: str) -> None:
         assert code == (ROOT / path).read_text(), path
 
 
+@pytest.mark.parametrize("page", PAGES)
+def test_a_page_has_the_settings_that_its_application_reads(page: str) -> None:
+    """A reader who copies an application finds its `linqi.toml` there, or the command for it."""
+    text = (ROOT / page).read_text()
+    shown = shown_on(ROOT / page)
+    if any('"linqi.toml"' in code for path, code in shown if path.endswith(".py")):
+        assert "linqi init" in text or any(path.endswith(".toml") for path, _ in shown)
+
+
 def test_every_relative_link_in_the_docs_leads_somewhere() -> None:
     """Pages and files that the documentation links to exist."""
     for page in [ROOT / "README.md", *(ROOT / "docs").rglob("*.md")]:
