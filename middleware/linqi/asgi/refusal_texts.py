@@ -54,7 +54,7 @@ TEXTS: Final[Mapping[str, Mapping[str, str]]] = MappingProxyType(
             "session_ended": "会话已结束，请重新登录",
             "invalid_scope": "请求的权限范围未获授权",
             "unsupported_grant_type": "不支持该授权类型",
-            "unsupported_token_type": "该令牌无法撤销",
+            "unsupported_token_type": "该令牌无法吊销",
             "foreign_token": "会话操作需要本服务签发的令牌",
             "not_found": "会话不存在",
             "server_error": "服务器处理请求时出错",
