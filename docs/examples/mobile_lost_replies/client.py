@@ -121,7 +121,7 @@ class Phone:
 
 async def main(url: str, file: str, *credentials: str) -> None:
     """Open the app once."""
-    async with httpx2.AsyncClient(timeout=5) as http:
+    async with httpx2.AsyncClient(timeout=30) as http:
         phone = Phone(url, Path(file), http)
         if credentials:
             await phone.sign_in(*credentials)

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import os
+import secrets
 import socket
 import subprocess
 import sys
@@ -10,12 +11,19 @@ from pathlib import Path
 from typing import Literal
 
 
+def free_port() -> int:
+    """Return a port that nothing listens on, below those that systems give to connections."""
+    while True:
+        port = 10_000 + secrets.randbelow(22_000)
+        with contextlib.suppress(OSError), socket.create_server(("127.0.0.1", port)):
+            return port
+
+
 class Server:
     """One uvicorn with settings of its own."""
 
     def __init__(self, folder: Path, **environ: str) -> None:
-        with socket.create_server(("127.0.0.1", 0)) as found:
-            self.port = found.getsockname()[1]
+        self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self.log = folder / f"{self.port}.log"
         self._folder, self._environ = folder, environ
@@ -28,7 +36,7 @@ class Server:
             self._process = subprocess.Popen(
                 [*command, "--no-access-log"], cwd=self._folder, env=environ, stderr=log
             )
-        for _ in range(600):
+        for _ in range(2400):
             if self._process.poll() is not None:
                 raise SystemExit(f"the server ended:\n{self.log.read_text()}")
             with contextlib.suppress(OSError):
@@ -36,12 +44,13 @@ class Server:
                 writer.close()
                 return self
             await asyncio.sleep(0.05)
+        self._process.kill()
         raise SystemExit("the server does not listen")
 
     async def __aexit__(self, *error: object) -> None:
         """End it."""
         self._process.terminate()
-        await asyncio.to_thread(self._process.wait, 15)
+        await asyncio.to_thread(self._process.wait, 60)
 
 
 class Network:

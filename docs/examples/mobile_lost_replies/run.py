@@ -22,6 +22,7 @@ GRACE = 3  # seconds, instead of 10: the story waits for its end
 LONGER = GRACE + 1
 KINDS = ("works", "loses a reply", "drives into a tunnel", "is killed")
 EACH = 5  # phones of a kind
+PATIENCE = 60  # seconds for an answer, as other programs may keep the machine busy
 
 SETTINGS = {
     "strict: every spent token is theft": {"GRACE": "0", "RECOVER": "0"},
@@ -104,7 +105,8 @@ async def fleet(folder: Path, data: Path, settings: dict[str, str]) -> dict[str,
     async with AsyncExitStack() as running:
         server = await running.enter_async_context(Server(folder, **environ))
         limits = httpx2.Limits(max_keepalive_connections=0)
-        http = await running.enter_async_context(httpx2.AsyncClient(limits=limits, timeout=10))
+        http = httpx2.AsyncClient(limits=limits, timeout=PATIENCE)
+        await running.enter_async_context(http)
         owners = []
         for number in range(EACH * len(KINDS)):
             network = await running.enter_async_context(Network(server))
@@ -157,7 +159,7 @@ async def a_real_kill(server: Server, folder: Path) -> None:
 
 async def theft(server: Server, folder: Path) -> None:
     """Copy a phone's file, and use the copy early and late."""
-    async with httpx2.AsyncClient(timeout=10) as http:
+    async with httpx2.AsyncClient(timeout=PATIENCE) as http:
         for alarms, title, phone_opens in (
             (1, "3. A thief copied the file of a phone, which went on", 2),
             (2, "4. A thief copied the file, and uses it before the phone does", 0),

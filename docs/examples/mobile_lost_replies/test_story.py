@@ -16,6 +16,7 @@ from fastapi.testclient import TestClient
 
 HERE = Path(__file__).parent
 HOUR = 3600
+GRACE = 60  # seconds, instead of 10: time goes on while a busy machine answers
 
 
 @pytest.fixture(scope="module")
@@ -33,6 +34,7 @@ def folder(tmp_path_factory):
 def server(folder, monkeypatch):
     """Start the server in this process."""
     monkeypatch.chdir(folder)
+    monkeypatch.setenv("LINQI_SESSIONS__GRACE_SECONDS", str(GRACE))
     with TestClient(importlib.reload(importlib.import_module("server")).app) as client:
         yield client
 
@@ -56,10 +58,10 @@ def opens(server, answer):
 
 
 def test_a_retry_gets_the_same_successor(server, linqi_clock):
-    """Within the grace of 10 s, however often it is sent."""
+    """Within the grace, however often it is sent."""
     first = sign_in(server)
     _, _, successor = refresh(server, first)
-    linqi_clock.advance(9)
+    linqi_clock.advance(10)
     for _ in range(5):
         status, outcome, again = refresh(server, first)
         assert (status, outcome) == (200, "replayed")
@@ -90,7 +92,7 @@ def test_an_old_copy_ends_the_session_of_thief_and_phone(server, linqi_clock):
     copied = sign_in(server)
     _, _, second = refresh(server, copied)
     _, _, third = refresh(server, second["refresh_token"])
-    linqi_clock.advance(60)
+    linqi_clock.advance(2 * GRACE)
     assert refresh(server, copied)[:2] == (400, "reused")
     assert opens(server, third) == 401
     assert refresh(server, third["refresh_token"])[:2] == (400, "revoked")
@@ -101,7 +103,7 @@ def test_a_thief_who_is_first_is_noticed_when_the_phone_comes(server, linqi_cloc
     shared = sign_in(server)
     _, _, of_thief = refresh(server, shared)
     refresh(server, of_thief["refresh_token"])
-    linqi_clock.advance(60)
+    linqi_clock.advance(2 * GRACE)
     assert refresh(server, shared)[:2] == (400, "reused")
     assert opens(server, of_thief) == 401
 
