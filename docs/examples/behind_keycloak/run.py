@@ -7,6 +7,7 @@ clock can be moved by ten minutes.
 import contextlib
 import json
 import os
+import secrets
 import signal
 import socket
 import subprocess
@@ -28,12 +29,15 @@ from linqi.testing import moved_time
 HERE = Path(__file__).parent
 PUBLIC_URL = "http://localhost:8080"  # in `iss`; the API never connects to it
 REALM = "/realms/shop"
+PATIENCE = 60  # seconds for an answer, as other programs may keep the machine busy
 
 
 def free_port():
-    """Return a port of loopback that no program listens on."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        return listener.getsockname()[1]
+    """Return a port that no program listens on, below those that systems give to connections."""
+    while True:
+        port = 10_000 + secrets.randbelow(22_000)
+        with contextlib.suppress(OSError), socket.create_server(("127.0.0.1", port)):
+            return port
 
 
 def told(is_so, what):
@@ -62,11 +66,11 @@ class Keycloak:
         run = [sys.executable, str(HERE / "keycloak.py"), port, PUBLIC_URL, str(self.folder)]
         self.process = subprocess.Popen(run)
         metadata = f"{self.url}{REALM}/.well-known/openid-configuration"
-        for _ in range(600):
+        for _ in range(2400):
             if self.process.poll() is not None:
                 break
             with contextlib.suppress(httpx2.TransportError):
-                return httpx2.get(metadata).json()
+                return httpx2.get(metadata, timeout=PATIENCE).json()
             time.sleep(0.05)
         self.stop()
         return sys.exit("keycloak.py did not start")
@@ -78,7 +82,8 @@ class Keycloak:
 
     def tokens(self, **form):
         """Return the answer of the token endpoint."""
-        answer = httpx2.post(f"{self.url}{REALM}/protocol/openid-connect/token", data=form)
+        url = f"{self.url}{REALM}/protocol/openid-connect/token"
+        answer = httpx2.post(url, data=form, timeout=PATIENCE)
         answer.raise_for_status()
         return answer.json()
 
@@ -98,16 +103,17 @@ class Keycloak:
         provider = "org.keycloak.keys.KeyProvider"
         key = {"name": "next", "providerId": "rsa-generated", "providerType": provider}
         key["config"] = {"priority": ["200"], "algorithm": ["RS256"]}
-        httpx2.post(f"{self.url}/admin{REALM}/components", json=key).raise_for_status()
+        added = httpx2.post(f"{self.url}/admin{REALM}/components", json=key, timeout=PATIENCE)
+        added.raise_for_status()
 
 
 @contextlib.contextmanager
 def api(folder, keycloak):
     """Serve app.py with the address of this Keycloak; yield a client of it."""
     settings = (HERE / "linqi.toml").read_text("utf-8")
-    folder.joinpath("linqi.toml").write_text(
-        settings.replace("http://keycloak:8080", keycloak.url), "utf-8"
-    )
+    settings = settings.replace("http://keycloak:8080", keycloak.url)
+    settings += f"\n[jwks_limits]\ntimeout_seconds = {PATIENCE}\n"  # instead of 5
+    folder.joinpath("linqi.toml").write_text(settings, "utf-8")
     before = Path.cwd()
     os.chdir(folder)
     sys.path.insert(0, str(HERE))
@@ -124,7 +130,7 @@ def api(folder, keycloak):
             if not thread.is_alive():
                 sys.exit(f"the API does not listen on port {port}")
             time.sleep(0.02)
-        with httpx2.Client(base_url=f"http://127.0.0.1:{port}", timeout=10) as client:
+        with httpx2.Client(base_url=f"http://127.0.0.1:{port}", timeout=PATIENCE) as client:
             yield client
     finally:
         server.should_exit = True
