@@ -3,17 +3,25 @@
 import asyncio
 import contextlib
 import os
+import secrets
 import socket
 import subprocess
 import sys
 from collections.abc import Iterable
 from pathlib import Path
 
+PATIENCE = 60  # seconds, as other programs may keep the machine busy
+
 
 def free_port() -> int:
-    """Return a port that nothing listens on."""
-    with socket.create_server(("127.0.0.1", 0)) as found:
-        return found.getsockname()[1]
+    """Return a port that nothing listens on, below those that systems give to connections.
+
+    Otherwise another program could be given the port of a worker that restarts.
+    """
+    while True:
+        port = 10_000 + secrets.randbelow(22_000)
+        with contextlib.suppress(OSError), socket.create_server(("127.0.0.1", port)):
+            return port
 
 
 class Worker:
@@ -34,7 +42,7 @@ class Worker:
         environ = os.environ | self.environ
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(command, cwd=self._folder, env=environ, stderr=log)
-        for _ in range(400):
+        for _ in range(2400):
             if self._process.poll() is not None:
                 raise SystemExit(f"{self._app} ended:\n{self.log.read_text()}")
             with contextlib.suppress(OSError):
@@ -48,7 +56,7 @@ class Worker:
         """End it; what it has begun to answer it still answers."""
         if self._process is not None:
             self._process.terminate()
-            await asyncio.to_thread(self._process.wait, 15)
+            await asyncio.to_thread(self._process.wait, PATIENCE)
             self._process = None
 
 
@@ -74,7 +82,7 @@ class Balancer:
     async def drain(self, worker: Worker) -> None:
         """Return when the connections of a worker that was taken out are done."""
         if still := self._open.get(worker.port):
-            await asyncio.wait(still, timeout=15)
+            await asyncio.wait(still, timeout=PATIENCE)
 
     async def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._turn += 1

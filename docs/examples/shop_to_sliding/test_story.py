@@ -144,10 +144,10 @@ def test_a_session_ends_after_thirty_days(shop, linqi_clock):
 
 
 def test_old_tokens_end_at_the_date(shop, linqi_clock):
-    """A minute before it they are accepted; at the date they are not, and successors go on."""
-    linqi_clock.advance(40 * DAY - 60)
+    """An hour before it they are accepted; at the date they are not, and successors go on."""
+    linqi_clock.advance(40 * DAY - HOUR)
     old = shop.old_token(now=linqi_clock())
     successor = shop.moved(old)
-    linqi_clock.advance(61)
+    linqi_clock.advance(HOUR + 1)
     assert shop.basket(old).status_code == 401
     assert shop.basket(successor).status_code == 200
