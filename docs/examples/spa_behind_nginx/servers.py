@@ -5,6 +5,7 @@ import datetime
 import ipaddress
 import os
 import re
+import secrets
 import shutil
 import socket
 import ssl
@@ -15,6 +16,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import httpx2
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -22,6 +24,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from linqi.browser import FOLDER
 
 HERE = Path(__file__).parent
+PATIENCE = 60  # seconds, as other programs may keep the machine busy
 
 
 class Worker:
@@ -56,8 +59,19 @@ class Site:
         self._log = folder / "logs" / "access.log"
 
     def count(self, request: str, status: int = 200) -> int:
-        """Return how often nginx has logged a request, such as ``POST /auth/refresh``."""
-        return self._log.read_text().count(f'"{request}" {status} ')
+        """Return how often nginx has answered a request, such as ``POST /auth/refresh``.
+
+        It logs a request after the answer, so its log is read when a later request is in it.
+        """
+        mark = '"HEAD /index.html"'
+        before = self._log.read_text().count(mark)
+        httpx2.head(f"{self.url}/index.html", verify=self.tls, timeout=PATIENCE)
+        until = time.monotonic() + PATIENCE
+        while (text := self._log.read_text()).count(mark) == before:
+            if time.monotonic() > until:
+                raise SystemExit("nginx does not write its log")
+            time.sleep(0.01)
+        return text.count(f'"{request}" {status} ')
 
 
 @contextlib.contextmanager
@@ -98,14 +112,19 @@ def serving(**environ: str) -> Iterator[Site]:
 
 
 def free_port() -> int:
-    """Return a port that nothing listens on."""
-    with socket.create_server(("127.0.0.1", 0)) as found:
-        return found.getsockname()[1]
+    """Return a port that nothing listens on, below those that systems give to connections.
+
+    Otherwise another program could be given the port of a worker that restarts.
+    """
+    while True:
+        port = 10_000 + secrets.randbelow(22_000)
+        with contextlib.suppress(OSError), socket.create_server(("127.0.0.1", port)):
+            return port
 
 
 def wait_for(port: int, process: subprocess.Popen[bytes]) -> None:
     """Wait until a process takes connections."""
-    for _ in range(600):
+    for _ in range(2400):
         if process.poll() is not None:
             raise SystemExit(f"{process.args} ended with code {process.returncode}")
         with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
@@ -118,7 +137,7 @@ def stop(process: subprocess.Popen[bytes]) -> None:
     """End a process."""
     process.terminate()
     try:
-        process.wait(10)
+        process.wait(PATIENCE)
     except subprocess.TimeoutExpired:
         process.kill()
         process.wait()

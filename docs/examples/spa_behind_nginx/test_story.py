@@ -1,25 +1,24 @@
 """The app in a real Chromium, behind the real nginx: what tabs share, and what XSS cannot do."""
 
+import contextlib
 import os
+import re
 import shutil
 
 import pytest
 from playwright.sync_api import expect, sync_playwright
-from servers import serving
+from servers import PATIENCE, serving
 
+expect.set_options(timeout=PATIENCE * 1000)
 IN_PAGE = "async () => { const { session } = await import('/app.js'); "
 
 
 @pytest.fixture(scope="module")
 def site():
-    """Serve the app with access tokens of 3 to 6 s."""
+    """Serve the app."""
     if shutil.which("nginx", path=f"{os.environ['PATH']}{os.pathsep}/usr/sbin") is None:
         pytest.fail("nginx is not installed (Debian: apt install nginx-light)")
-    with serving(
-        LINQI_RENEWAL__LIFETIME_SECONDS="6",
-        LINQI_RENEWAL__BUFFER_SECONDS="2.9",
-        LINQI_RENEWAL__WHOLE_SECOND_TIMES="false",
-    ) as running:
+    with serving() as running:
         yield running
 
 
@@ -32,21 +31,36 @@ def chromium():
         pytest.fail("no Chromium on PATH; LINQI_CHROMIUM names one elsewhere")
     with sync_playwright() as playwright:
         flags = ["--no-sandbox", "--disable-background-timer-throttling"]
-        browser = playwright.chromium.launch(executable_path=found, args=flags)
+        browser = playwright.chromium.launch(
+            executable_path=found, args=flags, timeout=PATIENCE * 1000
+        )
         yield browser
         browser.close()
 
 
-@pytest.fixture
-def context(site, chromium):
-    """Open an empty profile."""
+@contextlib.contextmanager
+def profile(chromium, site):
+    """Open an empty profile for a site."""
     made = chromium.new_context(ignore_https_errors=True, base_url=site.url)
+    made.set_default_timeout(PATIENCE * 1000)
     yield made
     made.close()
 
 
 @pytest.fixture
+def context(site, chromium):
+    """Open an empty profile."""
+    with profile(chromium, site) as made:
+        yield made
+
+
+@pytest.fixture
 def tab(context):
+    """Open the app and sign alice in."""
+    return signed_in(context)
+
+
+def signed_in(context):
     """Open the app and sign alice in."""
     page = context.new_page()
     page.goto("/")
@@ -77,20 +91,30 @@ def wait_for_expiry(page):
     )
 
 
-def test_two_tabs_refresh_once(site, context, tab):
-    """The token expires; five requests of each tab cause one refresh, and none fails."""
-    other = open_another(context)
-    wait_for_expiry(tab)
-    before = refreshes(site)
+def test_two_tabs_refresh_once(chromium):
+    """The token expires; five requests of each tab cause one refresh, and none fails.
+
+    The tokens live for 7 to 8 s. Where other programs keep the machine so busy that the next one
+    is over before all are answered, the tabs try again.
+    """
     send = IN_PAGE + (
         "window.sent = Promise.all([1, 2, 3, 4, 5].map(() => session.fetch('/api/notes')))"
         "; return null }"
     )
-    for page in (tab, other):
-        page.evaluate(send)
     got = "async () => (await window.sent).map((response) => response.status)"
-    assert [page.evaluate(got) for page in (tab, other)] == [[200] * 5] * 2
-    assert refreshes(site) - before == 1
+    short = {"LIFETIME_SECONDS": "8", "BUFFER_SECONDS": "1", "WHOLE_SECOND_TIMES": "false"}
+    environ = {f"LINQI_RENEWAL__{name}": value for name, value in short.items()}
+    seen = []
+    with serving(**environ) as site, profile(chromium, site) as context:
+        tabs = [signed_in(context), open_another(context)]
+        while len(seen) < 5 and seen[-1:] != [(1, [200] * 10)]:
+            wait_for_expiry(tabs[0])
+            before = refreshes(site)
+            for tab in tabs:
+                tab.evaluate(send)
+            statuses = [status for tab in tabs for status in tab.evaluate(got)]
+            seen.append((refreshes(site) - before, statuses))
+    assert seen[-1] == (1, [200] * 10), seen
 
 
 def test_a_reload_stays_signed_in(site, tab):
@@ -111,22 +135,39 @@ def test_signing_out_in_one_tab_ends_the_other(context, tab):
     expect(other.locator("#login")).to_be_visible()
 
 
+def wait_for_more(page, count):
+    """Wait until more than `count` further answers were seen."""
+    page.evaluate(
+        """async (count) => {
+          const before = seen.length
+          while (seen.length <= before + count) await new Promise((go) => setTimeout(go, 50))
+        }""",
+        count,
+    )
+
+
 def test_nobody_notices_the_restart_of_a_worker(site, tab):
     """The page goes on through refreshes while one worker is away."""
+    before = refreshes(site)
     tab.evaluate(
-        IN_PAGE + "window.seen = []; window.timer = setInterval(async () => "
-        "seen.push((await session.fetch('/api/notes')).status), 50); return null }"
+        IN_PAGE
+        + """window.seen = []
+          const look = () => session.fetch('/api/notes')
+            .then(({ status }) => seen.push(status), (error) => seen.push(`${error}`))
+          window.timers = [setInterval(look, 50), setInterval(() => session.refresh(), 150)]
+        }"""
     )
+    wait_for_more(tab, 0)
     site.workers[0].stop()
+    wait_for_more(tab, 10)
     site.workers[0].start()
-    seen = tab.evaluate("() => { clearInterval(timer); return seen }")
-    assert len(seen) > 10
-    assert {*seen} == {200}
+    assert {*tab.evaluate("() => { timers.forEach(clearInterval); return seen }")} == {200}
+    assert refreshes(site) > before + 1
 
 
 def test_the_event_stream_is_not_buffered(tab):
-    """The seconds count up on the page, across the end of the token."""
-    expect(tab.locator("#seconds")).to_have_text("2", timeout=8_000)
+    """The seconds count up on the page as they are sent."""
+    expect(tab.locator("#seconds")).to_have_text(re.compile(r"^([2-9]|\d\d+)$"))
 
 
 def test_xss_cannot_read_the_refresh_token(context, tab):
