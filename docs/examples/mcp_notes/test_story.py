@@ -24,7 +24,7 @@ CHALLENGE = base64.urlsafe_b64encode(hashlib.sha256(VERIFIER.encode()).digest())
 def place(tmp_path_factory):
     """Serve the notes; yield the folder and the origin."""
     folder = tmp_path_factory.mktemp("notes")
-    with run.serving(folder, **SETTINGS) as origin:
+    with run.serving(folder, **SETTINGS) as (origin, _):
         yield folder, origin
 
 
@@ -46,7 +46,7 @@ class Program:
     """A client that speaks OAuth by hand, so that it can do it wrong."""
 
     def __init__(self, origin, name, uri):
-        self.http = httpx2.Client(base_url=origin, timeout=30)
+        self.http = httpx2.Client(base_url=origin, timeout=run.PATIENCE)
         self.resource = f"{origin}/mcp"
         metadata = {
             "client_name": name,
@@ -200,7 +200,7 @@ def test_a_file_in_place_of_a_password_is_a_wrong_password(program):
     page = program().page()
     asked = parse_qs(page.url.query.decode())["asked"][0]
     files = {"username": ("a", b"alice"), "password": ("b", b"correct horse")}
-    answer = httpx2.post(page.url, data={"asked": asked}, files=files, timeout=30)
+    answer = httpx2.post(page.url, data={"asked": asked}, files=files, timeout=run.PATIENCE)
     assert answer.status_code == 401
 
 
@@ -229,7 +229,7 @@ def test_a_stolen_session_id_is_worth_nothing(place, program):
     """A session of the protocol belongs to the user and the client that began it."""
 
     async def stolen():
-        async with httpx2.AsyncClient(timeout=30) as http:
+        async with httpx2.AsyncClient(timeout=run.PATIENCE) as http:
             victim = await run.begun(http, place[1], tokens["alice"])
             theft = victim | {"Authorization": f"Bearer {tokens['mallory']}"}
             return [await run.listed(http, place[1], headers) for headers in (victim, theft)]
@@ -245,7 +245,7 @@ def test_a_tool_that_writes_needs_its_scope(place, program):
     """With notes:read alone the tool does not run, and the client is told what to ask for."""
 
     async def answer():
-        async with httpx2.AsyncClient(timeout=30) as http:
+        async with httpx2.AsyncClient(timeout=run.PATIENCE) as http:
             headers = await run.begun(http, place[1], token)
             params = {"name": "add_note", "arguments": {"text": "milk"}}
             message = {"jsonrpc": "2.0", "id": 3, "method": "tools/call", "params": params}
