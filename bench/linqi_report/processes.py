@@ -16,7 +16,7 @@ import httpx2
 
 __all__ = ["ServerDiedError", "on_core", "running"]
 
-_START_SECONDS: Final = 30.0
+_START_SECONDS: Final = 120.0
 _URL: Final = re.compile(r"https?://[^\s\"]+")
 
 
@@ -57,7 +57,7 @@ def running(
     Waits until a GET of the path `health` is answered with a status below 500.
 
     Raises:
-        ServerDiedError: The server did not respond within 30 s, or ended during its use.
+        ServerDiedError: The server did not respond within 120 s, or ended during its use.
 
     """
     with log.open("wb") as output:

@@ -27,7 +27,7 @@ __all__ = ["CAN_SHARE_PORT", "WorkerPool", "check_shared_port"]
 CAN_SHARE_PORT: Final = os.name == "posix" and hasattr(socket, "SO_REUSEPORT")
 """Whether workers can listen on one port with sockets that they inherit: not on Windows."""
 
-_START_SECONDS: Final = 30.0
+_START_SECONDS: Final = 120.0
 _STOP_SECONDS: Final = 10.0
 _BACKLOG: Final = 4_096
 
