@@ -35,7 +35,9 @@ async def browsing(*arguments: str) -> AsyncIterator[Browser]:
     path = executable()
     async with async_playwright() as playwright:
         browser = await playwright.chromium.launch(
-            executable_path=path, args=[*_ARGUMENTS, *arguments]
+            executable_path=path,
+            args=[*_ARGUMENTS, *arguments],
+            timeout=120_000,  # other programs may keep the machine busy
         )
         try:
             yield browser

@@ -7,15 +7,22 @@ from collections.abc import AsyncIterator
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
+from typing import Any
 
 import pytest
 import pytest_asyncio
-from playwright.async_api import Browser, Page, expect
+from playwright.async_api import Browser, BrowserContext, Page, expect
 
 from chrome import Watch, browsing
 from website.build import SITE, folder_of_version
 
-pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.site]
+pytestmark = [
+    pytest.mark.asyncio(loop_scope="module"),
+    pytest.mark.site,
+    pytest.mark.timeout(900),  # other programs may keep the machine busy
+]
+
+PATIENCE = 120_000  # milliseconds, for a page
 
 # What people search for, and the page that answers: it is among the first three.
 SEARCHES = {
@@ -36,6 +43,13 @@ RESULTS = """() => {
   })
   walk(document)
   return found
+}"""
+
+# The field of the search has the focus.
+IS_READY = """() => {
+  let element = document.activeElement
+  while (element?.shadowRoot) element = element.shadowRoot.activeElement
+  return element?.tagName === 'INPUT'
 }"""
 
 
@@ -73,9 +87,16 @@ async def browser() -> AsyncIterator[Browser]:
         yield started
 
 
+async def context_of(browser: Browser, **options: Any) -> BrowserContext:
+    """Return an empty profile that waits for a page for as long as it takes."""
+    context = await browser.new_context(**options)
+    context.set_default_timeout(PATIENCE)
+    return context
+
+
 async def test_no_page_is_wider_than_a_telephone(site: str, browser: Browser) -> None:
     """Every page fits 400 px: what is wider scrolls inside its own box."""
-    context = await browser.new_context(viewport={"width": 400, "height": 900})
+    context = await context_of(browser, viewport={"width": 400, "height": 900})
     page = await context.new_page()
     empty = '{"config": {"lang": ["en"], "separator": " "}, "items": []}'
     await page.route("**/search.json", lambda route: route.fulfill(body=empty))  # 1 MB a page
@@ -95,7 +116,8 @@ async def test_nothing_is_loaded_from_another_host(
     site: str, browser: Browser, width: int, scheme: str
 ) -> None:
     """A browser gets all that a page of each kind needs from the site, without an error."""
-    context = await browser.new_context(
+    context = await context_of(
+        browser,
         viewport={"width": width, "height": 900},
         color_scheme="dark" if scheme == "dark" else "light",
     )
@@ -113,7 +135,7 @@ async def test_nothing_is_loaded_from_another_host(
 @pytest_asyncio.fixture(loop_scope="module")
 async def page(browser: Browser) -> AsyncIterator[Page]:
     """Return an empty page of a laptop's width."""
-    context = await browser.new_context(viewport={"width": 1280, "height": 900})
+    context = await context_of(browser, viewport={"width": 1280, "height": 900})
     yield await context.new_page()
     await context.close()
 
@@ -123,7 +145,8 @@ async def test_the_search_finds_what_people_look_for(site: str, page: Page, phra
     """The words of both languages lead to the page that answers, also inside Chinese sentences."""
     await page.goto(site)
     await page.locator("[for=__search], .md-search__button").locator("visible=true").first.click()
-    await page.keyboard.type(phrase)
+    await page.wait_for_function(IS_READY)
+    await page.keyboard.insert_text(phrase)  # at once: no results of half a phrase
     await page.wait_for_function(f"({RESULTS})().length > 0")
     found = [url.split("?")[0].removeprefix(site) for url in await page.evaluate(RESULTS)]
     assert SEARCHES[phrase] in found[:3]
@@ -135,14 +158,15 @@ async def test_the_menu_of_languages_leads_to_the_translation(site: str, page: P
     menu = page.locator(".md-header .md-select", has=page.locator("[hreflang=zh]"))
     await menu.hover()
     await menu.get_by_text("简体中文").click()
-    await expect(page).to_have_url(f"{site}zh/choose/")
-    await expect(page.locator("html")).to_have_attribute("lang", "zh")
+    await expect(page).to_have_url(f"{site}zh/choose/", timeout=PATIENCE)
+    await expect(page.locator("html")).to_have_attribute("lang", "zh", timeout=PATIENCE)
     await menu.hover()
     await menu.get_by_text("English").click()
-    await expect(page).to_have_url(f"{site}choose/")
+    await expect(page).to_have_url(f"{site}choose/", timeout=PATIENCE)
 
 
 async def test_the_menu_of_versions_names_this_one(site: str, page: Page) -> None:
     """The version in the address is the one that the header shows."""
     await page.goto(site)
-    await expect(page.locator(".md-version__current")).to_have_text(site.split("/")[-2])
+    current = page.locator(".md-version__current")
+    await expect(current).to_have_text(site.split("/")[-2], timeout=PATIENCE)
