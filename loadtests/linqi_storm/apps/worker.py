@@ -32,8 +32,6 @@ def main() -> None:
     parser.add_argument("--fd", type=int, required=True)
     parser.add_argument("--samples", type=Path, required=True)
     options = parser.parse_args()
-    if sys.platform != "win32":
-        os.nice(_NICENESS)
     app = build(read_spec(options.spec), Sampler(options.samples))
     gc.collect()
     gc.freeze()
@@ -51,6 +49,8 @@ def main() -> None:
         timeout_keep_alive=65,
         timeout_graceful_shutdown=5,
     )
+    if sys.platform != "win32":
+        os.nice(_NICENESS)  # not before: on a busy machine the imports would take half a minute
     with socket.socket(fileno=options.fd) as listener:
         uvicorn.Server(config).run([listener])
 
