@@ -63,7 +63,7 @@ async def store(valkey_cluster: ValkeyCluster) -> AsyncIterator[ValkeyStore]:
     """Return a store in a cluster, with several connections to each node."""
     port = valkey_cluster.nodes[0].port
     client = RedisCluster(host="127.0.0.1", port=port)
-    made = ValkeyStore(client=client, prefix=f"h{secrets.token_hex(4)}", timeout=3)
+    made = ValkeyStore(client=client, prefix=f"h{secrets.token_hex(4)}", timeout=10)
     await made.start()
     keys = [f"{{{n}}}" for n in range(40)]
     await asyncio.gather(*[client.get(key) for key in keys for _ in range(5)])
