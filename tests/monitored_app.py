@@ -39,7 +39,7 @@ signer = Signer(KeySet([Key.generate("ES256")]), issuer="https://i", audience="a
 renewal = SlidingRenewal(
     signer,
     RenewalSettings(lifetime=LIFETIME, buffer=BUFFER, policy=Threshold()),
-    budget=RenewalBudget(rate=8, burst=4),
+    budget=RenewalBudget(rate=2, burst=1),
 )
 sessions = Sessions(open_store(os.environ["STORE"]), signer, KeySet([Key.generate("HS256")]))
 keys = RemoteKeys(
