@@ -84,6 +84,13 @@ async def workers(folder: Path, store: str) -> AsyncIterator[list[Worker]]:
                 worker.process.wait(10)
 
 
+async def until_answered(clients: list[Client], seconds: float) -> None:
+    """Wait for `seconds`, and on a slow machine until there is an answer for each client."""
+    await asyncio.sleep(seconds)
+    while sum(len(client.history) for client in clients) < len(clients):
+        await asyncio.sleep(0.05)
+
+
 async def ordeal(
     running: list[Worker], harm: Callable[[], Awaitable[None]], name: str, seconds: float = 2
 ) -> Counter[str]:
@@ -93,7 +100,7 @@ async def ordeal(
     tasks_before = [worker.state()["tasks"] for worker in running]
     stop = time.monotonic() + 3600
     living = [asyncio.create_task(client.live(stop, PAUSE)) for client in clients]
-    await asyncio.sleep(seconds)
+    await until_answered(clients, seconds)
     harmed_at = time.monotonic()
     await harm()
     healed_at = time.monotonic()

@@ -158,6 +158,10 @@ async def test_a_killed_server_ends_no_session(context: BrowserContext, tmp_path
         await asyncio.sleep(LIFETIME)
         server.start()
         statuses = await using
+        for page in pages:  # on a slow machine the server may have come back only now
+            await page.wait_for_function(
+                "session.fetch('/auth/me').then(({ status }) => status === 200, () => false)"
+            )
         after = await asyncio.gather(
             *[run(page, USE, {"count": 20, "pause": 50}) for page in pages]
         )
