@@ -411,9 +411,9 @@ def test_runs_of_several_pythons_stand_side_by_side(tmp_path: Path) -> None:
     assert "| added |  | +10.0 ±1.5 over 40.00 µs |" in table
     old.write(tmp_path / "old.json")
     command = [sys.executable, "-m", "linqi_bench.side_by_side", "old.json", "none.json"]
-    ran = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=60)
+    ran = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=200)
     assert (ran.returncode, "none.json" in ran.stderr) == (1, True)
-    ran = subprocess.run(command[:-1], cwd=tmp_path, capture_output=True, text=True, timeout=60)
+    ran = subprocess.run(command[:-1], cwd=tmp_path, capture_output=True, text=True, timeout=200)
     assert "| hit | 50.00 µs |" in ran.stdout
 
 
@@ -431,7 +431,7 @@ def test_settings_of_a_file_are_those_that_are_measured(tmp_path: Path) -> None:
 
 def _bench(folder: Path, *options: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "linqi", "bench", *options]
-    return subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=100)
+    return subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=200)
 
 
 def test_run_writes_each_figure_with_its_budget_and_the_machine(tmp_path: Path) -> None:
@@ -545,7 +545,7 @@ def test_suites_run_as_ordinary_benchmarks(tmp_path: Path) -> None:
             env={name: value for name, value in os.environ.items() if "XDIST" not in name},
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=200,
         )
         for more in ([], ["--benchmark-compare"])
     )

@@ -17,7 +17,7 @@ from linqi_storm.schema.result_file import load_run
 def demo(*arguments: str) -> subprocess.CompletedProcess[str]:
     """Run ``linqi demo``."""
     command = [sys.executable, "-m", "linqi", "demo", *arguments]
-    return subprocess.run(command, capture_output=True, text=True, timeout=90)
+    return subprocess.run(command, capture_output=True, text=True, timeout=200)
 
 
 @pytest.mark.parametrize("alg", ["ES256", "RS256"])

@@ -69,7 +69,7 @@ def test_a_second_is_complete_when_every_generator_has_reported_a_later_one() ->
 def in_a_process(program: str) -> str:
     """Return the output of `program` in a process of its own, as Locust patches its process."""
     command = [sys.executable, "-W", "ignore", "-c", program]
-    return subprocess.run(command, capture_output=True, text=True, timeout=60, check=True).stdout
+    return subprocess.run(command, capture_output=True, text=True, timeout=200, check=True).stdout
 
 
 def test_there_is_no_tab_beyond_loopback() -> None:

@@ -157,7 +157,7 @@ def locust(
         cwd=folder,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=200,
         check=False,
     )
     rows = json.loads((folder / "run.json").read_text())

@@ -84,7 +84,7 @@ def test_a_client_that_does_not_wait_after_429_is_found(tmp_path: Path) -> None:
         [sys.executable, "-m", "linqi", "storm", *storm],
         capture_output=True,
         text=True,
-        timeout=100,
+        timeout=200,
         check=False,
         cwd=tmp_path,
     )
@@ -111,7 +111,7 @@ def dead_tokens_at(url: str, folder: Path) -> StormRun:
             *("--output", str(output)),
         ],
         capture_output=True,
-        timeout=100,
+        timeout=200,
         check=False,
     )
     return load_run(output)

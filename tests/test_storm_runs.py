@@ -40,7 +40,7 @@ def run_command(folder: Path, *arguments: str, cwd: Path | None = None) -> tuple
         [sys.executable, "-m", "linqi", "storm", *arguments, "--output", str(output)],
         capture_output=True,
         text=True,
-        timeout=100,
+        timeout=200,
         check=False,
         cwd=cwd,
     )
@@ -173,7 +173,7 @@ def test_plain_locust_storms_a_running_deployment(
         ],
         capture_output=True,
         text=True,
-        timeout=100,
+        timeout=200,
         check=False,
         env=os.environ | {"PYTHONWARNINGS": "ignore"},
     )
@@ -327,7 +327,7 @@ def test_a_storm_that_locust_cannot_begin_ends_with_its_reason(tmp_path: Path) -
         ],
         capture_output=True,
         text=True,
-        timeout=100,
+        timeout=200,
         check=False,
         cwd=tmp_path,
         env=os.environ | {"PYTHONWARNINGS": "ignore"},

@@ -126,7 +126,7 @@ def test_a_real_storm_follows_its_stages(tmp_path: Path, scenario: str) -> None:
         cwd=tmp_path,
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=200,
         check=False,
     )
     assert done.returncode in (0, 3), done.stdout + done.stderr

@@ -71,7 +71,7 @@ def test_an_application_and_a_proxy_are_judged_by_what_clients_receive(tmp_path:
         ],
         capture_output=True,
         text=True,
-        timeout=100,
+        timeout=200,
         check=False,
         cwd=tmp_path,
     )

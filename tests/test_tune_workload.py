@@ -196,7 +196,7 @@ def test_a_log_becomes_a_file_and_the_file_a_storm(log: Path, tmp_path: Path) ->
     def run(*arguments: str) -> str:
         command = [sys.executable, "-m", "linqi", *arguments]
         done = subprocess.run(
-            command, capture_output=True, text=True, timeout=120, check=False, cwd=tmp_path
+            command, capture_output=True, text=True, timeout=200, check=False, cwd=tmp_path
         )
         return done.stdout + done.stderr
 
