@@ -164,19 +164,20 @@ async def test_the_secret_may_be_rotated() -> None:
 async def test_one_worker_at_a_time_has_the_turn() -> None:
     """The wait of the others ends; the turn of a worker that died ends by itself."""
     notes = MemoryStore().notes()
-    one, two = shared(notes), shared(notes)
+    one, two = (shared(notes, lease_seconds=30) for _ in range(2))
     async with one.turn():
         with pytest.raises(FetchFailed, match="another worker"):
             async with two.turn():
                 raise AssertionError
     async with two.turn():
         pass
-    await one._claim()  # and it is killed
+    killed = shared(notes)
+    await killed._claim()
     patient = shared(notes, wait_seconds=5)
     began = core_time()
     async with patient.turn():
         assert 0.3 < core_time() - began < 2
-    await one.write(Snapshot(issuer=ISSUER, jwks="late"))
+    await killed.write(Snapshot(issuer=ISSUER, jwks="late"))
     assert await two.read() is None  # its turn had passed
 
 
