@@ -348,6 +348,41 @@ def test_a_missing_keyring_is_reported(dual_server: str, linqi: Run, home: Path)
     assert SavedLogins().all() == []
 
 
+@pytest.mark.parametrize("is_installed", [True, False])
+def test_a_login_that_cannot_be_saved_keeps_the_earlier_one(
+    dual_server: str, linqi: Run, monkeypatch: pytest.MonkeyPatch, is_installed: bool
+) -> None:
+    """A machine has no keyring, or not the library for it: its session in a file goes on."""
+    sign_in(linqi, dual_server)
+    before = keyring.get_keyring()
+    if is_installed:
+        keyring.set_keyring(keyring.backends.fail.Keyring())
+    else:
+        monkeypatch.delitem(sys.modules, "linqi.login.keyring", raising=False)
+        monkeypatch.setitem(sys.modules, "keyring", None)
+    try:
+        code, _, err = linqi(
+            *("login", dual_server, "--username", "alice", "--password-from", "PASS"),
+            *("--storage", "keyring"),
+        )
+    finally:
+        keyring.set_keyring(before)
+    assert code == 2, err
+    code, token, err = linqi("token", dual_server)
+    assert code == 0, err
+    assert token.count(".") == 2
+
+
+def test_a_login_in_another_storage_removes_the_earlier_tokens(
+    dual_server: str, linqi: Run, home: Path, plain_keyring: KeyringBackend
+) -> None:
+    """The file has no token of a session that has ended."""
+    sign_in(linqi, dual_server)
+    sign_in(linqi, dual_server, "--storage", "keyring")
+    assert [login.storage for login in SavedLogins().all()] == ["keyring"]
+    assert list(home.rglob("*.tokens")) == []
+
+
 def test_the_commands_work_in_a_process_of_their_own(dual_server: str, home: Path) -> None:
     """With the keyring chosen by keyring's own environment variable."""
     environment = os.environ | {"PYTHON_KEYRING_BACKEND": "keyrings.alt.file.PlaintextKeyring"}

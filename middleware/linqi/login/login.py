@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable
 from typing import Final
 
-from linqi.client.tokens import read_claims
+from linqi.client.tokens import ClientTokens, read_claims
 from linqi.commands.command_help import CommandHelp, Example
 from linqi.errors import ConfigurationError, LinqiError, MalformedToken
 from linqi.login.login_flow import sign_in, sign_out
@@ -89,6 +89,7 @@ def run(arguments: argparse.Namespace, clock: Callable[[], float] = time.time) -
         raise ConfigurationError(
             ["--login-path does not begin with a slash, expected for example /auth/login"]
         )
+    logins.need_library(arguments.storage)  # before a session begins that could not be saved
     username = arguments.username or _prompt_username()
     password = _password(arguments.password_from)
     done = sign_in([f"{url}{path}" for path in paths], username, password)
@@ -97,14 +98,17 @@ def run(arguments: argparse.Namespace, clock: Callable[[], float] = time.time) -
         return 1
     login_url, tokens = done
     login = SavedLogin(url=url, login_url=login_url, username=username, storage=arguments.storage)
+    earlier = logins.find(url)
+    earlier_tokens = None if earlier is None else _tokens_of(logins, earlier)
     try:
-        _end_earlier_session(logins, url)
         logins.storage(login).save(tokens)
         logins.save(login)
     except BaseException:
         with contextlib.suppress(LinqiError):
             sign_out(login, tokens)  # no program could use a session that was not saved
         raise
+    if earlier is not None:
+        _end_earlier(logins, earlier, earlier_tokens, login.storage)
     print(f"signed in to {url} as {username}", file=sys.stderr)
     return 0
 
@@ -134,16 +138,25 @@ def _need_terminal(option: str) -> None:
         raise ConfigurationError([f"there is no terminal for a prompt; use {option}"])
 
 
-def _end_earlier_session(logins: SavedLogins, url: str) -> None:
-    """Revoke an earlier session at the same URL, if the server can be reached."""
-    before = logins.find(url)
-    if before is None:
-        return
-    with contextlib.suppress(LinqiError, OSError):
-        if (tokens := logins.storage(before).load()) is not None:
-            sign_out(before, tokens)
-    with contextlib.suppress(OSError):
-        logins.remove(before)
+def _tokens_of(logins: SavedLogins, login: SavedLogin) -> ClientTokens | None:
+    with contextlib.suppress(LinqiError, OSError, ModuleNotFoundError):
+        return logins.storage(login).load()
+    return None
+
+
+def _end_earlier(
+    logins: SavedLogins, earlier: SavedLogin, tokens: ClientTokens | None, storage: str
+) -> None:
+    """Revoke an earlier session at the same URL, if the server can be reached.
+
+    Its tokens are removed unless those of the new session, in the same `storage`, replaced them.
+    """
+    if tokens is not None:
+        with contextlib.suppress(LinqiError, OSError):
+            sign_out(earlier, tokens)
+    if earlier.storage != storage:
+        with contextlib.suppress(LinqiError, OSError, ModuleNotFoundError):
+            logins.storage(earlier).save(None)
 
 
 def _show(logins: SavedLogins, url: str | None, now: float) -> int:

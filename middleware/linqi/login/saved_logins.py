@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import ipaddress
+from importlib import import_module
 from pathlib import Path
 from typing import Literal
 from urllib.parse import urlsplit
@@ -74,6 +75,11 @@ class SavedLogins:
             return KeyringStorage(login.url)
         self._make_folder()
         return FileStorage(self._path(login.url, ".tokens"))
+
+    def need_library(self, storage: str) -> None:
+        """Raise `ModuleNotFoundError` if the library of a storage is not installed."""
+        if storage == "keyring":
+            import_module("linqi.login.keyring")
 
     def _make_folder(self) -> None:
         self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
