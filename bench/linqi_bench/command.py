@@ -20,6 +20,7 @@ from linqi_bench.result_page import result_page
 from linqi_bench.results import Result, ResultError
 from linqi_bench.settings import Settings
 from linqi_bench.soak import MemoryReading, soak
+from linqi_report.output_files import check_writable
 
 __all__ = ["HELP", "add_options", "run"]
 
@@ -76,6 +77,7 @@ def run(arguments: argparse.Namespace) -> int:
         sys.stderr.write(f"--against {arguments.against} is not an interpreter\n")
         return _FAILED
     try:
+        check_writable(arguments.json, arguments.html, arguments.markdown)
         settings = Settings.find(arguments.config)
         old = None if arguments.compare is None else Result.read(arguments.compare)
     except (ConfigurationError, ResultError, OSError) as error:

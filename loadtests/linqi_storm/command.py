@@ -154,6 +154,7 @@ def run(options: argparse.Namespace) -> int:
     """
     from rich.console import Console
 
+    from linqi_report.output_files import check_writable
     from linqi_report.processes import ServerDiedError
     from linqi_storm.run.progress import shown_progress
     from linqi_storm.run.required import read_required
@@ -177,6 +178,8 @@ def run(options: argparse.Namespace) -> int:
     if options.result is not None:
         raise ConfigurationError([f"{options.result} is a result file, which only report takes"])
     _require(*_GENERATOR)
+    report = options.report or options.output.with_suffix(".html")
+    check_writable(options.output, report, options.junit, options.markdown, options.csv)
     storm = config_of(options, sys.argv[1:])
     if not storm.url:
         check_shared_port()
