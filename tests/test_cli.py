@@ -12,9 +12,10 @@ from pathlib import Path
 
 import pytest
 
-from linqi import Key, KeySet, Signer, __version__
+from linqi import ConfigurationError, Key, KeySet, Signer, __version__
 from linqi.cli import main
 from linqi.commands.installed import installed_commands
+from linqi_report.output_files import check_writable
 
 
 @pytest.mark.parametrize("alg", ["ES256", "EdDSA", "RS256", "HS256"])
@@ -116,6 +117,8 @@ def test_serve_and_demo_refuse_settings_that_cannot_work(
         (["storm"], "gevent", "storm"),
         (["storm", "--list"], "rich", "storm"),
         (["bench"], "pytest", "bench"),
+        (["tune", "--prove", "--sessions", "9", "--peak-rps", "1"], "hdrh", "storm"),
+        (["tune", "--metrics", "metrics.txt"], "prometheus_client", "tune"),
         (["login", "--status"], "platformdirs", "client"),
         (["token", "https://shop.example"], "platformdirs", "client"),
         (["jwks", "https://shop.example/jwks.json"], "httpx2", "remote"),
@@ -140,6 +143,56 @@ def test_a_missing_extra_is_named_by_its_command(
     assert done.returncode == 2
     assert f"pip install 'linqi[{extra}]'" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("module", "library", "extra"),
+    [
+        ("linqi.client.httpx2", "httpx2", "client"),
+        ("linqi.instrumentation.otel", "opentelemetry", "otel"),
+        ("linqi.instrumentation.prometheus", "prometheus_client", "prometheus"),
+        ("linqi.login.keyring", "keyring", "keyring"),
+        ("linqi.mcp.callers", "starlette", "mcp"),
+    ],
+)
+def test_a_module_of_an_extra_names_it_where_it_is_missing(
+    module: str, library: str, extra: str
+) -> None:
+    """A program that imports it gets the line to install, as a caller of a command does."""
+    program = f"import sys; sys.modules[{library!r}] = None; import {module}"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert done.returncode == 1
+    assert f"pip install 'linqi[{extra}]'" in done.stderr.splitlines()[-1]
+
+
+@pytest.mark.parametrize("option", ["--json", "--html", "--markdown"])
+def test_bench_refuses_a_file_that_it_could_not_write(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], option: str
+) -> None:
+    """Before it measures: a run takes up to 20 minutes."""
+    began = time.monotonic()
+    assert main(["bench", option, str(tmp_path / "missing" / "result")]) == 2
+    assert "does not exist" in capsys.readouterr().err
+    assert time.monotonic() - began < 60
+
+
+@pytest.mark.parametrize("option", ["--output", "--report", "--junit", "--markdown", "--csv"])
+def test_storm_refuses_a_file_that_it_could_not_write(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], option: str
+) -> None:
+    """Before users are started: a storm may take an hour."""
+    assert main(["storm", "steady", option, str(tmp_path / "missing" / "result")]) == 2
+    assert "does not exist" in capsys.readouterr().err
+
+
+def test_what_cannot_be_written_is_told(tmp_path: Path) -> None:
+    """A file that exists or can be made is no fault; a folder, and a file in none, are."""
+    (tmp_path / "old.json").touch()
+    check_writable(tmp_path / "old.json", tmp_path / "new.json", None)
+    with pytest.raises(ConfigurationError) as raised:
+        check_writable(tmp_path, tmp_path / "a" / "b.json")
+    assert "it is a folder" in str(raised.value)
+    assert f"the folder {tmp_path / 'a'} does not exist" in str(raised.value)
 
 
 def register(folder: Path, value: str) -> None:

@@ -125,7 +125,7 @@ def _tune(arguments: argparse.Namespace) -> int:
 
 
 def _check_folders(arguments: argparse.Namespace) -> None:
-    """Check before the storms whether their results can be written.
+    """Check before the storms that their results can be written.
 
     A written file replaces the old one, so its folder must be writable.
     """

@@ -51,7 +51,7 @@ def read_metrics(path: Path) -> MetricMeasurements:
         from prometheus_client.parser import text_fd_to_metric_families
     except ModuleNotFoundError:
         raise ConfigurationError(
-            ["prometheus-client is not installed; pip install 'linqi[prometheus]'"]
+            ["prometheus-client is not installed; pip install 'linqi[tune]'"]
         ) from None
     buckets: defaultdict[float, float] = defaultdict(float)
     series: defaultdict[frozenset[tuple[str, str]], set[float]] = defaultdict(set)

@@ -4,7 +4,12 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-import httpx2
+try:
+    import httpx2
+except ModuleNotFoundError as error:
+    raise ModuleNotFoundError(
+        "linqi.client.httpx2 needs httpx2: pip install 'linqi[client]'", name=error.name
+    ) from error
 
 from linqi.client.flow import RefreshingFlow
 from linqi.client.tokens import ClientTokens

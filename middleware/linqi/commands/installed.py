@@ -19,6 +19,14 @@ GROUP: Final = "linqi.commands"
 _REQUIREMENT: Final = re.compile(r"""([\w.-]+)[^;]*; *extra *== *["']([\w-]+)["']""")
 """A requirement of an extra, without another condition such as a platform."""
 
+_DISTRIBUTIONS: Final[Mapping[str, str]] = {
+    "argon2": "argon2-cffi",
+    "crawleruseragents": "crawler-user-agents",
+    "hdrh": "hdrhistogram",
+    "nacl": "pynacl",
+}
+"""The distributions of an extra whose module has another name, by that name."""
+
 
 class InstalledCommand:
     """A command that an installed distribution registers."""
@@ -46,7 +54,8 @@ class InstalledCommand:
 
     def install_for(self, module: str) -> str | None:
         """Return the line that installs `module`; None if no extra has it."""
-        name = _normalized(module.partition(".")[0])
+        top = module.partition(".")[0]
+        name = _normalized(_DISTRIBUTIONS.get(top, top))
         own = self._entry.extras
         providing = [extra for extra, names in self._requirements.items() if name in names]
         if not own and not providing:

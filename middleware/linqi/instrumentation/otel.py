@@ -6,7 +6,13 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final
 
-from opentelemetry import metrics, trace
+try:
+    from opentelemetry import metrics, trace
+except ModuleNotFoundError as error:
+    raise ModuleNotFoundError(
+        "linqi.instrumentation.otel needs the OpenTelemetry API: pip install 'linqi[otel]'",
+        name=error.name,
+    ) from error
 
 from linqi import events
 from linqi.events import Event

@@ -6,7 +6,13 @@ import os
 from collections.abc import Iterable
 from typing import Any
 
-from prometheus_client import REGISTRY, CollectorRegistry, Counter, Gauge, Histogram
+try:
+    from prometheus_client import REGISTRY, CollectorRegistry, Counter, Gauge, Histogram
+except ModuleNotFoundError as error:
+    raise ModuleNotFoundError(
+        "linqi.instrumentation.prometheus needs prometheus-client: pip install 'linqi[prometheus]'",
+        name=error.name,
+    ) from error
 
 from linqi.events import Event
 from linqi.instrumentation.event_reader import CountedCache, EventReader

@@ -4,9 +4,15 @@ from __future__ import annotations
 
 from typing import Final
 
-import keyring
 import msgspec.structs
-from keyring.errors import KeyringError, PasswordDeleteError
+
+try:
+    import keyring
+    from keyring.errors import KeyringError, PasswordDeleteError
+except ModuleNotFoundError as error:
+    raise ModuleNotFoundError(
+        "linqi.login.keyring needs keyring: pip install 'linqi[keyring]'", name=error.name
+    ) from error
 
 from linqi.client.tokens import ClientTokens, decode_tokens, encode_tokens
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from starlette.authentication import AuthCredentials
+try:
+    from starlette.authentication import AuthCredentials  # the SDK brings it
+except ModuleNotFoundError as error:
+    raise ImportError("linqi.mcp needs the MCP SDK: pip install 'linqi[mcp]'") from error
 
 from linqi.asgi._http import ASGIApp, Receive, Scope, Send
 from linqi.errors import ConfigurationError
