@@ -161,6 +161,18 @@ async def test_the_secret_may_be_rotated() -> None:
         StoreShare(notes, Key.generate("ES256"))
 
 
+async def test_the_secrets_are_those_that_sessions_take() -> None:
+    """A list of secrets, the newest last, counts as the set of them does."""
+    notes, new = MemoryStore().notes(), Key.generate("HS256")
+    both = shared(notes, (SECRET, new))
+    async with both.turn():
+        await both.write(Snapshot(issuer=ISSUER, jwks="{}"))
+    assert await shared(notes, KeySet([SECRET, new])).read() is not None
+    assert await shared(notes, SECRET).read() is None
+    with pytest.raises(ConfigurationError):
+        StoreShare(notes, [])
+
+
 async def test_one_worker_at_a_time_has_the_turn() -> None:
     """The wait of the others ends; the turn of a worker that died ends by itself."""
     notes = MemoryStore().notes()

@@ -7,7 +7,7 @@ import contextlib
 import hashlib
 import math
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from secrets import token_hex
 from typing import Final
 
@@ -37,17 +37,22 @@ class StoreShare:
 
     Args:
         notes: ``store.notes()`` of a store that is one of the middleware's services.
-        secrets: HMAC secrets that all workers have, such as those of the refresh tokens. The newest
-            that may sign makes the MAC, all check it.
+        secrets: HMAC secrets that all workers have, such as those of the refresh tokens, in each
+            form that `Sessions` takes. The newest that may sign makes the MAC, all check it.
 
     Raises:
         ConfigurationError: A secret is no HMAC secret.
 
     """
 
-    def __init__(self, notes: NoteStore, secrets: KeySet | Key | bytes) -> None:
+    def __init__(
+        self, notes: NoteStore, secrets: KeySet | Sequence[Key | bytes] | Key | bytes
+    ) -> None:
         if not isinstance(secrets, KeySet):
-            secrets = KeySet([secrets if isinstance(secrets, Key) else Key.from_secret(secrets)])
+            listed = [secrets] if isinstance(secrets, Key | bytes) else secrets
+            secrets = KeySet(
+                [one if isinstance(one, Key) else Key.from_secret(one) for one in listed]
+            )
         if any(key.kty != "oct" for key in secrets.keys):
             raise ConfigurationError(["a secret of StoreShare is no HMAC secret"])
         self._notes = notes
