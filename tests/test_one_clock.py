@@ -17,6 +17,7 @@ from linqi import (
     SlidingRenewal,
     Verifier,
 )
+from linqi.testing import make_token
 
 KEY = Key.generate("ES256")
 
@@ -74,3 +75,16 @@ async def test_sign_in_and_refresh_have_the_clock_of_the_signer() -> None:
         assert 0 < pair["expires_in"] <= 900
         assert await ask(pair["access_token"]) == 200
     await sessions.close()
+
+
+async def test_a_token_for_a_test_has_the_clock_of_its_maker() -> None:
+    """Of a signer or an application, so that `near_expiry` is near the end by its clock."""
+    clock = FakeClock()
+    signer = signer_at(clock)
+    app = JWTMiddleware(App(), Verifier.trusting(signer), renewal=SlidingRenewal(signer))
+    for maker in (signer, app):
+        assert (await call(app, http(token=make_token(maker)))).successor is None
+        answer = await call(app, http(token=make_token(maker, near_expiry=True)))
+        assert answer.status == 200
+        assert answer.successor is not None
+        assert (await call(app, http(token=make_token(maker, expired=True)))).status == 401

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import secrets
-import time
 from collections.abc import Callable, Mapping, Sequence
 from types import EllipsisType
 from typing import Any, Final, Protocol
@@ -47,7 +46,7 @@ def make_token(
     claims: Mapping[str, Any | EllipsisType] | None = None,
     near_expiry: bool = False,
     expired: bool = False,
-    clock: Callable[[], float] = time.time,
+    clock: Callable[[], float] | None = None,
 ) -> str:
     """Return a token as an application's own keys sign it, with whatever claims a test needs.
 
@@ -60,7 +59,7 @@ def make_token(
             not checked: ``{"aud": "other"}`` makes a token that is refused.
         near_expiry: Whether half of the buffer is left, so that a response carries its successor.
         expired: Whether it expired a second ago.
-        clock: Returns Unix seconds.
+        clock: Returns Unix seconds; by default the clock of `by`.
 
     Raises:
         CannotTest: `by` has no key that can sign.
@@ -72,8 +71,11 @@ def make_token(
         return maker.token(
             subject, scopes=scopes, claims=claims, near_expiry=near_expiry, expired=expired
         )
-    signer, settings = (by, RenewalSettings()) if isinstance(by, Signer) else _found(by)
-    now = clock()
+    if isinstance(by, Signer):
+        signer, settings, own_clock = by, RenewalSettings(), by.clock
+    else:
+        signer, settings, own_clock = _found(by)
+    now = (clock or own_clock)()
     content = claims_at(
         now,
         subject,
@@ -170,9 +172,9 @@ def settings_of(parts: Parts) -> RenewalSettings:
     return RenewalSettings() if parts.sessions is None else parts.sessions.access
 
 
-def _found(by: object) -> tuple[Signer, RenewalSettings]:
+def _found(by: object) -> tuple[Signer, RenewalSettings, Callable[[], float]]:
     parts = parts_of(by)
-    return signer_of(parts), settings_of(parts)
+    return signer_of(parts), settings_of(parts), parts.verifier.clock
 
 
 def _as_json(value: Mapping[str, Any]) -> bytes:
