@@ -11,6 +11,7 @@ import pytest
 import linqi
 from website import pages as website_pages
 from website import translations
+from website.layout import WIDE, break_names, set_wide_limit
 from website.links import site_faults
 from website.pages import ROOT, first_sentence, pages, staged_text
 from website.rules import page_faults
@@ -227,6 +228,31 @@ def test_a_translation_of_a_page_that_is_gone_is_found(chinese: Path) -> None:
     assert "zh/a.md follows docs/a.md, which is no file" in faults
 
 
+def test_tabs_and_columns_show_from_1200_px(tmp_path: Path) -> None:
+    """The theme's limit becomes 1,200 px in styles and script; a theme with another one fails."""
+    assets = tmp_path / "assets"
+    assets.mkdir()
+    (assets / "a.css").write_text("@media (min-width:76.25em){} @media (max-width:76.234375em){}")
+    (assets / "a.js").write_text('match("(min-width: 76.25em)")')
+    set_wide_limit(tmp_path)
+    assert "(min-width:75em)" in (assets / "a.css").read_text()
+    assert "(min-width: 75em)" in (assets / "a.js").read_text()
+    assert not any(old in path.read_text() for old in WIDE for path in assets.iterdir())
+    with pytest.raises(website_pages.PageFault, match="another limit of width"):
+        set_wide_limit(tmp_path)
+
+
+def test_a_long_name_in_a_table_breaks_between_its_words() -> None:
+    """Short names, names outside tables and what surrounds the code stay as they are."""
+    cell = (
+        "<td><code>linqi_sessions_lost_total</code> <code>invalid_grant</code> long_long_long_long"
+    )
+    text = "</td><p><code>linqi_sessions_lost_total</code></p>"
+    broken = "<td><code>linqi_<wbr>sessions_<wbr>lost_<wbr>total</code>"
+    assert break_names(cell + text) == cell.replace(cell.split(" ")[0], broken) + text
+    assert "Linqi<wbr>Sessions<wbr>Lost" in break_names("<td><code>LinqiSessionsLost</code></td>")
+
+
 def test_llms_txt_leads_to_the_pages_of_its_own_version(tmp_path: Path) -> None:
     """When 0.3 is the latest, the list of 0.2 still describes the pages that it links."""
     (tmp_path / "0.2").mkdir()
@@ -236,29 +262,39 @@ def test_llms_txt_leads_to_the_pages_of_its_own_version(tmp_path: Path) -> None:
     assert listed.read_text() == "[a](<https://linqi.github.io/linqi/0.2/a/index.md>)"
 
 
+def version_of(folder: Path) -> Path:
+    """Make a version's folder whose three files hold its name."""
+    folder.mkdir(parents=True)
+    for name in ("index.html", "404.html", "llms.txt"):
+        (folder / name).write_text(folder.name)
+    return folder
+
+
 def test_versions_stand_beside_each_other(tmp_path: Path) -> None:
     """The newest is what the address without a version leads to, in whatever order they came."""
     for version in ("0.9", "0.10", "0.2"):
-        (tmp_path / version).mkdir()
-        (tmp_path / version / "index.html").write_text(version)
+        version_of(tmp_path / version)
         add_version(tmp_path, version)
     listed = json.loads((tmp_path / "versions.json").read_text())
     assert [entry["version"] for entry in listed] == ["0.10", "0.9", "0.2"]
     assert [entry["aliases"] for entry in listed] == [["latest"], [], []]
     assert (tmp_path / "latest" / "index.html").read_text() == "0.10"
     assert "url=latest/" in (tmp_path / "index.html").read_text()
+    # GitHub Pages answers a wrong address with the 404.html of the root, and with no other.
+    assert (tmp_path / "404.html").read_text() == "0.10"
+    assert (tmp_path / "llms.txt").read_text() == "0.10"
 
 
 def test_a_version_that_is_published_again_replaces_itself_alone(tmp_path: Path) -> None:
     """A job that is run again leaves no page of its first run, and the earlier versions as is."""
     for version, page in (("0.2", "old.html"), ("0.3", "lost.html"), ("0.3", "new.html")):
         built = tmp_path / f"built-{page}"
-        (built / version).mkdir(parents=True)
-        (built / version / page).touch()
+        (version_of(built / version) / page).touch()
         add_version(built, version)
         assert publish(built, tmp_path / "published") == version
     found = (path.relative_to(tmp_path / "published") for path in tmp_path.rglob("published/*/*"))
-    assert {path.as_posix() for path in found} == {
+    pages_of_runs = {path.as_posix() for path in found if path.stem in {"old", "lost", "new"}}
+    assert pages_of_runs == {
         "0.2/old.html",
         "0.3/new.html",
         "latest/new.html",

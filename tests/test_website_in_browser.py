@@ -152,6 +152,17 @@ async def test_the_search_finds_what_people_look_for(site: str, page: Page, phra
     assert SEARCHES[phrase] in found[:3]
 
 
+async def test_the_sections_are_tabs_at_1200_px(site: str, page: Page) -> None:
+    """A laptop's window shows all sections in one row, the repository and no menu button."""
+    await page.set_viewport_size({"width": 1200, "height": 900})
+    await page.goto(site)
+    tabs = page.locator(".md-tabs__link")
+    await expect(tabs).to_have_count(9)
+    await expect(tabs.last).to_be_in_viewport()
+    await expect(page.locator(".md-header [for=__drawer]")).to_be_hidden()
+    await expect(page.locator(".md-header .md-source")).to_be_visible()
+
+
 async def test_the_menu_of_languages_leads_to_the_translation(site: str, page: Page) -> None:
     """A reader of one page comes to the same page in the other language, and back."""
     await page.goto(f"{site}choose/")

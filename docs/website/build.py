@@ -12,6 +12,7 @@ from typing import Any
 import tomlkit
 
 from website import glossary
+from website.layout import break_names, set_wide_limit
 from website.links import site_faults
 from website.pages import (
     ADDRESS,
@@ -50,6 +51,9 @@ def build() -> Path:
     if subprocess.run(command, cwd=STAGE, env=environment, check=False).returncode:  # noqa: S603
         raise PageFault("\n".join([*faults, "Zensical found faults: see above"]))
     shutil.copytree(STAGE / "site", folder)
+    set_wide_limit(folder)
+    for path in folder.rglob("*.html"):
+        path.write_text(break_names(path.read_text("utf-8")), "utf-8")
     name_version(folder)
     add_version(SITE, folder.name)
     if faults := faults + site_faults(folder):

@@ -24,7 +24,8 @@ def add_version(site: Path, name: str) -> None:
     """Enter the version `name`, a folder of `site`, into the list that the version menu reads.
 
     The newest version is also in the folder `latest`, which search engines are told to prefer and
-    the address without a version leads to.
+    the address without a version leads to. Its page for wrong addresses and its llms.txt are also
+    beside the versions: a host of static files answers with the one, programs ask for the other.
 
     Args:
         site: The folder that is published; it may hold earlier versions.
@@ -48,8 +49,10 @@ def add_version(site: Path, name: str) -> None:
     )
     shutil.rmtree(site / LATEST, ignore_errors=True)
     shutil.copytree(site / newest, site / LATEST)
+    for shared in ("404.html", "llms.txt"):
+        shutil.copy(site / newest / shared, site / shared)
     (site / "index.html").write_text(
-        f'<!doctype html>\n<meta charset="utf-8">\n<title>linqi</title>\n'
+        f'<!doctype html>\n<html lang="en">\n<meta charset="utf-8">\n<title>linqi</title>\n'
         f'<meta http-equiv="refresh" content="0; url={LATEST}/">\n'
         f'<link rel="canonical" href="{LATEST}/">\n<a href="{LATEST}/">linqi</a>\n'
     )
