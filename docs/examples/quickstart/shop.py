@@ -1,11 +1,11 @@
-"""A FastAPI application whose users stay signed in while each token lives for minutes."""
+"""Users stay signed in while each token lives for minutes."""
 
 from fastapi import FastAPI
 
 from linqi.fastapi import CurrentUser, protect, public
 
 app = FastAPI()
-parts = protect(app, "linqi.toml")  # every route needs a token, except those marked @public
+parts = protect(app, "linqi.toml")  # every route but @public ones needs a token
 
 
 @app.post("/login")
