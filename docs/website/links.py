@@ -11,12 +11,19 @@ LOADED = {"src", "srcset", "poster", "background"}
 LOADED_OF = {"object": "data", "image": "href", "use": "href"}
 # A `link` of these kinds names a document; a browser does not load it.
 NAMES_ONLY = {"canonical", "alternate", "translation", "prev", "next", "describedby"}
-# How a style or a script names what it loads from another host.
+# Attributes that are text: what else names another host is loaded from there, or tells it.
+TEXTS = {"alt", "aria-label", "content", "title", "value"}
+# The namespaces of XML, which look like addresses, are no address to load from.
 OUTSIDE = re.compile(
-    r"(?:url\(\s*|@import\s+|image-set\(\s*|\bimport\(\s*|\bfrom\s+|\bfetch\(\s*)"
-    r"[\"'`]?((?:https?:)?//[^\"'`)\s]+)",
+    r"(?:https?|wss?)://(?!www\.w3\.org/)[^\s\"'`)<>]+|(?<![^\s\"'`(=,])//[\w-]+\.[^\s\"'`)<>]+",
     re.I,
 )
+STYLE_URL = re.compile(r"url\(\s*[\"']?(?!data:)([^\"')]+)", re.I)
+# Of a stylesheet, and of the pictures within it.
+COMMENT = re.compile(r"/\*.*?\*/|(?:<|\\3c )!--.*?--(?=>)", re.S)
+# The theme's own scripts name hosts of features that the settings leave out.
+OF_THE_THEME = "assets/javascripts/"
+SCHEMES = {"", "http", "https", "mailto"}
 # What the theme would load a script of another host for.
 LOADS_LATER = {"mermaid", "arithmatex", "glightbox"}
 
@@ -29,12 +36,14 @@ class Page(HTMLParser):
         anchors: The ids in the file.
         targets: What links of readers lead to.
         loads: What a browser loads with the page.
+        untold: The images without a text for who cannot see them.
 
     """
 
     anchors: set[str] = field(default_factory=set)
     targets: list[str] = field(default_factory=list)
     loads: list[str] = field(default_factory=list)
+    untold: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         HTMLParser.__init__(self)
@@ -51,10 +60,23 @@ class Page(HTMLParser):
         for name in {*LOADED, LOADED_OF.get(tag, "")} & found.keys():
             parts = found[name].split(",") if name == "srcset" else [found[name]]
             self.loads += [part.split()[0] for part in parts if part.strip()]
-        self.loads += OUTSIDE.findall(found.get("style", ""))
+        for name, value in found.items():
+            if not self.is_text(tag, name, found):
+                self.loads += OUTSIDE.findall(value)
+        if tag == "img" and not found.get("alt"):
+            self.untold.append(found.get("src", ""))
+
+    @staticmethod
+    def is_text(tag: str, name: str, found: dict[str, str]) -> bool:
+        """Return whether an attribute may name another host: a link that a reader follows, text."""
+        if name == "href":
+            return tag in {"a", "area", "link"}  # of `link`, the kinds are judged above
+        if name == "content":
+            return "http-equiv" not in found
+        return name in TEXTS or name.startswith("xmlns")
 
     def handle_data(self, data: str) -> None:
-        """Take what a style or a script in the page loads from another host."""
+        """Take what a style or a script in the page names of another host."""
         if self.cdata_elem:  # the parser is in an element that is no text: script or style
             self.loads += OUTSIDE.findall(data)
 
@@ -75,13 +97,32 @@ def site_faults(site: Path) -> list[str]:
             fault = fault_of_link(path, target, pages, site.resolve())
             if fault:
                 faults.append(f"{name}: {target!r} {fault}")
-    for path in site.rglob("*.css"):
-        name = path.relative_to(site)
         faults += [
-            f"{name} loads {target} from another host"
-            for target in OUTSIDE.findall(path.read_text("utf-8"))
+            f"{name} shows {image} without a text that says what it shows" for image in page.untold
         ]
+    for path in site.rglob("*"):
+        if path.suffix in {".css", ".js", ".svg"}:
+            faults += asset_faults(path, path.relative_to(site).as_posix())
     return sorted(set(faults))
+
+
+def asset_faults(path: Path, name: str) -> list[str]:
+    """Return what a stylesheet, a script or a picture loads from outside, one sentence each."""
+    text = COMMENT.sub("", path.read_text("utf-8"))
+    if path.suffix == ".svg":
+        outside = read_page(path).loads
+    elif name.startswith(OF_THE_THEME):
+        outside = []
+    else:
+        outside = OUTSIDE.findall(text)
+    faults = [f"{name} loads {target} from another host" for target in outside]
+    if path.suffix == ".css":
+        faults += [
+            f"{name} loads {target}, which is no file of the site"
+            for target in STYLE_URL.findall(text)
+            if not OUTSIDE.match(target) and not file_of(path, target).is_file()
+        ]
+    return faults
 
 
 def read_page(path: Path) -> Page:
@@ -94,6 +135,8 @@ def read_page(path: Path) -> Page:
 def fault_of_link(path: Path, target: str, pages: dict[Path, Page], site: Path) -> str:
     """Return what is wrong with a link on the page at `path`; "" if it leads somewhere."""
     parts = urlsplit(target)
+    if parts.scheme not in SCHEMES:
+        return "is no address of a page"
     if parts.scheme or parts.netloc:
         return ""
     if parts.path.startswith("/"):

@@ -79,6 +79,11 @@ def translation_faults(required: set[str]) -> list[str]:
     ]
     missing = required - {one.source for one in listed}
     faults += [f"{source} has no Chinese translation" for source in sorted(missing)]
+    faults += [
+        f"{page} of translations.toml has {key!r}; expected source, sha256 or stale"
+        for page, entry in tomllib.loads(LIST.read_text("utf-8")).items()
+        for key in sorted(entry.keys() - {"source", "sha256", "stale"})
+    ]
     there = {path.relative_to(DOCS).as_posix() for path in (DOCS / "zh").rglob("*.md")}
     there |= {path.name for path in ROOT.glob("README.*.md")}
     names = {one.page for one in listed}
