@@ -15,6 +15,7 @@ from website.layout import WIDE, break_names, set_wide_limit
 from website.links import site_faults
 from website.pages import ROOT, first_sentence, pages, staged_text
 from website.rules import page_faults
+from website.search import named_rows
 from website.versions import add_version, name_version, publish
 
 
@@ -48,6 +49,19 @@ def site_of(folder: Path, **files: str) -> Path:
         ('<style>@import "https://fonts.example/a.css";</style>', "another host"),
         ('<script>import("https://cdn.example/x.js")</script>', "another host"),
         ('<a href="../../outside.txt">x</a>', "out of the site"),
+        ('<a href="javascript:go()">x</a>', "no address of a page"),
+        ('<a href="#a" id="a" ping="https://t.example/">x</a>', "another host"),
+        ('<iframe srcdoc="&lt;img src=https://t.example/x.png&gt;"></iframe>', "another host"),
+        ('<form action="https://t.example/"></form>', "another host"),
+        ('<meta http-equiv="refresh" content="0; url=https://t.example/">', "another host"),
+        ('<base href="https://t.example/">', "another host"),
+        ('<link rel="preload" as="image" imagesrcset="//t.example/x.png 1x">', "another host"),
+        ('<svg><image xlink:href="https://t.example/x.png"/></svg>', "another host"),
+        ("<p onclick=\"fetch('https://t.example/')\">x</p>", "another host"),
+        ('<script>const to = "https://t.example/"; send(to)</script>', "another host"),
+        ('<script>new Image().src = "//t.example/x.gif"</script>', "another host"),
+        ('<img src="there.png">', "without a text"),
+        ('<img src="there.png" alt="">', "without a text"),
     ],
 )
 def test_a_page_with_a_fault_is_found(tmp_path: Path, html: str, fault: str) -> None:
@@ -72,19 +86,50 @@ def test_the_page_of_wrong_addresses_loads_nothing_from_outside(tmp_path: Path) 
     assert len(site_faults(tmp_path)) == 1
 
 
-def test_a_stylesheet_loads_nothing_from_outside(tmp_path: Path) -> None:
-    """A font of another host in a stylesheet is found as a script would be."""
-    (tmp_path / "a.css").write_text("@font-face { src: url(https://fonts.example/a.woff2) }")
-    assert len(site_faults(tmp_path)) == 1
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("a.css", "@font-face { src: url(https://fonts.example/a.woff2) }"),
+        ("a.css", '@import"https://fonts.example/a.css";'),
+        ("a.css", 'p { background: image-set("a.png" 1x, "//t.example/a.png" 2x) }'),
+        ("a.css", r"p { background: url(\68ttps://t.example/a.png) }"),
+        ("a.css", "p { background: url(nothing.png) }"),
+        ("a.js", 'navigator.sendBeacon("https://t.example/")'),
+        ("a.js", 'new WebSocket("wss://t.example/")'),
+        ("a.svg", '<svg><image href="https://t.example/a.png"/></svg>'),
+        ("a.svg", "<svg><style>@import url(https://fonts.example/a.css);</style></svg>"),
+    ],
+)
+def test_a_file_beside_the_pages_loads_nothing_from_outside(
+    tmp_path: Path, name: str, text: str
+) -> None:
+    """What a stylesheet, a script or a picture names of another host is found as in a page."""
+    (tmp_path / name).write_text(text)
+    (fault,) = site_faults(tmp_path)
+    assert fault.startswith(f"{name} loads ")
+
+
+def test_what_only_looks_like_another_host_is_no_fault(tmp_path: Path) -> None:
+    """A namespace, a licence in a comment, a link of a picture, an address in an image's text."""
+    (tmp_path / "a.css").write_text("/*! https://t.example */ p { background: url(a.svg) }")
+    (tmp_path / "a.svg").write_text(
+        '<svg xmlns="http://www.w3.org/2000/svg"><a href="https://t.example/">a</a></svg>'
+    )
+    (tmp_path / "index.html").write_text('<img src="a.svg" alt="what https://t.example/ answers">')
+    assert site_faults(tmp_path) == []
 
 
 @pytest.mark.parametrize(
     ("text", "fault"),
     [
-        ("# A\n\n```sh\nrun\n```\n\n## Limits\n", "does not say"),
+        ("# A\n\n```sh\nrun\n```\n\n## Limits\n\n- x\n", "does not say"),
         ("# A\n\nDo it.\n\n## More\n", "does not end"),
         ("# A\n\nDo it.\n\n## Limits\n\n## More\n", "does not end"),
-        ("# A\n\n# B\n\nDo it.\n\n## Limits\n", "2 titles"),
+        ("# A\n\nDo it.\n\n# B\n\n## Limits\n\n- x\n", "2 titles"),
+        ("# A\n\n- a list\n\nDo it.\n\n## Limits\n\n- x\n", "does not say"),
+        ("# A\n\nDo it.\n\n## Limits\n", "an empty section"),
+        ("# A\n\nDo it.\n\n## B\n\n## b\n\n## Limits\n\n- x\n", "'b' 2 times"),
+        ("# A\n\nDo it.\n\n## B\n\n#### C\n\n## Limits\n\n- x\n", "2 levels below"),
     ],
 )
 def test_a_page_says_what_it_does_and_ends_with_limits(text: str, fault: str) -> None:
@@ -95,7 +140,7 @@ def test_a_page_says_what_it_does_and_ends_with_limits(text: str, fault: str) ->
 
 def test_a_heading_in_code_is_no_heading() -> None:
     """A comment of a shell in a code block does not count as a title or a section."""
-    text = "# A\n\nDo it.\n\n```sh\n# not a title\n## not a section\n```\n\n## Limits\n"
+    text = "# A\n\nDo it.\n\n```sh\n# not a title\n## not a section\n```\n\n## Limits\n\n- x\n"
     assert page_faults("docs/guides/a.md", text) == []
 
 
@@ -209,6 +254,14 @@ def test_a_missing_or_unlisted_translation_is_found(chinese: Path) -> None:
     ]
 
 
+def test_a_misspelt_key_of_a_translation_is_found(chinese: Path) -> None:
+    """`stalee = true` would else leave a page without its notice."""
+    listed = chinese / "docs" / "zh" / "translations.toml"
+    listed.write_text(listed.read_text() + "stalee = true\n")
+    (fault,) = translations.translation_faults(set())
+    assert "'stalee'; expected source" in fault
+
+
 def test_a_translation_of_today_is_not_stale(chinese: Path) -> None:
     """The mark is taken away when it no longer holds, or readers would be sent away for nothing."""
     listed = chinese / "docs" / "zh" / "translations.toml"
@@ -240,6 +293,22 @@ def test_tabs_and_columns_show_from_1200_px(tmp_path: Path) -> None:
     assert not any(old in path.read_text() for old in WIDE for path in assets.iterdir())
     with pytest.raises(website_pages.PageFault, match="another limit of width"):
         set_wide_limit(tmp_path)
+
+
+def test_each_name_in_a_table_has_an_anchor_and_an_entry_of_the_search() -> None:
+    """The code of a log line, or a key with its table and variable, is found by itself."""
+    html = (
+        '<h2 id="codes">Codes</h2><table><tr><th>code</th></tr>'
+        "<tr><td><code>no_token</code></td><td>none <b>there</b></td></tr></table>"
+        "<p><strong><code>[renewal]</code></strong></p>"
+        "<table><tr><td><code>buffer_seconds</code></td></tr><tr><td>no name</td></tr></table>"
+    )
+    page, (code, key) = named_rows(html, 0)
+    assert page.count("<tr id=") == 2
+    assert (code["location"], code["title"]) == ("codes-no_token", "no_token")
+    assert code["text"] == "<p>no_token none there</p>"
+    assert f'<tr id="{key["location"]}"><td><code>buffer_seconds' in page
+    assert "LINQI_RENEWAL__BUFFER_SECONDS" in key["text"]
 
 
 def test_a_long_name_in_a_table_breaks_between_its_words() -> None:

@@ -33,6 +33,12 @@ SEARCHES = {
     "临期刷新": "zh/start/",
     "滑动过期": "zh/faq/",
     "并发只刷新一次": "zh/faq/",
+    "token_expired": "reference/refusals/",
+    "grace_seconds": "guides/configuration/",
+    "LINQI_RENEWAL__BUFFER_SECONDS": "guides/configuration/",
+    "linqi_refresh_reuse_total": "reference/metrics/",
+    "X-Refresh-Outcome": "guides/transports/",
+    "revocations do not arrive": "operate/",
 }
 # One page of each kind: with pictures, with a wide table, from docstrings, in Chinese.
 KINDS = ["", "compare/", "reference/api/renewal/", "zh/", "explanation/near_expiry/"]

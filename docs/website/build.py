@@ -26,6 +26,7 @@ from website.pages import (
     version,
 )
 from website.rules import page_faults
+from website.search import add_names
 from website.translations import translation_faults, translations
 from website.versions import LATEST, add_version, name_version
 
@@ -52,6 +53,7 @@ def build() -> Path:
         raise PageFault("\n".join([*faults, "Zensical found faults: see above"]))
     shutil.copytree(STAGE / "site", folder)
     set_wide_limit(folder)
+    add_names(folder)
     for path in folder.rglob("*.html"):
         path.write_text(break_names(path.read_text("utf-8")), "utf-8")
     name_version(folder)
