@@ -239,10 +239,11 @@ class SessionRoutes:
             pair = await self._sessions.refresh(token, scopes=scopes)
         except RefreshRefused as error:
             headers = [outcome(error.reason)]
-            is_scope = error.reason == "scope"
-            body = error_body("invalid_scope" if is_scope else "invalid_grant", "sign in again")
-            code = "invalid_scope" if is_scope else "session_ended"
-            return RouteResponse(400, body, headers, code, error.reason)
+            if error.reason == "scope":
+                body = error_body("invalid_scope", "the session does not have these scopes")
+                return RouteResponse(400, body, headers, "invalid_scope", error.reason)
+            body = error_body("invalid_grant", "sign in again")
+            return RouteResponse(400, body, headers, "session_ended", error.reason)
         return self._pair(pair, is_cookie=is_cookie)
 
     async def _logout(self, scope: Scope, receive: Receive) -> RouteResponse:
