@@ -138,7 +138,6 @@ class Site:
 def shop(folder: Path, store: str = "sqlite:sessions.db") -> Iterator[Site]:
     """Serve the application with new keys, which it looks at often, and without a grace."""
     shutil.copytree(FILES, folder)
-    shutil.copy(EXAMPLES.parent / "logs" / "logging.json", folder)
     settings = (folder / "linqi.toml").read_text().replace("sqlite:sessions.db", store)
     settings = settings.replace("[store]", "check_seconds = 0.2\n\n[store]")
     settings += "\n[sessions]\ngrace_seconds = 0\nrecover_seconds = 600\n"
@@ -217,7 +216,8 @@ def test_a_theft_looks_as_the_page_says(tmp_path: Path) -> None:
         assert (caught.status_code, caught.headers["x-refresh-outcome"]) == (400, "reused")
         after = site.refresh(recovered.json()["refresh_token"])
         assert after.headers["x-refresh-outcome"] == "revoked"
-        assert re.search(r"SECURITY refresh token reused.* presented=1 current=2", site.log())
+        line = r"^20[-\d]+ [\d:,]+ WARNING linqi SECURITY refresh token reused.* presented=1 current=2$"
+        assert re.search(line, site.log(), re.M)
         listed = ["--subject", "alice", "--ended"]
         assert "  reuse  " in site.linqi("store", "sessions", "sqlite:sessions.db", *listed)
 
