@@ -216,8 +216,8 @@ def test_a_theft_looks_as_the_page_says(tmp_path: Path) -> None:
         assert (caught.status_code, caught.headers["x-refresh-outcome"]) == (400, "reused")
         after = site.refresh(recovered.json()["refresh_token"])
         assert after.headers["x-refresh-outcome"] == "revoked"
-        line = r"^20[-\d]+ [\d:,]+ WARNING linqi SECURITY refresh token reused.* presented=1 current=2$"
-        assert re.search(line, site.log(), re.M)
+        line = "WARNING linqi SECURITY refresh token reused.* presented=1 current=2$"
+        assert re.search(rf"^20[-\d]+ [\d:,]+ {line}", site.log(), re.M)
         listed = ["--subject", "alice", "--ended"]
         assert "  reuse  " in site.linqi("store", "sessions", "sqlite:sessions.db", *listed)
 
