@@ -3,6 +3,8 @@
 import asyncio
 import math
 import random
+import re
+import sys
 from argparse import ArgumentParser
 from collections.abc import Mapping
 from pathlib import Path
@@ -246,3 +248,23 @@ def test_a_store_that_is_a_server_needs_a_known_name() -> None:
     load = find_scenario("storm-dual").load
     with pytest.raises(ConfigurationError, match="sqlite, valkey or postgresql"):
         StormConfig(scenario="storm-dual", load=load, store="mysql", config=Path())
+
+
+GUIDE = Path(__file__).parent.parent / "docs" / "guides" / "storm.md"
+OWN = re.findall(r"```python\n# (\w+)\.py\n(.*?class (\w+)\(.*?)```", GUIDE.read_text(), re.DOTALL)
+
+
+@pytest.mark.parametrize(("module", "text", "name"), OWN, ids=[name for _, _, name in OWN])
+def test_a_scenario_of_ones_own_is_found_in_the_current_folder(
+    module: str, text: str, name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The command `linqi` does not have it in its path; those of the guide are found."""
+    (tmp_path / f"{module}.py").write_text(text)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", [folder for folder in sys.path if folder])
+    assert find_scenario(f"{module}:{name}").name not in SCENARIOS
+
+
+def test_the_guide_has_scenarios_of_ones_own() -> None:
+    """A page without blocks would pass."""
+    assert [name for _, _, name in OWN] == ["EveryTwoSeconds", "Lunch"]

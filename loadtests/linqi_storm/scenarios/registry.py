@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import importlib
+import os
+import sys
 from collections.abc import Mapping
 from typing import Final
 
@@ -58,6 +60,8 @@ SCENARIOS: Final[Mapping[str, type[Scenario]]] = {
 def find_scenario(name: str) -> type[Scenario]:
     """Return the scenario class of a registered name, or of ``module:Class``.
 
+    The module may be a file of the current folder, as that of ``--app`` may.
+
     Raises:
         ConfigurationError: If the name is unknown, the class cannot be imported, or it is not a
             subclass of `Scenario`.
@@ -71,6 +75,8 @@ def find_scenario(name: str) -> type[Scenario]:
         near = nearest(name, SCENARIOS)
         advice = f"did you mean {near}?" if near else f"expected module:Class or {known}"
         raise ConfigurationError([f"there is no scenario {name[:64]!r}; {advice}"])
+    if os.getcwd() not in sys.path:  # the command `linqi`, unlike `python -m linqi`, leaves it out
+        sys.path.insert(0, os.getcwd())
     try:
         found = getattr(importlib.import_module(module), member)
     except (ImportError, AttributeError) as error:
