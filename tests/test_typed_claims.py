@@ -118,6 +118,13 @@ def test_claims_that_do_not_fit_are_one_error_without_their_values(
         assert text not in str(error)
 
 
+@pytest.mark.parametrize("kind", [*KINDS, AsDict])
+def test_a_claim_that_is_missing_is_named(kind: Any) -> None:
+    """As with a token from before the claim existed."""
+    with pytest.raises(UnfitClaims, match=r" at (\$\.)?role$"):
+        verified().read(kind)
+
+
 @pytest.mark.parametrize("kind", [int, str, dict, list[int], 7, None, object, {"a": 1}, lambda: 0])
 def test_a_type_without_fields_is_named(kind: Any) -> None:
     """It is a fault of the application, found at the first call, or by the guard at its start."""

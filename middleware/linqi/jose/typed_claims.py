@@ -16,6 +16,8 @@ __all__ = ["check_claims_type", "read_as"]
 _T = TypeVar("_T")
 _MOST_TYPES: Final = 256
 _PLACE: Final = re.compile(r" - at `(\$.{0,100}?)`$")
+_MISSING: Final = re.compile(r"^Object missing required field `([^`]+)`")
+"""The name is one of the type, not of the token."""
 _LONGEST_PLACE: Final = 100
 
 
@@ -77,8 +79,12 @@ def _read_msgspec(decode: Callable[[bytes], Any], payload: bytes, name: str) -> 
     try:
         return decode(payload)
     except msgspec.MsgspecError as error:
-        found = _PLACE.search(str(error))
-        raise _unfit(name, found[1] if found else "") from None  # its text has values of claims
+        text = str(error)  # has values of claims
+        found, missing = _PLACE.search(text), _MISSING.search(text)
+        place = found[1] if found else "$"
+        if missing:
+            place = f"{place}.{missing[1]}"
+        raise _unfit(name, place if found or missing else "") from None
 
 
 def _read_pydantic(read: Callable[[bytes], Any], payload: bytes, name: str) -> Any:
