@@ -1,12 +1,14 @@
 """What is built can be published: versions agree, links are absolute, the sdist is complete."""
 
 import re
+import subprocess
 from email import message_from_string
 from pathlib import Path
 
 import pytest
+import yaml
 
-from release_check import artifacts
+from release_check import artifacts, installed
 from release_check.__main__ import main
 from release_check.versions import ROOT, named_versions, notes, project_version, version_faults
 
@@ -95,6 +97,36 @@ def test_jobs_that_may_write_or_publish_run_no_foreign_code() -> None:
     assert [
         name for name, job in writing.items() if re.search("pip|make |PYTHONPATH=tests", job)
     ] == []
+
+
+def scripts() -> list[str]:
+    """Return the shell scripts of the workflow."""
+    workflow = yaml.safe_load((ROOT / ".github" / "workflows" / "release.yml").read_text("utf-8"))
+    steps = [step for job in workflow["jobs"].values() for step in job.get("steps", [])]
+    return [step["run"] for step in steps if "run" in step]
+
+
+@pytest.mark.parametrize("script", scripts())
+def test_the_scripts_of_the_workflow_are_shell(script: str) -> None:
+    """Most of them run for the first time after a version was published."""
+    parsed = subprocess.run(["bash", "-n"], input=script, capture_output=True, text=True)  # noqa: S607
+    assert (parsed.returncode, parsed.stderr) == (0, "")
+
+
+def test_what_hangs_says_last_is_told(tmp_path: Path) -> None:
+    """A check that waits for the index ends, and names the package that it waits for."""
+    bare = installed.Bare(tmp_path)
+    program = "import time; print('Collecting duckdb', flush=True); time.sleep(60)"
+    with pytest.raises(RuntimeError, match="not ended after 3 s; it said last: Collecting duckdb"):
+        bare.python("-c", program, seconds=3)
+
+
+def test_a_build_needs_no_git(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """The sdist is no clone, and a machine that builds it may have no git."""
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.delenv("SOURCE_DATE_EPOCH", raising=False)
+    built = artifacts.build(tmp_path / "dist", artifacts.ROOT, "wheel")
+    assert [path.suffix for path in built] == [".whl"]
 
 
 def test_the_sdist_makes_the_same_wheel(dist: Path, tmp_path: Path) -> None:

@@ -43,11 +43,12 @@ def main() -> int:
             artifacts.build(dist)
         for check in options.checks or CHECKS:
             began = time.monotonic()
+            print(f"{check}: {CHECKS[check].__doc__}", flush=True)
             folder = Path(name, check)
             folder.mkdir()
             try:
                 said = CHECKS[check](dist.resolve(), folder)
-            except (RuntimeError, subprocess.SubprocessError, ValueError) as error:
+            except (RuntimeError, OSError, subprocess.SubprocessError, ValueError) as error:
                 print(f"{check}: FAILED: {error}", file=sys.stderr)
                 return 1
             print(f"{check}: {said} ({time.monotonic() - began:.0f} s)", flush=True)
@@ -126,7 +127,7 @@ def check_bare(dist: Path, folder: Path) -> str:
 
 
 def check_first(dist: Path, folder: Path) -> str:
-    """Serve the applications of the first pages from the wheel."""
+    """Serve the applications of the first pages from the wheel, and run their clients."""
     bare = installed.Bare(folder)
     bare.install(str(artifacts.wheel_of(dist)), *installed.SERVER)
     names = installed.check_first_pages(bare)

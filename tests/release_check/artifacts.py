@@ -3,6 +3,7 @@
 import hashlib
 import os
 import re
+import shutil
 import subprocess
 import sys
 import tarfile
@@ -40,13 +41,11 @@ def build(folder: Path, source: Path = ROOT, *targets: str) -> list[Path]:
 
 
 def _time() -> str:
-    log = subprocess.run(
-        ["git", "log", "-1", "--format=%ct"],  # noqa: S607
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    git = shutil.which("git")
+    if git is None:
+        return "1764547200"
+    command = [git, "log", "-1", "--format=%ct"]
+    log = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     return log.stdout.strip() or "1764547200"
 
 

@@ -17,6 +17,8 @@ from release_check.artifacts import metadata_of
 from release_check.versions import ROOT, project_version
 
 SECONDS = 60
+# Pip asks the index for one package after the other: 14 extras have about 130.
+INSTALL_SECONDS = 900
 SETTINGS = """\
 [verify]
 issuer = "https://shop.test"
@@ -29,7 +31,7 @@ file = "keys.json"
 public = ["/login"]
 """
 # Pages that begin with an application, and what its server needs beside linqi.
-FIRST_PAGES = ("README.md", "docs/quickstart.md")
+FIRST_PAGES = ("README.md", "docs/quickstart.md", "README.zh-CN.md", "docs/zh/start.md")
 # As the quickstart has it: the next token arrives within seconds.
 SHORT = {"LINQI_RENEWAL__LIFETIME_SECONDS": "20", "LINQI_RENEWAL__BUFFER_SECONDS": "9"}
 SERVER = ("uvicorn", "fastapi")
@@ -55,14 +57,22 @@ class Bare:
 
     def install(self, *requirements: str) -> None:
         """Install `requirements` with pip."""
-        options = ["--disable-pip-version-check", "-q"]
-        self.python("-m", "pip", "install", *options, *requirements, seconds=600)
+        self._pip_install(*requirements)
+
+    def resolve(self, *requirements: str) -> None:
+        """Let pip resolve `requirements`, and install nothing."""
+        self._pip_install("--dry-run", *requirements)
+
+    def _pip_install(self, *arguments: str) -> None:
+        """Run pip, which says what it waits for if it is late: the index, once for each package."""
+        options = ["--disable-pip-version-check", "--progress-bar=off"]
+        self.python("-m", "pip", "install", *options, *arguments, seconds=INSTALL_SECONDS)
 
     def python(self, *arguments: str, seconds: float = SECONDS) -> str:
         """Run Python and return what it prints.
 
         Raises:
-            RuntimeError: It ended with an exit code other than 0.
+            RuntimeError: It ended with an exit code other than 0, or not within `seconds`.
 
         """
         return self._run([self._python, *arguments], seconds)
@@ -72,17 +82,26 @@ class Bare:
         return self._run([str(self._scripts / "linqi"), *arguments], SECONDS)
 
     def _run(self, command: list[str], seconds: float) -> str:
-        ran = subprocess.run(
-            command,
-            cwd=self.folder,
-            env=self._environment,
-            capture_output=True,
-            text=True,
-            timeout=seconds,
-            check=False,
-        )
+        shown = " ".join(command[1:])
+        try:
+            ran = subprocess.run(
+                command,
+                cwd=self.folder,
+                env=self._environment,
+                capture_output=True,
+                encoding="utf-8",
+                errors="replace",
+                timeout=seconds,
+                check=False,
+            )
+        except subprocess.TimeoutExpired as late:
+            said = late.stdout or ""
+            text = said if isinstance(said, str) else said.decode(errors="replace")  # but Windows
+            last = text.rstrip().rpartition("\n")[2].strip() or "nothing"
+            raise RuntimeError(
+                f"{shown}: not ended after {seconds:g} s; it said last: {last}"
+            ) from None
         if ran.returncode:
-            shown = " ".join(command[1:])
             raise RuntimeError(f"{shown}: exit {ran.returncode}\n{ran.stdout}{ran.stderr}")
         return ran.stdout
 
@@ -153,20 +172,38 @@ def check_first_pages(bare: Bare) -> list[str]:
     """
     bare.linqi("init")
     bare.linqi("keygen")
-    names = []
-    for page in FIRST_PAGES:
-        text = (ROOT / page).read_text("utf-8")
+    examples = {
+        Path(path): code
+        for page in FIRST_PAGES
         for path, code in re.findall(
-            r"<!-- example: (\S+\.py) -->\n```\w+\n(.*?)```\n<!-- end -->", text, re.S
-        ):
-            name = Path(path).stem
-            if name in names or not re.search(r"^app = ", code, re.M):
-                continue
-            (bare.folder / f"{name}.py").write_text(code, "utf-8")
-            with bare.serving(f"{name}:app") as url:
-                _sign_in_and_call(url)
-            names.append(name)
+            r"<!-- example: (\S+\.py) -->\n```\w+\n(.*?)```\n<!-- end -->",
+            (ROOT / page).read_text("utf-8"),
+            re.S,
+        )
+    }
+    names = []
+    for path, code in examples.items():
+        if not re.search(r"^app = ", code, re.M):
+            continue
+        name = f"{path.parent.name}_{path.stem}"
+        (bare.folder / f"{name}.py").write_text(code, "utf-8")
+        with bare.serving(f"{name}:app") as url:
+            _sign_in_and_call(url)
+            if client := examples.get(path.with_name("call.py")):
+                _run_client(bare, client, url)
+        names.append(name)
     return names
+
+
+def _run_client(bare: Bare, code: str, url: str) -> None:
+    """Run the client of a first page, which calls for a minute with tokens of 20 seconds."""
+    port = url.rpartition(":")[2]
+    (bare.folder / "call.py").write_text(code.replace(", 8000)", f", {port})"), "utf-8")
+    lines = bare.python("-X", "utf8", "call.py", seconds=3 * SECONDS).splitlines()
+    if not lines or not all("  200  " in line for line in lines):
+        raise RuntimeError("call.py was refused:\n" + "\n".join(lines))
+    if sum(line.endswith("token") for line in lines) < 2:  # in either language
+        raise RuntimeError("call.py received no two tokens in a minute:\n" + "\n".join(lines))
 
 
 def _sign_in_and_call(url: str) -> None:
@@ -201,6 +238,5 @@ def check_extras(bare: Bare, wheel: Path) -> list[str]:
 
     """
     extras = metadata_of(wheel).get_all("Provides-Extra", [])
-    wanted = f"{wheel}[{','.join(extras)}]"
-    bare.python("-m", "pip", "install", "-q", "--dry-run", wanted, seconds=900)
+    bare.resolve(f"{wheel}[{','.join(extras)}]")
     return extras
