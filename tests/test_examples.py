@@ -62,6 +62,16 @@ def test_a_page_has_the_settings_that_its_application_reads(page: str) -> None:
         assert "linqi init" in text or any(path.endswith(".toml") for path, _ in shown)
 
 
+def test_a_page_whose_code_fetches_keys_names_the_extra_for_it() -> None:
+    """Else a reader who copies it is told that httpx2 is missing."""
+    fetching = re.compile(r"linqi jwks |RemoteKeys\(|Introspection\(|AlbKeys\(")
+    for page in [*(ROOT / "docs" / "guides").glob("*.md"), *(ROOT / "docs").rglob("faq.md")]:
+        text = page.read_text()
+        blocks = re.findall(r"^```(?:sh|python)\n(.*?)^```", text, re.S | re.M)
+        if any(fetching.search(block) for block in blocks):
+            assert re.search(r"linqi\[[a-z,]*\bremote\b", text), page.name
+
+
 def test_every_relative_link_in_the_docs_leads_somewhere() -> None:
     """Pages and files that the documentation links to exist."""
     for page in [ROOT / "README.md", *(ROOT / "docs").rglob("*.md")]:
