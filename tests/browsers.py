@@ -27,7 +27,7 @@ from free_ports import free_port
 __all__ = ["ENGINES", "Browser", "Page", "Profile", "browser_of", "chosen_engines"]
 
 ENGINES: Final = ("chromium", "firefox", "webkit")
-_SECONDS: Final = 60
+_SECONDS: Final = 120
 _PREFERENCES: Final = {
     "browser.shell.checkDefaultBrowser": False,
     "browser.startup.page": 0,

@@ -183,6 +183,7 @@ def preflight(app: str, *, path: str = "", scenario: str = "storm-sliding") -> P
         app="shop:app",
         config=Path("linqi.toml"),
         path=path,
+        timeout=60,
     )
     made = find_scenario(scenario)(load)
     target = choose_target(storm, made)
