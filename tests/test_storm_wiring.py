@@ -8,6 +8,7 @@ import sys
 import textwrap
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -183,12 +184,12 @@ def preflight(app: str, *, path: str = "", scenario: str = "storm-sliding") -> P
         app="shop:app",
         config=Path("linqi.toml"),
         path=path,
-        timeout=60,
     )
     made = find_scenario(scenario)(load)
     target = choose_target(storm, made)
     with target.running(Path.cwd()):
-        return run_preflight(plan_of(storm, made, target), target.describe())
+        plan = replace(plan_of(storm, made, target), timeout=60)
+        return run_preflight(plan, target.describe())
 
 
 @pytest.mark.parametrize("wiring", APPS)
