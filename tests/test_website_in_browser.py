@@ -15,6 +15,8 @@ from playwright.async_api import Browser, BrowserContext, Page, expect
 
 from chrome import Watch, browsing
 from website.build import SITE, folder_of_version
+from website.pages import ADDRESS
+from website.versions import LATEST
 
 pytestmark = [
     pytest.mark.asyncio(loop_scope="module"),
@@ -172,6 +174,11 @@ async def test_the_sections_are_tabs_at_1200_px(site: str, page: Page) -> None:
 async def test_the_menu_of_languages_leads_to_the_translation(site: str, page: Page) -> None:
     """A reader of one page comes to the same page in the other language, and back."""
     await page.goto(f"{site}choose/")
+    known = page.locator("link[rel~=alternate][hreflang]")
+    assert {await link.get_attribute("href") for link in await known.all()} == {
+        f"{ADDRESS}{LATEST}/choose/",  # search engines take whole addresses, of both languages
+        f"{ADDRESS}{LATEST}/zh/choose/",
+    }
     menu = page.locator(".md-header .md-select", has=page.locator("[hreflang=zh]"))
     await menu.hover()
     await menu.get_by_text("简体中文").click()
