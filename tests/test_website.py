@@ -50,6 +50,8 @@ def site_of(folder: Path, **files: str) -> Path:
         ('<script>import("https://cdn.example/x.js")</script>', "another host"),
         ('<a href="../../outside.txt">x</a>', "out of the site"),
         ('<a href="javascript:go()">x</a>', "no address of a page"),
+        ('<a href="https://linqi.github.io/linqi/latest/b/">x</a>', "leads to no page"),
+        ('<a href="https://linqi.github.io/linqi/0.2/c/#nothing">x</a>', "leads to no heading"),
         ('<a href="#a" id="a" ping="https://t.example/">x</a>', "another host"),
         ('<iframe srcdoc="&lt;img src=https://t.example/x.png&gt;"></iframe>', "another host"),
         ('<form action="https://t.example/"></form>', "another host"),
@@ -204,6 +206,8 @@ def test_each_form_of_a_link_is_moved_and_code_stays(
         '![n](images/n.svg "t")',
         "[n](https://github.com/linqi/linqi/blob/main/docs/n.py)",
         "[n](https://linqi.github.io/linqi/latest/n/)",
+        "<https://linqi.github.io/linqi/latest/n/>",
+        "<https://github.com/linqi/linqi/blob/main/docs/n.py>",
     ],
 )
 def test_each_form_of_a_broken_link_is_found(

@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import sys
 import tomllib
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -100,6 +101,11 @@ def stage() -> list[str]:
     faults += [f"{page} is not in the navigation" for page in staged.values() if page not in listed]
     faults += [
         f"{page} of the navigation is no page" for page in set(listed) - set(staged.values())
+    ]
+    faults += [
+        f"{page} is {times} times in the navigation"
+        for page, times in Counter(listed).items()
+        if times > 1
     ]
     faults += translation_faults(set(settings["translated"])) + glossary.faults()
     project["site_url"] = f"{ADDRESS}{LATEST}/"

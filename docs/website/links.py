@@ -6,6 +6,8 @@ from html.parser import HTMLParser
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
+from website.pages import OF_SITE
+
 # Attributes that name what a browser loads by itself; `data` and `href` only of these elements.
 LOADED = {"src", "srcset", "poster", "background"}
 LOADED_OF = {"object": "data", "image": "href", "use": "href"}
@@ -134,6 +136,8 @@ def read_page(path: Path) -> Page:
 
 def fault_of_link(path: Path, target: str, pages: dict[Path, Page], site: Path) -> str:
     """Return what is wrong with a link on the page at `path`; "" if it leads somewhere."""
+    if own := OF_SITE.match(target):
+        path, target = site / "index.html", f"./{own[1]}{target[own.end() :]}"
     parts = urlsplit(target)
     if parts.scheme not in SCHEMES:
         return "is no address of a page"

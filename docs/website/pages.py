@@ -27,6 +27,7 @@ LINK = re.compile(
     r"|(?P<start>!?\[(?:[^\[\]]|\[[^\]]*\])*\]\(<?|^ {0,3}\[(?!\^)[^\]]+\]: +<?)"
     r"(?P<target>(?<=<)[^<>]+|(?<!<)[^)\s<>]+)(?=>?(?:\)|\s+[\"']|\s*$))"
 )
+AUTOLINK = re.compile(r"(?<!\()<(https?://[^>\s]+)>")
 EXAMPLE_MARK = re.compile(r"^<!-- (?:(?:example|output): \S+|end) -->\n", re.M)
 
 
@@ -96,6 +97,8 @@ def staged_text(source: str, staged: dict[str, str], tag: str) -> tuple[str, lis
     lines = []
     for line, is_text in text_and_code((ROOT / source).read_text("utf-8")):
         if is_text:
+            bare = [one for one in AUTOLINK.findall(line) if is_nowhere(one, staged)]
+            faults += [f"{source}: the link {one!r} leads to no file" for one in bare]
             line = LINK.sub(moved, line)
         lines.append(line)
     return EXAMPLE_MARK.sub("", "".join(lines)), faults
