@@ -50,12 +50,13 @@ class Pair:
 
     @contextmanager
     def frozen(self) -> Iterator[None]:
-        """Freeze the replica meanwhile."""
+        """Freeze the replica meanwhile; afterwards it has what it missed."""
         self.replica.freeze()
         try:
             yield
         finally:
             self.replica.thaw()
+        self.catch_up()
 
     def fail_over(self) -> None:
         """Let the replica take the place of the primary."""
