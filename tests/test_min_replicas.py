@@ -23,7 +23,7 @@ from valkey_cluster import ValkeyCluster
 from valkey_nodes import QUICK, Node, folder_of_nodes, free_ports, running, wait_until
 
 RULES = SessionSettings()
-LIMIT = 1.0
+LIMIT = 2.0
 
 
 class Pair:
