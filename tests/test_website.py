@@ -64,6 +64,7 @@ def site_of(folder: Path, **files: str) -> Path:
         ('<script>new Image().src = "//t.example/x.gif"</script>', "another host"),
         ('<img src="there.png">', "without a text"),
         ('<img src="there.png" alt="">', "without a text"),
+        ('<p id="a">one</p><p id="a">two</p>', "the id 'a' 2 times"),
     ],
 )
 def test_a_page_with_a_fault_is_found(tmp_path: Path, html: str, fault: str) -> None:
@@ -305,10 +306,12 @@ def test_each_name_in_a_table_has_an_anchor_and_an_entry_of_the_search() -> None
         '<h2 id="codes">Codes</h2><table><tr><th>code</th></tr>'
         "<tr><td><code>no_token</code></td><td>none <b>there</b></td></tr></table>"
         "<p><strong><code>[renewal]</code></strong></p>"
-        "<table><tr><td><code>buffer_seconds</code></td></tr><tr><td>no name</td></tr></table>"
+        "<table><tr><td><code>buffer_seconds</code></td></tr><tr><td>no name</td></tr>"
+        "<tr><td><code>buffer_seconds</code></td></tr></table>"
     )
-    page, (code, key) = named_rows(html, 0)
-    assert page.count("<tr id=") == 2
+    page, (code, key, again) = named_rows(html, 0)
+    assert page.count("<tr id=") == 3
+    assert again["location"] == f"{key['location']}-2"
     assert (code["location"], code["title"]) == ("codes-no_token", "no_token")
     assert code["text"] == "<p>no_token none there</p>"
     assert f'<tr id="{key["location"]}"><td><code>buffer_seconds' in page

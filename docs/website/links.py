@@ -1,6 +1,7 @@
 """Check the built site: links and anchors lead somewhere, nothing is loaded from outside."""
 
 import re
+from collections import Counter
 from dataclasses import dataclass, field
 from html.parser import HTMLParser
 from pathlib import Path
@@ -35,13 +36,15 @@ class Page(HTMLParser):
     """What one HTML file defines and refers to.
 
     Attributes:
-        anchors: The ids in the file.
+        ids: The ids in the file, as often as they are there.
+        anchors: What a link can lead to: these, and names.
         targets: What links of readers lead to.
         loads: What a browser loads with the page.
         untold: The images without a text for who cannot see them.
 
     """
 
+    ids: list[str] = field(default_factory=list)
     anchors: set[str] = field(default_factory=set)
     targets: list[str] = field(default_factory=list)
     loads: list[str] = field(default_factory=list)
@@ -53,6 +56,7 @@ class Page(HTMLParser):
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         """Take the ids and references of one element."""
         found = {name: value or "" for name, value in attrs}
+        self.ids += [found["id"]] if found.get("id") else []
         self.anchors |= {found.get("id", ""), found.get("name", "")}
         self.loads += [name for name in found.get("class", "").split() if name in LOADS_LATER]
         if tag in {"a", "area"} and "href" in found:
@@ -101,6 +105,11 @@ def site_faults(site: Path) -> list[str]:
                 faults.append(f"{name}: {target!r} {fault}")
         faults += [
             f"{name} shows {image} without a text that says what it shows" for image in page.untold
+        ]
+        faults += [
+            f"{name} has the id {each!r} {times} times"
+            for each, times in Counter(page.ids).items()
+            if times > 1
         ]
     for path in site.rglob("*"):
         if path.suffix in {".css", ".js", ".svg"}:

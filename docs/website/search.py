@@ -6,6 +6,7 @@ pages that have its parts in their titles come first.
 
 import json
 import re
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -58,6 +59,7 @@ def named_rows(html: str, column: int) -> tuple[str, list[dict[str, Any]]]:
 
     """
     entries: list[dict[str, Any]] = []
+    given: Counter[str] = Counter()
     section = table = ""
 
     def with_anchor(part: re.Match[str]) -> str:
@@ -69,6 +71,9 @@ def named_rows(html: str, column: int) -> tuple[str, list[dict[str, Any]]]:
         if not names:
             return part[0]
         anchor = f"{table or section or 'row'}-{ANCHORED.sub('-', names[0]).strip('-')}"
+        given[anchor] += 1
+        if given[anchor] > 1:  # as for a code with several causes
+            anchor += f"-{given[anchor]}"
         text = " ".join(TAG.sub("", cell) for cell in cells)
         for name in names:
             variable = f"[{table}] LINQI_{table}__{name} ".upper() if table else ""
