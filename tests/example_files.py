@@ -20,6 +20,12 @@ def shown_on(page: Path) -> list[tuple[str, str]]:
     return _SHOWN.findall(page.read_text("utf-8"))
 
 
+def commands_of(block: str) -> list[str]:
+    """Return the lines after a prompt, or all lines of a block without prompts."""
+    typed = re.findall(r"^\$ (.*)", block, re.M)
+    return typed or block.splitlines()
+
+
 def copied(example: str, folder: Path) -> Path:
     """Copy the folder of an example into `folder`, with fresh keys as its page says."""
     shutil.copytree(EXAMPLES / example, folder, dirs_exist_ok=True, ignore=_MADE)

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 import command_reference
+from example_files import commands_of
 from linqi.cli import main, parser_of
 from linqi.commands.command_help import EXIT_CODES, CommandHelp
 from linqi.commands.installed import installed_commands
@@ -58,7 +59,7 @@ def documented_calls() -> list[tuple[str, str]]:
     found = []
     for page in PAGES:
         for block in re.findall(r"```(?:sh|console|bash|shell)\n(.*?)```", page.read_text(), re.S):
-            lines = block.replace("\\\n", " ").splitlines()
+            lines = commands_of(block.replace("\\\n", " "))
             found += [(page.name, line) for line in lines if CALL.search(line)]
     return found
 

@@ -14,6 +14,7 @@ from pathlib import Path
 import httpx2
 import pytest
 
+from example_files import commands_of
 from linqi import KeySet, RenewalSettings, Signer, SlidingRenewal
 from linqi.cli import main
 from linqi.instrumentation.logging import _LINES
@@ -56,12 +57,6 @@ def test_every_log_line_of_the_pages_is_one_of_an_event() -> None:
     told = re.findall(r"^(?:INFO|WARNING|ERROR) linqi ([^:\n]+)", EVERYTHING, re.M)
     assert told
     assert {line for line in told if line not in known | {"revocations arrive again"}} == set()
-
-
-def commands_of(block: str) -> list[str]:
-    """Return the lines after a prompt, or all lines of a block without prompts."""
-    typed = re.findall(r"^\$ (.*)", block, re.M)
-    return typed or block.splitlines()
 
 
 def test_every_linqi_command_of_the_pages_parses(capsys: pytest.CaptureFixture[str]) -> None:

@@ -46,7 +46,7 @@ def numbers_of(what: str) -> list[float]:
         ("how long a revocation", [LONGEST_LEEWAY]),
         ("where the feed of Valkey", [valkey_stream.SLACK_SECONDS]),
         ("how long an old key", [rotation._CLOCK_SLACK]),
-        ("a key set that another", [LONGEST_LEEWAY]),
+        ("the age of a key set", [LONGEST_LEEWAY]),
     ],
 )
 def test_the_rule_has_the_numbers_of_the_code(what: str, numbers: list[float]) -> None:
