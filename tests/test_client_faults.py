@@ -102,6 +102,24 @@ async def test_a_fault_of_a_refresh_loses_no_request(
     assert sequence(auth) == 2
 
 
+@pytest.mark.parametrize(("mode", "renewed"), [("pass", 1), ("cut", 0)])
+async def test_near_expiry_a_token_for_another_client_waits_for_the_refresh(
+    proxy: Proxy, auth: Counting, mode: str, renewed: int
+) -> None:
+    """It is the new one; where the refresh fails, it is the one that is still valid."""
+    held, before = auth.renewal._held, auth.renewal.tokens
+    assert held is not None
+    assert before is not None
+    auth.renewal._wall = Elsewhen(held.life - held.advisory + 0.05)
+    proxy.set(mode, only=b"/refresh")
+    token = await asyncio.to_thread(auth.token)
+    after = auth.renewal.tokens
+    assert after is not None
+    assert token == after.access_token
+    assert (token != before.access_token) == bool(renewed)
+    assert sequence(auth) == renewed
+
+
 @pytest.mark.parametrize("mode", ["lose_reply", "cut", "hang"])
 async def test_near_expiry_no_request_waits_for_a_refresh_that_fails(
     proxy: Proxy, auth: Counting, send: Send, mode: str

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import concurrent.futures
+import dataclasses
 import threading
 from collections.abc import AsyncGenerator, Awaitable, Callable, Generator, Iterable
 from concurrent.futures import Future
@@ -130,12 +131,12 @@ class RefreshingFlow:
             Unavailable: The token has expired and cannot be renewed now.
 
         """
-        plans = self._obtain_token("")
         while True:
-            try:
-                self._execute(next(plans))
-            except StopIteration as done:
-                return str(done.value)
+            plan = self.renewal.plan()
+            if plan.flight is None:
+                return plan.token
+            # Without the token, which a request would be sent with meanwhile.
+            self._execute(dataclasses.replace(plan, token=""))
 
     def _steps(self, request: Any) -> Generator[Any, Any, None]:
         """Yield each request to send, and before it each `RenewalPlan` or call to execute."""

@@ -6,7 +6,6 @@ import argparse
 import sys
 from typing import Final
 
-from linqi.client.judge import JudgeSettings
 from linqi.client.renewal import TokenRenewal
 from linqi.client.tokens import TokenStorage
 from linqi.commands.command_help import CommandHelp, Example
@@ -27,9 +26,6 @@ HELP: Final = CommandHelp(
         1: "there is no login at this URL, or its session has ended",
     },
 )
-
-_SETTINGS: Final = JudgeSettings(mandatory=JudgeSettings().advisory)
-"""The reader of the token cannot renew it, so it is renewed as soon as it is near expiry."""
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:
@@ -55,7 +51,7 @@ def run(arguments: argparse.Namespace) -> int:
         return 1
     storage = logins.storage(login)
     try:
-        held = TokenRenewal(storage=storage, settings=_SETTINGS)
+        held = TokenRenewal(storage=storage)
         print(held.fresh_token() or _renewed_token(login, storage))
     except SignedOut as error:
         print(f"refused: {error}; run: linqi login {url}", file=sys.stderr)
@@ -67,4 +63,4 @@ def _renewed_token(login: SavedLogin, storage: TokenStorage) -> str:
     """Return the access token after a renewal, which alone needs an HTTP client."""
     from linqi.client.httpx2 import RefreshingAuth
 
-    return RefreshingAuth(login.beside("refresh"), storage=storage, settings=_SETTINGS).token()
+    return RefreshingAuth(login.beside("refresh"), storage=storage).token()
