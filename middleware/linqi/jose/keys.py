@@ -6,7 +6,7 @@ import json
 import math
 import os
 from collections.abc import Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Final, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, Final, Protocol, TypeAlias, runtime_checkable
 
 from linqi.errors import ConfigurationError, InvalidKey, Unavailable, UnknownKey
 from linqi.jose import _jws
@@ -19,7 +19,15 @@ if TYPE_CHECKING:
 
     from linqi.events import Hook
 
-__all__ = ["FetchedKeys", "KeySet", "KeySource", "OnDemandKeys", "only_algorithm_for"]
+__all__ = [
+    "FetchedKeys",
+    "KeySet",
+    "KeySource",
+    "OnDemandKeys",
+    "Secrets",
+    "only_algorithm_for",
+    "secrets_in",
+]
 
 _ALGORITHMS_OF_CURVES: Final[Mapping[str, tuple[str, ...]]] = {
     "P-256": ("ES256",),
@@ -286,6 +294,18 @@ def _check_together(keys: Sequence[Key]) -> None:
         faults.append("secrets and asymmetric keys share a set; use one set for each")
     if faults:
         raise ConfigurationError(faults)
+
+
+Secrets: TypeAlias = KeySet | Sequence[Key | bytes] | Key | bytes
+"""What refresh and device tokens are made with: the newest last. A `KeySet` may change."""
+
+
+def secrets_in(secrets: Secrets) -> list[Key]:
+    """Return the keys of all secrets, the newest last; `InvalidKey` if bytes are no secret."""
+    if isinstance(secrets, KeySet):
+        return [*secrets.keys]
+    listed = [secrets] if isinstance(secrets, Key | bytes) else secrets
+    return [secret if isinstance(secret, Key) else Key.from_secret(secret) for secret in listed]
 
 
 def only_algorithm_for(entry: object, algorithms: Sequence[str]) -> str | None:

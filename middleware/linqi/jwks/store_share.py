@@ -7,7 +7,7 @@ import contextlib
 import hashlib
 import math
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable
 from secrets import token_hex
 from typing import Final
 
@@ -17,8 +17,7 @@ from linqi import _base64url
 from linqi._notes import NoteStore
 from linqi.errors import ConfigurationError, FetchFailed, InvalidKey, NotStarted, Unavailable
 from linqi.jose.claims import LONGEST_LEEWAY
-from linqi.jose.key import Key
-from linqi.jose.keys import KeySet
+from linqi.jose.keys import KeySet, Secrets, secrets_in
 from linqi.jwks.snapshot import Snapshot
 
 __all__ = ["StoreShare"]
@@ -45,18 +44,11 @@ class StoreShare:
 
     """
 
-    def __init__(
-        self, notes: NoteStore, secrets: KeySet | Sequence[Key | bytes] | Key | bytes
-    ) -> None:
-        if not isinstance(secrets, KeySet):
-            listed = [secrets] if isinstance(secrets, Key | bytes) else secrets
-            secrets = KeySet(
-                [one if isinstance(one, Key) else Key.from_secret(one) for one in listed]
-            )
-        if any(key.kty != "oct" for key in secrets.keys):
+    def __init__(self, notes: NoteStore, secrets: Secrets) -> None:
+        self._secrets = secrets if isinstance(secrets, KeySet) else KeySet(secrets_in(secrets))
+        if any(key.kty != "oct" for key in self._secrets.keys):
             raise ConfigurationError(["a secret of StoreShare is no HMAC secret"])
         self._notes = notes
-        self._secrets = secrets
 
     def of(
         self,

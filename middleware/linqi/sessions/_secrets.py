@@ -4,17 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Callable, Sequence
-from typing import TypeAlias
+from collections.abc import Callable
 
 from linqi.errors import ConfigurationError
 from linqi.jose.key import Key
-from linqi.jose.keys import KeySet
+from linqi.jose.keys import KeySet, Secrets, secrets_in
 
-__all__ = ["DerivedSecrets", "Secrets"]
-
-Secrets: TypeAlias = KeySet | Sequence[Key | bytes] | Key | bytes
-"""What refresh and device tokens are made with: the newest last. A `KeySet` may change."""
+__all__ = ["DerivedSecrets"]
 
 
 class DerivedSecrets:
@@ -35,13 +31,9 @@ class DerivedSecrets:
         self._set = secrets if isinstance(secrets, KeySet) else None
         self._purpose = purpose
         self._clock = clock
-        if isinstance(secrets, KeySet):
-            listed: list[Key | bytes] = [*secrets.keys]
-        else:
-            listed = [secrets] if isinstance(secrets, Key | bytes) else [*secrets]
-        if not listed:
+        keys = secrets_in(secrets)
+        if not keys:
             raise ConfigurationError(["secrets is empty; give at least one, such as a Key"])
-        keys = [secret if isinstance(secret, Key) else Key.from_secret(secret) for secret in listed]
         self._derive(tuple(keys))
         if len({secret for _, secret in self._derived.values()}) < len(keys):
             raise ConfigurationError(["two of the secrets are the same; remove one"])

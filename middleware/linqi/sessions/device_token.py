@@ -15,7 +15,8 @@ from typing import Final
 import msgspec
 import pybase64
 
-from linqi.sessions._secrets import DerivedSecrets, Secrets
+from linqi.jose.keys import Secrets
+from linqi.sessions._secrets import DerivedSecrets
 
 __all__ = [
     "LEAST_STEP",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 
-from linqi.sessions._secrets import Secrets
+from linqi.jose.keys import Secrets
 from linqi.sessions.device_token import (
     LONGEST_DEVICE_SECONDS,
     DeviceTokens,

@@ -18,10 +18,10 @@ from linqi.events import (
     StoreWarning,
 )
 from linqi.instrumentation.logging import LoggingHook
+from linqi.jose.keys import Secrets
 from linqi.jose.signer import Signer
 from linqi.jose.verified import Verified
 from linqi.sessions._claims import check_subject
-from linqi.sessions._secrets import Secrets
 from linqi.sessions.authorization import AuthorizeRefresh
 from linqi.sessions.clock_check import ClockCheck
 from linqi.sessions.devices import Devices

@@ -14,8 +14,9 @@ import pybase64
 
 from linqi import _base64url
 from linqi.errors import RefreshRefused, Unavailable
+from linqi.jose.keys import Secrets
 from linqi.jose.session_ids import RANDOM_BYTES, session_id_of
-from linqi.sessions._secrets import DerivedSecrets, Secrets
+from linqi.sessions._secrets import DerivedSecrets
 
 __all__ = ["PresentedToken", "RefreshTokens", "new_session_id"]
 
