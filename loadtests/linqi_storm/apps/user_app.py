@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-import importlib
 import inspect
-import os
-import sys
 from typing import Any, Literal
 
 from starlette.types import ASGIApp
@@ -18,6 +15,7 @@ from linqi.config.store_table import StoreTable
 from linqi.config.verification_tables import KeysTable
 from linqi_storm.apps.app_wiring import replace_middleware
 from linqi_storm.scenarios.base import Scenario
+from linqi_storm.scenarios.user_module import import_here
 from linqi_storm.schema.config import StormConfig
 from linqi_storm.schema.generator_plan import TokenTransport
 from linqi_storm.schema.policies import parse_policy
@@ -135,9 +133,8 @@ def import_app(place: str) -> Any:
     module, colon, member = place.partition(":")
     if not colon:
         raise ConfigurationError([f"the app is {place!r}, expected module:app"])
-    sys.path.insert(0, os.getcwd())
     try:
-        found: Any = importlib.import_module(module)
+        found: Any = import_here(module)
         for name in member.removesuffix("()").split("."):
             found = getattr(found, name)
     except (ImportError, AttributeError) as error:

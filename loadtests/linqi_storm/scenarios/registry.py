@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
-import os
-import sys
 from collections.abc import Mapping
 from typing import Final
 
@@ -32,6 +29,7 @@ from linqi_storm.scenarios.sliding import (
     StormHandwritten,
     StormSliding,
 )
+from linqi_storm.scenarios.user_module import import_here
 
 __all__ = ["SCENARIOS", "find_scenario"]
 
@@ -75,10 +73,8 @@ def find_scenario(name: str) -> type[Scenario]:
         near = nearest(name, SCENARIOS)
         advice = f"did you mean {near}?" if near else f"expected module:Class or {known}"
         raise ConfigurationError([f"there is no scenario {name[:64]!r}; {advice}"])
-    if os.getcwd() not in sys.path:  # the command `linqi`, unlike `python -m linqi`, leaves it out
-        sys.path.insert(0, os.getcwd())
     try:
-        found = getattr(importlib.import_module(module), member)
+        found = getattr(import_here(module), member)
     except (ImportError, AttributeError) as error:
         raise ConfigurationError([f"the scenario {name} cannot be imported: {error}"]) from error
     if not (isinstance(found, type) and issubclass(found, Scenario)):
