@@ -33,7 +33,7 @@ TAG = re.compile(r"<[^>]+>")
 
 
 def add_names(folder: Path) -> None:
-    """Give each named row of the site in `folder` an anchor, and an entry in `search.json`."""
+    """Add an anchor to each named row of the site in `folder`, and an entry to `search.json`."""
     path = folder / "search.json"
     index = json.loads(path.read_text("utf-8"))
     pages = {item["location"]: item for item in index["items"]}

@@ -42,11 +42,12 @@ def build(folder: Path, source: Path = ROOT, *targets: str) -> list[Path]:
 
 def _time() -> str:
     git = shutil.which("git")
-    if git is None:
-        return "1764547200"
-    command = [git, "log", "-1", "--format=%ct"]
-    log = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
-    return log.stdout.strip() or "1764547200"
+    commit = ""
+    if git is not None:
+        command = [git, "log", "-1", "--format=%ct"]
+        log = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+        commit = log.stdout.strip()
+    return commit or "1764547200"
 
 
 def digests(folder: Path) -> dict[str, str]:
