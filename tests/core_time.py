@@ -1,7 +1,11 @@
 """A clock for limits of time that a busy machine must not break."""
 
 import time
+from collections.abc import Awaitable
 
+import pytest
+
+from linqi.errors import Unavailable
 from linqi_storm.apps.resource_use import CoreWait
 
 
@@ -16,3 +20,11 @@ def core_time() -> float:
         return time.monotonic() - wait.seconds()
     finally:
         wait.close()
+
+
+async def seconds_of(call: Awaitable[object]) -> float:
+    """Return how long a call takes to fail for want of its store, by `core_time`."""
+    began = core_time()
+    with pytest.raises(Unavailable):
+        await call
+    return core_time() - began

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from redis.asyncio import Connection, ConnectionPool, Redis
 
-from core_time import core_time
+from core_time import core_time, seconds_of
 from linqi.errors import Unavailable
 from linqi.jose.session_ids import subject_tag
 from linqi.sessions.record import Revocation
@@ -69,14 +69,6 @@ async def started(url: str, **options: Any) -> AsyncIterator[ValkeyStore]:
         yield store
     finally:
         await store.close()
-
-
-async def seconds_of(call: Coroutine[Any, Any, Any]) -> float:
-    """Return how long a call takes to fail."""
-    began = core_time()
-    with pytest.raises(Unavailable):
-        await call
-    return core_time() - began
 
 
 async def test_every_call_ends_while_the_server_hangs(server: Node) -> None:

@@ -8,9 +8,8 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequen
 import pytest
 
 from chaos import Proxy
-from core_time import core_time
+from core_time import core_time, seconds_of
 from linqi import Revocation, Revocations
-from linqi.errors import Unavailable
 from linqi.events import Event, RevocationFeedLost, RevocationFeedRestored
 from linqi.sessions.attempts import AttemptLimit, Counter
 from linqi.sessions.refresh import SessionSettings
@@ -40,14 +39,6 @@ def frozen(server: Server) -> Iterator[None]:
         yield
     finally:
         server.thaw()
-
-
-async def seconds_of(call: Awaitable[object]) -> float:
-    """Return how long a call took that could not succeed."""
-    began = core_time()
-    with pytest.raises(Unavailable):
-        await call
-    return core_time() - began
 
 
 async def open_all(store: PostgresStore, count: int) -> None:
