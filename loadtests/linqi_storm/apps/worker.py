@@ -7,6 +7,7 @@ connection.
 from __future__ import annotations
 
 import argparse
+import asyncio
 import gc
 import os
 import socket
@@ -23,6 +24,26 @@ __all__ = ["main"]
 
 _NICENESS: Final = 10
 """Lower priority than the generator: a generator that runs late makes the run void."""
+_DRAIN_TURNS: Final = 3
+_DRAIN_TURN: Final = 0.1
+
+
+class _DrainingServer(uvicorn.Server):
+    """Answers first requests on connections that it has just accepted.
+
+    uvicorn closes such a connection when it ends, and the client, which may not repeat a request
+    that failed on a new connection, gets no answer.
+    """
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Accept no more, read what the new connections send, and end as uvicorn does."""
+        for server in self.servers:
+            server.close()
+        for _ in range(
+            _DRAIN_TURNS
+        ):  # several: a loop that was held up ends a wait before it reads
+            await asyncio.sleep(_DRAIN_TURN)
+        await super().shutdown(sockets)
 
 
 def main() -> None:
@@ -52,7 +73,7 @@ def main() -> None:
     if sys.platform != "win32":
         os.nice(_NICENESS)  # not before: on a busy machine the imports would take half a minute
     with socket.socket(fileno=options.fd) as listener:
-        uvicorn.Server(config).run([listener])
+        _DrainingServer(config).run([listener])
 
 
 if __name__ == "__main__":
