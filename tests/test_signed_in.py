@@ -137,7 +137,7 @@ def test_the_client_follows_successors(
     first, ends = alice.token, alice.expires_at
     assert alice.get("/").status_code == 200
     assert alice.token == first
-    linqi_clock.move_to(ends - 1)
+    linqi_clock.move_to(ends - 60)  # time runs on, and the machine may be busy
     assert "x-refresh-token" in alice.get("/").headers
     assert alice.successors == [alice.token]
     linqi_clock.move_to(ends + 1)
