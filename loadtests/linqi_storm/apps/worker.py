@@ -24,8 +24,9 @@ __all__ = ["main"]
 
 _NICENESS: Final = 10
 """Lower priority than the generator: a generator that runs late makes the run void."""
-_DRAIN_TURNS: Final = 3
-_DRAIN_TURN: Final = 0.1
+_DRAIN_WAITS: Final = 3
+"""Several: where the loop was held up, a wait ends before it has read the connections."""
+_DRAIN_WAIT_SECONDS: Final = 0.1
 
 
 class _DrainingServer(uvicorn.Server):
@@ -39,10 +40,8 @@ class _DrainingServer(uvicorn.Server):
         """Accept no more, read what the new connections send, and end as uvicorn does."""
         for server in self.servers:
             server.close()
-        for _ in range(
-            _DRAIN_TURNS
-        ):  # several: a loop that was held up ends a wait before it reads
-            await asyncio.sleep(_DRAIN_TURN)
+        for _ in range(_DRAIN_WAITS):
+            await asyncio.sleep(_DRAIN_WAIT_SECONDS)
         await super().shutdown(sockets)
 
 
