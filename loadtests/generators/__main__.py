@@ -66,7 +66,7 @@ def main() -> int:
 
 
 def faults_of(rounds: Sequence[Round]) -> list[str]:
-    """Return which limits the load generator of `linqi storm` exceeds in each of `rounds`."""
+    """Return which limits the load generator of `linqi storm` exceeds, by its least costs."""
     faults = []
     ours, locusts = (min(costs[name].request_us for costs in rounds) for name in (_OURS, _LOCUSTS))
     share = ours / locusts

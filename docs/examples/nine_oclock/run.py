@@ -131,8 +131,9 @@ def judged(before, after, compress):
         f"less after the change: {name}": told_after[name] < told_before[name]
         for name in ("storm factor", "sessions that had to sign in again")
     }
+    # Even renewals are above the level of chance in 5 of 100 runs.
     chance = told_after["storm factor of even renewals, by chance"]
-    near = told_after["storm factor"] <= 1.25 * chance  # reached in 5 of 100 runs as it is
+    near = told_after["storm factor"] <= 1.25 * chance
     rules["the storm factor is near the level of chance"] = near
     lost = "sessions lost although a request came in time"
     rules[f"none at any time: {lost}"] = told_before[lost] == told_after[lost] == 0
