@@ -297,7 +297,7 @@ def _check_together(keys: Sequence[Key]) -> None:
 
 
 Secrets: TypeAlias = KeySet | Sequence[Key | bytes] | Key | bytes
-"""What refresh and device tokens are made with: the newest last. A `KeySet` may change."""
+"""HMAC secrets of sessions and stores, the newest last. A `KeySet` may change."""
 
 
 def secrets_in(secrets: Secrets) -> list[Key]:
