@@ -83,6 +83,17 @@ class App:
         await send({"type": "http.response.body", "body": b"done"})
 
 
+async def subject_app(scope: Any, receive: Any, send: Any) -> None:
+    """Answer with the subject; the lifespan has nothing to do."""
+    if scope["type"] == "lifespan":
+        for name in ("startup", "shutdown"):
+            await receive()
+            await send({"type": f"lifespan.{name}.complete"})
+        return
+    await send({"type": "http.response.start", "status": 200, "headers": []})
+    await send({"type": "http.response.body", "body": scope["linqi"].subject.encode()})
+
+
 async def nothing() -> dict[str, Any]:
     """Receive an empty body."""
     return {"type": "http.request", "body": b"", "more_body": False}

@@ -7,6 +7,7 @@ import os
 from pathlib import Path
 from typing import Any
 
+from asgi import subject_app
 from linqi import Person
 from linqi.config import wrap
 
@@ -18,15 +19,4 @@ async def authenticate(form: Any) -> Person | None:
     return Person(subject=form["username"])
 
 
-async def api(scope: Any, receive: Any, send: Any) -> None:
-    """Answer with the subject; the lifespan has nothing to do."""
-    if scope["type"] == "lifespan":
-        for name in ("startup", "shutdown"):
-            await receive()
-            await send({"type": f"lifespan.{name}.complete"})
-        return
-    await send({"type": "http.response.start", "status": 200, "headers": []})
-    await send({"type": "http.response.body", "body": scope["linqi"].subject.encode()})
-
-
-app = wrap(api, HOST / "linqi.toml", authenticate=authenticate)
+app = wrap(subject_app, HOST / "linqi.toml", authenticate=authenticate)

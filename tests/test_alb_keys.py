@@ -27,8 +27,7 @@ from linqi.errors import InvalidSignature, MalformedToken, TokenError, Unavailab
 from linqi.events import Event, KeysExpired, KeysNotFetched, KeysRefreshed
 from linqi.jwks.alb_url import alb_keys_url
 from linqi.jwks.kid_queue import KidQueue
-from test_remote import verified
-from tokens import NOW
+from tokens import NOW, verified
 
 KEY = Key.generate("ES256", kid=KID)
 NEXT = Key.generate("ES256", kid="aa40cd4a-4ba2-4293-bfe3-d3ff2ebf81ab")

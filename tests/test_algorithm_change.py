@@ -10,7 +10,7 @@ from typing import Any
 import httpx2
 import pytest
 
-from asgi import served
+from asgi import served, subject_app
 from clock import FakeClock
 from linqi import Key, KeySet, Person, _base64url
 from linqi.config import wrap
@@ -48,17 +48,6 @@ def authenticate(form: Any) -> Person:
     return Person(subject=form["username"])
 
 
-async def api(scope: Any, receive: Any, send: Any) -> None:
-    """Answer with the subject; the lifespan has nothing to do."""
-    if scope["type"] == "lifespan":
-        for name in ("startup", "shutdown"):
-            await receive()
-            await send({"type": f"lifespan.{name}.complete"})
-        return
-    await send({"type": "http.response.start", "status": 200, "headers": []})
-    await send({"type": "http.response.body", "body": scope["linqi"].subject.encode()})
-
-
 class Workers:
     """Real servers, each started with the settings of its step."""
 
@@ -71,7 +60,7 @@ class Workers:
         """Start one more."""
         path = self.folder / f"{len(self.urls)}.toml"
         path.write_text(CONFIG.format(keys=keys, folder=self.folder))
-        app = wrap(api, path, authenticate=authenticate, hooks=[], clock=self.clock)
+        app = wrap(subject_app, path, authenticate=authenticate, hooks=[], clock=self.clock)
         stack = contextlib.AsyncExitStack()
         port = await stack.enter_async_context(served(app))
         self._stacks.append(stack)

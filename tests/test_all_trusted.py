@@ -29,13 +29,12 @@ from linqi import (
     Signer,
     TokenError,
     TrustedIssuer,
-    Verified,
     Verifier,
 )
-from linqi.errors import Unavailable, UnknownKey
+from linqi.errors import Unavailable
 from linqi.jose.issuers import own_issuer
 from linqi.jose.opaque_issuer import OpaqueIssuer
-from tokens import NOW
+from tokens import NOW, verified
 
 OWN, MOVED, PLAIN = "https://own.test", "https://moved.test", "https://plain.test"
 BALANCED = "https://provider.test"
@@ -309,16 +308,6 @@ def asking() -> tuple[Verifier, Asked]:
     asked = Asked()
     source = Introspection(OPAQUE, ask=asked, clock=lambda: NOW)
     return trusting(source.trust(AUDIENCE)), asked
-
-
-async def verified(verifier: Verifier, token: str) -> Verified:
-    """Verify as the middleware does: at once, or after a fetch."""
-    try:
-        return verifier.verify(token)
-    except (UnknownKey, Unavailable):
-        if not await verifier.fetch_key(token):
-            raise
-    return verifier.verify(token)
 
 
 async def test_an_opaque_token_counts_as_its_issuers_only() -> None:

@@ -61,7 +61,7 @@ from linqi.events import (
 from linqi.jose.issuers import own_issuer
 from linqi.live import LiveOptions, check_live
 from test_streams import END, Connection, ticker
-from tokens import make
+from tokens import make, verified
 
 ROOT = Path(__file__).parent.parent
 ISSUER, AUDIENCE = "https://id.test", "api"
@@ -123,12 +123,7 @@ class World:
 
     async def verify(self, token: str | bytes = ALICE) -> Verified:
         """Verify as the middleware does: at once, or after the issuer was asked."""
-        try:
-            return self.verifier.verify(token)
-        except Unavailable:
-            if not await self.verifier.fetch_key(token):
-                raise
-        return self.verifier.verify(token)
+        return await verified(self.verifier, token)
 
     async def refused(self, token: str = ALICE) -> LinqiError:
         """Return why `token` is refused."""

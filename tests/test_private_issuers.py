@@ -25,8 +25,7 @@ from linqi.jwks.http import HttpFetch
 from linqi.jwks.location import KeySetLocation
 from linqi.jwks.url import is_loopback_url, origin_of, url_fault
 from private_server import Answer, Asked, Authority, Server, private_server, resolve
-from test_remote import verified
-from tokens import make
+from tokens import make, verified
 
 KEY = Key.generate("RS256")
 KEYS = {"keys": [KEY.public_jwk()]}

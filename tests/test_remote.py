@@ -27,6 +27,7 @@ from linqi.events import Event, KeysExpired, KeySkipped, KeysNotFetched, KeysRef
 from linqi.jwks.jwks_client import KeySetResponse
 from linqi_storm.outside.issuer import AUDIENCE
 from outside import Issuer, verifier_of
+from tokens import verified
 
 
 @pytest.fixture
@@ -34,16 +35,6 @@ async def issuer() -> AsyncIterator[Issuer]:
     """Return a running issuer."""
     async with Issuer() as issuer:
         yield issuer
-
-
-async def verified(verifier: Verifier, token: str) -> Any:
-    """Verify as the middleware does: at once, or after a fetch that may bring the key."""
-    try:
-        return verifier.verify(token)
-    except (UnknownKey, Unavailable):
-        if not await verifier.fetch_key(token):
-            raise
-    return verifier.verify(token)
 
 
 async def settled(keys: RemoteKeys, failures: int) -> None:

@@ -1,11 +1,21 @@
-"""Claims and verifiers at one instant, for tests of the verification."""
+"""Claims and verifiers, most of them at one instant, for tests of the verification."""
 
 from typing import Any
 
-from linqi import Key, KeySet, Signer, TrustedIssuer, Verifier
+from linqi import Key, KeySet, Signer, TrustedIssuer, Verified, Verifier
+from linqi.errors import Unavailable, UnknownKey
 from linqi.testing import encode_token as make
 
-__all__ = ["AUDIENCE", "ISSUER", "NOW", "good_claims", "make", "signer_of", "verifier_of"]
+__all__ = [
+    "AUDIENCE",
+    "ISSUER",
+    "NOW",
+    "good_claims",
+    "make",
+    "signer_of",
+    "verified",
+    "verifier_of",
+]
 
 ISSUER, AUDIENCE = "https://issuer.test", "api"
 NOW = 1_800_000_000.25
@@ -45,6 +55,16 @@ def verifier_of(key: Key, **options: Any) -> Verifier:
         ),
         **{"clock": lambda: NOW} | options,
     )
+
+
+async def verified(verifier: Verifier, token: str | bytes) -> Verified:
+    """Verify as the middleware does: at once, or after a fetch that may bring the key."""
+    try:
+        return verifier.verify(token)
+    except (UnknownKey, Unavailable):
+        if not await verifier.fetch_key(token):
+            raise
+    return verifier.verify(token)
 
 
 def signer_of(key: Key) -> Signer:
