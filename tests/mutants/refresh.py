@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import dataclasses
 
-from linqi.sessions.record import RotationOutcome
+from linqi.sessions.record import OutcomeKind, RotationOutcome
 from linqi.sessions.refresh import _advanced
 from mutants.patching import Patch
 from mutants.registry import mutant
@@ -17,40 +17,19 @@ _DECIDE = "linqi.stores.sqlite:decide_rotation"
 @mutant(TABS, killed_by="stolen refresh tokens accepted")
 def spent_refresh_tokens_are_accepted(patch: Patch) -> None:
     """A spent refresh token gets the current successor, however old it is."""
-
-    @patch(_DECIDE, is_counted=False)
-    def decide_rotation(original, record, counter, now, settings, deadline):
-        outcome = original(record, counter, now, settings, deadline)
-        if outcome.kind != "reused":
-            return outcome
-        patch.reach()
-        return RotationOutcome("replayed", record, now)
+    _answer_reuse(patch, "replayed")
 
 
 @mutant(TABS, killed_by="sessions that survived a detected theft")
 def reuse_is_not_detected(patch: Patch) -> None:
     """A spent refresh token is refused, and nothing is revoked: the thief keeps the session."""
-
-    @patch(_DECIDE, is_counted=False)
-    def decide_rotation(original, record, counter, now, settings, deadline):
-        outcome = original(record, counter, now, settings, deadline)
-        if outcome.kind != "reused":
-            return outcome
-        patch.reach()
-        return RotationOutcome("expired", record, now)
+    _answer_reuse(patch, "expired")
 
 
 @mutant(TABS, killed_by="sessions that survived a detected theft")
 def reuse_is_reported_but_not_revoked(patch: Patch) -> None:
     """Reuse is refused and reported, but the family goes on."""
-
-    @patch(_DECIDE, is_counted=False)
-    def decide_rotation(original, record, counter, now, settings, deadline):
-        outcome = original(record, counter, now, settings, deadline)
-        if outcome.kind != "reused":
-            return outcome
-        patch.reach()
-        return RotationOutcome("reused", record, now)
+    _answer_reuse(patch, "reused")
 
 
 @mutant(LONG_DUAL, killed_by="spent refresh tokens replayed after the grace")
@@ -69,21 +48,13 @@ def grace_without_end(patch: Patch) -> None:
 @mutant(TABS, killed_by="refresh families killed without theft")
 def race_kills_the_family(patch: Patch) -> None:
     """There is no grace: of two tabs that refresh at once, the second ends the session."""
-
-    @patch(_DECIDE)
-    def decide_rotation(original, record, counter, now, settings, deadline):
-        strict = dataclasses.replace(settings, grace=0, recover_seconds=0)
-        return original(record, counter, now, strict, deadline)
+    _without_grace(patch)
 
 
 @mutant(LOST_REPLIES, killed_by="refresh families killed without theft")
 def lost_reply_ends_the_session(patch: Patch) -> None:
     """A client that lost the reply of a refresh and tries again is taken for a thief."""
-
-    @patch(_DECIDE)
-    def decide_rotation(original, record, counter, now, settings, deadline):
-        strict = dataclasses.replace(settings, grace=0, recover_seconds=0)
-        return original(record, counter, now, strict, deadline)
+    _without_grace(patch)
 
 
 @mutant(TABS, killed_by="replays within the grace with another successor")
@@ -119,3 +90,22 @@ def refresh_half_a_second_slower(patch: Patch) -> None:
     async def _refresh(original, self, refresh_token, scopes):
         await asyncio.sleep(0.5)
         return await original(self, refresh_token, scopes)
+
+
+def _answer_reuse(patch: Patch, kind: OutcomeKind) -> None:
+    """Answer a spent refresh token with an outcome of `kind`, and revoke nothing."""
+
+    @patch(_DECIDE, is_counted=False)
+    def decide_rotation(original, record, counter, now, settings, deadline):
+        outcome = original(record, counter, now, settings, deadline)
+        if outcome.kind != "reused":
+            return outcome
+        patch.reach()
+        return RotationOutcome(kind, record, now)
+
+
+def _without_grace(patch: Patch) -> None:
+    @patch(_DECIDE)
+    def decide_rotation(original, record, counter, now, settings, deadline):
+        strict = dataclasses.replace(settings, grace=0, recover_seconds=0)
+        return original(record, counter, now, strict, deadline)
