@@ -2,7 +2,6 @@
 
 import contextlib
 import json
-import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -147,11 +146,3 @@ def document_of(shop: Shop, path: str) -> dict[str, Any]:
     """Return the OpenAPI document that the shop serves."""
     document: dict[str, Any] = json.loads(shop.client.get(path).raise_for_status().text)
     return document
-
-
-def wait_until(is_true: Callable[[], bool]) -> None:
-    """Wait for something that another thread does."""
-    deadline = time.monotonic() + 60
-    while not is_true():
-        assert time.monotonic() < deadline
-        time.sleep(0.02)

@@ -5,7 +5,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ import pytest
 import yaml
 
 from free_ports import free_port
+from waiting import wait_until
 
 EXAMPLES = Path(__file__).parent.parent / "docs" / "examples" / "monitoring"
 sys.path.insert(0, str(EXAMPLES))
@@ -58,14 +59,6 @@ class Prometheus:
         answer = self._client.get(path, params=query)
         assert answer.status_code == 200, answer.text
         return answer.json()["data"]
-
-
-def wait_until(holds: Callable[[], object], seconds: float, what: Callable[[], object]) -> None:
-    """Wait until `holds()`; fail with `what()` after `seconds`."""
-    ends = time.monotonic() + seconds
-    while not holds():
-        assert time.monotonic() < ends, what()
-        time.sleep(0.2)
 
 
 @contextlib.contextmanager

@@ -20,6 +20,7 @@ from linqi.client.httpx2 import RefreshingAuth
 from linqi.client.tokens import ClientTokens, FileStorage
 from linqi.errors import Unavailable
 from signed_in import Counting, CountingHttpx, Elsewhen, expire, forged, login
+from waiting import wait_until
 
 Send = Callable[..., Any]
 
@@ -424,11 +425,3 @@ def answer_of(worker: "subprocess.Popen[str]") -> Any:
     """Return its status, its number of POST requests so far, and its sequence."""
     assert worker.stdout is not None
     return json.loads(worker.stdout.readline())
-
-
-def wait_until(is_so: Callable[[], bool]) -> None:
-    """Wait for another process, at most 60 s."""
-    deadline = time.monotonic() + 60
-    while not is_so():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)

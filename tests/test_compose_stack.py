@@ -12,7 +12,8 @@ import yaml
 
 from linqi_report.processes import running
 from linqi_report.servers import postgres, valkey
-from monitoring import EXAMPLES, prometheus, wait_until
+from monitoring import EXAMPLES, prometheus
+from waiting import wait_until
 
 COMPOSE = yaml.safe_load((EXAMPLES / "compose.yaml").read_text())
 

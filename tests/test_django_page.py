@@ -10,8 +10,9 @@ import httpx2
 import pytest
 
 from example_files import copied
-from framework_shops import PASSWORDS, Shop, check_page, shop_at, wait_until
+from framework_shops import PASSWORDS, Shop, check_page, shop_at
 from free_ports import free_port
+from waiting import wait_until
 
 _USERS = f"""
 import django, os

@@ -13,7 +13,7 @@ from linqi.errors import Unavailable
 from linqi.sessions.dual import Sessions
 from linqi.stores.postgres import PostgresStore
 from postgres_standby import Pair, standby_pair
-from test_revocation import until
+from waiting import until
 
 KEY, SECRET = Key.generate("ES256"), Key.generate("HS256")
 

@@ -62,6 +62,7 @@ from linqi.jose.issuers import own_issuer
 from linqi.live import LiveOptions, check_live
 from test_streams import END, Connection, ticker
 from tokens import make, verified
+from waiting import until
 
 ROOT = Path(__file__).parent.parent
 ISSUER, AUDIENCE = "https://id.test", "api"
@@ -409,15 +410,6 @@ async def test_j8_a_token_revoked_ahead_is_refused_at_once(server: Introspection
     with pytest.raises(InactiveToken):
         world.verifier.verify("opaque-alice")
     assert world.verifier.verify("other").subject == "bob"
-
-
-async def until(holds: Callable[[], bool]) -> None:
-    """Wait until `holds()` is true."""
-    for _ in range(15_000):
-        if holds():
-            return
-        await asyncio.sleep(0.002)
-    raise AssertionError
 
 
 async def test_j8_a_thousand_with_one_token_ask_once(server: IntrospectionServer) -> None:

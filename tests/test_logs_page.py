@@ -11,7 +11,7 @@ import httpx2
 import pytest
 
 from free_ports import free_port
-from monitoring import wait_until
+from waiting import wait_until
 
 EXAMPLES = Path(__file__).parent.parent / "docs" / "examples" / "logs"
 COMMANDS = {

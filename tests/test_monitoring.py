@@ -16,9 +16,10 @@ import pytest
 import redis
 
 from linqi_report.servers import valkey
-from monitoring import EXAMPLES, Prometheus, make, prometheus, wait_until
+from monitoring import EXAMPLES, Prometheus, make, prometheus
 from outside import Issuer
 from real_servers import serving
+from waiting import wait_until
 
 PAGE = EXAMPLES.parent.parent / "guides" / "monitoring.md"
 

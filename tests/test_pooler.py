@@ -19,8 +19,8 @@ from linqi.stores.postgres import PostgresStore
 from linqi.stores.store_url import open_store
 from pgbouncer import pgbouncer
 from postgres_standby import single_server
-from test_revocation import until
 from test_stores import record
+from waiting import until
 
 KEY, SECRET = Key.generate("ES256"), Key.generate("HS256")
 

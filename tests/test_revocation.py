@@ -17,6 +17,7 @@ from linqi.sessions.known_revocations import SubjectMarks
 from linqi.sessions.refresh_token import new_session_id
 from linqi.sessions.store import SessionStore
 from linqi.stores.memory import MemoryStore
+from waiting import until
 
 KEY = Key.generate("HS256")
 
@@ -42,13 +43,6 @@ class FlakyStore(MemoryStore):
                 task.cancel()
             await asyncio.gather(following, cutting, return_exceptions=True)
         raise Unavailable("connection lost")
-
-
-async def until(holds: Callable[[], bool], seconds: float = 30) -> None:
-    """Wait until `holds`."""
-    async with asyncio.timeout(seconds):
-        while not holds():
-            await asyncio.sleep(0.005)
 
 
 def sweep_all(known: Revocations, moments: list[float]) -> None:

@@ -24,8 +24,8 @@ from linqi.stores.postgres import PostgresStore
 from linqi.stores.sqlite import SQLiteStore
 from linqi.stores.valkey import ValkeyStore
 from reading import reading
-from test_revocation import until
 from test_stores import record
+from waiting import until
 
 LIFETIME = 900.0
 WINDOW = LIFETIME + 900

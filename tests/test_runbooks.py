@@ -18,8 +18,9 @@ from example_files import commands_of
 from linqi import KeySet, RenewalSettings, Signer, SlidingRenewal
 from linqi.cli import main
 from linqi.instrumentation.logging import _LINES
-from monitoring import EXAMPLES, make, wait_until
+from monitoring import EXAMPLES, make
 from real_servers import serving
+from waiting import wait_until
 
 DOCS = EXAMPLES.parent.parent
 PAGES = sorted((DOCS / "operate").glob("*.md"))

@@ -15,8 +15,8 @@ from linqi.events import Event, RevocationFeedLost
 from linqi.sessions.refresh import SessionSettings
 from linqi.stores.postgres import PostgresStore
 from postgres_standby import Pair, standby_pair
-from test_revocation import until
 from test_stores import record
+from waiting import until
 
 RULES = SessionSettings()
 
