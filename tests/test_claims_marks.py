@@ -32,6 +32,7 @@ from linqi.sessions.claims_marks import claims_at_of, is_stale, next_mark
 from linqi.sessions.record import claims_changed
 from linqi.sessions.store import SessionStore
 from linqi.stores.memory import MemoryStore
+from waiting import until
 
 KEY, SECRET = Key.generate("ES256"), Key.generate("HS256")
 INSTANTS = st.floats(0, 4e9, allow_nan=False)
@@ -73,9 +74,7 @@ class Worker:
 
     async def until_stale(self, token: str) -> None:
         """Wait until the mark has arrived."""
-        async with asyncio.timeout(30):
-            while not self.is_stale(token):
-                await asyncio.sleep(0.01)
+        await until(lambda: self.is_stale(token))
 
 
 @asynccontextmanager

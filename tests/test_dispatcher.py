@@ -27,6 +27,7 @@ from linqi.jwks.key_file import KeyFile
 from linqi.sessions.dual import Sessions
 from linqi.sessions.revocation import Revocations
 from linqi.stores.memory import MemoryStore
+from waiting import until
 
 RAISED = [
     ValueError("hook"),
@@ -208,14 +209,8 @@ async def test_a_withdrawn_key_is_withdrawn_whatever_hooks_raise(
     keys = KeyFile(path, hooks=[Raising(error)], sleep=sleep)
     await keys.start()
     path.write_text("{}")
-    await _until(lambda: bool(keys._last_fault))
+    await until(lambda: bool(keys._last_fault))
     path.write_text(json.dumps({"keys": [new.private_jwk()]}))
     path.chmod(0o600)
-    await _until(lambda: {key.kid for key in keys.keys.keys} == {new.kid})
+    await until(lambda: {key.kid for key in keys.keys.keys} == {new.kid})
     await keys.close()
-
-
-async def _until(is_true: Any) -> None:
-    async with asyncio.timeout(30):
-        while not is_true():
-            await asyncio.sleep(0.001)

@@ -27,6 +27,7 @@ from linqi.sessions.refresh import SessionSettings, decide_rotation
 from linqi.sessions.store import SessionStore
 from linqi.stores.memory import MemoryStore
 from test_refresh import START, session
+from waiting import until
 
 RULES = SessionSettings(idle=1000, absolute=50_000, grace=10, recover_seconds=300)
 KEY, SECRET = Key.generate("ES256"), Key.generate("HS256")
@@ -266,9 +267,7 @@ async def test_a_revocation_known_by_the_feed_alone_is_enough(
     pair = await service.sessions.sign_in("alice")
     kept = await service.row(pair)
     await service.sessions.revoke(pair.session_id)
-    async with asyncio.timeout(30):
-        while not other.sessions.revocations.knows(pair.session_id):
-            await asyncio.sleep(0.01)
+    await until(lambda: other.sessions.revocations.knows(pair.session_id))
     await overwrite(service.store, kept)
     assert await other.refuse(pair) == "revoked"
     assert (await service.row(pair)).cause == "lost"

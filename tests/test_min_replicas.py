@@ -21,6 +21,7 @@ from reading import reading
 from test_sessions import Service
 from valkey_cluster import ValkeyCluster
 from valkey_nodes import QUICK, Node, folder_of_nodes, free_ports, running, wait_until
+from waiting import until
 
 RULES = SessionSettings()
 LIMIT = 2.0
@@ -296,9 +297,7 @@ async def test_i2_reuse_that_another_worker_found_waits_for_the_notice(
         replica.freeze()
         try:
             await shortage(first.sessions.refresh(stolen.refresh_token))
-            async with asyncio.timeout(30):
-                while not second.sessions.revocations.knows(stolen.session_id):
-                    await asyncio.sleep(0.01)
+            await until(lambda: second.sessions.revocations.knows(stolen.session_id))
             await shortage(second.sessions.refresh(stolen.refresh_token))
         finally:
             replica.thaw()

@@ -16,6 +16,7 @@ from linqi.sessions.refresh import SessionSettings
 from linqi.sessions.refresh_token import new_session_id
 from linqi.sessions.revocation import Revocations
 from linqi.stores.memory import MemoryStore
+from waiting import until
 
 KEY, SECRET = Key.generate("ES256"), Key.generate("HS256")
 
@@ -345,9 +346,7 @@ async def test_a_purge_that_fails_is_logged(caplog: pytest.LogCaptureFixture) ->
     signer = Signer(KEY, issuer="https://shop.example", audience="shop")
     sessions = Sessions(Undeletable(), signer, SECRET, hooks=[], sleep=lambda _: asyncio.sleep(0))
     await sessions.start()
-    async with asyncio.timeout(30):
-        while "permission denied for table sessions" not in caplog.text:
-            await asyncio.sleep(0)
+    await until(lambda: "permission denied for table sessions" in caplog.text)
     await sessions.close()
 
 

@@ -14,6 +14,7 @@ from linqi.stores.sqlite import SQLiteStore
 from linqi.stores.valkey import ValkeyStore
 from test_claims_marks import working
 from test_store_command import linqi
+from waiting import until
 
 
 @pytest.fixture(params=["sqlite", "valkey", "postgres"])
@@ -72,9 +73,7 @@ async def test_a_user_without_sessions_is_told(
     async with working(make_store(), {}) as worker:
         assert await linqi("store", "revoke", *named, "--subject", user) == 1
         assert f"ended 0 sessions of {user}" in capsys.readouterr().out
-        async with asyncio.timeout(20):
-            while not worker.sessions.revocations.state().subjects:
-                await asyncio.sleep(0.02)
+        await until(lambda: worker.sessions.revocations.state().subjects)
 
 
 async def test_what_cannot_be_revoked_is_a_fault(

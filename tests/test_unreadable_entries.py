@@ -16,6 +16,7 @@ from linqi.sessions.record import Revocation
 from linqi.sessions.revocation import Revocations
 from linqi.stores.valkey import ValkeyStore
 from reading import Reading, reading
+from waiting import until
 
 LIFETIME, WINDOW = 900.0, 1800.0
 NEWER = '{"kind":"tenant","value":"acme","at":%r,"until":%r}'
@@ -72,17 +73,13 @@ async def test_k8_what_cannot_be_read_may_be_a_revocation(stream: Stream, text: 
     entry = await stream.add(text)
     await stream.store.publish([session("after")])
     starting = asyncio.create_task(known.start())
-    async with asyncio.timeout(30):
-        while not events or not known.knows("after"):
-            await asyncio.sleep(0.01)
+    await until(lambda: events and known.knows("after"))
     assert known.knows("before")
     assert not known.state().is_trusted
     (lost,) = [event for event in events if isinstance(event, RevocationFeedLost)]
     assert f"XDEL {stream.key} {entry}" in lost.detail
     await stream.client.xdel(stream.key, entry)
-    async with asyncio.timeout(30):
-        while not known.state().is_trusted:
-            await asyncio.sleep(0.01)
+    await until(lambda: known.state().is_trusted)
     assert any(isinstance(event, RevocationFeedRestored) for event in events)
     await starting
     await known.close()
