@@ -3,6 +3,7 @@
 import asyncio
 import json
 import logging
+import os
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -14,7 +15,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from linqi import ConfigurationError, Key, LoggingHook, RemoteAccess, RemoteKeys, Verifier
+from linqi import (
+    ConfigurationError,
+    Key,
+    LoggingHook,
+    RemoteAccess,
+    RemoteKeys,
+    RemoteLimits,
+    Verifier,
+)
 from linqi.cli import main
 from linqi.config import InvalidConfig, build, load
 from linqi.config.checker import check
@@ -454,6 +463,29 @@ async def test_a_request_under_way_survives_a_replaced_authority(
         may_answer.set()
         assert (await slow).status == 200
         await fetch.aclose()
+
+
+async def test_the_time_of_a_fetch_begins_after_its_certificates_were_read(
+    tmp_path: Path, authority: Authority, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """That and the import of httpx2 take seconds on a busy machine, whatever the issuer does."""
+    pipe = tmp_path / "ca.crt"
+    os.mkfifo(pipe)
+    loop = asyncio.get_running_loop()
+    now = loop.time
+
+    def write() -> None:
+        with pipe.open("w") as opened:  # when the file is being read
+            monkeypatch.setattr(loop, "time", lambda: now() + 3_600)
+            pipe.unlink()
+            ca_file(tmp_path, authority)  # a file for all later readers
+            opened.write(authority.pem)
+
+    with private_server(lambda _: Answer(KEYS), authority.context(tmp_path, "127.0.0.1")) as server:
+        threading.Thread(target=write, daemon=True).start()
+        url, access = f"https://127.0.0.1:{server.port}/keys", RemoteAccess(ca_file=pipe)
+        limits = RemoteLimits(timeout=60)
+        assert await outcome("shop", url=url, access=access, limits=limits) == ""
 
 
 @pytest.mark.parametrize("content", [b"", b"not a certificate", b"\xff\xfe", b"A" * 1_048_577])

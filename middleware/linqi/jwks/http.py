@@ -133,8 +133,9 @@ class HttpFetch:
 
         """
         try:
+            client = await self._current_client()
             async with asyncio.timeout(self._limits.timeout):
-                return await self._request(url, headers, content)
+                return await self._request(client, url, headers, content)
         except TimeoutError:
             raise FetchFailed(f"no complete response within {self._limits.timeout:g} s") from None
         except FetchFailed:
@@ -142,6 +143,18 @@ class HttpFetch:
         except Exception as error:
             # The client may raise anything.
             raise FetchFailed(f"no response: {type(error).__name__}: {error}") from error
+
+    async def prepare(self) -> None:
+        """Make the client if there is none, before a limit on time begins.
+
+        It is the work of this process, and not of the issuer: importing httpx2 and reading the
+        public certificates takes seconds on a busy machine or with a tenth of a core.
+
+        Raises:
+            FetchFailed: The file of certificates cannot be used.
+
+        """
+        await self._current_client()
 
     def forget(self) -> None:
         """Drop the client made here without closing it: it belongs to another event loop."""
@@ -160,13 +173,12 @@ class HttpFetch:
                 await client.aclose()
 
     async def _request(
-        self, url: str, headers: Mapping[str, str], content: bytes | None
+        self, client: Any, url: str, headers: Mapping[str, str], content: bytes | None
     ) -> HttpResponse:
         sent = {"accept": _ACCEPT, "accept-encoding": CODINGS, **headers}
         if self._access.token_file is not None and origin_of(url) in self._token_origins:
             token = await asyncio.to_thread(read_token, self._access.token_file)
             sent["authorization"] = f"Bearer {token}"
-        client = await self._current_client()
         async with client.stream(
             "GET" if content is None else "POST",
             url,

@@ -189,6 +189,7 @@ class JwksClient:
             failures=self.snapshot.failures + 1,  # reset on success
         )
         try:
+            await self._http.prepare()
             async with asyncio.timeout(self._limits.timeout):
                 return await self._fetch_keys(now)
         except TimeoutError:
