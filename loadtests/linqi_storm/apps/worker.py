@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Final
 
 import uvicorn
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from linqi_storm.apps.embedded import build, read_spec
 from linqi_storm.apps.sampler import Sampler
@@ -24,9 +25,10 @@ __all__ = ["main"]
 
 _NICENESS: Final = 10
 """Lower priority than the generator: a generator that runs late makes the run void."""
-_DRAIN_WAITS: Final = 3
-"""Several: where the loop was held up, a wait ends before it has read the connections."""
 _DRAIN_WAIT_SECONDS: Final = 0.1
+_MOST_DRAIN_WAITS: Final = 50
+"""How long new connections are kept without a request: 5 s, and longer if the worker waits for a
+core."""
 
 
 class _DrainingServer(uvicorn.Server):
@@ -37,12 +39,21 @@ class _DrainingServer(uvicorn.Server):
     """
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """Accept no more, read what the new connections send, and end as uvicorn does."""
+        """Accept no more, answer first requests, and end as uvicorn does."""
         for server in self.servers:
             server.close()
-        for _ in range(_DRAIN_WAITS):
-            await asyncio.sleep(_DRAIN_WAIT_SECONDS)
+        for _ in range(_MOST_DRAIN_WAITS):
+            await asyncio.sleep(_DRAIN_WAIT_SECONDS)  # before the look: just accepted ones count
+            if not self._has_new_connection():
+                break
         await super().shutdown(sockets)
+
+    def _has_new_connection(self) -> bool:
+        """Return whether a connection has had no request yet."""
+        return any(
+            isinstance(connection, HttpToolsProtocol) and connection.cycle is None
+            for connection in self.server_state.connections
+        )
 
 
 def main() -> None:

@@ -28,7 +28,8 @@ CAN_SHARE_PORT: Final = os.name == "posix" and hasattr(socket, "SO_REUSEPORT")
 """Whether workers can listen on one port with sockets that they inherit: not on Windows."""
 
 _START_SECONDS: Final = 120.0
-_STOP_SECONDS: Final = 10.0
+_STOP_SECONDS: Final = 30.0
+"""Longer than a worker waits for new connections and for answers under way."""
 _BACKLOG: Final = 4_096
 
 
