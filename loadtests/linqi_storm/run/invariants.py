@@ -90,8 +90,15 @@ def _timed(facts: RunFacts) -> CheckKind:
     return "safety" if facts.stalled_seconds < _PATIENCE_SECONDS else "load"
 
 
+def _families_killed(facts: RunFacts) -> int:
+    """Return how many families were killed without theft."""
+    return max(0, (facts.families_killed or 0) - facts.thefts)
+
+
 def _of_honest_clients(facts: RunFacts, rules: InvariantRules) -> Iterator[_Counted]:
-    yield FORCED_OUT, "safety", 0, facts.forced_out, ""
+    # A killed family signs its user out: the one is judged as the other.
+    logouts: CheckKind = _timed(facts) if _families_killed(facts) else "safety"
+    yield FORCED_OUT, logouts, 0, facts.forced_out, ""
     # 503: the service waited for a store.
     refused: CheckKind = "safety" if facts.failed else _timed(facts)
     unexpected = 0 if rules.may_be_unavailable else facts.unavailable
@@ -144,9 +151,8 @@ def _of_sessions(facts: RunFacts, rules: InvariantRules) -> Iterator[_Counted]:
     if wrong or checked:
         yield REVOKED, "safety", 0, wrong, f"of {checked} checked"
     if facts.families_killed is not None:
-        killed = max(0, facts.families_killed - facts.thefts)
         name, detail = "refresh families killed without theft", f"besides {facts.thefts} thefts"
-        yield name, _timed(facts), 0, killed, detail
+        yield name, _timed(facts), 0, _families_killed(facts), detail
     if facts.store_calls_per_refresh is not None:
         calls = round(facts.store_calls_per_refresh, 2)
         yield "store calls per refresh", "load", _MOST_STORE_CALLS, calls, ""
