@@ -1,10 +1,12 @@
 """Complete small storms on real servers in processes of their own."""
 
+import asyncio
 import json
 import os
 import secrets
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from xml.etree import ElementTree as Xml
@@ -21,6 +23,7 @@ from linqi_storm.run.worker_pool import WorkerPool
 from linqi_storm.scenarios import find_scenario
 from linqi_storm.schema.config import StormConfig
 from linqi_storm.schema.generator_plan import StormLogin
+from linqi_storm.schema.load import StormLoad
 from linqi_storm.schema.result_file import load_run
 from linqi_storm.schema.results import StormRun
 from linqi_storm.schema.violations import FORGED, LONG_REFRESH, NO_TOKEN, OTHER_STATUS, SAME_ID
@@ -266,6 +269,18 @@ def refused(config: StormConfig) -> str:
     with pytest.raises(ConfigurationError) as caught:
         choose_target(config, find_scenario(config.scenario)(config.load))
     return str(caught.value)
+
+
+async def test_signing_in_leaves_nothing_running_at_a_closed_store(tmp_path: Path) -> None:
+    """A storm of more than 30 s would log that sessions which are over were not deleted."""
+    load = StormLoad(sessions=5, lifetime=9, buffer=3, duration=11, gap=1, compression=100)
+    storm = StormConfig(scenario="storm-dual", load=load, alg="ES256", workers=1)
+    scenario = find_scenario(storm.scenario)(storm.load, storm.options)
+    target = choose_target(storm, scenario)
+    with target.running(tmp_path):
+        made = await target.clients(scenario, time.time() + 60)
+    assert len(made.credentials) == load.sessions
+    assert asyncio.all_tasks() == {asyncio.current_task()}
 
 
 def test_a_foreign_host_is_not_stormed_by_mistake() -> None:

@@ -251,7 +251,7 @@ class LocalTarget:
             nonlocal now
             now = instant
 
-        await sessions.store.start()
+        await sessions.start()
         held = []
         try:
             for index in range(scenario.load.sessions):
@@ -276,7 +276,7 @@ class LocalTarget:
             probes = await stored_probes(scenario, sessions, set_clock, begins_at, run)
             dead = await dead_tokens(sessions) if scenario.forgeries == "dead" else ()
         finally:
-            await sessions.store.close()
+            await sessions.close()
         return held, probes, dead
 
     async def _fetch_all(self, sessions: int) -> list[Credential]:
