@@ -98,6 +98,15 @@ async def test_an_error_names_the_file_and_the_right_of_its_folder(tmp_path: Pat
     await sealed.close()
 
 
+async def test_an_error_says_what_to_do_about_a_file_that_is_not_a_database(tmp_path: Path) -> None:
+    """SQLite alone says that it is none."""
+    (tmp_path / "s.db").write_bytes(b"something else" * 400)
+    other = SQLiteStore(tmp_path / "s.db")
+    with pytest.raises(Unavailable, match=r"not a database; restore a backup of it, or name"):
+        await other.start()
+    await other.close()
+
+
 async def test_an_error_of_the_file_itself_names_the_file(tmp_path: Path) -> None:
     """What is no database is said of its path; the folder is not to blame."""
     path = tmp_path / "s.db"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -49,6 +50,7 @@ def keys_of_file(
         if holds_pem(data):
             return KeySet([_pem(data, algorithm or _only(algorithms))])
         _check_no_algorithm(algorithm)
+        _check_json(data)
         return KeyFile(path, algorithms, check_seconds=check_seconds, hooks=hooks)
     except FileNotFoundError:
         raise SourceNotFound(["the file does not exist; `linqi keygen` makes one"]) from None
@@ -122,6 +124,14 @@ def _only(algorithms: Sequence[str]) -> str | None:
 def _check_no_algorithm(algorithm: str | None) -> None:
     if algorithm is not None:
         raise ConfigurationError(["a key set names its own algorithms; remove algorithm"])
+
+
+def _check_json(data: bytes) -> None:
+    try:
+        json.loads(data)
+    except (ValueError, RecursionError):
+        message = "the file is neither a key set (JSON) nor a PEM; `linqi keygen` makes a key set"
+        raise InvalidKey(message) from None
 
 
 def _pem(pem: bytes, algorithm: str | None) -> Key:

@@ -1,4 +1,4 @@
-"""Error messages about a SQLite file, with its path and the permissions of its folder."""
+"""Error messages about a SQLite file: its path, and the cause or the remedy where one is known."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ __all__ = ["explained", "in_time", "unavailable"]
 _T = TypeVar("_T")
 _OF_THE_FOLDER: Final = frozenset({"CANTOPEN", "READONLY", "PERM", "IOERR", "AUTH"})
 """Errors that the folder's permissions may cause: SQLite creates files beside the named one."""
+_OF_THE_CONTENT: Final = frozenset({"NOTADB", "CORRUPT"})
 
 
 async def in_time(waited: Awaitable[_T], path: Path, seconds: float) -> _T:
@@ -41,12 +42,15 @@ def unavailable(path: Path, seconds: float, error: TimeoutError | sqlite3.Error)
 
 
 def explained(path: Path, error: sqlite3.Error) -> str:
-    """Return SQLite's message with the file, and its folder's mode if that may be the cause."""
+    """Return SQLite's message with the file, and the cause or the remedy where one is known."""
     said = f"SQLite file {path}: {error}"
     name = getattr(error, "sqlite_errorname", None) or ""  # as SQLITE_CANTOPEN_ISDIR
-    if name.removeprefix("SQLITE_").split("_")[0] not in _OF_THE_FOLDER:
-        return said
-    return f"{said}; {_mode_of(path.absolute().parent)}"
+    kind = name.removeprefix("SQLITE_").split("_")[0]
+    if kind in _OF_THE_FOLDER:
+        return f"{said}; {_mode_of(path.absolute().parent)}"
+    if kind in _OF_THE_CONTENT:
+        return f"{said}; restore a backup of it, or name another file, which is then made"
+    return said
 
 
 def _mode_of(folder: Path) -> str:
