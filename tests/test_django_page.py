@@ -107,3 +107,19 @@ def test_wsgi_is_refused_at_the_start(folder: Path) -> None:
         [sys.executable, "-c", program], cwd=folder, capture_output=True, text=True, check=False
     )
     assert "LinqiMiddleware needs ASGI, and WSGIHandler serves WSGI" in ran.stderr
+
+
+def test_a_user_of_an_outside_issuer_is_made_once_and_apart_from_others(folder: Path) -> None:
+    """The subject "alice" of the issuer is not the alice who signs in here."""
+    program = (
+        "import os; os.environ['DJANGO_SETTINGS_MODULE'] = 'shop.settings';"
+        "import django; django.setup();"
+        "from types import SimpleNamespace as Token; from shop.members import load_user;"
+        "first, again = (load_user(Token(subject='alice')) for _ in range(2));"
+        "print(first.username, first == again, first.has_usable_password(),"
+        " load_user(Token(subject=None)))"
+    )
+    ran = subprocess.run(
+        [sys.executable, "-c", program], cwd=folder, capture_output=True, text=True, check=False
+    )
+    assert ran.stdout.split() == ["login:alice", "True", "False", "None"], ran.stderr

@@ -19,6 +19,7 @@ from linqi.asgi.challenges import ChallengeWriter
 from linqi.asgi.refusals import WRITER
 from linqi.errors import Unavailable
 from linqi.fastapi import requires as fastapi_requires
+from linqi.jose.verified import Origin
 from linqi.litestar import LinqiPlugin
 from linqi.litestar import current as litestar_current
 from linqi.litestar import requires as litestar_requires
@@ -260,6 +261,25 @@ def test_only_a_token_in_the_header_needs_no_csrf_token(headers: Any, is_exempt:
         request = ASGIRequest(scope, mock.Mock())
         LinqiMiddleware(lambda request: None)(request)
     assert getattr(request, "_dont_enforce_csrf_checks", False) is is_exempt
+
+
+def test_a_user_of_an_outside_issuer_needs_a_function_and_the_log_says_so(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """Its subject is not a primary key, so the user is anonymous: said once, with the remedy."""
+    from django.core.handlers.asgi import ASGIRequest
+
+    from linqi.django import LinqiMiddleware
+
+    issuer = "https://said-once.example"
+    verified = Verified(Origin(issuer, "ES256", "k", False), 2e9, None, 0, (), b'{"sub":"1"}', b"")
+    with django_settings(INSTALLED_APPS=["django.contrib.contenttypes", "django.contrib.auth"]):
+        middleware = LinqiMiddleware(lambda request: request.user.is_authenticated)
+        for _ in range(2):
+            request = ASGIRequest(http("/") | {"linqi": verified}, mock.Mock())
+            assert middleware(request) is False
+    (said,) = [r.getMessage() for r in caplog.records if "LOAD_USER" in r.getMessage()]
+    assert f"issuer={issuer}" in said
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+from functools import lru_cache
 from typing import Any
 
 from asgiref.sync import async_to_sync, iscoroutinefunction, sync_to_async
@@ -11,6 +13,8 @@ from linqi.django.conf import DjangoSettings
 from linqi.jose.verified import Verified
 
 __all__ = ["aload_user", "load_user"]
+
+_logger = logging.getLogger("linqi")
 
 # What a model raises for a subject that its field cannot hold: such a user does not exist.
 _ABSENT = (ObjectDoesNotExist, ValidationError, ValueError, TypeError, OverflowError)
@@ -48,12 +52,25 @@ async def aload_user(verified: Verified, settings: DjangoSettings) -> Any:
 def _found(verified: Verified, settings: DjangoSettings) -> Any:
     from django.contrib.auth import get_user_model  # needs the project's settings
 
-    if not verified.own or verified.subject is None:
+    if not verified.own:
+        _warn_of_outside_issuer(verified.issuer)
+        return None
+    if verified.subject is None:
         return None
     try:
         return get_user_model()._default_manager.get(**{settings.user_field: verified.subject})
     except _ABSENT:
         return None
+
+
+@lru_cache(maxsize=100)
+def _warn_of_outside_issuer(issuer: str) -> None:
+    """Log once for each issuer that its valid tokens have no user here."""
+    _logger.warning(
+        "no Django user for the tokens of an outside issuer: issuer=%s: request.user is"
+        " AnonymousUser; name a function that returns the user in LINQI['LOAD_USER']",
+        issuer,
+    )
 
 
 def _marked(user: Any, verified: Verified) -> Any:
