@@ -114,4 +114,4 @@ def prometheus(target: str, folder: Path) -> Iterator[Prometheus]:
     finally:
         server.close()
         process.terminate()
-        process.wait(15)
+        process.wait(60)

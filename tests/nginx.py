@@ -62,7 +62,7 @@ def nginx(folder: Path, application: str, more: str = "") -> Iterator[str]:
         yield f"http://127.0.0.1:{port}"
     finally:
         server.terminate()
-        server.wait(10)
+        server.wait(60)
 
 
 def _wait(server: "subprocess.Popen[bytes]", port: int, folder: Path) -> None:

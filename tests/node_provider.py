@@ -175,7 +175,7 @@ def node_provider(**settings: Any) -> Iterator[Provider]:
             yield Provider(issuer, about, process, client)
     finally:
         process.terminate()
-        process.wait(15)
+        process.wait(60)
         for pipe_end in (process.stdin, process.stdout):
             assert pipe_end is not None
             pipe_end.close()

@@ -102,6 +102,6 @@ def running(module: str, *arguments: str) -> Iterator[tuple[str, subprocess.Pope
         yield url, process
     finally:
         process.terminate()
-        process.wait(15)
+        process.wait(60)
         assert process.stdout is not None
         process.stdout.close()

@@ -63,7 +63,7 @@ def pgbouncer(dsn: str, mode: str = "transaction", *, ignored: str = "") -> Iter
             yield f"postgresql://postgres@127.0.0.1:{port}{split.path}"
         finally:
             server.terminate()
-            server.wait(10)
+            server.wait(60)
 
 
 def _owner(host: str) -> int | None:

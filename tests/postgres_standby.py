@@ -78,7 +78,7 @@ class Server:
         if self._process is not None:
             self.thaw()
             self._process.send_signal(signal.SIGINT if mode == "fast" else signal.SIGQUIT)
-            self._process.wait(20)
+            self._process.wait(60)
             self._process = None
 
     def kill(self) -> None:
@@ -87,7 +87,7 @@ class Server:
         for process in reversed(self._processes()):
             with contextlib.suppress(ProcessLookupError):
                 os.kill(process, signal.SIGKILL)
-        self._process.wait(20)
+        self._process.wait(60)
         self._process = None
 
     def freeze(self) -> None:

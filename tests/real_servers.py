@@ -43,16 +43,18 @@ def serving(
             stderr=subprocess.STDOUT,
         )
     try:
-        for _ in range(600):
+        for _ in range(1200):
             with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
                 break
             assert process.poll() is None, log.read_text()
             time.sleep(0.05)
+        else:
+            raise AssertionError(log.read_text())
         yield port
     finally:
         process.terminate()
         try:
-            process.wait(10)
+            process.wait(15)
         except subprocess.TimeoutExpired:
             process.kill()
-            process.wait(10)
+            process.wait(60)

@@ -60,7 +60,7 @@ class Server:
     def stop(self, how: int = signal.SIGTERM) -> None:
         """End the process."""
         self._process.send_signal(how)
-        self._process.wait(15)
+        self._process.wait(60)
 
     def login(self, username: str = "alice", password: str = PASSWORD) -> httpx2.Response:
         """Post a login."""

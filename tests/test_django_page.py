@@ -57,7 +57,7 @@ def shop(folder: Path) -> Iterator[Shop]:
             yield shop
     finally:
         server.terminate()
-        server.wait(15)
+        server.wait(60)
 
 
 def test_the_page_shows_the_files_that_the_tests_run() -> None:

@@ -333,7 +333,7 @@ def test_an_example_runs_on_a_real_server(
         assert httpx2.get(f"{base}/me").status_code == 401
     finally:
         server.terminate()
-        server.wait(10)
+        server.wait(60)
 
 
 def test_four_workers_of_the_dual_tokens_example_share_one_key(tmp_path: Path) -> None:
@@ -362,7 +362,7 @@ def test_four_workers_of_the_dual_tokens_example_share_one_key(tmp_path: Path) -
             assert answer.json()["sequence"] == 1
     finally:
         server.terminate()
-        server.wait(30)
+        server.wait(60)
     workers = set(re.findall(r"Started server process \[(\d+)\]", log.read_text()))
     assert len(workers) == 4
     for name in ("keys.json", "refresh.json"):

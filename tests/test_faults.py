@@ -81,7 +81,7 @@ async def workers(folder: Path, store: str) -> AsyncIterator[list[Worker]]:
                 worker.process.terminate()
         for worker in started:
             if worker.process is not None:
-                worker.process.wait(10)
+                worker.process.wait(60)
 
 
 async def until_answered(clients: list[Client], seconds: float) -> None:

@@ -92,7 +92,7 @@ class Host:
     def kill(self, how: int = signal.SIGKILL) -> None:
         """End the worker."""
         self.process.send_signal(how)
-        self.process.wait(15)
+        self.process.wait(60)
 
 
 class Users:

@@ -390,7 +390,7 @@ def test_servers_that_send_no_lifespan_serve_dual_tokens(server: str, tmp_path: 
             assert api.get("/", headers=bearer).status_code == 401
     finally:
         process.terminate()
-        process.wait(15)
+        process.wait(60)
 
 
 def _when_up(api: httpx2.Client, form: dict[str, str]) -> dict[str, str]:

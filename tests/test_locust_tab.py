@@ -127,7 +127,7 @@ def in_the_background(program: str) -> Iterator[None]:
         yield
     finally:
         process.terminate()
-        process.wait(15)
+        process.wait(60)
 
 
 @contextlib.contextmanager

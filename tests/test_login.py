@@ -18,6 +18,7 @@ import pytest
 from keyring.backend import KeyringBackend
 from keyrings.alt.file import PlaintextKeyring
 
+from free_ports import free_port
 from linqi import ConfigurationError
 from linqi.cli import main
 from linqi.client.tokens import ClientTokens, read_claims
@@ -235,7 +236,7 @@ def test_the_routes_of_linqi_serve_are_found_below_auth(
         assert linqi("logout", base)[0] == 0
     finally:
         server.terminate()
-        server.wait(10)
+        server.wait(60)
 
 
 BELOW = """
@@ -258,11 +259,7 @@ app = JWTMiddleware(routes, verifier, public=[*routes.public, "/login"], service
 @pytest.fixture
 def unused_port() -> int:
     """Return a port on which no process listens."""
-    import socket
-
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port: int = listener.getsockname()[1]
-        return port
+    return free_port()
 
 
 def test_a_logout_without_the_server_removes_nothing(linqi: Run, home: Path) -> None:

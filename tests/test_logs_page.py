@@ -57,7 +57,7 @@ def test_each_server_writes_the_events_as_json_lines(server: str, tmp_path: Path
         wait_until(lines, 90, log.read_text)
     finally:
         process.terminate()
-        process.wait(15)
+        process.wait(60)
     (line,) = lines()
     told = json.loads(line)
     assert (told["event"], told["code"], told["path"]) == ("token_refused", "no_token", "/cart")

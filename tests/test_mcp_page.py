@@ -39,7 +39,7 @@ def running(command: list[str], folder: Path, url: str) -> Iterator[None]:
         yield
     finally:
         process.terminate()
-        process.wait(15)
+        process.wait(60)
 
 
 def test_the_page_shows_the_example() -> None:

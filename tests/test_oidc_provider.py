@@ -68,7 +68,7 @@ def issuer() -> Iterator[str]:
         yield url
     finally:
         provider.terminate()
-        provider.wait(15)
+        provider.wait(60)
 
 
 @contextlib.asynccontextmanager

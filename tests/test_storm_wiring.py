@@ -147,7 +147,7 @@ def serving(app: str) -> Iterator[str]:
         yield f"http://127.0.0.1:{port}"
     finally:
         process.terminate()
-        process.wait(15)
+        process.wait(60)
 
 
 @pytest.fixture(autouse=True)

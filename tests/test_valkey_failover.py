@@ -13,6 +13,7 @@ from typing import TypeVar
 import pytest
 
 from core_time import core_time
+from free_ports import free_ports
 from linqi.errors import Unavailable
 from linqi.sessions.attempts import AttemptLimit, Counter
 from linqi.sessions.record import Revocation
@@ -24,7 +25,7 @@ from linqi.stores.valkey_attempts import ValkeyAttempts
 from reading import Reading, reading
 from test_stores import record
 from valkey_cluster import ValkeyCluster, cluster
-from valkey_nodes import CALM_MS, QUICK, Node, folder_of_nodes, free_ports, running, wait_until
+from valkey_nodes import CALM_MS, QUICK, Node, folder_of_nodes, running, wait_until
 from valkey_sentinel import ValkeySentinel, sentinel
 
 LIMIT = 1.0

@@ -5,7 +5,8 @@ from collections.abc import Iterator
 
 from redis.crc import key_slot
 
-from valkey_nodes import QUICK, Node, conf, folder_of_nodes, free_ports, running, wait_until
+from free_ports import free_ports
+from valkey_nodes import QUICK, Node, conf, folder_of_nodes, running, wait_until
 
 _SLOTS = 16_384
 

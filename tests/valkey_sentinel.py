@@ -4,7 +4,8 @@ import contextlib
 from collections import Counter
 from collections.abc import Iterator
 
-from valkey_nodes import QUICK, Node, conf, folder_of_nodes, free_ports, running, wait_until
+from free_ports import free_ports
+from valkey_nodes import QUICK, Node, conf, folder_of_nodes, running, wait_until
 
 
 class ValkeySentinel:

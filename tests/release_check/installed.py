@@ -132,7 +132,7 @@ class Bare:
             raise RuntimeError(f"uvicorn {app} does not answer:\n{log.read_text('utf-8')}")
         finally:
             server.terminate()
-            server.wait(20)
+            server.wait(60)
 
 
 def answer_of(url: str, method: str = "GET", token: str = "") -> tuple[int, dict[str, str], bytes]:
