@@ -18,6 +18,7 @@ import pytest
 from aging import age, clock_of, mistake_clock
 from chaos import Proxy
 from clock import FakeClock
+from core_time import answered
 from linqi import Key, Signer
 from linqi.errors import NotStarted, RefreshRefused, Unavailable
 from linqi.events import Event, RefreshTooLate, StoreClockDiffers
@@ -111,15 +112,6 @@ async def partitioned(kind: str, url: str) -> AsyncIterator[tuple[Any, Any, Prox
             proxy.set("cut")
             await here.close()
             await there.close()
-
-
-async def answered(call: Callable[[], Awaitable[Any]]) -> None:
-    """Call a store until it answers: its limit of 0.5 s is short for a busy machine."""
-    async with asyncio.timeout(60):
-        while True:
-            with suppress(Unavailable):
-                await call()
-                return
 
 
 async def after_a_while(store: SessionStore, session_id: str, *, is_bounded: bool) -> SessionRecord:
@@ -284,10 +276,10 @@ async def test_a_command_that_waited_for_the_lock_of_a_file_revokes_no_session(
     """
     clock = time.time if is_bounded else FakeClock(time.time())
     store = SQLiteStore(tmp_path / "s.db", timeout=GIVES_UP, clock=clock)
-    await store.start()
+    await answered(store.start)
     rows = [record(started_at=float(int(time.time()))) for _ in range(2)]
     for row in rows:
-        await store.create(row, 20)
+        await answered(partial(store.create, row, 20))
     other = sqlite3.connect(tmp_path / "s.db", isolation_level=None)
     other.execute("BEGIN IMMEDIATE")
     first = asyncio.create_task(store.present(rows[0].session_id, 0, RULES))
@@ -320,7 +312,7 @@ async def test_a_late_refresh_is_answered_with_unavailable_and_told(
     assert told.session == pair.session_id
     assert await store.get(pair.session_id) == before
     assert (await sessions.refresh(pair.refresh_token)).outcome == "rotated"
-    assert abs(clock_of(store).now() - time.time()) < 1
+    assert abs(clock_of(store).now() - time.time()) < 5  # time runs on between both
     await sessions.close()
 
 

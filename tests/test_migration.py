@@ -85,7 +85,7 @@ async def test_a_sqlite_file_of_schema_1_is_brought_up_to_date(tmp_path: Path) -
     connection.close()
     new.close()
     await fresh.close()
-    late = SQLiteStore(path, timeout=1)
+    late = SQLiteStore(path)
     with pytest.raises(ConfigurationError, match="schema 3"):
         await late.start()
     await late.close()

@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Iterator
 
 import pytest
 
+from core_time import answered
 from linqi import ConfigurationError, Key, Revocation, Revocations, Signer
 from linqi.cli import main
 from linqi.errors import Unavailable
@@ -70,7 +71,7 @@ async def test_a_feed_through_a_pooler_is_never_trusted_and_says_why(pooled_dsn:
     """It would miss every revocation of another worker."""
     events = list[Event]()
     store = PostgresStore(pooled_dsn, statement_cache_size=0, timeout=1)
-    await store.start()
+    await answered(store.start)
     known = Revocations(store, hooks=[events.append])
     starting = asyncio.create_task(known.start())
     await until(lambda: bool(events))
