@@ -57,7 +57,7 @@ GEVENT = """
 from gevent import monkey
 monkey.patch_all()
 import asyncio, sys, time
-import gevent, httpx
+import gevent, gevent.event, httpx
 from linqi.client.httpx import RefreshingAuth
 from linqi.client.tokens import ClientTokens
 from linqi.errors import Unavailable
@@ -67,14 +67,22 @@ auth = RefreshingAuth(f"{server}/refresh", tokens)
 with httpx.Client(base_url=server, auth=auth) as client:
     print(client.get("/me").status_code)
     # While another greenlet runs an event loop, asyncio.run raises in this thread.
-    other = gevent.spawn(asyncio.run, asyncio.sleep(1))
-    gevent.sleep(0.1)
+    begun, is_over = gevent.event.Event(), gevent.event.Event()
+
+    async def wait():
+        begun.set()
+        while not is_over.is_set():
+            await asyncio.sleep(0.05)
+
+    other = gevent.spawn(asyncio.run, wait())
+    begun.wait()
     auth.renewal.mark_refused(access_token)
     began = time.monotonic()
     try:
         client.get("/me")
     except Unavailable as error:
         print("Unavailable", error.retry_after <= 1, time.monotonic() - began < 10)
+    is_over.set()
     other.join()
     auth.renewal._backoff.retry_at = 0
     print(client.get("/me").status_code, auth.renewal.renewals)

@@ -2,7 +2,6 @@
 
 import asyncio
 import base64
-import contextlib
 import copy
 import datetime
 import json
@@ -183,6 +182,15 @@ class Trial:
         token = app.renewal.start("alice").token
         self.clock.move(900 - left)
         return await call(app, http(token=token, headers=headers))
+
+
+async def soon(is_so: Callable[[], bool]) -> bool:
+    """Return whether `is_so` within 150 short sleeps: 1.5 s, or as long as the machine is busy."""
+    for _ in range(150):
+        if is_so():
+            return True
+        await asyncio.sleep(0.01)
+    return is_so()
 
 
 Observe = Callable[[Trial], Awaitable[object]]
@@ -429,15 +437,14 @@ async def the_signing_algorithm(trial: Trial) -> object:
 
 @case("keys.check_seconds", OWN, (0.1, 3600), (200, 401))
 async def a_replaced_key_file(trial: Trial) -> object:
-    """Return the status of a token whose key was added to the file and read within 2 s."""
+    """Return the status of a token whose key was added to the file and read soon."""
     is_read = asyncio.Event()
     components = trial.components(hooks=[lambda _: is_read.set()])
     (service,) = components.services
     app = wrap(App(), components)
     await service.start()
     OTHER["ES256"].save(trial.folder / "keys.json")
-    with contextlib.suppress(TimeoutError):
-        await asyncio.wait_for(is_read.wait(), 2)
+    await soon(is_read.is_set)
     await service.close()
     token = make(OTHER["ES256"].keys[0], good_claims())
     return (await call(app, http(token=token))).status
@@ -740,16 +747,15 @@ async def what_is_shared_by_the_store(trial: Trial) -> object:
 
 @case("jwks_limits.timeout_seconds", REMOTE, (0.1, 60), ("gave up", "waits"))
 async def an_issuer_that_hangs(trial: Trial) -> object:
-    """Return what the start does within 2 s."""
+    """Return whether the start ends soon."""
     trial.answer = (0, {}, {})
     (keys,) = trial.components().verifier.fetched_keys
-    try:
-        await asyncio.wait_for(keys.start(), 2)
-    except TimeoutError:
-        return "waits"
-    finally:
-        await keys.close()
-    return "gave up"
+    starting = asyncio.create_task(keys.start())
+    has_ended = await soon(starting.done)
+    starting.cancel()
+    await asyncio.wait([starting])
+    await keys.close()
+    return "gave up" if has_ended else "waits"
 
 
 @case("jwks_limits.max_bytes", REMOTE, (262_144, 1024), (True, False))
@@ -1346,7 +1352,7 @@ async def a_successor_of_a_quiet_request(trial: Trial) -> object:
 
 @case("http.socket_check_seconds", PLAIN, (0.01, 3600), ("closed", "open"))
 async def a_socket_whose_token_ends(trial: Trial) -> object:
-    """Return whether the socket is closed within a second of its token's expiry."""
+    """Return whether the socket is closed soon after its token's expiry."""
     app = trial.app(echo)
     assert app.renewal is not None
     peer = Peer(app.renewal.start("alice").token, ended=[])
@@ -1354,7 +1360,7 @@ async def a_socket_whose_token_ends(trial: Trial) -> object:
     while not any(message["type"] == "websocket.accept" for message in peer.sent):
         await asyncio.sleep(0.001)
     trial.clock.move(1000)
-    await asyncio.wait([serving], timeout=1)
+    await soon(serving.done)
     is_closed = any(message.get("code") == 4401 for message in peer.sent)
     peer.incoming.put_nowait({"type": "websocket.disconnect", "code": 1000})
     await serving
@@ -1364,19 +1370,17 @@ async def a_socket_whose_token_ends(trial: Trial) -> object:
 @case("http.end_streams", PLAIN, (True, False), ("ended", "open"))
 @case("http.stream_grace_seconds", PLAIN, (10, 3600), ("ended", "open"))
 async def an_event_stream_whose_token_ends(trial: Trial) -> object:
-    """Return whether the stream ends within a second, 100 s after exp."""
+    """Return whether the stream ends soon, 100 s after exp."""
 
     async def stream(scope: Any, receive: Any, send: Any) -> None:
         trial.clock.now = scope["linqi"].expires_at + 100
         headers = [(b"content-type", b"text/event-stream")]
         await send({"type": "http.response.start", "status": 200, "headers": headers})
-        await asyncio.wait([waiting], timeout=1)
+        await soon(lambda: False)
 
     app = trial.app(stream)
     assert app.renewal is not None
-    waiting = asyncio.ensure_future(asyncio.Event().wait())
     answer = await call(app, http(token=app.renewal.start("alice").token))
-    waiting.cancel()
     return "ended" if len(answer.messages) == 2 else "open"
 
 

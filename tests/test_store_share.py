@@ -184,9 +184,9 @@ async def test_one_worker_at_a_time_has_the_turn() -> None:
     async with two.turn():
         pass
     killed = shared(notes)
-    await killed._claim()
     patient = shared(notes, wait_seconds=5)
     began = core_time()
+    await killed._claim()
     async with patient.turn():
         assert 0.3 < core_time() - began < 2
     await killed.write(Snapshot(issuer=ISSUER, jwks="late"))

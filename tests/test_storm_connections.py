@@ -165,16 +165,18 @@ jobs = [gevent.spawn(ask, "/parts") for _ in range(50)]
 gevent.joinall(jobs)
 found["many"] = sorted({job.value for job in jobs})
 pool.close()
-pool = ConnectionPool(f"http://127.0.0.1:{server.server_port}", timeout=1.5)
+pool = ConnectionPool(f"http://127.0.0.1:{server.server_port}", timeout=4)
 accepted.clear()
 gevent.sleep(0.02)
 ended = []
 for _ in range(70):
     pool.send(b"GET /late HTTP/1.1\\r\\n\\r\\n", lambda response, fault: ended.append(fault))
 found["opened at once"] = len(pool._deadlines)
-gevent.sleep(0.8)
+while len(accepted) < 70 and len(ended) < 70:
+    gevent.sleep(0.01)
 found["opened later"] = len(accepted)
-gevent.sleep(1)
+while len(ended) < 70:
+    gevent.sleep(0.01)
 found["ended"] = len(ended)
 pool.close()
 pool = ConnectionPool(f"http://127.0.0.1:{server.server_port}", timeout=0.1)
