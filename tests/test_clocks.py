@@ -19,8 +19,8 @@ from aging import age, clock_of, mistake_clock
 from chaos import Proxy
 from clock import FakeClock
 from core_time import answered
-from linqi import Key, Signer
-from linqi.errors import NotStarted, RefreshRefused, Unavailable
+from linqi import Key, Signer, Verifier
+from linqi.errors import NotStarted, RefreshRefused, TokenNotYetValid, Unavailable
 from linqi.events import Event, RefreshTooLate, StoreClockDiffers
 from linqi.sessions.dual import Sessions
 from linqi.sessions.pair import TokenPair
@@ -371,6 +371,23 @@ async def _refreshed_with_faults(worker: Sessions, other: Sessions, held: TokenP
     assert found.outcome == "recovered"
     await age(worker.store, pair.session_id, 50)
     return found
+
+
+async def test_a_refresh_repairs_the_session_of_a_worker_that_is_ahead() -> None:
+    """The token of a refresh counts at the worker that made it; the sign-in lies in its future."""
+    ahead, right = FakeClock(), FakeClock()
+    ahead.move(120)
+    store = MemoryStore(clock=right)
+    odd, even = (
+        Sessions(store, Signer(KEY, issuer="i", audience="a", clock=clock), SECRET, clock=clock)
+        for clock in (ahead, right)
+    )
+    pair = await odd.sign_in("alice")
+    verifier = Verifier.trusting(Signer(KEY, issuer="i", audience="a"), clock=right)
+    with pytest.raises(TokenNotYetValid):
+        verifier.verify(pair.access_token)
+    pair = await even.refresh(pair.refresh_token)
+    assert verifier.verify(pair.access_token).subject == "alice"
 
 
 async def test_clocks_that_agree_again_are_told_once() -> None:
