@@ -37,6 +37,7 @@ from linqi.config.schema import ISSUERS, TABLES
 from linqi.config.setting import settings_of
 from linqi.config.template import template
 from linqi.config.value_types import Number
+from linqi.errors import TokenRevoked
 from linqi.jwks.key_file import KeyFile
 from tokens import NOW, good_claims, make
 
@@ -880,6 +881,24 @@ def test_hostile_settings_are_faults_and_no_traceback(folder: Path, text: str, w
         wrap(App(), written(folder, text), environ=environ)
     assert words in str(caught.value)
     assert "hunter2" not in str(caught.value)
+
+
+async def test_a_sign_in_that_a_revocation_concerns_logs_no_fault(
+    folder: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """`revoke_all` of a worker whose clock is ahead: the token is refused, and that is no error."""
+    clock = FakeClock()
+    components = build(load(written(folder, DUAL), {}), environ={}, clock=clock)
+    assert components.sessions is not None
+    await components.sessions.start()
+    clock.move(120)
+    await components.sessions.revoke_all("alice")
+    clock.move(-120)
+    pair = await components.sessions.sign_in("alice")
+    with pytest.raises(TokenRevoked):
+        components.verifier.verify(pair.access_token)
+    assert "raised" not in caplog.text
+    await components.sessions.close()
 
 
 async def test_both_ways_to_stay_signed_in_work_together(folder: Path) -> None:

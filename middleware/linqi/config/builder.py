@@ -33,7 +33,7 @@ from linqi.config.issuers import ConfiguredIssuers, IssuersBuilder
 from linqi.config.schema import Config
 from linqi.config.session_store import attempts_of, key_set_share, refresh_secrets, store_of
 from linqi.config.setting import arguments_for
-from linqi.errors import ConfigurationError, StaleClaims, Unavailable
+from linqi.errors import ConfigurationError, StaleClaims, TokenRevoked, Unavailable
 from linqi.events import Hook
 from linqi.instrumentation.logging import LoggingHook
 from linqi.jose.bridge import Bridge
@@ -359,8 +359,8 @@ def _cache_issued(verifier: Verifier) -> Callable[[str], object]:
     """Return the callback that puts an issued token into the cache of verified tokens."""
 
     def prime(token: str) -> None:
-        # A sign-in must not fail because the cache stays empty.
-        with contextlib.suppress(Unavailable, StaleClaims):
+        # The cache stays empty where the session was revoked meanwhile, or its feed is lost.
+        with contextlib.suppress(Unavailable, StaleClaims, TokenRevoked):
             verifier.cache_issued(token)
 
     return prime
