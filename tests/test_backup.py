@@ -17,9 +17,9 @@ from linqi.sessions.record import SessionRecord
 from linqi.sessions.refresh import SessionSettings
 from linqi.stores.postgres import PostgresStore
 from linqi.stores.sqlite import SQLiteStore
+from records import record
 from test_store_command import linqi
 from test_store_init import database
-from test_stores import record
 
 RULES = SessionSettings()
 

@@ -21,7 +21,7 @@ from linqi.stores.sqlite import SQLiteStore
 from linqi.stores.valkey import ValkeyStore
 from linqi_report import servers
 from reading import reading
-from test_stores import NOW, RULES, record
+from records import NOW, RULES, record
 
 
 class _Server:

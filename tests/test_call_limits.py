@@ -18,7 +18,7 @@ from linqi.sessions.record import Revocation
 from linqi.sessions.refresh import SessionSettings
 from linqi.sessions.refresh_token import new_session_id
 from linqi.stores.valkey import ValkeyStore
-from test_stores import record
+from records import record
 from valkey_cluster import ValkeyCluster, cluster
 from valkey_nodes import Node, single
 

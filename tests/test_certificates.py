@@ -23,8 +23,7 @@ from linqi.events import Event, KeySkipped
 from linqi.jwks.lint import lint
 from linqi.jwks.published import PublishedKeys, read_published
 from linqi.testing import FakeIssuer
-from test_remote import verified
-from tokens import NOW, good_claims, make
+from tokens import NOW, good_claims, make, verified
 
 RSA = Key.generate("RS256", kid="rsa")
 SMALL = Key.generate("ES256", kid="ec")

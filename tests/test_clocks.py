@@ -32,7 +32,7 @@ from linqi.stores.memory import MemoryStore
 from linqi.stores.postgres import PostgresStore
 from linqi.stores.sqlite import SQLiteStore
 from linqi.stores.valkey import ValkeyStore
-from test_stores import record
+from records import record
 
 RULES = SessionSettings()
 KEY, SECRET = Key.generate("ES256"), Key.generate("HS256")

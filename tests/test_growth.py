@@ -27,7 +27,7 @@ from linqi.stores._table_rows import SESSION_COLUMNS, session_row
 from linqi.stores.memory import MemoryStore
 from linqi.stores.postgres import PostgresStore
 from linqi.stores.sqlite import SQLiteStore
-from test_stores import NOW, record
+from records import NOW, record
 
 RULES = SessionSettings()
 MANY = 20_000

@@ -14,7 +14,7 @@ from linqi.sessions.record import Revocation, SessionRecord
 from linqi.sessions.refresh import SessionSettings
 from linqi.stores.valkey import ValkeyStore
 from reading import reading
-from test_stores import record
+from records import record
 from valkey_cluster import ValkeyCluster, node_id
 from valkey_nodes import Node
 

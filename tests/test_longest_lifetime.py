@@ -35,8 +35,8 @@ from linqi.sessions.renewal import Grid, Jitter, Threshold, first_span
 from linqi.sessions.revocation import Revocations
 from linqi.sessions.store import SessionStore
 from linqi.stores.memory import MemoryStore
+from records import revocation
 from test_revocation import sweep_all
-from test_stores import revocation
 from waiting import until
 
 KEY, SECRET = Key.generate("HS256"), Key.generate("HS256")

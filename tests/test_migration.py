@@ -20,7 +20,7 @@ from linqi.stores.postgres import PostgresStore
 from linqi.stores.sqlite import SQLiteStore
 from linqi.stores.valkey import ValkeyStore
 from reading import followed
-from test_stores import record
+from records import record
 
 SCHEMAS = Path(__file__).parent / "schemas"
 ROTATED_AT = 1_800_000_500.25

@@ -20,7 +20,7 @@ from linqi.stores.postgres import PostgresStore
 from linqi.stores.store_url import open_store
 from pgbouncer import pgbouncer
 from postgres_standby import single_server
-from test_stores import record
+from records import record
 from waiting import until
 
 KEY, SECRET = Key.generate("ES256"), Key.generate("HS256")

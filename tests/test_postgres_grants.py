@@ -16,7 +16,7 @@ from linqi.sessions.refresh import SessionSettings
 from linqi.stores._postgres_start import GRANTS
 from linqi.stores.postgres import PostgresStore
 from postgres_standby import Server, single_server
-from test_stores import record
+from records import record
 
 GUIDE = Path(__file__).parents[1] / "docs" / "guides" / "stores.md"
 GRANT = re.compile(r"GRANT (?P<rights>[A-Z, ]+) ON (?P<things>[^;]+) TO (?P<role>\w+);")

@@ -16,7 +16,7 @@ from linqi.sessions.attempts import AttemptLimit, Counter
 from linqi.sessions.refresh import SessionSettings
 from linqi.stores.postgres import PostgresStore
 from postgres_standby import Server, single_server
-from test_stores import record
+from records import record
 from waiting import until
 
 LIMIT = 1.0

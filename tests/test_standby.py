@@ -15,7 +15,7 @@ from linqi.events import Event, RevocationFeedLost
 from linqi.sessions.refresh import SessionSettings
 from linqi.stores.postgres import PostgresStore
 from postgres_standby import Pair, standby_pair
-from test_stores import record
+from records import record
 from waiting import until
 
 RULES = SessionSettings()

@@ -22,8 +22,8 @@ from linqi.stores.postgres import PostgresStore
 from linqi.stores.sqlite import SQLiteStore
 from linqi.stores.store_url import open_store
 from linqi.stores.valkey import ValkeyStore
+from records import NOW, record
 from test_growth import fill
-from test_stores import NOW, record
 
 PAST = NOW - 10
 

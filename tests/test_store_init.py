@@ -15,9 +15,9 @@ from linqi.sessions.refresh import SessionSettings
 from linqi.stores.postgres import PostgresStore
 from linqi.stores.sqlite import SQLiteStore
 from linqi_report import servers
+from records import record
 from test_migration import SCHEMAS
 from test_store_command import linqi
-from test_stores import record
 
 RULES = SessionSettings()
 

@@ -3,7 +3,6 @@
 import asyncio
 import math
 import secrets
-import time
 from collections.abc import Callable
 from operator import attrgetter
 from typing import Any
@@ -17,7 +16,7 @@ from aging import age, aged, mistake_clock, overwrite
 from linqi import ConfigurationError
 from linqi.cli import main
 from linqi.errors import Unavailable
-from linqi.sessions.record import Revocation, SessionRecord
+from linqi.sessions.record import SessionRecord
 from linqi.sessions.refresh import SessionSettings, decide_rotation, revoked
 from linqi.sessions.refresh_token import new_session_id
 from linqi.sessions.store import SessionStore
@@ -27,30 +26,7 @@ from linqi.stores.sqlite import SQLiteStore
 from linqi.stores.store_url import open_store
 from linqi.stores.valkey import ValkeyStore
 from reading import followed, reading
-
-NOW = int(time.time()) + 0.123456
-"""About the instant that the clocks of the stores show."""
-RULES = SessionSettings()
-
-
-def record(subject: str | None = None, **changes: Any) -> SessionRecord:
-    """Return a new session of a subject that no other test has."""
-    subject = subject or f"user-{secrets.token_hex(6)}"
-    started_at = changes.pop("started_at", float(int(NOW)))
-    return SessionRecord(
-        **{
-            "session_id": new_session_id(subject),
-            "subject": subject,
-            "rotated_at": started_at,
-            "first_rotated_at": started_at,
-            "started_at": started_at,
-            "expires_at": started_at + RULES.idle,
-            "ends_at": started_at + RULES.absolute,
-            "claims": '{"scope":"read","name":"Zo\u00eb"}',
-            "device": "phone \u2603",
-        }
-        | changes
-    )
+from records import NOW, RULES, record, revocation
 
 
 async def test_what_is_kept_is_what_was_given(store: SessionStore) -> None:
@@ -269,12 +245,6 @@ async def test_live_sessions_are_those_not_over(store: SessionStore) -> None:
     await store.create(row, 20)
     assert await store.live(row.subject, row.expires_at - 1) == [row]
     assert await store.live(row.subject, row.expires_at) == []
-
-
-def revocation(kind: Any = "session", **changes: Any) -> Revocation:
-    """Return a revocation of a value that no other test uses."""
-    value = secrets.token_hex(8)
-    return Revocation(kind=kind, **{"value": value, "at": NOW, "until": NOW + 1200} | changes)
 
 
 async def test_revocations_reach_followers_old_and_new(

@@ -23,7 +23,7 @@ from linqi.stores.store_url import open_store
 from linqi.stores.valkey import ValkeyStore
 from linqi.stores.valkey_attempts import ValkeyAttempts
 from reading import Reading, reading
-from test_stores import record
+from records import record
 from valkey_cluster import ValkeyCluster, cluster
 from valkey_nodes import CALM_MS, QUICK, Node, folder_of_nodes, running, wait_until
 from valkey_sentinel import ValkeySentinel, sentinel

@@ -15,7 +15,7 @@ from linqi.sessions.record import Revocation, SessionRecord
 from linqi.sessions.refresh import SessionSettings
 from linqi.stores._valkey_rows import session_row
 from linqi.stores.valkey import ValkeyStore
-from test_stores import record
+from records import record
 
 RULES = SessionSettings()
 SCHEMAS = Path(__file__).parent / "schemas"

@@ -12,7 +12,7 @@ from linqi.sessions.refresh import SessionSettings
 from linqi.stores.valkey import ValkeyStore
 from linqi.stores.valkey_attempts import ValkeyAttempts
 from reading import reading
-from test_stores import record
+from records import record
 
 GUIDE = Path(__file__).parent.parent / "docs" / "guides" / "stores.md"
 
