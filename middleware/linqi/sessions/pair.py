@@ -81,8 +81,9 @@ class PairMaker:
         now, access = self._clock(), self._access
         span = access.policy.access(record.session_id, now, access)
         expires_at = min(span.expires_at, record.ends_at)
-        # A session that began at a worker whose clock is ahead began in the future of this one.
-        issued_at = min(max(span.issued_at, record.started_at), now)
+        # A session that began at a worker whose clock is ahead began in the future of this one; in
+        # whole seconds, as its start, so that replays within a second get the same token.
+        issued_at = max(span.issued_at, min(record.started_at, float(int(now))))
         content = {
             **claims,
             "scope": " ".join(scopes),
