@@ -1,16 +1,13 @@
-"""A clock for limits of time that a busy machine must not break, and calls with short limits."""
+"""Limits of time, measured so that a busy machine does not break them."""
 
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Iterable
-from typing import TypeVar
 
 import pytest
 
 from linqi.errors import Unavailable
 from linqi_storm.apps.resource_use import CoreWait
-
-_T = TypeVar("_T")
 
 
 def core_time() -> float:
@@ -50,13 +47,3 @@ async def shortest(measure: Callable[[], Awaitable[float]], limit: float) -> flo
 async def longest_of(calls: Iterable[Awaitable[object]]) -> float:
     """Return how long the longest of `calls` takes, which begin together and find no store."""
     return max(await asyncio.gather(*map(seconds_of, calls)))
-
-
-async def answered(call: Callable[[], Awaitable[_T]]) -> _T:
-    """Call a store until it answers: the limit of its calls is short for a busy machine."""
-    async with asyncio.timeout(60):
-        while True:
-            try:
-                return await call()
-            except Unavailable:
-                await asyncio.sleep(0.01)

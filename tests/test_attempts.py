@@ -15,7 +15,6 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from chaos import Proxy
-from core_time import answered
 from linqi import ConfigurationError
 from linqi.errors import Unavailable
 from linqi.sessions.attempts import (
@@ -32,6 +31,7 @@ from linqi.stores.postgres import PostgresStore
 from linqi.stores.postgres_attempts import PostgresAttempts
 from linqi.stores.sqlite_attempts import SQLiteAttempts
 from linqi.stores.valkey_attempts import ValkeyAttempts
+from waiting import answered
 
 NOW = 1_800_000_000.123456
 TWO_A_MINUTE = AttemptLimit(2, 60)

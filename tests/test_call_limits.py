@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from redis.asyncio import Connection, ConnectionPool, Redis
 
-from core_time import answered, core_time, longest_of, seconds_of, shortest
+from core_time import core_time, longest_of, seconds_of, shortest
 from linqi.errors import Unavailable
 from linqi.jose.session_ids import subject_tag
 from linqi.sessions.record import Revocation
@@ -21,6 +21,7 @@ from linqi.stores.valkey import ValkeyStore
 from records import record
 from valkey_cluster import ValkeyCluster, cluster
 from valkey_nodes import Node, single
+from waiting import answered
 
 LIMIT = 0.6
 SLACK = 1.0

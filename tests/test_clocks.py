@@ -18,7 +18,6 @@ import pytest
 from aging import age, clock_of, mistake_clock
 from chaos import Proxy
 from clock import FakeClock
-from core_time import answered
 from linqi import Key, Signer, Verifier
 from linqi.errors import NotStarted, RefreshRefused, TokenNotYetValid, Unavailable
 from linqi.events import Event, RefreshTooLate, StoreClockDiffers
@@ -33,6 +32,7 @@ from linqi.stores.postgres import PostgresStore
 from linqi.stores.sqlite import SQLiteStore
 from linqi.stores.valkey import ValkeyStore
 from records import record
+from waiting import answered
 
 RULES = SessionSettings()
 KEY, SECRET = Key.generate("ES256"), Key.generate("HS256")

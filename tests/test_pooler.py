@@ -8,7 +8,6 @@ from collections.abc import AsyncIterator, Iterator
 
 import pytest
 
-from core_time import answered
 from linqi import ConfigurationError, Key, Revocation, Revocations, Signer
 from linqi.cli import main
 from linqi.errors import Unavailable
@@ -21,7 +20,7 @@ from linqi.stores.store_url import open_store
 from pgbouncer import pgbouncer
 from postgres_standby import single_server
 from records import record
-from waiting import until
+from waiting import answered, until
 
 KEY, SECRET = Key.generate("ES256"), Key.generate("HS256")
 

@@ -9,7 +9,7 @@ from functools import partial
 import pytest
 
 from chaos import Proxy
-from core_time import answered, core_time, longest_of, seconds_of, shortest
+from core_time import core_time, longest_of, seconds_of, shortest
 from linqi import Revocation, Revocations
 from linqi.events import Event, RevocationFeedLost, RevocationFeedRestored
 from linqi.sessions.attempts import AttemptLimit, Counter
@@ -17,7 +17,7 @@ from linqi.sessions.refresh import SessionSettings
 from linqi.stores.postgres import PostgresStore
 from postgres_standby import Server, single_server
 from records import record
-from waiting import until
+from waiting import answered, until
 
 LIMIT = 1.0
 MOST = LIMIT + 0.7

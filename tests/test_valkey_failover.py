@@ -6,9 +6,8 @@ The parts that take a failure's time are run by make distributed.
 import asyncio
 import contextlib
 import secrets
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from functools import partial
-from typing import TypeVar
 
 import pytest
 
@@ -27,13 +26,13 @@ from records import record
 from valkey_cluster import ValkeyCluster, cluster
 from valkey_nodes import CALM_MS, QUICK, Node, folder_of_nodes, running, wait_until
 from valkey_sentinel import ValkeySentinel, sentinel
+from waiting import answered
 
 LIMIT = 1.0
 """Seconds of a call, in all of these tests."""
 LATE = 0.5
 """Seconds by which a slow machine may end a call late."""
 SETTINGS = SessionSettings()
-_T = TypeVar("_T")
 
 
 @contextlib.asynccontextmanager
@@ -45,14 +44,6 @@ async def opened(url: str, limit: float = LIMIT) -> AsyncIterator[SessionStore]:
         yield store
     finally:
         await store.close()
-
-
-async def answered(call: Callable[[], Awaitable[_T]]) -> _T:
-    """Return the result of a call, repeated while a busy machine needs longer than its limit."""
-    async with asyncio.timeout(60):
-        while True:
-            with contextlib.suppress(Unavailable):
-                return await call()
 
 
 async def sign_in(store: SessionStore, subject: str = "alice") -> str:

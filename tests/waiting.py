@@ -2,9 +2,14 @@
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
 
-__all__ = ["until", "wait_until"]
+from linqi.errors import Unavailable
+
+__all__ = ["answered", "until", "wait_until"]
+
+_T = TypeVar("_T")
 
 
 async def until(holds: Callable[[], object], seconds: float = 30) -> None:
@@ -22,3 +27,13 @@ def wait_until(
     while not holds():
         assert time.monotonic() < ends, what()
         time.sleep(0.05)
+
+
+async def answered(call: Callable[[], Awaitable[_T]]) -> _T:
+    """Call a store until it answers: the limit of its calls is short for a busy machine."""
+    async with asyncio.timeout(60):
+        while True:
+            try:
+                return await call()
+            except Unavailable:
+                await asyncio.sleep(0.01)
