@@ -219,7 +219,9 @@ async def test_a_file_that_was_restored_is_read_anew(tmp_path: Path) -> None:
     await store.close()
 
 
-async def test_k8_a_file_that_was_exchanged_is_opened_anew(tmp_path: Path) -> None:
+async def test_k8_a_file_that_was_exchanged_is_opened_anew(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     """K8, I1: a worker that started before and one that started after it see the same file."""
     path = tmp_path / "sessions.db"
     old, new = SQLiteStore(path), SQLiteStore(path)
@@ -234,6 +236,7 @@ async def test_k8_a_file_that_was_exchanged_is_opened_anew(tmp_path: Path) -> No
         revoked = session("after")
         await new.publish([revoked])
         await reader.until_known({revoked})
+    assert f"{path} was deleted or replaced" in caplog.text
     one = record()
     await old.create(one, 20)
     assert await new.get(one.session_id) == one

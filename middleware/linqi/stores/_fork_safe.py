@@ -9,6 +9,7 @@ fork, and opened again by the next use, in the parent and in the child.
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 import sqlite3
 import threading
@@ -19,6 +20,11 @@ from typing import Final, TypeVar
 __all__ = ["ForkSafeConnection"]
 
 _T = TypeVar("_T")
+_logger = logging.getLogger("linqi")
+_REPLACED: Final = (
+    "the SQLite file %s was deleted or replaced, and is opened anew: what it lacks is lost; if it"
+    " is a restored backup, run `linqi store restored`"
+)
 
 
 class ForkSafeConnection:
@@ -52,6 +58,7 @@ class ForkSafeConnection:
         with self._lock:
             try:
                 if self._connection is not None and _file_at(self._path) != self._file:
+                    _logger.warning(_REPLACED, self._path)
                     self._drop()
                 if self._connection is None:
                     self._connection = self._open()
