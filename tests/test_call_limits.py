@@ -121,6 +121,20 @@ async def test_waiting_for_a_connection_counts(server: Node) -> None:
         await answered(partial(store.get, new_session_id("alice")))
 
 
+async def test_looks_at_a_server_that_hangs_take_no_connection_of_a_call(server: Node) -> None:
+    """Every 0.25 s it is asked whether it is still the primary, and never twice at once."""
+    store = ValkeyStore(f"redis://{server.name}/0", timeout=20, most_connections=7)
+    await store.start()
+    await asyncio.gather(*[store._client.ping() for _ in range(10)])  # opens all connections
+    with frozen(server):
+        calls = []
+        for _ in range(7):
+            calls.append(asyncio.create_task(store.get(new_session_id("alice"))))
+            await asyncio.sleep(0.3)  # then another look is due
+    assert await asyncio.gather(*calls) == [None] * 7
+    await store.close()
+
+
 async def test_a_store_that_hangs_at_the_start_is_unavailable(server: Node) -> None:
     """The start has a limit as well."""
     store = ValkeyStore(f"redis://{server.name}/0", timeout=LIMIT)

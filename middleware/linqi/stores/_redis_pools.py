@@ -37,6 +37,7 @@ class PrimaryPool(ConnectionPool):
     def __init__(self, **arguments: Any) -> None:
         super().__init__(redis_connect_func=_require_primary, **arguments)
         self._looks = _Looks(self._look)
+        self._is_looking = False
 
     async def get_connection(self, *_: Any, **__: Any) -> Any:
         """Return a connection to the primary."""
@@ -49,6 +50,15 @@ class PrimaryPool(ConnectionPool):
         await self.disconnect()
 
     async def _look(self) -> None:
+        if self._is_looking:  # the server hangs, and there is one connection for looks
+            return
+        self._is_looking = True
+        try:
+            await self._ask_role()
+        finally:
+            self._is_looking = False
+
+    async def _ask_role(self) -> None:
         connection = await super().get_connection()  # type: ignore[no-untyped-call]
         try:
             await connection.send_command("ROLE")
