@@ -95,11 +95,12 @@ with open(sys.argv[1], "wb") as file:
 """
 
 
+@pytest.mark.timeout(600)
 def test_refreshes_of_a_served_store_are_measured(tmp_path: Path) -> None:
     """A real server, sessions in a file, and the load in a process of its own."""
     options = ("--quick", "--only", "refresh_on_sqlite")
     command = [sys.executable, "-m", "linqi", "bench", *options]
-    ran = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=200)
+    ran = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=550)
     assert ran.returncode == 0, ran.stderr
     one, rush = Result.read(tmp_path / "linqi-bench.json").figures
     assert (one["id"], rush["id"]) == ("served.refresh.sqlite", "served.refresh.sqlite.rush")
