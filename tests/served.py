@@ -1,11 +1,13 @@
 """`linqi serve` as a process of its own."""
 
+import contextlib
 import os
 import re
 import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Self
 
@@ -61,6 +63,15 @@ class Server:
         """End the process."""
         self._process.send_signal(how)
         self._process.wait(60)
+
+    @contextlib.contextmanager
+    def frozen(self) -> Iterator[None]:
+        """Return a context manager in which the process gets no core."""
+        self._process.send_signal(signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            self._process.send_signal(signal.SIGCONT)
 
     def login(self, username: str = "alice", password: str = PASSWORD) -> httpx2.Response:
         """Post a login."""

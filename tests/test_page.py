@@ -174,6 +174,22 @@ async def test_a_killed_server_ends_no_session(context: BrowserContext, tmp_path
     assert len({state["tokenId"] for state in await states(pages)}) == 1
 
 
+async def test_a_request_whose_token_expires_on_its_way_is_repeated(
+    context: BrowserContext, server: Server
+) -> None:
+    """A server that gets no core for longer than the buffer refuses it; no one notices."""
+    watch = Watch(context)
+    (page,) = await tabs_of(context, server.url, 1)
+    with server.frozen():
+        sent = asyncio.create_task(run(page, USE, {"count": 1, "pause": 0}))
+        await page.wait_for_function("session.state.left <= 0")
+    assert await sent == [200]
+    statuses = [status for url, status in watch.statuses if url.endswith("/auth/me")]
+    assert statuses in ([401, 200], [200])  # on a slow machine the client refreshes first
+    assert watch.refused("/auth/me") == 0
+    assert await run(page, "return ends") == []
+
+
 async def test_offline_ends_no_session_and_online_renews(
     context: BrowserContext, server: Server
 ) -> None:
