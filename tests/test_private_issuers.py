@@ -476,7 +476,7 @@ async def test_the_time_of_a_fetch_begins_after_its_certificates_were_read(
 
     def write() -> None:
         with pipe.open("w") as opened:  # when the file is being read
-            monkeypatch.setattr(loop, "time", lambda: now() + 3_600)
+            monkeypatch.setattr(loop, "time", lambda: now() + 30)
             pipe.unlink()
             ca_file(tmp_path, authority)  # a file for all later readers
             opened.write(authority.pem)
@@ -484,8 +484,26 @@ async def test_the_time_of_a_fetch_begins_after_its_certificates_were_read(
     with private_server(lambda _: Answer(KEYS), authority.context(tmp_path, "127.0.0.1")) as server:
         threading.Thread(target=write, daemon=True).start()
         url, access = f"https://127.0.0.1:{server.port}/keys", RemoteAccess(ca_file=pipe)
-        limits = RemoteLimits(timeout=60)
+        limits = RemoteLimits(timeout=20)
         assert await outcome("shop", url=url, access=access, limits=limits) == ""
+
+
+async def test_certificates_on_a_disk_that_hangs_are_a_failed_fetch(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Requests that wait for the fetch are answered after a minute."""
+    pipe = tmp_path / "ca.crt"
+    os.mkfifo(pipe)
+    loop = asyncio.get_running_loop()
+    now = loop.time
+    access = RemoteAccess(ca_file=pipe)
+    asked = asyncio.create_task(outcome("shop", url="https://127.0.0.1:1/keys", access=access))
+    writer = await asyncio.to_thread(pipe.open, "w")  # the file is being read
+    try:
+        monkeypatch.setattr(loop, "time", lambda: now() + 61)
+        assert "the HTTP client was not made in 60 s" in await asked
+    finally:
+        writer.close()
 
 
 @pytest.mark.parametrize("content", [b"", b"not a certificate", b"\xff\xfe", b"A" * 1_048_577])

@@ -6,6 +6,7 @@ import asyncio
 import importlib.util
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Final, TypeAlias
 
 from linqi._ranges import Range, Ranges, range_faults
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Fetch", "HttpFetch", "HttpResponse", "RemoteLimits"]
 
+_MAKING_SECONDS: Final = 60.0
+"""Longer than the work takes with a tenth of a core; a file may also be on a disk that hangs."""
 _ACCEPT: Final = "application/jwk-set+json, application/json;q=0.9, */*;q=0.1"
 """A server that negotiates strictly has the key set's own type (RFC 7517, section 8.5.2), JSON, or
 calls it something else: what is sent is judged by its content."""
@@ -151,7 +154,7 @@ class HttpFetch:
         public certificates takes seconds on a busy machine or with a tenth of a core.
 
         Raises:
-            FetchFailed: The file of certificates cannot be used.
+            FetchFailed: The file of certificates cannot be used, or was not read in a minute.
 
         """
         await self._current_client()
@@ -202,11 +205,18 @@ class HttpFetch:
         file = self._access.ca_file
         if not self._is_own or (file is None and self._client is not None):
             return self._client
+        try:
+            async with asyncio.timeout(_MAKING_SECONDS):
+                await self._make(file)
+        except TimeoutError:
+            raise FetchFailed(f"the HTTP client was not made in {_MAKING_SECONDS:g} s") from None
+        return self._client
+
+    async def _make(self, file: str | Path | None) -> None:
         certificates = None if file is None else await asyncio.to_thread(read_authorities, file)
         if self._client is None or certificates != self._certificates:
             # Once for all requests: one whose client is dropped loses its connection.
             await self._making(certificates or "", lambda: self._replace(certificates))
-        return self._client
 
     async def _replace(self, certificates: str | None) -> None:
         # In a thread: reading the public certificates takes tens of milliseconds.
