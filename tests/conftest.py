@@ -5,6 +5,7 @@ import secrets
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -117,7 +118,8 @@ def valkey_sentinel() -> Iterator[ValkeySentinel]:
 def postgres_dsn() -> Iterator[str]:
     """Return a PostgreSQL database with linqi's schema for the whole run."""
     with servers.postgres() as dsn:
-        asyncio.run(PostgresStore(dsn).initialize())
+        with ThreadPoolExecutor(1) as thread:  # the fixture that asks may run on an event loop
+            thread.submit(asyncio.run, PostgresStore(dsn).initialize()).result()
         yield dsn
 
 

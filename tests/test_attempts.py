@@ -10,6 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import asyncpg
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -238,7 +239,12 @@ async def small(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator
         url = request.getfixturevalue("valkey_url")
         made = ValkeyAttempts(url, prefix=f"t{secrets.token_hex(4)}", most_counters=10)
     else:
-        made = PostgresAttempts(request.getfixturevalue("postgres_dsn"), most_entries=10)
+        dsn = request.getfixturevalue("postgres_dsn")
+        # Each attempt deletes the oldest eight rows: first those of other tests.
+        connection = await asyncpg.connect(dsn)
+        await connection.execute("TRUNCATE linqi_attempts")
+        await connection.close()
+        made = PostgresAttempts(dsn, most_entries=10)
     yield made
     await made.close()
 

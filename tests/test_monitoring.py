@@ -157,9 +157,15 @@ def test_an_issuer_outage_raises_stale_and_then_expired(site: Site) -> None:
 def test_a_storm_beyond_the_budget_raises_its_alerts(site: Site) -> None:
     """15 tokens that are due at once, while the budget allows 2 a second."""
     began = time.time()
-    asyncio.run(_storm(site.url, users=15, seconds=12))
+    expected = {"LinqiRenewalsDeferred", "LinqiRenewalsLate"}
+
+    def is_raised() -> bool:
+        asyncio.run(_storm(site.url, users=15, seconds=12))
+        return site.watch.fired_since(began) >= expected
+
+    wait_until(is_raised, 120, site.watch.alerts)  # a busy machine spreads one storm too thinly
     wait_until(lambda: not site.watch.alerts(), 90, site.watch.alerts)
-    assert site.watch.fired_since(began) == {"LinqiRenewalsDeferred", "LinqiRenewalsLate"}
+    assert site.watch.fired_since(began) == expected
 
 
 async def _storm(url: str, *, users: int, seconds: float) -> None:
