@@ -28,6 +28,7 @@ from linqi.events import Event, KeysExpired, KeysNotFetched, KeysRefreshed
 from linqi.jwks.alb_url import alb_keys_url
 from linqi.jwks.kid_queue import KidQueue
 from tokens import NOW, verified
+from waiting import others_wait
 
 KEY = Key.generate("ES256", kid=KID)
 NEXT = Key.generate("ES256", kid="aa40cd4a-4ba2-4293-bfe3-d3ff2ebf81ab")
@@ -78,6 +79,7 @@ async def settled(site: Site, requests: int) -> None:
     """Wait until the server was asked so often and has answered."""
     for _ in range(15_000):
         if len(site.server.asked) >= requests and not site.keys._flight:
+            await others_wait()
             return
         await asyncio.sleep(0.002)
     raise AssertionError(site.server.asked)

@@ -55,9 +55,10 @@ async def tab(profile: Profile, server: str, script: str) -> Page:
 
 
 async def is_back(page: Page) -> bool:
-    """Return whether a tab shows the first page again; a tab on its way answers nothing."""
+    """Return whether a tab shows the first page again; a tab on its way may answer nothing."""
     with contextlib.suppress(Exception):
-        return bool(await run(page, "return location.pathname === '/'"))
+        async with asyncio.timeout(5):
+            return bool(await run(page, "return location.pathname === '/'"))
     return False
 
 
@@ -126,7 +127,7 @@ async def test_a_page_that_comes_back_goes_on(profile: Profile, server: str) -> 
     page = await tab(profile, server, SIGNED_IN)
     await page.goto(f"{server}/js/README.md")
     await page.evaluate("async () => { setTimeout(() => history.back(), 0) }")
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while not await is_back(page):
             await asyncio.sleep(0.02)
     status = await run(

@@ -28,6 +28,7 @@ from linqi.jwks.jwks_client import KeySetResponse
 from linqi_storm.outside.issuer import AUDIENCE
 from outside import Issuer, verifier_of
 from tokens import verified
+from waiting import others_wait
 
 
 @pytest.fixture
@@ -41,6 +42,7 @@ async def settled(keys: RemoteKeys, failures: int) -> None:
     """Wait for a background attempt that brings the failures to `failures`."""
     for _ in range(15_000):
         if keys.state().failures == failures:
+            await others_wait()
             return
         await asyncio.sleep(0.002)
     raise AssertionError(keys.state())
@@ -50,6 +52,7 @@ async def requested(keys: RemoteKeys, requests: int) -> None:
     """Wait until the issuer has received `requests` requests and responded."""
     for _ in range(15_000):
         if keys.state().requests >= requests and not keys._flight:
+            await others_wait()
             return
         await asyncio.sleep(0.002)
     raise AssertionError(keys.state())
