@@ -51,6 +51,7 @@ def test_locust_has_a_row_for_each_kind_and_path(tmp_path: Path, processes: int)
         done = subprocess.run(
             command, capture_output=True, text=True, timeout=200, check=False, cwd=tmp_path
         )
+    assert done.returncode in (0, 1, 3), done.stderr[-3_000:]
     # Whatever the verdict: a slow machine's worker may leave requests without an answer.
     assert (tmp_path / "storm.json").exists(), done.stderr[-3_000:]
     with (tmp_path / "locust_stats.csv").open() as file:

@@ -96,8 +96,9 @@ def _families_killed(facts: RunFacts) -> int:
 
 
 def _of_honest_clients(facts: RunFacts, rules: InvariantRules) -> Iterator[_Counted]:
-    # A killed family signs its user out: the one is judged as the other.
-    logouts: CheckKind = _timed(facts) if _families_killed(facts) else "safety"
+    # A killed family signs its user out: so many logouts are judged as the families are.
+    are_explained = 0 < facts.forced_out <= _families_killed(facts)
+    logouts: CheckKind = _timed(facts) if are_explained else "safety"
     yield FORCED_OUT, logouts, 0, facts.forced_out, ""
     # 503: the service waited for a store.
     refused: CheckKind = "safety" if facts.failed else _timed(facts)
