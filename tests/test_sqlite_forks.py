@@ -98,17 +98,8 @@ async def test_an_error_names_the_file_and_the_right_of_its_folder(tmp_path: Pat
     await sealed.close()
 
 
-async def test_an_error_says_what_to_do_about_a_file_that_is_not_a_database(tmp_path: Path) -> None:
-    """SQLite alone says that it is none."""
-    (tmp_path / "s.db").write_bytes(b"something else" * 400)
-    other = SQLiteStore(tmp_path / "s.db")
-    with pytest.raises(Unavailable, match=r"not a database; restore a backup of it, or name"):
-        await other.start()
-    await other.close()
-
-
 async def test_an_error_of_the_file_itself_names_the_file(tmp_path: Path) -> None:
-    """What is no database is said of its path; the folder is not to blame."""
+    """What is no database is said of its path, with the remedy; the folder is not to blame."""
     path = tmp_path / "s.db"
     path.write_bytes(b"no database at all" * 100)
     store = SQLiteStore(path)
@@ -116,6 +107,7 @@ async def test_an_error_of_the_file_itself_names_the_file(tmp_path: Path) -> Non
         await store.start()
     await store.close()
     assert str(path) in str(caught.value)
+    assert "not a database; restore a backup of it, or name" in str(caught.value)
     assert "folder" not in str(caught.value)
 
 

@@ -17,19 +17,19 @@ _DECIDE = "linqi.stores.sqlite:decide_rotation"
 @mutant(TABS, killed_by="stolen refresh tokens accepted")
 def spent_refresh_tokens_are_accepted(patch: Patch) -> None:
     """A spent refresh token gets the current successor, however old it is."""
-    _answer_reuse(patch, "replayed")
+    _answer(patch, "reused", "replayed")
 
 
 @mutant(TABS, killed_by="sessions that survived a detected theft")
 def reuse_is_not_detected(patch: Patch) -> None:
     """A spent refresh token is refused, and nothing is revoked: the thief keeps the session."""
-    _answer_reuse(patch, "expired")
+    _answer(patch, "reused", "expired")
 
 
 @mutant(TABS, killed_by="sessions that survived a detected theft")
 def reuse_is_reported_but_not_revoked(patch: Patch) -> None:
     """Reuse is refused and reported, but the family goes on."""
-    _answer_reuse(patch, "reused")
+    _answer(patch, "reused", "reused")
 
 
 @mutant(LONG_DUAL, killed_by="spent refresh tokens replayed after the grace")
@@ -60,14 +60,7 @@ def lost_reply_ends_the_session(patch: Patch) -> None:
 @mutant(TABS, killed_by="replays within the grace with another successor")
 def replay_makes_another_child(patch: Patch) -> None:
     """Each of several parallel refreshes gets a refresh token of its own."""
-
-    @patch(_DECIDE, is_counted=False)
-    def decide_rotation(original, record, counter, now, settings, deadline):
-        outcome = original(record, counter, now, settings, deadline)
-        if outcome.kind != "replayed":
-            return outcome
-        patch.reach()
-        return RotationOutcome("recovered", _advanced(record, counter, now, settings), now)
+    _answer(patch, "replayed", "recovered", _advanced)
 
 
 @mutant(TABS, killed_by="stolen refresh tokens accepted")
@@ -92,16 +85,20 @@ def refresh_half_a_second_slower(patch: Patch) -> None:
         return await original(self, refresh_token, scopes)
 
 
-def _answer_reuse(patch: Patch, kind: OutcomeKind) -> None:
-    """Answer a spent refresh token with an outcome of `kind`, and revoke nothing."""
+def _as_it_was(record, counter, now, settings):
+    return record
+
+
+def _answer(patch: Patch, right: OutcomeKind, wrong: OutcomeKind, stored=_as_it_was) -> None:
+    """Answer with an outcome of kind `wrong` in place of `right`, and with the row of `stored`."""
 
     @patch(_DECIDE, is_counted=False)
     def decide_rotation(original, record, counter, now, settings, deadline):
         outcome = original(record, counter, now, settings, deadline)
-        if outcome.kind != "reused":
+        if outcome.kind != right:
             return outcome
         patch.reach()
-        return RotationOutcome(kind, record, now)
+        return RotationOutcome(wrong, stored(record, counter, now, settings), now)
 
 
 def _without_grace(patch: Patch) -> None:

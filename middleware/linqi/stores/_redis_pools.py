@@ -37,7 +37,6 @@ class PrimaryPool(ConnectionPool):
     def __init__(self, **arguments: Any) -> None:
         super().__init__(redis_connect_func=_require_primary, **arguments)
         self._looks = _Looks(self._look)
-        self._is_looking = False
 
     async def get_connection(self, *_: Any, **__: Any) -> Any:
         """Return a connection to the primary."""
@@ -50,15 +49,6 @@ class PrimaryPool(ConnectionPool):
         await self.disconnect()
 
     async def _look(self) -> None:
-        if self._is_looking:  # the server hangs, and there is one connection for looks
-            return
-        self._is_looking = True
-        try:
-            await self._ask_role()
-        finally:
-            self._is_looking = False
-
-    async def _ask_role(self) -> None:
         connection = await super().get_connection()  # type: ignore[no-untyped-call]
         try:
             await connection.send_command("ROLE")
@@ -118,7 +108,10 @@ class SentinelPool(SentinelConnectionPool):
 
 
 class _Looks:
-    """Runs `look` in the background at most every `_LOOK_SECONDS`, when commands are sent."""
+    """Runs `look` in the background at most every `_LOOK_SECONDS`, when commands are sent.
+
+    None begins while another runs: one that hangs with its server keeps a connection.
+    """
 
     def __init__(
         self,
@@ -128,19 +121,21 @@ class _Looks:
         self._look = look
         self._monotonic = monotonic
         self._next = 0.0
+        self._last: asyncio.Task[None] | None = None
         self._tasks: set[asyncio.Task[None]] = set()
 
     def begin(self) -> None:
         now = self._monotonic()
-        if now >= self._next:
+        if now >= self._next and (self._last is None or self._last.done()):
             self._next = now + _LOOK_SECONDS
-            self.then(self._look())
+            self._last = self.then(self._look())
 
-    def then(self, work: Awaitable[None]) -> None:
+    def then(self, work: Awaitable[None]) -> asyncio.Task[None]:
         """Run `work` beside the caller."""
         task = asyncio.ensure_future(_ignoring_faults(work))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+        return task
 
     async def close(self) -> None:
         tasks = list(self._tasks)
